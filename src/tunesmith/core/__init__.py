@@ -1,0 +1,1 @@
+"""Data and pure functions: the part of tunesmith that decides and does no I/O."""

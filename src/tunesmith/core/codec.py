@@ -1,0 +1,48 @@
+"""Events as JSON, and back.
+
+The text of an event never changes once it is written: readers must understand every version ever
+written. Fields with defaults may be added; nothing is renamed or removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from tunesmith.core.errors import StoreError
+from tunesmith.core.events import Event
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Event)
+_many: Final = msgspec.json.Decoder(list[Event])
+
+
+def encode(event: Event) -> str:
+    """The event as compact JSON; its class is under "kind"."""
+    return _encoder.encode(event).decode()
+
+
+def decode(text: str) -> Event:
+    """The inverse of `encode`. Raises StoreError for what is no event this version knows."""
+    try:
+        event: Event = _decoder.decode(text)
+        return event
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StoreError(f"an event cannot be read ({error}): {text[:200]}") from None
+
+
+def decode_many(texts: Iterable[str]) -> list[Event]:
+    """Several events at once, several times faster than one by one."""
+    listed = list(texts)
+    try:
+        return _many.decode(f"[{','.join(listed)}]")
+    except (msgspec.DecodeError, ValueError):
+        return [decode(text) for text in listed]  # says which
+
+
+def kind_of(event: Event) -> str:
+    """The event's class as it is stored."""
+    tag = type(event).__struct_config__.tag
+    return str(tag)

@@ -1,0 +1,80 @@
+"""All reports of a study in a few arrays: O(1) amortised to add, O(own reports) to read a trial's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tunesmith.core.trial import Report
+
+_FIRST_CAPACITY = 64
+_NAN = float("nan")
+
+
+class Curves:
+    """Reports, chained by trial: each knows the trial's report before it."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._step = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
+        self._at = np.zeros(_FIRST_CAPACITY)
+        self._before = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
+        self._metrics: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+        self._last: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, trial: int, report: Report) -> None:
+        """Append `report` to the curve of `trial`."""
+        i = self._size
+        if i == len(self._step):
+            self._grow()
+        self._step[i] = report.step
+        self._at[i] = report.at
+        self._before[i] = self._last.get(trial, -1)
+        for name, value in report.metrics.items():
+            column = self._metrics.get(name)
+            if column is None:
+                column = self._metrics[name] = np.full(len(self._step), np.nan)
+            column[i] = _NAN if value is None else value
+        self._last[trial] = i
+        self._size = i + 1
+
+    def of(self, trial: int) -> tuple[Report, ...]:
+        """The reports of `trial`, oldest first."""
+        chain = []
+        i = self._last.get(trial, -1)
+        while i >= 0:
+            chain.append(self._read(i))
+            i = int(self._before[i])
+        return tuple(reversed(chain))
+
+    def last(self, trial: int) -> Report | None:
+        i = self._last.get(trial)
+        return None if i is None else self._read(i)
+
+    def latest(self, trial: int) -> Mapping[str, float]:
+        """The last value of each metric that `trial` ever reported."""
+        merged: dict[str, float] = {}
+        for report in self.of(trial):
+            merged.update({n: v for n, v in report.metrics.items() if v is not None})
+        return merged
+
+    def _read(self, i: int) -> Report:
+        # A metric reported as NaN reads as absent: strategies treat both alike.
+        metrics = {
+            name: float(column[i])
+            for name, column in self._metrics.items()
+            if column[i] == column[i]
+        }
+        return Report(int(self._step[i]), metrics, float(self._at[i]))
+
+    def _grow(self) -> None:
+        size = 2 * len(self._step)
+        self._step = np.resize(self._step, size)
+        self._at = np.resize(self._at, size)
+        self._before = np.resize(self._before, size)
+        for name, column in self._metrics.items():
+            self._metrics[name] = np.concatenate([column, np.full(size - len(column), np.nan)])

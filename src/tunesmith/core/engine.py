@@ -1,0 +1,388 @@
+"""The tuning loop as a pure machine: `Engine.handle(event)` gives commands, and does no I/O.
+
+The shell around it stores what `Write` carries (all of a batch in one transaction, before anything
+else of the batch), then carries out the rest. The engine's ledger already contains what it asked to
+be written: if the store refuses because somebody else wrote first, the shell throws the engine away,
+makes a new one from the store, and hands it the same input again.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+from tunesmith.core import events
+from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.outcome import Outcome, fingerprint, judge
+from tunesmith.core.propose import propose
+from tunesmith.core.quantity import show_seconds
+from tunesmith.core.rng import derive_seed
+from tunesmith.core.space import Config
+from tunesmith.core.strategy import Scheduler, Searcher, Verdict
+from tunesmith.core.study import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
+from tunesmith.core.trial import ENDED, Cost, Kind, Reason, State
+
+#: What the engine handles.
+Input: TypeAlias = Tick | Exited | Interrupt | events.Reported
+
+#: How often running trials are checked against their limits (s).
+_WATCH_EVERY_S: Final = 0.1
+
+
+class Engine:
+    """One coordinator's loop over one study."""
+
+    def __init__(
+        self, ledger: Ledger, searcher: Searcher, scheduler: Scheduler | None, session: str
+    ) -> None:
+        self.ledger = ledger
+        self.searcher = searcher
+        self.scheduler = scheduler
+        self.session = session
+        self.quit: Quit | None = None
+        self._memo: dict[Any, Any] = {}
+        self._stopping: dict[int, Reason] = {}
+        #: Why no new trials are started, and since when.
+        self._over: Quit | None = None
+        self._drain_at: float | None = None
+        self._killing = False
+        self._watched_at = 0.0
+        self._count_strangers()
+
+    # -- input --------------------------------------------------------------------------------
+
+    def handle(self, event: Input) -> list[Command]:
+        """What to do about `event`; [] once `quit` is set."""
+        out: list[Command] = []
+        if self.quit is None:
+            if type(event) is Exited:
+                self._exited(event, out)
+            elif type(event) is Tick:
+                self._tick(event.at, out)
+            elif type(event) is events.Reported:
+                self._reported(event, out)
+            elif type(event) is Interrupt:
+                self._interrupt(event)
+        return out
+
+    def save(self) -> Any:
+        """What the engine knows beside its ledger, to go back to with `restore`."""
+        return (dict(self._stopping), self._over, self._drain_at, self._killing, self.quit)
+
+    def restore(self, saved: Any) -> None:
+        """Undo what `handle` did since `save`; the ledger needs a `rebase` too."""
+        self._stopping, self._over, self._drain_at, self._killing, self.quit = saved
+
+    def rebase(self, ledger: Ledger) -> None:
+        """Go on with another ledger of the same study."""
+        self.ledger = ledger
+        self._memo.clear()
+        self._count_strangers()
+
+    def abandon(self, at: float) -> list[Command]:
+        """Put the trials of this session back into the queue: nobody runs them any more."""
+        out: list[Command] = []
+        reason = Reason(Kind.INTERRUPTED, "its coordinator was ended")
+        for number in [n for n, r in self.ledger.running.items() if r.session == self.session]:
+            attempt = self.ledger.attempt(number)
+            self._write(events.Requeued(at, number, attempt, reason), out)
+        return out
+
+    def absorb(self, foreign: Iterable[Event]) -> None:
+        """Take in what others have written to the study since."""
+        for event in foreign:
+            self.ledger.apply(event)
+            if type(event) is events.Edited:
+                self._memo.clear()
+        self._count_strangers()
+
+    def recover(self, at: float, dead: Iterable[str]) -> list[Command]:
+        """Requeue the trials of sessions that died, or fail those that died too often."""
+        gone = set(dead)
+        out: list[Command] = []
+        for number in [n for n, r in self.ledger.running.items() if r.session in gone]:
+            reason = Reason(Kind.LOST, "its coordinator died")
+            self._lost(Exited(at, number, self.ledger.attempt(number), reason=reason), out)
+        self._count_strangers()
+        return out
+
+    # -- what happened ------------------------------------------------------------------------
+
+    def _write(self, event: Event, out: list[Command]) -> None:
+        self.ledger.apply(event)
+        out.append(Write(event))
+
+    def _mine(self, trial: int, attempt: int) -> bool:
+        """Whether the trial still runs the attempt that this event speaks of."""
+        return trial in self.ledger.running and self.ledger.attempt(trial) == attempt
+
+    def _reported(self, event: events.Reported, out: list[Command]) -> None:
+        if not self._mine(event.trial, event.attempt):
+            return
+        self._write(event, out)
+        if self.scheduler is None or event.trial in self._stopping:
+            return
+        decision = self.scheduler.decide(History(self.ledger, memo=self._memo), event.trial)
+        if decision.verdict is not Verdict.CONTINUE:
+            verdict = str(decision.verdict)
+            self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
+            self._stop(event.trial, Reason(Kind.STOPPED, decision.why), out)
+
+    def _exited(self, event: Exited, out: list[Command]) -> None:
+        if not self._mine(event.trial, event.attempt):
+            return
+        self._stopping.pop(event.trial, None)
+        kind = event.reason.kind if event.reason else None
+        if kind is Kind.LOST:
+            self._lost(event, out)
+        elif kind is Kind.INTERRUPTED:
+            assert event.reason is not None
+            requeued = events.Requeued(event.at, event.trial, event.attempt, event.reason)
+            self._write(requeued, out)
+        else:
+            self._finish(event, self._outcome(event), out)
+
+    def _outcome(self, event: Exited) -> Outcome:
+        objectives = self.ledger.spec.objectives
+        latest = self.ledger.curves.latest(event.trial)
+        if event.reason is None:
+            return judge(objectives, event.returned, latest)
+        if event.reason.kind is Kind.STOPPED:
+            so_far = judge(objectives, None, latest)
+            return Outcome(State.STOPPED, so_far.values, so_far.metrics, event.reason)
+        return Outcome(State.FAILED, None, latest, event.reason)
+
+    def _finish(self, event: Exited, outcome: Outcome, out: list[Command]) -> None:
+        cost = event.cost
+        price = self.ledger.spec.limits.price_per_hour
+        if price is not None and cost.wall_s is not None:
+            cost = Cost(cost.wall_s, cost.cpu_s, cost.memory_bytes, cost.wall_s / 3600 * price)
+        finished = events.Finished(
+            event.at,
+            event.trial,
+            event.attempt,
+            outcome.state,
+            outcome.values,
+            outcome.metrics,
+            outcome.reason,
+            cost,
+        )
+        self._write(finished, out)
+
+    def _lost(self, event: Exited, out: list[Command]) -> None:
+        assert event.reason is not None
+        times = self.ledger.times_lost(event.trial) + 1
+        if times > self.ledger.spec.limits.retries:
+            reason = Reason(
+                Kind.LOST, f"{event.reason.message}, for the {times}. time", event.reason.output
+            )
+            self._finish(event, Outcome(State.FAILED, None, {}, reason), out)
+        else:
+            self._write(events.Requeued(event.at, event.trial, event.attempt, event.reason), out)
+
+    def _interrupt(self, event: Interrupt) -> None:
+        self._over = self._over or Quit("interrupted", "stopped on request")
+        self._drain_at = self._drain_at if self._drain_at is not None else event.at
+        self._killing = self._killing or event.now
+
+    # -- time passes --------------------------------------------------------------------------
+
+    def _tick(self, at: float, out: list[Command]) -> None:
+        ledger = self.ledger
+        if self._over is None:
+            self._over = self._limit_reached(at)
+            if self._over is not None and self._over.why in _STOP_RUNNING:
+                self._drain_at = at - ledger.spec.limits.grace  # no more waiting
+        if self._over is None and ledger.stop_requested is not None:
+            self._interrupt(Interrupt(at))
+        if ledger.running:
+            self._watch(at, out)
+        if self._over is None:
+            self._fill(at, out)
+        if self._over is not None and not self._own:
+            self._write(events.Ended(at, self._over.why, self._over.detail), out)
+            self.quit = self._over
+            out.append(self.quit)
+
+    @property
+    def _own(self) -> int:
+        """How many trials run in this session."""
+        return len(self.ledger.running) - self._strangers
+
+    def _count_strangers(self) -> None:
+        """Running trials of others: ask-and-tell clients that were here before us."""
+        sessions = [running.session for running in self.ledger.running.values()]
+        self._strangers = len(sessions) - sessions.count(self.session)
+
+    def _limit_reached(self, at: float) -> Quit | None:
+        ledger, limits = self.ledger, self.ledger.spec.limits
+        if limits.target is not None and ledger.best is not None:
+            objective = ledger.spec.objective
+            value = ledger.values(ledger.best)
+            assert value is not None
+            if value[0] * objective.sign <= limits.target * objective.sign:
+                detail = f"trial {ledger.best} reached the target: {objective.metric} {value[0]:g}"
+                return Quit("target", detail)
+        if limits.time is not None and ledger.elapsed_s(at) >= limits.time:
+            return Quit("time", f"the time limit of {show_seconds(limits.time)} is used up")
+        if limits.compute_time is not None or limits.cost is not None:
+            return self._spent(at)
+        return self._too_many_failures()
+
+    def _spent(self, at: float) -> Quit | None:
+        """Whether compute time or money is used up, running trials included."""
+        ledger, limits = self.ledger, self.ledger.spec.limits
+        running_s = sum(max(0.0, at - ledger.started_at(n)) for n in ledger.running)
+        if (
+            limits.compute_time is not None
+            and ledger.compute_time_s + running_s >= limits.compute_time
+        ):
+            spent = show_seconds(limits.compute_time)
+            return Quit("compute_time", f"the compute time of {spent} is used up")
+        if limits.cost is not None:
+            money = ledger.money + running_s / 3600 * (limits.price_per_hour or 0.0)
+            if money >= limits.cost:
+                return Quit("cost", f"the cost limit of {limits.cost:g} is used up")
+        return self._too_many_failures()
+
+    def _too_many_failures(self) -> Quit | None:
+        ledger, limits = self.ledger, self.ledger.spec.limits
+        failures = ledger.failures
+        if not failures:
+            return None
+        reason = ledger.reason(failures[-1])
+        if limits.failures_in_a_row is not None and len(failures) >= limits.failures_in_a_row:
+            return Quit(
+                "failures", f"{len(failures)} trials in a row failed; the last one: {reason}"
+            )
+        if (
+            limits.same_error is not None
+            and len(failures) >= limits.same_error
+            and ledger.session_successes == 0
+        ):
+            reasons = [ledger.reason(number) for number in failures[-limits.same_error :]]
+            if len({fingerprint(r) for r in reasons if r is not None}) == 1:
+                detail = f"the first {len(failures)} trials all failed alike: {reason}"
+                return Quit("failures", detail)
+        return None
+
+    def _watch(self, at: float, out: list[Command]) -> None:
+        """Stop running trials that are over their time, silent for too long, or to be drained."""
+        if at - self._watched_at < _WATCH_EVERY_S and not self._killing:
+            return
+        self._watched_at = at
+        limits = self.ledger.spec.limits
+        interrupted: Reason | None = None
+        if self._drain_at is not None and (self._killing or at - self._drain_at >= limits.grace):
+            detail = self._over.detail if self._over else "stopped on request"
+            interrupted = Reason(Kind.INTERRUPTED, detail)
+        silence_s = self._longest_silence_s()
+        for number, running in self.ledger.running.items():
+            if running.session != self.session:
+                continue
+            if interrupted is not None and (self._killing or number not in self._stopping):
+                self._stop(number, interrupted, out, grace_s=0.0 if self._killing else None)
+            elif number in self._stopping:
+                continue
+            elif limits.trial_time and at - self.ledger.started_at(number) >= limits.trial_time:
+                message = f"over its time limit of {show_seconds(limits.trial_time)}"
+                self._stop(number, Reason(Kind.TIMEOUT, message), out, dump=True)
+            elif silence_s is not None and at - running.heard_at >= silence_s:
+                message = (
+                    f"nothing reported for {show_seconds(at - running.heard_at)}, against "
+                    f"{show_seconds(self.ledger.longest_gap_s)} at most in other trials "
+                    "(limits: trial_silence)"
+                )
+                self._stop(number, Reason(Kind.TIMEOUT, message), out, dump=True)
+        if self._killing:
+            self._killing = False  # said once; the executor sees to it
+
+    def _longest_silence_s(self) -> float | None:
+        """How long a running trial may report nothing; None for ever."""
+        rule = self.ledger.spec.limits.trial_silence
+        if rule == "off":
+            return None
+        if rule != "auto":
+            return float(rule)
+        if sum(self.ledger.counts[s] for s in ENDED) < SILENCE_SIBLINGS:
+            return None
+        return max(SILENCE_FLOOR_S, SILENCE_FACTOR * self.ledger.longest_gap_s)
+
+    def _stop(
+        self,
+        trial: int,
+        reason: Reason,
+        out: list[Command],
+        *,
+        grace_s: float | None = None,
+        dump: bool = False,
+    ) -> None:
+        self._stopping[trial] = reason
+        grace = self.ledger.spec.limits.grace if grace_s is None else grace_s
+        out.append(Stop(trial, reason, grace, dump))
+
+    # -- new trials ---------------------------------------------------------------------------
+
+    def _fill(self, at: float, out: list[Command]) -> None:
+        """Start trials while there is room: waiting ones first, then the searcher's."""
+        ledger, limits = self.ledger, self.ledger.spec.limits
+        free = limits.parallel - self._own
+        while free > 0:
+            budget = None if limits.trials is None else limits.trials - ledger.started_count
+            if budget is not None and budget <= 0:
+                if not self._own:
+                    self._over = Quit("trials", f"all {limits.trials} trials have been run")
+                return
+            waiting = ledger.next_waiting()
+            if waiting is not None:
+                self._start_waiting(waiting, at, out)
+                free -= 1
+                continue
+            wanted = free if budget is None else min(free, budget)
+            started = self._suggest(wanted, at, out)
+            if started == 0:
+                return
+            free -= started
+
+    def _start_waiting(self, number: int, at: float, out: list[Command]) -> None:
+        attempt = self.ledger.attempts_begun(number)
+        self._write(events.Started(at, number, attempt, self.session), out)
+        self._start(number, attempt, self.ledger.config(number), out)
+
+    def _start(self, number: int, attempt: int, config: Config, out: list[Command]) -> None:
+        """Give the trial a config of its own: objectives may change it."""
+        seed = derive_seed(self.ledger.spec.seed, number, "objective")
+        own = {
+            name: copy.deepcopy(value) if isinstance(value, (list, dict)) else value
+            for name, value in config.items()
+        }
+        out.append(Start(number, attempt, own, seed))
+
+    def _suggest(self, n: int, at: float, out: list[Command]) -> int:
+        """Ask the searcher for `n` trials and start them; how many there were."""
+        ledger = self.ledger
+        visible: int | None = None
+        if ledger.spec.deterministic:
+            n = 1
+            visible = max(0, ledger.size - ledger.spec.limits.parallel + 1)
+            if any(ledger.state(k) not in ENDED for k in self._unsettled(visible)):
+                return 0
+        proposals = propose(ledger, self.searcher, n, visible=visible, memo=self._memo)
+        if not proposals and not self._own:
+            self._over = Quit("exhausted", "every config of the space has been tried")
+        for config, origin in proposals:
+            number = ledger.size
+            self._write(events.Suggested(at, number, config, origin, self.session), out)
+            self._start(number, 0, config, out)
+        return len(proposals)
+
+    def _unsettled(self, visible: int) -> Sequence[int]:
+        """Trials before `visible` that may not have ended: they are running (waiting ones go first)."""
+        return [number for number in self.ledger.running if number < visible]
+
+
+#: Ends that do not wait for running trials.
+_STOP_RUNNING: Final = frozenset({"target", "time", "compute_time", "cost", "failures"})

@@ -1,0 +1,104 @@
+"""Every error tunesmith raises on purpose, in one tree.
+
+    TunesmithError
+    ├── SpaceError (ValueError)        a search space that makes no sense
+    │   └── ExpressionError            a condition or relation that cannot be read
+    ├── ConfigError (ValueError)       a config that does not belong to its space
+    ├── StudyError (ValueError)        a study that makes no sense, or cannot do what was asked
+    │   ├── StudyNotFound
+    │   ├── StudyExists
+    │   └── StudyBusy                  another coordinator runs it
+    ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
+    ├── TransitionError                a trial was asked for an illegal move
+    ├── JobError (ValueError)          a job file, a command line or a program that cannot be used
+    ├── StoreError                     the store cannot be read or written
+    │   ├── StoreLocked                another program holds the lock
+    │   ├── StoreFull                  the disk is full
+    │   ├── StoreReadOnly
+    │   ├── StoreVersionError          written by a newer tunesmith
+    │   └── NotAStore                  the file is something else
+    └── Conflict                       somebody else appended first (internal: read, then try again)
+
+    Stopped                            raised inside an objective that has been told to stop
+
+A message says what was wrong, where, and what to write instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TunesmithError(Exception):
+    """The root of the tree above."""
+
+
+class SpaceError(TunesmithError, ValueError): ...
+
+
+class ExpressionError(SpaceError): ...
+
+
+class ConfigError(TunesmithError, ValueError): ...
+
+
+class StudyError(TunesmithError, ValueError): ...
+
+
+class StudyNotFound(StudyError): ...
+
+
+class StudyExists(StudyError): ...
+
+
+class StudyBusy(StudyError): ...
+
+
+class StrategyError(TunesmithError, ValueError): ...
+
+
+class TransitionError(TunesmithError): ...
+
+
+class JobError(TunesmithError, ValueError): ...
+
+
+class StoreError(TunesmithError): ...
+
+
+class StoreLocked(StoreError): ...
+
+
+class StoreFull(StoreError): ...
+
+
+class StoreReadOnly(StoreError): ...
+
+
+class StoreVersionError(StoreError): ...
+
+
+class NotAStore(StoreError): ...
+
+
+class Conflict(TunesmithError): ...
+
+
+class Stopped(Exception):
+    """Raised by ``trial.report`` (or ``tunesmith.report``) when the trial should end now.
+
+    Let it pass: tunesmith records the trial as stopped, with its last report as evidence. It is no
+    TunesmithError, so that ``except TunesmithError`` does not swallow it.
+    """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the closest of `known`, else the list of them, else nothing."""
+    options = [str(k) for k in known]
+    close = get_close_matches(word, options, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if options and len(options) <= 12:
+        return f"; known: {', '.join(options)}"
+    return ""

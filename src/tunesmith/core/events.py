@@ -1,0 +1,248 @@
+"""What happens to a study, as data.
+
+*Events* are stored: they are the one truth, and a study's history is their fold. An event is a
+frozen value; `at` is in seconds since the epoch, `trial` a trial's number. A metric that is not
+finite is kept as NaN (JSON has null for it).
+
+*Signals* reach the engine but are not stored. *Commands* leave it: a shell carries them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from tunesmith.core.space import Config
+from tunesmith.core.trial import Cost, Origin, Reason, State
+
+# -- events -----------------------------------------------------------------------------------
+
+
+class _Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"):
+    """A field with its default is left out of the stored text: a new one needs no new version."""
+
+    at: float
+
+
+class Opened(_Event, frozen=True, tag="opened"):
+    """A coordinator, or an ask-and-tell client, began to work on the study."""
+
+    session: str
+    host: str
+    pid: int
+    #: When that process began: a pid alone may be used again.
+    pid_started: float
+    #: Whether it runs trials by itself (at most one such session at a time).
+    coordinator: bool = True
+
+
+class Closed(_Event, frozen=True, tag="closed"):
+    """A session ended in good order."""
+
+    session: str
+
+
+class Suggested(_Event, frozen=True, tag="suggested"):
+    """A searcher made a config, and its trial started at once."""
+
+    trial: int
+    config: Config
+    origin: Origin
+    session: str
+
+
+class Enqueued(_Event, frozen=True, tag="enqueued"):
+    """Somebody put a config into the queue."""
+
+    trial: int
+    config: Config
+    origin: Origin
+    tags: Mapping[str, str] = {}
+    parent: int | None = None
+
+
+class Started(_Event, frozen=True, tag="started"):
+    """A waiting or paused trial began an attempt (the first is 0)."""
+
+    trial: int
+    attempt: int
+    session: str
+
+
+class Reported(_Event, frozen=True, tag="reported"):
+    """Metrics at a step."""
+
+    trial: int
+    attempt: int
+    step: int
+    metrics: Mapping[str, float | None]
+
+
+class Finished(_Event, frozen=True, tag="finished"):
+    """A trial ended; `state` is one of the ends."""
+
+    trial: int
+    attempt: int
+    state: State
+    values: tuple[float, ...] | None = None
+    metrics: Mapping[str, float | None] = {}
+    reason: Reason | None = None
+    cost: Cost = Cost()
+
+
+class Requeued(_Event, frozen=True, tag="requeued"):
+    """A running trial was lost or interrupted, and waits to be run again."""
+
+    trial: int
+    attempt: int
+    reason: Reason
+
+
+class Decided(_Event, frozen=True, tag="decided"):
+    """A scheduler decided on a running trial (``pause`` or ``stop``; going on is not recorded)."""
+
+    trial: int
+    decision: str
+    why: str
+
+
+class Corrected(_Event, frozen=True, tag="corrected"):
+    """Somebody mended a result; the old one stays in the log."""
+
+    trial: int
+    values: tuple[float, ...]
+    metrics: Mapping[str, float | None]
+    why: str
+    by: str
+
+
+class Retracted(_Event, frozen=True, tag="retracted"):
+    """Somebody took a result out of consideration (or, with `undo`, back in)."""
+
+    trial: int
+    why: str
+    by: str
+    undo: bool = False
+
+
+class Annotated(_Event, frozen=True, tag="annotated"):
+    """Somebody added a note or tags to a trial; a tag with an empty value is removed."""
+
+    trial: int
+    note: str
+    tags: Mapping[str, str]
+    by: str
+
+
+class Edited(_Event, frozen=True, tag="edited"):
+    """Somebody changed the study: `changes` in the form of `StudySpec.to_dict`."""
+
+    changes: Mapping[str, Any]
+    by: str
+
+
+class StopRequested(_Event, frozen=True, tag="stoprequested"):
+    """Somebody asked the study to stop: no new trials, running ones get their grace."""
+
+    by: str
+
+
+class Ended(_Event, frozen=True, tag="ended"):
+    """The study is over, for now: `why` is a word (``trials``, ``target``), `detail` a sentence."""
+
+    why: str
+    detail: str
+
+
+Event: TypeAlias = (
+    Opened
+    | Closed
+    | Suggested
+    | Enqueued
+    | Started
+    | Reported
+    | Finished
+    | Requeued
+    | Decided
+    | Corrected
+    | Retracted
+    | Annotated
+    | Edited
+    | StopRequested
+    | Ended
+)
+
+# -- signals ----------------------------------------------------------------------------------
+
+
+class Tick(NamedTuple):
+    """Time has passed."""
+
+    at: float
+
+
+class Exited(NamedTuple):
+    """An executor says that a trial's job is over.
+
+    `returned` is whatever the objective returned (a number, a mapping of metrics, None for "my last
+    report counts"); `reason` is set instead where it did not get that far.
+    """
+
+    at: float
+    trial: int
+    attempt: int
+    returned: Any = None
+    reason: Reason | None = None
+    cost: Cost = Cost()
+
+
+class Interrupt(NamedTuple):
+    """Stop: first drain (running trials get their grace), then, with `now`, kill."""
+
+    at: float
+    now: bool = False
+
+
+Signal: TypeAlias = Tick | Exited | Interrupt
+
+# -- commands ---------------------------------------------------------------------------------
+
+
+class Write(NamedTuple):
+    """Store this event before any other command of the same batch is carried out."""
+
+    event: Event
+
+
+class Start(NamedTuple):
+    """Run a trial."""
+
+    trial: int
+    attempt: int
+    config: Config
+    seed: int
+
+
+class Stop(NamedTuple):
+    """End a running trial: at its next report, or by force after `grace_s`.
+
+    The `Exited` that follows carries `reason`.
+    """
+
+    trial: int
+    reason: Reason
+    grace_s: float
+    #: Whether to show where a program hangs before it is ended.
+    dump: bool = False
+
+
+class Quit(NamedTuple):
+    """Nothing is left to do."""
+
+    why: str
+    detail: str
+
+
+Command: TypeAlias = Write | Start | Stop | Quit

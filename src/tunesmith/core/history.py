@@ -1,0 +1,139 @@
+"""What a searcher or scheduler sees of a study: read-only arrays over all its trials.
+
+Row i is trial i, running ones included. A history is valid during the call it is given to; what a
+strategy works out from it may be kept in `memo`, which may be dropped at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.space import Space
+from tunesmith.core.study import Objective
+from tunesmith.core.trial import CODES, Report, State, Trial
+
+T = TypeVar("T")
+
+
+class History:
+    """A read-only view of a ledger.
+
+    With `visible`, the results of trials from that number on are hidden: they look as if they had
+    just started (`deterministic=True` builds on it).
+    """
+
+    __slots__ = ("_ledger", "_memo", "_visible")
+
+    def __init__(
+        self, ledger: Ledger, *, visible: int | None = None, memo: dict[Any, Any] | None = None
+    ) -> None:
+        self._ledger = ledger
+        self._visible = ledger.size if visible is None else min(visible, ledger.size)
+        self._memo = {} if memo is None else memo
+
+    def __len__(self) -> int:
+        """How many trials there are; also the number of the next one."""
+        return self._ledger.size
+
+    @property
+    def space(self) -> Space:
+        return self._ledger.spec.space
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        return self._ledger.spec.objectives
+
+    @property
+    def seed(self) -> int:
+        """The study's seed, for what has to be the same in every call (a scramble, say)."""
+        return self._ledger.spec.seed
+
+    @property
+    def trials_limit(self) -> int | None:
+        """How many trials the study may have, if that is known."""
+        return self._ledger.spec.limits.trials
+
+    @property
+    def parallel(self) -> int:
+        return self._ledger.spec.limits.parallel
+
+    # -- arrays, one row per trial ------------------------------------------------------------
+
+    @property
+    def states(self) -> NDArray[np.int8]:
+        """State codes, shape (n,): see `tunesmith.core.trial.CODES`."""
+        states = self._ledger.column("state")
+        if self._visible < len(self):
+            states = states.copy()
+            hidden = states[self._visible :]
+            hidden[hidden != CODES[State.WAITING]] = CODES[State.RUNNING]
+        return states
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """Objective values to be minimised, shape (n, objectives); NaN where there is none."""
+        losses = self._ledger.column("losses")
+        if self._visible < len(self):
+            losses = losses.copy()
+            losses[self._visible :] = np.nan
+        return losses
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """Configs in the unit cube, shape (n, d); NaN where inactive, rows of NaN where outside."""
+        return self._ledger.column("points")
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """Configs as numbers (values, choice indices), shape (n, d); NaN as in `points`."""
+        return self._ledger.column("numbers")
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Trials to learn from, shape (n,): neither retracted nor outside the space."""
+        usable: NDArray[np.bool_] = ~(
+            self._ledger.column("retracted") | self._ledger.column("outside")
+        )
+        return usable
+
+    def where(self, *states: State) -> NDArray[np.bool_]:
+        """A mask of the usable trials in one of `states`."""
+        mask: NDArray[np.bool_] = np.isin(self.states, [CODES[s] for s in states]) & self.usable
+        return mask
+
+    # -- single trials ------------------------------------------------------------------------
+
+    def trial(self, number: int) -> Trial:
+        """Trial `number` in full. Slow (microseconds): use the arrays where there are many."""
+        return self._ledger.trial(number)
+
+    def curve(self, number: int) -> tuple[Report, ...]:
+        """The reports of a trial, oldest first; none if its results are hidden."""
+        return self._ledger.curves.of(number) if number < self._visible else ()
+
+    def find(self, config: Mapping[str, Any]) -> int | None:
+        """The first trial with this config."""
+        return self._ledger.find(config)
+
+    @property
+    def best(self) -> int | None:
+        """The best completed trial of a study with one objective."""
+        if self._visible == len(self):
+            return self._ledger.best
+        mask = self._ledger.eligible()
+        mask[self._visible :] = False
+        if len(self.objectives) > 1 or not mask.any():
+            return None
+        return int(np.argmin(np.where(mask, self.losses[:, 0], np.inf)))
+
+    def memo(self, key: Hashable, make: Callable[[], T]) -> T:
+        """`make()`, kept under `key` for as long as the engine likes."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        kept: T = self._memo[key]
+        return kept

@@ -1,0 +1,562 @@
+"""The fold of a study's events: what is known of every trial, in arrays.
+
+`Ledger.apply` is the only place where the state of a study changes, and the TABLE in `trial` says
+which changes are legal. Adding a trial or an event is O(1) amortised in the number of trials; an
+edit of the space is O(trials). A million trials of ten parameters take some 700 MB.
+
+Goal signs are normalised here and nowhere else: `losses` are always to be minimised.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core import events
+from tunesmith.core.curves import Curves
+from tunesmith.core.errors import StudyError
+from tunesmith.core.events import Event
+from tunesmith.core.rng import derive_seed
+from tunesmith.core.space import Config
+from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import (
+    CODES,
+    ENDING_MOVE,
+    STATES,
+    TABLE,
+    USER,
+    Cost,
+    Kind,
+    Origin,
+    Reason,
+    Report,
+    State,
+    Trial,
+    move,
+)
+
+Array = NDArray[Any]
+
+_FIRST_CAPACITY: Final = 64
+_RUNNING: Final = CODES[State.RUNNING]
+_WAITING: Final = CODES[State.WAITING]
+_COMPLETED: Final = CODES[State.COMPLETED]
+
+#: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
+_COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
+    "state": (np.int8, _WAITING),
+    "attempt": (np.int16, -1),
+    "retracted": (np.bool_, False),
+    "outside": (np.bool_, False),
+    "searcher": (np.int16, 0),
+    "seen": (np.int64, 0),
+    "first": (np.int32, 0),
+    "asked": (np.int32, 0),
+    "pick": (np.int32, 0),
+    "created_at": (np.float64, np.nan),
+    "started_at": (np.float64, np.nan),
+    "ended_at": (np.float64, np.nan),
+    "wall_s": (np.float64, np.nan),
+    "cpu_s": (np.float64, np.nan),
+    "memory_bytes": (np.float64, np.nan),
+    "money": (np.float64, np.nan),
+}
+
+
+class Running:
+    """What is known of a trial only while it runs."""
+
+    __slots__ = ("heard_at", "reports", "session")
+
+    def __init__(self, session: str, at: float) -> None:
+        self.session = session
+        self.heard_at = at
+        self.reports = 0
+
+
+class Ledger:
+    """Everything that is known of a study after `cursor` events."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self.spec = spec
+        self.cursor = 0
+        self.size = 0
+        self.curves = Curves()
+        self.metrics: dict[str, NDArray[np.float64]] = {}
+        self.running: dict[int, Running] = {}
+        self.sessions: dict[str, events.Opened] = {}
+        self.open_sessions: set[str] = set()
+        #: The session that runs the study, or ran it last.
+        self.coordinator: str | None = None
+        self.ended: events.Ended | None = None
+        self.stop_requested: events.StopRequested | None = None
+        #: Trials by state, trials that count against the limit, sums over ended trials.
+        self.counts: dict[State, int] = dict.fromkeys(State, 0)
+        self.retractions = 0
+        self.compute_time_s = 0.0
+        self.money = 0.0
+        self.longest_gap_s = 0.0
+        #: Failures since the last trial that did not fail, newest last.
+        self.failures: list[int] = []
+        #: Trials that did not fail since the current coordinator began.
+        self.session_successes = 0
+        self.best: int | None = None
+        self.last_at = 0.0
+        self._elapsed_s = 0.0
+        self._session_began: float | None = None
+        self._capacity = _FIRST_CAPACITY
+        self._queue: list[int] = []
+        self._keys: dict[bytes, int] = {}
+        self._searchers: dict[str, int] = {USER: 0}
+        self._why: dict[int, str] = {}
+        self._reasons: dict[int, Reason] = {}
+        self._tags: dict[int, dict[str, str]] = {}
+        self._notes: dict[int, tuple[str, ...]] = {}
+        self._parents: dict[int, int] = {}
+        self._foreign: dict[int, Config] = {}
+        self._lost: dict[int, int] = {}
+        for name, (dtype, fill) in _COLUMNS.items():
+            setattr(self, f"_{name}", np.full(self._capacity, fill, dtype=dtype))
+        self._losses = np.full((self._capacity, len(spec.objectives)), np.nan)
+        self._signs = tuple(objective.sign for objective in spec.objectives)
+        self._reset_numbers()
+
+    # The columns, declared for the type checker; `__init__` makes them from _COLUMNS.
+    _state: Array
+    _attempt: Array
+    _retracted: Array
+    _outside: Array
+    _searcher: Array
+    _seen: Array
+    _first: Array
+    _asked: Array
+    _pick: Array
+    _created_at: Array
+    _started_at: Array
+    _ended_at: Array
+    _wall_s: Array
+    _cpu_s: Array
+    _memory_bytes: Array
+    _money: Array
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def column(self, name: str) -> Array:
+        """A read-only array over all trials: one of _COLUMNS, "numbers", "losses" or "points"."""
+        if name == "points":
+            self._fill_points()
+        view: Array = getattr(self, f"_{name}")[: self.size]
+        view.flags.writeable = False
+        return view
+
+    def state(self, number: int) -> State:
+        self._check(number)
+        return STATES[int(self._state[number])]
+
+    def attempt(self, number: int) -> int:
+        return int(self._attempt[number])
+
+    def config(self, number: int) -> Config:
+        if number in self._foreign:
+            return dict(self._foreign[number])
+        return self.spec.space.from_row(self._numbers[number].tolist())
+
+    def find(self, config: Mapping[str, Any]) -> int | None:
+        """The first trial with this (contained) config."""
+        return self.find_row(self.spec.space.row(config))
+
+    def find_row(self, row: list[float]) -> int | None:
+        """The first trial with these numbers."""
+        return self._keys.get(array("d", row).tobytes())
+
+    def next_waiting(self) -> int | None:
+        """The waiting trial to start next: the lowest number."""
+        while self._queue and self._state[self._queue[0]] != _WAITING:
+            heapq.heappop(self._queue)
+        return self._queue[0] if self._queue else None
+
+    @property
+    def started_count(self) -> int:
+        """Trials that count against the limit: neither waiting, nor cancelled, nor retracted."""
+        idle = self.counts[State.WAITING] + self.counts[State.CANCELLED]
+        return self.size - idle - self.retractions
+
+    def attempts_begun(self, number: int) -> int:
+        """How often the trial has been started; also the number of its next attempt."""
+        return int(self._attempt[number]) + 1
+
+    def times_lost(self, number: int) -> int:
+        return self._lost.get(number, 0)
+
+    def elapsed_s(self, now: float) -> float:
+        """How long coordinators have worked on the study."""
+        began = self._session_began
+        return self._elapsed_s + (max(0.0, now - began) if began is not None else 0.0)
+
+    def started_at(self, number: int) -> float:
+        return float(self._started_at[number])
+
+    def values(self, number: int) -> tuple[float, ...] | None:
+        """The objectives' values as the user's metrics have them."""
+        losses = self._losses[number].tolist()
+        if losses[0] != losses[0]:
+            return None
+        return tuple(loss * sign + 0.0 for loss, sign in zip(losses, self._signs, strict=True))
+
+    def reason(self, number: int) -> Reason | None:
+        return self._reasons.get(number)
+
+    def origin(self, number: int) -> Origin:
+        return Origin(
+            self._searcher_name(number),
+            self._why.get(number, ""),
+            int(self._seen[number]),
+            int(self._first[number]),
+            int(self._asked[number]),
+            int(self._pick[number]),
+        )
+
+    def trial(self, number: int) -> Trial:
+        """Trial `number` as it stands."""
+        i = self._check(number)
+        return Trial(
+            number=i,
+            config=self.config(i),
+            state=STATES[self._state[i]],
+            values=self.values(i),
+            metrics={
+                n: float(c[i]) for n, c in self.metrics.items() if i < len(c) and c[i] == c[i]
+            },
+            reports=self.curves.of(i),
+            reason=self._reasons.get(i),
+            cost=Cost(
+                _float(self._wall_s[i]),
+                _float(self._cpu_s[i]),
+                None if (memory := _float(self._memory_bytes[i])) is None else int(memory),
+                _float(self._money[i]),
+            ),
+            attempt=int(self._attempt[i]),
+            origin=self.origin(i),
+            tags=dict(self._tags.get(i, {})),
+            notes=self._notes.get(i, ()),
+            parent=self._parents.get(i),
+            created_at=float(self._created_at[i]),
+            started_at=_float(self._started_at[i]),
+            ended_at=_float(self._ended_at[i]),
+            seed=derive_seed(self.spec.seed, i, "objective"),
+            retracted=bool(self._retracted[i]),
+            outside=bool(self._outside[i]),
+        )
+
+    def _check(self, number: int) -> int:
+        if not 0 <= number < self.size:
+            has = f"trials 0 to {self.size - 1}" if self.size else "no trials yet"
+            raise StudyError(f"there is no trial {number}; study {self.spec.name!r} has {has}")
+        return int(number)
+
+    def _searcher_name(self, number: int) -> str:
+        return tuple(self._searchers)[int(self._searcher[number])]
+
+    # -- folding ------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        """Take in the next event. Raises TransitionError if it is illegal (and changes nothing)."""
+        _APPLY[type(event)](self, event)
+        self.cursor += 1
+        if event.at > self.last_at:
+            self.last_at = event.at
+
+    def extend(self, many: Iterable[Event]) -> Ledger:
+        for event in many:
+            self.apply(event)
+        return self
+
+    def _opened(self, e: events.Opened) -> None:
+        if e.coordinator:
+            self._settle(self.last_at)
+            self._session_began = e.at
+            self.coordinator = e.session
+            self.ended = None
+            self.stop_requested = None
+            self.failures.clear()
+            self.session_successes = 0
+        self.sessions[e.session] = e
+        self.open_sessions.add(e.session)
+
+    def _closed(self, e: events.Closed) -> None:
+        self.open_sessions.discard(e.session)
+        opened = self.sessions.get(e.session)
+        if opened is not None and opened.coordinator:
+            self._settle(e.at)
+
+    def _settle(self, at: float) -> None:
+        if self._session_began is not None:
+            self._elapsed_s += max(0.0, at - self._session_began)
+            self._session_began = None
+
+    def _suggested(self, e: events.Suggested) -> None:
+        i = self._add(e.trial, e.config, e.origin, e.at)
+        self._state[i] = _RUNNING
+        self._attempt[i] = 0
+        self._started_at[i] = e.at
+        self.counts[State.RUNNING] += 1
+        self.running[i] = Running(e.session, e.at)
+
+    def _enqueued(self, e: events.Enqueued) -> None:
+        i = self._add(e.trial, e.config, e.origin, e.at)
+        self.counts[State.WAITING] += 1
+        heapq.heappush(self._queue, i)
+        if e.tags:
+            self._tags[i] = dict(e.tags)
+        if e.parent is not None:
+            self._parents[i] = e.parent
+
+    def _started(self, e: events.Started) -> None:
+        i = self._move(e.trial, "start")
+        self._attempt[i] = e.attempt
+        self._started_at[i] = e.at
+        self._reasons.pop(i, None)
+        self.running[i] = Running(e.session, e.at)
+
+    def _reported(self, e: events.Reported) -> None:
+        i = self._check(e.trial)
+        if self._state[i] != _RUNNING:
+            move(STATES[self._state[i]], "report", i)
+        self.curves.add(i, Report(e.step, e.metrics, e.at))
+        self._heard(i, e.at)
+        self.running[i].reports += 1
+
+    def _finished(self, e: events.Finished) -> None:
+        i = self._move(e.trial, ENDING_MOVE[e.state])
+        self._ended_at[i] = e.at
+        if i in self.running:
+            self._heard(i, e.at)
+            del self.running[i]
+        if e.values is not None:
+            self._set_values(i, e.values)
+        self._set_metrics(i, e.metrics)
+        if e.reason is not None:
+            self._reasons[i] = e.reason
+        cost = e.cost
+        if cost is not _NO_COST:
+            if cost.wall_s is not None:
+                self._wall_s[i] = cost.wall_s
+                self.compute_time_s += cost.wall_s
+            if cost.cpu_s is not None:
+                self._cpu_s[i] = cost.cpu_s
+            if cost.memory_bytes is not None:
+                self._memory_bytes[i] = cost.memory_bytes
+            if cost.money is not None:
+                self._money[i] = cost.money
+                self.money += cost.money
+        if e.state is State.FAILED:
+            self.failures.append(i)
+        elif e.state is not State.CANCELLED:
+            self.session_successes += 1
+            self.failures.clear()
+        if e.state is State.COMPLETED:
+            self._consider_best(i)
+
+    def _requeued(self, e: events.Requeued) -> None:
+        i = self._move(e.trial, "requeue")
+        self.running.pop(i, None)
+        self._reasons[i] = e.reason
+        if e.reason.kind is Kind.LOST:
+            self._lost[i] = self._lost.get(i, 0) + 1
+        heapq.heappush(self._queue, i)
+
+    def _decided(self, e: events.Decided) -> None:
+        if e.decision == "pause":
+            i = self._move(e.trial, "pause")
+            self.running.pop(i, None)
+
+    def _corrected(self, e: events.Corrected) -> None:
+        i = self._move(e.trial, "correct")
+        self._reasons.pop(i, None)
+        self._set_values(i, e.values)
+        self._set_metrics(i, e.metrics)
+        self._find_best()
+
+    def _retract(self, e: events.Retracted) -> None:
+        i = self._check(e.trial)
+        if bool(self._retracted[i]) == e.undo:
+            self._retracted[i] = not e.undo
+            self.retractions += -1 if e.undo else 1
+        self._find_best()
+
+    def _annotated(self, e: events.Annotated) -> None:
+        i = self._check(e.trial)
+        if e.note:
+            self._notes[i] = (*self._notes.get(i, ()), e.note)
+        if e.tags:
+            merged = {**self._tags.get(i, {}), **e.tags}
+            self._tags[i] = {name: value for name, value in merged.items() if value}
+
+    def _edited(self, e: events.Edited) -> None:
+        spec = self.spec.edited(e.changes)
+        if "space" in e.changes:
+            self._move_to(spec)
+        self.spec = spec
+
+    def _stop(self, e: events.StopRequested) -> None:
+        self.stop_requested = e
+
+    def _end(self, e: events.Ended) -> None:
+        self.ended = e
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _add(self, number: int, config: Config, origin: Origin, at: float) -> int:
+        i = self.size
+        if number != i:
+            raise StudyError(f"trial {number} cannot come next: the study has {i}")
+        if i == self._capacity:
+            self._grow()
+        self._write_numbers(i, config)
+        self._created_at[i] = at
+        code = self._searchers.get(origin.searcher)
+        if code is None:
+            code = self._searchers[origin.searcher] = len(self._searchers)
+        self._searcher[i] = code
+        if origin.asked:
+            self._seen[i] = origin.seen
+            self._first[i] = origin.first
+            self._asked[i] = origin.asked
+            self._pick[i] = origin.pick
+        if origin.why:
+            self._why[i] = origin.why
+        self.size = i + 1
+        return i
+
+    def _write_numbers(self, i: int, config: Config) -> None:
+        row = self.spec.space.row(config)
+        self._numbers[i] = row
+        self._keys.setdefault(array("d", row).tobytes(), i)
+
+    def _move(self, number: int, verb: str) -> int:
+        i = self._check(number)
+        before = STATES[self._state[i]]
+        after = TABLE.get((before, verb)) or move(before, verb, i)
+        self._state[i] = CODES[after]
+        self.counts[before] -= 1
+        self.counts[after] += 1
+        return i
+
+    def _heard(self, i: int, at: float) -> None:
+        """A sign of life: what a trial's longest silence may be is learned from its siblings."""
+        running = self.running[i]
+        self.longest_gap_s = max(self.longest_gap_s, at - running.heard_at)
+        running.heard_at = at
+
+    def _set_values(self, i: int, values: tuple[float, ...]) -> None:
+        self._losses[i] = [v * sign for v, sign in zip(values, self._signs, strict=True)]
+
+    def _set_metrics(self, i: int, metrics: Mapping[str, float | None]) -> None:
+        for name, value in metrics.items():
+            column = self.metrics.get(name)
+            if column is None or len(column) <= i:
+                fresh = np.full(self._capacity, np.nan)
+                if column is not None:
+                    fresh[: len(column)] = column
+                column = self.metrics[name] = fresh
+            column[i] = np.nan if value is None else value
+
+    def _grow(self) -> None:
+        extra = self._capacity
+        for name, (dtype, fill) in _COLUMNS.items():
+            old = getattr(self, f"_{name}")
+            setattr(self, f"_{name}", np.concatenate([old, np.full(extra, fill, dtype=dtype)]))
+        for name in ("_losses", "_numbers"):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.full((extra, old.shape[1]), np.nan)]))
+        self._capacity += extra
+
+    def _reset_numbers(self) -> None:
+        width = len(self.spec.space)
+        self._numbers = np.full((self._capacity, width), np.nan)
+        self._points = np.empty((0, width))
+        self._keys = {}
+
+    def _fill_points(self) -> None:
+        done = self._points_done if len(self._points) else 0
+        if len(self._points) < self._capacity:
+            grown = np.empty((self._capacity, len(self.spec.space)))
+            grown[:done] = self._points[:done]
+            self._points = grown
+        self._points[done : self.size] = self.spec.space.units(self._numbers[done : self.size])
+        self._points_done = self.size
+
+    _points_done = 0
+
+    def _move_to(self, spec: StudySpec) -> None:
+        """Read every config again in an edited space; what falls outside is kept and marked."""
+        configs = [self.config(i) for i in range(self.size)]
+        self.spec = spec
+        self._foreign = {}
+        self._points_done = 0
+        self._reset_numbers()
+        for i, config in enumerate(configs):
+            full = spec.space.complete(config)
+            inside = bool(spec.space.contains(full))
+            self._outside[i] = not inside
+            if inside:
+                self._write_numbers(i, full)
+            else:
+                self._foreign[i] = config
+        self._find_best()
+
+    # -- the best -----------------------------------------------------------------------------
+
+    def _consider_best(self, i: int) -> None:
+        if len(self._signs) > 1 or self._retracted[i] or self._outside[i]:
+            return
+        if self.best is None or self._losses[i, 0] < self._losses[self.best, 0]:
+            self.best = i
+
+    def _find_best(self) -> None:
+        """The best after something other than a new result has changed: O(trials)."""
+        self.best = None
+        if len(self._signs) > 1:
+            return
+        counts = self.eligible()
+        if counts.any():
+            self.best = int(np.argmin(np.where(counts, self._losses[: self.size, 0], np.inf)))
+
+    def eligible(self) -> NDArray[np.bool_]:
+        """Which trials may be the best: completed, not retracted, inside the space."""
+        n = self.size
+        mask: NDArray[np.bool_] = (
+            (self._state[:n] == _COMPLETED) & ~self._retracted[:n] & ~self._outside[:n]
+        )
+        return mask
+
+
+_NO_COST: Final = Cost()
+
+_APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
+    events.Opened: Ledger._opened,
+    events.Closed: Ledger._closed,
+    events.Suggested: Ledger._suggested,
+    events.Enqueued: Ledger._enqueued,
+    events.Started: Ledger._started,
+    events.Reported: Ledger._reported,
+    events.Finished: Ledger._finished,
+    events.Requeued: Ledger._requeued,
+    events.Decided: Ledger._decided,
+    events.Corrected: Ledger._corrected,
+    events.Retracted: Ledger._retract,
+    events.Annotated: Ledger._annotated,
+    events.Edited: Ledger._edited,
+    events.StopRequested: Ledger._stop,
+    events.Ended: Ledger._end,
+}
+
+
+def _float(value: Any) -> float | None:
+    number = float(value)
+    return None if number != number else number

@@ -1,0 +1,115 @@
+"""From whatever an objective returned to the state its trial ends in."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tunesmith.core.study import Objective
+from tunesmith.core.trial import Kind, Reason, State
+
+
+class Outcome(NamedTuple):
+    """How a trial ended, ready to be recorded."""
+
+    state: State
+    values: tuple[float, ...] | None = None
+    metrics: Mapping[str, float | None] = {}
+    reason: Reason | None = None
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float if it is a number (numpy's, or a tensor with one element), else None."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return float(value)
+    if kind is bool or value is None or isinstance(value, (str, bytes)):
+        return None
+    if hasattr(value, "item"):
+        try:
+            value = value.item()
+        except (TypeError, ValueError, RuntimeError):
+            return None
+        return None if isinstance(value, (bool, complex)) else float(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
+    """The metrics that are numbers; others (a text, say) are left out."""
+    return {str(name): v for name, value in metrics.items() if (v := number(value)) is not None}
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """The metrics as they are stored: what is not finite as None."""
+    return {name: v if math.isfinite(v) else None for name, v in metrics.items()}
+
+
+def judge(
+    objectives: Sequence[Objective], returned: Any, latest: Mapping[str, float] | None = None
+) -> Outcome:
+    """The outcome of a trial whose objective came to its end and returned `returned`.
+
+    A bare number is the value of the only objective, a sequence has one number per objective, a
+    mapping has metrics by name. What is missing is taken from `latest`, the trial's last reports.
+    """
+    if type(returned) is float and len(objectives) == 1 and not latest and math.isfinite(returned):
+        return Outcome(
+            State.COMPLETED, (returned,), {objectives[0].metric: returned}
+        )  # the fast way
+    names = [objective.metric for objective in objectives]
+    latest = latest or {}
+    if returned is None:
+        given: Mapping[Any, Any] = {}
+    elif isinstance(returned, Mapping):
+        given = returned
+    elif len(names) == 1 and number(returned) is not None:
+        given = {names[0]: returned}
+    elif isinstance(returned, (tuple, list)) and len(returned) == len(names):
+        given = dict(zip(names, returned, strict=True))
+    else:
+        return _failed(
+            f"the objective returned {_short(returned)}; return a number, or a mapping with "
+            f"{_listed(names)}"
+        )
+    metrics = {**latest, **numbers(given)}
+    values = []
+    for name in names:
+        if name in given and number(given[name]) is None:
+            return _failed(
+                f"the metric {name!r} is {_short(given[name])}, which is no number", metrics
+            )
+        if name not in metrics:
+            found = _listed(sorted(metrics)) if metrics else "nothing was reported"
+            what = "the objective returned None" if returned is None and not metrics else found
+            return _failed(f"the metric {name!r} never arrived ({what})", metrics)
+        values.append(metrics[name])
+    if not all(map(math.isfinite, values)):
+        wrong = ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True))
+        return Outcome(State.FAILED, None, finite(metrics), Reason(Kind.NOT_FINITE, wrong))
+    return Outcome(State.COMPLETED, tuple(values), finite(metrics))
+
+
+def fingerprint(reason: Reason) -> str:
+    """What makes two errors the same: their kind and message, numbers and addresses aside."""
+    return f"{reason.kind}: " + re.sub(
+        r"0x[0-9a-fA-F]+|\d+(\.\d+)?([eE][-+]?\d+)?", "#", reason.message
+    )
+
+
+def _failed(message: str, metrics: Mapping[str, float] | None = None) -> Outcome:
+    return Outcome(State.FAILED, None, finite(metrics or {}), Reason(Kind.ERROR, message))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    return f"{text} ({type(value).__name__})"

@@ -1,0 +1,107 @@
+"""Asking a searcher for configs that have not been run: the same in the loop, in `ask` and in replay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from tunesmith.core.errors import StrategyError
+from tunesmith.core.history import History
+from tunesmith.core.lattice import Lattice
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.rng import passing_stream
+from tunesmith.core.space import Config, Space
+from tunesmith.core.strategy import Searcher, Suggestion
+from tunesmith.core.trial import Origin
+
+#: The origin of a config that is nobody's choice: every suggestion had been run before.
+UNTRIED: Final = "untried"
+#: How many suggestions a searcher is asked for, at most, to find one that has not been run.
+_MOST_ASKED: Final = 1024
+
+
+def propose(
+    ledger: Ledger,
+    searcher: Searcher,
+    n: int,
+    *,
+    visible: int | None = None,
+    memo: dict[Any, Any] | None = None,
+) -> list[tuple[Config, Origin]]:
+    """Up to `n` new configs and where they come from; fewer when the space runs out.
+
+    Unless the study allows duplicates, configs that have been run are left out, and the searcher is
+    asked again for four times as many; if that does not help, the first untried config of a finite
+    space (or a random one) is taken instead.
+    """
+    spec = ledger.spec
+    history = History(ledger, visible=visible, memo=memo)
+    asked = n
+    while True:
+        proposals, given = _ask(ledger, searcher, history, n, asked)
+        if len(proposals) == n or given < asked or spec.duplicates:
+            return proposals
+        if asked >= _MOST_ASKED:
+            return proposals or _untried(ledger, history)
+        asked *= 4
+
+
+def _ask(
+    ledger: Ledger, searcher: Searcher, history: History, n: int, asked: int
+) -> tuple[list[tuple[Config, Origin]], int]:
+    """The first `n` new configs among `asked` suggestions, and how many suggestions came."""
+    spec = ledger.spec
+    first = ledger.size
+    rng = passing_stream(spec.seed, first, "suggest")
+    suggestions = searcher.suggest(spec.space, history, asked, rng)
+    chosen: list[tuple[Config, Origin]] = []
+    rows: list[list[float]] = []
+    trusted = _is_ours(type(searcher))
+    for pick, suggestion in enumerate(suggestions):
+        config, why = suggestion if isinstance(suggestion, Suggestion) else (suggestion, "")
+        if not trusted:
+            _check(spec.space, config, spec.searcher.name)
+        if not spec.duplicates:
+            row = spec.space.row(config)
+            if ledger.find_row(row) is not None or row in rows:
+                continue
+            rows.append(row)
+        origin = Origin(spec.searcher.name, why, ledger.cursor, first, asked, pick)
+        chosen.append((config, origin))
+        if len(chosen) == n:
+            break
+    return chosen, len(suggestions)
+
+
+@lru_cache(maxsize=64)
+def _is_ours(searcher: type[Any]) -> bool:
+    """Whether a searcher comes with tunesmith, and so is known to stay inside the space."""
+    return searcher.__module__.startswith("tunesmith.search.")
+
+
+def _check(space: Space, config: Mapping[str, Any], searcher: str) -> None:
+    membership = space.contains(config)
+    if not membership:
+        raise StrategyError(
+            f"searcher {searcher!r} suggested a config outside the space: {membership}; "
+            "build configs with space.decode or space.sample"
+        )
+
+
+def _untried(ledger: Ledger, history: History) -> list[tuple[Config, Origin]]:
+    """One config that has not been run, or [] if there is none: O(configs that have been)."""
+    space = ledger.spec.space
+    origin = Origin(UNTRIED, "all suggestions had been run", ledger.cursor, ledger.size, 1, 0)
+    if all(parameter.size is not None for parameter in space.tunables.values()):
+        everything = {name: p.levels(p.size or 1) for name, p in space.tunables.items()}
+        for config in Lattice(space, everything).walk():
+            if history.find(config) is None:
+                return [(config, origin)]
+        return []
+    rng = passing_stream(ledger.spec.seed, ledger.size, UNTRIED)
+    for _ in range(_MOST_ASKED):
+        config = space.sample(rng)
+        if history.find(config) is None:
+            return [(config, origin)]
+    return []

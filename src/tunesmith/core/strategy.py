@@ -1,0 +1,62 @@
+"""The two protocols by which a study is steered. A strategy is a frozen dataclass of options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from numpy.random import Generator
+
+from tunesmith.core.history import History
+from tunesmith.core.space import Config, Space
+
+
+class Suggestion(NamedTuple):
+    """A config, and in a few words why it was chosen (stored with the trial, shown to the user)."""
+
+    config: Config
+    why: str = ""
+
+
+Suggestions: TypeAlias = Sequence["Suggestion | Config"]
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """Proposes configs from a history."""
+
+    def suggest(self, space: Space, history: History, n: int, rng: Generator) -> Suggestions:
+        """Up to `n` configs to run next; an empty list means that the space is exhausted.
+
+        Trials that run now are in `history`. The answer is a function of the arguments alone: the
+        same history and stream give the same configs, in any process. `rng` and `history` are valid
+        during the call. Configs of earlier trials should be avoided; the engine drops them and asks
+        for more, unless the study allows duplicates.
+        """
+        ...
+
+
+class Verdict(StrEnum):
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+class Decision(NamedTuple):
+    """What a scheduler wants of a running trial, and why."""
+
+    verdict: Verdict
+    why: str = ""
+
+
+@runtime_checkable
+class Scheduler(Protocol):
+    """Decides, from a history, which running trials go on."""
+
+    def decide(self, history: History, trial: int) -> Decision:
+        """On `trial`, which has just reported; a function of the history alone."""
+        ...
+
+
+Options: TypeAlias = Mapping[str, Any]

@@ -1,0 +1,300 @@
+"""What a study is: its space, objectives, limits and strategies. Trials are in the history."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal, TypeAlias
+
+from tunesmith.core.errors import StudyError, did_you_mean
+from tunesmith.core.parameter import plain
+from tunesmith.core.quantity import seconds, size_bytes
+from tunesmith.core.space import Space
+
+Goal: TypeAlias = Literal["minimize", "maximize"]
+GOALS: Final = ("minimize", "maximize")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
+
+#: A trial is silent for too long after this many times the longest gap seen among its siblings, ...
+SILENCE_FACTOR: Final = 20.0
+#: ... but never before this many seconds, ...
+SILENCE_FLOOR_S: Final = 60.0
+#: ... and not before this many of them have ended.
+SILENCE_SIBLINGS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A metric and whether more of it is better."""
+
+    metric: str
+    goal: Goal = "minimize"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metric, str) or not self.metric:
+            raise StudyError(f"the metric is a name such as 'accuracy', not {self.metric!r}")
+        if self.goal not in GOALS:
+            raise StudyError(f"goal is 'minimize' or 'maximize', not {self.goal!r}")
+
+    @property
+    def sign(self) -> float:
+        """What the history multiplies the metric by, so that less is better."""
+        return 1.0 if self.goal == "minimize" else -1.0
+
+
+def _count(value: Any, name: str, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise StudyError(f"{name} is a whole number of at least {least}, not {value!r}")
+    return value
+
+
+def _amount(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise StudyError(f"{name} is a number, not {value!r}")
+    return float(value)
+
+
+def _price(value: Any, name: str) -> float:
+    price = _amount(value, name)
+    if price < 0:
+        raise StudyError(f"{name} is not below 0, unlike {value!r}")
+    return price
+
+
+def _silence(value: Any, name: str) -> float | Literal["auto", "off"]:
+    if value is False:  # YAML's `off` in old dialects
+        return "off"
+    if isinstance(value, str) and value in ("auto", "off"):
+        return "auto" if value == "auto" else "off"
+    return seconds(value, name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a study may spend, and when it is over. None is no limit.
+
+    Durations take seconds or a text (``2h``), sizes bytes or a text (``4GiB``); both are kept as
+    numbers.
+    """
+
+    #: Trials in all; cancelled and retracted ones do not count, lost ones count once.
+    trials: int | None = None
+    #: Hours of the coordinator, over all its sessions (s).
+    time: float | None = None
+    #: One trial's longest run (s).
+    trial_time: float | None = None
+    #: One trial's process tree (bytes).
+    trial_memory: int | None = None
+    #: Sum of the trials' wall times (s).
+    compute_time: float | None = None
+    #: Sum of the trials' money, by `price_per_hour`.
+    cost: float | None = None
+    #: What one trial costs an hour, in a currency of your own.
+    price_per_hour: float | None = None
+    #: Trials at a time.
+    parallel: int = 1
+    #: Failures one after the other that end the study.
+    failures_in_a_row: int | None = 20
+    #: The same error this many times in a row ends the study.
+    same_error: int | None = 5
+    #: A value of the (first) objective that is good enough.
+    target: float | None = None
+    #: How long a trial may report nothing: seconds, "off", or "auto" (20 times its siblings' gap).
+    trial_silence: float | Literal["auto", "off"] = "auto"
+    #: How long a trial may take to end after it was told to (s).
+    grace: float = 10.0
+    #: How often a lost trial (its machine or coordinator died) is started again.
+    retries: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "failures_in_a_row", "same_error"):
+            self._set(name, _count)
+        for name in ("time", "trial_time", "compute_time", "grace"):
+            self._set(name, seconds)
+        self._set("trial_memory", size_bytes)
+        self._set("parallel", _count)
+        self._set("target", _amount)
+        self._set("cost", _price)
+        self._set("price_per_hour", _price)
+        self._set("trial_silence", _silence)
+        object.__setattr__(self, "retries", _count(self.retries, "retries", least=0))
+        if self.cost is not None and self.price_per_hour is None:
+            raise StudyError("a cost limit needs price_per_hour, what one trial costs an hour")
+
+    def _set(self, name: str, read: Any) -> None:
+        value = getattr(self, name)
+        if value is not None:
+            object.__setattr__(self, name, read(value, name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Only what differs from the defaults."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if getattr(self, f.name) != f.default
+        }
+
+    @classmethod
+    def from_dict(cls, spec: Mapping[str, Any]) -> Limits:
+        """Limits from their dict form. Raises StudyError for unknown names and wrong values."""
+        known = [f.name for f in fields(cls)]
+        for name in spec:
+            if name not in known:
+                raise StudyError(f"limits have no {name!r}{did_you_mean(str(name), known)}")
+        return cls(**spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A searcher or scheduler by name, with its options: ``random``, ``{grid: {levels: 5}}``."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: Any) -> Strategy:
+        """Read ``"random"``, ``{"grid": {"levels": 5}}`` or a Strategy."""
+        if isinstance(spec, Strategy):
+            return spec
+        if isinstance(spec, str):
+            return cls(spec)
+        if isinstance(spec, Mapping) and len(spec) == 1:
+            name, options = next(iter(spec.items()))
+            if isinstance(name, str) and (options is None or isinstance(options, Mapping)):
+                return cls(name, dict(plain(options or {})))
+        raise StudyError(f"a strategy is a name, or one name with options, not {spec!r}")
+
+    def to_dict(self) -> str | dict[str, Any]:
+        return {self.name: dict(self.options)} if self.options else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """A study, but for its trials. Frozen; `edited` gives a changed one."""
+
+    name: str
+    space: Space
+    objectives: tuple[Objective, ...] = (Objective("value"),)
+    limits: Limits = Limits()
+    searcher: Strategy = Strategy("auto")
+    scheduler: Strategy | None = None
+    seed: int = 0
+    #: Suggestion k sees only the results of trials up to k - parallel, in order.
+    deterministic: bool = False
+    #: The same config may be run twice.
+    duplicates: bool = False
+    #: How its trials are run (a job file's part), for whoever resumes it; not read by the core.
+    job: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise StudyError(
+                f"{self.name!r} cannot name a study: letters, digits, '-', '_' and '.', at most 100, "
+                "starting with a letter or digit"
+            )
+        if not isinstance(self.space, Space):
+            raise StudyError(f"the space is a tunesmith.Space, not {self.space!r}")
+        object.__setattr__(self, "space", Space.from_dict(self.space.to_dict()))
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        if not self.objectives:
+            raise StudyError("a study needs an objective: a metric and a goal")
+        metrics = [objective.metric for objective in self.objectives]
+        if len(set(metrics)) != len(metrics):
+            raise StudyError(f"an objective is there twice: {', '.join(metrics)}")
+        if (
+            isinstance(self.seed, bool)
+            or not isinstance(self.seed, int)
+            or not 0 <= self.seed < 2**63
+        ):
+            raise StudyError(f"the seed is a whole number from 0 to 2^63 - 1, not {self.seed!r}")
+        object.__setattr__(self, "job", plain(dict(self.job)))
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective."""
+        return self.objectives[0]
+
+    def edited(self, changes: Mapping[str, Any]) -> StudySpec:
+        """This study with `changes`, each in the form `to_dict` has it. Raises StudyError.
+
+        A study's objectives and name stay what they are: other numbers would no longer compare.
+        """
+        editable = ("space", "limits", "searcher", "scheduler", "job", "duplicates")
+        for name in changes:
+            if name not in editable:
+                raise StudyError(
+                    f"{name!r} of a study cannot be changed; make a new study"
+                    f" (what can: {', '.join(editable)})"
+                )
+        edited = StudySpec.from_dict(self.to_dict() | dict(changes))
+        if "space" in changes:
+            check_edit(self.space, edited.space)
+        return edited
+
+    def to_dict(self) -> dict[str, Any]:
+        """The study in JSON's types; `from_dict` reads it back equal."""
+        out: dict[str, Any] = {
+            "name": self.name,
+            "space": self.space.to_dict(),
+            "objectives": [{"metric": o.metric, "goal": o.goal} for o in self.objectives],
+            "limits": self.limits.to_dict(),
+            "searcher": self.searcher.to_dict(),
+            "seed": self.seed,
+        }
+        if self.scheduler is not None:
+            out["scheduler"] = self.scheduler.to_dict()
+        for name in ("deterministic", "duplicates"):
+            if getattr(self, name):
+                out[name] = True
+        if self.job:
+            out["job"] = dict(self.job)
+        return out
+
+    @classmethod
+    def from_dict(cls, spec: Mapping[str, Any]) -> StudySpec:
+        scheduler = spec.get("scheduler")
+        return cls(
+            name=spec["name"],
+            space=Space.from_dict(spec["space"]),
+            objectives=tuple(Objective(**objective) for objective in spec["objectives"]),
+            limits=Limits.from_dict(spec.get("limits", {})),
+            searcher=Strategy.of(spec.get("searcher", "auto")),
+            scheduler=None if scheduler is None else Strategy.of(scheduler),
+            seed=spec.get("seed", 0),
+            deterministic=spec.get("deterministic", False),
+            duplicates=spec.get("duplicates", False),
+            job=spec.get("job", {}),
+        )
+
+
+def objectives_of(metric: Any, goal: Any) -> tuple[Objective, ...]:
+    """Objectives from a metric's name, or several, and as many goals (or one for all)."""
+    metrics = [metric] if isinstance(metric, str) else metric
+    if not isinstance(metrics, Sequence) or not metrics:
+        raise StudyError(f"metric is a name, or a list of names, not {metric!r}")
+    goals = [goal] * len(metrics) if isinstance(goal, str) else goal
+    if not isinstance(goals, Sequence) or len(goals) != len(metrics):
+        raise StudyError(f"{len(metrics)} metrics need one goal, or {len(metrics)}, not {goal!r}")
+    return tuple(Objective(m, g) for m, g in zip(metrics, goals, strict=True))
+
+
+def check_edit(old: Space, new: Space) -> None:
+    """Raise StudyError unless trials of `old` stay usable in `new`.
+
+    Ranges, choices, scales, conditions and relations may change: a trial that falls outside is kept
+    and marked. A new parameter needs a default, which old trials are taken to have had; a parameter
+    that goes has to become a fixed value.
+    """
+    for name in old:
+        if name not in new:
+            raise StudyError(
+                f"{name!r} is gone from the space, and its trials have values for it; "
+                f"give it a fixed value instead, such as {name}={old[name].standard()!r}"
+            )
+    for name, parameter in new.tunables.items():
+        if name not in old.parameters and not parameter.has_default:
+            raise StudyError(
+                f"the new parameter {name!r} needs a default: what the earlier trials ran with"
+            )

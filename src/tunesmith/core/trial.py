@@ -1,0 +1,200 @@
+"""A trial: one training job with one config. Its states, and the TABLE of legal moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tunesmith.core.errors import TransitionError
+from tunesmith.core.space import Config
+
+
+class State(StrEnum):
+    """Where a trial is. The last four are ends."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED: Final = frozenset({State.COMPLETED, State.STOPPED, State.FAILED, State.CANCELLED})
+#: The integer by which arrays know a state: its place in the enum.
+CODES: Final[Mapping[State, int]] = {state: code for code, state in enumerate(State)}
+STATES: Final = tuple(State)
+
+#: The legal moves: (state, move) -> state. Everything else raises TransitionError.
+TABLE: Final[Mapping[tuple[State, str], State]] = MappingProxyType(
+    {
+        (State.WAITING, "start"): State.RUNNING,
+        (State.WAITING, "cancel"): State.CANCELLED,
+        (State.RUNNING, "report"): State.RUNNING,
+        (State.RUNNING, "pause"): State.PAUSED,
+        (State.RUNNING, "requeue"): State.WAITING,
+        (State.RUNNING, "complete"): State.COMPLETED,
+        (State.RUNNING, "stop"): State.STOPPED,
+        (State.RUNNING, "fail"): State.FAILED,
+        (State.RUNNING, "cancel"): State.CANCELLED,
+        (State.PAUSED, "start"): State.RUNNING,
+        (State.PAUSED, "complete"): State.COMPLETED,
+        (State.PAUSED, "stop"): State.STOPPED,
+        (State.PAUSED, "cancel"): State.CANCELLED,
+        # The store is append-only in spirit: a correction keeps the state or mends it.
+        (State.COMPLETED, "correct"): State.COMPLETED,
+        (State.STOPPED, "correct"): State.COMPLETED,
+        (State.FAILED, "correct"): State.COMPLETED,
+    }
+)
+
+#: The move that ends a trial in a state.
+ENDING_MOVE: Final[Mapping[State, str]] = {
+    State.COMPLETED: "complete",
+    State.STOPPED: "stop",
+    State.FAILED: "fail",
+    State.CANCELLED: "cancel",
+}
+
+
+def move(state: State, verb: str, number: int) -> State:
+    """The state after `verb`, by the TABLE. Raises TransitionError, saying what is legal."""
+    try:
+        return TABLE[state, verb]
+    except KeyError:
+        legal = sorted({v for s, v in TABLE if s is state})
+        raise TransitionError(
+            f"trial {number} is {state} and cannot {verb}; "
+            f"legal from there: {', '.join(legal) or 'nothing'}"
+        ) from None
+
+
+class Kind(StrEnum):
+    """Why a trial did not deliver."""
+
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    NOT_FINITE = "not_finite"
+    LOST = "lost"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a trial failed, was stopped or must run again: a kind, a sentence, the last output."""
+
+    kind: Kind
+    message: str
+    output: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class Cost(NamedTuple):
+    """What a trial took; None is unknown. Attempts that were lost are not counted in."""
+
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    memory_bytes: int | None = None
+    money: float | None = None
+
+
+class Report(NamedTuple):
+    """Metrics at one step, and when they arrived (seconds since the epoch)."""
+
+    step: int
+    metrics: Mapping[str, float | None]
+    at: float
+
+
+class Origin(NamedTuple):
+    """Where a config came from; enough to compute it again.
+
+    `searcher` is a name, or "user". The suggestion was the `pick`-th of `asked`, made with the
+    random stream of trial `first`, from a history of `seen` events.
+    """
+
+    searcher: str
+    why: str = ""
+    seen: int = 0
+    first: int = 0
+    asked: int = 0
+    pick: int = 0
+
+
+USER: Final = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A trial as it stands. Times are seconds since the epoch."""
+
+    number: int
+    config: Config
+    state: State
+    values: tuple[float, ...] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reports: tuple[Report, ...] = ()
+    reason: Reason | None = None
+    cost: Cost = Cost()
+    attempt: int = 0
+    origin: Origin = Origin(USER)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    parent: int | None = None
+    created_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    seed: int = 0
+    #: Its result does not count (somebody said so, and why is in its log).
+    retracted: bool = False
+    #: Its config lies outside the space as it is now.
+    outside: bool = False
+
+    @property
+    def value(self) -> float | None:
+        """The value of the first objective, as the user's metric has it."""
+        return self.values[0] if self.values else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial in JSON's types, without its reports' times."""
+        return {
+            "number": self.number,
+            "state": str(self.state),
+            "config": self.config,
+            "value": self.value,
+            "values": list(self.values) if self.values else None,
+            "metrics": dict(self.metrics),
+            "reports": [{"step": r.step, **r.metrics} for r in self.reports],
+            "reason": None
+            if self.reason is None
+            else {
+                "kind": str(self.reason.kind),
+                "message": self.reason.message,
+                "output": self.reason.output,
+            },
+            "cost": self.cost._asdict(),
+            "attempt": self.attempt,
+            "origin": self.origin._asdict(),
+            "tags": dict(self.tags),
+            "notes": list(self.notes),
+            "parent": self.parent,
+            "created_at": self.created_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "seed": self.seed,
+            "retracted": self.retracted,
+            "outside": self.outside,
+        }

@@ -1,0 +1,1 @@
+"""Where trials run: executors, and what they share."""

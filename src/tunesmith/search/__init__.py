@@ -1,0 +1,28 @@
+"""Searchers: one file each; the file's name is the searcher's public name.
+
+A file has one frozen dataclass of options with `suggest`, exported as ``SEARCHER``. Other packages
+add theirs through the entry point group ``tunesmith.searchers``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tunesmith.core import registry
+from tunesmith.core.strategy import Searcher
+from tunesmith.core.study import Strategy
+
+ENTRY_POINTS: Final = "tunesmith.searchers"
+
+
+def make(strategy: Strategy) -> Searcher:
+    """The searcher of that name, with its options. Raises StrategyError."""
+    made: Searcher = registry.make(
+        strategy, package=__name__, attribute="SEARCHER", group=ENTRY_POINTS, noun="searcher"
+    )
+    return made
+
+
+def names() -> list[str]:
+    """Every searcher there is, installed packages' included."""
+    return registry.names(__name__, ENTRY_POINTS)

@@ -1,0 +1,24 @@
+"""Random search: each config uniform on the parameters' scales.
+
+Bergstra & Bengio, "Random search for hyper-parameter optimization", JMLR 13 (2012).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numpy.random import Generator
+
+from tunesmith.core.history import History
+from tunesmith.core.space import Config, Space
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """Independent random configs. O(parameters) per config, whatever the history."""
+
+    def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Config]:
+        return [space.sample(rng) for _ in range(n)]
+
+
+SEARCHER = Random

@@ -1,0 +1,46 @@
+"""Where studies live: in memory, or in a SQL database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesmith.core.errors import StoreError
+from tunesmith.store.base import Durability, Lease, Store, Summary
+
+if TYPE_CHECKING:
+    from tunesmith.store.memory import MemoryStore
+
+
+def open_store(where: str | Path | Store | None, *, durability: Durability = "crash") -> Store:
+    """The store at `where`: a file name (SQLite), None (memory), or a store, which is passed on.
+
+    Raises the errors of `tunesmith.store.sqlite.open_sqlite`.
+    """
+    if where is None:
+        from tunesmith.store.memory import MemoryStore
+
+        return MemoryStore()
+    if isinstance(where, (str, Path)):
+        text = str(where)
+        scheme, separator, rest = text.partition("://")
+        if separator and scheme != "sqlite":
+            raise StoreError(
+                f"{text!r}: tunesmith does not know the database {scheme!r}; name a file, such as "
+                "study.db"
+            )
+        from tunesmith.store.sqlite import open_sqlite
+
+        return open_sqlite(rest.removeprefix("/") if separator else text, durability=durability)
+    return where
+
+
+__all__ = ["Durability", "Lease", "MemoryStore", "Store", "Summary", "open_store"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "MemoryStore":
+        from tunesmith.store.memory import MemoryStore
+
+        return MemoryStore
+    raise AttributeError(name)

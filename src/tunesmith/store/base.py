@@ -1,0 +1,104 @@
+"""What a store promises, in ten verbs.
+
+A store keeps studies. A study is a `StudySpec` and a list of events, numbered from 1; the number of
+the last one is the study's *cursor*. Events are never changed and never removed (but with their
+study). Promises, checked by ``tunesmith.testing.store_checks``:
+
+1. **Atomic.** `append` stores all of its events or none.
+2. **Compare and set.** `append` succeeds only if the study's cursor still is `expect`; otherwise it
+   raises Conflict and stores nothing. Every claim (of a trial, of a study) builds on it.
+3. **Durable.** When `append` returns, the events survive ``kill -9`` of any process, this one
+   included; with ``durability="power"`` they survive a power cut too.
+4. **Ordered.** `changes` gives the events in their order, without gaps, to every reader.
+5. **Leases.** At most one holder has a study's lease at a time, if clocks agree to within its life.
+6. **Errors** are those of ``tunesmith.core.errors``; after any of them the store holds what it held.
+
+A store object may be used from one thread at a time; other threads and processes open their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from tunesmith.core.events import Event
+from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import State
+
+Durability: TypeAlias = Literal["crash", "power"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A study at a glance, without its history. `best` is the number of its best trial."""
+
+    name: str
+    created_at: float
+    spec: StudySpec
+    cursor: int
+    counts: dict[State, int]
+    best: int | None
+    best_value: float | None
+
+
+class Lease(NamedTuple):
+    """Who runs a study, and until when (seconds since the epoch) if nothing more is heard."""
+
+    holder: str
+    until: float
+
+
+@runtime_checkable
+class Store(Protocol):
+    """See the module's text for the promises."""
+
+    def create(self, spec: StudySpec, at: float) -> None:
+        """Make an empty study. Raises StudyExists."""
+        ...
+
+    def load(self, name: str) -> StudySpec:
+        """The study as it was created (edits are events). Raises StudyNotFound."""
+        ...
+
+    def names(self) -> list[str]:
+        """The studies' names, oldest first."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove a study and all its events. Raises StudyNotFound."""
+        ...
+
+    def append(self, name: str, events: Sequence[Event], expect: int) -> int:
+        """Add events behind the cursor `expect`; the new cursor. Raises Conflict, StudyNotFound."""
+        ...
+
+    def changes(self, name: str, cursor: int = 0, trial: int | None = None) -> Iterable[Event]:
+        """The events after `cursor` (of one trial only, if given). Raises StudyNotFound."""
+        ...
+
+    def cursor(self, name: str) -> int:
+        """The number of the last event. Raises StudyNotFound."""
+        ...
+
+    def summary(self, name: str) -> Summary:
+        """The study at a glance; does not read its history. Raises StudyNotFound."""
+        ...
+
+    def lease(
+        self, name: str, holder: str, until: float, now: float, *, force: bool = False
+    ) -> Lease:
+        """Take or renew the lease if it is free, over, mine, or `force` is set; who has it now."""
+        ...
+
+    def release(self, name: str, holder: str) -> None:
+        """Give the lease back, if it is `holder`'s."""
+        ...
+
+    def verify(self, name: str) -> str | None:
+        """What has been tampered with, or None: every event against the chain of digests."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,68 @@
+"""The tables. The migrations make the same ones, and a test holds the two against each other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+#: The newest migration. `versions` has one row, the migration this database is at.
+HEAD: Final = "0001"
+VERSION_TABLE: Final = "tunesmith_version"
+
+metadata: Final = MetaData()
+
+versions: Final = Table(
+    VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True)
+)
+
+studies: Final = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    #: The StudySpec as it was created, in JSON.
+    Column("spec", Text, nullable=False),
+    Column("lease_holder", Text),
+    Column("lease_until", Float),
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("study", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(20), nullable=False),
+    Column("trial", Integer),
+    Column("at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: A fold of the events: may be dropped and made again.
+trials: Final = Table(
+    "trials",
+    metadata,
+    Column("study", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(12), nullable=False),
+    Column("value", Float),
+    Column("retracted", Boolean, nullable=False, server_default="0"),
+    Column("outside", Boolean, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+
+Index("events_by_trial", events.c.study, events.c.trial)
+Index("trials_by_value", trials.c.study, trials.c.state, trials.c.value)

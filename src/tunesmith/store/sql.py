@@ -1,0 +1,293 @@
+"""Studies in a SQL database, through SQLAlchemy Core.
+
+One transaction per `append`: insert the events (their primary key is the compare-and-set), then
+upsert the rows of the trials they touch. What differs between databases is in their own files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from tunesmith.core import codec
+from tunesmith.core.errors import Conflict, StoreError, StudyExists, StudyNotFound, did_you_mean
+from tunesmith.core.events import Edited, Event
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import State
+from tunesmith.store.base import Lease, Summary
+from tunesmith.store.fold import edits_space, retractions, row_changes, summarize
+from tunesmith.store.schema import events, studies, trials
+
+#: Events read at a time: the body of each is a few hundred bytes.
+_PAGE: Final = 5000
+#: The execution option that tells the database's own file a reader from a writer.
+READ_ONLY: Final = "tunesmith_read_only"
+
+
+class Prepared:
+    """An insert of many rows, compiled once: a third of the time of compiling it at each call."""
+
+    def __init__(self, engine: Engine, statement: sa.Insert, columns: Sequence[str]) -> None:
+        compiled = statement.compile(dialect=engine.dialect, column_keys=list(columns))
+        self._sql = str(compiled)
+        self._columns = columns
+        self._positional = compiled.positional
+
+    def __call__(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert `rows`, tuples in the order of the columns."""
+        if self._positional:
+            connection.exec_driver_sql(self._sql, list(rows))
+        else:
+            named = [dict(zip(self._columns, row, strict=True)) for row in rows]
+            connection.exec_driver_sql(self._sql, named)
+
+
+class SqlStore:
+    """A `Store` over one engine; made by `tunesmith.store.sqlite.open_sqlite`."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self._engine = engine
+        self._where = where
+        self._connections: dict[bool, Connection] = {}
+        self._ids: dict[str, int] = {}
+        #: The highest event number that is known to be there, by study.
+        self._known: dict[int, int] = {}
+        upsert = _insert_of(engine)(trials)
+        states = upsert.on_conflict_do_update(
+            index_elements=[trials.c.study, trials.c.number],
+            set_={"state": upsert.excluded.state, "value": upsert.excluded.value},
+        )
+        self._insert_events = Prepared(engine, events.insert(), [c.name for c in events.columns])
+        self._upsert_trials = Prepared(engine, states, ["study", "number", "state", "value"])
+
+    # -- transactions -------------------------------------------------------------------------
+
+    @contextmanager
+    def _begin(self, *, write: bool = False) -> Iterator[Connection]:
+        """One transaction, its errors in our words. Only writers wait for one another."""
+        try:
+            connection = self._connections.get(write)
+            if connection is None:
+                connection = self._engine.connect().execution_options(**{READ_ONLY: not write})
+                self._connections[write] = connection
+            with connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            raise translate(error, self._where) from error
+
+    def _id(self, connection: Connection, name: str) -> int:
+        if name not in self._ids:
+            found = connection.execute(
+                sa.select(studies.c.id).where(studies.c.name == name)
+            ).scalar()
+            if found is None:
+                known = connection.execute(sa.select(studies.c.name)).scalars().all()
+                raise StudyNotFound(
+                    f"there is no study {name!r} in {self._where}{did_you_mean(name, known)}"
+                )
+            self._ids[name] = found
+        return self._ids[name]
+
+    # -- studies ------------------------------------------------------------------------------
+
+    def create(self, spec: StudySpec, at: float) -> None:
+        values = {"name": spec.name, "created_at": at, "spec": json.dumps(spec.to_dict())}
+        with self._begin(write=True) as connection:
+            try:
+                connection.execute(studies.insert(), values)
+            except IntegrityError:
+                raise StudyExists(
+                    f"a study {spec.name!r} is in {self._where} already; open it, or choose a name"
+                ) from None
+
+    def load(self, name: str) -> StudySpec:
+        with self._begin() as connection:
+            return self._spec(connection, self._id(connection, name))[0]
+
+    def _spec(self, connection: Connection, study: int) -> tuple[StudySpec, float]:
+        row = connection.execute(
+            sa.select(studies.c.spec, studies.c.created_at).where(studies.c.id == study)
+        ).one()
+        return StudySpec.from_dict(json.loads(row.spec)), row.created_at
+
+    def names(self) -> list[str]:
+        with self._begin() as connection:
+            query = sa.select(studies.c.name).order_by(studies.c.created_at, studies.c.id)
+            return list(connection.execute(query).scalars())
+
+    def delete(self, name: str) -> None:
+        with self._begin(write=True) as connection:
+            study = self._id(connection, name)
+            connection.execute(studies.delete().where(studies.c.id == study))
+        del self._ids[name]
+        self._known.pop(study, None)
+
+    # -- events -------------------------------------------------------------------------------
+
+    def append(self, name: str, batch: Sequence[Event], expect: int) -> int:
+        with self._begin(write=True) as connection:
+            study = self._id(connection, name)
+            rows = [
+                (study, seq, codec.kind_of(e), getattr(e, "trial", None), e.at, codec.encode(e))
+                for seq, e in enumerate(batch, expect + 1)
+            ]
+            if expect > self._known.get(study, 0) and not self._is_at(connection, study, expect):
+                raise Conflict(f"study {name!r} is not at {expect} any more")
+            try:
+                if rows:
+                    self._insert_events(connection, rows)
+            except IntegrityError:
+                raise Conflict(f"study {name!r} is not at {expect} any more") from None
+            self._fold(connection, study, batch)
+        self._known[study] = expect + len(batch)
+        return expect + len(batch)
+
+    def _is_at(self, connection: Connection, study: int, seq: int) -> bool:
+        """Whether event `seq` is there: with the key's uniqueness, that makes numbers gapless."""
+        query = sa.select(sa.literal(1)).where(events.c.study == study, events.c.seq == seq)
+        return connection.execute(query).first() is not None
+
+    def _fold(self, connection: Connection, study: int, batch: Sequence[Event]) -> None:
+        changed = [
+            (study, number, row.state, row.value) for number, row in row_changes(batch).items()
+        ]
+        if changed:
+            self._upsert_trials(connection, changed)
+        for number, retracted in retractions(batch).items():
+            mine = (trials.c.study == study) & (trials.c.number == number)
+            connection.execute(trials.update().where(mine).values(retracted=retracted))
+        if edits_space(batch):
+            spec, _ = self._spec(connection, study)
+            ledger = Ledger(spec).extend(self._read(connection, study, 0, None))
+            for number, outside in enumerate(ledger.column("outside").tolist()):
+                mine = (trials.c.study == study) & (trials.c.number == number)
+                connection.execute(trials.update().where(mine).values(outside=outside))
+
+    def changes(self, name: str, cursor: int = 0, trial: int | None = None) -> Iterable[Event]:
+        with self._begin() as connection:
+            return list(self._read(connection, self._id(connection, name), cursor, trial))
+
+    def _read(
+        self, connection: Connection, study: int, cursor: int, trial: int | None
+    ) -> Iterator[Event]:
+        mine = (events.c.study == study) & (events.c.seq > cursor)
+        if trial is not None:
+            mine &= events.c.trial == trial
+        bodies = connection.execute(sa.select(events.c.body).where(mine).order_by(events.c.seq))
+        texts = iter(bodies.scalars())
+        while page := list(islice(texts, _PAGE)):
+            yield from codec.decode_many(page)
+
+    def cursor(self, name: str) -> int:
+        with self._begin() as connection:
+            return self._cursor(connection, self._id(connection, name))
+
+    def _cursor(self, connection: Connection, study: int) -> int:
+        query = sa.select(sa.func.max(events.c.seq)).where(events.c.study == study)
+        return int(connection.execute(query).scalar() or 0)
+
+    def summary(self, name: str) -> Summary:
+        with self._begin() as connection:
+            study = self._id(connection, name)
+            spec, created_at = self._spec(connection, study)
+            edits = (events.c.study == study) & (events.c.kind == "edited")
+            bodies = sa.select(events.c.body).where(edits).order_by(events.c.seq)
+            for event in codec.decode_many(connection.execute(bodies).scalars()):
+                assert isinstance(event, Edited)
+                spec = spec.edited(event.changes)
+            per_state = sa.select(trials.c.state, sa.func.count()).where(trials.c.study == study)
+            counts = dict.fromkeys(State, 0)
+            for state, count in connection.execute(per_state.group_by(trials.c.state)):
+                counts[State(state)] = count
+            best = None
+            if len(spec.objectives) == 1:
+                value = trials.c.value
+                candidates = (
+                    sa.select(trials.c.number, value)
+                    .where(
+                        trials.c.study == study,
+                        trials.c.state == State.COMPLETED,
+                        ~trials.c.retracted,
+                        ~trials.c.outside,
+                    )
+                    .order_by(value if spec.objective.sign > 0 else value.desc(), trials.c.number)
+                )
+                best = connection.execute(candidates.limit(1)).first()
+            return Summary(
+                name,
+                created_at,
+                spec,
+                self._cursor(connection, study),
+                counts,
+                None if best is None else best[0],
+                None if best is None else best[1],
+            )
+
+    # -- leases -------------------------------------------------------------------------------
+
+    def lease(
+        self, name: str, holder: str, until: float, now: float, *, force: bool = False
+    ) -> Lease:
+        with self._begin(write=True) as connection:
+            study = self._id(connection, name)
+            free = (
+                studies.c.lease_holder.is_(None)
+                | (studies.c.lease_holder == holder)
+                | (studies.c.lease_until < now)
+            )
+            mine = studies.c.id == study
+            connection.execute(
+                studies.update()
+                .where(mine if force else mine & free)
+                .values(lease_holder=holder, lease_until=until)
+            )
+            row = connection.execute(
+                sa.select(studies.c.lease_holder, studies.c.lease_until).where(mine)
+            ).one()
+            return Lease(row[0], row[1])
+
+    def release(self, name: str, holder: str) -> None:
+        with self._begin(write=True) as connection:
+            mine = (studies.c.id == self._id(connection, name)) & (studies.c.lease_holder == holder)
+            connection.execute(
+                studies.update().where(mine).values(lease_holder=None, lease_until=None)
+            )
+
+    def verify(self, name: str) -> str | None:
+        with self._begin() as connection:
+            study = self._id(connection, name)
+            spec, created_at = self._spec(connection, study)
+            folded = summarize(spec, self._read(connection, study, 0, None), created_at)
+        kept = self.summary(name)
+        return None if folded == kept else "the table of trials does not follow from the events"
+
+    def close(self) -> None:
+        while self._connections:
+            self._connections.popitem()[1].close()
+        self._engine.dispose()
+
+
+def _insert_of(engine: Engine) -> Any:
+    """The dialect's INSERT, which knows ON CONFLICT."""
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert
+
+
+def translate(error: SQLAlchemyError, where: str) -> Exception:
+    """A database's error in our words."""
+    from tunesmith.store.sqlite import sqlite_error
+
+    return sqlite_error(error, where) or StoreError(f"{where}: {error}")

@@ -1,0 +1,290 @@
+"""The coordinator: carries the engine's commands out, and feeds it what happens.
+
+Each turn: collect what the executor has to say, let the engine handle it, store what it wants
+written (one transaction), then start and stop trials. Nothing is acted on before it is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any, Final
+
+from tunesmith import schedule, search
+from tunesmith.core.engine import Engine, Input
+from tunesmith.core.errors import Conflict, StoreFull, StudyBusy
+from tunesmith.core.events import (
+    Closed,
+    Command,
+    Event,
+    Interrupt,
+    Quit,
+    Reported,
+    Start,
+    Stop,
+    Tick,
+    Write,
+)
+from tunesmith.core.ledger import Ledger
+from tunesmith.run.base import Executor
+from tunesmith.store import Store
+from tunesmith.tune.session import Session, alive, describe
+
+#: A lease lives this long without news (s), and is renewed three times as often.
+LEASE_S: Final = 30.0
+#: How often other writers' changes are looked for (s).
+POLL_S: Final = 0.25
+#: How long to wait for the executor at a time (s).
+WAIT_S: Final = 0.1
+#: How long to wait for space on a full disk before giving up (s).
+FULL_DISK_S: Final = 60.0
+
+Watcher = Callable[[Ledger, float], None]
+
+
+class Loop:
+    """One coordinator's run over one study. Use once."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        *,
+        watcher: Watcher | None = None,
+        say: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._watcher = watcher
+        self._say = say or (lambda _: None)
+        self._clock = clock
+        self._session = Session.new()
+        self._executor: Executor | None = None
+        self._interrupts = 0
+        self._leased_at = 0.0
+        self._polled_at = 0.0
+        self._watched_at = 0.0
+        self._claim()
+        self._engine = self._open()
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._engine.ledger
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    # -- beginning and end --------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        """Take the study's lease. Raises StudyBusy if a living coordinator has it."""
+        now = self._clock()
+        lease = self._store.lease(self._name, self._session.id, now + LEASE_S, now)
+        if lease.holder != self._session.id:
+            holder = self._read().sessions.get(lease.holder)
+            if holder is not None and alive(holder) is False:
+                lease = self._store.lease(
+                    self._name, self._session.id, now + LEASE_S, now, force=True
+                )
+            else:
+                who = describe(holder) if holder else "another coordinator"
+                raise StudyBusy(
+                    f"study {self._name!r} is being run by {who}; wait for it, stop it "
+                    f"(tunesmith stop {self._name}), or enqueue configs for it to run"
+                )
+        self._leased_at = now
+
+    def _read(self) -> Ledger:
+        return Ledger(self._store.load(self._name)).extend(self._store.changes(self._name))
+
+    def _open(self) -> Engine:
+        """Begin the session: say so, and requeue what earlier coordinators left running."""
+        while True:
+            ledger = self._read()
+            spec = ledger.spec
+            engine = Engine(
+                ledger, search.make(spec.searcher), schedule.make(spec.scheduler), self._session.id
+            )
+            opened = self._session.opened(coordinator=True)
+            before = ledger.cursor
+            ledger.apply(opened)
+            commands = engine.recover(opened.at, self._dead(ledger))
+            events: list[Event] = [opened, *(c.event for c in commands if isinstance(c, Write))]
+            with contextlib.suppress(Conflict):
+                self._store.append(self._name, events, before)
+                return engine
+
+    def _dead(self, ledger: Ledger) -> list[str]:
+        """Sessions whose running trials are nobody's any more."""
+        mine = self._session.id
+        running = {running.session for running in ledger.running.values()} - {mine}
+        return [
+            session
+            for session in running
+            if (opened := ledger.sessions.get(session)) is None
+            or opened.coordinator  # we hold the lease, so it does not
+            or alive(opened) is False
+        ]
+
+    def run(self, executor: Executor) -> Quit:
+        """Tune until the study is over or stopped. Closes the executor."""
+        self._executor = executor
+        try:
+            with self._signals():
+                while self._engine.quit is None:
+                    self._turn()
+        finally:
+            try:
+                executor.close()
+            finally:
+                self._close()
+        assert self._engine.quit is not None
+        return self._engine.quit
+
+    def _turn(self) -> None:
+        assert self._executor is not None
+        happened = self._executor.events(WAIT_S if self.ledger.running else 0.0)
+        now = self._clock()
+        inputs: list[Input] = list(happened)
+        if self._interrupts:
+            inputs.append(Interrupt(now, now=self._interrupts > 1))
+        inputs.append(Tick(now))
+        if now - self._polled_at >= POLL_S:
+            self._poll(now)
+        self._advance(inputs)
+        if self._watcher is not None and (now - self._watched_at >= WAIT_S or self._engine.quit):
+            self._watched_at = now
+            self._watcher(self.ledger, now)
+
+    def _close(self) -> None:
+        """End the session; what still runs (after an error) goes back into the queue."""
+        with contextlib.suppress(StudyBusy):
+            while True:
+                now = self._clock()
+                before = self.ledger.cursor
+                commands = self._engine.abandon(now)
+                events = [c.event for c in commands if isinstance(c, Write)]
+                with contextlib.suppress(Conflict):
+                    self._store.append(self._name, [*events, Closed(now, self._session.id)], before)
+                    break
+                self._reload()
+        self._store.release(self._name, self._session.id)
+
+    # -- a turn -------------------------------------------------------------------------------
+
+    def deliver(self, reported: Reported) -> None:
+        """Handle a report of a trial that runs in this thread (see `run.inline`)."""
+        self._advance([reported])
+
+    def _advance(self, inputs: Sequence[Input]) -> None:
+        """Let the engine handle `inputs`, store what it wants written, carry the rest out."""
+        while True:
+            saved = self._engine.save()
+            before = self.ledger.cursor
+            commands: list[Command] = []
+            for item in inputs:
+                commands += self._engine.handle(item)
+            events = [command.event for command in commands if type(command) is Write]
+            if not events:
+                break
+            try:
+                self._append(events, before)
+                break
+            except Conflict:  # somebody enqueued, say: read it, then think again
+                self._engine.restore(saved)
+                self._reload()
+        self._carry_out(commands)
+
+    def _append(self, events: Sequence[Event], expect: int) -> None:
+        """Store `events`; on a full disk wait for a while, for nothing else is lost yet."""
+        deadline: float | None = None
+        while True:
+            try:
+                self._store.append(self._name, events, expect)
+                return
+            except StoreFull as error:
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + FULL_DISK_S
+                    self._say(f"{error}; waiting {FULL_DISK_S:.0f} s for space")
+                if now > deadline or self._interrupts > 1:
+                    raise
+                time.sleep(1.0)
+
+    def _carry_out(self, commands: Sequence[Command]) -> None:
+        executor = self._executor
+        assert executor is not None
+        for command in commands:
+            if type(command) is Start:
+                executor.start(command)
+            elif type(command) is Stop:
+                executor.stop(command)
+
+    # -- other writers ------------------------------------------------------------------------
+
+    def _poll(self, now: float) -> None:
+        """Take in what others wrote, and renew the lease in time."""
+        self._polled_at = now
+        if self._store.cursor(self._name) != self.ledger.cursor:
+            self._take_in(self._store.changes(self._name, self.ledger.cursor))
+        if now - self._leased_at >= LEASE_S / 3:
+            self._store.lease(self._name, self._session.id, now + LEASE_S, now)
+            self._leased_at = now
+
+    def _take_in(self, foreign: Any) -> None:
+        spec = self.ledger.spec
+        self._engine.absorb(foreign)
+        if self.ledger.spec is not spec:
+            self._engine.searcher = search.make(self.ledger.spec.searcher)
+            self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
+        self._check_fence()
+
+    def _reload(self) -> None:
+        """Forget what was not stored: O(trials), and only when somebody else wrote just now."""
+        self._engine.rebase(self._read())
+        self._check_fence()
+
+    def _check_fence(self) -> None:
+        if self.ledger.coordinator != self._session.id:
+            other = self.ledger.sessions[self.ledger.coordinator or ""]
+            raise StudyBusy(
+                f"study {self._name!r} was taken over by {describe(other)}, because this process had "
+                f"not been heard of for {LEASE_S:.0f} s; its running trials are run again there"
+            )
+
+    # -- signals ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C once: drain; twice: kill; a third time: KeyboardInterrupt wherever we are."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(number: int, _: FrameType | None) -> None:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                grace = self.ledger.spec.limits.grace
+                self._say(
+                    f"stopping: no new trials; running ones have {grace:g} s "
+                    "(again to kill them now)"
+                )
+            elif number == signal.SIGINT:
+                from tunesmith.run.inline import InlineExecutor
+
+                if isinstance(self._executor, InlineExecutor) or self._interrupts > 2:
+                    raise KeyboardInterrupt
+
+        watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, interrupt) for number in watched}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
