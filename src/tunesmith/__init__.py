@@ -1,1 +1,115 @@
-"""tunesmith"""
+"""tunesmith: hyperparameter tuning that finds better values in fewer trials.
+
+    import tunesmith as ts
+
+    def objective(config):
+        return (config["x"] - 3) ** 2
+
+    result = ts.tune(objective, ts.Space(x=ts.Float(-10, 10)), trials=50)
+    print(result.best.config, result.best.value)
+
+Names are loaded when they are first used: ``import tunesmith`` itself costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunesmith.core.errors import (
+        ConfigError,
+        Conflict,
+        ExpressionError,
+        JobError,
+        NotAStore,
+        SpaceError,
+        Stopped,
+        StoreError,
+        StoreFull,
+        StoreLocked,
+        StoreReadOnly,
+        StoreVersionError,
+        StrategyError,
+        StudyBusy,
+        StudyError,
+        StudyExists,
+        StudyNotFound,
+        StudyOver,
+        TransitionError,
+        TunesmithError,
+    )
+    from tunesmith.core.history import History
+    from tunesmith.core.parameter import Choice, Fixed, Float, Int
+    from tunesmith.core.space import Space
+    from tunesmith.core.strategy import Decision, Scheduler, Searcher, Suggestion, Verdict
+    from tunesmith.core.study import Limits
+    from tunesmith.core.trial import Reason, State, Trial
+    from tunesmith.run.live import LiveTrial
+    from tunesmith.run.report import report
+    from tunesmith.store import open_store
+    from tunesmith.tuning.api import tune
+    from tunesmith.tuning.result import Result
+    from tunesmith.tuning.study import Study
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "tunesmith.core.errors": (
+        "ConfigError",
+        "Conflict",
+        "ExpressionError",
+        "JobError",
+        "NotAStore",
+        "SpaceError",
+        "Stopped",
+        "StoreError",
+        "StoreFull",
+        "StoreLocked",
+        "StoreReadOnly",
+        "StoreVersionError",
+        "StrategyError",
+        "StudyBusy",
+        "StudyError",
+        "StudyExists",
+        "StudyNotFound",
+        "StudyOver",
+        "TransitionError",
+        "TunesmithError",
+    ),
+    "tunesmith.core.history": ("History",),
+    "tunesmith.core.parameter": ("Choice", "Fixed", "Float", "Int"),
+    "tunesmith.core.space": ("Space",),
+    "tunesmith.core.strategy": ("Decision", "Scheduler", "Searcher", "Suggestion", "Verdict"),
+    "tunesmith.core.study": ("Limits",),
+    "tunesmith.core.trial": ("Reason", "State", "Trial"),
+    "tunesmith.run.live": ("LiveTrial",),
+    "tunesmith.run.report": ("report",),
+    "tunesmith.store": ("open_store",),
+    "tunesmith.tuning.api": ("tune",),
+    "tunesmith.tuning.result": ("Result",),
+    "tunesmith.tuning.study": ("Study",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Choice", "ConfigError", "Conflict", "Decision", "ExpressionError", "Fixed", "Float", "History",
+    "Int", "JobError", "Limits", "LiveTrial", "NotAStore", "Reason", "Result", "Scheduler", "Searcher",
+    "Space", "SpaceError", "State", "Stopped", "StoreError", "StoreFull", "StoreLocked",
+    "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
+    "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",
+    "TunesmithError", "Verdict", "__version__", "open_store", "report", "tune",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tunesmith' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from tunesmith.core.trial import Report
 
 _FIRST_CAPACITY = 64
-_NAN = float("nan")
+#: What columns hold for a metric that was reported but is not finite (NaN stands for none).
+NOT_FINITE = float("inf")
 
 
 class Curves:
@@ -26,19 +28,19 @@ class Curves:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, trial: int, report: Report) -> None:
-        """Append `report` to the curve of `trial`."""
+    def add(self, trial: int, step: int, metrics: Mapping[str, float | None], at: float) -> None:
+        """Append a report to the curve of `trial`; None is a value that is not finite."""
         i = self._size
         if i == len(self._step):
             self._grow()
-        self._step[i] = report.step
-        self._at[i] = report.at
+        self._step[i] = step
+        self._at[i] = at
         self._before[i] = self._last.get(trial, -1)
-        for name, value in report.metrics.items():
+        for name, value in metrics.items():
             column = self._metrics.get(name)
             if column is None:
                 column = self._metrics[name] = np.full(len(self._step), np.nan)
-            column[i] = _NAN if value is None else value
+            column[i] = NOT_FINITE if value is None else value
         self._last[trial] = i
         self._size = i + 1
 
@@ -56,16 +58,15 @@ class Curves:
         return None if i is None else self._read(i)
 
     def latest(self, trial: int) -> Mapping[str, float]:
-        """The last value of each metric that `trial` ever reported."""
+        """The last value of each metric that `trial` ever reported; NaN if that was not finite."""
         merged: dict[str, float] = {}
         for report in self.of(trial):
-            merged.update({n: v for n, v in report.metrics.items() if v is not None})
+            merged.update(report.metrics)
         return merged
 
     def _read(self, i: int) -> Report:
-        # A metric reported as NaN reads as absent: strategies treat both alike.
         metrics = {
-            name: float(column[i])
+            name: math.nan if column[i] == NOT_FINITE else float(column[i])
             for name, column in self._metrics.items()
             if column[i] == column[i]
         }

@@ -7,6 +7,7 @@
     ├── StudyError (ValueError)        a study that makes no sense, or cannot do what was asked
     │   ├── StudyNotFound
     │   ├── StudyExists
+    │   ├── StudyOver                  its trials or its space are used up
     │   └── StudyBusy                  another coordinator runs it
     ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
     ├── TransitionError                a trial was asked for an illegal move
@@ -50,6 +51,9 @@ class StudyNotFound(StudyError): ...
 
 
 class StudyExists(StudyError): ...
+
+
+class StudyOver(StudyError): ...
 
 
 class StudyBusy(StudyError): ...

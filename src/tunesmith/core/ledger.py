@@ -10,6 +10,7 @@ Goal signs are normalised here and nowhere else: `losses` are always to be minim
 from __future__ import annotations
 
 import heapq
+import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core import events
-from tunesmith.core.curves import Curves
+from tunesmith.core.curves import NOT_FINITE, Curves
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
 from tunesmith.core.rng import derive_seed
@@ -34,7 +35,6 @@ from tunesmith.core.trial import (
     Kind,
     Origin,
     Reason,
-    Report,
     State,
     Trial,
     move,
@@ -229,9 +229,7 @@ class Ledger:
             config=self.config(i),
             state=STATES[self._state[i]],
             values=self.values(i),
-            metrics={
-                n: float(c[i]) for n, c in self.metrics.items() if i < len(c) and c[i] == c[i]
-            },
+            metrics=self._metrics_of(i),
             reports=self.curves.of(i),
             reason=self._reasons.get(i),
             cost=Cost(
@@ -253,6 +251,13 @@ class Ledger:
             outside=bool(self._outside[i]),
         )
 
+    def _metrics_of(self, i: int) -> dict[str, float]:
+        return {
+            name: math.nan if column[i] == NOT_FINITE else float(column[i])
+            for name, column in self.metrics.items()
+            if i < len(column) and column[i] == column[i]
+        }
+
     def _check(self, number: int) -> int:
         if not 0 <= number < self.size:
             has = f"trials 0 to {self.size - 1}" if self.size else "no trials yet"
@@ -270,6 +275,23 @@ class Ledger:
         self.cursor += 1
         if event.at > self.last_at:
             self.last_at = event.at
+
+    def check(self, event: Event) -> None:
+        """Raise what `apply` would raise (TransitionError, StudyError, SpaceError); change nothing."""
+        number = getattr(event, "trial", None)
+        if isinstance(event, (events.Suggested, events.Enqueued)):
+            self._check_next(event.trial)
+        elif isinstance(event, events.Edited):
+            self.spec.edited(event.changes)
+        elif number is not None:
+            verb = (
+                ENDING_MOVE[event.state]
+                if isinstance(event, events.Finished)
+                else _VERBS.get(type(event))
+            )
+            state = self.state(number)
+            if verb is not None:
+                move(state, verb, number)
 
     def extend(self, many: Iterable[Event]) -> Ledger:
         for event in many:
@@ -327,7 +349,7 @@ class Ledger:
         i = self._check(e.trial)
         if self._state[i] != _RUNNING:
             move(STATES[self._state[i]], "report", i)
-        self.curves.add(i, Report(e.step, e.metrics, e.at))
+        self.curves.add(i, e.step, e.metrics, e.at)
         self._heard(i, e.at)
         self.running[i].reports += 1
 
@@ -383,7 +405,7 @@ class Ledger:
         self._find_best()
 
     def _retract(self, e: events.Retracted) -> None:
-        i = self._check(e.trial)
+        i = self._move(e.trial, "retract")
         if bool(self._retracted[i]) == e.undo:
             self._retracted[i] = not e.undo
             self.retractions += -1 if e.undo else 1
@@ -413,8 +435,7 @@ class Ledger:
 
     def _add(self, number: int, config: Config, origin: Origin, at: float) -> int:
         i = self.size
-        if number != i:
-            raise StudyError(f"trial {number} cannot come next: the study has {i}")
+        self._check_next(number)
         if i == self._capacity:
             self._grow()
         self._write_numbers(i, config)
@@ -432,6 +453,10 @@ class Ledger:
             self._why[i] = origin.why
         self.size = i + 1
         return i
+
+    def _check_next(self, number: int) -> None:
+        if number != self.size:
+            raise StudyError(f"trial {number} cannot come next: the study has {self.size}")
 
     def _write_numbers(self, i: int, config: Config) -> None:
         row = self.spec.space.row(config)
@@ -464,7 +489,7 @@ class Ledger:
                 if column is not None:
                     fresh[: len(column)] = column
                 column = self.metrics[name] = fresh
-            column[i] = np.nan if value is None else value
+            column[i] = NOT_FINITE if value is None else value
 
     def _grow(self) -> None:
         extra = self._capacity
@@ -537,6 +562,15 @@ class Ledger:
 
 
 _NO_COST: Final = Cost()
+
+#: The move that an event is, for `Ledger.check`.
+_VERBS: Final[dict[type[Any], str]] = {
+    events.Started: "start",
+    events.Reported: "report",
+    events.Requeued: "requeue",
+    events.Corrected: "correct",
+    events.Retracted: "retract",
+}
 
 _APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
     events.Opened: Ledger._opened,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tunesmith.core.study import Objective
@@ -20,12 +21,31 @@ class Outcome(NamedTuple):
     reason: Reason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Stands for a value that another process returned and that is no number."""
+
+    text: str
+    type_name: str
+
+    @classmethod
+    def of(cls, value: Any) -> Unusable:
+        try:
+            text = repr(value)
+        except Exception:  # noqa: BLE001 (a __repr__ of the user's may raise anything)
+            text = "something"
+        return cls(text if len(text) <= 60 else f"{text[:57]}...", type(value).__name__)
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.type_name})"
+
+
 def number(value: Any) -> float | None:
     """`value` as a float if it is a number (numpy's, or a tensor with one element), else None."""
     kind = type(value)
     if kind is float or kind is int:
         return float(value)
-    if kind is bool or value is None or isinstance(value, (str, bytes)):
+    if kind is bool or value is None or isinstance(value, (str, bytes, Unusable)):
         return None
     if hasattr(value, "item"):
         try:
@@ -110,6 +130,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    text = text if len(text) <= 60 else f"{text[:57]}..."
-    return f"{text} ({type(value).__name__})"
+    return str(value if isinstance(value, Unusable) else Unusable.of(value))

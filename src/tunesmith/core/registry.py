@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from typing import Any
 
 from tunesmith.core.errors import StrategyError, did_you_mean
+from tunesmith.core.parameter import plain
 from tunesmith.core.study import Strategy
 
 
@@ -33,6 +34,25 @@ def make(strategy: Strategy, *, package: str, attribute: str, group: str, noun: 
                     f"{noun} {strategy.name!r} has no option {option!r}{did_you_mean(option, known)}"
                 ) from None
         raise StrategyError(f"{noun} {strategy.name!r}: {error}") from error
+
+
+def describe(strategy: Any, *, package: str, noun: str) -> Strategy:
+    """The name and options under which `make` finds this object's class again."""
+    cls = type(strategy)
+    if "<locals>" in cls.__qualname__ or not is_dataclass(strategy):
+        raise StrategyError(
+            f"{noun} {cls.__qualname__} has to be a dataclass defined at the top of a module, so that "
+            "a resumed study finds it again"
+        )
+    options = {f.name: getattr(strategy, f.name) for f in fields(strategy) if f.init}
+    changed = {
+        f.name: options[f.name]
+        for f in fields(strategy)
+        if f.init and (f.default is MISSING or options[f.name] != f.default)
+    }
+    if cls.__module__.startswith(f"{package}."):
+        return Strategy(cls.__module__.rpartition(".")[2], dict(plain(changed)))
+    return Strategy(f"{cls.__module__}:{cls.__qualname__}", dict(plain(changed)))
 
 
 def _find(name: str, package: str, attribute: str, group: str, noun: str) -> Callable[..., Any]:

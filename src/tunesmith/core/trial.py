@@ -55,6 +55,9 @@ TABLE: Final[Mapping[tuple[State, str], State]] = MappingProxyType(
         (State.COMPLETED, "correct"): State.COMPLETED,
         (State.STOPPED, "correct"): State.COMPLETED,
         (State.FAILED, "correct"): State.COMPLETED,
+        (State.COMPLETED, "retract"): State.COMPLETED,
+        (State.STOPPED, "retract"): State.STOPPED,
+        (State.FAILED, "retract"): State.FAILED,
     }
 )
 
@@ -112,10 +115,10 @@ class Cost(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Metrics at one step, and when they arrived (seconds since the epoch)."""
+    """Metrics at one step (NaN for what was not finite), and when they came (s since the epoch)."""
 
     step: int
-    metrics: Mapping[str, float | None]
+    metrics: Mapping[str, float]
     at: float
 
 

@@ -57,7 +57,7 @@ class InlineExecutor:
     def _run(self, start: Start) -> Exited:
         number, attempt, config, seed = start
 
-        def send(step: int, metrics: dict[str, float]) -> Reason | None:
+        def send(step: int, metrics: dict[str, float | None]) -> Reason | None:
             self._deliver(Reported(time.time(), number, attempt, step, metrics))
             return self._stops.get(number)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import Stopped
-from tunesmith.core.outcome import number
+from tunesmith.core.outcome import finite, number
 from tunesmith.core.trial import Reason
 
 
@@ -21,7 +21,7 @@ class LiveTrial:
         config: dict[str, Any],
         seed: int,
         directory: Callable[[], Path],
-        send: Callable[[int, dict[str, float]], Reason | None],
+        send: Callable[[int, dict[str, float | None]], Reason | None],
     ) -> None:
         #: The trial's number in its study, from 0 on.
         self.number = number
@@ -58,7 +58,7 @@ class LiveTrial:
         step, values = checked_report(step, metrics, self._step)
         self._step = step
         if self._stopped is None:
-            self._stopped = self._send(step, values)
+            self._stopped = self._send(step, finite(values))
         if self._stopped is not None:
             raise Stopped(self._stopped.message)
 

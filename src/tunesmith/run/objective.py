@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
 from tunesmith.core.errors import Stopped
-from tunesmith.core.outcome import numbers
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.live import LiveTrial
 
@@ -82,6 +81,3 @@ def tail(text: str, lines: int = TAIL_LINES, width: int = 500) -> str:
     """The last lines of `text`, each at most `width` characters."""
     kept = text.rstrip().splitlines()[-lines:]
     return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in kept)
-
-
-__all__ = ["call", "numbers", "reason_of", "tail", "takes_trial"]

@@ -23,6 +23,11 @@ def make(strategy: Strategy) -> Searcher:
     return made
 
 
+def describe(searcher: Searcher) -> Strategy:
+    """The name and options under which `make` finds this searcher's class again."""
+    return registry.describe(searcher, package=__name__, noun="searcher")
+
+
 def names() -> list[str]:
     """Every searcher there is, installed packages' included."""
     return registry.names(__name__, ENTRY_POINTS)

@@ -32,7 +32,7 @@ from tunesmith.core.events import (
 from tunesmith.core.ledger import Ledger
 from tunesmith.run.base import Executor
 from tunesmith.store import Store
-from tunesmith.tune.session import Session, alive, describe
+from tunesmith.tuning.session import Session, alive, describe
 
 #: A lease lives this long without news (s), and is renewed three times as often.
 LEASE_S: Final = 30.0
@@ -143,7 +143,7 @@ class Loop:
             try:
                 executor.close()
             finally:
-                self._close()
+                self.close()
         assert self._engine.quit is not None
         return self._engine.quit
 
@@ -162,7 +162,7 @@ class Loop:
             self._watched_at = now
             self._watcher(self.ledger, now)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """End the session; what still runs (after an error) goes back into the queue."""
         with contextlib.suppress(StudyBusy):
             while True:

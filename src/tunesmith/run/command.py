@@ -1,0 +1,343 @@
+"""Trials as programs in any language, each with its own folder, environment and process tree.
+
+A program gets its config by placeholders in its command line, by environment variables
+(``TUNESMITH_PARAM_<NAME>``) and as JSON (``$TUNESMITH_CONFIG``). Its metrics are found in its output
+(see `tunesmith.run.output`) and in ``$TUNESMITH_METRICS``, a file of JSON lines which
+`tunesmith.report` writes. It is done when it exits; exit code 0 means that the metrics count.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from tunesmith.core.errors import JobError
+from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.trial import Cost, Kind, Reason
+from tunesmith.run import tree
+from tunesmith.run.base import Happened
+from tunesmith.run.folder import CHECKPOINT, CONFIG, METRICS, OUTPUT, STOP, Folder, write_json
+from tunesmith.run.guard import Guard
+from tunesmith.run.objective import tail
+from tunesmith.run.output import Scanner, compile_metrics
+from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
+from tunesmith.run.supervise import Supervisor, death, kernel_kills
+from tunesmith.run.template import Template, text_of
+
+#: How often running programs are looked at (s).
+_POLL_S: Final = 0.02
+#: A longer output is cut in the middle when its trial is over.
+_OUTPUT_BYTES: Final = 8 << 20
+#: How much output is read at a time.
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run, and how to read it."""
+
+    command: str | Sequence[str]
+    #: The objectives' metrics: what the program must report.
+    wanted: tuple[str, ...]
+    #: Patterns by metric, for what it prints.
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    shell: bool = False
+    cwd: Path = field(default_factory=Path.cwd)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, template: Template) -> str:
+        """The program's full path. Raises JobError if there is none."""
+        if template.shell is not None:
+            return "/bin/sh"
+        name = template.program
+        path = {**os.environ, **self.environment}.get("PATH")
+        found = shutil.which(name, path=path) if os.sep not in name else None
+        if found is None and os.sep in name:
+            candidate = self.cwd / name
+            if candidate.is_file() and os.access(candidate, os.X_OK):
+                return str(candidate)
+            if candidate.is_file():
+                raise JobError(
+                    f"command: {candidate} is not executable; chmod +x it, or name the interpreter"
+                )
+        if found is None:
+            raise JobError(f"command: there is no program {name!r} (looked in PATH and {self.cwd})")
+        return found
+
+
+class _Run:
+    """One attempt of a trial: a process, its files, and what has been read of them."""
+
+    def __init__(
+        self, start: Start, process: subprocess.Popen[bytes], folder: Path, supervisor: Supervisor
+    ) -> None:
+        self.start = start
+        self.process = process
+        self.folder = folder
+        self.supervisor = supervisor
+        self.began = time.perf_counter()
+        self.status: int | None = None
+        self.usage: Any = None
+        self.metrics: dict[str, float | None] = {}
+        self.readers: list[tuple[BinaryIO, Scanner]] = []
+
+    def read(self, *, last: bool = False) -> Iterator[Reported]:
+        """What has been reported since the last call."""
+        for file, scanner in self.readers:
+            while True:
+                chunk = file.read(_CHUNK_BYTES)
+                for found in scanner.feed(chunk, last=last and not chunk):
+                    self.metrics.update(found.metrics)
+                    yield Reported(time.time(), self.start.trial, self.start.attempt, *found)
+                if not chunk or not last:
+                    break
+
+    def ended(self) -> bool:
+        """Whether the program has exited; takes its status and what it used."""
+        if self.status is None:
+            pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                self.process.returncode = self.status
+                self.usage = usage
+        return self.status is not None
+
+    def cost(self) -> Cost:
+        usage = self.usage
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Cost(
+            time.perf_counter() - self.began,
+            usage.ru_utime + usage.ru_stime,
+            max(usage.ru_maxrss * unit, self.supervisor.peak_bytes),
+        )
+
+    def close(self) -> None:
+        for file, _ in self.readers:
+            file.close()
+
+
+class CommandExecutor:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        session: str,
+        folder: Folder,
+        parallel: int = 1,
+        memory_limit: int | None = None,
+        gpus_per_trial: float = 0.0,
+        gpus: list[str] | None = None,
+    ) -> None:
+        self._program = program
+        self._template = Template.of(program.command, shell=program.shell)
+        self._path = program.find(self._template)
+        self._patterns = compile_metrics(program.metrics)
+        self._session = session
+        self._folder = folder
+        self._memory_limit = memory_limit
+        self._threads = thread_caps(parallel)
+        self._gpus_per_trial = gpus_per_trial
+        if gpus is None:
+            gpus = visible_gpus() if gpus_per_trial else []
+        self._gpus = GpuSlots(gpus, gpus_per_trial, parallel)
+        self._runs: dict[int, _Run] = {}
+        self._unstarted: list[Exited] = []
+        self._kernel_kills = kernel_kills()
+        self._guard = Guard(session)
+
+    # -- verbs --------------------------------------------------------------------------------
+
+    def start(self, command: Start) -> None:
+        try:
+            self._runs[command.trial] = self._launch(command)
+        except OSError as error:
+            self._gpus.give_back(command.trial)
+            reason = Reason(Kind.ERROR, f"the program could not be started: {error}")
+            exited = Exited(time.time(), command.trial, command.attempt, None, reason)
+            self._unstarted.append(exited)
+
+    def stop(self, command: Stop) -> None:
+        run = self._runs.get(command.trial)
+        if run is None:
+            return
+        (run.folder / STOP).write_text(command.reason.message)
+        run.supervisor.stop(command)
+
+    def events(self, timeout_s: float) -> list[Happened]:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            happened: list[Happened] = [*self._unstarted]
+            self._unstarted.clear()
+            for run in list(self._runs.values()):
+                happened += self._look(run)
+            left = deadline - time.monotonic()
+            if happened or left <= 0:
+                return happened
+            time.sleep(min(_POLL_S, left))
+
+    def close(self) -> None:
+        for run in self._runs.values():
+            run.supervisor.kill()
+            run.process.wait()
+            run.close()
+        self._runs.clear()
+        self._guard.close()
+
+    # -- one run ------------------------------------------------------------------------------
+
+    def _launch(self, start: Start) -> _Run:
+        folder = self._folder.make(start.trial)
+        (folder / CHECKPOINT).mkdir(exist_ok=True)
+        (folder / STOP).unlink(missing_ok=True)
+        write_json(folder / CONFIG, start.config)
+        if start.attempt and (folder / OUTPUT).exists():
+            (folder / OUTPUT).replace(folder / f"output-{start.attempt - 1}.log")
+        built_in = {
+            "trial": start.trial,
+            "attempt": start.attempt,
+            "seed": start.seed,
+            "trial_dir": str(folder),
+            "checkpoint_dir": str(folder / CHECKPOINT),
+            "config_file": str(folder / CONFIG),
+        }
+        mark = (tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
+        argv = self._template.fill(start.config, built_in)
+        with (folder / OUTPUT).open("wb") as output:
+            (folder / METRICS).write_bytes(b"")
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self._program.cwd,
+                env=self._environment(start, folder, mark),
+                start_new_session=True,
+            )
+        supervisor = Supervisor(process.pid, mark, self._memory_limit)
+        run = _Run(start, process, folder, supervisor)
+        wanted = frozenset(self._program.wanted) | self._patterns.keys()
+        run.readers = [
+            ((folder / OUTPUT).open("rb"), Scanner(wanted, self._patterns)),
+            ((folder / METRICS).open("rb"), Scanner(frozenset(), any_json=True)),
+        ]
+        return run
+
+    def _environment(self, start: Start, folder: Path, mark: tuple[str, str]) -> dict[str, str]:
+        gpus = self._gpus.take(start.trial)
+        parameters = {
+            f"TUNESMITH_PARAM_{name.upper().replace('.', '_')}": text_of(value)
+            for name, value in start.config.items()
+        }
+        return {
+            **os.environ,
+            **self._threads,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
+            **gpu_environment(gpus, self._gpus_per_trial),
+            **self._program.environment,
+            **parameters,
+            tree.SESSION_MARK: self._session,
+            mark[0]: mark[1],
+            "TUNESMITH_TRIAL": str(start.trial),
+            "TUNESMITH_SEED": str(start.seed),
+            "TUNESMITH_DIR": str(folder),
+            "TUNESMITH_CONFIG": str(folder / CONFIG),
+            "TUNESMITH_METRICS": str(folder / METRICS),
+            "TUNESMITH_CHECKPOINT_DIR": str(folder / CHECKPOINT),
+            "TUNESMITH_STOP": str(folder / STOP),
+        }
+
+    def _look(self, run: _Run) -> Iterator[Happened]:
+        """What one run has to say; its end comes last."""
+        over = run.ended()
+        yield from run.read(last=over)
+        run.supervisor.step()
+        if over:
+            yield self._exit(run)
+
+    def _exit(self, run: _Run) -> Exited:
+        del self._runs[run.start.trial]
+        run.supervisor.kill()  # children it left behind
+        run.close()
+        self._gpus.give_back(run.start.trial)
+        output = run.folder / OUTPUT
+        shorten(output)
+        reason = self._reason(run)
+        if reason is not None:
+            reason = Reason(reason.kind, reason.message, tail(last_bytes(output)))
+        returned = None
+        if reason is None:
+            returned = {name: math.nan if v is None else v for name, v in run.metrics.items()}
+        start = run.start
+        return Exited(time.time(), start.trial, start.attempt, returned, reason, run.cost())
+
+    def _reason(self, run: _Run) -> Reason | None:
+        status, stopping = run.status, run.supervisor.stopping
+        assert status is not None
+        if status == 0 and not run.supervisor.interfered:
+            missing = [name for name in self._program.wanted if name not in run.metrics]
+            if missing:
+                return Reason(Kind.ERROR, _no_metric(missing, run.metrics, self._patterns))
+            return None
+        if stopping is not None:
+            return stopping
+        if status == -signal.SIGKILL:
+            if kernel_kills() > self._kernel_kills:
+                self._kernel_kills = kernel_kills()
+                text = "killed by the kernel: the machine ran out of memory"
+                return Reason(Kind.OUT_OF_MEMORY, text)
+            return Reason(Kind.LOST, "the program was killed from outside (SIGKILL)")
+        if _says_out_of_memory(last_bytes(run.folder / OUTPUT, 4096)):
+            return Reason(Kind.OUT_OF_MEMORY, f"the program ran out of memory ({death(status)})")
+        return Reason(Kind.ERROR, f"the program ended with {death(status)}")
+
+
+def _no_metric(
+    missing: Sequence[str], found: Mapping[str, Any], patterns: Mapping[str, Any]
+) -> str:
+    names = ", ".join(repr(name) for name in missing)
+    got = f"it reported {', '.join(map(repr, found))}" if found else "it reported nothing"
+    how = (
+        "does its pattern match what is printed?"
+        if any(name in patterns for name in missing)
+        else 'give it a pattern under metrics:, print {"name": value} lines, or call tunesmith.report()'
+    )
+    return f"the program exited with 0, but the metric {names} never came ({got}); {how}"
+
+
+def _says_out_of_memory(output: str) -> bool:
+    last = output.rstrip().splitlines()[-3:]
+    return any("MemoryError" in line or "out of memory" in line.lower() for line in last)
+
+
+def last_bytes(path: Path, count: int = 64 << 10) -> str:
+    """The end of a file as text, whatever bytes it holds."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - count))
+        return file.read().decode(errors="replace")
+
+
+def shorten(path: Path, most: int = _OUTPUT_BYTES) -> None:
+    """Cut the middle out of a file that is longer than `most` bytes."""
+    size = path.stat().st_size
+    if size <= most:
+        return
+    draft = path.with_name(f".{path.name}.draft")
+    with path.open("rb") as old, draft.open("wb") as new:
+        new.write(old.read(most // 2))
+        new.write(f"\n... {size - 2 * (most // 2):,} bytes cut ...\n".encode())
+        old.seek(-(most // 2), os.SEEK_END)
+        shutil.copyfileobj(old, new)
+    draft.replace(path)

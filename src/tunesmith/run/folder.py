@@ -1,0 +1,59 @@
+"""Where a study keeps its trials' files: configs, output, metrics, checkpoints.
+
+study.trials/digits/000012/config.json
+                           output.log
+                           metrics.jsonl
+                           checkpoint/
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+CONFIG: Final = "config.json"
+OUTPUT: Final = "output.log"
+METRICS: Final = "metrics.jsonl"
+CHECKPOINT: Final = "checkpoint"
+STOP: Final = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of one study. Nothing is made before it is needed."""
+
+    path: Path
+    #: Whether it goes when the study's process is done (a study in memory).
+    temporary: bool = False
+
+    @classmethod
+    def beside(cls, storage: Path | None, study: str) -> Folder:
+        """``study.trials/NAME`` for ``study.db``; a temporary folder for a study in memory."""
+        if storage is None:
+            return cls(Path(tempfile.mkdtemp(prefix="tunesmith-")), temporary=True)
+        return cls(storage.absolute().with_suffix(".trials") / study)
+
+    def trial(self, number: int) -> Path:
+        """The folder of a trial (which may not be there yet)."""
+        return self.path / f"{number:06d}"
+
+    def make(self, number: int) -> Path:
+        path = self.trial(number)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def close(self) -> None:
+        if self.temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file so that it is there whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    draft.replace(path)

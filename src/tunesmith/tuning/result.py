@@ -1,0 +1,187 @@
+"""What a study found: the best trial, all trials as a table, and why it ended."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.errors import StudyError
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import State, Trial
+
+
+class Trials(Sequence[Trial]):
+    """The trials of a study, made when they are asked for: ``trials[3]``, ``trials[-5:]``."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __len__(self) -> int:
+        return self._ledger.size
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._ledger.trial(i) for i in range(*index.indices(len(self)))]
+        number = int(index)
+        return self._ledger.trial(number + len(self) if number < 0 else number)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (self._ledger.trial(i) for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} trials>"
+
+
+class Result:
+    """The state of a study when it was asked for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @property
+    def spec(self) -> StudySpec:
+        return self._ledger.spec
+
+    @property
+    def trials(self) -> Trials:
+        return Trials(self._ledger)
+
+    @property
+    def ended(self) -> str:
+        """Why the study ended, in a sentence; empty if it has not."""
+        return self._ledger.ended.detail if self._ledger.ended else ""
+
+    @property
+    def best(self) -> Trial:
+        """The completed trial with the best value (not retracted, inside the space).
+
+        Raises StudyError if there is none, or if there are several objectives (see `front`).
+        """
+        if len(self.spec.objectives) > 1:
+            metrics = ", ".join(o.metric for o in self.spec.objectives)
+            raise StudyError(
+                f"with several objectives ({metrics}) no one trial is best; see .front"
+            )
+        if self._ledger.best is None:
+            raise StudyError(self._nothing())
+        return self._ledger.trial(self._ledger.best)
+
+    def _nothing(self) -> str:
+        failed = self._ledger.counts[State.FAILED]
+        text = f"study {self.spec.name!r} has no completed trial"
+        if failed and self._ledger.failures:
+            return f"{text}; {failed} failed, the last: {self._ledger.reason(self._ledger.failures[-1])}"
+        return f"{text} ({failed} failed)" if failed else text
+
+    @property
+    def front(self) -> list[Trial]:
+        """The trials that no other beats in every objective: O(completed * front)."""
+        eligible = np.flatnonzero(self._ledger.eligible())
+        losses = self._ledger.column("losses")[eligible]
+        front: list[int] = []
+        for i in np.lexsort(losses.T[::-1]):
+            dominated = any(
+                (losses[j] <= losses[i]).all() and (losses[j] < losses[i]).any() for j in front
+            )
+            if not dominated:
+                front.append(int(i))
+        return [self._ledger.trial(int(eligible[i])) for i in sorted(front)]
+
+    # -- as a table ---------------------------------------------------------------------------
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One flat mapping per trial: number, state, metrics, the config's values, costs, why."""
+        for trial in self.trials:
+            yield flat(trial)
+
+    def table(self) -> Any:
+        """A pandas DataFrame of `rows` if pandas is installed, else the list of them."""
+        rows = list(self.rows())
+        try:
+            import pandas as pd
+        except ImportError:
+            return rows
+        return pd.DataFrame(rows, columns=columns(rows)).set_index("number")
+
+    def to_csv(self) -> str:
+        """The table as CSV; lists and mappings are written as JSON."""
+        rows = list(self.rows())
+        out = io.StringIO()
+        writer = csv.DictWriter(out, columns(rows), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+        return out.getvalue()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The study and all its trials in JSON's types."""
+        return {
+            "study": self.spec.to_dict(),
+            "ended": self.ended,
+            "best": self._ledger.best,
+            "trials": [finite(trial.to_dict()) for trial in self.trials],
+        }
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def __repr__(self) -> str:
+        best = ""
+        if self._ledger.best is not None:
+            trial = self.best
+            best = f", best {self.spec.objective.metric} {trial.value:g} (trial {trial.number})"
+        return f"<Result of {self.spec.name!r}: {len(self.trials)} trials{best}>"
+
+
+def flat(trial: Trial) -> dict[str, Any]:
+    """A trial in one level: a column for each metric and each parameter of its config."""
+    return {
+        "number": trial.number,
+        "state": str(trial.state),
+        **trial.metrics,
+        **{name: value for name, value in trial.config.items() if name not in trial.metrics},
+        "wall_s": trial.cost.wall_s,
+        "cpu_s": trial.cost.cpu_s,
+        "memory_bytes": trial.cost.memory_bytes,
+        "money": trial.cost.money,
+        "attempt": trial.attempt,
+        "searcher": trial.origin.searcher,
+        "why": trial.origin.why,
+        "reason": None if trial.reason is None else str(trial.reason),
+        "retracted": trial.retracted,
+        "outside": trial.outside,
+    }
+
+
+def columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The columns of all rows: those of the first in their order, then what later ones add."""
+    known: dict[str, None] = {}
+    for row in rows:
+        known.update(dict.fromkeys(row))
+    fixed = list(flat(_EMPTY))
+    middle = [name for name in known if name not in fixed]
+    return [*fixed[:2], *middle, *fixed[2:]]
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (list, dict)) else value
+
+
+def finite(value: Any) -> Any:
+    """`value` with None for what JSON cannot say (NaN, infinities)."""
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return value
+
+
+_EMPTY = Trial(number=0, config={}, state=State.WAITING)

@@ -1,0 +1,470 @@
+"""The study in your hands: create or open it, ask and tell, mend it, read it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from tunesmith import schedule, search
+from tunesmith.core import events
+from tunesmith.core.errors import Conflict, StudyBusy, StudyError, StudyNotFound, StudyOver
+from tunesmith.core.events import Event
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.outcome import finite, judge
+from tunesmith.core.propose import propose
+from tunesmith.core.space import Space
+from tunesmith.core.strategy import Searcher
+from tunesmith.core.study import Goal, Limits, Strategy, StudySpec, objectives_of
+from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
+from tunesmith.run.live import checked_report
+from tunesmith.store import Durability, Store, open_store
+from tunesmith.tuning.result import Result, Trials
+from tunesmith.tuning.session import Session, alive, describe
+
+
+class LimitOptions(TypedDict, total=False):
+    """The limits as keyword arguments; see `Limits`."""
+
+    trials: int | None
+    time: float | str | None
+    trial_time: float | str | None
+    trial_memory: int | str | None
+    compute_time: float | str | None
+    cost: float | None
+    price_per_hour: float | None
+    parallel: int
+    failures_in_a_row: int | None
+    same_error: int | None
+    target: float | None
+    trial_silence: float | str
+    grace: float | str
+    retries: int
+
+
+def make_spec(
+    space: Space | Mapping[str, Any],
+    *,
+    name: str,
+    metric: str | Sequence[str] = "value",
+    goal: Goal | Sequence[Goal] = "minimize",
+    searcher: str | Mapping[str, Any] | Searcher = "auto",
+    scheduler: str | Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    deterministic: bool = False,
+    duplicates: bool = False,
+    job: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any],
+) -> StudySpec:
+    """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError."""
+    spec = StudySpec(
+        name=name,
+        space=space if isinstance(space, Space) else Space.from_dict(space),
+        objectives=objectives_of(metric, goal),
+        limits=Limits.from_dict(limits),
+        searcher=_strategy(searcher),
+        scheduler=None if scheduler is None else Strategy.of(scheduler),
+        seed=secrets.randbits(32) if seed is None else seed,
+        deterministic=deterministic,
+        duplicates=duplicates,
+        job=job or {},
+    )
+    search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
+    schedule.make(spec.scheduler)
+    return spec
+
+
+def _strategy(given: Any) -> Strategy:
+    """A strategy by name; a searcher object is named by its import path, for whoever resumes."""
+    if isinstance(given, (str, Mapping, Strategy)):
+        return Strategy.of(given)
+    return search.describe(given)
+
+
+def me() -> str:
+    """Who writes into a study's log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+class Study:
+    """A study in a store. Several processes may hold the same one.
+
+    ``ask`` and ``tell`` run trials your own way; `tunesmith.tune` runs them for you.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+        self._ledger = Ledger(store.load(name))
+        self._memo: dict[Any, Any] = {}
+        self._session: Session | None = None
+        self._searcher: tuple[Strategy, Searcher] | None = None
+        self._refresh()
+
+    # -- making and opening -------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        space: Space | Mapping[str, Any],
+        *,
+        metric: str | Sequence[str] = "value",
+        goal: Goal | Sequence[Goal] = "minimize",
+        name: str = "study",
+        storage: str | Path | Store | None = None,
+        searcher: str | Mapping[str, Any] | Searcher = "auto",
+        scheduler: str | Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        deterministic: bool = False,
+        duplicates: bool = False,
+        durability: Durability = "crash",
+        **limits: Unpack[LimitOptions],
+    ) -> Study:
+        """A new study. `storage` is a file, or None for this process's memory.
+
+        Raises StudyExists; SpaceError, StudyError or StrategyError for what makes no sense; StoreError.
+        """
+        spec = make_spec(
+            space,
+            name=name,
+            metric=metric,
+            goal=goal,
+            searcher=searcher,
+            scheduler=scheduler,
+            seed=seed,
+            deterministic=deterministic,
+            duplicates=duplicates,
+            limits=limits,
+        )
+        store = open_store(storage, durability=durability)
+        store.create(spec, time.time())
+        return cls(store, name)
+
+    @classmethod
+    def open(
+        cls,
+        name: str | None = None,
+        *,
+        storage: str | Path | Store,
+        durability: Durability = "crash",
+    ) -> Study:
+        """An existing study; without a name, the only one there. Raises StudyNotFound, StoreError."""
+        if isinstance(storage, (str, Path)) and "://" not in str(storage):
+            path = Path(storage).expanduser()
+            if not path.exists():
+                raise StudyNotFound(f"there is no file {path}")
+        store = open_store(storage, durability=durability)
+        if name is None:
+            names = store.names()
+            if len(names) != 1:
+                listed = ", ".join(names) or "none"
+                raise StudyError(f"say which study; {storage} has {len(names)}: {listed}")
+            name = names[0]
+        return cls(store, name)
+
+    def close(self) -> None:
+        """End this process's session and let go of the store."""
+        if self._session is not None:
+            session, self._session = self._session.id, None
+            self.commit(lambda: [events.Closed(time.time(), session)])
+        self._store.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Study {self._name!r}: {len(self._ledger.spec.space)} parameters>"
+
+    # -- reading ------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def spec(self) -> StudySpec:
+        """The study as it is now, edits included."""
+        return self._refresh().spec
+
+    @property
+    def space(self) -> Space:
+        return self.spec.space
+
+    @property
+    def trials(self) -> Trials:
+        """All trials, by number."""
+        return Trials(self._refresh())
+
+    @property
+    def best(self) -> Trial:
+        """See `Result.best`."""
+        return self.result().best
+
+    def result(self) -> Result:
+        """What the study has found so far."""
+        return Result(self._refresh())
+
+    def log(self, trial: Trial | int) -> list[Event]:
+        """Everything that ever happened to a trial, old values included."""
+        return list(self._store.changes(self._name, trial=_number(trial)))
+
+    def coordinator(self) -> events.Opened | None:
+        """The session that runs the study at this moment, as far as can be known."""
+        ledger = self._refresh()
+        if ledger.coordinator is None or ledger.coordinator not in ledger.open_sessions:
+            return None
+        opened = ledger.sessions[ledger.coordinator]
+        return None if alive(opened) is False else opened
+
+    # -- ask and tell -------------------------------------------------------------------------
+
+    def ask(self) -> Trial:
+        """The next trial to run: a waiting one, or a new config from the searcher.
+
+        Raises StudyOver if the trials are used up or the space is exhausted, StudyBusy if a
+        coordinator runs the study.
+        """
+        number = self.commit(self._next_trial)[-1].trial  # type: ignore[union-attr]
+        return self._ledger.trial(number)
+
+    def _next_trial(self) -> list[Event]:
+        ledger, now = self._ledger, time.time()
+        self._refuse_if_run()
+        limit = ledger.spec.limits.trials
+        if limit is not None and ledger.started_count >= limit:
+            raise StudyOver(f"all {limit} trials of study {self._name!r} have been started")
+        opening: list[Event] = []
+        if self._session is None or self._session.id not in ledger.sessions:
+            self._session = self._session or Session.new()
+            opening = [self._session.opened(coordinator=False)]
+        session = self._session.id
+        waiting = ledger.next_waiting()
+        if waiting is not None:
+            attempt = ledger.attempts_begun(waiting)
+            return [*opening, events.Started(now, waiting, attempt, session)]
+        visible = None
+        if ledger.spec.deterministic:
+            visible = max(0, ledger.size - ledger.spec.limits.parallel + 1)
+            if any(number < visible for number in ledger.running):
+                first = min(ledger.running)
+                raise StudyError(f"deterministic: tell trial {first} before you ask for another")
+        proposals = propose(ledger, self._current_searcher(), 1, visible=visible, memo=self._memo)
+        if not proposals:
+            raise StudyOver(f"every config in the space of study {self._name!r} has been tried")
+        config, origin = proposals[0]
+        return [*opening, events.Suggested(now, ledger.size, config, origin, session)]
+
+    def _current_searcher(self) -> Searcher:
+        wanted = self._ledger.spec.searcher
+        if self._searcher is None or self._searcher[0] != wanted:
+            self._searcher = (wanted, search.make(wanted))
+        return self._searcher[1]
+
+    def tell(
+        self,
+        trial: Trial | int,
+        result: float | Mapping[str, float] | Sequence[float] | None = None,
+        *,
+        failed: str | None = None,
+    ) -> Trial:
+        """Record how a running trial ended: a number, metrics by name, or why it `failed`.
+
+        None means that the last report counts. A value that is not finite is a failure, recorded as
+        such. Raises TransitionError if the trial is not running.
+        """
+        number = _number(trial)
+
+        def finish() -> list[Event]:
+            ledger, now = self._ledger, time.time()
+            ledger.state(number)  # raises if there is no such trial
+            latest = ledger.curves.latest(number)
+            outcome = judge(ledger.spec.objectives, result, latest)
+            state, values, metrics, reason = outcome
+            if failed is not None:
+                state, values, reason = State.FAILED, None, Reason(Kind.ERROR, failed)
+            cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
+            attempt = ledger.attempt(number)
+            return [events.Finished(now, number, attempt, state, values, metrics, reason, cost)]
+
+        if failed is None and isinstance(result, str):
+            raise StudyError(f"tell() takes a number or metrics; for a failure: failed={result!r}")
+        self.commit(finish)
+        return self._ledger.trial(number)
+
+    def report(self, trial: Trial | int, step: int | None = None, **metrics: float) -> None:
+        """Record metrics of a running trial at a step (by default one more than its last)."""
+        number = _number(trial)
+
+        def reported() -> list[Event]:
+            last = self._ledger.curves.last(number)
+            at_step, values = checked_report(step, metrics, last.step if last else 0)
+            attempt = self._ledger.attempt(number)
+            return [events.Reported(time.time(), number, attempt, at_step, finite(values))]
+
+        self.commit(reported)
+
+    # -- by hand ------------------------------------------------------------------------------
+
+    def enqueue(
+        self,
+        config: Mapping[str, Any],
+        *,
+        tags: Mapping[str, str] | None = None,
+        parent: Trial | int | None = None,
+        why: str = "",
+    ) -> Trial:
+        """Put a config at the end of the queue; what it leaves out takes its default.
+
+        Queued configs are run before the searcher's. Raises ConfigError, naming the parameter.
+        """
+
+        def enqueued() -> list[Event]:
+            ledger = self._ledger
+            full = ledger.spec.space.clean(ledger.spec.space.complete(config))
+            origin = Origin(USER, why)
+            mother = None if parent is None else ledger.trial(_number(parent)).number
+            return [
+                events.Enqueued(time.time(), ledger.size, full, origin, dict(tags or {}), mother)
+            ]
+
+        return self._ledger.trial(self.commit(enqueued)[-1].trial)  # type: ignore[union-attr]
+
+    def cancel(self, trial: Trial | int) -> Trial:
+        """Cancel a waiting trial, or one that somebody asked for and will not tell."""
+        number = _number(trial)
+
+        def cancelled() -> list[Event]:
+            attempt = max(0, self._ledger.attempt(number))
+            return [events.Finished(time.time(), number, attempt, State.CANCELLED)]
+
+        if number in self._refresh().running:
+            self._refuse_if_run()
+        self.commit(cancelled)
+        return self._ledger.trial(number)
+
+    def correct(
+        self, trial: Trial | int, result: float | Mapping[str, float], *, why: str
+    ) -> Trial:
+        """Mend the result of an ended trial; the old value stays in its log."""
+        number = _number(trial)
+
+        def corrected() -> list[Event]:
+            outcome = judge(
+                self._ledger.spec.objectives, result, self._ledger.trial(number).metrics
+            )
+            if outcome.values is None:
+                raise StudyError(f"the corrected result cannot be used: {outcome.reason}")
+            return [
+                events.Corrected(time.time(), number, outcome.values, outcome.metrics, why, me())
+            ]
+
+        self.commit(corrected)
+        return self._ledger.trial(number)
+
+    def retract(self, trial: Trial | int, *, why: str, undo: bool = False) -> Trial:
+        """Take a trial's result out of consideration (or, with `undo`, back in)."""
+        number = _number(trial)
+        self.commit(lambda: [events.Retracted(time.time(), number, why, me(), undo)])
+        return self._ledger.trial(number)
+
+    def annotate(
+        self, trial: Trial | int, note: str = "", tags: Mapping[str, str] | None = None
+    ) -> Trial:
+        """Add a note or tags to a trial; a tag with an empty value is removed."""
+        number = _number(trial)
+        self.commit(lambda: [events.Annotated(time.time(), number, note, dict(tags or {}), me())])
+        return self._ledger.trial(number)
+
+    def edit(
+        self,
+        *,
+        space: Space | None = None,
+        searcher: str | Mapping[str, Any] | None = None,
+        duplicates: bool | None = None,
+        **limits: Unpack[LimitOptions],
+    ) -> None:
+        """Change a study, running or not: its space, its searcher, single limits.
+
+        Ranges may widen or narrow, choices come and go, parameters with a default be added. Trials
+        that fall outside are kept and marked. Raises StudyError.
+        """
+
+        def edited() -> list[Event]:
+            spec = self._ledger.spec
+            changes: dict[str, Any] = {}
+            if space is not None:
+                changes["space"] = space.to_dict()
+            if searcher is not None:
+                changes["searcher"] = Strategy.of(searcher).to_dict()
+            if duplicates is not None:
+                changes["duplicates"] = duplicates
+            if limits:
+                changes["limits"] = Limits.from_dict(spec.limits.to_dict() | dict(limits)).to_dict()
+            return edit_events(spec, changes)
+
+        self.commit(edited)
+
+    def stop(self) -> None:
+        """Ask whoever runs the study to stop: no new trials, running ones get their grace."""
+        self.commit(lambda: [events.StopRequested(time.time(), me())])
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def _refresh(self) -> Ledger:
+        """Take in what others have written."""
+        spec = self._ledger.spec
+        self._ledger.extend(self._store.changes(self._name, self._ledger.cursor))
+        if self._ledger.spec is not spec:
+            self._memo.clear()
+        return self._ledger
+
+    def find(self, config: Mapping[str, Any]) -> int | None:
+        """The number of the first trial with this config."""
+        return self._refresh().find(config)
+
+    def commit(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event]:
+        """Decide on the newest state, check, store; if somebody was faster, decide again."""
+        while True:
+            self._refresh()
+            decided = decide()
+            for event in decided:
+                self._ledger.check(event)
+            try:
+                if decided:
+                    self._store.append(self._name, decided, self._ledger.cursor)
+            except Conflict:
+                continue
+            self._ledger.extend(decided)
+            return decided
+
+    def _refuse_if_run(self) -> None:
+        opened = self.coordinator()
+        if opened is not None:
+            raise StudyBusy(
+                f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "
+                "stop it first"
+            )
+
+
+def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
+    """The event that makes those of `changes` that are changes; raises StudyError."""
+    now = spec.to_dict()
+    real = {name: value for name, value in changes.items() if now.get(name) != value}
+    if not real:
+        return []
+    spec.edited(real)
+    return [events.Edited(time.time(), real, me())]
+
+
+def _number(trial: Trial | int) -> int:
+    return trial.number if isinstance(trial, Trial) else int(trial)
