@@ -9,7 +9,7 @@ makes a new one from the store, and hands it the same input again.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from tunesmith.core import events
@@ -17,7 +17,7 @@ from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import Outcome, fingerprint, judge
-from tunesmith.core.propose import propose
+from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Config
@@ -123,7 +123,7 @@ class Engine:
         if not self._mine(event.trial, event.attempt):
             return
         self._write(event, out)
-        if self.scheduler is None or event.trial in self._stopping:
+        if self.scheduler is None or event.trial in self.ledger.decided:
             return
         decision = self.scheduler.decide(History(self.ledger, memo=self._memo), event.trial)
         if decision.verdict is not Verdict.CONTINUE:
@@ -364,13 +364,12 @@ class Engine:
     def _suggest(self, n: int, at: float, out: list[Command]) -> int:
         """Ask the searcher for `n` trials and start them; how many there were."""
         ledger = self.ledger
-        visible: int | None = None
-        if ledger.spec.deterministic:
+        visible = visible_results(ledger.spec, ledger.size)
+        if visible is not None:
             n = 1
-            visible = max(0, ledger.size - ledger.spec.limits.parallel + 1)
-            if any(ledger.state(k) not in ENDED for k in self._unsettled(visible)):
+            if any(number < visible for number in ledger.running):
                 return 0
-        proposals = propose(ledger, self.searcher, n, visible=visible, memo=self._memo)
+        proposals = propose(ledger, self.searcher, n, memo=self._memo)
         if not proposals and not self._own:
             self._over = Quit("exhausted", "every config of the space has been tried")
         for config, origin in proposals:
@@ -378,10 +377,6 @@ class Engine:
             self._write(events.Suggested(at, number, config, origin, self.session), out)
             self._start(number, 0, config, out)
         return len(proposals)
-
-    def _unsettled(self, visible: int) -> Sequence[int]:
-        """Trials before `visible` that may not have ended: they are running (waiting ones go first)."""
-        return [number for number in self.ledger.running if number < visible]
 
 
 #: Ends that do not wait for running trials.

@@ -36,6 +36,8 @@ class Opened(_Event, frozen=True, tag="opened"):
     pid_started: float
     #: Whether it runs trials by itself (at most one such session at a time).
     coordinator: bool = True
+    #: The tunesmith that was at work: another one may suggest otherwise.
+    version: str = ""
 
 
 class Closed(_Event, frozen=True, tag="closed"):

@@ -93,6 +93,8 @@ class Ledger:
         self.open_sessions: set[str] = set()
         #: The session that runs the study, or ran it last.
         self.coordinator: str | None = None
+        #: Running trials that the scheduler has decided to end: it is not asked again.
+        self.decided: set[int] = set()
         self.ended: events.Ended | None = None
         self.stop_requested: events.StopRequested | None = None
         #: Trials by state, trials that count against the limit, sums over ended trials.
@@ -356,6 +358,7 @@ class Ledger:
     def _finished(self, e: events.Finished) -> None:
         i = self._move(e.trial, ENDING_MOVE[e.state])
         self._ended_at[i] = e.at
+        self.decided.discard(i)
         if i in self.running:
             self._heard(i, e.at)
             del self.running[i]
@@ -386,6 +389,7 @@ class Ledger:
 
     def _requeued(self, e: events.Requeued) -> None:
         i = self._move(e.trial, "requeue")
+        self.decided.discard(i)
         self.running.pop(i, None)
         self._reasons[i] = e.reason
         if e.reason.kind is Kind.LOST:
@@ -393,6 +397,7 @@ class Ledger:
         heapq.heappush(self._queue, i)
 
     def _decided(self, e: events.Decided) -> None:
+        self.decided.add(e.trial)
         if e.decision == "pause":
             i = self._move(e.trial, "pause")
             self.running.pop(i, None)

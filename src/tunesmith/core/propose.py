@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import passing_stream
 from tunesmith.core.space import Config, Space
 from tunesmith.core.strategy import Searcher, Suggestion
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Origin
 
 #: The origin of a config that is nobody's choice: every suggestion had been run before.
@@ -25,8 +26,6 @@ def propose(
     ledger: Ledger,
     searcher: Searcher,
     n: int,
-    *,
-    visible: int | None = None,
     memo: dict[Any, Any] | None = None,
 ) -> list[tuple[Config, Origin]]:
     """Up to `n` new configs and where they come from; fewer when the space runs out.
@@ -36,7 +35,7 @@ def propose(
     space (or a random one) is taken instead.
     """
     spec = ledger.spec
-    history = History(ledger, visible=visible, memo=memo)
+    history = History(ledger, visible=visible_results(spec, ledger.size), memo=memo)
     asked = n
     while True:
         proposals, given = _ask(ledger, searcher, history, n, asked)
@@ -45,6 +44,25 @@ def propose(
         if asked >= _MOST_ASKED:
             return proposals or _untried(ledger, history)
         asked *= 4
+
+
+def recompute(
+    ledger: Ledger, searcher: Searcher, origin: Origin, memo: dict[Any, Any]
+) -> Sequence[Config]:
+    """The suggestions that `origin` was picked from, made again: `ledger` has to be as it was then."""
+    spec = ledger.spec
+    visible = visible_results(spec, origin.first)
+    history = History(ledger, visible=visible, memo=memo)
+    if origin.searcher == UNTRIED:
+        return [config for config, _ in _untried(ledger, history)]
+    rng = passing_stream(spec.seed, origin.first, "suggest")
+    suggestions = searcher.suggest(spec.space, history, origin.asked, rng)
+    return [s.config if isinstance(s, Suggestion) else s for s in suggestions]
+
+
+def visible_results(spec: StudySpec, first: int) -> int | None:
+    """Up to which trial the suggestion for trial `first` sees results; None for all of them."""
+    return max(0, first - spec.limits.parallel + 1) if spec.deterministic else None
 
 
 def _ask(

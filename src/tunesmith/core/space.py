@@ -32,6 +32,7 @@ from tunesmith.core.parameter import (
     Tunable,
     parameter_from_dict,
 )
+from tunesmith.core.text import read_mapping, write_yaml
 
 Config: TypeAlias = dict[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
@@ -190,6 +191,21 @@ class Space:
                 config[step.name] = step.parameter.standard()
         return self._declare(config)
 
+    def corner(self, u: float) -> Config:
+        """The smallest config (`u` 0), the largest (1), or one between; relations respected.
+
+        Every parameter is at `u` on its scale; where relations forbid that, the nearest of 2,000
+        random configs is taken.
+        """
+        from tunesmith.core.rng import stream
+
+        config = self._decode([u] * len(self))
+        if self.satisfies(config):
+            return config
+        rng = stream(0, 0, "corner")
+        near = [self.sample(rng) for _ in range(2000)]
+        return min(near, key=lambda c: float(np.nansum((self.encode(c) - u) ** 2)))
+
     def complete(self, config: Mapping[str, Any]) -> Config:
         """`config` with `default` values for what it leaves out; unknown names are kept."""
         full: Config = {}
@@ -331,6 +347,15 @@ class Space:
         for relation in relations:
             space.require(relation)
         return space
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Space:
+        """A space from YAML or JSON text. Raises SpaceError."""
+        return cls.from_dict(read_mapping(text, "space"))
+
+    def to_yaml(self) -> str:
+        """The space as YAML, one parameter a line."""
+        return write_yaml(self.to_dict())
 
     def _order(self) -> list[_Step]:
         graph = {

@@ -71,6 +71,11 @@ def _silence(value: Any, name: str) -> float | Literal["auto", "off"]:
     return seconds(value, name)
 
 
+def _limit(default: Any, doc: str) -> Any:
+    """A field of `Limits`, with the sentence that the reference shows."""
+    return field(default=default, metadata={"doc": doc})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a study may spend, and when it is over. None is no limit.
@@ -79,34 +84,34 @@ class Limits:
     numbers.
     """
 
-    #: Trials in all; cancelled and retracted ones do not count, lost ones count once.
-    trials: int | None = None
-    #: Hours of the coordinator, over all its sessions (s).
-    time: float | None = None
-    #: One trial's longest run (s).
-    trial_time: float | None = None
-    #: One trial's process tree (bytes).
-    trial_memory: int | None = None
-    #: Sum of the trials' wall times (s).
-    compute_time: float | None = None
-    #: Sum of the trials' money, by `price_per_hour`.
-    cost: float | None = None
-    #: What one trial costs an hour, in a currency of your own.
-    price_per_hour: float | None = None
-    #: Trials at a time.
-    parallel: int = 1
-    #: Failures one after the other that end the study.
-    failures_in_a_row: int | None = 20
-    #: The same error this many times in a row ends the study.
-    same_error: int | None = 5
-    #: A value of the (first) objective that is good enough.
-    target: float | None = None
-    #: How long a trial may report nothing: seconds, "off", or "auto" (20 times its siblings' gap).
-    trial_silence: float | Literal["auto", "off"] = "auto"
-    #: How long a trial may take to end after it was told to (s).
-    grace: float = 10.0
-    #: How often a lost trial (its machine or coordinator died) is started again.
-    retries: int = 3
+    trials: int | None = _limit(
+        None, "Trials in all. Cancelled and retracted ones do not count, lost ones count once."
+    )
+    time: float | None = _limit(
+        None, "How long coordinators may work on the study, in all sessions."
+    )
+    trial_time: float | None = _limit(None, "One trial's longest run.")
+    trial_memory: int | None = _limit(None, "Memory of one trial with all of its processes.")
+    compute_time: float | None = _limit(None, "Sum of the trials' wall times.")
+    cost: float | None = _limit(None, "Sum of the trials' money, by price_per_hour.")
+    price_per_hour: float | None = _limit(
+        None, "What one trial costs an hour, in a currency of your own."
+    )
+    parallel: int = _limit(1, "Trials at a time.")
+    failures_in_a_row: int | None = _limit(20, "Failures one after the other that end the study.")
+    same_error: int | None = _limit(
+        5, "If the first trials of a session all fail alike, this many of them end the study."
+    )
+    target: float | None = _limit(None, "A value of the (first) objective that is good enough.")
+    trial_silence: float | Literal["auto", "off"] = _limit(
+        "auto",
+        "How long a trial may report nothing: a duration, off, or auto (20 times the longest gap seen "
+        "in other trials, at least 60 s, once 5 have ended).",
+    )
+    grace: float = _limit(10.0, "How long a trial may take to end after it was told to.")
+    retries: int = _limit(
+        3, "How often a trial that was lost (its machine or coordinator died) is started again."
+    )
 
     def __post_init__(self) -> None:
         for name in ("trials", "failures_in_a_row", "same_error"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
 from tunesmith.core.errors import Stopped
@@ -13,6 +15,7 @@ from tunesmith.run.live import LiveTrial
 
 #: Lines of output or traceback kept with a reason.
 TAIL_LINES: Final = 20
+_PACKAGE: Final = str(Path(__file__).parents[1])
 
 
 def takes_trial(function: Callable[..., Any]) -> bool:
@@ -66,8 +69,7 @@ def reason_of(error: BaseException) -> Reason:
     message = f"{name}: {error}" if str(error) else name
     if isinstance(error, Stopped):
         return Reason(Kind.STOPPED, str(error))
-    lines = traceback.format_exception(error)
-    output = tail("".join(lines))
+    output = tail("".join(traceback.format_exception(type(error), error, _own_frames(error))))
     if (
         isinstance(error, MemoryError)
         or "OutOfMemory" in name
@@ -75,6 +77,14 @@ def reason_of(error: BaseException) -> Reason:
     ):
         return Reason(Kind.OUT_OF_MEMORY, message, output)
     return Reason(Kind.ERROR, message, output)
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """The traceback from the first frame outside tunesmith on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        trace = trace.tb_next
+    return trace or error.__traceback__
 
 
 def tail(text: str, lines: int = TAIL_LINES, width: int = 500) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. `versions` has one row, the migration this database is at.
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 VERSION_TABLE: Final = "tunesmith_version"
 
 metadata: Final = MetaData()
@@ -48,6 +48,8 @@ events: Final = Table(
     Column("trial", Integer),
     Column("at", Float, nullable=False),
     Column("body", Text, nullable=False),
+    #: See `tunesmith.store.chain`.
+    Column("digest", String(32)),
     sqlite_with_rowid=False,
 )
 

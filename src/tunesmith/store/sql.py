@@ -23,6 +23,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State
 from tunesmith.store.base import Lease, Summary
+from tunesmith.store.chain import first_digest, next_digest
 from tunesmith.store.fold import edits_space, retractions, row_changes, summarize
 from tunesmith.store.schema import events, studies, trials
 
@@ -58,8 +59,8 @@ class SqlStore:
         self._where = where
         self._connections: dict[bool, Connection] = {}
         self._ids: dict[str, int] = {}
-        #: The highest event number that is known to be there, by study.
-        self._known: dict[int, int] = {}
+        #: The number and digest of the last event that this object wrote, by study.
+        self._heads: dict[int, tuple[int, str]] = {}
         upsert = _insert_of(engine)(trials)
         states = upsert.on_conflict_do_update(
             index_elements=[trials.c.study, trials.c.number],
@@ -128,32 +129,42 @@ class SqlStore:
             study = self._id(connection, name)
             connection.execute(studies.delete().where(studies.c.id == study))
         del self._ids[name]
-        self._known.pop(study, None)
+        self._heads.pop(study, None)
 
     # -- events -------------------------------------------------------------------------------
 
     def append(self, name: str, batch: Sequence[Event], expect: int) -> int:
         with self._begin(write=True) as connection:
             study = self._id(connection, name)
-            rows = [
-                (study, seq, codec.kind_of(e), getattr(e, "trial", None), e.at, codec.encode(e))
-                for seq, e in enumerate(batch, expect + 1)
-            ]
-            if expect > self._known.get(study, 0) and not self._is_at(connection, study, expect):
-                raise Conflict(f"study {name!r} is not at {expect} any more")
+            digest = self._digest(connection, study, expect)
+            rows = []
+            for seq, e in enumerate(batch, expect + 1):
+                body = codec.encode(e)
+                digest = next_digest(digest, body)
+                trial = getattr(e, "trial", None)
+                rows.append((study, seq, codec.kind_of(e), trial, e.at, body, digest))
             try:
                 if rows:
                     self._insert_events(connection, rows)
             except IntegrityError:
-                raise Conflict(f"study {name!r} is not at {expect} any more") from None
+                raise _conflict(name, expect) from None
             self._fold(connection, study, batch)
-        self._known[study] = expect + len(batch)
+        self._heads[study] = (expect + len(batch), digest)
         return expect + len(batch)
 
-    def _is_at(self, connection: Connection, study: int, seq: int) -> bool:
-        """Whether event `seq` is there: with the key's uniqueness, that makes numbers gapless."""
-        query = sa.select(sa.literal(1)).where(events.c.study == study, events.c.seq == seq)
-        return connection.execute(query).first() is not None
+    def _digest(self, connection: Connection, study: int, seq: int) -> str:
+        """The digest of event `seq`. That it is there, and the key's uniqueness, keep numbers gapless."""
+        head = self._heads.get(study)
+        if head is not None and head[0] == seq:
+            return head[1]
+        if seq == 0:
+            query = sa.select(studies.c.spec).where(studies.c.id == study)
+            return first_digest(connection.execute(query).scalar_one())
+        query = sa.select(events.c.digest).where(events.c.study == study, events.c.seq == seq)
+        found: str | None = connection.execute(query).scalar()
+        if found is None:
+            raise _conflict(str(study), seq)
+        return found
 
     def _fold(self, connection: Connection, study: int, batch: Sequence[Event]) -> None:
         changed = [
@@ -264,15 +275,34 @@ class SqlStore:
     def verify(self, name: str) -> str | None:
         with self._begin() as connection:
             study = self._id(connection, name)
+            text = connection.execute(sa.select(studies.c.spec).where(studies.c.id == study))
+            digest = first_digest(text.scalar_one())
+            rows = connection.execute(
+                events.select().where(events.c.study == study).order_by(events.c.seq)
+            )
+            for expected, row in enumerate(rows, 1):
+                digest = next_digest(digest, row.body)
+                event = codec.decode(row.body)
+                columns = (codec.kind_of(event), getattr(event, "trial", None), event.at)
+                if row.seq != expected:
+                    return f"event {expected} is missing"
+                if row.digest != digest or columns != (row.kind, row.trial, row.at):
+                    about = "" if row.trial is None else f" of trial {row.trial}"
+                    return f"event {row.seq} ({row.kind}{about}) is not what was written"
             spec, created_at = self._spec(connection, study)
             folded = summarize(spec, self._read(connection, study, 0, None), created_at)
-        kept = self.summary(name)
-        return None if folded == kept else "the table of trials does not follow from the events"
+        if folded != self.summary(name):
+            return "the table of trials does not follow from the events"
+        return None
 
     def close(self) -> None:
         while self._connections:
             self._connections.popitem()[1].close()
         self._engine.dispose()
+
+
+def _conflict(study: str, expect: int) -> Conflict:
+    return Conflict(f"study {study!r} is not at event {expect} any more")
 
 
 def _insert_of(engine: Engine) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -58,6 +56,26 @@ class Result:
         return self._ledger.ended.detail if self._ledger.ended else ""
 
     @property
+    def ended_by(self) -> str:
+        """Why it ended, in a word: "trials", "time", "target", "exhausted", "failures", "interrupted"."""
+        return self._ledger.ended.why if self._ledger.ended else ""
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many trials are in each state."""
+        return dict(self._ledger.counts)
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """What was spent: seconds of the study, seconds in trials, money."""
+        ledger = self._ledger
+        return {
+            "elapsed_s": ledger.elapsed_s(ledger.last_at),
+            "compute_s": ledger.compute_time_s,
+            "money": ledger.money,
+        }
+
+    @property
     def best(self) -> Trial:
         """The completed trial with the best value (not retracted, inside the space).
 
@@ -82,6 +100,8 @@ class Result:
     @property
     def front(self) -> list[Trial]:
         """The trials that no other beats in every objective: O(completed * front)."""
+        if len(self.spec.objectives) == 1:
+            return [] if self._ledger.best is None else [self.best]
         eligible = np.flatnonzero(self._ledger.eligible())
         losses = self._ledger.column("losses")[eligible]
         front: list[int] = []
@@ -111,13 +131,10 @@ class Result:
 
     def to_csv(self) -> str:
         """The table as CSV; lists and mappings are written as JSON."""
+        from tunesmith.tuning.query import to_csv
+
         rows = list(self.rows())
-        out = io.StringIO()
-        writer = csv.DictWriter(out, columns(rows), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: _cell(value) for name, value in row.items()})
-        return out.getvalue()
+        return to_csv(rows, columns(rows))
 
     def to_dict(self) -> dict[str, Any]:
         """The study and all its trials in JSON's types."""
@@ -169,7 +186,8 @@ def columns(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [*fixed[:2], *middle, *fixed[2:]]
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """A value as it stands in a table's cell: lists and mappings as JSON."""
     return json.dumps(value) if isinstance(value, (list, dict)) else value
 
 

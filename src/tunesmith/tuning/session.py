@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tunesmith import __version__
 from tunesmith.core.events import Opened
 
 
@@ -35,7 +36,9 @@ class Session:
 
     def opened(self, *, coordinator: bool) -> Opened:
         """The event that begins the session."""
-        return Opened(time.time(), self.id, self.host, self.pid, self.pid_started, coordinator)
+        return Opened(
+            time.time(), self.id, self.host, self.pid, self.pid_started, coordinator, __version__
+        )
 
 
 def alive(opened: Opened) -> bool | None:

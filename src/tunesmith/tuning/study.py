@@ -16,7 +16,7 @@ from tunesmith.core.errors import Conflict, StudyBusy, StudyError, StudyNotFound
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import finite, judge
-from tunesmith.core.propose import propose
+from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Searcher
 from tunesmith.core.study import Goal, Limits, Strategy, StudySpec, objectives_of
@@ -192,6 +192,10 @@ class Study:
         return self._name
 
     @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
     def spec(self) -> StudySpec:
         """The study as it is now, edits included."""
         return self._refresh().spec
@@ -252,13 +256,11 @@ class Study:
         if waiting is not None:
             attempt = ledger.attempts_begun(waiting)
             return [*opening, events.Started(now, waiting, attempt, session)]
-        visible = None
-        if ledger.spec.deterministic:
-            visible = max(0, ledger.size - ledger.spec.limits.parallel + 1)
-            if any(number < visible for number in ledger.running):
-                first = min(ledger.running)
-                raise StudyError(f"deterministic: tell trial {first} before you ask for another")
-        proposals = propose(ledger, self._current_searcher(), 1, visible=visible, memo=self._memo)
+        visible = visible_results(ledger.spec, ledger.size)
+        if visible is not None and any(number < visible for number in ledger.running):
+            first = min(ledger.running)
+            raise StudyError(f"deterministic: tell trial {first} before you ask for another")
+        proposals = propose(ledger, self._current_searcher(), 1, memo=self._memo)
         if not proposals:
             raise StudyOver(f"every config in the space of study {self._name!r} has been tried")
         config, origin = proposals[0]

@@ -1,0 +1,72 @@
+"""The commands, in the order in which help lists them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tunesmith import __version__
+from tunesmith.cli import (
+    annotate,
+    best,
+    correct,
+    doctor,
+    edit,
+    enqueue,
+    export,
+    init,
+    ls,
+    replay,
+    retract,
+    run,
+    show,
+    stop,
+    trials,
+)
+
+app = typer.Typer(
+    help="Find good hyperparameters for any training program.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help starts in half the time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (
+    run,
+    init,
+    doctor,
+    ls,
+    show,
+    best,
+    trials,
+    export,
+    enqueue,
+    edit,
+    stop,
+    annotate,
+    correct,
+    retract,
+    replay,
+):
+    name = module.__name__.rpartition(".")[2]
+    app.command(name)(getattr(module, name))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tunesmith {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,49 @@
+"""tunesmith doctor"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli import errors
+from tunesmith.cli.places import Json, Storage
+
+_MARKS = {"ok": "ok     ", "hint": "hint   ", "warning": "warning", "error": "ERROR  "}
+
+
+def doctor(
+    job: Annotated[
+        Path | None, typer.Argument(metavar="[JOB]", help="A job file to check.")
+    ] = None,
+    storage: Storage = None,
+    try_time: Annotated[
+        str, typer.Option("--try", help="How long the program may run with its default config.")
+    ] = "30s",
+    no_run: Annotated[bool, typer.Option("--no-run", help="Do not run the program.")] = False,
+    json: Json = False,
+) -> None:
+    """Look for mistakes: in the environment, and in a job file if one is given.
+
+    With a job file, its program is run once with the default config, to see that its metrics arrive.
+    """
+    from tunesmith.cli.tables import print_json
+    from tunesmith.core.quantity import seconds
+    from tunesmith.tuning.doctor import check_environment, check_job
+    from tunesmith.tuning.job import default_storage
+
+    if job is None:
+        findings = check_environment(storage or default_storage())
+    else:
+        try_s = 0.0 if no_run else seconds(try_time, "--try")
+        findings = check_job(job, storage=storage, try_s=try_s)
+    found = []
+    for finding in findings:
+        found.append(finding)
+        if not json:
+            typer.echo(f"{_MARKS[finding.level]}  {finding.text}")
+    if json:
+        print_json([{"level": f.level, "text": f.text} for f in found])
+    if any(finding.level == "error" for finding in found):
+        raise typer.Exit(errors.FAILED)

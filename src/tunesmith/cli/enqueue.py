@@ -1,0 +1,35 @@
+"""tunesmith enqueue"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli.places import Storage
+
+
+def enqueue(
+    study: Annotated[str, typer.Argument(help="A study's name or a job file.")],
+    values: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME=VALUE...", help="Values; the rest take their defaults."),
+    ],
+    storage: Storage = None,
+    why: Annotated[str, typer.Option(help="Why, in a few words; shown with the trial.")] = "",
+) -> None:
+    """Put a config into a study's queue, running or not: it is run before the searcher's."""
+    from tunesmith.cli.places import open_study
+    from tunesmith.cli.tables import show_config
+    from tunesmith.core.errors import ConfigError
+    from tunesmith.core.text import read_yaml
+
+    config = {}
+    for given in values:
+        name, equals, text = given.partition("=")
+        if not equals:
+            raise ConfigError(f"{given!r}: write NAME=VALUE, e.g. learning_rate=0.01")
+        config[name] = read_yaml(text)
+    with open_study(study, storage) as opened:
+        trial = opened.enqueue(config, why=why)
+    typer.echo(f"trial {trial.number}: {show_config(trial.config)}")

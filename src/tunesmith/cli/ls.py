@@ -1,0 +1,55 @@
+"""tunesmith ls"""
+
+from __future__ import annotations
+
+import time
+
+from tunesmith.cli.places import Json, Storage
+
+
+def ls(storage: Storage = None, json: Json = False) -> None:
+    """List the studies in a store."""
+    from tunesmith.cli.places import locate
+    from tunesmith.cli.tables import print_json, print_table
+    from tunesmith.core.errors import StudyNotFound
+    from tunesmith.core.quantity import show_number
+    from tunesmith.core.trial import State
+    from tunesmith.store import open_store
+
+    _, path = locate(None, storage)
+    if not path.exists():
+        raise StudyNotFound(
+            f"there is no file {path}; `tunesmith run JOB` makes one, or use --storage"
+        )
+    store = open_store(path)
+    summaries = [store.summary(name) for name in store.names()]
+    store.close()
+    if json:
+        print_json(
+            [
+                {
+                    "name": s.name,
+                    "created_at": s.created_at,
+                    "objectives": s.spec.to_dict()["objectives"],
+                    "counts": {str(state): n for state, n in s.counts.items() if n},
+                    "best": s.best,
+                    "best_value": s.best_value,
+                }
+                for s in summaries
+            ]
+        )
+        return
+    rows = [
+        (
+            s.name,
+            " ".join(f"{o.goal} {o.metric}" for o in s.spec.objectives),
+            str(s.counts[State.COMPLETED]),
+            str(s.counts[State.FAILED] or ""),
+            str(s.counts[State.RUNNING] or ""),
+            show_number(s.best_value, 6),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created_at)),
+        )
+        for s in summaries
+    ]
+    columns = ("study", "objective", "completed", "failed", "running", "best", "created")
+    print_table(columns, rows, right=("completed", "failed", "running", "best"))

@@ -1,0 +1,54 @@
+"""What `run --preflight` shows."""
+
+from __future__ import annotations
+
+import typer
+
+from tunesmith.cli import errors
+from tunesmith.cli.tables import print_json, print_table, show_config
+from tunesmith.core.quantity import seconds, show_bytes, show_seconds
+from tunesmith.tuning.job import Job
+from tunesmith.tuning.preflight import Forecast, preflight
+
+
+def show_preflight(job: Job, limit: str, *, as_json: bool) -> int:
+    """Try, forecast, print; the exit code."""
+    forecast = preflight(job, seconds(limit, "--preflight-time"), lambda m: typer.echo(m, err=True))
+    if as_json:
+        print_json(forecast.to_dict())
+    else:
+        _print(job, forecast)
+    return errors.FAILED if any(one.problem for one in forecast.tries) else 0
+
+
+def _print(job: Job, forecast: Forecast) -> None:
+    rows = []
+    for one in forecast.tries:
+        least = "> " if one.cut else ""
+        metric = job.spec.objective.metric
+        value = one.metrics.get(metric)
+        outcome = "failed" if one.problem else "" if value is None else f"{value:.5g}"
+        took, memory = (
+            f"{least}{show_seconds(one.wall_s)}",
+            f"{least}{show_bytes(one.memory_bytes)}",
+        )
+        rows.append((one.label, took, memory, outcome, show_config(one.config)))
+    print_table(
+        ("config", "time", "memory", job.spec.objective.metric, "values"),
+        rows,
+        right=("time", "memory"),
+    )
+    bound = "at least " if forecast.lower_bound else ""
+    echo = typer.echo
+    if forecast.time_s is not None:
+        low, high = map(show_seconds, forecast.time_s)
+        echo(f"{forecast.trials} trials, {forecast.parallel} at a time: {bound}{low} to {high}")
+    if forecast.memory_bytes is not None:
+        echo(f"memory: {bound}{show_bytes(forecast.memory_bytes)} at a time")
+    if forecast.money is not None:
+        echo(f"cost: {bound}{forecast.money[0]:.4g} to {forecast.money[1]:.4g}")
+    for warning in forecast.warnings:
+        echo(f"warning: {warning}")
+    for one in forecast.tries:
+        for line in one.output.splitlines():
+            echo(f"  {one.label} | {line}")

@@ -1,0 +1,47 @@
+"""tunesmith replay"""
+
+from __future__ import annotations
+
+import typer
+
+from tunesmith.cli import errors
+from tunesmith.cli.places import Json, Storage, StudyName
+
+
+def replay(study: StudyName = None, storage: Storage = None, json: Json = False) -> None:
+    """Compute every suggestion and decision of a study again, and say whether they are the same.
+
+    Also checks that nothing in the store was changed after it was written.
+    """
+    from tunesmith.cli.places import open_study
+    from tunesmith.cli.tables import print_json
+    from tunesmith.tuning.replay import replay as replay_study
+
+    with open_study(study, storage) as opened:
+        found = replay_study(opened.store, opened.name)
+        if json:
+            print_json(
+                {
+                    "proven": found.proven,
+                    "suggestions": found.suggestions,
+                    "decisions": found.decisions,
+                    "events": found.events,
+                    "problems": found.problems,
+                    "versions": sorted(found.versions),
+                }
+            )
+        else:
+            typer.echo(
+                f"{opened.name}: {found.suggestions} suggestions and {found.decisions} decisions computed "
+                f"again from {found.events} events"
+            )
+            for problem in found.problems[:20]:
+                typer.echo(f"  differs: {problem}")
+            if len(found.problems) > 20:
+                typer.echo(f"  and {len(found.problems) - 20} more")
+            if found.versions:
+                listed = ", ".join(sorted(found.versions))
+                typer.echo(f"  part of the study was made by tunesmith {listed}")
+            typer.echo("all the same: proven" if found.proven else "NOT the same")
+    if not found.proven:
+        raise typer.Exit(errors.FAILED)

@@ -1,0 +1,73 @@
+"""tunesmith run"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.cli import errors
+from tunesmith.cli.places import Storage
+
+if TYPE_CHECKING:
+    from tunesmith.tuning.result import Result
+
+
+def run(
+    job: Annotated[Path, typer.Argument(metavar="JOB", help="The job file (YAML or JSON).")],
+    storage: Storage = None,
+    name: Annotated[
+        str | None, typer.Option(help="The study's name, instead of the job's.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials in all.")] = None,
+    time: Annotated[str | None, typer.Option(help="Time for the study: 90s, 10m, 2h.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", "-p", help="Trials at a time.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes the study repeatable.")] = None,
+    plain: Annotated[bool, typer.Option(help="One line per trial, no live table.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    preflight: Annotated[
+        bool,
+        typer.Option(help="Try the smallest, default and largest configs, forecast, and exit."),
+    ] = False,
+    preflight_time: Annotated[str, typer.Option(help="Longest try of one config.")] = "30s",
+) -> None:
+    """Run a job, or go on with it where it stopped.
+
+    Ctrl-C once lets running trials end within their grace; twice kills them. Run it again to go on.
+    """
+    from tunesmith.cli.watch import Mode, watcher_for
+    from tunesmith.tuning.job import load_job, run_job
+
+    overrides = {
+        "storage": None if storage is None else str(storage),
+        "name": name,
+        "trials": trials,
+        "time": time,
+        "parallel": parallel,
+        "seed": seed,
+    }
+    loaded = load_job(job, overrides)
+    if preflight:
+        from tunesmith.cli.preflight import show_preflight
+
+        raise typer.Exit(show_preflight(loaded, preflight_time, as_json=json))
+    live = sys.stderr.isatty() and not plain
+    mode: Mode = "json" if json else "quiet" if quiet else "live" if live else "plain"
+    with watcher_for(mode, loaded) as watcher:
+        result = run_job(loaded, watcher=watcher.watch, say=watcher.say, opened=watcher.opened)
+    watcher.finish(result)
+    raise typer.Exit(_code(result))
+
+
+def _code(result: Result) -> int:
+    """How it went, as an exit code."""
+    why = result.ended_by
+    if why == "interrupted":
+        return errors.INTERRUPTED
+    completed = any(trial.value is not None for trial in result.front[:1])
+    return 0 if completed and why != "failures" else errors.FAILED

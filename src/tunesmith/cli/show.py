@@ -1,0 +1,147 @@
+"""tunesmith show"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli.places import Json, Storage, StudyName
+
+if TYPE_CHECKING:
+    from tunesmith.core.events import Event
+    from tunesmith.core.trial import Trial
+    from tunesmith.tuning.study import Study
+
+
+def show(
+    study: StudyName = None,
+    trial: Annotated[
+        int | None,
+        typer.Option("--trial", "-t", help="One trial, with everything that happened to it."),
+    ] = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
+    """Show a study, or one of its trials in full."""
+    from tunesmith.cli.places import open_study
+    from tunesmith.cli.tables import print_json
+
+    with open_study(study, storage) as opened:
+        if trial is None:
+            print_json(_study_dict(opened)) if json else _show_study(opened)
+            return
+        log = opened.log(trial)
+        if json:
+            print_json({**opened.trials[trial].to_dict(), "log": [_event_dict(e) for e in log]})
+        else:
+            _show_trial(opened, opened.trials[trial], log)
+
+
+def _study_dict(study: Study) -> dict[str, Any]:
+    result = study.result()
+    coordinator = study.coordinator()
+    return {
+        **study.spec.to_dict(),
+        "counts": {str(state): n for state, n in result.counts.items() if n},
+        "ended": result.ended,
+        "running_here": None
+        if coordinator is None
+        else {"host": coordinator.host, "pid": coordinator.pid},
+        "best": [trial.to_dict() for trial in result.front[:1]],
+        "cost": result.cost,
+    }
+
+
+def _show_study(study: Study) -> None:
+    from tunesmith.cli.watch import print_result
+    from tunesmith.core.quantity import show_seconds
+    from tunesmith.tuning.session import describe
+
+    result = study.result()
+    coordinator = study.coordinator()
+    spec = result.spec
+    echo = typer.echo
+    echo(f"study {spec.name}: " + ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives))
+    counts = ", ".join(f"{n} {state}" for state, n in result.counts.items() if n) or "no trials yet"
+    echo(f"trials: {counts}")
+    echo(f"searcher: {_strategy(spec.searcher.to_dict())}, seed {spec.seed}")
+    if spec.scheduler is not None:
+        echo(f"scheduler: {_strategy(spec.scheduler.to_dict())}")
+    limits = ", ".join(f"{name} {value}" for name, value in spec.limits.to_dict().items())
+    echo(f"limits: {limits or 'none'}")
+    cost = result.cost
+    money = f", money {cost['money']:.4g}" if cost["money"] else ""
+    echo(
+        f"spent: {show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
+    )
+    echo(f"run by: {describe(coordinator)}" if coordinator else "run by: nobody at the moment")
+    echo("space:")
+    for name, parameter in spec.space.to_dict().items():
+        echo(f"  {name}: {parameter}")
+    echo("")
+    print_result(result)
+
+
+def _strategy(spec: Any) -> str:
+    return spec if isinstance(spec, str) else str(spec)
+
+
+def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
+    from tunesmith.cli.tables import show_value
+    from tunesmith.core.quantity import show_bytes, show_number, show_seconds
+
+    echo = typer.echo
+    marks = "".join(f", {m}" for m in ("retracted", "outside") if getattr(trial, m))
+    echo(f"trial {trial.number} of {study.name}: {trial.state}{marks}")
+    for name, value in trial.metrics.items():
+        echo(f"  {name} = {show_number(value, 7)}")
+    echo("config:")
+    for name, value in trial.config.items():
+        echo(f"  {name} = {show_value(value)}")
+    origin = (
+        f"{trial.origin.searcher}: {trial.origin.why}"
+        if trial.origin.why
+        else trial.origin.searcher
+    )
+    echo(f"from: {origin}")
+    cost = trial.cost
+    echo(
+        f"cost: {show_seconds(cost.wall_s)} wall, {show_seconds(cost.cpu_s)} CPU, "
+        f"{show_bytes(cost.memory_bytes)} at most"
+        + (f", money {cost.money:.4g}" if cost.money is not None else "")
+    )
+    if trial.tags:
+        echo("tags: " + ", ".join(f"{name}={value}" for name, value in trial.tags.items()))
+    for note in trial.notes:
+        echo(f"note: {note}")
+    if trial.reason is not None:
+        echo(f"reason: {trial.reason}")
+        for line in trial.reason.output.splitlines():
+            echo(f"  | {line}")
+    echo("log:")
+    for event in log:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+        echo(f"  {at}  {_event_line(event)}")
+
+
+def _event_dict(event: Event) -> dict[str, Any]:
+    import json as json_module
+
+    from tunesmith.core.codec import encode
+
+    decoded: dict[str, Any] = json_module.loads(encode(event))
+    return decoded
+
+
+def _event_line(event: Event) -> str:
+    """An event in words: its kind, and what it carries beside the trial and the time."""
+    given = _event_dict(event)
+    kind = given.pop("kind")
+    for name in ("at", "trial", "session", "config", "origin", "cost"):
+        given.pop(name, None)
+    if "reason" in given:
+        given["reason"] = f"{given['reason']['kind']}: {given['reason']['message']}"
+    details = ", ".join(f"{name} {value}" for name, value in given.items())
+    return f"{kind} {details}".rstrip()

@@ -1,0 +1,21 @@
+"""tunesmith stop"""
+
+from __future__ import annotations
+
+import typer
+
+from tunesmith.cli.places import Storage, StudyName
+
+
+def stop(study: StudyName = None, storage: Storage = None) -> None:
+    """Ask whoever runs a study to stop: no new trials, running ones get their grace."""
+    from tunesmith.cli.places import open_study
+    from tunesmith.tuning.session import describe
+
+    with open_study(study, storage) as opened:
+        coordinator = opened.coordinator()
+        if coordinator is None:
+            typer.echo(f"nobody runs {opened.name} at the moment")
+            return
+        opened.stop()
+        typer.echo(f"asked {describe(coordinator)} to stop {opened.name}")

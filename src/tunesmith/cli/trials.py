@@ -1,0 +1,61 @@
+"""tunesmith trials"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli.places import Json, Storage, StudyName
+
+if TYPE_CHECKING:
+    from tunesmith.tuning.result import Result
+
+
+def trials(
+    study: StudyName = None,
+    storage: Storage = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            help="A column to sort by, '-' before it for the largest first; 'value' is the "
+            "best first."
+        ),
+    ] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only trials in this state.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only trials for which this holds: 'learning_rate < 0.01'.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", help="At most this many.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Only these columns, separated by commas.")
+    ] = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """List the trials of a study."""
+    from tunesmith.cli.places import open_study
+    from tunesmith.cli.tables import print_json, print_table, show_value
+    from tunesmith.tuning import query
+
+    with open_study(study, storage) as opened:
+        result = opened.result()
+        rows = query.select(result, sort=sort, states=state or [], where=where, limit=limit)
+        names = query.columns_of(rows, columns) if columns else _columns(result, rows)
+    if json:
+        print_json([{name: row.get(name) for name in names} if columns else row for row in rows])
+    elif csv:
+        sys.stdout.write(query.to_csv(rows, query.columns_of(rows, columns)))
+    else:
+        numeric = [n for n in names if any(isinstance(row.get(n), (int, float)) for row in rows)]
+        cells = ([show_value(row.get(name)) for name in names] for row in rows)
+        print_table(names, cells, right=numeric)
+
+
+def _columns(result: Result, rows: list[dict[str, Any]]) -> list[str]:
+    """What a person wants to see: metrics, parameters, time; reasons and marks only where there are."""
+    metrics = list(dict.fromkeys(name for trial in result.trials[:50] for name in trial.metrics))
+    names = ["number", "state", *metrics, *result.spec.space.tunables, "wall_s"]
+    marks = ("reason", "retracted", "outside")
+    return [*names, *(name for name in marks if any(row[name] for row in rows))]

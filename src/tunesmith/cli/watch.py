@@ -1,0 +1,181 @@
+"""How `run` shows what goes on: a live table, a line per trial, JSON lines, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from tunesmith.cli.tables import show_config, show_value
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.trial import ENDED, State, Trial
+from tunesmith.tuning.job import Job
+from tunesmith.tuning.result import Result, finite, flat
+
+if TYPE_CHECKING:
+    from tunesmith.tuning.study import Study
+
+Mode: TypeAlias = Literal["live", "plain", "quiet", "json"]
+
+
+class RunWatcher(Protocol):
+    """What `run` tells as it goes on."""
+
+    def opened(self, study: Study) -> None: ...
+    def watch(self, ledger: Ledger, now: float) -> None: ...
+    def say(self, message: str) -> None: ...
+    def finish(self, result: Result) -> None: ...
+
+
+@contextmanager
+def watcher_for(mode: Mode, job: Job) -> Iterator[RunWatcher]:
+    """The watcher for a mode; a live table is taken down when the block is left."""
+    if mode == "live":
+        from tunesmith.cli.live import Screen
+
+        with Screen(job) as screen:
+            yield screen
+    elif mode == "json":
+        yield JsonLines()
+    elif mode == "quiet":
+        yield Quiet(job)
+    else:
+        yield Plain(job)
+
+
+class Follower:
+    """The trials that have ended since the last call: O(running + new)."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+        self._open: list[int] = []
+
+    def new(self, ledger: Ledger) -> list[Trial]:
+        if self._next is None:  # what earlier sessions did is known
+            self._next = ledger.size
+            self._open = [n for n in range(ledger.size) if ledger.state(n) not in ENDED]
+        self._open += range(self._next, ledger.size)
+        self._next = ledger.size
+        ended = [number for number in self._open if ledger.state(number) in ENDED]
+        self._open = [number for number in self._open if number not in set(ended)]
+        return [ledger.trial(number) for number in ended]
+
+
+class Quiet:
+    """Only the result, and messages that matter."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def opened(self, study: Study) -> None:
+        pass
+
+    def watch(self, ledger: Ledger, now: float) -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+    def finish(self, result: Result) -> None:
+        print_result(result)
+
+
+class Plain(Quiet):
+    """One line for each trial, for logs and pipes."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self._follower = Follower()
+
+    def opened(self, study: Study) -> None:
+        self.say(headline(self._job, study))
+
+    def watch(self, ledger: Ledger, now: float) -> None:
+        for trial in self._follower.new(ledger):
+            self.say(trial_line(ledger, trial))
+
+
+class JsonLines(Quiet):
+    """One JSON object per line on stdout: each trial that ends, then the end of the study."""
+
+    def __init__(self) -> None:
+        self._follower = Follower()
+
+    def watch(self, ledger: Ledger, now: float) -> None:
+        for trial in self._follower.new(ledger):
+            self._put({"event": "trial", "best": ledger.best == trial.number, **trial.to_dict()})
+
+    def finish(self, result: Result) -> None:
+        best = result.front[0].to_dict() if result.front else None
+        self._put({"event": "end", "why": result.ended_by, "detail": result.ended, "best": best})
+
+    def _put(self, value: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(finite(value), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+def headline(job: Job, study: Study) -> str:
+    """What is about to happen, in one line."""
+    spec = study.spec
+    goals = ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
+    parts = [
+        f"{spec.name}: {goals}",
+        f"{len(spec.space)} parameters",
+        f"searcher {spec.searcher.name}",
+    ]
+    points = job.grid_points()
+    if points is not None:
+        parts[-1] = f"grid of {points} points"
+    if spec.limits.trials is not None:
+        parts.append(f"{spec.limits.trials} trials")
+    if spec.limits.time is not None:
+        parts.append(show_seconds(spec.limits.time))
+    if spec.limits.parallel > 1:
+        parts.append(f"{spec.limits.parallel} at a time")
+    done = len(study.trials)
+    if done:
+        parts.append(f"going on after {done} trials")
+    return " · ".join(parts)
+
+
+def trial_line(ledger: Ledger, trial: Trial) -> str:
+    """One line about a trial that has ended."""
+    took = show_seconds(trial.cost.wall_s)
+    if trial.state is State.COMPLETED and trial.values is not None:
+        names = [o.metric for o in ledger.spec.objectives]
+        outcome = " ".join(
+            f"{n}={show_number(v)}" for n, v in zip(names, trial.values, strict=True)
+        )
+        mark = " *" if ledger.best == trial.number else ""
+        return f"trial {trial.number:>4}  {outcome}{mark}  {took}  {show_config(trial.config)}"
+    reason = "" if trial.reason is None else f" ({one_line(str(trial.reason))})"
+    return f"trial {trial.number:>4}  {trial.state}{reason}  {took}  {show_config(trial.config)}"
+
+
+def one_line(text: str, width: int = 100) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def print_result(result: Result) -> None:
+    """The end: why, and the best trial(s)."""
+    out = sys.stdout
+    out.write(f"{result.spec.name}: {result.ended or 'not ended'}\n")
+    if not result.front:
+        out.write("no trial completed\n")
+        return
+    if len(result.spec.objectives) > 1:
+        out.write(f"{len(result.front)} trials that no other beats in every objective:\n")
+        for trial in result.front:
+            out.write(f"  {trial.number}: {show_config(flat(trial))}\n")
+        return
+    best = result.best
+    metric = result.spec.objective.metric
+    out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")
+    width = max((len(name) for name in best.config), default=0)
+    for name, value in best.config.items():
+        out.write(f"  {name.ljust(width)}  {show_value(value)}\n")

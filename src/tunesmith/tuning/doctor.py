@@ -1,0 +1,170 @@
+"""Finding mistakes before they cost anything: in the environment, and in a job file."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tunesmith import __version__
+from tunesmith.core.errors import TunesmithError
+from tunesmith.core.parameter import Choice, Float, Int
+from tunesmith.core.quantity import show_bytes, show_seconds
+from tunesmith.core.rng import stream
+from tunesmith.core.space import Space
+from tunesmith.run.resources import cores, visible_gpus
+from tunesmith.run.template import Template
+from tunesmith.store import open_store
+from tunesmith.tuning.job import Job, load_job
+from tunesmith.tuning.preflight import Try, try_config
+
+#: Random configs that the space is judged by.
+_SAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Literal["ok", "hint", "warning", "error"]
+    text: str
+
+
+def check_environment(storage: Path) -> Iterator[Finding]:
+    """Python, packages, cores, memory, disk, and the store."""
+    import psutil
+
+    memory = show_bytes(psutil.virtual_memory().available)
+    gpus = visible_gpus()
+    listed = f"GPUs {', '.join(gpus)}" if gpus else "no GPU"
+    yield Finding(
+        "ok",
+        f"tunesmith {__version__}, Python {platform.python_version()}, {cores()} cores, {memory} of "
+        f"memory free, {listed}",
+    )
+    folder = storage.absolute().parent
+    if not folder.is_dir():
+        yield Finding("error", f"the folder of {storage} does not exist; make it, or use --storage")
+        return
+    free = shutil.disk_usage(folder).free
+    level: Literal["ok", "warning"] = "ok" if free > 1 << 30 else "warning"
+    yield Finding(level, f"{show_bytes(free)} free on the disk of {storage}")
+    if storage.exists():
+        try:
+            store = open_store(storage)
+            names = store.names()
+            store.close()
+            yield Finding("ok", f"{storage} has {len(names)} studies")
+        except TunesmithError as error:
+            yield Finding("error", str(error))
+
+
+def check_job(path: Path, *, storage: Path | None, try_s: float) -> Iterator[Finding]:
+    """A job file: can it be read, does the program start, do its metrics arrive, is the space sound?
+
+    The program is run with the default config for at most `try_s` (0: not at all).
+    """
+    try:
+        job = load_job(path, {"storage": None if storage is None else str(storage)})
+    except TunesmithError as error:
+        for line in str(error).splitlines():
+            yield Finding("error", line)
+        return
+    yield Finding("ok", f"{path}: study {job.spec.name}, {len(job.spec.space)} parameters")
+    yield from check_environment(job.storage)
+    template = Template.of(job.model.command, shell=job.model.shell)
+    try:
+        yield Finding("ok", f"the program is {job.program.find(template)}")
+    except TunesmithError as error:
+        yield Finding("error", str(error))
+        try_s = 0.0
+    yield from check_space(job.spec.space)
+    yield from _check_use(job, template)
+    if try_s > 0:
+        yield from _check_run(job, try_s)
+
+
+def check_space(space: Space) -> Iterator[Finding]:
+    """What in a space is probably a mistake."""
+    for name, parameter in space.tunables.items():
+        match parameter:
+            case Float() | Int() if not parameter.log and parameter.low > 0:
+                if parameter.high / parameter.low >= 1000:
+                    yield Finding(
+                        "hint",
+                        f"{name} spans {parameter.low:g} to {parameter.high:g}; with log: true small "
+                        "values are tried as often as large ones",
+                    )
+            case Choice(ordered=False) if len(parameter.values) > 2:
+                numbers = [v for v in parameter.values if isinstance(v, (int, float))]
+                if len(numbers) == len(parameter.values) and numbers == sorted(numbers):
+                    yield Finding(
+                        "hint", f"{name} has numbers in order; say ordered: true if they compare"
+                    )
+            case _ if parameter.size == 1:
+                yield Finding("hint", f"{name} has only one value; write it without a range")
+    rng = stream(0, 0, "doctor")
+    width = len(space)
+    free = [space.decode(rng.random(width)) for _ in range(_SAMPLES)]
+    for name in space:
+        if space.condition(name) is not None and not any(name in config for config in free):
+            yield Finding(
+                "warning",
+                f"{name} was active in none of {_SAMPLES} random configs: check its when:",
+            )
+    share = sum(map(space.satisfies, free)) / _SAMPLES
+    if share < 0.01:
+        relations = "; ".join(r.text for r in space.relations)
+        yield Finding(
+            "warning", f"fewer than 1 % of random configs satisfy the relations ({relations})"
+        )
+
+
+def _check_use(job: Job, template: Template) -> Iterator[Finding]:
+    """Parameters that do not reach the program by its command line."""
+    used = template.names()
+    if used & {"args", "config_file"}:
+        return
+    for name in job.spec.space.tunables:
+        if name not in used:
+            yield Finding(
+                "warning",
+                f"{name} is not in the command; the program has to read it from "
+                f"$TUNESMITH_PARAM_{name.upper().replace('.', '_')} or $TUNESMITH_CONFIG",
+            )
+
+
+def _check_run(job: Job, try_s: float) -> Iterator[Finding]:
+    tried = try_config(job, "default", job.spec.space.default(), try_s)
+    took = show_seconds(tried.wall_s)
+    wanted = [objective.metric for objective in job.spec.objectives]
+    missing = [
+        name
+        for name in [*wanted, *job.model.metrics]
+        if name not in tried.metrics and name != "step"
+    ]
+    if tried.problem is not None:
+        yield Finding("error", f"the default config failed after {took}: {tried.problem}")
+        for line in tried.output.splitlines():
+            yield Finding("error", f"  | {line}")
+    elif not missing:
+        values = ", ".join(f"{n} = {tried.metrics[n]:.5g}" for n in wanted)
+        yield Finding("ok", f"the default config ran {took} and reported {values}")
+    if tried.problem is None:
+        yield from (_missing(name, tried, took) for name in dict.fromkeys(missing))
+
+
+def _missing(name: str, tried: Try, took: str) -> Finding:
+    """A metric that did not arrive."""
+    seen = f"; it reported {', '.join(tried.metrics)}" if tried.metrics else ""
+    if tried.cut:
+        return Finding(
+            "warning",
+            f"the metric {name!r} did not come in the first {took}{seen}; try for longer with --try",
+        )
+    return Finding(
+        "error", f"the metric {name!r} never came{seen}; does its pattern match the output?"
+    )

@@ -1,0 +1,385 @@
+"""Job files: a study and the program that runs its trials, in YAML or JSON.
+
+The model below is the reference: the documentation is generated from it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
+from tunesmith.core.lattice import Count
+from tunesmith.core.parameter import parameter_from_dict
+from tunesmith.core.space import RELATIONS, Config, Space
+from tunesmith.core.study import Limits, StudySpec, objectives_of
+from tunesmith.core.text import read_yaml
+from tunesmith.run.command import CommandExecutor, Program
+from tunesmith.run.folder import Folder
+from tunesmith.run.output import STEP, compile_metrics
+from tunesmith.run.template import Template
+from tunesmith.store import Durability, open_store
+from tunesmith.tuning.api import check_limits, open_or_create, queue
+from tunesmith.tuning.loop import Loop, Watcher
+from tunesmith.tuning.result import Result
+from tunesmith.tuning.study import Study, make_spec
+
+DEFAULT_STORAGE: Final = "tunesmith.db"
+STORAGE_VARIABLE: Final = "TUNESMITH_STORAGE"
+
+Path_ = tuple[str | int, ...]
+T = TypeVar("T")
+
+
+class ObjectiveModel(BaseModel):
+    """What counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metric: str = Field(description="The name of the metric.", examples=["accuracy"])
+    goal: Literal["minimize", "maximize"] = Field(
+        "minimize", description="Whether less or more of it is better."
+    )
+
+
+class JobModel(BaseModel):
+    """A job file. Only `command`, `objective` and `space` are needed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(
+        None, description="The study's name; without one, the name of the job file's folder."
+    )
+    command: str | list[str] = Field(
+        description="The program that runs one trial: a line, or a list of words. `{name}` stands for a "
+        "parameter's value, `{args}` for `--name value` of all active ones; `{trial}`, `{seed}`, "
+        "`{trial_dir}`, `{checkpoint_dir}`, `{config_file}` for the trial's own. Words in `[...]` are "
+        "left out when a parameter in them is inactive. No shell reads it.",
+        examples=["python train.py --lr {learning_rate} [--momentum {momentum}]"],
+    )
+    objective: ObjectiveModel | list[ObjectiveModel] = Field(
+        description="The metric and its goal; a list for several objectives.",
+        examples=["{metric: accuracy, goal: maximize}"],
+    )
+    metrics: dict[str, str] = Field(
+        default_factory=dict,
+        description="How to find metrics in what the program prints: a regular expression for each, "
+        "with one group for the number. `step` finds the step. Not needed for programs that print "
+        'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`.',
+        examples=["{accuracy: 'val_acc=([0-9.]+)'}"],
+    )
+    space: dict[str, Any] = Field(
+        description="The parameters, see [The space](#the-space); relations between them under "
+        "`require`."
+    )
+    limits: dict[str, Any] = Field(
+        default_factory=dict, description="What may be spent, see [Limits](#limits)."
+    )
+    searcher: str | dict[str, Any] = Field(
+        "auto",
+        description="Who proposes configs: `auto`, `random`, `sobol`, `grid`, or one with options.",
+        examples=["{grid: {levels: 5}}"],
+    )
+    scheduler: str | dict[str, Any] | None = Field(
+        None, description="Who stops trials early, by name or with options."
+    )
+    seed: int | None = Field(
+        None, ge=0, description="Makes the study repeatable; drawn if missing."
+    )
+    enqueue: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="Configs to run first; what one leaves out takes its default.",
+        examples=["[{learning_rate: 0.01}]"],
+    )
+    deterministic: bool = Field(
+        False, description="The same trials on every run, however many run in parallel."
+    )
+    duplicates: bool = Field(False, description="Whether the same config may run twice.")
+    shell: bool = Field(
+        False, description="Run the command line by /bin/sh; values are quoted, whatever they hold."
+    )
+    cwd: str = Field(".", description="Where the program runs, relative to the job file.")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="Environment variables for the program."
+    )
+    gpus_per_trial: float = Field(
+        0.0, ge=0, description="GPUs for each trial (fractions share one), as CUDA_VISIBLE_DEVICES."
+    )
+    storage: str | None = Field(
+        None,
+        description="The file that keeps the study, relative to the job file; without one, "
+        "`tunesmith.db` in the current folder (or `$TUNESMITH_STORAGE`).",
+    )
+    durability: Literal["crash", "power"] = Field(
+        "crash", description="What results survive: a kill -9, or a power cut too."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job file that has been read and checked."""
+
+    path: Path
+    model: JobModel
+    spec: StudySpec
+    storage: Path
+
+    @property
+    def durability(self) -> Durability:
+        return self.model.durability
+
+    @property
+    def program(self) -> Program:
+        """What to run for a trial."""
+        model = self.model
+        return Program(
+            command=model.command,
+            wanted=tuple(objective.metric for objective in self.spec.objectives),
+            metrics=model.metrics,
+            shell=model.shell,
+            cwd=(self.path.parent / model.cwd).absolute(),
+            environment=model.environment,
+        )
+
+    @property
+    def folder(self) -> Folder:
+        """Where its trials' files go."""
+        return Folder.beside(self.storage, self.spec.name)
+
+    def executor(self, loop: Loop) -> CommandExecutor:
+        """The executor for its trials."""
+        limits = loop.ledger.spec.limits
+        return CommandExecutor(
+            self.program,
+            session=loop.session.id,
+            folder=self.folder,
+            parallel=limits.parallel,
+            memory_limit=limits.trial_memory,
+            gpus_per_trial=self.model.gpus_per_trial,
+        )
+
+    def grid_points(self) -> Count | None:
+        """How many points its grid has; None for other searchers."""
+        from tunesmith import search
+        from tunesmith.search.grid import Grid
+
+        searcher = search.make(self.spec.searcher)
+        return searcher.count(self.spec.space) if isinstance(searcher, Grid) else None
+
+
+class _Located(Exception):
+    """A mistake, and where in the file it is."""
+
+    def __init__(self, path: Path_, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def load_job(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Job:
+    """Read and check a job file. `overrides` of limits, name, seed and storage come on top.
+
+    Raises JobError with the file, the line, what is wrong there and what to write instead.
+    """
+    path = Path(path)
+    text = _read(path)
+    data, lines = _parse(path, text)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            if name in Limits.__dataclass_fields__:
+                data["limits"] = {**(data.get("limits") or {}), name: value}
+            else:
+                data[name] = value
+    try:
+        model = JobModel.model_validate(data)
+        spec = _spec(path, model)
+    except ValidationError as error:
+        raise JobError("\n".join(_describe(path, lines, data, e) for e in error.errors())) from None
+    except _Located as error:
+        raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
+    override = (overrides or {}).get("storage")
+    return Job(path, model, spec, _storage(path, model, override))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise JobError(f"there is no job file {path}; `tunesmith init {path}` writes one") from None
+    except IsADirectoryError:
+        raise JobError(f"{path} is a folder; name the job file in it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"{path} cannot be read: {error}") from None
+
+
+class _Lines:
+    """Which line of the file a key stands on."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+
+    def line(self, path: Path_) -> int:
+        """The line of the deepest part of `path` that is in the file, from 1 on."""
+        node, line = self._root, 1
+        for key in path:
+            try:
+                line = node.lc.key(key)[0] + 1 if isinstance(key, str) else node.lc.item(key)[0] + 1
+                node = node[key]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+        return line
+
+
+def _parse(path: Path, text: str) -> tuple[dict[str, Any], _Lines]:
+    """The file's data, and its lines. JSON is YAML."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        data = read_yaml(text)
+        lines = _Lines(YAML(typ="rt").load(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else 1
+        raise JobError(f"{path}:{line}: this is no YAML: {error.problem}") from None
+    except YAMLError as error:
+        raise JobError(f"{path}: this is no YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise JobError(f"{path}:1: a job file is a mapping: command, objective, space, ...")
+    return data, lines
+
+
+def _describe(path: Path, lines: _Lines, data: Mapping[str, Any], error: Any) -> str:
+    """One line for one of pydantic's errors."""
+    where = tuple(part for part in error["loc"] if part in _keys(data, error["loc"]))
+    key = str(error["loc"][-1])
+    name = ".".join(map(str, where)) or key
+    at = f"{path}:{lines.line(where)}"
+    if error["type"] == "extra_forbidden":
+        known = list(ObjectiveModel.model_fields if "objective" in where else JobModel.model_fields)
+        return f"{at}: there is no {key!r} in a job file{did_you_mean(key, known)}"
+    if error["type"] == "missing":
+        return f"{at}: {key!r} is missing"
+    return f"{at}: {name}: {error['msg']}, not {error['input']!r}"
+
+
+def _keys(data: Any, location: Sequence[Any]) -> list[Any]:
+    """The parts of a location that are keys of the file (pydantic adds names of union members)."""
+    keys, node = [], data
+    for part in location:
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            continue
+        keys.append(part)
+    return keys
+
+
+def _spec(path: Path, model: JobModel) -> StudySpec:
+    """The study that the file describes; raises _Located."""
+    space = _space(model)
+    for name, value in model.limits.items():
+        if name not in ("cost", "price_per_hour"):  # these two are checked together, below
+            _at(("limits", name), partial(Limits.from_dict, {name: value}))
+    _at(("limits",), lambda: Limits.from_dict(model.limits))
+    template = _at(("command",), lambda: Template.of(model.command, shell=model.shell))
+    conditional = [name for name in space if space.condition(name)]
+    _at(("command",), lambda: template.check(space, conditional))
+    _at(("metrics",), lambda: compile_metrics(model.metrics))
+    objectives = model.objective if isinstance(model.objective, list) else [model.objective]
+    metrics = [objective.metric for objective in objectives]
+    if STEP in metrics:
+        raise _Located(("objective",), "an objective cannot be called 'step': that is the step")
+    goals = [objective.goal for objective in objectives]
+    _at(("objective",), lambda: objectives_of(metrics, goals))
+    for index, config in enumerate(model.enqueue):
+        _at(("enqueue", index), partial(_complete, space, config))
+    name = model.name or path.absolute().parent.name
+    job = model.model_dump(
+        include={"command", "metrics", "shell", "cwd", "environment", "gpus_per_trial"},
+        exclude_defaults=True,
+    )
+    return _at(
+        ("searcher",) if model.name else ("name",),
+        lambda: make_spec(
+            space,
+            name=name,
+            metric=metrics,
+            goal=goals,
+            searcher=model.searcher,
+            scheduler=model.scheduler,
+            seed=model.seed,
+            deterministic=model.deterministic,
+            duplicates=model.duplicates,
+            job=job,
+            limits=model.limits,
+        ),
+    )
+
+
+def _complete(space: Space, config: Mapping[str, Any]) -> Config:
+    return space.clean(space.complete(config))
+
+
+def _space(model: JobModel) -> Space:
+    for name, parameter in model.space.items():
+        if name != RELATIONS:
+            _at(("space", name), partial(parameter_from_dict, name, parameter))
+    return _at(("space",), lambda: Space.from_dict(model.space))
+
+
+def _at(path: Path_, act: Callable[[], T]) -> T:
+    """Do it; a mistake is one at `path`."""
+    try:
+        return act()
+    except TunesmithError as error:
+        raise _Located(path, str(error)) from None
+
+
+def _storage(path: Path, model: JobModel, override: Any) -> Path:
+    if override is not None:
+        return Path(override).expanduser()
+    if model.storage is not None:
+        return path.parent / Path(model.storage).expanduser()
+    return default_storage()
+
+
+def default_storage() -> Path:
+    """``$TUNESMITH_STORAGE``, or ``tunesmith.db`` in the current folder."""
+    return Path(os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE).expanduser()
+
+
+def run_job(
+    job: Job,
+    *,
+    watcher: Watcher | None = None,
+    say: Callable[[str], None] | None = None,
+    opened: Callable[[Study], None] | None = None,
+) -> Result:
+    """Run or resume a job until it is over or stopped.
+
+    `opened` is called once the study is there, before the first trial. Raises as `tunesmith.tune`.
+    """
+    check_limits(job.spec)
+    job.program.find(Template.of(job.model.command, shell=job.model.shell))
+    store = open_store(job.storage, durability=job.durability)
+    try:
+        study = open_or_create(store, job.spec, job.model.seed)
+        queue(study, job.model.enqueue)
+        if opened is not None:
+            opened(study)
+        loop = Loop(store, job.spec.name, watcher=watcher, say=say)
+        try:
+            executor = job.executor(loop)
+        except BaseException:
+            loop.close()
+            raise
+        loop.run(executor)
+        return Result(loop.ledger)
+    finally:
+        store.close()

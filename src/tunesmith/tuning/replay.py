@@ -1,0 +1,119 @@
+"""Proof by repetition: every suggestion and every decision of a study, made again from its events.
+
+A suggestion depends on the space, the seed and the history as it was; all of that is in the store.
+O(suggestions * cost of a suggestion), and one pass over the events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith import __version__, schedule, search
+from tunesmith.core import events
+from tunesmith.core.events import Event
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.propose import recompute
+from tunesmith.core.space import Config
+from tunesmith.core.strategy import Verdict
+from tunesmith.core.trial import USER, Origin
+from tunesmith.store import Store
+
+
+@dataclass(slots=True)
+class Replay:
+    """What was found. `problems` is empty if all is as it was."""
+
+    suggestions: int = 0
+    decisions: int = 0
+    events: int = 0
+    problems: list[str] = field(default_factory=list)
+    #: Versions of tunesmith other than this one that worked on the study.
+    versions: set[str] = field(default_factory=set)
+
+    @property
+    def proven(self) -> bool:
+        return not self.problems
+
+
+def replay(store: Store, name: str) -> Replay:
+    """Check the store's own chain, then compute everything again. Raises StudyNotFound."""
+    found = Replay()
+    tampered = store.verify(name)
+    if tampered:
+        found.problems.append(tampered)
+    history = list(store.changes(name))
+    found.events = len(history)
+    try:
+        _Pass(Ledger(store.load(name)), history, found).run()
+    except Exception as error:  # noqa: BLE001 (a falsified history may break anything)
+        found.problems.append(f"the history does not hold together: {error}")
+    return found
+
+
+class _Pass:
+    """One pass over the events."""
+
+    def __init__(self, ledger: Ledger, history: list[Event], found: Replay) -> None:
+        self._ledger = ledger
+        self._history = history
+        self._found = found
+        self._memo: dict[Any, Any] = {}
+        #: Which suggestions were made at which cursor: several trials may share one.
+        self._due: dict[int, list[events.Suggested]] = {}
+        for event in history:
+            if isinstance(event, events.Suggested):
+                self._due.setdefault(event.origin.seen, []).append(event)
+        self._make_strategies()
+
+    def _make_strategies(self) -> None:
+        self._searcher = search.make(self._ledger.spec.searcher)
+        self._scheduler = schedule.make(self._ledger.spec.scheduler)
+
+    def run(self) -> None:
+        for i, event in enumerate(self._history):
+            self._suggest_again(self._due.pop(self._ledger.cursor, []))
+            self._ledger.apply(event)
+            if isinstance(event, events.Edited):
+                self._memo.clear()
+                self._make_strategies()
+            elif isinstance(event, events.Opened) and event.version not in ("", __version__):
+                self._found.versions.add(event.version)
+            elif isinstance(event, events.Reported):
+                self._decide_again(
+                    event, self._history[i + 1] if i + 1 < len(self._history) else None
+                )
+        for late in self._due.values():
+            for event in late:
+                self._found.problems.append(f"trial {event.trial} claims to have seen the future")
+
+    def _suggest_again(self, suggested: list[events.Suggested]) -> None:
+        made: dict[Origin, list[Config]] = {}
+        for event in suggested:
+            origin = event.origin
+            if origin.searcher == USER:
+                continue
+            call = origin._replace(pick=0, why="")
+            if call not in made:
+                made[call] = list(recompute(self._ledger, self._searcher, origin, self._memo))
+            self._found.suggestions += 1
+            again = made[call][origin.pick] if origin.pick < len(made[call]) else None
+            if again != event.config:
+                self._found.problems.append(
+                    f"trial {event.trial}: suggested {event.config}, but again it would be {again}"
+                )
+
+    def _decide_again(self, event: events.Reported, following: Event | None) -> None:
+        if self._scheduler is None or event.trial in self._ledger.decided:
+            return
+        decision = self._scheduler.decide(History(self._ledger, memo=self._memo), event.trial)
+        self._found.decisions += 1
+        recorded = Verdict.CONTINUE
+        if isinstance(following, events.Decided) and following.trial == event.trial:
+            recorded = Verdict(following.decision)
+        if decision.verdict is not recorded:
+            self._found.problems.append(
+                f"trial {event.trial} at step {event.step}: decided {recorded}, but again it would be "
+                f"{decision.verdict}"
+            )
