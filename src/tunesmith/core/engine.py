@@ -16,10 +16,9 @@ from tunesmith.core import events
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.outcome import Outcome, fingerprint, judge
+from tunesmith.core.outcome import Outcome, fingerprint, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
-from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Config
 from tunesmith.core.strategy import Scheduler, Searcher, Verdict
 from tunesmith.core.study import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
@@ -147,13 +146,14 @@ class Engine:
 
     def _outcome(self, event: Exited) -> Outcome:
         objectives = self.ledger.spec.objectives
-        latest = self.ledger.curves.latest(event.trial)
+        reports = self.ledger.running[event.trial].reports
+        latest = self.ledger.curves.latest(event.trial) if reports else {}
         if event.reason is None:
             return judge(objectives, event.returned, latest)
         if event.reason.kind is Kind.STOPPED:
             so_far = judge(objectives, None, latest)
             return Outcome(State.STOPPED, so_far.values, so_far.metrics, event.reason)
-        return Outcome(State.FAILED, None, latest, event.reason)
+        return Outcome(State.FAILED, None, finite(latest), event.reason)
 
     def _finish(self, event: Exited, outcome: Outcome, out: list[Command]) -> None:
         cost = event.cost
@@ -354,12 +354,9 @@ class Engine:
 
     def _start(self, number: int, attempt: int, config: Config, out: list[Command]) -> None:
         """Give the trial a config of its own: objectives may change it."""
-        seed = derive_seed(self.ledger.spec.seed, number, "objective")
-        own = {
-            name: copy.deepcopy(value) if isinstance(value, (list, dict)) else value
-            for name, value in config.items()
-        }
-        out.append(Start(number, attempt, own, seed))
+        spec = self.ledger.spec
+        own = copy.deepcopy(config) if spec.space.nested else dict(config)
+        out.append(Start(number, attempt, own, spec.seed))
 
     def _suggest(self, n: int, at: float, out: list[Command]) -> int:
         """Ask the searcher for `n` trials and start them; how many there were."""

@@ -14,19 +14,20 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Config
 from tunesmith.core.trial import Cost, Origin, Reason, State
 
 # -- events -----------------------------------------------------------------------------------
 
 
-class _Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"):
+class _Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind"):
     """A field with its default is left out of the stored text: a new one needs no new version."""
 
     at: float
 
 
-class Opened(_Event, frozen=True, tag="opened"):
+class Opened(_Event, frozen=True, gc=False, tag="opened"):
     """A coordinator, or an ask-and-tell client, began to work on the study."""
 
     session: str
@@ -40,13 +41,13 @@ class Opened(_Event, frozen=True, tag="opened"):
     version: str = ""
 
 
-class Closed(_Event, frozen=True, tag="closed"):
+class Closed(_Event, frozen=True, gc=False, tag="closed"):
     """A session ended in good order."""
 
     session: str
 
 
-class Suggested(_Event, frozen=True, tag="suggested"):
+class Suggested(_Event, frozen=True, gc=False, tag="suggested"):
     """A searcher made a config, and its trial started at once."""
 
     trial: int
@@ -55,7 +56,7 @@ class Suggested(_Event, frozen=True, tag="suggested"):
     session: str
 
 
-class Enqueued(_Event, frozen=True, tag="enqueued"):
+class Enqueued(_Event, frozen=True, gc=False, tag="enqueued"):
     """Somebody put a config into the queue."""
 
     trial: int
@@ -65,7 +66,7 @@ class Enqueued(_Event, frozen=True, tag="enqueued"):
     parent: int | None = None
 
 
-class Started(_Event, frozen=True, tag="started"):
+class Started(_Event, frozen=True, gc=False, tag="started"):
     """A waiting or paused trial began an attempt (the first is 0)."""
 
     trial: int
@@ -73,7 +74,7 @@ class Started(_Event, frozen=True, tag="started"):
     session: str
 
 
-class Reported(_Event, frozen=True, tag="reported"):
+class Reported(_Event, frozen=True, gc=False, tag="reported"):
     """Metrics at a step."""
 
     trial: int
@@ -82,7 +83,7 @@ class Reported(_Event, frozen=True, tag="reported"):
     metrics: Mapping[str, float | None]
 
 
-class Finished(_Event, frozen=True, tag="finished"):
+class Finished(_Event, frozen=True, gc=False, tag="finished"):
     """A trial ended; `state` is one of the ends."""
 
     trial: int
@@ -94,7 +95,7 @@ class Finished(_Event, frozen=True, tag="finished"):
     cost: Cost = Cost()
 
 
-class Requeued(_Event, frozen=True, tag="requeued"):
+class Requeued(_Event, frozen=True, gc=False, tag="requeued"):
     """A running trial was lost or interrupted, and waits to be run again."""
 
     trial: int
@@ -102,7 +103,7 @@ class Requeued(_Event, frozen=True, tag="requeued"):
     reason: Reason
 
 
-class Decided(_Event, frozen=True, tag="decided"):
+class Decided(_Event, frozen=True, gc=False, tag="decided"):
     """A scheduler decided on a running trial (``pause`` or ``stop``; going on is not recorded)."""
 
     trial: int
@@ -110,7 +111,7 @@ class Decided(_Event, frozen=True, tag="decided"):
     why: str
 
 
-class Corrected(_Event, frozen=True, tag="corrected"):
+class Corrected(_Event, frozen=True, gc=False, tag="corrected"):
     """Somebody mended a result; the old one stays in the log."""
 
     trial: int
@@ -120,7 +121,7 @@ class Corrected(_Event, frozen=True, tag="corrected"):
     by: str
 
 
-class Retracted(_Event, frozen=True, tag="retracted"):
+class Retracted(_Event, frozen=True, gc=False, tag="retracted"):
     """Somebody took a result out of consideration (or, with `undo`, back in)."""
 
     trial: int
@@ -129,7 +130,7 @@ class Retracted(_Event, frozen=True, tag="retracted"):
     undo: bool = False
 
 
-class Annotated(_Event, frozen=True, tag="annotated"):
+class Annotated(_Event, frozen=True, gc=False, tag="annotated"):
     """Somebody added a note or tags to a trial; a tag with an empty value is removed."""
 
     trial: int
@@ -138,20 +139,20 @@ class Annotated(_Event, frozen=True, tag="annotated"):
     by: str
 
 
-class Edited(_Event, frozen=True, tag="edited"):
+class Edited(_Event, frozen=True, gc=False, tag="edited"):
     """Somebody changed the study: `changes` in the form of `StudySpec.to_dict`."""
 
     changes: Mapping[str, Any]
     by: str
 
 
-class StopRequested(_Event, frozen=True, tag="stoprequested"):
+class StopRequested(_Event, frozen=True, gc=False, tag="stoprequested"):
     """Somebody asked the study to stop: no new trials, running ones get their grace."""
 
     by: str
 
 
-class Ended(_Event, frozen=True, tag="ended"):
+class Ended(_Event, frozen=True, gc=False, tag="ended"):
     """The study is over, for now: `why` is a word (``trials``, ``target``), `detail` a sentence."""
 
     why: str
@@ -224,7 +225,12 @@ class Start(NamedTuple):
     trial: int
     attempt: int
     config: Config
-    seed: int
+    study_seed: int
+
+    @property
+    def seed(self) -> int:
+        """The trial's own seed."""
+        return derive_seed(self.study_seed, self.trial, "objective")
 
 
 class Stop(NamedTuple):

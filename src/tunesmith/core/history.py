@@ -27,14 +27,20 @@ class History:
     just started (`deterministic=True` builds on it).
     """
 
-    __slots__ = ("_ledger", "_memo", "_visible")
+    __slots__ = ("_hides_from", "_ledger", "_memo")
 
     def __init__(
         self, ledger: Ledger, *, visible: int | None = None, memo: dict[Any, Any] | None = None
     ) -> None:
         self._ledger = ledger
-        self._visible = ledger.size if visible is None else min(visible, ledger.size)
+        self._hides_from = visible
         self._memo = {} if memo is None else memo
+
+    @property
+    def _visible(self) -> int:
+        """Results of trials from this number on are hidden."""
+        n = self._ledger.size
+        return n if self._hides_from is None else min(self._hides_from, n)
 
     def __len__(self) -> int:
         """How many trials there are; also the number of the next one."""

@@ -121,6 +121,7 @@ class Ledger:
         self._notes: dict[int, tuple[str, ...]] = {}
         self._parents: dict[int, int] = {}
         self._foreign: dict[int, Config] = {}
+        self._last_row: tuple[Mapping[str, Any], list[float]] = ({}, [])
         self._lost: dict[int, int] = {}
         for name, (dtype, fill) in _COLUMNS.items():
             setattr(self, f"_{name}", np.full(self._capacity, fill, dtype=dtype))
@@ -170,11 +171,17 @@ class Ledger:
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this (contained) config."""
-        return self.find_row(self.spec.space.row(config))
+        return self.find_row(self.row(config))
 
     def find_row(self, row: list[float]) -> int | None:
         """The first trial with these numbers."""
         return self._keys.get(array("d", row).tobytes())
+
+    def row(self, config: Config | Mapping[str, Any]) -> list[float]:
+        """The config's numbers; those of the config asked for last are remembered."""
+        if self._last_row[0] is not config:
+            self._last_row = (config, self.spec.space.row(config))
+        return self._last_row[1]
 
     def next_waiting(self) -> int | None:
         """The waiting trial to start next: the lowest number."""
@@ -464,7 +471,7 @@ class Ledger:
             raise StudyError(f"trial {number} cannot come next: the study has {self.size}")
 
     def _write_numbers(self, i: int, config: Config) -> None:
-        row = self.spec.space.row(config)
+        row = self.row(config)
         self._numbers[i] = row
         self._keys.setdefault(array("d", row).tobytes(), i)
 
@@ -484,7 +491,10 @@ class Ledger:
         running.heard_at = at
 
     def _set_values(self, i: int, values: tuple[float, ...]) -> None:
-        self._losses[i] = [v * sign for v, sign in zip(values, self._signs, strict=True)]
+        if len(self._signs) == 1:
+            self._losses[i, 0] = values[0] * self._signs[0]
+        else:
+            self._losses[i] = [v * sign for v, sign in zip(values, self._signs, strict=True)]
 
     def _set_metrics(self, i: int, metrics: Mapping[str, float | None]) -> None:
         for name, value in metrics.items():
@@ -507,6 +517,7 @@ class Ledger:
         self._capacity += extra
 
     def _reset_numbers(self) -> None:
+        self._last_row = ({}, [])
         width = len(self.spec.space)
         self._numbers = np.full((self._capacity, width), np.nan)
         self._points = np.empty((0, width))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from tunesmith.core.errors import StrategyError
+from tunesmith.core.errors import ConfigError, StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.lattice import Lattice
 from tunesmith.core.ledger import Ledger
@@ -79,9 +79,9 @@ def _ask(
     for pick, suggestion in enumerate(suggestions):
         config, why = suggestion if isinstance(suggestion, Suggestion) else (suggestion, "")
         if not trusted:
-            _check(spec.space, config, spec.searcher.name)
+            config = _checked(spec.space, config, spec.searcher.name)
         if not spec.duplicates:
-            row = spec.space.row(config)
+            row = ledger.row(config)
             if ledger.find_row(row) is not None or row in rows:
                 continue
             rows.append(row)
@@ -98,13 +98,14 @@ def _is_ours(searcher: type[Any]) -> bool:
     return searcher.__module__.startswith("tunesmith.search.")
 
 
-def _check(space: Space, config: Mapping[str, Any], searcher: str) -> None:
-    membership = space.contains(config)
-    if not membership:
+def _checked(space: Space, config: Mapping[str, Any], searcher: str) -> Config:
+    try:
+        return space.clean(config)
+    except ConfigError as error:
         raise StrategyError(
-            f"searcher {searcher!r} suggested a config outside the space: {membership}; "
-            "build configs with space.decode or space.sample"
-        )
+            f"searcher {searcher!r} suggested a config that it must not: {error}; build configs with "
+            "space.decode or space.sample"
+        ) from None
 
 
 def _untried(ledger: Ledger, history: History) -> list[tuple[Config, Origin]]:

@@ -12,7 +12,7 @@ parameters are NaN in both.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
@@ -27,7 +27,9 @@ from tunesmith.core.errors import ConfigError, SpaceError, did_you_mean
 from tunesmith.core.expression import Expression
 from tunesmith.core.parameter import (
     MISSING,
+    Choice,
     Fixed,
+    Float,
     Parameter,
     Tunable,
     parameter_from_dict,
@@ -106,6 +108,17 @@ class Space:
             if p.when is not None
         }
         self._plan = self._order()
+        self._decoders = [
+            (step.name, step.active, step.column, _decoder(step.parameter)) for step in self._plan
+        ]
+        #: Whether some value is a list or mapping, which whoever gets a config could change.
+        self.nested = any(
+            isinstance(value, (list, dict))
+            for p in self._parameters.values()
+            for value in (
+                p.values if isinstance(p, Choice) else [p.constant] if isinstance(p, Fixed) else []
+            )
+        )
         self._declared = [step.name for step in self._plan] == list(self._parameters)
         self._relations: tuple[Expression, ...] = ()
 
@@ -313,12 +326,9 @@ class Space:
 
     def _decode(self, point: list[float]) -> Config:
         config: Config = {}
-        for step in self._plan:
-            if step.active is None or step.active(config):
-                p = step.parameter
-                config[step.name] = (
-                    p.constant if isinstance(p, Fixed) else p.decode(point[step.column])
-                )
+        for name, active, column, decode in self._decoders:
+            if active is None or active(config):
+                config[name] = decode(point[column] if column >= 0 else 0.0)
         return config if self._declared else self._declare(config)
 
     def _declare(self, config: Config) -> Config:
@@ -394,6 +404,13 @@ def _check_name(name: object) -> None:
             f"{name!r} cannot name a parameter: letters, digits and underscores (dots between "
             f"parts), not starting with a digit; write {suggestion or 'a_name'!r}?"
         )
+
+
+def _decoder(parameter: Parameter) -> Callable[[float], Any]:
+    """How a coordinate becomes a value; a Float's axis is asked without a detour."""
+    if isinstance(parameter, Fixed):
+        return lambda _: parameter.standard()
+    return parameter.axis.value if isinstance(parameter, Float) else parameter.decode
 
 
 def _applies_and_holds(relation: Expression, config: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run.base import Happened
 from tunesmith.run.live import LiveTrial
-from tunesmith.run.objective import call, reason_of, takes_trial
+from tunesmith.run.objective import Objective, reason_of
 
 
 class InlineExecutor:
@@ -29,11 +30,12 @@ class InlineExecutor:
     def __init__(
         self,
         objective: Callable[..., Any],
+        *,
+        metric: str,
         deliver: Callable[[Reported], None],
         directory: Callable[[int], Path],
     ) -> None:
-        self._objective = objective
-        self._with_trial = takes_trial(objective)
+        self._objective = Objective.of(objective, metric)
         self._deliver = deliver
         self._directory = directory
         self._waiting: deque[Start] = deque()
@@ -55,25 +57,29 @@ class InlineExecutor:
         self._waiting.clear()
 
     def _run(self, start: Start) -> Exited:
-        number, attempt, config, seed = start
-
-        def send(step: int, metrics: dict[str, float | None]) -> Reason | None:
-            self._deliver(Reported(time.time(), number, attempt, step, metrics))
-            return self._stops.get(number)
-
+        number = start.trial
         returned: Any = None
         reason = self._stops.pop(number, None)
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         if reason is None:
-            trial = LiveTrial(number, attempt, config, seed, lambda: self._directory(number), send)
             try:
-                returned = call(self._objective, self._with_trial, trial)
+                returned = self._objective(start.config, lambda: self._live(start))
             except KeyboardInterrupt:
                 reason = Reason(Kind.INTERRUPTED, "stopped by Ctrl-C")
             except Exception as error:  # noqa: BLE001 (the user's code may raise anything)
                 reason = reason_of(error)
                 if reason.kind is Kind.STOPPED:
                     reason = self._stops.get(number, reason)
+            self._stops.pop(number, None)
         cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
-        self._stops.pop(number, None)
-        return Exited(time.time(), number, attempt, returned, reason, cost)
+        return Exited(time.time(), number, start.attempt, returned, reason, cost)
+
+    def _live(self, start: Start) -> LiveTrial:
+        """The trial as its objective sees it."""
+
+        def send(step: int, metrics: dict[str, float | None]) -> Reason | None:
+            self._deliver(Reported(time.time(), start.trial, start.attempt, step, metrics))
+            return self._stops.get(start.trial)
+
+        folder = partial(self._directory, start.trial)
+        return LiveTrial(start.trial, start.attempt, start.config, start.seed, folder, send)

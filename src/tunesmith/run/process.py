@@ -4,7 +4,7 @@ A worker runs one trial at a time and is kept for the next (with `isolate`, each
 one, started ahead of time). The objective travels by cloudpickle, so lambdas, closures and functions
 of a notebook are fine. Messages, each a pickled tuple over a socket:
 
-    to the worker       (objective, sys.path, folder)             once
+    to the worker       (objective, metric, sys.path, folder)     once
                         (trial, attempt, config, seed)            for each trial
                         None | Reason                             after each report: go on, or stop
     from the worker     ("report", step, metrics)
@@ -48,7 +48,12 @@ class Worker:
     """One worker process, and the trial it runs."""
 
     def __init__(
-        self, slot: int, blob: bytes, folder: Path, environment: dict[str, str], session: str
+        self,
+        slot: int,
+        objective: tuple[bytes, str],
+        folder: Path,
+        environment: dict[str, str],
+        session: str,
     ) -> None:
         self.slot = slot
         self.mark = (tree.ATTEMPT_MARK, f"{session}/worker{slot}")
@@ -74,7 +79,7 @@ class Worker:
             )
         os.close(alive)
         self.connection = Connection(ours.detach())
-        self.connection.send((blob, sys.path, str(folder)))
+        self.connection.send((*objective, sys.path, str(folder)))
 
     def run(self, start: Start, memory_limit: int | None) -> None:
         """Send it a trial."""
@@ -84,7 +89,7 @@ class Worker:
             self.log.truncate(0)
         self._log_start = self.log.seek(0, os.SEEK_END)
         self.supervisor = Supervisor(self.process.pid, self.mark, memory_limit, dumps_on_usr1=True)
-        self.connection.send(tuple(start))
+        self.connection.send((start.trial, start.attempt, start.config, start.seed))
 
     def output(self) -> str:
         """The last lines that the present trial has printed."""
@@ -108,6 +113,7 @@ class ProcessExecutor:
         self,
         objective: Callable[..., Any],
         *,
+        metric: str,
         session: str,
         folder: Folder,
         parallel: int = 1,
@@ -117,7 +123,7 @@ class ProcessExecutor:
         gpus: list[str] | None = None,
     ) -> None:
         takes_trial(objective)
-        self._blob = _pickled(objective)
+        self._objective = (_pickled(objective), metric)
         self._session = session
         self._folder = folder
         self._parallel = parallel
@@ -181,7 +187,7 @@ class ProcessExecutor:
             **gpu_environment(self._gpus.take(slot), self._gpus_per_trial),
             "PYTHONUNBUFFERED": "1",
         }
-        worker = Worker(slot, self._blob, self._folder.path, environment, self._session)
+        worker = Worker(slot, self._objective, self._folder.path, environment, self._session)
         self._workers[slot] = worker
         return worker
 

@@ -25,7 +25,7 @@ from tunesmith.core.errors import Stopped
 from tunesmith.core.outcome import Unusable, number
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run.live import LiveTrial
-from tunesmith.run.objective import call, reason_of, takes_trial
+from tunesmith.run.objective import Objective, reason_of
 
 _CLEAR_REFS: Final = Path("/proc/self/clear_refs")
 _STATUS: Final = Path("/proc/self/status")
@@ -55,14 +55,13 @@ def _die_with_parent(lifeline: int) -> None:
 
 
 def _serve(connection: Connection) -> None:
-    blob, path, directory = connection.recv()
+    blob, metric, path, directory = connection.recv()
     sys.path[:] = path
     sys.path_importer_cache.clear()
     try:
         import cloudpickle
 
-        objective = cloudpickle.loads(blob)
-        with_trial = takes_trial(objective)
+        objective = Objective.of(cloudpickle.loads(blob), metric)
     except Exception as error:  # noqa: BLE001 (unpickling runs the user's imports)
         connection.send(("broken", reason_of(error)))
         return
@@ -76,13 +75,13 @@ def _serve(connection: Connection) -> None:
         trial, attempt, config, seed = connection.recv()
         folder = partial(Path, directory, f"{trial:06d}")
         live = LiveTrial(trial, attempt, config, seed, folder, send)
-        returned, reason, cost = _run(objective, with_trial, live)
+        returned, reason, cost = _run(objective, live)
         sys.stdout.flush()
         sys.stderr.flush()
         connection.send(("exit", plain(returned), reason, cost))
 
 
-def _run(objective: Any, with_trial: bool, live: LiveTrial) -> tuple[Any, Reason | None, Cost]:
+def _run(objective: Objective, live: LiveTrial) -> tuple[Any, Reason | None, Cost]:
     """Call the objective; SIGTERM raises Stopped inside it."""
     returned: Any = None
     reason: Reason | None = None
@@ -90,7 +89,7 @@ def _run(objective: Any, with_trial: bool, live: LiveTrial) -> tuple[Any, Reason
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
     try:
         signal.signal(signal.SIGTERM, _raise_stopped)
-        returned = call(objective, with_trial, live)
+        returned = objective(live.config, lambda: live)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except Exception as error:  # noqa: BLE001 (the user's code may raise anything)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

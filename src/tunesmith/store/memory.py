@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from tunesmith.core.errors import Conflict, StudyExists, StudyNotFound, did_you_mean
 from tunesmith.core.events import Event
@@ -57,8 +56,8 @@ class MemoryStore:
         return len(kept)
 
     def changes(self, name: str, cursor: int = 0, trial: int | None = None) -> Iterable[Event]:
-        new = list(islice(self._study(name).events, cursor, None))
-        return [e for e in new if trial is None or getattr(e, "trial", None) == trial]
+        new = self._study(name).events[cursor:]
+        return new if trial is None else [e for e in new if getattr(e, "trial", None) == trial]
 
     def cursor(self, name: str) -> int:
         return len(self._study(name).events)

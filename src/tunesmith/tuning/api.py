@@ -179,6 +179,7 @@ def _executor(
     gpus_per_trial: float,
 ) -> Executor:
     limits = loop.ledger.spec.limits
+    metric = loop.ledger.spec.objective.metric
     if where not in ("auto", "inline", "process"):
         raise StudyError(f"executor is 'auto', 'inline' or 'process', not {where!r}")
     needs_processes = (
@@ -194,9 +195,12 @@ def _executor(
             "trial_memory, isolate and gpus_per_trial need executor='process'"
         )
     if where == "inline" or (where == "auto" and not needs_processes):
-        return InlineExecutor(objective, loop.deliver, folder.trial)
+        return InlineExecutor(
+            objective, metric=metric, deliver=loop.deliver, directory=folder.trial
+        )
     return ProcessExecutor(
         objective,
+        metric=metric,
         session=loop.session.id,
         folder=folder,
         parallel=limits.parallel,

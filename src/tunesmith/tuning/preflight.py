@@ -18,7 +18,6 @@ import psutil
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.outcome import judge
 from tunesmith.core.quantity import show_bytes, show_seconds
-from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Config
 from tunesmith.core.trial import Cost, Kind, Reason, State
 from tunesmith.run.command import CommandExecutor
@@ -103,7 +102,7 @@ def try_config(job: Job, label: str, config: Config, limit_s: float) -> Try:
 
 def _follow(job: Job, executor: CommandExecutor, label: str, config: Config, limit_s: float) -> Try:
     began = time.monotonic()
-    executor.start(Start(0, 0, config, derive_seed(job.spec.seed, 0, "objective")))
+    executor.start(Start(0, 0, config, job.spec.seed))
     reports, stopped = 0, False
     metrics: dict[str, float] = {}
     while True:
