@@ -94,7 +94,7 @@ class Kind(StrEnum):
     STOPPED = "stopped"
 
 
-class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why a trial failed, was stopped or must run again: a kind, a sentence, the last output."""
 
     kind: Kind
@@ -105,7 +105,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.kind}: {self.message}"
 
 
-class Cost(NamedTuple):
+class Cost(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a trial took; None is unknown. Attempts that were lost are not counted in."""
 
     wall_s: float | None = None
@@ -122,7 +122,7 @@ class Report(NamedTuple):
     at: float
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a config came from; enough to compute it again.
 
     `searcher` is a name, or "user". The suggestion was the `pick`-th of `asked`, made with the
@@ -188,9 +188,9 @@ class Trial:
                 "message": self.reason.message,
                 "output": self.reason.output,
             },
-            "cost": self.cost._asdict(),
+            "cost": msgspec.structs.asdict(self.cost),
             "attempt": self.attempt,
-            "origin": self.origin._asdict(),
+            "origin": msgspec.structs.asdict(self.origin),
             "tags": dict(self.tags),
             "notes": list(self.notes),
             "parent": self.parent,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from tunesmith import __version__, schedule, search
 from tunesmith.core import events
 from tunesmith.core.events import Event
@@ -94,7 +96,7 @@ class _Pass:
             origin = event.origin
             if origin.searcher == USER:
                 continue
-            call = origin._replace(pick=0, why="")
+            call = msgspec.structs.replace(origin, pick=0, why="")
             if call not in made:
                 made[call] = list(recompute(self._ledger, self._searcher, origin, self._memo))
             self._found.suggestions += 1
