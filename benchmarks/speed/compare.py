@@ -67,7 +67,15 @@ def throughput(table: Table, peer: str, rounds: int, folder: Path) -> None:
         ("memory, 2 floats", "memory2", 30_000, "memory2", 8_000, 3.0, 0.0),
         ("memory, 5 mixed", "memory5", 30_000, "memory5", 5_000, 3.0, 0.0),
         ("SQLite file, survives kill -9", "sqlite", 6_000, "sqlite", 100, 50.0, 2000.0),
-        ("SQLite file, survives a power cut, 8 in flight", "power8", 3_000, "sqlite", 100, 20.0, 0.0),
+        (
+            "SQLite file, survives a power cut, 8 in flight",
+            "power8",
+            3_000,
+            "sqlite",
+            100,
+            20.0,
+            0.0,
+        ),
     ]
     for what, ours, n, theirs, m, least_ratio, least in plans:
         mine, other = [], []
@@ -105,7 +113,12 @@ def start_up(table: Table, peer: str, rounds: int, folder: Path) -> None:
     tool = str(Path(sys.executable).parent / "tunesmith")
     helps = [seconds([tool, "--help"], folder) for _ in range(rounds * 3)]
     table.add(
-        "tunesmith --help, s", spread(helps, 3), "", "", "0.25 s", reached=statistics.median(helps) < 0.25
+        "tunesmith --help, s",
+        spread(helps, 3),
+        "",
+        "",
+        "0.25 s",
+        reached=statistics.median(helps) < 0.25,
     )
 
 
@@ -159,7 +172,9 @@ def growth(table: Table, rounds: int, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--peer", required=True, help="a Python that has Optuna")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md")

@@ -28,7 +28,9 @@ def five_mixed(trial: Any) -> float:
     return float(x**2 + y**2)
 
 
-def tuned(n: int, objective: Callable[[Any], float], storage: str | None = None) -> dict[str, float]:
+def tuned(
+    n: int, objective: Callable[[Any], float], storage: str | None = None
+) -> dict[str, float]:
     optuna.create_study().optimize(two_floats, n_trials=10)
     sampler = optuna.samplers.RandomSampler(seed=1)
     study = optuna.create_study(sampler=sampler, storage=storage)

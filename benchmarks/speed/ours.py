@@ -45,7 +45,9 @@ def tuned(n: int, space: ts.Space, objective: Any = sphere, **options: Any) -> d
     """Trials per second of `n` trials of random search, imports and a warm-up not counted."""
     ts.tune(sphere, two_floats(), trials=10, searcher="random", progress=False)
     began = time.perf_counter()
-    result = ts.tune(objective, space, trials=n, searcher="random", seed=1, progress=False, **options)
+    result = ts.tune(
+        objective, space, trials=n, searcher="random", seed=1, progress=False, **options
+    )
     took = time.perf_counter() - began
     assert len(result.trials) == n
     return {"per_s": n / took}

@@ -23,7 +23,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--l2", type=float, default=1e-4)
-    parser.add_argument("--scaling", choices=["none", "minmax", "standard", "binarize"], default="none")
+    parser.add_argument(
+        "--scaling", choices=["none", "minmax", "standard", "binarize"], default="none"
+    )
     parser.add_argument("--threshold", type=float, default=8.0, help="of --scaling binarize")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)

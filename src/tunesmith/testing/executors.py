@@ -1,0 +1,306 @@
+"""What every executor has to do: the promises of `tunesmith.run.base`.
+
+Executors are tested with one objective, `behave`, which does what its config says. An executor of
+programs runs ``python -m tunesmith.testing.program`` instead, which does the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psutil
+
+from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.trial import Kind, Reason
+from tunesmith.run.base import Executor, Happened
+from tunesmith.run.live import LiveTrial
+from tunesmith.testing.check import Check, collect
+
+#: Nothing in the suite takes longer than this unless it hangs (s).
+_PATIENCE_S = 60.0
+
+
+def behave(config: dict[str, Any], trial: LiveTrial) -> Any:
+    """Do what ``config["do"]`` says, with ``config["with"]``."""
+    return _BEHAVIOURS[config["do"]](config.get("with"), trial)
+
+
+def _report(steps: Any, trial: LiveTrial) -> None:
+    for step in range(1, int(steps) + 1):
+        trial.report(step=step, loss=1.0 / step)
+
+
+def _raise(message: Any, _: LiveTrial) -> None:
+    raise ValueError(message)
+
+
+def _sleep(seconds: Any, trial: LiveTrial) -> float:
+    trial.report(step=1, loss=0.5)
+    time.sleep(seconds)
+    return 0.5
+
+
+def _spin(_: Any, trial: LiveTrial) -> None:
+    """Deaf to SIGTERM, as a loop in C is."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    trial.report(step=1, loss=0.5)
+    while True:
+        time.sleep(0.01)
+
+
+def _eat(_: Any, __: LiveTrial) -> None:
+    hoard = []
+    while True:
+        hoard.append(bytearray(16 << 20))
+        time.sleep(0.002)
+
+
+def _fork(seconds: Any, trial: LiveTrial) -> float:
+    """Start a child that would live for ten minutes; its pid is the step of the report."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    trial.report(step=child.pid, loss=0.5)
+    time.sleep(seconds)
+    return 0.5
+
+
+def _print(kilobytes: Any, _: LiveTrial) -> float:
+    for _line in range(int(kilobytes)):
+        sys.stdout.write("x" * 1023 + "\n")
+    return 0.5
+
+
+def _garble(_: Any, __: LiveTrial) -> float:
+    os.write(1, b"\xff\xfe\x00 no text \x80\n" * 100)
+    return 0.5
+
+
+def _exit(code: Any, _: LiveTrial) -> None:
+    os._exit(int(code))
+
+
+_BEHAVIOURS: Final[dict[str, Callable[[Any, LiveTrial], Any]]] = {
+    "return": lambda given, _: given,
+    "report": _report,
+    "raise": _raise,
+    "sleep": _sleep,
+    "spin": _spin,
+    "eat": _eat,
+    "fork": _fork,
+    "print": _print,
+    "garble": _garble,
+    "exit": _exit,
+    "segfault": lambda _, __: ctypes.string_at(0),
+}
+
+
+def executor_checks(make: Callable[[], Executor], *, isolated: bool = True) -> list[Check]:
+    """The checks for the executor that `make` gives, whose objective is `behave` and whose trials have
+    a memory limit of 400 MB.
+
+    `isolated` says that trials run in processes of their own, so that they can be killed, run at the
+    same time, and die without harm.
+    """
+    checks = collect(_Anywhere(make))
+    return checks + collect(_Isolated(make)) if isolated else checks
+
+
+class _Suite:
+    def __init__(self, make: Callable[[], Executor]) -> None:
+        self._make = make
+
+    @contextmanager
+    def _executor(self) -> Iterator[Executor]:
+        executor = self._make()
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+    def _run(self, do: str, given: Any = None) -> tuple[list[Reported], Exited]:
+        """One trial, from beginning to end."""
+        with self._executor() as executor:
+            executor.start(start(0, do, given))
+            return follow(executor, 0)
+
+
+def start(trial: int, do: str, given: Any = None, attempt: int = 0) -> Start:
+    return Start(trial, attempt, {"do": do, "with": given}, 1)
+
+
+def follow(executor: Executor, trial: int) -> tuple[list[Reported], Exited]:
+    """What a trial reports, and its end."""
+    reports: list[Reported] = []
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        for event in executor.events(0.05):
+            if event.trial != trial:
+                continue
+            if isinstance(event, Exited):
+                return reports, event
+            reports.append(event)
+    raise AssertionError(f"trial {trial} did not end within {_PATIENCE_S} s")
+
+
+def until(executor: Executor, what: Callable[[Happened], bool]) -> Happened:
+    """The first event for which `what` holds."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        for event in executor.events(0.05):
+            if what(event):
+                return event
+    raise AssertionError("the event never came")
+
+
+class _Anywhere(_Suite):
+    """What executors of every kind do."""
+
+    def check_a_number_comes_back(self) -> None:
+        _, exited = self._run("return", 0.25)
+        assert exited.reason is None
+        assert exited.returned in (0.25, {"loss": 0.25})
+        assert (exited.trial, exited.attempt) == (0, 0)
+
+    def check_costs_are_measured(self) -> None:
+        _, exited = self._run("sleep", 0.3)
+        assert exited.cost.wall_s is not None
+        assert 0.25 < exited.cost.wall_s < _PATIENCE_S
+        assert exited.cost.cpu_s is not None
+        assert 0 <= exited.cost.cpu_s < exited.cost.wall_s + 5
+
+    def check_reports_arrive_in_order(self) -> None:
+        reports, exited = self._run("report", 5)
+        assert exited.reason is None, exited.reason
+        if reports:  # an executor in this thread delivers them by another way
+            assert [r.step for r in reports] == [1, 2, 3, 4, 5]
+            assert [r.metrics["loss"] for r in reports] == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+
+    def check_an_exception_is_a_reason(self) -> None:
+        _, exited = self._run("raise", "the flux capacitor is empty")
+        assert exited.reason is not None
+        assert exited.reason.kind is Kind.ERROR
+        text = exited.reason.message + exited.reason.output
+        assert "the flux capacitor is empty" in text
+        assert "ValueError" in text
+
+    def check_what_is_no_result_does_no_harm(self) -> None:
+        for value in (None, float("nan"), float("inf"), "a text", [1, 2], {"other": 1.0}, {}):
+            _, exited = self._run("return", value)
+            assert isinstance(exited, Exited)
+
+    def check_many_trials_one_after_the_other(self) -> None:
+        with self._executor() as executor:
+            for trial in range(20):
+                executor.start(start(trial, "return", float(trial)))
+                _, exited = follow(executor, trial)
+                assert exited.returned in (float(trial), {"loss": float(trial)}), exited
+
+    def check_waiting_for_nothing_takes_its_time(self) -> None:
+        with self._executor() as executor:
+            began = time.monotonic()
+            assert executor.events(0.1) == []
+            assert 0.05 < time.monotonic() - began < 5
+
+    def check_stopping_a_stranger_is_ignored(self) -> None:
+        with self._executor() as executor:
+            executor.stop(Stop(99, Reason(Kind.STOPPED, "why"), 1.0))
+            executor.start(start(0, "return", 0.5))
+            assert follow(executor, 0)[1].reason is None
+
+
+class _Isolated(_Suite):
+    """What executors do whose trials have processes of their own."""
+
+    def check_trials_run_at_the_same_time(self) -> None:
+        with self._executor() as executor:
+            executor.start(start(0, "sleep", 600))
+            until(executor, lambda e: isinstance(e, Reported) and e.trial == 0)
+            executor.start(start(1, "return", 0.5))
+            assert follow(executor, 1)[1].reason is None
+
+    def check_stop_ends_a_trial_with_its_reason(self) -> None:
+        with self._executor() as executor:
+            executor.start(start(0, "sleep", 600))
+            until(executor, lambda e: isinstance(e, Reported))
+            executor.events(0.0)
+            executor.stop(Stop(0, Reason(Kind.TIMEOUT, "too slow"), 5.0))
+            _, exited = follow(executor, 0)
+            assert exited.reason is not None
+            assert (exited.reason.kind, exited.reason.message) == (Kind.TIMEOUT, "too slow")
+
+    def check_a_deaf_trial_is_killed_after_its_grace(self) -> None:
+        with self._executor() as executor:
+            executor.start(start(0, "spin"))
+            until(executor, lambda e: isinstance(e, Reported))
+            executor.events(0.0)
+            began = time.monotonic()
+            executor.stop(Stop(0, Reason(Kind.TIMEOUT, "too slow"), 0.5))
+            _, exited = follow(executor, 0)
+            assert 0.3 < time.monotonic() - began < 20
+            assert exited.reason is not None
+            assert exited.reason.kind is Kind.TIMEOUT
+            executor.start(start(1, "return", 0.5))
+            assert follow(executor, 1)[1].reason is None, "the next trial runs"
+
+    def check_memory_is_limited(self) -> None:
+        _, exited = self._run("eat")
+        assert exited.reason is not None
+        assert exited.reason.kind is Kind.OUT_OF_MEMORY
+        assert exited.cost.memory_bytes is not None
+        assert exited.cost.memory_bytes > 300e6
+
+    def check_children_do_not_outlive_a_stopped_trial(self) -> None:
+        with self._executor() as executor:
+            executor.start(start(0, "fork", 600))
+            report = until(executor, lambda e: isinstance(e, Reported))
+            assert isinstance(report, Reported)
+            executor.events(0.0)
+            executor.stop(Stop(0, Reason(Kind.TIMEOUT, "too slow"), 0.5))
+            follow(executor, 0)
+            executor.close()
+            assert gone([report.step])
+
+    def check_children_do_not_outlive_the_executor(self) -> None:
+        executor = self._make()
+        executor.start(start(0, "fork", 600))
+        report = until(executor, lambda e: isinstance(e, Reported))
+        assert isinstance(report, Reported)
+        executor.close()
+        assert gone([report.step])
+
+    def check_a_dead_process_is_an_outcome(self) -> None:
+        for do, given, words in (("exit", 3, "exit code 3"), ("segfault", None, "SIGSEGV")):
+            _, exited = self._run(do, given)
+            assert exited.reason is not None
+            assert exited.reason.kind is Kind.ERROR
+            assert words in exited.reason.message, exited.reason
+
+    def check_much_output_and_no_text(self) -> None:
+        _, exited = self._run("print", 100 << 10)  # 100 MB
+        assert exited.reason is None
+        _, exited = self._run("garble")
+        assert exited.reason is None
+
+
+def gone(pids: Sequence[int], patience_s: float = 10.0) -> bool:
+    """Whether all these processes end in time."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if not any(_lives(pid) for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,39 @@
+"""Every store passes the public suite."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunesmith.store import Store
+from tunesmith.store.memory import MemoryStore
+from tunesmith.store.sqlite import open_sqlite
+from tunesmith.testing import Check, store_checks
+
+
+def memory() -> tuple[Store, Callable[[], Store]]:
+    store = MemoryStore()
+    return store, lambda: store
+
+
+def sqlite() -> tuple[Store, Callable[[], Store]]:
+    path = Path(tempfile.mkdtemp()) / "study.db"
+    return open_sqlite(path), lambda: open_sqlite(path)
+
+
+def sqlite_power() -> tuple[Store, Callable[[], Store]]:
+    path = Path(tempfile.mkdtemp()) / "study.db"
+    return open_sqlite(path, durability="power"), lambda: open_sqlite(path)
+
+
+CHECKS = [
+    pytest.param(check, id=f"{make.__name__}-{check}")
+    for make in (memory, sqlite, sqlite_power)
+    for check in store_checks(make)
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_conformance(check: Check) -> None:
+    check()
