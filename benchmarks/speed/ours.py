@@ -37,7 +37,7 @@ def sphere(config: dict[str, Any]) -> float:
     return float(config["x"] ** 2 + config["y"] ** 2)
 
 
-def no_op(config: dict[str, Any]) -> float:
+def no_op(_: dict[str, Any]) -> float:
     return 0.5
 
 

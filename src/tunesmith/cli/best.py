@@ -22,7 +22,7 @@ def best(
     import shlex
 
     from tunesmith.cli.places import locate
-    from tunesmith.cli.tables import print_json, show_value
+    from tunesmith.cli.tables import config_block, print_json
     from tunesmith.core.quantity import show_number
     from tunesmith.run.template import arguments
     from tunesmith.tuning.best import best_of
@@ -38,8 +38,6 @@ def best(
         typer.echo(
             f"{found.study}: {found.metric} {show_number(found.value, 7)} (trial {found.number})"
         )
-        width = max((len(name) for name in found.config), default=0)
-        for name, value in found.config.items():
-            typer.echo(f"  {name.ljust(width)}  {show_value(value)}")
+        typer.echo(config_block(found.config), nl=False)
     if found.config is None:
         raise typer.Exit(errors.FAILED)

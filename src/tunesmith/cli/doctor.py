@@ -31,7 +31,7 @@ def doctor(
     from tunesmith.cli.tables import print_json
     from tunesmith.core.quantity import seconds
     from tunesmith.tuning.doctor import check_environment, check_job
-    from tunesmith.tuning.job import default_storage
+    from tunesmith.tuning.where import default_storage
 
     if job is None:
         findings = check_environment(storage or default_storage())

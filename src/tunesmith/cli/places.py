@@ -39,9 +39,11 @@ def open_study(name: str | None, storage: Path | None) -> Study:
 
 def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
     """A study's name and file, from what the user gave: a name, a job file, or nothing."""
-    from tunesmith.tuning.job import default_storage, load_job
+    from tunesmith.tuning.where import default_storage
 
     if name is not None and name.endswith((".yaml", ".yml", ".json")):
+        from tunesmith.tuning.job import load_job
+
         job = load_job(name, {"storage": storage})
         return job.spec.name, job.storage
     return name, storage if storage is not None else default_storage()

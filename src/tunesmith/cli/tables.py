@@ -54,3 +54,11 @@ def show_value(value: Any) -> str:
 def show_config(config: dict[str, Any]) -> str:
     """``learning_rate=0.001 optimizer=adam``."""
     return " ".join(f"{name}={show_value(value)}" for name, value in config.items())
+
+
+def config_block(config: dict[str, Any]) -> str:
+    """A config to copy from: one parameter a line, with all of its digits."""
+    from tunesmith.run.template import text_of
+
+    width = max((len(name) for name in config), default=0)
+    return "".join(f"  {name.ljust(width)}  {text_of(value)}\n" for name, value in config.items())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from tunesmith.cli.tables import show_config, show_value
+from tunesmith.cli.tables import config_block, show_config
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import ENDED, State, Trial
@@ -176,6 +176,4 @@ def print_result(result: Result) -> None:
     best = result.best
     metric = result.spec.objective.metric
     out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")
-    width = max((len(name) for name in best.config), default=0)
-    for name, value in best.config.items():
-        out.write(f"  {name.ljust(width)}  {show_value(value)}\n")
+    out.write(config_block(best.config))

@@ -556,7 +556,8 @@ class Ledger:
     def _consider_best(self, i: int) -> None:
         if len(self._signs) > 1 or self._retracted[i] or self._outside[i]:
             return
-        if self.best is None or self._losses[i, 0] < self._losses[self.best, 0]:
+        # of equal ones the first, whichever came in first
+        if self.best is None or (self._losses[i, 0], i) < (self._losses[self.best, 0], self.best):
             self.best = i
 
     def _find_best(self) -> None:

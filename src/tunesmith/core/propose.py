@@ -28,21 +28,21 @@ def propose(
     n: int,
     memo: dict[Any, Any] | None = None,
 ) -> list[tuple[Config, Origin]]:
-    """Up to `n` new configs and where they come from; fewer when the space runs out.
+    """Up to `n` new configs and where they come from; none when the space is exhausted.
 
-    Unless the study allows duplicates, configs that have been run are left out, and the searcher is
-    asked again for four times as many; if that does not help, the first untried config of a finite
-    space (or a random one) is taken instead.
+    Unless the study allows duplicates, configs that have been run are left out. If that leaves none,
+    the searcher is asked for four times as many, and so on; if that does not help, the first untried
+    config of a finite space (or a random one) is taken instead.
     """
     spec = ledger.spec
     history = History(ledger, visible=visible_results(spec, ledger.size), memo=memo)
     asked = n
     while True:
         proposals, given = _ask(ledger, searcher, history, n, asked)
-        if len(proposals) == n or given < asked or spec.duplicates:
+        if proposals or not given:
             return proposals
         if asked >= _MOST_ASKED:
-            return proposals or _untried(ledger, history)
+            return _untried(ledger, history)
         asked *= 4
 
 

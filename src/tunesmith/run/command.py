@@ -59,7 +59,7 @@ class Program:
         if template.shell is not None:
             return "/bin/sh"
         name = template.program
-        path = {**os.environ, **self.environment}.get("PATH")
+        path = self.environment.get("PATH", search_path())
         found = shutil.which(name, path=path) if os.sep not in name else None
         if found is None and os.sep in name:
             candidate = self.cwd / name
@@ -244,6 +244,7 @@ class CommandExecutor:
             **self._threads,
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
+            "PATH": search_path(),
             **gpu_environment(gpus, self._gpus_per_trial),
             **self._program.environment,
             **parameters,
@@ -300,7 +301,17 @@ class CommandExecutor:
             return Reason(Kind.LOST, "the program was killed from outside (SIGKILL)")
         if _says_out_of_memory(last_bytes(run.folder / OUTPUT, 4096)):
             return Reason(Kind.OUT_OF_MEMORY, f"the program ran out of memory ({death(status)})")
-        return Reason(Kind.ERROR, f"the program ended with {death(status)}")
+        last = last_line(last_bytes(run.folder / OUTPUT, 4096))
+        return Reason(Kind.ERROR, f"the program ended with {death(status)}{last and f': {last}'}")
+
+
+def search_path() -> str:
+    """PATH for programs: the folder of the Python that runs tunesmith comes first, so that `python` in
+    a command is that one, unless the user has activated an environment of their own."""
+    path = os.environ.get("PATH", os.defpath)
+    if os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"):
+        return path
+    return os.pathsep.join([str(Path(sys.executable).parent), path])
 
 
 def _no_metric(
@@ -314,6 +325,12 @@ def _no_metric(
         else 'give it a pattern under metrics:, print {"name": value} lines, or call tunesmith.report()'
     )
     return f"the program exited with 0, but the metric {names} never came ({got}); {how}"
+
+
+def last_line(output: str, width: int = 200) -> str:
+    """The last line that says something."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1][:width] if lines else ""
 
 
 def _says_out_of_memory(output: str) -> bool:

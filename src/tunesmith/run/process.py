@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, Final
@@ -289,9 +290,14 @@ class ProcessExecutor:
 
 
 def _pickled(objective: Callable[..., Any]) -> bytes:
+    """The objective as bytes: by reference to its module if a worker can import that, else whole."""
     import cloudpickle
 
+    module = sys.modules.get(getattr(objective, "__module__", None) or "")
+    whole = module is not None and not _importable(module.__name__)
     try:
+        if whole:
+            cloudpickle.register_pickle_by_value(module)
         blob: bytes = cloudpickle.dumps(objective)
     except Exception as error:
         raise JobError(
@@ -299,7 +305,21 @@ def _pickled(objective: Callable[..., Any]) -> bytes:
             "connections out of its closure, or run one trial at a time in this process "
             '(executor="inline")'
         ) from error
+    finally:
+        if whole:
+            cloudpickle.unregister_pickle_by_value(module)
     return blob
 
 
-__all__ = ["ProcessExecutor"]
+def _importable(name: str) -> bool:
+    """Whether ``import name`` would find the module on sys.path (it may have come another way)."""
+    if name == "__main__":
+        return True  # cloudpickle knows about that one
+    path: list[str] | None = None
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:end]), path)
+        if spec is None:
+            return name in sys.builtin_module_names
+        path = list(spec.submodule_search_locations or [])
+    return True

@@ -5,12 +5,11 @@ The model below is the reference: the documentation is generated from it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -29,9 +28,7 @@ from tunesmith.tuning.api import check_limits, open_or_create, queue
 from tunesmith.tuning.loop import Loop, Watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import Study, make_spec
-
-DEFAULT_STORAGE: Final = "tunesmith.db"
-STORAGE_VARIABLE: Final = "TUNESMITH_STORAGE"
+from tunesmith.tuning.where import default_storage
 
 Path_ = tuple[str | int, ...]
 T = TypeVar("T")
@@ -347,11 +344,6 @@ def _storage(path: Path, model: JobModel, override: Any) -> Path:
     if model.storage is not None:
         return path.parent / Path(model.storage).expanduser()
     return default_storage()
-
-
-def default_storage() -> Path:
-    """``$TUNESMITH_STORAGE``, or ``tunesmith.db`` in the current folder."""
-    return Path(os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE).expanduser()
 
 
 def run_job(

@@ -1,0 +1,151 @@
+"""Documentation is executed: every block of code in README.md and docs/ runs, file by file, in order.
+
+```python              runs; what it prints may be shown in a ```text block behind it
+```python save=x.py    is saved in the file's temporary folder instead
+```yaml                is read as a job file, or as a space; with save=, saved too
+```console             its "$ commands" run in that folder; "..." stands for any output
+```sh                  is not run, but its tunesmith commands have to exist
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from doctest import ELLIPSIS
+from pathlib import Path
+from typing import Any
+
+from sybil import Document, Example, Region, Sybil
+from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+from sybil.parsers.rest import DocTestParser
+
+BLOCK = re.compile(r"(?P<language>\w+)(?P<options>[^\n]*)\n")
+BIN = Path(sys.executable).parent
+
+
+class CodeBlocks:
+    """Sybil's parser for all of the above."""
+
+    def __call__(self, document: Document) -> Iterable[Region]:
+        for region in RawFencedCodeBlockLexer(BLOCK)(document):
+            language = region.lexemes["language"]
+            if language not in EVALUATORS:
+                continue
+            region.parsed = str(region.lexemes["source"])
+            region.evaluator = EVALUATORS[language]
+            yield region
+
+
+def options(example: Example) -> dict[str, str]:
+    words = example.region.lexemes["options"].split()
+    return dict(word.partition("=")[::2] for word in words)
+
+
+def save(example: Example) -> bool:
+    """Save the block if it says so."""
+    name = options(example).get("save")
+    if name:
+        (example.namespace["folder"] / name).write_text(example.parsed)
+    return bool(name)
+
+
+def python(example: Example) -> None:
+    if save(example):
+        return
+    code = compile("\n" * (example.line + 1) + example.parsed, str(example.path), "exec")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, example.namespace)
+    example.namespace["printed"] = out.getvalue()
+
+
+def text(example: Example) -> str | None:
+    return compare(example.parsed, example.namespace.get("printed", ""))
+
+
+def yaml(example: Example) -> None:
+    from tunesmith import Space
+    from tunesmith.core.text import read_yaml
+    from tunesmith.tuning.job import load_job
+
+    save(example)
+    if "command" in read_yaml(example.parsed):
+        path = example.namespace["folder"] / "checked.yaml"
+        path.write_text(example.parsed)
+        load_job(path)
+    else:
+        Space.from_yaml(example.parsed)
+
+
+def console(example: Example) -> str | None:
+    """Run the commands, one after the other; their output must be what is shown."""
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
+    environment.pop("TUNESMITH_STORAGE", None)
+    for part in re.split(r"^\$ ", example.parsed, flags=re.MULTILINE)[1:]:
+        command, _, expected = part.partition("\n")
+        run = subprocess.run(
+            command,
+            shell=True,
+            cwd=example.namespace["folder"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        problem = compare(expected, run.stdout)
+        if problem or run.returncode:
+            return f"$ {command}\nexit code {run.returncode}\n{problem or run.stdout}"
+    return None
+
+
+def shell(example: Example) -> str | None:
+    from tunesmith.cli.app import app
+
+    known = {command.name for command in app.registered_commands}
+    used = set(re.findall(r"\btunesmith (\w+)", example.parsed))
+    return f"there is no tunesmith {', '.join(used - known)}" if used - known else None
+
+
+def compare(expected: str, got: str) -> str | None:
+    """None if they are the same, "..." standing for anything."""
+    tidy = "\n".join(line.rstrip() for line in got.strip().splitlines())
+    if doctest.OutputChecker().check_output(f"{expected.strip()}\n", f"{tidy}\n", ELLIPSIS):
+        return None
+    return f"expected:\n{expected}\ngot:\n{got}"
+
+
+EVALUATORS: dict[str, Any] = {
+    "python": python,
+    "text": text,
+    "yaml": yaml,
+    "console": console,
+    "sh": shell,
+}
+
+
+def begin(namespace: dict[str, Any]) -> None:
+    """Each file has a folder of its own, and works in it."""
+    namespace["folder"] = Path(tempfile.mkdtemp(prefix="docs-"))
+    namespace["before"] = Path.cwd()
+    os.chdir(namespace["folder"])
+    sys.path.insert(0, str(namespace["folder"]))
+
+
+def end(namespace: dict[str, Any]) -> None:
+    os.chdir(namespace["before"])
+    sys.path.remove(str(namespace["folder"]))
+
+
+pytest_collect_file = (
+    Sybil(parsers=[CodeBlocks()], patterns=["README.md", "docs/**/*.md"], setup=begin, teardown=end)
+    + Sybil(parsers=[DocTestParser(optionflags=ELLIPSIS)], patterns=["src/**/*.py"])
+).pytest()

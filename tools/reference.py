@@ -1,0 +1,233 @@
+"""Write docs/reference/ from the code: ``python tools/reference.py``; with --check, only compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+import tunesmith
+from tunesmith.cli import errors
+from tunesmith.cli.app import app
+from tunesmith.core.study import Limits
+from tunesmith.run.template import BUILT_IN
+from tunesmith.tuning.job import JobModel
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+NOTE = "<!-- Written by tools/reference.py from the code: change it there. -->\n\n"
+
+SPACE = """\
+## The space
+
+`space:` has the parameters by name. A parameter is one of
+
+| form | meaning |
+| --- | --- |
+| `{float: [low, high]}` | a real number; options `log` (`true`, or `reverse` for values just below 1), `step` |
+| `{int: [low, high]}` | a whole number, both ends included; options `log`, `step` |
+| `{choice: [a, b, ...]}` | one of several values of any kind; option `ordered` |
+| `{value: x}` | a fixed value with options |
+| anything else | a fixed value |
+
+Every form takes `group` (`model`, `optimizer` or `data`) and `when`, the first three `default`.
+
+`when` says when the parameter is active: a mapping from parents to a value, or to a list of values of
+which one must hold; or an expression such as `'layers >= 2 and optimizer == "sgd"'`. A parameter whose
+parent is inactive is inactive.
+
+`require:` among the parameters is a list of relations that must hold in every config; one that names an
+inactive parameter does not apply.
+
+```yaml
+optimizer: {choice: [adam, sgd], group: optimizer}
+learning_rate: {float: [1e-5, 1e-1], log: true, default: 1e-3, group: optimizer}
+momentum: {float: [0.5, 0.999], log: reverse, when: {optimizer: sgd}}
+layers: {int: [1, 8], group: model}
+width: {choice: [16, 32, 64], ordered: true, when: 'layers >= 2'}
+crop: {choice: [[24, 24], [28, 28]], group: data}
+epochs: 20
+require: [layers * 32 <= 128]
+```
+"""
+
+PROGRAM = """\
+## What the program gets
+
+A trial's program runs in `cwd`, in a process group of its own, with these environment variables:
+
+| variable | content |
+| --- | --- |
+| `TUNESMITH_PARAM_<NAME>` | each active parameter (upper case, dots as underscores); texts as they are, the rest as JSON |
+| `TUNESMITH_CONFIG` | the path of a JSON file with the config |
+| `TUNESMITH_DIR` | the trial's own folder |
+| `TUNESMITH_CHECKPOINT_DIR` | a folder for checkpoints in it, kept when the trial is run again |
+| `TUNESMITH_METRICS` | a file to which JSON lines with metrics may be written |
+| `TUNESMITH_STOP` | a file that appears when the trial should end |
+| `TUNESMITH_TRIAL`, `TUNESMITH_SEED` | the trial's number, and a seed of its own |
+| `CUDA_VISIBLE_DEVICES` | its GPUs, with `gpus_per_trial` |
+| `OMP_NUM_THREADS` and others | its share of the cores, unless they are set |
+
+`python` in a command is the Python that tunesmith runs in, unless a virtual environment is activated.
+Told to end, it gets SIGTERM, and after `grace` SIGKILL, with all processes that it started.
+
+Metrics are found in its output and error output, line by line, and in `$TUNESMITH_METRICS`: by the patterns
+under `metrics:`, and in JSON objects that have one of the metrics. The last value counts. A `step` comes
+along if a pattern or JSON key of that name finds one; otherwise a metric's step is how often it was seen.
+Exit code 0 says that the metrics count.
+"""
+
+
+def job_file() -> str:
+    """The job file's reference, from its model."""
+    lines = [NOTE, "# Job files\n\n", f"{inspect.getdoc(JobModel)}\n\n", "## Keys\n\n"]
+    for name, info in JobModel.model_fields.items():
+        default = (
+            "" if info.is_required() else _default(info.get_default(call_default_factory=True))
+        )
+        need = "**required**" if info.is_required() else f"default {default}"
+        lines.append(f"### {name}\n\n{need} · {info.description}\n\n")
+        lines += [f"```text\n{name}: {example}\n```\n\n" for example in info.examples or []]
+    names = ", ".join(f"`{{{name}}}`" for name in BUILT_IN)
+    lines.append(f"Placeholders beside the parameters: {names}.\n\n")
+    lines += [
+        SPACE,
+        "\n## Limits\n\n",
+        "Durations are seconds or a text such as `90s`, `10m`, `1h30m`; ",
+    ]
+    lines.append(
+        "sizes bytes or a text such as `512MiB`, `4GB`.\n\n| limit | default | meaning |\n"
+    )
+    lines.append("| --- | --- | --- |\n")
+    for field in dataclasses.fields(Limits):
+        lines.append(f"| `{field.name}` | {_default(field.default)} | {field.metadata['doc']} |\n")
+    return "".join([*lines, "\n", PROGRAM])
+
+
+def _default(value: Any) -> str:
+    return (
+        "none"
+        if value in (None, [], {})
+        else f"`{str(value).lower() if value in (True, False) else value}`"
+    )
+
+
+def cli() -> str:
+    """The command line's reference, from its own help."""
+    lines = [NOTE, "# Command line\n\n", "`tunesmith COMMAND --help` says the same.\n\n"]
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        lines.append(f"## tunesmith {name}\n\n{inspect.cleandoc(command.help or '')}\n\n")
+        rows = [row for parameter in command.params for row in _parameter(parameter)]
+        if rows:
+            lines += ["| argument or option | meaning |\n", "| --- | --- |\n", *rows, "\n"]
+    lines.append("## Exit codes\n\n")
+    lines.append("".join(f"- `{code}`: {text}\n" for code, text in exit_codes()))
+    lines.append(
+        "\n## Shell completion\n\n`tunesmith --install-completion` installs it for the shell you are in "
+        "(bash, zsh, fish); `--show-completion` prints it.\n"
+    )
+    return "".join(lines)
+
+
+def _parameter(parameter: Any) -> Iterator[str]:
+    if parameter.name == "help":
+        return
+    if parameter.param_type_name == "argument":
+        name = parameter.metavar or parameter.name.upper()
+    else:
+        name = ", ".join(parameter.opts)
+    text = " ".join((parameter.help or "").split())
+    yield f"| `{name}` | {text} |\n"
+
+
+def exit_codes() -> Iterator[tuple[str, str]]:
+    """The codes and their meaning, from the module that defines them."""
+    text = inspect.getdoc(errors) or ""
+    for match in re.finditer(r"^(\d+) +((?:.+\n?)(?: {5}.+\n?)*)", text, flags=re.MULTILINE):
+        yield match[1], " ".join(match[2].split())
+
+
+def python() -> str:
+    """The Python names, from their docstrings."""
+    lines = [NOTE, "# Python\n\n", "Everything is in `tunesmith`: `import tunesmith as ts`.\n\n"]
+    for name in tunesmith.__all__:
+        value = getattr(tunesmith, name)
+        if name.startswith("__") or (inspect.isclass(value) and issubclass(value, Exception)):
+            continue
+        lines.append(f"## {name}\n\n{_signature(name, value)}{_doc(value)}\n\n")
+        if inspect.isclass(value):
+            lines += [f"{row}\n" for row in _members(value)]
+            lines.append("\n")
+    lines.append("## Errors\n\n```text\n")
+    module = inspect.getdoc(sys.modules["tunesmith.core.errors"]) or ""
+    tree = module.partition("\n\n")[2]
+    lines.append(inspect.cleandoc(tree) + "\n```\n")
+    return "".join(lines)
+
+
+def _signature(name: str, value: Any) -> str:
+    try:
+        parameters = inspect.signature(value)
+    except (TypeError, ValueError):
+        return ""
+    if inspect.isclass(value) and getattr(value, "_is_protocol", False):
+        return ""
+    plain = [p.replace(annotation=p.empty) for p in parameters.parameters.values()]
+    text = str(parameters.replace(parameters=plain, return_annotation=parameters.empty))
+    return f"```text\n{name}{re.sub(r'<[^>]*>', '...', text)}\n```\n\n"
+
+
+def _doc(value: Any) -> str:
+    doc = inspect.getdoc(value) or ""
+    return _examples_fenced(re.sub(r"``([^`]*)``", r"`\1`", doc))
+
+
+def _examples_fenced(doc: str) -> str:
+    """Doctests as blocks of text (they are run where they stand, in the code)."""
+    return re.sub(
+        r"((?:^>>> .*\n(?:^(?!>>>|\s*$).*\n?)*)+)",
+        lambda m: f"```text\n{m[1].rstrip()}\n```\n",
+        f"{doc}\n",
+        flags=re.MULTILINE,
+    ).rstrip()
+
+
+def _members(cls: type[Any]) -> Iterator[str]:
+    """Public methods and properties, a line each."""
+    for name, member in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+        doc = inspect.getdoc(plain) if callable(plain) or isinstance(plain, property) else None
+        if doc:
+            call = "" if isinstance(plain, property) else "()"
+            first = " ".join(doc.split("\n\n")[0].split()).replace("``", "`")
+            yield f"- **{name}{call}** {first}"
+
+
+PAGES = {"job-file.md": job_file, "cli.md": cli, "python.md": python}
+
+
+def main() -> int:
+    stale = []
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make().rstrip() + "\n"
+        if not path.exists() or path.read_text() != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                REFERENCE.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+    if stale and "--check" in sys.argv:
+        print(f"out of date: {', '.join(stale)}; run python tools/reference.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
