@@ -86,9 +86,9 @@ class Store(Protocol):
         ...
 
     def lease(
-        self, name: str, holder: str, until: float, now: float, *, force: bool = False
+        self, name: str, holder: str, until: float, now: float, *, instead_of: str | None = None
     ) -> Lease:
-        """Take or renew the lease if it is free, over, mine, or `force` is set; who has it now."""
+        """Take or renew the lease if it is free, over, mine or `instead_of`'s; who has it now."""
         ...
 
     def release(self, name: str, holder: str) -> None:

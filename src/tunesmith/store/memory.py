@@ -67,11 +67,11 @@ class MemoryStore:
         return summarize(study.spec, study.events, study.created_at)
 
     def lease(
-        self, name: str, holder: str, until: float, now: float, *, force: bool = False
+        self, name: str, holder: str, until: float, now: float, *, instead_of: str | None = None
     ) -> Lease:
         study = self._study(name)
         held = study.lease
-        if held is None or held.holder == holder or held.until < now or force:
+        if held is None or held.holder in (holder, instead_of) or held.until < now:
             study.lease = Lease(holder, until)
         assert study.lease is not None
         return study.lease

@@ -245,20 +245,18 @@ class SqlStore:
     # -- leases -------------------------------------------------------------------------------
 
     def lease(
-        self, name: str, holder: str, until: float, now: float, *, force: bool = False
+        self, name: str, holder: str, until: float, now: float, *, instead_of: str | None = None
     ) -> Lease:
         with self._begin(write=True) as connection:
             study = self._id(connection, name)
             free = (
                 studies.c.lease_holder.is_(None)
-                | (studies.c.lease_holder == holder)
+                | studies.c.lease_holder.in_([holder, instead_of or holder])
                 | (studies.c.lease_until < now)
             )
             mine = studies.c.id == study
             connection.execute(
-                studies.update()
-                .where(mine if force else mine & free)
-                .values(lease_holder=holder, lease_until=until)
+                studies.update().where(mine & free).values(lease_holder=holder, lease_until=until)
             )
             row = connection.execute(
                 sa.select(studies.c.lease_holder, studies.c.lease_until).where(mine)

@@ -211,7 +211,8 @@ class _StoreSuite:
             assert a.lease("study", "a", 150.0, 122.0).holder == "b"
             a.release("study", "a")
             assert a.lease("study", "a", 150.0, 123.0).holder == "b", "not a's to release"
-            assert a.lease("study", "a", 150.0, 124.0, force=True).holder == "a"
+            assert a.lease("study", "a", 150.0, 124.0, instead_of="x").holder == "b"
+            assert a.lease("study", "a", 150.0, 124.0, instead_of="b").holder == "a"
             a.release("study", "a")
             assert b.lease("study", "b", 150.0, 125.0).holder == "b"
 

@@ -22,6 +22,7 @@ from tunesmith.core.events import (
     Command,
     Event,
     Interrupt,
+    Opened,
     Quit,
     Reported,
     Start,
@@ -31,6 +32,7 @@ from tunesmith.core.events import (
 )
 from tunesmith.core.ledger import Ledger
 from tunesmith.run.base import Executor
+from tunesmith.run.tree import SESSION_MARK, kill_marked
 from tunesmith.store import Store
 from tunesmith.tuning.session import Session, alive, describe
 
@@ -69,8 +71,12 @@ class Loop:
         self._leased_at = 0.0
         self._polled_at = 0.0
         self._watched_at = 0.0
-        self._claim()
-        self._engine = self._open()
+        ledger = self._claim()
+        try:
+            self._engine = self._open(ledger)
+        except BaseException:
+            self._store.release(self._name, self._session.id)
+            raise
 
     @property
     def ledger(self) -> Ledger:
@@ -82,31 +88,38 @@ class Loop:
 
     # -- beginning and end --------------------------------------------------------------------
 
-    def _claim(self) -> None:
-        """Take the study's lease. Raises StudyBusy if a living coordinator has it."""
-        now = self._clock()
-        lease = self._store.lease(self._name, self._session.id, now + LEASE_S, now)
+    def _claim(self) -> Ledger:
+        """Take the study's lease; the study as it is. Raises StudyBusy if somebody has it."""
+        ledger, now = self._read(), self._clock()
+        last = ledger.sessions.get(ledger.coordinator or "")
+        if last is not None and last.session in ledger.open_sessions and alive(last):
+            raise self._busy(last)  # it may be too busy to renew its lease
+        until = now + LEASE_S
+        lease = self._store.lease(self._name, self._session.id, until, now)
         if lease.holder != self._session.id:
-            holder = self._read().sessions.get(lease.holder)
+            holder = ledger.sessions.get(lease.holder)
             if holder is not None and alive(holder) is False:
                 lease = self._store.lease(
-                    self._name, self._session.id, now + LEASE_S, now, force=True
+                    self._name, self._session.id, until, now, instead_of=lease.holder
                 )
-            else:
-                who = describe(holder) if holder else "another coordinator"
-                raise StudyBusy(
-                    f"study {self._name!r} is being run by {who}; wait for it, stop it "
-                    f"(tunesmith stop {self._name}), or enqueue configs for it to run"
-                )
+            if lease.holder != self._session.id:
+                raise self._busy(ledger.sessions.get(lease.holder))
         self._leased_at = now
+        return ledger
+
+    def _busy(self, holder: Opened | None) -> StudyBusy:
+        who = describe(holder) if holder else "another coordinator"
+        return StudyBusy(
+            f"study {self._name!r} is being run by {who}; wait for it, stop it "
+            f"(tunesmith stop {self._name}), or enqueue configs for it to run"
+        )
 
     def _read(self) -> Ledger:
         return Ledger(self._store.load(self._name)).extend(self._store.changes(self._name))
 
-    def _open(self) -> Engine:
+    def _open(self, ledger: Ledger) -> Engine:
         """Begin the session: say so, and requeue what earlier coordinators left running."""
         while True:
-            ledger = self._read()
             spec = ledger.spec
             engine = Engine(
                 ledger, search.make(spec.searcher), schedule.make(spec.scheduler), self._session.id
@@ -114,11 +127,15 @@ class Loop:
             opened = self._session.opened(coordinator=True)
             before = ledger.cursor
             ledger.apply(opened)
-            commands = engine.recover(opened.at, self._dead(ledger))
+            dead = self._dead(ledger)
+            for session in dead:  # their guards have seen to it, unless those were killed as well
+                kill_marked((SESSION_MARK, session))
+            commands = engine.recover(opened.at, dead)
             events: list[Event] = [opened, *(c.event for c in commands if isinstance(c, Write))]
             with contextlib.suppress(Conflict):
                 self._store.append(self._name, events, before)
                 return engine
+            ledger = self._read()
 
     def _dead(self, ledger: Ledger) -> list[str]:
         """Sessions whose running trials are nobody's any more."""

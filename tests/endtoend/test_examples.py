@@ -1,0 +1,38 @@
+"""The examples run as they stand (with fewer trials)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TUNESMITH = Path(sys.executable).with_name("tunesmith")
+
+
+@pytest.mark.parametrize(("name", "trials"), [("digits", 4), ("any-program", 12)])
+def test_job(tmp_path: Path, name: str, trials: int) -> None:
+    job = EXAMPLES / name / "job.yaml"
+    command = [TUNESMITH, "run", job, "--trials", str(trials), "--json"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    *ended, end = [json.loads(line) for line in run.stdout.splitlines()]
+    assert sorted(line["number"] for line in ended) == list(range(trials))
+    assert end["why"] == "trials"
+    assert end["best"]["value"] is not None
+    assert end["best"]["reports"], "the metric is seen step by step"
+    shown = subprocess.run(
+        [TUNESMITH, "replay"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "proven" in shown.stdout
+
+
+def test_function(tmp_path: Path) -> None:
+    script = EXAMPLES / "function" / "tune.py"
+    run = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "best R^2 0.4" in run.stdout
+    assert "model = " in run.stdout

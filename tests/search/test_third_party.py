@@ -1,0 +1,84 @@
+"""Searchers of other packages are found by entry point or import path, and survive a resume."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import tunesmith as ts
+from tunesmith import search
+from tunesmith.core.study import Strategy
+
+MODULE = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Corner:
+    at: float = 0.0
+
+    def suggest(self, space, history, n, rng):
+        return [space.corner(self.at)] * n
+
+class Unusable:
+    def suggest(self, space, history, n, rng):
+        return []
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package with a searcher."""
+    (tmp_path / "corner_search.py").write_text(MODULE)
+    info = tmp_path / "corner_search-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: corner-search\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tunesmith.searchers]\ncorner = corner_search:Corner\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "corner_search", raising=False)
+    return tmp_path
+
+
+SPACE = ts.Space(x=ts.Float(0, 1), k=ts.Int(1, 9))
+
+
+@pytest.mark.parametrize("name", ["corner", "corner_search:Corner"])
+def test_by_name(package: Path, name: str) -> None:
+    assert ("corner" in search.names()) or ":" in name
+    result = ts.tune(
+        lambda c: c["x"], SPACE, searcher={name: {"at": 1.0}}, trials=1, progress=False
+    )
+    assert result.trials[0].config == {"x": 1.0, "k": 9}
+    assert result.trials[0].origin.searcher == name
+
+
+def test_as_an_object_and_resumed_by_name(package: Path, tmp_path: Path) -> None:
+    from corner_search import Corner  # type: ignore[import-not-found]
+
+    for trials in (1, 2):
+        result = ts.tune(
+            lambda c: c["x"],
+            SPACE,
+            searcher=Corner(at=0.5),
+            trials=trials,
+            storage=tmp_path / "study.db",
+            name="study",
+            duplicates=True,
+            progress=False,
+        )
+    assert result.spec.searcher == Strategy("corner_search:Corner", {"at": 0.5})
+    assert [t.config for t in result.trials] == [SPACE.corner(0.5)] * 2
+
+
+def test_mistakes_are_named(package: Path) -> None:
+    from corner_search import Unusable
+
+    with pytest.raises(ts.StrategyError, match="did you mean 'corner'"):
+        ts.Study.create(SPACE, searcher="corne")
+    with pytest.raises(ts.StrategyError, match="no option 'att'; did you mean 'at'"):
+        ts.Study.create(SPACE, searcher={"corner": {"att": 1}})
+    with pytest.raises(ts.StrategyError, match="cannot be imported"):
+        ts.Study.create(SPACE, searcher="no_such_module:Thing")
+    with pytest.raises(ts.StrategyError, match="has to be a dataclass"):
+        ts.tune(lambda c: c["x"], SPACE, searcher=Unusable(), trials=1, progress=False)
