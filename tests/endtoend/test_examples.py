@@ -16,7 +16,7 @@ TUNESMITH = Path(sys.executable).with_name("tunesmith")
 @pytest.mark.parametrize(("name", "trials"), [("digits", 4), ("any-program", 12)])
 def test_job(tmp_path: Path, name: str, trials: int) -> None:
     job = EXAMPLES / name / "job.yaml"
-    command = [TUNESMITH, "run", job, "--trials", str(trials), "--json"]
+    command = [str(TUNESMITH), "run", str(job), "--trials", str(trials), "--json"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     *ended, end = [json.loads(line) for line in run.stdout.splitlines()]
     assert sorted(line["number"] for line in ended) == list(range(trials))
