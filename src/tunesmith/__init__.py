@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ExpressionError,
         JobError,
         NotAStore,
+        NothingCompleted,
         SpaceError,
         Stopped,
         StoreError,
@@ -61,6 +62,7 @@ _HOMES = {
         "ExpressionError",
         "JobError",
         "NotAStore",
+        "NothingCompleted",
         "SpaceError",
         "Stopped",
         "StoreError",
@@ -94,7 +96,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Choice", "ConfigError", "Conflict", "Decision", "ExpressionError", "Fixed", "Float", "History",
-    "Int", "JobError", "Limits", "LiveTrial", "NotAStore", "Reason", "Result", "Scheduler", "Searcher",
+    "Int", "JobError", "Limits", "LiveTrial", "NotAStore", "NothingCompleted", "Reason", "Result", "Scheduler", "Searcher",
     "Space", "SpaceError", "State", "Stopped", "StoreError", "StoreFull", "StoreLocked",
     "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
     "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",

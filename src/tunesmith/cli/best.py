@@ -21,23 +21,24 @@ def best(
     """Show the best trial: its value and its config."""
     import shlex
 
-    from tunesmith.cli.places import locate
+    from tunesmith.cli.places import open_study
     from tunesmith.cli.tables import config_block, print_json
+    from tunesmith.core.errors import NothingCompleted
     from tunesmith.core.quantity import show_number
     from tunesmith.run.template import arguments
-    from tunesmith.tuning.best import best_of
 
-    found = best_of(*locate(study, storage))
-    if json:
-        print_json(found.to_dict())
-    elif found.config is None:
-        typer.echo(f"{found.study}: no trial has completed", err=True)
-    elif args:
-        typer.echo(shlex.join(arguments(found.config)))
-    else:
-        typer.echo(
-            f"{found.study}: {found.metric} {show_number(found.value, 7)} (trial {found.number})"
-        )
-        typer.echo(config_block(found.config), nl=False)
-    if found.config is None:
-        raise typer.Exit(errors.FAILED)
+    with open_study(study, storage) as opened:
+        try:
+            found = opened.best
+        except NothingCompleted as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(errors.FAILED) from None
+        if json:
+            print_json({"study": opened.name, **found.to_dict()})
+        elif args:
+            typer.echo(shlex.join(arguments(found.config)))
+        else:
+            metric = opened.objective.metric
+            value = show_number(found.value, 7)
+            typer.echo(f"{opened.name}: {metric} {value} (trial {found.number})")
+            typer.echo(config_block(found.config), nl=False)

@@ -8,6 +8,7 @@
     │   ├── StudyNotFound
     │   ├── StudyExists
     │   ├── StudyOver                  its trials or its space are used up
+    │   ├── NothingCompleted           it has no best trial yet
     │   └── StudyBusy                  another coordinator runs it
     ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
     ├── TransitionError                a trial was asked for an illegal move
@@ -54,6 +55,9 @@ class StudyExists(StudyError): ...
 
 
 class StudyOver(StudyError): ...
+
+
+class NothingCompleted(StudyError): ...
 
 
 class StudyBusy(StudyError): ...

@@ -46,6 +46,12 @@ _FIRST_CAPACITY: Final = 64
 _RUNNING: Final = CODES[State.RUNNING]
 _WAITING: Final = CODES[State.WAITING]
 _COMPLETED: Final = CODES[State.COMPLETED]
+_CANCELLED: Final = CODES[State.CANCELLED]
+#: The TABLE by codes, and some states by name: a member of an enum takes ten times as long to find.
+_MOVES: Final = {(CODES[state], verb): CODES[after] for (state, verb), after in TABLE.items()}
+_FAILED: Final = State.FAILED
+_CALLED_OFF: Final = State.CANCELLED
+_DELIVERED: Final = State.COMPLETED
 
 #: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
@@ -98,7 +104,7 @@ class Ledger:
         self.ended: events.Ended | None = None
         self.stop_requested: events.StopRequested | None = None
         #: Trials by state, trials that count against the limit, sums over ended trials.
-        self.counts: dict[State, int] = dict.fromkeys(State, 0)
+        self._tally = [0] * len(STATES)
         self.retractions = 0
         self.compute_time_s = 0.0
         self.money = 0.0
@@ -192,8 +198,12 @@ class Ledger:
     @property
     def started_count(self) -> int:
         """Trials that count against the limit: neither waiting, nor cancelled, nor retracted."""
-        idle = self.counts[State.WAITING] + self.counts[State.CANCELLED]
-        return self.size - idle - self.retractions
+        return self.size - self._tally[_WAITING] - self._tally[_CANCELLED] - self.retractions
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many trials are in each state."""
+        return dict(zip(STATES, self._tally, strict=True))
 
     def attempts_begun(self, number: int) -> int:
         """How often the trial has been started; also the number of its next attempt."""
@@ -335,12 +345,12 @@ class Ledger:
         self._state[i] = _RUNNING
         self._attempt[i] = 0
         self._started_at[i] = e.at
-        self.counts[State.RUNNING] += 1
+        self._tally[_RUNNING] += 1
         self.running[i] = Running(e.session, e.at)
 
     def _enqueued(self, e: events.Enqueued) -> None:
         i = self._add(e.trial, e.config, e.origin, e.at)
-        self.counts[State.WAITING] += 1
+        self._tally[_WAITING] += 1
         heapq.heappush(self._queue, i)
         if e.tags:
             self._tags[i] = dict(e.tags)
@@ -363,9 +373,11 @@ class Ledger:
         self.running[i].reports += 1
 
     def _finished(self, e: events.Finished) -> None:
-        i = self._move(e.trial, ENDING_MOVE[e.state])
+        state = e.state
+        i = self._move(e.trial, ENDING_MOVE[state])
         self._ended_at[i] = e.at
-        self.decided.discard(i)
+        if self.decided:
+            self.decided.discard(i)
         if i in self.running:
             self._heard(i, e.at)
             del self.running[i]
@@ -374,24 +386,14 @@ class Ledger:
         self._set_metrics(i, e.metrics)
         if e.reason is not None:
             self._reasons[i] = e.reason
-        cost = e.cost
-        if cost is not _NO_COST:
-            if cost.wall_s is not None:
-                self._wall_s[i] = cost.wall_s
-                self.compute_time_s += cost.wall_s
-            if cost.cpu_s is not None:
-                self._cpu_s[i] = cost.cpu_s
-            if cost.memory_bytes is not None:
-                self._memory_bytes[i] = cost.memory_bytes
-            if cost.money is not None:
-                self._money[i] = cost.money
-                self.money += cost.money
-        if e.state is State.FAILED:
+        if e.cost is not _NO_COST:
+            self._set_cost(i, e.cost)
+        if state is _FAILED:
             self.failures.append(i)
-        elif e.state is not State.CANCELLED:
+        elif state is not _CALLED_OFF:
             self.session_successes += 1
             self.failures.clear()
-        if e.state is State.COMPLETED:
+        if state is _DELIVERED:
             self._consider_best(i)
 
     def _requeued(self, e: events.Requeued) -> None:
@@ -477,11 +479,14 @@ class Ledger:
 
     def _move(self, number: int, verb: str) -> int:
         i = self._check(number)
-        before = STATES[self._state[i]]
-        after = TABLE.get((before, verb)) or move(before, verb, i)
-        self._state[i] = CODES[after]
-        self.counts[before] -= 1
-        self.counts[after] += 1
+        before = int(self._state[i])
+        after = _MOVES.get((before, verb))
+        if after is None:
+            move(STATES[before], verb, i)  # raises, and says why
+            raise AssertionError
+        self._state[i] = after
+        self._tally[before] -= 1
+        self._tally[after] += 1
         return i
 
     def _heard(self, i: int, at: float) -> None:
@@ -495,6 +500,18 @@ class Ledger:
             self._losses[i, 0] = values[0] * self._signs[0]
         else:
             self._losses[i] = [v * sign for v, sign in zip(values, self._signs, strict=True)]
+
+    def _set_cost(self, i: int, cost: Cost) -> None:
+        if cost.wall_s is not None:
+            self._wall_s[i] = cost.wall_s
+            self.compute_time_s += cost.wall_s
+        if cost.cpu_s is not None:
+            self._cpu_s[i] = cost.cpu_s
+        if cost.memory_bytes is not None:
+            self._memory_bytes[i] = cost.memory_bytes
+        if cost.money is not None:
+            self._money[i] = cost.money
+            self.money += cost.money
 
     def _set_metrics(self, i: int, metrics: Mapping[str, float | None]) -> None:
         for name, value in metrics.items():

@@ -359,7 +359,7 @@ class Choice:
         return self.value(0) if self.default is MISSING else self.clean(self.default)
 
     def number(self, value: Any) -> float:
-        position = self._find(value)
+        position = self._index.get(value) if type(value) is str else self._find(value)
         if position is None:
             raise KeyError(value)
         return float(position)

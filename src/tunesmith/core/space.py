@@ -111,6 +111,7 @@ class Space:
         self._decoders = [
             (step.name, step.active, step.column, _decoder(step.parameter)) for step in self._plan
         ]
+        self._numberers = [(name, _numberer(p)) for name, p in self._tunables.items()]
         #: Whether some value is a list or mapping, which whoever gets a config could change.
         self.nested = any(
             isinstance(value, (list, dict))
@@ -279,8 +280,8 @@ class Space:
         """The numbers of a contained config, one per column."""
         get = config.get
         return [
-            _NAN if (value := get(name, MISSING)) is MISSING else parameter.number(value)
-            for name, parameter in self._tunables.items()
+            _NAN if (value := get(name, MISSING)) is MISSING else number(value)
+            for name, number in self._numberers
         ]
 
     def from_row(self, row: Sequence[float]) -> Config:
@@ -411,6 +412,11 @@ def _decoder(parameter: Parameter) -> Callable[[float], Any]:
     if isinstance(parameter, Fixed):
         return lambda _: parameter.standard()
     return parameter.axis.value if isinstance(parameter, Float) else parameter.decode
+
+
+def _numberer(parameter: Tunable) -> Callable[[Any], float]:
+    """How a value becomes a number; a number is its own."""
+    return parameter.number if isinstance(parameter, Choice) else float
 
 
 def _applies_and_holds(relation: Expression, config: Mapping[str, Any]) -> bool:

@@ -67,4 +67,3 @@ trials: Final = Table(
 )
 
 Index("events_by_trial", events.c.study, events.c.trial)
-Index("trials_by_value", trials.c.study, trials.c.state, trials.c.value)

@@ -81,11 +81,13 @@ def make_engine(path: Path, durability: Durability, lock_timeout_s: float) -> En
         if durability == "power":
             run("PRAGMA fullfsync = ON")  # macOS
         run("PRAGMA cache_size = -16000")
+        run("PRAGMA wal_autocheckpoint = 4000")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         reads = connection.get_execution_options().get(READ_ONLY)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection
+        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -170,7 +172,7 @@ _MESSAGES: Final = (
 )
 
 
-def sqlite_error(error: SQLAlchemyError, where: str) -> StoreError | None:
+def sqlite_error(error: Exception, where: str) -> StoreError | None:
     """The error in our words, if it is one that SQLite has a name for."""
     text = str(error.orig if isinstance(error, DBAPIError) else error).lower()
     for part, kind, message in _MESSAGES:

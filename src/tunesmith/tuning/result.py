@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.core.errors import StudyError
+from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
@@ -79,7 +79,7 @@ class Result:
     def best(self) -> Trial:
         """The completed trial with the best value (not retracted, inside the space).
 
-        Raises StudyError if there is none, or if there are several objectives (see `front`).
+        Raises NothingCompleted if there is none, StudyError if there are several objectives (see `front`).
         """
         if len(self.spec.objectives) > 1:
             metrics = ", ".join(o.metric for o in self.spec.objectives)
@@ -87,7 +87,7 @@ class Result:
                 f"with several objectives ({metrics}) no one trial is best; see .front"
             )
         if self._ledger.best is None:
-            raise StudyError(self._nothing())
+            raise NothingCompleted(self._nothing())
         return self._ledger.trial(self._ledger.best)
 
     def _nothing(self) -> str:

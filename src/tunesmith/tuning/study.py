@@ -6,9 +6,12 @@ import getpass
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
+
+import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core import events
@@ -17,9 +20,10 @@ from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import finite, judge
 from tunesmith.core.propose import propose, visible_results
+from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Searcher
-from tunesmith.core.study import Goal, Limits, Strategy, StudySpec, objectives_of
+from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, open_store
@@ -102,11 +106,11 @@ class Study:
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self._name = name
-        self._ledger = Ledger(store.load(name))
+        self._loaded: Ledger | None = None
         self._memo: dict[Any, Any] = {}
         self._session: Session | None = None
         self._searcher: tuple[Strategy, Searcher] | None = None
-        self._refresh()
+        store.cursor(name)  # raises if there is no such study
 
     # -- making and opening -------------------------------------------------------------------
 
@@ -183,7 +187,7 @@ class Study:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Study {self._name!r}: {len(self._ledger.spec.space)} parameters>"
+        return f"<Study {self._name!r}>"
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -201,6 +205,11 @@ class Study:
         return self._refresh().spec
 
     @property
+    def objective(self) -> Objective:
+        """The first objective; it never changes."""
+        return self._store.load(self._name).objective
+
+    @property
     def space(self) -> Space:
         return self.spec.space
 
@@ -211,7 +220,13 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """See `Result.best`."""
+        """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
+        if self._loaded is None:
+            summary = self._store.summary(self._name)
+            if summary.best is not None:
+                return _alone(
+                    summary.spec, summary.best, self._store.changes(self._name, trial=summary.best)
+                )
         return self.result().best
 
     def result(self) -> Result:
@@ -422,6 +437,13 @@ class Study:
 
     # -- writing ------------------------------------------------------------------------------
 
+    @property
+    def _ledger(self) -> Ledger:
+        """The history, read when it is first needed: O(trials)."""
+        if self._loaded is None:
+            self._loaded = Ledger(self._store.load(self._name))
+        return self._loaded
+
     def _refresh(self) -> Ledger:
         """Take in what others have written."""
         spec = self._ledger.spec
@@ -466,6 +488,18 @@ def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
         return []
     spec.edited(real)
     return [events.Edited(time.time(), real, me())]
+
+
+def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:
+    """A trial as its own events make it, without those of all the others."""
+    ledger = Ledger(spec)
+    for event in history:
+        event = msgspec.structs.replace(event, trial=0)
+        if isinstance(event, (events.Suggested, events.Enqueued)):
+            event = msgspec.structs.replace(event, config=spec.space.complete(event.config))
+        ledger.apply(event)
+    seed = derive_seed(spec.seed, number, "objective")
+    return replace(ledger.trial(0), number=number, seed=seed)
 
 
 def _number(trial: Trial | int) -> int:
