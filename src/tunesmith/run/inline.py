@@ -40,6 +40,8 @@ class InlineExecutor:
         self._directory = directory
         self._waiting: deque[Start] = deque()
         self._stops: dict[int, Reason] = {}
+        #: Whether an objective is on the stack.
+        self.busy = False
 
     def start(self, command: Start) -> None:
         self._waiting.append(command)
@@ -62,6 +64,7 @@ class InlineExecutor:
         reason = self._stops.pop(number, None)
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         if reason is None:
+            self.busy = True
             try:
                 returned = self._objective(start.config, lambda: self._live(start))
             except KeyboardInterrupt:
@@ -70,6 +73,8 @@ class InlineExecutor:
                 reason = reason_of(error)
                 if reason.kind is Kind.STOPPED:
                     reason = self._stops.get(number, reason)
+            finally:
+                self.busy = False
             self._stops.pop(number, None)
         cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
         return Exited(time.time(), number, start.attempt, returned, reason, cost)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 #: The newest migration. `versions` has one row, the migration this database is at.
@@ -61,8 +62,8 @@ trials: Final = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("state", String(12), nullable=False),
     Column("value", Float),
-    Column("retracted", Boolean, nullable=False, server_default="0"),
-    Column("outside", Boolean, nullable=False, server_default="0"),
+    Column("retracted", Boolean, nullable=False, server_default=false()),
+    Column("outside", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 

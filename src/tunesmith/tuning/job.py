@@ -5,6 +5,7 @@ The model below is the reference: the documentation is generated from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -296,7 +297,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     _at(("objective",), lambda: objectives_of(metrics, goals))
     for index, config in enumerate(model.enqueue):
         _at(("enqueue", index), partial(_complete, space, config))
-    name = model.name or path.absolute().parent.name
+    name = model.name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.absolute().parent.name).strip("-.")
     job = model.model_dump(
         include={"command", "metrics", "shell", "cwd", "environment", "gpus_per_trial"},
         exclude_defaults=True,

@@ -295,7 +295,8 @@ class Loop:
             elif number == signal.SIGINT:
                 from tunesmith.run.inline import InlineExecutor
 
-                if isinstance(self._executor, InlineExecutor) or self._interrupts > 2:
+                inline = isinstance(self._executor, InlineExecutor) and self._executor.busy
+                if inline or self._interrupts > 2:
                     raise KeyboardInterrupt
 
         watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -33,8 +33,8 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("state", sa.String(12), nullable=False),
         sa.Column("value", sa.Float),
-        sa.Column("retracted", sa.Boolean, nullable=False, server_default="0"),
-        sa.Column("outside", sa.Boolean, nullable=False, server_default="0"),
+        sa.Column("retracted", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("outside", sa.Boolean, nullable=False, server_default=sa.false()),
         sqlite_with_rowid=False,
     )
     op.create_index("events_by_trial", "events", ["study", "trial"])
