@@ -297,8 +297,7 @@ class Engine:
                     "(limits: trial_silence)"
                 )
                 self._stop(number, Reason(Kind.TIMEOUT, message), out, dump=True)
-        if self._killing:
-            self._killing = False  # said once; the executor sees to it
+        self._killing = False  # said once; the executor sees to it
 
     def _longest_silence_s(self) -> float | None:
         """How long a running trial may report nothing; None for ever."""

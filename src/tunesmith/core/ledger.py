@@ -52,6 +52,7 @@ _MOVES: Final = {(CODES[state], verb): CODES[after] for (state, verb), after in 
 _FAILED: Final = State.FAILED
 _CALLED_OFF: Final = State.CANCELLED
 _DELIVERED: Final = State.COMPLETED
+_TIMEOUT: Final = Kind.TIMEOUT
 
 #: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
@@ -379,7 +380,8 @@ class Ledger:
         if self.decided:
             self.decided.discard(i)
         if i in self.running:
-            self._heard(i, e.at)
+            if e.reason is None or e.reason.kind is not _TIMEOUT:  # how long it hung is no example
+                self._heard(i, e.at)
             del self.running[i]
         if e.values is not None:
             self._set_values(i, e.values)

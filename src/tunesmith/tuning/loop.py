@@ -67,7 +67,9 @@ class Loop:
         self._clock = clock
         self._session = Session.new()
         self._executor: Executor | None = None
+        #: Signals that came, and those that the engine knows of.
         self._interrupts = 0
+        self._told = 0
         self._leased_at = 0.0
         self._polled_at = 0.0
         self._watched_at = 0.0
@@ -169,8 +171,9 @@ class Loop:
         happened = self._executor.events(WAIT_S if self.ledger.running else 0.0)
         now = self._clock()
         inputs: list[Input] = list(happened)
-        if self._interrupts:
-            inputs.append(Interrupt(now, now=self._interrupts > 1))
+        if self._interrupts > self._told:
+            self._told = self._interrupts
+            inputs.append(Interrupt(now, now=self._told > 1))
         inputs.append(Tick(now))
         if now - self._polled_at >= POLL_S:
             self._poll(now)
