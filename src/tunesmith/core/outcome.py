@@ -6,10 +6,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tunesmith.core.study import Objective
 from tunesmith.core.trial import Kind, Reason, State
+
+#: Steps are kept in 64 bits with a sign.
+STEPS: Final = 2**63
 
 
 class Outcome(NamedTuple):
@@ -42,21 +45,24 @@ class Unusable:
 
 def number(value: Any) -> float | None:
     """`value` as a float if it is a number (numpy's, or a tensor with one element), else None."""
-    kind = type(value)
-    if kind is float or kind is int:
-        return float(value)
-    if kind is bool or value is None or isinstance(value, (str, bytes, Unusable)):
+    if type(value) is float:
+        return value
+    if type(value) is bool or value is None or isinstance(value, (str, bytes, Unusable)):
         return None
-    if hasattr(value, "item"):
-        try:
-            value = value.item()
-        except (TypeError, ValueError, RuntimeError):
-            return None
-        return None if isinstance(value, (bool, complex)) else float(value)
     try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
+        if hasattr(value, "item"):
+            value = value.item()
+        return None if isinstance(value, (bool, str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
+
+
+def whole(value: Any) -> int | None:
+    """`value` as a step if it is a whole number of 64 bits, else None."""
+    exact = value if type(value) is int else number(value)
+    if exact is None or not -STEPS <= exact < STEPS or exact != int(exact):
+        return None
+    return int(exact)
 
 
 def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:

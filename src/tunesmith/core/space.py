@@ -222,6 +222,7 @@ class Space:
 
     def complete(self, config: Mapping[str, Any]) -> Config:
         """`config` with `default` values for what it leaves out; unknown names are kept."""
+        _check_mapping(config)
         full: Config = {}
         for step in self._plan:
             if step.name in config:
@@ -263,8 +264,7 @@ class Space:
 
     def clean(self, config: Mapping[str, Any]) -> Config:
         """`config` in this space's own types and order; raises ConfigError if not contained."""
-        if not isinstance(config, Mapping):
-            raise ConfigError(f"a config is a mapping of names to values, not {config!r}")
+        _check_mapping(config)
         membership = self.contains(config)
         if not membership:
             raise ConfigError(f"the config does not fit the space: {membership}")
@@ -417,6 +417,11 @@ def _decoder(parameter: Parameter) -> Callable[[float], Any]:
 def _numberer(parameter: Tunable) -> Callable[[Any], float]:
     """How a value becomes a number; a number is its own."""
     return parameter.number if isinstance(parameter, Choice) else float
+
+
+def _check_mapping(config: Any) -> None:
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"a config is a mapping of names to values, not {config!r}")
 
 
 def _applies_and_holds(relation: Expression, config: Mapping[str, Any]) -> bool:

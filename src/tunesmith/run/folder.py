@@ -33,10 +33,15 @@ class Folder:
 
     @classmethod
     def beside(cls, storage: Path | None, study: str) -> Folder:
-        """``study.trials/NAME`` for ``study.db``; a temporary folder for a study in memory."""
+        """``study.trials/NAME`` for ``study.db``; a temporary folder for a study in memory.
+
+        Other files keep their whole name (``study.sqlite-trials``), so that no two share a folder.
+        """
         if storage is None:
             return cls(Path(tempfile.mkdtemp(prefix="tunesmith-")), temporary=True)
-        return cls(storage.absolute().with_suffix(".trials") / study)
+        name = storage.name
+        own = f"{name[:-3]}.trials" if name.endswith(".db") else f"{name}-trials"
+        return cls(storage.absolute().with_name(own) / study)
 
     def trial(self, number: int) -> Path:
         """The folder of a trial (which may not be there yet)."""

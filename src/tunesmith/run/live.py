@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import Stopped
-from tunesmith.core.outcome import finite, number
+from tunesmith.core.outcome import finite, number, whole
 from tunesmith.core.trial import Reason
 
 
@@ -77,7 +77,7 @@ def checked_report(
         values[name] = as_number
     if step is None:
         return last_step + 1, values
-    as_number = number(step)
-    if as_number is None or as_number != int(as_number):
-        raise ValueError(f"report(step={step!r}): a step is a whole number")
-    return int(as_number), values
+    as_step = whole(step)
+    if as_step is None:
+        raise ValueError(f"report(step={step!r}): a step is a whole number (of 64 bits)")
+    return as_step, values

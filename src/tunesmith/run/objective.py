@@ -97,9 +97,10 @@ def takes_trial(function: Callable[..., Any]) -> bool:
 def reason_of(error: BaseException) -> Reason:
     """Why a trial failed, from the exception that ended it, with the traceback's last lines."""
     name = type(error).__name__
-    message = f"{name}: {error}" if str(error) else name
+    said = _said(error)
+    message = f"{name}: {said}" if said else name
     if isinstance(error, Stopped):
-        return Reason(Kind.STOPPED, str(error))
+        return Reason(Kind.STOPPED, said)
     output = tail("".join(traceback.format_exception(type(error), error, _own_frames(error))))
     if (
         isinstance(error, MemoryError)
@@ -108,6 +109,13 @@ def reason_of(error: BaseException) -> Reason:
     ):
         return Reason(Kind.OUT_OF_MEMORY, message, output)
     return Reason(Kind.ERROR, message, output)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 (a __str__ of the user's may raise anything)
+        return ""
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:

@@ -8,16 +8,17 @@ how often it has been seen.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from tunesmith.core.errors import JobError
-from tunesmith.core.outcome import finite, number
+from tunesmith.core.outcome import finite, number, whole
 
 STEP: Final = "step"
+#: What the group with the number may be called, where a pattern has several.
+VALUE: Final = "value"
 #: Longer lines are looked at up to here.
 _LINE_BYTES: Final = 64 << 10
 
@@ -39,10 +40,10 @@ def compile_metrics(patterns: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
             raise JobError(
                 f"metrics: the pattern of {name!r} is no regular expression: {error}"
             ) from None
-        if regex.groups != 1:
+        if regex.groups != 1 and VALUE not in regex.groupindex:
             raise JobError(
                 f"metrics: the pattern of {name!r} has {regex.groups} groups; exactly one (...) says "
-                f"where the number is, e.g. {name}=([-+.0-9e]+)"
+                f"where the number is, e.g. {name}=([-+.0-9e]+); or call it (?P<{VALUE}>...)"
             )
         compiled[name] = regex
     return compiled
@@ -74,12 +75,12 @@ class Scanner:
         metrics = self._from_json(line)
         for name, pattern in self.patterns.items():
             match = pattern.search(line)
-            value = None if match is None else _float(match[1])
+            value = None if match is None else _float(match[_group(pattern)])
             if value is not None:
                 metrics[name] = value
-        step = metrics.pop(STEP, None)
-        if step is not None and math.isfinite(step):
-            self._step = int(step)
+        step = whole(metrics.pop(STEP, None))
+        if step is not None:
+            self._step = step
         if not metrics:
             return None
         for name in metrics:
@@ -97,6 +98,10 @@ class Scanner:
             return {}
         metrics = {name: v for name, value in given.items() if (v := number(value)) is not None}
         return metrics if self.any_json or self.wanted & metrics.keys() else {}
+
+
+def _group(pattern: re.Pattern[str]) -> int | str:
+    return VALUE if VALUE in pattern.groupindex else 1
 
 
 def _float(text: str | None) -> float | None:

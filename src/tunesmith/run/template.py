@@ -72,10 +72,17 @@ class Template:
 
     def check(self, parameters: Iterable[str], conditional: Iterable[str]) -> None:
         """Raise JobError for placeholders that no parameter fills, or not always."""
+        if self.shell is not None:
+            _check_shell(self.shell)
         known = [*parameters, *BUILT_IN]
         sometimes = set(conditional)
         for part in self.parts:
-            for name in (name for word in part.words for name in _names(word)):
+            named = [(word, name) for word in part.words for name in _names(word)]
+            for word, name in named:
+                if name == "args" and word != "{args}" and self.shell is None:
+                    raise JobError(
+                        f"command: {{args}} is many words; it cannot be a part of {word!r}"
+                    )
                 if name not in known:
                     raise JobError(
                         f"command: {{{name}}} is no parameter{did_you_mean(name, known)} "
@@ -150,6 +157,30 @@ def _plain(match: re.Match[str], values: Mapping[str, Any]) -> str:
     if match[0] in ("{{", "}}"):
         return match[0][0]
     return text_of(values[match[1]])
+
+
+def _check_shell(line: str) -> None:
+    """Raise JobError where a quoted value could still be run: inside quotes, <<, `...`, $((...))."""
+    quote, i = "", 0
+    places = {m.start(): m[0] for m in _PLACEHOLDER.finditer(line) if m[1] is not None}
+    if places and (found := re.search(r"(?<!<)<<(?!<)|\$\(\(", line)):
+        raise JobError(
+            f"command: with shell: true a line with {found[0]} cannot take {next(iter(places.values()))}"
+            " (the value might be run); hand it over as an argument or in the environment"
+        )
+    while i < len(line):
+        if i in places and quote:
+            raise JobError(
+                f"command: {places[i]} stands inside {quote}...{quote}; values are quoted already, so "
+                f"close the quotes before it: {quote}...{quote}{places[i]}"
+            )
+        if line[i] == "\\" and quote != "'":
+            i += 1
+        elif line[i] == quote:
+            quote = ""
+        elif line[i] in "'\"`" and not quote:
+            quote = line[i]
+        i += 1
 
 
 def _quoted(match: re.Match[str], values: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -43,7 +44,15 @@ def upgrade_sqlite(engine: Engine, path: Path, version: str) -> None:
     """Upgrade a file in one transaction, leaving a copy of it as it was beside it."""
     copy = path.with_name(f"{path.name}.schema-{version}")
     if not copy.exists():
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
+        draft = path.with_name(f"{copy.name}.{os.getpid()}.draft")
+        try:
+            with (
+                closing(sqlite3.connect(path)) as source,
+                closing(sqlite3.connect(draft)) as target,
+            ):
+                source.backup(target)
+            draft.replace(copy)
+        finally:
+            draft.unlink(missing_ok=True)
     with engine.begin() as connection:
         upgrade(connection)

@@ -7,6 +7,7 @@ upsert the rows of the trials they touch. What differs between databases is in t
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -103,7 +104,13 @@ class SqlStore:
     # -- studies ------------------------------------------------------------------------------
 
     def create(self, spec: StudySpec, at: float) -> None:
-        values = {"name": spec.name, "created_at": at, "spec": json.dumps(spec.to_dict())}
+        values = {
+            # not the next free one: who still holds a deleted study must not write into its successor
+            "id": 1 + secrets.randbelow(2**31 - 1),
+            "name": spec.name,
+            "created_at": at,
+            "spec": json.dumps(spec.to_dict()),
+        }
         with self._begin(write=True) as connection:
             try:
                 connection.execute(studies.insert(), values)
@@ -131,12 +138,27 @@ class SqlStore:
         with self._begin(write=True) as connection:
             study = self._id(connection, name)
             connection.execute(studies.delete().where(studies.c.id == study))
-        del self._ids[name]
-        self._heads.pop(study, None)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._heads.pop(self._ids.pop(name, 0), None)
 
     # -- events -------------------------------------------------------------------------------
 
     def append(self, name: str, batch: Sequence[Event], expect: int) -> int:
+        try:
+            return self._append(name, batch, expect)
+        except Conflict:
+            known = self._ids.get(name)
+            self._forget(name)
+            self.cursor(name)  # raises StudyNotFound where that is why
+            if self._ids[name] != known:  # whoever tried again would be in conflict for ever
+                raise StudyNotFound(
+                    f"study {name!r} in {self._where} has been deleted and made anew; open it again"
+                ) from None
+            raise
+
+    def _append(self, name: str, batch: Sequence[Event], expect: int) -> int:
         with self._begin(write=True) as connection:
             study = self._id(connection, name)
             digest = self._digest(connection, study, expect)

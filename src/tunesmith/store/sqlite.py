@@ -54,7 +54,7 @@ def open_sqlite(
     engine = make_engine(path, durability, lock_timeout_s)
     try:
         prepare(engine, path, lock_timeout_s)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
         raise (sqlite_error(error, where) or StoreError(f"{where}: {error}")) from error
     except BaseException:

@@ -308,7 +308,11 @@ class Study:
             outcome = judge(ledger.spec.objectives, result, latest)
             state, values, metrics, reason = outcome
             if failed is not None:
-                state, values, reason = State.FAILED, None, Reason(Kind.ERROR, failed)
+                state, values, reason = (
+                    State.FAILED,
+                    None,
+                    Reason(Kind.ERROR, _text("failed", failed)),
+                )
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
             attempt = ledger.attempt(number)
             return [events.Finished(now, number, attempt, state, values, metrics, reason, cost)]
@@ -348,11 +352,9 @@ class Study:
         def enqueued() -> list[Event]:
             ledger = self._ledger
             full = ledger.spec.space.clean(ledger.spec.space.complete(config))
-            origin = Origin(USER, why)
+            origin = Origin(USER, _text("why", why))
             mother = None if parent is None else ledger.trial(_number(parent)).number
-            return [
-                events.Enqueued(time.time(), ledger.size, full, origin, dict(tags or {}), mother)
-            ]
+            return [events.Enqueued(time.time(), ledger.size, full, origin, _tags(tags), mother)]
 
         return self._ledger.trial(self.commit(enqueued)[-1].trial)  # type: ignore[union-attr]
 
@@ -381,8 +383,9 @@ class Study:
             )
             if outcome.values is None:
                 raise StudyError(f"the corrected result cannot be used: {outcome.reason}")
+            said = _text("why", why)
             return [
-                events.Corrected(time.time(), number, outcome.values, outcome.metrics, why, me())
+                events.Corrected(time.time(), number, outcome.values, outcome.metrics, said, me())
             ]
 
         self.commit(corrected)
@@ -390,16 +393,16 @@ class Study:
 
     def retract(self, trial: Trial | int, *, why: str, undo: bool = False) -> Trial:
         """Take a trial's result out of consideration (or, with `undo`, back in)."""
-        number = _number(trial)
-        self.commit(lambda: [events.Retracted(time.time(), number, why, me(), undo)])
+        number, said = _number(trial), _text("why", why)
+        self.commit(lambda: [events.Retracted(time.time(), number, said, me(), undo)])
         return self._ledger.trial(number)
 
     def annotate(
         self, trial: Trial | int, note: str = "", tags: Mapping[str, str] | None = None
     ) -> Trial:
         """Add a note or tags to a trial; a tag with an empty value is removed."""
-        number = _number(trial)
-        self.commit(lambda: [events.Annotated(time.time(), number, note, dict(tags or {}), me())])
+        number, said, named = _number(trial), _text("note", note), _tags(tags)
+        self.commit(lambda: [events.Annotated(time.time(), number, said, named, me())])
         return self._ledger.trial(number)
 
     def edit(
@@ -482,11 +485,12 @@ class Study:
 
 def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
     """The event that makes those of `changes` that are changes; raises StudyError."""
-    now = spec.to_dict()
-    real = {name: value for name, value in changes.items() if now.get(name) != value}
+    if "searcher" in changes:
+        search.make(Strategy.of(changes["searcher"]))
+    now, then = spec.to_dict(), spec.edited(changes).to_dict()
+    real = {name: value for name, value in changes.items() if now.get(name) != then.get(name)}
     if not real:
         return []
-    spec.edited(real)
     return [events.Edited(time.time(), real, me())]
 
 
@@ -504,3 +508,14 @@ def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:
 
 def _number(trial: Trial | int) -> int:
     return trial.number if isinstance(trial, Trial) else int(trial)
+
+
+def _text(what: str, value: Any) -> str:
+    """What is stored as a text has to be one, or it could not be read again."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is a text, not {value!r}")
+    return value
+
+
+def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:
+    return {_text("a tag's name", k): _text(f"tag {k!r}", v) for k, v in (tags or {}).items()}

@@ -19,7 +19,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("study", sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column(
+            "study", sa.Integer, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+        ),
         sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("trial", sa.Integer),
@@ -29,7 +31,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "trials",
-        sa.Column("study", sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column(
+            "study", sa.Integer, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+        ),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("state", sa.String(12), nullable=False),
         sa.Column("value", sa.Float),

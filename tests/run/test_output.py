@@ -1,0 +1,251 @@
+"""Metrics are found in whatever a program prints, however it arrives."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.core.errors import JobError
+from tunesmith.run.output import Found, Scanner, compile_metrics
+
+LOSS = {"loss": r"loss=([-+.\w]+)"}
+STEPPED = {"step": r"epoch (\d+)", **LOSS}
+
+
+def scan(
+    output: str | bytes | Iterable[bytes],
+    patterns: dict[str, str] | None = None,
+    wanted: Sequence[str] = ("loss",),
+    **options: Any,
+) -> list[Found]:
+    """All reports of a program that printed this (in these chunks) and ended."""
+    compiled = compile_metrics(patterns or {})
+    scanner = Scanner(frozenset(wanted) | compiled.keys(), compiled, **options)
+    if isinstance(output, str):
+        output = output.encode()
+    found: list[Found] = []
+    for chunk in [output] if isinstance(output, bytes) else output:
+        found += scanner.feed(chunk)
+    return [*found, *scanner.feed(b"", last=True)]
+
+
+class TestPatterns:
+    def test_find_a_number_in_a_line(self) -> None:
+        assert scan("training ...\nloss=0.25, done\n", LOSS) == [(1, {"loss": 0.25})]
+
+    @pytest.mark.parametrize("text", ["1", "-1.5", "+2e-3", "1E5", ".5"])
+    def test_read_numbers_of_all_kinds(self, text: str) -> None:
+        assert scan(f"loss={text}\n", LOSS) == [(1, {"loss": float(text)})]
+
+    @pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-inf"])
+    def test_what_is_not_finite_is_reported_as_none(self, text: str) -> None:
+        assert scan(f"loss={text}\n", LOSS) == [(1, {"loss": None})]
+
+    def test_what_is_no_number_is_no_report(self) -> None:
+        assert scan("loss=none\nloss=1.2.3\nloss=1e\n", LOSS) == []
+
+    def test_a_group_that_took_no_part_is_no_report(self) -> None:
+        assert scan("loss\n", {"loss": r"loss(=\d+)?"}) == []
+
+    def test_several_metrics_in_a_line_are_one_report(self) -> None:
+        patterns = {**LOSS, "accuracy": r"acc=(\S+)"}
+        assert scan("loss=1 acc=0.5\n", patterns) == [(1, {"loss": 1.0, "accuracy": 0.5})]
+
+    def test_metrics_on_lines_of_their_own(self) -> None:
+        patterns = {**LOSS, "accuracy": r"acc=(\S+)"}
+        assert scan("loss=1\nacc=0.5\n", patterns) == [(1, {"loss": 1.0}), (1, {"accuracy": 0.5})]
+
+    def test_match_anywhere_once(self) -> None:
+        assert scan("[info] val_loss=2 loss=3\n", LOSS) == [(1, {"loss": 2.0})]
+
+    def test_see_no_line_breaks(self) -> None:
+        assert scan("first\nloss=3\n", {"loss": r"^loss=(\d)$"}) == [(1, {"loss": 3.0})]
+
+
+class TestJsonLines:
+    def test_are_reports(self) -> None:
+        assert scan('{"loss": 0.5, "step": 3}\n') == [(3, {"loss": 0.5})]
+
+    def test_bring_other_numbers_along(self) -> None:
+        line = {"loss": 1, "lr": 0.1, "name": "x", "ok": True, "none": None, "list": [1]}
+        assert scan(json.dumps(line) + "\n") == [(1, {"loss": 1.0, "lr": 0.1})]
+
+    def test_without_a_wanted_metric_are_no_reports(self) -> None:
+        assert scan('{"lr": 0.1}\n[1, 2]\n"loss"\n3\n{"loss": "0.5"}\n{}\n') == []
+
+    def test_of_a_file_of_metrics_all_count(self) -> None:
+        assert scan('{"lr": 0.1, "step": 2}\n', wanted=(), any_json=True) == [(2, {"lr": 0.1})]
+
+    def test_may_be_indented_but_not_broken(self) -> None:
+        assert scan('  {"loss": 1}  \n{"loss": 1\n{"loss": 1}}\n{loss: 1}\n') == [(1, {"loss": 1})]
+
+    @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
+    def test_what_is_not_finite_is_none(self, text: str) -> None:
+        assert scan(f'{{"loss": {text}}}\n') == [(1, {"loss": None})]
+
+    def test_deeply_nested_json_does_no_harm(self) -> None:
+        deep = '{"loss": ' + "[" * 30_000 + "]" * 30_000 + "}"
+        assert scan(f'{deep}\n{{"loss": 1}}\n') == [(1, {"loss": 1.0})]
+
+    @pytest.mark.parametrize("digits", [400, 5000])
+    def test_an_integer_beyond_all_floats_does_no_harm(self, digits: int) -> None:
+        """It is no finite number; what comes after is seen."""
+        found = scan(f'{{"loss": 1{"0" * digits}}}\n{{"loss": 2}}\n')
+        assert found[-1].metrics == {"loss": 2.0}
+
+    def test_and_a_pattern_at_once(self) -> None:
+        assert scan('{"loss": 1, "acc": 2}\n', {"top5": r'"acc": (\d)'}) == [
+            (1, {"loss": 1.0, "acc": 2.0, "top5": 2.0})
+        ]
+
+
+class TestSteps:
+    def test_are_counted_where_nobody_says_them(self) -> None:
+        assert [f.step for f in scan("loss=3\nloss=2\nloss=1\n", LOSS)] == [1, 2, 3]
+
+    def test_are_counted_for_each_metric(self) -> None:
+        patterns = {**LOSS, "accuracy": r"acc=(\S+)"}
+        output = "loss=3\nacc=1\nloss=2\nacc=2\n"
+        assert [f.step for f in scan(output, patterns)] == [1, 1, 2, 2]
+
+    def test_come_from_the_pattern_called_step(self) -> None:
+        assert scan("epoch 5 loss=1\nepoch 10 loss=2\n", STEPPED) == [
+            (5, {"loss": 1.0}),
+            (10, {"loss": 2.0}),
+        ]
+
+    def test_may_stand_on_the_line_before(self) -> None:
+        assert scan("epoch 5\n...\nloss=1\nloss=2\nepoch 6\nloss=3\n", STEPPED) == [
+            (5, {"loss": 1.0}),
+            (5, {"loss": 2.0}),
+            (6, {"loss": 3.0}),
+        ]
+
+    def test_alone_are_no_report(self) -> None:
+        assert scan("epoch 5\nepoch 6\n", STEPPED) == []
+
+    def test_in_json(self) -> None:
+        assert scan('{"step": 4, "loss": 1}\n{"loss": 2}\n') == [(4, {"loss": 1}), (4, {"loss": 2})]
+
+    def test_that_are_no_numbers_are_ignored(self) -> None:
+        output = '{"step": "x", "loss": 1}\n{"step": NaN, "loss": 1}\n{"step": true, "loss": 1}\n'
+        assert [f.step for f in scan(output)] == [1, 2, 3]
+
+    @pytest.mark.parametrize("step", ["1e300", "-1e300", str(2**63), "1" + "0" * 40])
+    def test_beyond_64_bits_do_no_harm(self, step: str) -> None:
+        """Steps are kept as 64-bit numbers: one that does not fit must not get as far as that."""
+        found = scan(f'{{"step": {step}, "loss": 1}}\n')
+        assert all(-(2**63) <= f.step < 2**63 for f in found), found
+
+
+class TestLines:
+    def test_the_last_one_needs_no_line_break(self) -> None:
+        assert scan("loss=3\nloss=2", LOSS) == [(1, {"loss": 3.0}), (2, {"loss": 2.0})]
+
+    def test_an_unfinished_one_waits(self) -> None:
+        scanner = Scanner(frozenset({"loss"}), compile_metrics(LOSS))
+        assert list(scanner.feed(b"loss=1")) == []
+        assert list(scanner.feed(b"5")) == []
+        assert list(scanner.feed(b"\n")) == [(1, {"loss": 15.0})]
+
+    def test_progress_bars_are_lines(self) -> None:
+        output = "10% loss=3\r50% loss=2\r100% loss=1\n"
+        assert [f.metrics["loss"] for f in scan(output, LOSS)] == [3.0, 2.0, 1.0]
+
+    def test_windows_line_ends(self) -> None:
+        assert scan("loss=3\r\nloss=2\r\n", LOSS) == [(1, {"loss": 3.0}), (2, {"loss": 2.0})]
+
+    def test_bytes_that_are_no_text(self) -> None:
+        output = b"\xff\xfe\x00 loss=3\n\x80\x81\n\xf0\x28\x8c\x28 loss=2 \xc3\n"
+        assert [f.metrics["loss"] for f in scan(output, LOSS)] == [3.0, 2.0]
+
+    def test_text_cut_inside_a_character(self) -> None:
+        line = "naïve ☃ loss=3\n".encode()
+        for cut in range(len(line)):
+            assert scan([line[:cut], line[cut:]], LOSS) == [(1, {"loss": 3.0})]
+
+    def test_a_huge_one_is_looked_at_up_to_64_kib(self) -> None:
+        early = "loss=3 " + "x" * (1 << 20) + "\n"
+        late = "x" * (1 << 20) + " loss=3\n"
+        assert scan(early, LOSS) == [(1, {"loss": 3.0})]
+        assert scan(late, LOSS) == []
+
+    def test_a_huge_one_takes_no_memory(self) -> None:
+        scanner = Scanner(frozenset({"loss"}), compile_metrics(LOSS))
+        for _ in range(64):
+            assert list(scanner.feed(b"x" * (1 << 16))) == []
+        assert len(scanner._rest) <= 1 << 16
+        assert list(scanner.feed(b"\nloss=1\n")) == [(1, {"loss": 1.0})]
+
+
+LINES = st.sampled_from(
+    [
+        b"",
+        b"epoch 3",
+        b"epoch 7 loss=0.5",
+        b"loss=1e-3 acc=0.25",
+        b'{"loss": 0.125, "step": 9}',
+        b'{"loss": NaN}',
+        b'{"loss": 1',
+        "naïve ☃ loss=2".encode(),
+        b"\xff\xfe loss=4",
+        b"loss=7" + b"x" * 70_000,
+        b"x" * 70_000 + b" loss=8",
+    ]
+)
+ENDS = st.sampled_from([b"\n", b"\r", b"\r\n"])
+
+
+@st.composite
+def outputs(draw: st.DrawFn) -> bytes:
+    output = b"".join(line + end for line, end in draw(st.lists(st.tuples(LINES, ENDS))))
+    return output + draw(LINES)
+
+
+@settings(deadline=None)
+@given(outputs(), st.data())
+def test_chunk_boundaries_make_no_difference(output: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(output)), max_size=9)))
+    chunks = [output[a:b] for a, b in zip([0, *cuts], [*cuts, len(output)], strict=True)]
+    patterns = {**STEPPED, "accuracy": r"acc=(\S+)"}
+    assert scan(chunks, patterns) == scan(output, patterns)
+
+
+@settings(deadline=None)
+@given(outputs())
+def test_bytes_one_by_one_make_no_difference(output: bytes) -> None:
+    short = output[:300]
+    assert scan([short[i : i + 1] for i in range(len(short))], STEPPED) == scan(short, STEPPED)
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_do_no_harm(output: bytes) -> None:
+    for found in scan(output, STEPPED):
+        assert all(value is None or math.isfinite(value) for value in found.metrics.values())
+
+
+class TestCompile:
+    def test_a_pattern_needs_one_group(self) -> None:
+        for pattern, groups in (("loss=[0-9]+", 0), ("(l)oss=([0-9]+)", 2)):
+            with pytest.raises(JobError, match=f"'loss' has {groups} groups; exactly one"):
+                compile_metrics({"loss": pattern})
+
+    def test_a_pattern_that_is_none(self) -> None:
+        with pytest.raises(
+            JobError, match=r"the pattern of 'acc' is no regular expression: unterm"
+        ):
+            compile_metrics({"loss": "(.)", "acc": "(["})
+
+    def test_other_groups_do_not_count_if_they_do_not_capture(self) -> None:
+        assert scan("train_loss=3\n", {"loss": r"(?:train|val)_loss=(\d)"}) == [(1, {"loss": 3.0})]
+
+    def test_a_group_called_value_is_the_one(self) -> None:
+        """As the docstring of `compile_metrics` has it."""
+        patterns = {"loss": r"(train|val)_loss=(?P<value>\d)"}
+        assert scan("train_loss=3\n", patterns) == [(1, {"loss": 3.0})]

@@ -1,0 +1,468 @@
+"""What can be wrong with a file: each has its error, and the store holds what it held."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunesmith as ts
+from tunesmith.core import events
+from tunesmith.core.events import Event
+from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.trial import Cost, Origin, State
+from tunesmith.store import Store, open_store
+from tunesmith.store.memory import MemoryStore
+from tunesmith.store.sql import SqlStore
+from tunesmith.store.sqlite import open_sqlite
+
+SPEC = StudySpec(name="study", space=ts.Space(x=ts.Float(0, 1)), objectives=(Objective("loss"),))
+
+
+def trial(number: int, value: float) -> list[Event]:
+    """A trial from its beginning to its end."""
+    at = float(number)
+    return [
+        events.Suggested(
+            at, number, {"x": number / 64}, Origin("random", "", 0, number, 1, 0), "s"
+        ),
+        events.Finished(at, number, 0, State.COMPLETED, (value,), {"loss": value}, None, Cost(1.0)),
+    ]
+
+
+def note(size: int) -> Event:
+    return events.Annotated(9.0, 0, "x" * size, {}, "me")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with a study of three trials."""
+    path = tmp_path / "study.db"
+    with closing(open_sqlite(path)) as store:
+        store.create(SPEC, 1.0)
+        for number in range(3):
+            store.append("study", trial(number, 1.0 / (number + 1)), 2 * number)
+    return path
+
+
+def holds_what_it_held(path: Path) -> None:
+    """The three trials of `path` are there, and all fits together."""
+    with closing(open_sqlite(path)) as store:
+        assert list(store.changes("study")) == [e for n in range(3) for e in trial(n, 1 / (n + 1))]
+        assert store.verify("study") is None
+        assert store.summary("study").best == 2
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class TestNoStore:
+    def test_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ts.NotAStore, match=r"is a folder; name a file, such as .*/study\.db"):
+            open_sqlite(tmp_path)
+
+    def test_a_missing_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ts.StoreError, match=r"the folder .*/no does not exist; make it first"):
+            open_sqlite(tmp_path / "no" / "study.db")
+        assert not (tmp_path / "no").exists()
+
+    @pytest.mark.parametrize("content", [b"name: digits\n", b"x", b"SQLite format 4\0", b"\0" * 99])
+    def test_a_file_of_another_kind(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "job.yaml"
+        path.write_bytes(content)
+        with pytest.raises(ts.NotAStore, match=r"job\.yaml is no SQLite database; name another"):
+            open_sqlite(path)
+        assert path.read_bytes() == content
+        assert [p.name for p in tmp_path.iterdir()] == ["job.yaml"]
+
+    def test_another_programs_database(self, tmp_path: Path) -> None:
+        path = tmp_path / "other.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE bookmarks (url TEXT)")
+            connection.execute("INSERT INTO bookmarks VALUES ('a')")
+            connection.commit()
+        before = digest(path)
+        with pytest.raises(ts.NotAStore, match=r"another program \(it has the tables bookmarks\)"):
+            open_sqlite(path)
+        assert digest(path) == before
+        assert [p.name for p in tmp_path.iterdir()] == ["other.db"]
+
+    def test_an_empty_file_becomes_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+        path.touch()
+        with closing(open_sqlite(path)) as store:
+            assert store.names() == []
+
+    def test_a_newer_one(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE tunesmith_version SET version_num = '9999'")
+            connection.commit()
+        before = digest(path)
+        with pytest.raises(ts.StoreVersionError, match=r"schema 9999, this one knows up to \d+\)"):
+            open_sqlite(path)
+        assert digest(path) == before
+        assert [p.name for p in path.parent.iterdir()] == ["study.db"], "no copy is made"
+
+    def test_a_damaged_one(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(100)
+            file.write(b"\xa5" * 3000)
+        with pytest.raises(ts.NotAStore, match="damaged"):
+            open_sqlite(path)
+
+    def test_one_without_a_table(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP TABLE studies")
+            connection.commit()
+        with closing(open_sqlite(path)) as store, pytest.raises(ts.NotAStore, match="damaged"):
+            store.names()
+
+    def test_an_event_of_a_kind_that_nobody_knows(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute('UPDATE events SET body = \'{"kind":"danced"}\' WHERE seq = 3')
+            connection.commit()
+        unreadable = pytest.raises(ts.StoreError, match=r"an event cannot be read .*danced")
+        with closing(open_sqlite(path)) as store, unreadable:
+            list(store.changes("study"))
+
+
+class TestNames:
+    def test_memory(self) -> None:
+        assert isinstance(open_store(None), MemoryStore)
+
+    def test_a_store_is_passed_on(self) -> None:
+        store = MemoryStore()
+        assert open_store(store) is store
+
+    @pytest.mark.parametrize("name", ["study.db", "sqlite:///study.db"])
+    def test_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        open_store(name).close()
+        assert [p.name for p in tmp_path.iterdir()] == ["study.db"]
+
+    def test_an_absolute_url(self, tmp_path: Path) -> None:
+        open_store(f"sqlite:///{tmp_path}/study.db").close()
+        assert (tmp_path / "study.db").exists()
+
+    def test_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        open_store("~/study.db").close()
+        assert (tmp_path / "study.db").exists()
+
+    def test_a_name_with_odd_letters(self, tmp_path: Path) -> None:
+        path = tmp_path / "a b?c#d%20é.db"
+        open_sqlite(path).close()
+        assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+    def test_a_database_of_another_kind(self) -> None:
+        with pytest.raises(ts.StoreError, match="does not know the database 'mysql'; name a file"):
+            open_store("mysql://host/db")
+
+
+class TestDurability:
+    @pytest.mark.parametrize(("durability", "synchronous"), [("crash", 1), ("power", 2)])
+    def test_says_how_commits_reach_the_disk(
+        self, path: Path, durability: Any, synchronous: int
+    ) -> None:
+        with closing(open_sqlite(path, durability=durability)) as store:
+            store.append("study", [note(1)], 6)
+            driver = driver_of(store)
+            assert driver.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+            assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert driver.execute("PRAGMA foreign_keys").fetchone() == (1,)
+
+
+# -- files that cannot be written ------------------------------------------------------------------
+
+NOBODY = 65534
+#: Loads everything, then becomes nobody, who may write where everyone may; then says what `act` raises.
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from tunesmith.store.sqlite import open_sqlite
+open_sqlite(sys.argv[2]).close()
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    store = open_sqlite(sys.argv[1])
+    print("opened", len(list(store.changes("study"))))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture
+def shared(path: Path) -> Iterator[Path]:
+    """The file in a folder that everyone may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="tunesmith-test-"))
+    shutil.copy(path, folder / "study.db")
+    folder.chmod(0o755)
+    (folder / "study.db").chmod(0o644)
+    yield folder / "study.db"
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def opened_by_nobody(path: Path, tmp_path: Path) -> str:
+    """What becomes of it if somebody opens `path` who owns nothing."""
+    command = [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "own.db")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=path.parent)
+    return run.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="becomes another user")
+class TestReadOnly:
+    def test_a_file(self, shared: Path, tmp_path: Path) -> None:
+        shared.chmod(0o444)
+        shared.parent.chmod(0o555)
+        said = opened_by_nobody(shared, tmp_path)
+        assert said.startswith(f"StoreReadOnly {shared}: "), said
+        assert "written" in said or "write" in said
+        holds_what_it_held(shared)
+
+    def test_a_folder_for_a_new_file(self, shared: Path, tmp_path: Path) -> None:
+        shared.parent.chmod(0o555)
+        new = shared.with_name("new.db")
+        said = opened_by_nobody(new, tmp_path)
+        assert said.startswith(f"StoreReadOnly {new}: "), said
+        assert "may you write in its folder?" in said
+        assert not new.exists()
+
+    def test_a_file_that_cannot_even_be_read(self, shared: Path, tmp_path: Path) -> None:
+        shared.chmod(0o000)
+        shared.parent.chmod(0o555)
+        said = opened_by_nobody(shared, tmp_path)
+        assert said == f"StoreReadOnly {shared} cannot be read: Permission denied"
+        shared.chmod(0o644)
+        holds_what_it_held(shared)
+
+
+# -- a full disk -----------------------------------------------------------------------------------
+
+
+def driver_of(store: Store) -> sqlite3.Connection:
+    """The connection by which the store writes."""
+    assert isinstance(store, SqlStore)
+    connection: Any = store._connections[True].connection.driver_connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
+
+
+def fill_disk(store: Store) -> None:
+    """No page more for this file: what SQLite says is what it says on a full disk."""
+    driver = driver_of(store)
+    (pages,) = driver.execute("PRAGMA page_count").fetchone()
+    driver.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def free_disk(store: Store) -> None:
+    driver_of(store).execute("PRAGMA max_page_count = 1000000")
+
+
+class TestFullDisk:
+    def test_an_append_is_refused_as_a_whole(self, path: Path) -> None:
+        with closing(open_sqlite(path)) as store:
+            store.append("study", [], 6)
+            fill_disk(store)
+            batch = [*trial(3, 0.001), note(1_000_000)]
+            with pytest.raises(ts.StoreFull, match="the disk is full; free some space"):
+                store.append("study", batch, 6)
+            assert store.cursor("study") == 6
+            holds_what_it_held(path)
+            free_disk(store)
+            assert store.append("study", batch, 6) == 9, "once there is space it goes on"
+            assert store.verify("study") is None
+            assert store.summary("study").best == 3
+
+    def test_a_new_study_is_refused(self, path: Path) -> None:
+        space = ts.Space({f"p{k}": ts.Float(0, 1) for k in range(10_000)})
+        with closing(open_sqlite(path)) as store:
+            store.append("study", [], 6)
+            fill_disk(store)
+            with pytest.raises(ts.StoreFull):
+                store.create(StudySpec(name="big", space=space), 1.0)
+            assert store.names() == ["study"]
+            free_disk(store)
+            store.create(StudySpec(name="big", space=space), 1.0)
+            assert store.names() == ["study", "big"]
+
+    def test_tuning_waits_for_space(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The user is told, nothing is lost, and the study goes on as soon as it can."""
+        store = open_sqlite(tmp_path / "study.db")
+
+        def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+            if trial.number == 2:
+                fill_disk(store)
+                threading.Timer(0.5, free_disk, [store]).start()
+            return float(config["x"])
+
+        result = ts.tune(
+            objective,
+            ts.Space(x=ts.Float(0, 1), text="y" * 200_000),
+            trials=4,
+            storage=store,
+            name="study",
+            searcher="random",
+            progress=False,
+        )
+        assert [t.state for t in result.trials] == [ts.State.COMPLETED] * 4
+        assert "the disk is full" in (said := capsys.readouterr().err)
+        assert "waiting 60 s for space" in said
+        assert store.verify("study") is None
+        store.close()
+
+
+# -- other processes -------------------------------------------------------------------------------
+
+LOCKER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+connection.execute("COMMIT")
+"""
+
+
+@contextmanager
+def locked(path: Path, for_s: float) -> Iterator[None]:
+    """Another process holds the lock, for so long or until the block ends."""
+    command = [sys.executable, "-c", LOCKER, str(path), str(for_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+class TestLocked:
+    def test_for_5_s_a_writer_waits(self, path: Path) -> None:
+        with closing(open_sqlite(path)) as store, locked(path, 5.0):
+            began = time.monotonic()
+            assert store.append("study", [note(1)], 6) == 7
+            assert 4.0 < time.monotonic() - began < 20.0
+            assert store.verify("study") is None
+
+    def test_readers_do_not_wait(self, path: Path) -> None:
+        with closing(open_sqlite(path)) as store, locked(path, 60.0):
+            began = time.monotonic()
+            assert len(list(store.changes("study"))) == 6
+            assert store.cursor("study") == 6
+            assert store.summary("study").best == 2
+            assert time.monotonic() - began < 5.0
+
+    def test_for_longer_than_that_it_gives_up(self, path: Path) -> None:
+        with closing(open_sqlite(path, lock_timeout_s=0.3)) as store:
+            with locked(path, 60.0):
+                began = time.monotonic()
+                with pytest.raises(ts.StoreLocked, match=r"study\.db: another program has held"):
+                    store.append("study", trial(3, 0.1), 6)
+                with pytest.raises(ts.StoreLocked):
+                    store.create(StudySpec(name="other", space=SPEC.space), 1.0)
+                with pytest.raises(ts.StoreLocked):
+                    store.lease("study", "me", 99.0, 1.0)
+                assert time.monotonic() - began < 10.0
+            assert store.append("study", trial(3, 0.1), 6) == 8, "the lock is free, it goes on"
+            assert store.names() == ["study"]
+
+    @pytest.mark.parametrize("new", [False, True])
+    def test_opening_gives_up_as_well(self, path: Path, new: bool) -> None:
+        """Or manages without the lock: where there is nothing to write, it need not have it."""
+        if new:
+            path = path.with_name("new.db")
+            path.touch()
+        with locked(path, 60.0):
+            began = time.monotonic()
+            with suppress(ts.StoreLocked):
+                open_sqlite(path, lock_timeout_s=0.3).close()
+            assert time.monotonic() - began < 10.0
+        if not new:
+            holds_what_it_held(path)
+
+
+class TestManyProcesses:
+    def test_open_a_new_file_at_once(self, tmp_path: Path) -> None:
+        code = (
+            "import sys, tunesmith as ts\n"
+            "sys.stdin.readline()\n"
+            "try: ts.Study.create(ts.Space(x=ts.Float(0, 1)), storage='study.db'); print('made')\n"
+            "except ts.StudyExists: print('there')\n"
+        )
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", code],
+                cwd=tmp_path,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        said = []
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.close()
+            process.stdin = None
+        for process in processes:
+            out, _ = process.communicate(timeout=60)
+            assert process.returncode == 0
+            said.append(out.strip())
+        assert sorted(said) == ["made", "there", "there", "there"]
+
+    def test_a_study_that_somebody_deletes_is_not_found(self, path: Path) -> None:
+        """And no Conflict, on which a writer would read and try again, for ever."""
+        with closing(open_sqlite(path)) as store, closing(open_sqlite(path)) as other:
+            store.append("study", [note(1)], 6)
+            other.delete("study")
+            with pytest.raises(ts.StudyNotFound):
+                store.append("study", [note(1)], 7)
+            with pytest.raises(ts.StudyNotFound):
+                store.cursor("study")
+
+    def test_a_study_made_anew_is_another(self, path: Path) -> None:
+        """Who still has the old one in hand must not write gaps into the new one."""
+        with closing(open_sqlite(path)) as store, closing(open_sqlite(path)) as other:
+            store.append("study", [note(1)], 6)
+            other.delete("study")
+            other.create(SPEC, 2.0)
+            with pytest.raises((ts.StudyNotFound, ts.Conflict)):
+                store.append("study", [note(1)], 7)
+            assert list(other.changes("study")) == []
+            assert other.verify("study") is None
+
+
+def test_the_file_is_left_alone_by_readers(path: Path) -> None:
+    before = digest(path)
+    with closing(open_sqlite(path)) as store:
+        store.names()
+        store.summary("study")
+        list(store.changes("study"))
+    assert digest(path) == before
+    assert sorted(p.name for p in path.parent.iterdir()) == ["study.db"]
+
+
+def test_nothing_but_the_file_is_left(tmp_path: Path) -> None:
+    """The write-ahead log goes with the last connection: one file to copy."""
+    with closing(open_sqlite(tmp_path / "study.db")) as store:
+        store.create(SPEC, 1.0)
+        store.append("study", trial(0, 1.0), 0)
+    assert [p.name for p in tmp_path.iterdir()] == ["study.db"]
