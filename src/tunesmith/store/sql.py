@@ -233,7 +233,8 @@ class SqlStore:
         with self._begin() as connection:
             study = self._id(connection, name)
             spec, created_at = self._spec(connection, study)
-            edits = (events.c.study == study) & (events.c.kind == "edited")
+            whole = events.c.trial.is_(None)  # there is an index for this
+            edits = (events.c.study == study) & whole & (events.c.kind == "edited")
             bodies = sa.select(events.c.body).where(edits).order_by(events.c.seq)
             for event in codec.decode_many(connection.execute(bodies).scalars()):
                 assert isinstance(event, Edited)
