@@ -91,6 +91,8 @@ def check_space(space: Space) -> Iterator[Finding]:
     """What in a space is probably a mistake."""
     for name, parameter in space.tunables.items():
         match parameter:
+            case _ if parameter.size == 1:
+                yield Finding("hint", f"{name} has only one value; write it without a range")
             case Float() | Int() if not parameter.log and parameter.low > 0:
                 if parameter.high / parameter.low >= 1000:
                     yield Finding(
@@ -104,8 +106,6 @@ def check_space(space: Space) -> Iterator[Finding]:
                     yield Finding(
                         "hint", f"{name} has numbers in order; say ordered: true if they compare"
                     )
-            case _ if parameter.size == 1:
-                yield Finding("hint", f"{name} has only one value; write it without a range")
     rng = stream(0, 0, "doctor")
     width = len(space)
     free = [space.decode(rng.random(width)) for _ in range(_SAMPLES)]

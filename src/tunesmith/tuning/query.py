@@ -48,10 +48,7 @@ def select(
 
 
 def _fits(test: Expression, row: Mapping[str, Any]) -> bool:
-    try:
-        return all(row.get(name) is not None for name in test.names) and test.holds(row)
-    except TypeError as error:
-        raise StudyError(f"where: {error}") from None
+    return all(row.get(name) is not None for name in test.names) and test.holds(row)
 
 
 def _sorted(result: Result, trials: list[Trial], rows: list[Row], sort: str) -> list[Row]:

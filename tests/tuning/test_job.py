@@ -1,0 +1,233 @@
+"""Job files: what they may say, and what is said about mistakes in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tuning.jobs import JOB, write_job
+
+import tunesmith as ts
+from tunesmith.tuning.job import load_job, run_job
+
+
+def test_a_small_one(tmp_path: Path) -> None:
+    job = load_job(write_job(tmp_path))
+    assert job.spec.name == "small"
+    assert job.spec.space == ts.Space(x=ts.Float(0, 1))
+    assert job.spec.limits == ts.Limits(trials=4)
+    assert job.spec.seed == 1
+    assert job.program.cwd == tmp_path
+
+
+def test_it_runs_and_resumes(tmp_path: Path) -> None:
+    path = write_job(tmp_path, storage="study.db")
+    result = run_job(load_job(path))
+    assert len(result.trials) == 4
+    assert result.best.value == min(t.value for t in result.trials)
+    assert (tmp_path / "study.trials/small/000003/output.log").read_text().startswith("loss=")
+    more = run_job(load_job(write_job(tmp_path, storage="study.db", limits={"trials": 6})))
+    assert len(more.trials) == 6
+    assert [t.config for t in more.trials[:4]] == [t.config for t in result.trials]
+
+
+def test_every_key_reaches_its_place(tmp_path: Path) -> None:
+    path = write_job(
+        tmp_path,
+        name="all",
+        command="echo {x} [{m}]",
+        shell=True,
+        objective=[{"metric": "loss"}, {"metric": "accuracy", "goal": "maximize"}],
+        metrics={"loss": "l=(.*)", "accuracy": "a=(.*)"},
+        space={
+            "x": {"float": [1e-5, 1], "log": True, "default": 0.1},
+            "c": {"choice": ["a", "b"]},
+            "m": {"int": [1, 9], "when": {"c": "a"}},
+            "fixed": 7,
+            "require": ["m <= 8"],
+        },
+        limits={
+            "trials": 10,
+            "time": "2h",
+            "trial_time": "10m",
+            "trial_memory": "4GiB",
+            "parallel": 2,
+            "cost": 5,
+            "price_per_hour": 2.5,
+        },
+        searcher={"grid": {"levels": 3}},
+        enqueue=[{"x": 0.5, "c": "b"}, {}],
+        deterministic=True,
+        duplicates=True,
+        cwd="..",
+        environment={"A": "b"},
+        gpus_per_trial=0.5,
+        storage="here.db",
+        durability="power",
+    )
+    job = load_job(path)
+    spec = job.spec
+    assert [(o.metric, o.goal) for o in spec.objectives] == [
+        ("loss", "minimize"),
+        ("accuracy", "maximize"),
+    ]
+    assert spec.limits.trial_time == 600
+    assert spec.limits.trial_memory == 4 << 30
+    assert (spec.limits.cost, spec.limits.price_per_hour) == (5, 2.5)
+    assert spec.searcher.to_dict() == {"grid": {"levels": 3}}
+    assert spec.deterministic
+    assert spec.duplicates
+    assert job.storage == tmp_path / "here.db"
+    assert job.durability == "power"
+    assert job.program.shell
+    assert job.program.environment == {"A": "b"}
+    assert job.program.cwd.resolve() == tmp_path.parent.resolve()
+    assert spec.space["x"] == ts.Float(1e-5, 1, log=True, default=0.1)
+    assert [r.text for r in spec.space.relations] == ["m <= 8"]
+
+
+def test_json_is_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(JOB))
+    assert load_job(path).spec.name == "small"
+
+
+def test_without_a_name_it_is_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "my job (2)"
+    folder.mkdir()
+    assert load_job(write_job(folder, name=None)).spec.name == "my-job-2"
+
+
+def test_overrides_come_on_top(tmp_path: Path) -> None:
+    overrides = {"trials": 9, "name": "other", "seed": 5, "storage": "x.db", "time": None}
+    job = load_job(write_job(tmp_path), overrides)
+    assert (job.spec.limits.trials, job.spec.name, job.spec.seed) == (9, "other", 5)
+    assert job.storage == Path("x.db")
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "a key": (
+        {"sercher": "grid"},
+        r"job\.yaml:\d+: there is no 'sercher' in a job file; did you mean 'searcher'",
+    ),
+    "a key of the objective": (
+        {"objective": {"metric": "loss", "gaol": "minimize"}},
+        r":\d+: there is no 'gaol'.*did you mean 'goal'",
+    ),
+    "a goal": (
+        {"objective": {"metric": "loss", "goal": "max"}},
+        r"'minimize' or 'maximize', not 'max'",
+    ),
+    "no command": ({"command": None}, r":1: 'command' is missing"),
+    "a placeholder": ({"command": "prog {y}"}, r":2: command: \{y\} is no parameter"),
+    "a conditional placeholder": (
+        {
+            "command": "prog {m}",
+            "space": {"c": {"choice": ["a", "b"]}, "m": {"int": [1, 2], "when": {"c": "a"}}},
+        },
+        r":2: command: m is not always active; put what depends on it in brackets: \[--m \{m\}\]",
+    ),
+    "an unclosed quote": ({"command": "prog 'x"}, r":2: command: No closing quotation"),
+    "an empty command": ({"command": ""}, r":2: command: it is empty; write e\.g\."),
+    "a pattern": ({"metrics": {"loss": "(["}}, r"metrics: the pattern of 'loss' is no regular"),
+    "an empty range": ({"space": {"x": {"float": [1, 0]}}}, r":\d+: x: .*1.*0"),
+    "a kind": ({"space": {"x": {"flaot": [0, 1]}}}, r"x: .*did you mean 'float'"),
+    "a parent": (
+        {
+            "space": {
+                "x": {"float": [0, 1], "when": {"optimizr": "a"}},
+                "optimizer": {"choice": ["a", "b"]},
+            }
+        },
+        r"optimizr.*did you mean 'optimizer'",
+    ),
+    "a limit": (
+        {"limits": {"trails": 3}},
+        r"limits: .*'trails'; did you mean 'trials'|no 'trails'",
+    ),
+    "a duration": ({"limits": {"time": "5 parsecs"}}, r"time: '5 parsecs' is no duration"),
+    "no trials": ({"limits": {"trials": 0}}, r"trials is a whole number of at least 1"),
+    "a cost without a price": ({"limits": {"cost": 3}}, r"a cost limit needs price_per_hour"),
+    "a searcher": ({"searcher": "rendom"}, r"'rendom'.*did you mean 'random'"),
+    "a queued config": ({"enqueue": [{"x": 0.5}, {"x": 7}]}, r":\d+: .*x .*7"),
+    "a queued parameter": ({"enqueue": [{"z": 1}]}, r"z is no parameter"),
+    "a metric called step": ({"objective": {"metric": "step"}}, r"cannot be called 'step'"),
+    "two of the same metric": ({"objective": [{"metric": "a"}, {"metric": "a"}]}, r"twice: a, a"),
+    "a type": ({"seed": "many"}, r":\d+: seed: .*not 'many'"),
+    "a relation": ({"space": {"x": {"float": [0, 1]}, "require": ["x < yy"]}}, r"yy"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake(tmp_path: Path, what: str) -> None:
+    changes, words = MISTAKES[what]
+    with pytest.raises(ts.JobError, match=words) as raised:
+        load_job(write_job(tmp_path, **changes))
+    assert str(raised.value).startswith(str(tmp_path / "job.yaml")), "and says where"
+
+
+def test_several_mistakes_are_all_told(tmp_path: Path) -> None:
+    with pytest.raises(ts.JobError) as raised:
+        load_job(write_job(tmp_path, sercher="grid", seed="many", command=None))
+    assert len(str(raised.value).splitlines()) == 3
+
+
+def test_the_line_is_that_of_the_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "command: prog {x}\nobjective: {metric: loss}\nspace:\n  x: {float: [0, 1]}\n  y:\n"
+        "    float: [2, 1]\n"
+    )
+    with pytest.raises(ts.JobError, match=r"job\.yaml:5: y"):
+        load_job(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "1: a job file is a mapping"),
+        ("- 1\n- 2\n", "1: a job file is a mapping"),
+        ("a: [1\nb: 2\n", r":\d: this is no YAML"),
+        ("\x00", "this is no YAML"),
+    ],
+)
+def test_no_job_at_all(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    with pytest.raises(ts.JobError, match=words):
+        load_job(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(
+        ts.JobError, match=r"there is no job file .*; `tunesmith init .*` writes one"
+    ):
+        load_job(tmp_path / "jb.yaml")
+    with pytest.raises(ts.JobError, match="is a folder; name the job file in it"):
+        load_job(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ts.JobError, match="cannot be read"):
+        load_job(tmp_path / "binary.yaml")
+
+
+def test_a_program_that_is_missing(tmp_path: Path) -> None:
+    job = load_job(write_job(tmp_path, command="no-such-program {x}", storage="study.db"))
+    with pytest.raises(ts.JobError, match="no-such-program"):
+        run_job(job)
+    assert not (tmp_path / "study.db").exists(), "nothing half-made stays"
+
+
+def test_nothing_would_end_it(tmp_path: Path) -> None:
+    job = load_job(write_job(tmp_path, limits=None, storage="study.db"))
+    with pytest.raises(ts.StudyError, match="nothing would end this study"):
+        run_job(job)
+
+
+def test_another_objective_is_another_study(tmp_path: Path) -> None:
+    run_job(load_job(write_job(tmp_path, storage="study.db")))
+    other = {"metric": "loss", "goal": "maximize"}
+    job = load_job(write_job(tmp_path, storage="study.db", objective=other))
+    with pytest.raises(ts.StudyError, match=r"with other objectives .* choose another name"):
+        run_job(job)
