@@ -22,16 +22,20 @@ def tune(objective: Any = square, space: Any = SPACE, **options: Any) -> ts.Resu
     return ts.tune(objective, space, **{"trials": 5, "seed": 1, "progress": False, **options})
 
 
+def values(result: ts.Result) -> list[float]:
+    return [t.value for t in result.trials if t.value is not None]
+
+
 class TestObjectives:
     def test_a_number(self) -> None:
         result = tune()
         assert len(result.trials) == 5
-        assert result.best.value == min(t.value for t in result.trials)
+        assert result.best.value == min(values(result))
         assert result.best.metrics == {"value": result.best.value}
 
     def test_the_goal(self) -> None:
         result = tune(goal="maximize")
-        assert result.best.value == max(t.value for t in result.trials)
+        assert result.best.value == max(values(result))
 
     def test_a_dict(self) -> None:
         result = tune(lambda c: {"loss": c["x"], "size": 3}, metric="loss")
@@ -141,7 +145,7 @@ class TestLimits:
     def test_a_target(self) -> None:
         result = tune(trials=1000, target=0.01)
         assert result.ended_by == "target"
-        assert result.best.value <= 0.01
+        assert min(values(result)) <= 0.01
         assert len(result.trials) < 200
 
     def test_a_finite_space_ends_by_itself(self) -> None:

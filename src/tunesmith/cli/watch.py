@@ -166,7 +166,9 @@ def print_result(result: Result) -> None:
     out = sys.stdout
     out.write(f"{result.spec.name}: {result.ended or 'not ended'}\n")
     if not result.front:
-        out.write("no trial completed\n")
+        out.write(f"{result.nothing}\n")
+        failed = [t for t in result.trials[-1:] if t.reason is not None]
+        out.writelines(f"  | {line}\n" for t in failed for line in t.reason.output.splitlines())
         return
     if len(result.spec.objectives) > 1:
         out.write(f"{len(result.front)} trials that no other beats in every objective:\n")

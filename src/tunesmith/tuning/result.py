@@ -87,10 +87,12 @@ class Result:
                 f"with several objectives ({metrics}) no one trial is best; see .front"
             )
         if self._ledger.best is None:
-            raise NothingCompleted(self._nothing())
+            raise NothingCompleted(self.nothing)
         return self._ledger.trial(self._ledger.best)
 
-    def _nothing(self) -> str:
+    @property
+    def nothing(self) -> str:
+        """Why there is no best trial, where none has completed."""
         failed = self._ledger.counts[State.FAILED]
         text = f"study {self.spec.name!r} has no completed trial"
         if failed and self._ledger.failures:
