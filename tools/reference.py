@@ -92,7 +92,7 @@ def job_file() -> str:
         )
         need = "**required**" if info.is_required() else f"default {default}"
         lines.append(f"### {name}\n\n{need} · {info.description}\n\n")
-        lines += [f"```text\n{name}: {example}\n```\n\n" for example in info.examples or []]
+        lines += [f"```\n{name}: {example}\n```\n\n" for example in info.examples or []]
     names = ", ".join(f"`{{{name}}}`" for name in BUILT_IN)
     lines.append(f"Placeholders beside the parameters: {names}.\n\n")
     lines += [
@@ -164,7 +164,7 @@ def python() -> str:
         if inspect.isclass(value):
             lines += [f"{row}\n" for row in _members(value)]
             lines.append("\n")
-    lines.append("## Errors\n\n```text\n")
+    lines.append("## Errors\n\n```\n")
     module = inspect.getdoc(sys.modules["tunesmith.core.errors"]) or ""
     tree = module.partition("\n\n")[2]
     lines.append(inspect.cleandoc(tree) + "\n```\n")
@@ -180,7 +180,7 @@ def _signature(name: str, value: Any) -> str:
         return ""
     plain = [p.replace(annotation=p.empty) for p in parameters.parameters.values()]
     text = str(parameters.replace(parameters=plain, return_annotation=parameters.empty))
-    return f"```text\n{name}{re.sub(r'<[^>]*>', '...', text)}\n```\n\n"
+    return f"```\n{name}{re.sub(r'<[^>]*>', '...', text)}\n```\n\n"
 
 
 def _doc(value: Any) -> str:
@@ -192,7 +192,7 @@ def _examples_fenced(doc: str) -> str:
     """Doctests as blocks of text (they are run where they stand, in the code)."""
     return re.sub(
         r"((?:^>>> .*\n(?:^(?!>>>|\s*$).*\n?)*)+)",
-        lambda m: f"```text\n{m[1].rstrip()}\n```\n",
+        lambda m: f"```\n{m[1].rstrip()}\n```\n",
         f"{doc}\n",
         flags=re.MULTILINE,
     ).rstrip()

@@ -68,7 +68,7 @@ class JobModel(BaseModel):
     metrics: dict[str, str] = Field(
         default_factory=dict,
         description="How to find metrics in what the program prints: a regular expression for each, "
-        "with one group for the number. `step` finds the step. Not needed for programs that print "
+        "with one group for the number (or several, one of them called `value`). `step` finds the step. Not needed for programs that print "
         'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`.',
         examples=["{accuracy: 'val_acc=([0-9.]+)'}"],
     )
@@ -100,7 +100,9 @@ class JobModel(BaseModel):
     )
     duplicates: bool = Field(False, description="Whether the same config may run twice.")
     shell: bool = Field(
-        False, description="Run the command line by /bin/sh; values are quoted, whatever they hold."
+        False,
+        description="Run the command line by /bin/sh; values are quoted, whatever they hold. "
+        "Placeholders inside quotes, `...` or << are refused, since there a value might be run.",
     )
     cwd: str = Field(".", description="Where the program runs, relative to the job file.")
     environment: dict[str, str] = Field(
