@@ -92,12 +92,14 @@ class Axis:
         if u >= 1.0 or x >= self.high:
             return self.high
         x = float(f"{x:.12g}") if self.log is True else round(x, self.decimals)
-        return min(max(x, self.low), self.high)
+        return (
+            min(max(x, self.low), self.high) + 0.0
+        )  # never -0.0, which is stored as another number
 
     def nth(self, k: int) -> float:
         """The k-th value of a stepped axis, as the decimal a person would write."""
         assert self.step is not None
-        return round(self.low + k * self.step, self.decimals)
+        return round(self.low + k * self.step, self.decimals) + 0.0
 
     def levels(self, most: int) -> list[float]:
         """At most `most` values, evenly spread on the scale, both ends included; all if stepped."""

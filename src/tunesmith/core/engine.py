@@ -69,11 +69,25 @@ class Engine:
 
     def save(self) -> Any:
         """What the engine knows beside its ledger, to go back to with `restore`."""
-        return (dict(self._stopping), self._over, self._drain_at, self._killing, self.quit)
+        return (
+            dict(self._stopping),
+            self._over,
+            self._drain_at,
+            self._killing,
+            self._watched_at,
+            self.quit,
+        )
 
     def restore(self, saved: Any) -> None:
         """Undo what `handle` did since `save`; the ledger needs a `rebase` too."""
-        self._stopping, self._over, self._drain_at, self._killing, self.quit = saved
+        (
+            self._stopping,
+            self._over,
+            self._drain_at,
+            self._killing,
+            self._watched_at,
+            self.quit,
+        ) = saved
 
     def rebase(self, ledger: Ledger) -> None:
         """Go on with another ledger of the same study."""

@@ -29,6 +29,12 @@ def _power(base: float, exponent: float) -> float:
     return math.pow(base, exponent)
 
 
+def _round(number: float, digits: int = 0) -> float:
+    if abs(digits) > MAX_EXPONENT:
+        raise OverflowError(f"{digits} digits are beyond ±{MAX_EXPONENT}")
+    return round(number, digits)
+
+
 def _numbers(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """`apply` for numbers only: ``'a' * 10**9`` must not fill the memory."""
 
@@ -44,7 +50,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": min,
     "max": max,
     "abs": abs,
-    "round": round,
+    "round": _round,
     "len": len,
     "sqrt": math.sqrt,
     "exp": math.exp,
@@ -110,11 +116,16 @@ class Expression:
         return self._evaluate(config)
 
     def holds(self, config: Config) -> bool:
-        """Whether the expression is true; a division by zero or an overflow counts as false."""
+        """Whether the expression is true; a division by zero or an overflow counts as false.
+
+        Raises ExpressionError where the types of `config` do not fit together.
+        """
         try:
             return bool(self._evaluate(config))
         except (ArithmeticError, ValueError):
             return False
+        except TypeError as error:
+            raise self._misfit(config, error) from None
 
     def check(self, known: Mapping[str, Any], example: Config) -> None:
         """Raise if a name is unknown, or if the types do not fit together on `example`."""
@@ -128,9 +139,11 @@ class Expression:
             except ArithmeticError:
                 pass
             except (TypeError, ValueError) as error:
-                raise ExpressionError(
-                    f"{self.text!r} cannot be worked out for {dict(example)!r}: {error}"
-                ) from None
+                raise self._misfit(example, error) from None
+
+    def _misfit(self, config: Config, error: Exception) -> ExpressionError:
+        read = {name: config[name] for name in sorted(self.names)}
+        return ExpressionError(f"{self.text!r} cannot be worked out for {read!r}: {error}")
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"

@@ -169,7 +169,7 @@ class Ledger:
         return STATES[int(self._state[number])]
 
     def attempt(self, number: int) -> int:
-        return int(self._attempt[number])
+        return int(self._attempt[self._check(number)])
 
     def config(self, number: int) -> Config:
         if number in self._foreign:
@@ -304,13 +304,8 @@ class Ledger:
         elif isinstance(event, events.Edited):
             self.spec.edited(event.changes)
         elif number is not None:
-            verb = (
-                ENDING_MOVE[event.state]
-                if isinstance(event, events.Finished)
-                else _VERBS.get(type(event))
-            )
             state = self.state(number)
-            if verb is not None:
+            if (verb := _verb(event)) is not None:
                 move(state, verb, number)
 
     def extend(self, many: Iterable[Event]) -> Ledger:
@@ -408,10 +403,11 @@ class Ledger:
         heapq.heappush(self._queue, i)
 
     def _decided(self, e: events.Decided) -> None:
-        self.decided.add(e.trial)
         if e.decision == "pause":
             i = self._move(e.trial, "pause")
             self.running.pop(i, None)
+        else:
+            self.decided.add(self._check(e.trial))
 
     def _corrected(self, e: events.Corrected) -> None:
         i = self._move(e.trial, "correct")
@@ -599,7 +595,7 @@ class Ledger:
 
 _NO_COST: Final = Cost()
 
-#: The move that an event is, for `Ledger.check`.
+#: The moves of events that are always the same one, for `Ledger.check`.
 _VERBS: Final[dict[type[Any], str]] = {
     events.Started: "start",
     events.Reported: "report",
@@ -607,6 +603,16 @@ _VERBS: Final[dict[type[Any], str]] = {
     events.Corrected: "correct",
     events.Retracted: "retract",
 }
+
+
+def _verb(event: Event) -> str | None:
+    """The move that `event` is, if it is one."""
+    if isinstance(event, events.Finished):
+        return ENDING_MOVE[event.state]
+    if isinstance(event, events.Decided):
+        return "pause" if event.decision == "pause" else None
+    return _VERBS.get(type(event))
+
 
 _APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
     events.Opened: Ledger._opened,

@@ -46,8 +46,10 @@ def plain(value: Any) -> Any:
 
     Raises SpaceError for what JSON does not have (NaN, sets, functions, keys that are no strings).
     """
-    if value is None or type(value) in (bool, int, str):
+    if value is None or type(value) in (bool, int):
         return value
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, (float, np.floating)):
         if not math.isfinite(value):
             raise SpaceError(f"{value!r} is not a finite number")
@@ -57,15 +59,24 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: plain(item) for key, item in value.items()}
+        return {_text(key): plain(item) for key, item in value.items()}
     if isinstance(value, int):  # an enum, say
         return int(value)
-    if isinstance(value, str):
-        return str.__str__(value)
     raise SpaceError(
         f"{value!r} ({type(value).__name__}) is no JSON value; use its name and look it up in your "
         "training code"
     )
+
+
+def _text(value: str) -> str:
+    """`value` as a bare str. Raises SpaceError if UTF-8, and so the store, does not have it."""
+    text = str.__str__(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise SpaceError(f"{text!r} is no valid text: UTF-8 does not have it") from None
+    return text
 
 
 def _require_number(owner: str, name: str, value: Any) -> float:
@@ -75,7 +86,7 @@ def _require_number(owner: str, name: str, value: Any) -> float:
         raise SpaceError(f"{owner}: {name} is a number, not {value!r}")
     if not math.isfinite(value):
         raise SpaceError(f"{owner}: {name} is a finite number, not {value!r}")
-    return float(value)
+    return float(value) + 0.0  # no -0.0
 
 
 def _check_common(owner: str, group: Any, when: Any) -> None:
@@ -99,7 +110,14 @@ def _common_to_dict(parameter: Float | Int | Choice | Fixed) -> dict[str, Any]:
         options["group"] = parameter.group
     if parameter.when is not None:
         when = parameter.when
-        options["when"] = when if isinstance(when, str) else {k: plain(v) for k, v in when.items()}
+        options["when"] = (
+            when
+            if isinstance(when, str)
+            else {
+                name: plain(sorted(v, key=repr) if isinstance(v, (set, frozenset)) else v)
+                for name, v in when.items()
+            }
+        )
     return options
 
 
@@ -157,7 +175,7 @@ class Float:
         return None
 
     def clean(self, value: Any) -> float:
-        return float(value)
+        return float(value) + 0.0
 
     def standard(self) -> float:
         """The default, or the middle of the range where there is none."""
@@ -333,10 +351,9 @@ class Choice:
             found = self._index.get(identity(value))
         except SpaceError:
             return None
-        if found is None and isinstance(value, (int, float)) and not isinstance(value, bool):
-            # 1.0 for 1, as other languages' JSON writers have it
+        if found is None:
             for position, mine in enumerate(self.values):
-                if type(mine) in (int, float) and mine == value:
+                if _same_number(mine, value):
                     return position
         return found
 
@@ -407,9 +424,7 @@ class Fixed:
     def problem(self, value: Any) -> str | None:
         """Why `value` is not my constant, or None if it is."""
         try:
-            same = identity(value) == identity(self.constant) or (
-                type(value) in (int, float) and value == self.constant
-            )
+            same = identity(value) == identity(self.constant) or _same_number(self.constant, value)
         except SpaceError:
             same = False
         return None if same else f"is {value!r}, but is fixed at {self.constant!r}"
@@ -435,7 +450,20 @@ Parameter: TypeAlias = Float | Int | Choice | Fixed
 
 def identity(value: Any) -> Any:
     """A hashable that tells choices apart: 1, 1.0, True and "1" are four different values."""
-    return value if type(value) is str else ("json", json.dumps(plain(value), sort_keys=True))
+    if type(value) is str:
+        return value
+    bare = plain(value)  # numpy's texts and a StrEnum's are texts like any other
+    return bare if type(bare) is str else ("json", json.dumps(bare, sort_keys=True))
+
+
+def _same_number(mine: Any, value: Any) -> bool:
+    """Whether `value` is my number in another type: 1.0 for 1, as some JSON writers have it."""
+    numbers = (int, float, np.integer, np.floating)
+    return (
+        type(mine) in (int, float)
+        and type(value) is not bool
+        and (isinstance(value, numbers) and bool(mine == value))
+    )
 
 
 def _range_to_dict(kind: str, parameter: Float | Int) -> dict[str, Any]:

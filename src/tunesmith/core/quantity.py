@@ -24,8 +24,9 @@ def seconds(value: Any, name: str) -> float:
         text = value.strip().lower()
         parts = _DURATION.findall(text)
         if parts and "".join(n + u for n, u in parts) == re.sub(r"\s+", "", text):
-            return sum(float(number) * _SECONDS[unit] for number, unit in parts)
-        raise StudyError(f"{name}: {value!r} is no duration; write 90s, 10m, 1h30m or 2d")
+            value = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        else:
+            raise StudyError(f"{name}: {value!r} is no duration; write 90s, 10m, 1h30m or 2d")
     return _positive(value, name, "a duration: seconds, or a text such as 90s, 10m, 1h30m")
 
 
@@ -34,9 +35,10 @@ def size_bytes(value: Any, name: str) -> int:
     if isinstance(value, str):
         match = _SIZE.fullmatch(value.strip().lower())
         if match and match[2] in _BYTES:
-            return round(float(match[1]) * int(_BYTES[match[2]]))
-        raise StudyError(f"{name}: {value!r} is no size; write 512MiB, 4GiB or 4GB")
-    return round(_positive(value, name, "a size: bytes, or a text such as 512MiB, 4GB"))
+            value = float(match[1]) * _BYTES[match[2]]
+        else:
+            raise StudyError(f"{name}: {value!r} is no size; write 512MiB, 4GiB or 4GB")
+    return math.ceil(_positive(value, name, "a size: bytes, or a text such as 512MiB, 4GB"))
 
 
 def _positive(value: Any, name: str, expected: str) -> float:

@@ -38,6 +38,9 @@ def make(strategy: Strategy, *, package: str, attribute: str, group: str, noun: 
 
 def describe(strategy: Any, *, package: str, noun: str) -> Strategy:
     """The name and options under which `make` finds this object's class again."""
+    if isinstance(strategy, type):
+        name = strategy.__name__
+        raise StrategyError(f"{noun} {name} is a class; write {name}()")
     cls = type(strategy)
     if "<locals>" in cls.__qualname__ or not is_dataclass(strategy):
         raise StrategyError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +21,19 @@ def read_yaml(text: str) -> Any:
 def write_yaml(data: Mapping[str, Any]) -> str:
     """`data` as YAML, one line for each of its entries."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+    entries = json.loads(json.dumps(data))
+    for name, value in entries.items():
+        if isinstance(value, (dict, list)):
+            line = CommentedMap(value) if isinstance(value, dict) else CommentedSeq(value)
+            line.fa.set_flow_style()
+            entries[name] = line
     yaml = YAML()
-    yaml.default_flow_style = None
-    yaml.width = 100
+    yaml.default_flow_style = False
+    yaml.width = sys.maxsize
     out = io.StringIO()
-    yaml.dump(json.loads(json.dumps(data)), out)
+    yaml.dump(entries, out)
     return out.getvalue()
 
 

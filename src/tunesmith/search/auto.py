@@ -24,9 +24,9 @@ class Auto:
             if space.satisfies(default):
                 suggestions.append(Suggestion(default, "the defaults"))
         design = _design_size(len(space))
-        points = min(n - len(suggestions), design - start - len(suggestions))
-        if points > 0:
-            suggestions += Sobol().suggest(space, history, points, rng)
+        points = min(n, design - start)
+        if points > 0:  # trial k gets point k, so the defaults stand in for point 0
+            suggestions += Sobol().suggest(space, history, points, rng)[len(suggestions) :]
         while len(suggestions) < n:
             suggestions.append(
                 Suggestion(space.sample(rng), f"random, after {design} Sobol points")

@@ -1,0 +1,78 @@
+import numpy as np
+from tests.core.driver import completed, failed, ledger, opened, reported, suggested
+
+from tunesmith.core import events
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.study import Objective
+from tunesmith.core.trial import CODES, State
+
+
+def study() -> Ledger:
+    """Trials: 0 completed, 1 failed, 2 completed, 3 retracted, 4 running."""
+    return ledger(
+        opened(),
+        suggested(0),
+        completed(0, 0.5),
+        suggested(1),
+        failed(1),
+        suggested(2),
+        reported(2, 1, 0.9),
+        completed(2, 0.25),
+        suggested(3),
+        completed(3, 0.0),
+        events.Retracted(4.0, 3, "why", "me"),
+        suggested(4),
+        objectives=(Objective("loss", "maximize"),),
+        trials=9,
+        parallel=2,
+    )
+
+
+def test_what_a_searcher_sees() -> None:
+    history = History(study())
+    assert len(history) == 5
+    assert (history.seed, history.trials_limit, history.parallel) == (0, 9, 2)
+    assert history.losses[:, 0].tolist()[:1] == [-0.5], "less is better"
+    assert np.isnan(history.losses[[1, 4], 0]).all()
+    assert history.where(State.COMPLETED).tolist() == [True, False, True, False, False]
+    assert history.where(State.RUNNING, State.FAILED).tolist() == [False, True, False, False, True]
+    assert history.usable.tolist() == [True, True, True, False, True]
+    assert history.best == 0
+    assert history.find({"x": 2 / 64, "c": "a"}) == 2
+    assert [r.step for r in history.curve(2)] == [1]
+    assert history.trial(2).value == 0.25
+
+
+def test_hidden_results_look_like_running_trials() -> None:
+    history = History(study(), visible=1)
+    running = CODES[State.RUNNING]
+    assert history.states.tolist() == [CODES[State.COMPLETED], *[running] * 4]
+    assert np.isnan(history.losses[1:]).all()
+    assert history.losses[0, 0] == -0.5
+    assert history.curve(2) == ()
+    assert history.best == 0
+    assert History(study(), visible=0).best is None
+    assert history.points.shape == (5, 2), "configs are known"
+
+
+def test_a_view_does_not_change_the_ledger() -> None:
+    original = study()
+    before = original.column("state").tolist(), original.column("losses").tolist()
+    hidden = History(original, visible=0)
+    assert hidden.states is not original.column("state")
+    after = original.column("state").tolist(), original.column("losses").tolist()
+    assert str(after) == str(before)
+
+
+def test_a_memo_is_kept_and_made_once() -> None:
+    kept: dict[object, object] = {}
+    made = []
+
+    def make() -> str:
+        made.append(1)
+        return "memo"
+
+    for _ in range(3):
+        assert History(study(), memo=kept).memo("key", make) == "memo"
+    assert len(made) == 1

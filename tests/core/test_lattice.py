@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.core.lattice import Count, Lattice
+from tunesmith.core.parameter import Choice, Float, Int, identity
+from tunesmith.core.space import Config, Space
+from tunesmith.testing.strategies import spaces
+
+TREE = Space(
+    net=Choice("mlp", "cnn"),
+    layers=Int(1, 2, when={"net": "mlp"}),
+    kernel=Choice(3, 5, 7, when={"net": "cnn"}),
+    pool=Choice(True, False, when="kernel > 3"),
+    epochs=10,
+)
+
+
+def lattice(space: Space, most: int = 3) -> Lattice:
+    return Lattice(space, {name: p.levels(most) for name, p in space.tunables.items()})
+
+
+def key(config: Config) -> Any:
+    return tuple((name, identity(value)) for name, value in config.items())
+
+
+def by_force(grid: Lattice) -> set[Any]:
+    """Every combination of levels with the inactive ones taken out, one by one."""
+    space, found = grid.space, set()
+    for values in itertools.product(*grid.levels.values()):
+        row = [p.number(v) for p, v in zip(space.tunables.values(), values, strict=True)]
+        config = space.from_row(row)
+        if space.satisfies(config):
+            found.add(key(config))
+    return found
+
+
+def test_branches_are_walked_once_each() -> None:
+    walked = [tuple(config.values())[:-1] for config in lattice(TREE).walk()]
+    assert walked == [
+        ("mlp", 1),
+        ("mlp", 2),
+        ("cnn", 3),
+        ("cnn", 5, True),
+        ("cnn", 5, False),
+        ("cnn", 7, True),
+        ("cnn", 7, False),
+    ]
+    assert lattice(TREE).count() == Count(7, exact=True)
+    assert all(config["epochs"] == 10 for config in lattice(TREE).walk())
+
+
+@settings(max_examples=50, deadline=None)
+@given(spaces(4))
+def test_a_walk_is_every_combination_once(space: Space) -> None:
+    grid = Lattice(space, {name: p.levels(2)[:4] for name, p in space.tunables.items()})
+    walked = [key(config) for config in grid.walk()]
+    assert len(walked) == len(set(walked)), "a repeat"
+    assert set(walked) == by_force(grid)
+    assert grid.count() == Count(len(walked), exact=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(spaces(4), st.data())
+def test_a_walk_goes_on_where_it_was(space: Space, data: st.DataObject) -> None:
+    grid = Lattice(space, {name: p.levels(2)[:4] for name, p in space.tunables.items()})
+    walked = list(grid.walk())
+    if walked:
+        place = data.draw(st.integers(0, len(walked) - 1))
+        rest = list(grid.walk(after=walked[place]))
+        assert [key(c) for c in rest] == [key(c) for c in walked[place + 1 :]]
+
+
+def test_after_a_stranger_a_walk_starts_at_the_first() -> None:
+    space = Space(x=Float(0, 1))
+    grid = lattice(space)
+    assert [c["x"] for c in grid.walk(after={"x": 0.3})] == [0.0, 0.5, 1.0]
+    assert [c["x"] for c in grid.walk(after={"x": 9.0})] == [0.0, 0.5, 1.0]
+    assert [c["x"] for c in grid.walk(after={"x": 0.5})] == [1.0]
+
+
+def test_relations_prune() -> None:
+    space = Space(a=Int(1, 9), b=Int(1, 9), c=Int(1, 9)).require("a < b").require("b < c")
+    walked = [tuple(c.values()) for c in lattice(space, 9).walk()]
+    assert walked == list(itertools.combinations(range(1, 10), 3))
+    assert lattice(space, 9).count() == Count(84, exact=True)
+
+
+def test_a_pruned_branch_is_not_walked() -> None:
+    """10^60 points, of which one is left: it has to be found at once."""
+    space = Space({f"k{i}": Int(1, 1000) for i in range(20)})
+    for i in range(20):
+        space.require(f"k{i} == 1")
+    assert len(list(lattice(space, 1000).walk())) == 1
+
+
+def test_counts_that_cannot_be_walked() -> None:
+    wide = Space({f"x{i}": Float(0, 1) for i in range(9)})
+    assert str(lattice(wide, 10).count()) == "1,000,000,000"
+    related = Space({f"x{i}": Float(0, 1) for i in range(9)}).require("x0 >= 0")
+    assert str(lattice(related, 10).count()) == "at most 1,000,000,000"
+    assert lattice(Space()).count() == Count(1, exact=True)
+    assert list(lattice(Space()).walk()) == [{}]
