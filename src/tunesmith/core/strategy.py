@@ -39,7 +39,6 @@ class Searcher(Protocol):
 
 class Verdict(StrEnum):
     CONTINUE = "continue"
-    PAUSE = "pause"
     STOP = "stop"
 
 
