@@ -43,7 +43,14 @@ def objective(config: dict[str, Any]) -> dict[str, float]:
 
 if __name__ == "__main__":
     result = ts.tune(
-        objective, space, metric="r2", goal="maximize", trials=30, parallel=2, seed=1, name="diabetes"
+        objective,
+        space,
+        metric="r2",
+        goal="maximize",
+        trials=30,
+        parallel=2,
+        seed=1,
+        name="diabetes",
     )
     print(f"\nbest R^2 {result.best.value:.3f} (spread {result.best.metrics['spread']:.3f}) with")
     for name, value in result.best.config.items():
