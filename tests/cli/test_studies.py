@@ -172,7 +172,12 @@ def test_the_environment_names_the_storage(made: Path, tmp_path: Path) -> None:
 
 
 def test_completion_and_version(tmp_path: Path) -> None:
-    said = tunesmith(tmp_path, "--show-completion", "bash")
+    said = tunesmith(
+        tmp_path,
+        "--show-completion",
+        "bash",
+        env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "true"},
+    )
     assert "complete" in said.out
     assert ts.__version__ in tunesmith(tmp_path, "--version").out
     said = tunesmith(tmp_path, "--help")

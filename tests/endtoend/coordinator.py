@@ -1,7 +1,7 @@
 """A coordinator to be killed: ``python coordinator.py STORAGE MODE TRIALS LOG``.
 
 Tunes a small function and writes a line to LOG for each trial that it knows to be recorded: what is in
-LOG must never be lost.
+LOG must never be lost. Says so when it is at work.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def main(storage: str, mode: str, trials: int, log: Path) -> None:
     follower = Follower()
 
     def watcher(ledger: Ledger, _: float) -> None:
+        print("at work", flush=True)
         with log.open("a") as file:
             for trial in follower.new(ledger):
                 file.write(f"{trial.number} {trial.value!r}\n")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,14 @@ def test_the_coordinator(tmp_path: Path, mode: str, kills: int, trials: int) -> 
     storage, log = tmp_path / "study.db", tmp_path / "log"
     command = [sys.executable, str(COORDINATOR), str(storage), mode, str(trials), str(log)]
     moments = random.Random(kills)
-    for _ in range(kills):
-        process = subprocess.Popen(command)
-        time.sleep(moments.uniform(0.2, 1.4))
-        process.kill()
-        process.wait()
-    subprocess.run(command, check=True, timeout=120)
+    for k in range(kills):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            if k % 4:  # else while it starts
+                assert process.stdout is not None
+                process.stdout.readline()
+            time.sleep(moments.uniform(0.0, 0.8))
+            process.kill()
+    subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
 
     study = check_history(storage, "killed", trials)
     acknowledged = [line.split() for line in log.read_text().splitlines()]
@@ -73,6 +76,12 @@ def slow(config: dict[str, Any], trial: ts.LiveTrial) -> float:
     return float(config["x"] ** 2)
 
 
+def is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # it has just died
+        return "tunesmith.run.worker" in " ".join(process.cmdline())
+    return False
+
+
 def test_the_workers(tmp_path: Path) -> None:
     kills, done = 0, threading.Event()
 
@@ -81,11 +90,7 @@ def test_the_workers(tmp_path: Path) -> None:
         moments = random.Random(7)
         while kills < 100 and not done.is_set():
             time.sleep(moments.uniform(0.0, 0.15))
-            workers = [
-                child
-                for child in psutil.Process().children()
-                if "tunesmith.run.worker" in " ".join(child.cmdline())
-            ]
+            workers = [child for child in psutil.Process().children() if is_worker(child)]
             if workers:
                 moments.choice(workers).send_signal(signal.SIGKILL)
                 kills += 1

@@ -80,7 +80,8 @@ class Worker:
             )
         os.close(alive)
         self.connection = Connection(ours.detach())
-        self.connection.send((*objective, sys.path, str(folder)))
+        with contextlib.suppress(OSError):  # killed already: the next look at it says so
+            self.connection.send((*objective, sys.path, str(folder)))
 
     def run(self, start: Start, memory_limit: int | None) -> None:
         """Send it a trial."""
