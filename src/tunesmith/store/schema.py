@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -24,6 +25,9 @@ VERSION_TABLE: Final = "tunesmith_version"
 
 metadata: Final = MetaData()
 
+#: 64 bits everywhere; SQLite's Integer has them.
+Id: Final = BigInteger().with_variant(Integer(), "sqlite")
+
 versions: Final = Table(
     VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True)
 )
@@ -31,7 +35,7 @@ versions: Final = Table(
 studies: Final = Table(
     "studies",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     #: The StudySpec as it was created, in JSON.

@@ -7,7 +7,7 @@ upsert the rows of the trials they touch. What differs between databases is in t
 from __future__ import annotations
 
 import json
-import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -105,15 +105,17 @@ class SqlStore:
 
     def create(self, spec: StudySpec, at: float) -> None:
         values = {
-            # not the next free one: who still holds a deleted study must not write into its successor
-            "id": 1 + secrets.randbelow(2**31 - 1),
             "name": spec.name,
             "created_at": at,
             "spec": json.dumps(spec.to_dict()),
         }
         with self._begin(write=True) as connection:
+            # never an id a second time: who still holds a deleted study must not write into its
+            # successor; and in the order of creation
+            last = connection.execute(sa.select(sa.func.max(studies.c.id))).scalar() or 0
+            number = max(last + 1, time.time_ns() // 1000)
             try:
-                connection.execute(studies.insert(), values)
+                connection.execute(studies.insert(), values | {"id": number})
             except IntegrityError:
                 raise StudyExists(
                     f"a study {spec.name!r} is in {self._where} already; open it, or choose a name"

@@ -6,11 +6,13 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
         "studies",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", ID, primary_key=True),
         sa.Column("name", sa.String(100), nullable=False, unique=True),
         sa.Column("created_at", sa.Float, nullable=False),
         sa.Column("spec", sa.Text, nullable=False),
@@ -19,9 +21,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column(
-            "study", sa.Integer, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("study", ID, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("trial", sa.Integer),
@@ -31,9 +31,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "trials",
-        sa.Column(
-            "study", sa.Integer, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("study", ID, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("state", sa.String(12), nullable=False),
         sa.Column("value", sa.Float),
