@@ -782,6 +782,20 @@ class TestBusy:
                 loop = Loop(study.store, "study")  # nor a coordinator: its lease is not waited for
                 loop.close()
 
+    def test_nor_one_that_died_before_it_wrote_a_word(self, tmp_path: Path) -> None:
+        storage = tmp_path / "study.db"
+        create(storage=storage).close()
+        code = (
+            "import os, signal, sys, tunesmith as ts\n"
+            "from tunesmith.tuning.loop import Loop\n"
+            "Loop._open = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "Loop(ts.open_store(sys.argv[1]), 'study')\n"
+        )
+        died = subprocess.run([sys.executable, "-c", code, str(storage)], check=False)
+        assert died.returncode == -signal.SIGKILL
+        with ts.Study.open(storage=storage) as study:
+            Loop(study.store, "study").close()
+
 
 def test_what_it_looks_like(study: ts.Study) -> None:
     assert repr(study).startswith("<Study 'study'")

@@ -77,7 +77,7 @@ class Loop:
         try:
             self._engine = self._open(ledger)
         except BaseException:
-            self._store.release(self._name, self._session.id)
+            self._store.release(self._name, self._session.holder)
             raise
 
     @property
@@ -97,22 +97,18 @@ class Loop:
         if last is not None and last.session in ledger.open_sessions and alive(last):
             raise self._busy(last)  # it may be too busy to renew its lease
         until = now + LEASE_S
-        lease = self._store.lease(self._name, self._session.id, until, now)
-        if lease.holder != self._session.id:
-            holder = ledger.sessions.get(lease.holder)
-            if holder is not None and alive(holder) is False:
-                lease = self._store.lease(
-                    self._name, self._session.id, until, now, instead_of=lease.holder
-                )
-            if lease.holder != self._session.id:
-                raise self._busy(ledger.sessions.get(lease.holder))
+        mine = self._session.holder
+        lease = self._store.lease(self._name, mine, until, now)
+        if lease.holder != mine and alive(Session.of(lease.holder)) is False:
+            lease = self._store.lease(self._name, mine, until, now, instead_of=lease.holder)
+        if lease.holder != mine:
+            raise self._busy(Session.of(lease.holder))
         self._leased_at = now
         return ledger
 
-    def _busy(self, holder: Opened | None) -> StudyBusy:
-        who = describe(holder) if holder else "another coordinator"
+    def _busy(self, holder: Opened | Session) -> StudyBusy:
         return StudyBusy(
-            f"study {self._name!r} is being run by {who}; wait for it, stop it "
+            f"study {self._name!r} is being run by {describe(holder)}; wait for it, stop it "
             f"(tunesmith stop {self._name}), or enqueue configs for it to run"
         )
 
@@ -194,7 +190,7 @@ class Loop:
                     self._store.append(self._name, [*events, Closed(now, self._session.id)], before)
                     break
                 self._reload()
-        self._store.release(self._name, self._session.id)
+        self._store.release(self._name, self._session.holder)
 
     # -- a turn -------------------------------------------------------------------------------
 
@@ -254,7 +250,7 @@ class Loop:
         if self._store.cursor(self._name) != self.ledger.cursor:
             self._take_in(self._store.changes(self._name, self.ledger.cursor))
         if now - self._leased_at >= LEASE_S / 3:
-            self._store.lease(self._name, self._session.id, now + LEASE_S, now)
+            self._store.lease(self._name, self._session.holder, now + LEASE_S, now)
             self._leased_at = now
 
     def _take_in(self, foreign: Any) -> None:

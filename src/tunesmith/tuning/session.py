@@ -34,6 +34,18 @@ class Session:
         pid = os.getpid()
         return cls(uuid.uuid4().hex[:16], _me(pid)[0], pid, _me(pid)[1])
 
+    @property
+    def holder(self) -> str:
+        """Its name as a lease's holder. It says who that is: a process that dies right after it took
+        a lease has written nothing else."""
+        return f"{self.id} {self.pid} {self.pid_started!r} {self.host}"
+
+    @classmethod
+    def of(cls, holder: str) -> Session:
+        """The session that holds a lease under this name."""
+        name, pid, pid_started, host = holder.split(" ", 3)
+        return cls(name, host, int(pid), float(pid_started))
+
     def opened(self, *, coordinator: bool) -> Opened:
         """The event that begins the session."""
         return Opened(
@@ -41,21 +53,22 @@ class Session:
         )
 
 
-def alive(opened: Opened) -> bool | None:
+def alive(session: Opened | Session) -> bool | None:
     """Whether the session's process still runs; None if that cannot be known from here."""
     import psutil
 
-    if opened.host != socket.gethostname():
+    if session.host != socket.gethostname():
         return None
     try:
-        return abs(psutil.Process(opened.pid).create_time() - opened.pid_started) < 1.0
+        return abs(psutil.Process(session.pid).create_time() - session.pid_started) < 1.0
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True
 
 
-def describe(opened: Opened) -> str:
-    """``process 4711 on host``, for messages."""
-    began = time.strftime("%H:%M on %d %B", time.localtime(opened.at))
-    return f"process {opened.pid} on {opened.host}, since {began}"
+def describe(session: Opened | Session) -> str:
+    """``process 4711 on host, since 12:30 on 01 May``, for messages."""
+    at = session.at if isinstance(session, Opened) else session.pid_started
+    began = time.strftime("%H:%M on %d %B", time.localtime(at))
+    return f"process {session.pid} on {session.host}, since {began}"
