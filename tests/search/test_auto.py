@@ -1,86 +1,109 @@
+"""The default searcher: who makes which trial, and what it says."""
+
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.parameter import Choice, Float, Int
+from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Space
-from tunesmith.core.strategy import Suggestion
+from tunesmith.core.space import Config, Space
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import USER, Origin
-from tunesmith.search.auto import Auto
-from tunesmith.search.sobol import Sobol
+from tunesmith.core.trial import USER, Origin, State
+from tunesmith.search import auto
+from tunesmith.search.auto import ALONE, BLOCK, Auto
+from tunesmith.search.bayes import Bayes
 
-BARE = Space(x=Float(0, 1), c=Choice("a", "b"))
-WITH_DEFAULTS = Space(x=Float(0, 1, default=0.125), c=Choice("a", "b"), k=Int(1, 9))
+NUMBERS = Space(x=Float(-5, 5), k=Int(0, 50), o=Choice(1, 2, 4, ordered=True))
+MIXED = Space(x=Float(-5, 5), c=Choice("a", "b", "c"))
 
 
-def suggestions(space: Space, n: int, at_a_time: int) -> list[Suggestion]:
-    """What a study over `space` would run."""
+def study(space: Space, losses: list[float]) -> Ledger:
+    """A study of random configs with these losses."""
+    ledger = Ledger(StudySpec(name="s", space=space))
+    rng = stream(0, 0, "test")
+    for number, loss in enumerate(losses):
+        at = float(number)
+        ledger.apply(events.Suggested(at, number, space.sample(rng), Origin(USER), "s"))
+        ledger.apply(events.Finished(at, number, 0, State.COMPLETED, (loss,), {"value": loss}))
+    return ledger
+
+
+def suggest(ledger: Ledger, n: int = 1) -> list[tuple[Config, str]]:
+    rng = stream(0, ledger.size, "suggest")
+    return [(s.config, s.why) for s in Auto().suggest(ledger.spec.space, History(ledger), n, rng)]
+
+
+def test_the_first_trials_are_the_models() -> None:
+    ledger = study(MIXED, [math.sin(k) for k in range(30)])
+    rng = stream(0, ledger.size, "suggest")
+    given = Bayes().suggest(MIXED, History(ledger), 3, rng)
+    assert suggest(ledger, 3) == [(s.config, s.why) for s in given]
+    assert "expected improvement" in given[0].why
+
+
+def test_the_very_first_is_the_default() -> None:
+    space = Space(x=Float(0, 1, default=0.125), c=Choice("a", "b"))
+    ((config, why),) = suggest(Ledger(StudySpec(name="s", space=space)))
+    assert config == {"x": 0.125, "c": "a"}
+    assert why == "initial design: the defaults"
+
+
+@pytest.mark.parametrize(("space", "name"), [(NUMBERS, "cmaes"), (MIXED, "evolution")])
+def test_later_two_searchers_share(space: Space, name: str) -> None:
+    ledger = study(space, [1.0 + math.sin(k) for k in range(ALONE)])
+    whys = [why for _, why in suggest(ledger, 20)]
+    assert len(whys) == 20
+    for label in ("bayes", name):
+        mine = [why for why in whys if why.startswith(f"{label} (50% of trials now): ")]
+        assert 8 <= len(mine) <= 12
+
+
+def test_who_improves_gets_more() -> None:
+    """In the first shared block only the other searcher's trials improve, or only the model's."""
+    others = auto._is_others(np.arange(ALONE, ALONE + BLOCK), 0.5)
+    for whose, expected in ((others, 0.85), (~others, 0.15)):
+        losses = [1.0] * ALONE
+        for k in range(BLOCK):
+            losses.append(-float(k) if whose[k] else 2.0)
+        assert auto._share(History(study(MIXED, losses))) == pytest.approx(expected)
+
+
+def test_nobody_improves_and_both_go_on() -> None:
+    losses = [0.0] + [1.0] * (ALONE + 3 * BLOCK)
+    assert auto._share(History(study(MIXED, losses))) == pytest.approx(0.5, abs=0.05)
+
+
+def test_shares_are_spread_evenly() -> None:
+    for share in (0.15, 0.5, 0.85):
+        others = auto._is_others(np.arange(1000), share)
+        assert others.mean() == pytest.approx(share, abs=0.01)
+        assert max(others[k : k + 20].sum() for k in range(980)) <= 20 * share + 2
+
+
+def test_a_finite_space_is_exhausted() -> None:
+    space = Space(k=Int(1, 450))
     ledger = Ledger(StudySpec(name="s", space=space))
     memo: dict[Any, Any] = {}
-    given: list[Suggestion] = []
-    while len(given) < n:
-        rng = stream(0, ledger.size, "suggest")
-        made = Auto().suggest(
-            space, History(ledger, memo=memo), min(at_a_time, n - len(given)), rng
+    for number in range(450):
+        ((config, origin),) = propose(ledger, Auto(), 1, memo=memo)
+        ledger.apply(events.Suggested(float(number), number, config, origin, "s"))
+        value = float((config["k"] - 77) ** 2)
+        ledger.apply(
+            events.Finished(float(number), number, 0, State.COMPLETED, (value,), {"value": value})
         )
-        for suggestion in made:
-            event = events.Suggested(0.0, ledger.size, suggestion.config, Origin(USER), "s")
-            ledger.apply(event)
-        given += made
-    return given
+    assert propose(ledger, Auto(), 1, memo=memo) == []
+    assert [ledger.config(k)["k"] for k in range(40)].count(77) == 1, "found early"
 
 
-@pytest.mark.parametrize("at_a_time", [1, 3, 40])
-def test_defaults_first_then_sobol_then_chance(at_a_time: int) -> None:
-    given = suggestions(WITH_DEFAULTS, 40, at_a_time)
-    assert given[0] == Suggestion({"x": 0.125, "c": "a", "k": 5}, "the defaults")
-    assert all(s.why.startswith("Sobol point") for s in given[1:32])
-    assert {s.why for s in given[32:]} == {"random, after 32 Sobol points"}
-    assert len({str(s.config) for s in given}) == 40
-
-
-def test_no_defaults_no_default_trial() -> None:
-    given = suggestions(BARE, 33, 1)
-    assert [s.why for s in given[:2]] == ["Sobol point 0", "Sobol point 1"]
-    assert given[32].why == "random, after 32 Sobol points"
-
-
-def test_each_sobol_point_is_run_once() -> None:
-    """The default takes a trial's place: no point of the sequence may come twice."""
-    for at_a_time in (1, 5, 32):
-        whys = [s.why for s in suggestions(WITH_DEFAULTS, 32, at_a_time)]
-        assert len(set(whys)) == 32, f"{at_a_time} at a time"
-
-
-def test_the_same_however_it_is_asked_for() -> None:
-    one_by_one = [s.config for s in suggestions(WITH_DEFAULTS, 32, 1)]
-    assert [s.config for s in suggestions(WITH_DEFAULTS, 32, 8)] == one_by_one
-
-
-def test_more_parameters_more_points() -> None:
-    space = Space({f"x{i}": Float(0, 1) for i in range(9)})
-    given = suggestions(space, 130, 10)
-    assert given[127].why == "Sobol point 127"
-    assert given[128].why == "random, after 128 Sobol points"
-
-
-def test_defaults_that_break_a_relation_are_left_out() -> None:
-    space = Space(x=Float(0, 1, default=0.9)).require("x < 0.5")
-    (first,) = suggestions(space, 1, 1)
-    assert first.why == "Sobol point 0"
-    assert first.config["x"] < 0.5
-
-
-def test_defaults_come_first_in_a_study_only() -> None:
-    ledger = Ledger(StudySpec(name="s", space=WITH_DEFAULTS))
-    ledger.apply(events.Enqueued(0.0, 0, {"x": 0.5, "c": "b", "k": 1}, Origin(USER)))
+def test_it_recommends_what_the_model_does() -> None:
+    ledger = study(MIXED, [math.sin(k) for k in range(30)])
     history = History(ledger)
-    given = Auto().suggest(WITH_DEFAULTS, history, 2, stream(0, 1, "suggest"))
-    assert given == Sobol().suggest(WITH_DEFAULTS, history, 2, stream(0, 1, "suggest"))
+    assert Auto().recommend(MIXED, history) == Bayes().recommend(MIXED, history)

@@ -93,8 +93,9 @@ class TestWhere:
     )
     def test_in_processes(self, options: dict[str, Any]) -> None:
         offset = 0.25  # a closure
-        result = tune(lambda c: (c["x"] - offset) ** 2, **options)
-        assert [t.config for t in result.trials] == [t.config for t in tune().trials]
+        result = tune(lambda c: (c["x"] - offset) ** 2, searcher="sobol", **options)
+        alone = tune(searcher="sobol")
+        assert [t.config for t in result.trials] == [t.config for t in alone.trials]
         assert all(t.cost.wall_s is not None for t in result.trials)
 
     def test_inline_cannot_do_everything(self) -> None:

@@ -92,7 +92,7 @@ class TestCreate:
             ({"metric": []}, ts.StudyError, "metric is a name, or a list of names"),
             ({"metric": ["a", "a"]}, ts.StudyError, "an objective is there twice: a, a"),
             ({"goal": ["minimize"] * 2}, ts.StudyError, "1 metrics need one goal, or 1, not"),
-            ({"searcher": "bayes"}, ts.StrategyError, "no searcher 'bayes'; known: .*random"),
+            ({"searcher": "baies"}, ts.StrategyError, "no searcher 'baies'; did you mean 'bayes'"),
             ({"searcher": {"grid": {"level": 1}}}, ts.StrategyError, "did you mean 'levels'"),
             ({"scheduler": "asha"}, ts.StrategyError, "there is no scheduler 'asha'"),
             ({"seed": -1}, ts.StudyError, "the seed is a whole number from 0"),
@@ -799,3 +799,29 @@ class TestBusy:
 
 def test_what_it_looks_like(study: ts.Study) -> None:
     assert repr(study).startswith("<Study 'study'")
+
+
+class TestRecommend:
+    def test_of_a_noisy_study_is_the_predicted_best(self) -> None:
+        """One lucky value among bad ones is not recommended."""
+        study = ts.Study.create(ts.Space(x=ts.Float(0, 1)), metric="loss", searcher="bayes", seed=1)
+        lucky = study.enqueue({"x": 0.9})
+        values = {lucky.number: 0.19}
+        for k in range(24):
+            study.enqueue({"x": round(0.02 + k * 0.04, 3)})
+        for _ in range(25):
+            trial = study.ask()
+            noise = 0.05 * (-1) ** trial.number
+            smooth = (trial.config["x"] - 0.3) ** 2 + 0.25 + noise
+            study.tell(trial, values.get(trial.number, smooth))
+        assert study.best.number == lucky.number
+        assert abs(study.recommend().config["x"] - 0.3) < 0.15
+
+    def test_without_a_model_it_is_the_best(self) -> None:
+        study = create(searcher="random")
+        told(study, 0.5, 0.25, 0.75)
+        assert study.recommend().number == 1
+
+    def test_of_nothing(self) -> None:
+        with pytest.raises(ts.NothingCompleted):
+            create().recommend()

@@ -38,7 +38,7 @@ limits:
   # time: 2h
   # parallel: 2
 
-searcher: auto       # or random, sobol, {{grid: {{levels: 5}}}}
+searcher: auto       # or bayes, tpe, random, {{grid: {{levels: 5}}}}, ...
 # seed: 7            # makes the study repeatable
 # enqueue:           # configs to try first
 #   - {{learning_rate: 0.01, optimizer: sgd, momentum: 0.9}}

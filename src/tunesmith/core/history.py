@@ -68,6 +68,11 @@ class History:
     def parallel(self) -> int:
         return self._ledger.spec.limits.parallel
 
+    @property
+    def duplicates(self) -> bool:
+        """Whether the same config may be run twice."""
+        return self._ledger.spec.duplicates
+
     # -- arrays, one row per trial ------------------------------------------------------------
 
     @property

@@ -37,6 +37,15 @@ class Searcher(Protocol):
         ...
 
 
+@runtime_checkable
+class Recommender(Protocol):
+    """A searcher that can tell luck from quality."""
+
+    def recommend(self, space: Space, history: History) -> int | None:
+        """The completed trial whose noise-free value its model predicts to be best; None if it has none."""
+        ...
+
+
 class Verdict(StrEnum):
     CONTINUE = "continue"
     STOP = "stop"

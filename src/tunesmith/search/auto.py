@@ -1,42 +1,105 @@
-"""The default: tunesmith chooses, and says what it chose."""
+"""The default: tunesmith chooses, and says what it chose.
+
+A Gaussian process (`bayes`) has the best values in few trials. After some hundreds its model is local,
+and cheap evolution finds what it does not: from then on the two share the trials, and whoever has been
+improving on the best value lately gets more of them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from tunesmith.core.history import History
+from tunesmith.core.parameter import Choice
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Suggestion
-from tunesmith.search.sobol import Sobol
+from tunesmith.search.bayes import Bayes
+from tunesmith.search.cmaes import Cmaes
+from tunesmith.search.evolution import Evolution
+
+#: The first trials are the model's alone.
+ALONE: Final = 400
+#: Shares are worked out again after so many trials.
+BLOCK: Final = 50
+#: The least and the largest share of the other searcher, and the successes that each is lent.
+LEAST_SHARE: Final = 0.15
+LENT: Final = 0.5
+#: The golden ratio's fraction: k * GOLDEN mod 1 spreads a share evenly over the trials.
+GOLDEN: Final = 0.6180339887498949
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """The defaults if there are any, then Sobol points (8 per parameter, at least 32), then chance."""
+    """`bayes` for the first 400 trials; then it shares them with `cmaes` (numbers only) or
+    `evolution`, in proportion to how often each improved on the best value in the last 50 trials.
+    """
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
-        start = len(history)
-        suggestions: list[Suggestion] = []
-        if start == 0 and any(parameter.has_default for parameter in space.tunables.values()):
-            default = space.default()
-            if space.satisfies(default):
-                suggestions.append(Suggestion(default, "the defaults"))
-        design = _design_size(len(space))
-        points = min(n, design - start)
-        if points > 0:  # trial k gets point k, so the defaults stand in for point 0
-            suggestions += Sobol().suggest(space, history, points, rng)[len(suggestions) :]
-        while len(suggestions) < n:
-            suggestions.append(
-                Suggestion(space.sample(rng), f"random, after {design} Sobol points")
-            )
-        return suggestions
+        number = len(history)
+        if number < ALONE:
+            return Bayes().suggest(space, history, n, rng)
+        name, other = _other(space)
+        share = _share(history)
+        chosen: list[Suggestion] = []
+        for searcher, wanted in _split(Bayes(), other, number, n, share):
+            label = "bayes" if searcher is not other else name
+            percent = share if searcher is other else 1.0 - share
+            for config, why in searcher.suggest(space, history, wanted, rng):
+                chosen.append(Suggestion(config, f"{label} ({percent:.0%} of trials now): {why}"))
+        return chosen
+
+    def recommend(self, space: Space, history: History) -> int | None:
+        """The completed trial whose noise-free value the model predicts to be best."""
+        return Bayes().recommend(space, history)
 
 
-def _design_size(parameters: int) -> int:
-    """A power of two, at least 32 and at least 8 per parameter."""
-    return int(2 ** max(5, (8 * parameters - 1).bit_length() if parameters else 0))
+def _other(space: Space) -> tuple[str, Cmaes | Evolution]:
+    plain = all(
+        space.condition(name) is None and not (isinstance(p, Choice) and not p.ordered)
+        for name, p in space.tunables.items()
+    )
+    return ("cmaes", Cmaes()) if plain else ("evolution", Evolution())
+
+
+def _is_others(numbers: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Which of these trials are the other searcher's."""
+    others: NDArray[np.bool_] = (numbers * GOLDEN) % 1.0 < share
+    return others
+
+
+def _split(
+    bayes: Bayes, other: Cmaes | Evolution, number: int, n: int, share: float
+) -> list[tuple[Bayes | Cmaes | Evolution, int]]:
+    """How many of `n` suggestions from trial `number` on each searcher makes, the first one's first."""
+    others = _is_others(np.arange(number, number + n), share)
+    counts: list[tuple[Bayes | Cmaes | Evolution, int]] = [
+        (bayes, int((~others).sum())),
+        (other, int(others.sum())),
+    ]
+    ordered = counts[::-1] if others[0] else counts
+    return [(searcher, count) for searcher, count in ordered if count]
+
+
+def _share(history: History) -> float:
+    """The other searcher's share now: a fold over the blocks that have gone by. O(trials)."""
+    losses = history.losses[:, 0]
+    losses = np.where(np.isnan(losses), np.inf, losses)
+    before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])
+    better = losses < before
+    share = 0.5
+    for first in range(ALONE, len(losses) - BLOCK + 1, BLOCK):
+        numbers = np.arange(first, first + BLOCK)
+        others = _is_others(numbers, share)
+        won = better[numbers]
+        rate = (int(won[others].sum()) + LENT) / (int(others.sum()) + 1)
+        rate_bayes = (int(won[~others].sum()) + LENT) / (int((~others).sum()) + 1)
+        share = float(np.clip(rate / (rate + rate_bayes), LEAST_SHARE, 1.0 - LEAST_SHARE))
+    return share
 
 
 SEARCHER = Auto

@@ -17,12 +17,13 @@ from tunesmith import schedule, search
 from tunesmith.core import events
 from tunesmith.core.errors import Conflict, StudyBusy, StudyError, StudyNotFound, StudyOver
 from tunesmith.core.events import Event
+from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Space
-from tunesmith.core.strategy import Searcher
+from tunesmith.core.strategy import Recommender, Searcher
 from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.live import checked_report
@@ -228,6 +229,17 @@ class Study:
                     summary.spec, summary.best, self._store.changes(self._name, trial=summary.best)
                 )
         return self.result().best
+
+    def recommend(self) -> Trial:
+        """The completed trial that the searcher's model predicts to be best; `best` if it has no model.
+
+        On a noisy objective the best observed value is partly luck. Raises as `Result.best`.
+        """
+        ledger, searcher = self._refresh(), self._current_searcher()
+        number = None
+        if isinstance(searcher, Recommender) and len(ledger.spec.objectives) == 1:
+            number = searcher.recommend(ledger.spec.space, History(ledger, memo=self._memo))
+        return self.best if number is None else ledger.trial(number)
 
     def result(self) -> Result:
         """What the study has found so far."""

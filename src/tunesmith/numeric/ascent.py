@@ -1,0 +1,46 @@
+"""Climbing an acquisition function from several points at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+#: Points, shape (m, d), to values, shape (m,), and their gradients, shape (m, d).
+Slopes: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
+
+
+def climb(
+    slopes: Slopes, starts: Floats, movable: NDArray[np.bool_], scale: Floats, steps: int
+) -> Floats:
+    """Where L-BFGS-B arrives from `starts`, shape (m, d), inside the unit cube.
+
+    Only coordinates that are `movable`, shape (m, d), change. The points climb in one run, since
+    their values are independent: one evaluation serves all of them. `scale`, shape (d,), are
+    lengths over which the function changes; they make the problem round.
+    """
+    from scipy.optimize import minimize
+
+    if not movable.any():
+        return starts
+    unit = np.broadcast_to(scale, starts.shape)[movable]
+    points = starts.copy()
+
+    def objective(v: Floats) -> tuple[float, Floats]:
+        points[movable] = v * unit
+        values, gradient = slopes(points)
+        return -float(values.sum()), -(gradient[movable] * unit)
+
+    found = minimize(
+        objective,
+        starts[movable] / unit,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=np.column_stack([np.zeros_like(unit), 1.0 / unit]),
+        options={"maxiter": steps, "maxfun": 2 * steps, "gtol": 1e-3, "ftol": 1e-6},
+    )
+    points[movable] = np.clip(found.x * unit, 0.0, 1.0)
+    return points

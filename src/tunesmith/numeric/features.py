@@ -1,0 +1,44 @@
+"""From points of the unit cube to rows whose Euclidean distances are what the kernel needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_ROOT_HALF: Final = float(np.sqrt(0.5))
+
+
+class Features:
+    """The feature map of a space with `sizes`: 0 for a number, k for an unordered choice of k.
+
+    A number is its own feature. A choice becomes k columns, sqrt(1/2) in the chosen one, so that
+    two different choices are at squared distance 1 (the Hamming kernel). What is inactive (NaN)
+    sits in the middle of its range, an inactive choice at the origin: its parent tells it apart.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.sizes = np.asarray(sizes, dtype=np.int64)
+        widths = np.where(self.sizes > 0, self.sizes, 1)
+        #: The parameter that each feature belongs to, shape (p,).
+        self.owner: NDArray[np.int64] = np.repeat(np.arange(len(widths)), widths)
+        #: Each parameter's first feature, shape (d,).
+        self.start = np.concatenate([[0], np.cumsum(widths)])[: len(widths)]
+        self.numbers = np.flatnonzero(self.sizes == 0)
+        self.choices = np.flatnonzero(self.sizes > 0)
+
+    def __call__(self, points: Floats) -> Floats:
+        """The features, shape (n, p), of `points`, shape (n, d)."""
+        out = np.zeros((len(points), len(self.owner)))
+        numbers = points[:, self.numbers]
+        out[:, self.start[self.numbers]] = np.where(np.isnan(numbers), 0.5, numbers)
+        for column in self.choices:
+            rows = np.flatnonzero(~np.isnan(points[:, column]))
+            size = int(self.sizes[column])
+            index = np.minimum((points[rows, column] * size).astype(np.int64), size - 1)
+            out[rows, self.start[column] + index] = _ROOT_HALF
+        return out

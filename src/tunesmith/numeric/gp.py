@@ -1,0 +1,307 @@
+"""Exact Gaussian-process regression: Matern-5/2 with one lengthscale per parameter.
+
+Rasmussen & Williams, "Gaussian Processes for Machine Learning" (2006), cited as RW. With
+standardised targets y, shape (n,), and features F, shape (n, p), of d parameters:
+
+    K = s M(R2) + v I,   R2_ab = sum_j w_j |F_aj - F_bj|^2,   w = 1 / l^2
+    M(R2) = (1 + r + r^2/3) exp(-r),   r = sqrt(5 R2)                              (RW eq. 4.17)
+
+The constant mean is the generalised least-squares one (RW eq. 2.41 with a vague prior). The
+hyperparameters theta = (log l_1 .. log l_d, log s, log v) are the maximum a posteriori.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+#: Bounds of the lengthscales, the signal's variance and the noise's.
+LENGTH_BOUNDS: Final = (0.02, 50.0)
+SIGNAL_BOUNDS: Final = (0.05, 20.0)
+NOISE_BOUNDS: Final = (1e-7, 1.0)
+#: The weight of the lengthscales' prior.
+LENGTH_PRIOR: Final = 0.3
+#: log v ~ N(log NOISE_MEDIAN, NOISE_SPREAD^2)
+NOISE_MEDIAN: Final = 1e-3
+NOISE_SPREAD: Final = 2.0
+#: Numbers in a block of the cross-covariance: it stays in the processor's cache.
+_BLOCK: Final = 1 << 14
+#: Added to the diagonal, as a share of s, until the Cholesky factorisation succeeds.
+_JITTERS: Final = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-2)
+
+
+def matern(squared: Floats) -> Floats:
+    """M at squared distances, in their place."""
+    r = np.sqrt(squared, out=squared)
+    r *= math.sqrt(5.0)
+    out = r / 3.0
+    out += 1.0
+    out *= r
+    out += 1.0
+    np.negative(r, out=r)
+    np.exp(r, out=r)
+    out *= r
+    return out
+
+
+def matern_and_slope(squared: Floats) -> tuple[Floats, Floats]:
+    """M and dM/dR2 at squared distances, in their place; both are finite at 0."""
+    r = np.sqrt(squared, out=squared)
+    r *= math.sqrt(5.0)
+    decay = np.exp(-r)
+    slope = r + 1.0
+    value = r * r
+    value *= 1.0 / 3.0
+    value += slope
+    value *= decay
+    slope *= decay
+    slope *= -5.0 / 6.0
+    return value, slope
+
+
+def squared_distances(a: Floats, b: Floats) -> Floats:
+    """|a_i - b_j|^2, shape (n, m)."""
+    squared: Floats = a @ b.T
+    squared *= -2.0
+    squared += np.einsum("ij,ij->i", a, a)[:, None]
+    squared += np.einsum("ij,ij->i", b, b)
+    return np.maximum(squared, 0.0, out=squared)
+
+
+def _stretch(d: int) -> float:
+    """By what lengthscales grow with the dimension, as distances do: 1 up to 10 parameters."""
+    return math.sqrt(max(1.0, d / 10.0))
+
+
+def start(d: int) -> Floats:
+    """Where a fit begins: the middle of the prior."""
+    theta = np.full(d + 2, math.log(_stretch(d)))
+    theta[d] = 0.0
+    theta[d + 1] = math.log(1e-2)
+    return theta
+
+
+def log_prior(theta: Floats) -> tuple[float, Floats]:
+    """The log density of theta up to a constant, and its gradient.
+
+    With w = (stretch / l)^2: -LENGTH_PRIOR (w + 1/w), as Optuna's GPSampler has it. It is steep on
+    both sides. That matters under noise: a prior that forgives long lengthscales makes "nothing
+    matters, all is noise" the best explanation of few noisy results, and the search stops looking.
+    s ~ Gamma(2, 1); log v ~ N(log NOISE_MEDIAN, NOISE_SPREAD^2).
+    """
+    d = len(theta) - 2
+    gradient = np.empty_like(theta)
+    w = np.exp(2.0 * (math.log(_stretch(d)) - theta[:d]))
+    gradient[:d] = 2.0 * LENGTH_PRIOR * (w - 1.0 / w)
+    signal = math.exp(theta[d])
+    gradient[d] = 1.0 - signal
+    noisy = (theta[d + 1] - math.log(NOISE_MEDIAN)) / NOISE_SPREAD
+    gradient[d + 1] = -noisy / NOISE_SPREAD
+    value = -LENGTH_PRIOR * float((w + 1.0 / w).sum()) + theta[d] - signal - 0.5 * noisy * noisy
+    return value, gradient
+
+
+class Evidence:
+    """The log marginal likelihood of (features, y) as a function of theta (RW eq. 5.8, 5.9)."""
+
+    def __init__(self, features: Floats, owner: NDArray[np.int64], y: Floats) -> None:
+        self._features = features
+        self._squares = features * features
+        self._owner = owner
+        self._firsts = np.flatnonzero(np.diff(owner, prepend=-1))
+        self._y = y
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        """Value and gradient; no matrix larger than n x n is made."""
+        from scipy.linalg.lapack import dpotri
+
+        n, d = len(self._y), len(theta) - 2
+        weights = np.exp(-2.0 * theta[:d])
+        signal, noise = math.exp(theta[d]), math.exp(theta[d + 1])
+        scaled = self._features * np.sqrt(weights)[self._owner]
+        correlation, slope = matern_and_slope(squared_distances(scaled, scaled))
+        covariance = signal * correlation
+        covariance.flat[:: n + 1] += noise
+        lower, _ = cholesky(covariance, signal)
+        inverse = dpotri(lower, lower=1)[0]
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        ones = inverse.sum(axis=1)
+        mean = float(ones @ self._y) / float(ones.sum())
+        alpha = inverse @ (self._y - mean)
+        value = (
+            -0.5 * float((self._y - mean) @ alpha)
+            - float(np.log(lower.diagonal()).sum())
+            - 0.5 * n * math.log(2.0 * math.pi)
+        )
+        outer = 0.5 * (np.outer(alpha, alpha) - inverse)
+        gradient = np.empty_like(theta)
+        trace = float(outer.trace())
+        gradient[d] = signal * float(np.vdot(outer, correlation))
+        gradient[d + 1] = noise * trace
+        pull = outer * slope
+        pull *= signal
+        by_feature = 2.0 * (
+            pull.sum(axis=1) @ self._squares
+            - np.einsum("ij,ij->j", self._features, pull @ self._features)
+        )
+        by_weight = np.add.reduceat(by_feature, self._firsts)
+        gradient[:d] = -2.0 * weights * by_weight
+        return value, gradient
+
+
+def fit(
+    features: Floats,
+    owner: NDArray[np.int64],
+    y: Floats,
+    begin: Floats,
+    steps: int = 50,
+) -> tuple[Floats, float]:
+    """The theta of the highest posterior density that L-BFGS-B finds from `begin`, and its log."""
+    from scipy.optimize import minimize
+
+    evidence = Evidence(features, owner, y)
+    d = len(begin) - 2
+
+    def objective(theta: Floats) -> tuple[float, Floats]:
+        value, gradient = evidence(theta)
+        prior, slope = log_prior(theta)
+        return -(value + prior), -(gradient + slope)
+
+    bounds = [tuple(map(math.log, LENGTH_BOUNDS))] * d
+    bounds += [tuple(map(math.log, SIGNAL_BOUNDS)), tuple(map(math.log, NOISE_BOUNDS))]
+    found = minimize(
+        objective,
+        begin,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": steps, "gtol": 1e-2, "ftol": 1e-6},
+    )
+    return np.asarray(found.x), -float(found.fun)
+
+
+def cholesky(covariance: Floats, scale: float) -> tuple[Floats, float]:
+    """The lower factor, shape (n, n), column-major, and the jitter that it took."""
+    from scipy.linalg.lapack import dpotrf
+
+    n = len(covariance)
+    for jitter in _JITTERS:
+        if jitter:
+            covariance = covariance.copy()
+            covariance.flat[:: n + 1] += jitter * scale
+        lower, info = dpotrf(covariance, lower=1, clean=1)
+        if info == 0:
+            return lower, jitter
+    raise np.linalg.LinAlgError("the covariance is not positive definite, even with jitter")
+
+
+@dataclass(frozen=True)
+class GP:
+    """The posterior given (features, y) at theta. Build with `condition`.
+
+    weights: (p,) root weights of the features; scaled: (n, p); lower: (n, n); alpha: (n,).
+    """
+
+    theta: Floats
+    weights: Floats
+    scaled: Floats
+    lower: Floats
+    alpha: Floats
+    mean: float
+    signal: float
+    noise: float
+
+    @classmethod
+    def condition(cls, features: Floats, owner: NDArray[np.int64], y: Floats, theta: Floats) -> GP:
+        """The posterior (RW eq. 2.25, 2.26, about the GLS mean)."""
+        from scipy.linalg.lapack import dpotrs
+
+        d = len(theta) - 2
+        signal, noise = math.exp(theta[d]), math.exp(theta[d + 1])
+        weights = np.exp(-theta[:d])[owner]
+        scaled = features * weights
+        covariance = matern(squared_distances(scaled, scaled))
+        covariance *= signal
+        covariance.flat[:: len(y) + 1] += noise
+        lower, _ = cholesky(covariance, signal)
+        sides = dpotrs(lower, np.column_stack([y, np.ones_like(y)]), lower=1)[0]
+        mean = float(sides[:, 0].sum()) / float(sides[:, 1].sum())
+        alpha = sides[:, 0] - mean * sides[:, 1]
+        return cls(theta, weights, scaled, lower, alpha, mean, signal, noise)
+
+    def believe(self, features: Floats) -> GP:
+        """The posterior after seeing one's own predicted mean at `features`, shape (m, p).
+
+        The mean stays (so the new alphas are 0) and the variance vanishes there, noise or not: what
+        is running need not be tried again. "Kriging believer": Ginsbourger, Le Riche & Carraro,
+        "Kriging is well-suited to parallelize optimization" (2010). O(m n^2).
+        """
+        from scipy.linalg.lapack import dtrtrs
+
+        m = len(features)
+        if not m:
+            return self
+        n = len(self.alpha)
+        new = features * self.weights
+        cross = self.signal * matern(squared_distances(self.scaled, new))
+        solved = dtrtrs(self.lower, cross, lower=1)[0]
+        rest = self.signal * matern(squared_distances(new, new)) - solved.T @ solved
+        rest.flat[:: m + 1] += 1e-8 * self.signal
+        lower = np.zeros((n + m, n + m), order="F")
+        lower[:n, :n] = self.lower
+        lower[n:, :n] = solved.T
+        lower[n:, n:] = cholesky(rest, self.signal)[0]
+        return GP(
+            self.theta,
+            self.weights,
+            np.vstack([self.scaled, new]),
+            lower,
+            np.concatenate([self.alpha, np.zeros(m)]),
+            self.mean,
+            self.signal,
+            self.noise,
+        )
+
+    def predict(self, features: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the noise-free function, shape (m,) each."""
+        from scipy.linalg.lapack import dtrtrs
+
+        query = features * self.weights
+        mean, variance = np.empty(len(query)), np.empty(len(query))
+        block = max(1, _BLOCK // len(self.alpha))
+        for first in range(0, len(query), block):
+            part = slice(first, first + block)
+            cross = matern(squared_distances(query[part], self.scaled))
+            cross *= self.signal
+            mean[part] = self.mean + cross @ self.alpha
+            solved = dtrtrs(self.lower, cross.T, lower=1, overwrite_b=1)[0]
+            variance[part] = self.signal - np.einsum("ij,ij->j", solved, solved)
+        return mean, np.sqrt(np.maximum(variance, 1e-12 * self.signal))
+
+    def slopes(self, features: Floats, columns: NDArray[np.int64]) -> tuple[Floats, ...]:
+        """Mean, deviation, shape (m,), and their gradients along feature `columns`, (m, c)."""
+        from scipy.linalg.lapack import dtrtrs
+
+        query = features * self.weights
+        correlation, slope = matern_and_slope(squared_distances(self.scaled, query))
+        cross = self.signal * correlation
+        mean = self.mean + self.alpha @ cross
+        solved = dtrtrs(self.lower, cross, lower=1)[0]
+        variance = self.signal - np.einsum("ij,ij->j", solved, solved)
+        deviation = np.sqrt(np.maximum(variance, 1e-12 * self.signal))
+        inverse = dtrtrs(self.lower, solved, lower=1, trans=1)[0]
+        slope *= 2.0 * self.signal  # d cross_im / d query_m = slope_im (query_m - scaled_i)
+        known = self.scaled[:, columns]
+        to_mean = self.alpha[:, None] * slope
+        to_variance = -2.0 * inverse * slope
+        at = query[:, columns]
+        by_mean = to_mean.sum(axis=0)[:, None] * at - to_mean.T @ known
+        by_variance = to_variance.sum(axis=0)[:, None] * at - to_variance.T @ known
+        scale = self.weights[columns]
+        return mean, deviation, by_mean * scale, by_variance * scale / (2.0 * deviation[:, None])

@@ -1,0 +1,50 @@
+"""One BLAS thread: small matrices are faster so, and sums come out the same on any machine's cores."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Final
+
+#: OpenBLAS as NumPy's and SciPy's wheels name its functions, and as systems do.
+_SPELLINGS: Final = (
+    ("scipy_openblas_", "64_"),
+    ("scipy_openblas_", ""),
+    ("openblas_", "64_"),
+    ("openblas_", ""),
+)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within: OpenBLAS computes on the calling thread alone. Other libraries stay as they are."""
+    controls = _controls()
+    before = [get() for get, _ in controls]
+    for _, put in controls:
+        put(1)
+    try:
+        yield
+    finally:
+        for (_, put), count in zip(controls, before, strict=True):
+            put(count)
+
+
+@cache
+def _controls() -> tuple[tuple[Callable[[], int], Callable[[int], None]], ...]:
+    """A getter and a setter of the thread count for each OpenBLAS that NumPy and SciPy load."""
+    import numpy.linalg._umath_linalg as of_numpy
+    import scipy.linalg._flapack as of_scipy
+
+    found: dict[int, tuple[Callable[[], int], Callable[[int], None]]] = {}
+    for module in (of_numpy, of_scipy):
+        library = ctypes.CDLL(module.__file__)  # its symbols include those of what it links to
+        for prefix, suffix in _SPELLINGS:
+            get = getattr(library, f"{prefix}get_num_threads{suffix}", None)
+            put = getattr(library, f"{prefix}set_num_threads{suffix}", None)
+            if get is not None and put is not None:
+                address = ctypes.cast(put, ctypes.c_void_p).value or 0
+                found[address] = (get, put)
+                break
+    return tuple(found.values())

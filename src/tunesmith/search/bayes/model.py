@@ -1,0 +1,223 @@
+"""What is known of a study's objective: a Gaussian process over its trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.evidence import Evidence
+from tunesmith.core.history import History
+from tunesmith.core.points import Points
+from tunesmith.core.rng import derive_seed
+from tunesmith.core.space import Space
+from tunesmith.core.trial import State
+from tunesmith.numeric import acquisition, gp
+from tunesmith.numeric.ascent import Slopes
+from tunesmith.numeric.candidates import representatives
+from tunesmith.numeric.design import sobol, stratified
+from tunesmith.numeric.features import Features
+from tunesmith.numeric.warp import OutputWarp, impute_failures
+
+Floats = NDArray[np.float64]
+
+#: The model sees at most this many trials: cost stays flat beyond.
+MOST_POINTS: Final = 250
+#: The model's hyperparameters are fitted again when there are this many times as many results.
+GROWTH: Final = 1.1
+#: Finished trials needed for a model.
+LEAST: Final = 3
+#: Spaces of at most this many configs are searched exhaustively.
+SMALL: Final = 2048
+#: Candidates spread over the space.
+SPREAD: Final = 256
+#: Results are noisy if noise is more than this share of the variance.
+NOISY: Final = 0.01
+
+
+class Ground:
+    """What depends on space and seed alone, and the last fit, which may be needed again. Droppable."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self.space = space
+        self.points = Points(space)
+        self.d = len(space)
+        self.features = Features(self.points.choices)
+        self._seed = seed
+        self._fit: tuple[NDArray[np.int64], Floats, Floats] | None = None
+        self._spread: Floats | None = None
+        self._design: Floats | None = None
+        size = self.points.size
+        self.everything: Floats | None = None
+        if size is not None and size <= SMALL:
+            every = self.points.all()
+            self.everything = every[self.points.satisfies(every)]
+        columns = self.points.columns
+        self.levels = [c.levels for c in columns]
+        self.choices = np.array([c.choices > 0 for c in columns], dtype=np.bool_)
+        #: The smallest step that changes a value, 0 for a continuum.
+        self.least = np.array([0.0 if c.levels is None else 1.0 / len(c.levels) for c in columns])
+        #: Columns that the climb may move: numbers with more than a few values.
+        self.climbable = np.array(
+            [c.choices == 0 and (c.levels is None or len(c.levels) > 4) for c in columns],
+            dtype=np.bool_,
+        )
+
+    @property
+    def spread(self) -> Floats:
+        """Points that fill the unit cube, shape (SPREAD, d)."""
+        if self._spread is None:
+            self._spread = sobol(SPREAD, self.d, derive_seed(self._seed, 0, "candidates"))
+        return self._spread
+
+    def design(self, size: int) -> Floats:
+        """The initial design, snapped, shape (at least `size`, d)."""
+        if self._design is None or len(self._design) < 8 * (size - 1):
+            seed = derive_seed(self._seed, 0, "design")
+            self._design = self.points.snap(stratified(size - 1, self.points.choices, seed))
+        return self._design
+
+    def theta(self, rows: NDArray[np.int64], values: Floats, make: Callable[[], Floats]) -> Floats:
+        """`make()`, kept until rows or values change."""
+        kept = self._fit
+        if kept is None or not (
+            np.array_equal(kept[0], rows) and np.array_equal(kept[1], values, equal_nan=True)
+        ):
+            self._fit = kept = (rows, values, make())
+        return kept[2]
+
+
+class Model:
+    """The posterior of one history. Values are warped and minimised; `believe` is the only change."""
+
+    def __init__(
+        self, ground: Ground, rows: NDArray[np.int64], points: Floats, losses: Floats, theta: Floats
+    ) -> None:
+        self.ground = ground
+        #: The trials that the model sees, and their points, shape (n, d).
+        self.rows = rows
+        self.known = points
+        z, self._warp = _targets(losses)
+        features = ground.features(points)
+        self._gp = gp.GP.condition(features, ground.features.owner, z, theta)
+        #: The predicted mean at each of them, shape (n,).
+        self.at_known = self._gp.predict(features)[0]
+        #: What is to be improved on.
+        self.best = float(z.min())
+        self.lengths = np.exp(theta[: ground.d])
+        self.curiosity = 1.0
+        self._sign = 1.0
+
+    @classmethod
+    def of(cls, ground: Ground, history: History, evidence: Evidence, curiosity: float) -> Model:
+        """Fitted to what has ended, believing its own predictions for what runs."""
+        points = history.points[evidence.rows]
+        kept = representatives(points, evidence.losses, ground.choices, MOST_POINTS)
+        theta = _fitted(ground, history, evidence)
+        model = cls(ground, evidence.rows[kept], points[kept], evidence.losses[kept], theta)
+        model.curiosity = curiosity
+        model._sign = history.objectives[0].sign
+        model.believe(history.points[evidence.pending])
+        return model
+
+    @property
+    def noisy(self) -> bool:
+        """Whether a config run again may well give another value."""
+        return self._gp.noise > NOISY * self._gp.signal
+
+    def believe(self, points: Floats) -> None:
+        """Take the predictions for `points`, which are running or about to, for results."""
+        if len(points):
+            features = self.ground.features(points)
+            self.best = min(self.best, float(self._gp.predict(features)[0].min()))
+            self._gp = self._gp.believe(features)
+
+    def predict(self, points: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation, shape (m,) each."""
+        return self._gp.predict(self.ground.features(points))
+
+    def score(self, points: Floats, best: float | None = None) -> Floats:
+        """Log expected improvement on `best`, shape (m,)."""
+        mean, deviation = self.predict(points)
+        best = self.best if best is None else best
+        return acquisition.log_ei(mean, deviation * self.curiosity, best)
+
+    def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
+        """The score and its gradient, for points whose choices and activity are those of `starts`."""
+        best = self.best if best is None else best
+        numbers = self.ground.features.numbers
+        places = self.ground.features.start[numbers]
+        features = self.ground.features(starts)
+        inactive = np.isnan(starts[:, numbers])
+
+        def slopes(points: Floats) -> tuple[Floats, Floats]:
+            features[:, places] = np.where(inactive, 0.5, points[:, numbers])
+            mean, deviation, by_mean, by_deviation = self._gp.slopes(features, places)
+            value, to_mean, to_deviation = acquisition.log_ei_slopes(
+                mean, deviation * self.curiosity, best
+            )
+            gradient = np.zeros_like(points)
+            gradient[:, numbers] = (
+                to_mean[:, None] * by_mean + self.curiosity * to_deviation[:, None] * by_deviation
+            )
+            return value, gradient
+
+        return slopes
+
+    def recommend(self, history: History) -> int | None:
+        """The completed trial with the best predicted mean."""
+        completed = history.where(State.COMPLETED)[self.rows]
+        if not completed.any():
+            return None
+        return int(self.rows[np.argmin(np.where(completed, self.at_known, np.inf))])
+
+    def describe(self, point: Floats) -> str:
+        """What is expected of a point, in the metric's own units."""
+        mean, deviation = self.predict(point[None])
+        m, s = float(mean[0]), float(deviation[0])
+        gain = math.exp(min(float(acquisition.log_ei(mean, deviation, self.best)[0]), 700.0))
+        low, high = self._warp.back(m - s), self._warp.back(m + s)
+        return (
+            f"expected improvement {gain * self._warp.unit:.3g}, "
+            f"predicted {self._sign * self._warp.back(m):.4g} ± {(high - low) / 2:.2g}"
+        )
+
+
+def checkpoint(results: int) -> int:
+    """The number of results that the hyperparameters are fitted to when there are `results`.
+
+    A function of the history alone: whoever resumes a study fits to the same ones.
+    """
+    at = LEAST
+    while (following := max(at + 1, math.ceil(at * GROWTH))) <= results:
+        at = following
+    return at
+
+
+def _fitted(ground: Ground, history: History, evidence: Evidence) -> Floats:
+    """The hyperparameters, fitted to the first results up to the last checkpoint."""
+    c = min(checkpoint(len(evidence.rows)), len(evidence.rows))
+    rows, losses = evidence.rows[:c], evidence.losses[:c]
+    if np.isfinite(losses).sum() < LEAST:
+        rows, losses = evidence.rows, evidence.losses
+
+    def make() -> Floats:
+        points = history.points[rows]
+        kept = representatives(points, losses, ground.choices, MOST_POINTS)
+        features = ground.features(points[kept])
+        z, _ = _targets(losses[kept])
+        return gp.fit(features, ground.features.owner, z, gp.start(ground.d))[0]
+
+    return ground.theta(rows, losses, make)
+
+
+def _targets(losses: Floats) -> tuple[Floats, OutputWarp]:
+    """Warped losses, with something bad for failures (NaN); and the warp."""
+    failed = np.isnan(losses)
+    warp = OutputWarp.of(losses[~failed])
+    z = np.zeros_like(losses)
+    z[~failed] = warp(losses[~failed])
+    return impute_failures(z, failed), warp

@@ -1,0 +1,368 @@
+"""The Gaussian-process searcher: what it finds, what it survives, and that it is reproducible."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tunesmith as ts
+from tunesmith.core import events
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.propose import propose
+from tunesmith.core.rng import stream
+from tunesmith.core.strategy import Suggestion
+from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.trial import USER, Kind, Origin, Reason, State
+from tunesmith.search.bayes import Bayes
+
+Config = dict[str, Any]
+USERS = Origin(USER)
+
+MIXED = ts.Space(
+    x=ts.Float(0, 1),
+    rate=ts.Float(1e-5, 1, log=True),
+    layers=ts.Int(1, 6),
+    share=ts.Float(0, 1, step=0.25),
+    size=ts.Choice("s", "m", "l", ordered=True),
+    kind=ts.Choice("a", "b", "c"),
+    momentum=ts.Float(0.5, 0.99, when={"kind": "a"}),
+)
+
+
+def mixed(config: Config) -> float:
+    """Smooth, with its minimum 0 in branch a."""
+    loss = (config["x"] - 0.3) ** 2 + (math.log10(config["rate"]) + 2) ** 2 / 10
+    loss += 0.05 * abs(config["layers"] - 4) + (config["share"] - 0.5) ** 2
+    loss += (
+        0.1 * abs("sml".index(config["size"]) - 1) + {"a": 0.0, "b": 0.1, "c": 0.3}[config["kind"]]
+    )
+    return float(loss + (config.get("momentum", 0.9) - 0.9) ** 2)
+
+
+def run(
+    space: ts.Space,
+    objective: Callable[[Config], float],
+    trials: int,
+    *,
+    searcher: Bayes | None = None,
+    memo: bool = True,
+    **options: Any,
+) -> Ledger:
+    """A study one trial at a time; what is not finite counts as failed."""
+    ledger = Ledger(StudySpec(name="bayes", space=space, **options))
+    kept: dict[Any, Any] = {}
+    for number in range(trials):
+        proposals = propose(ledger, searcher or Bayes(), 1, kept if memo else {})
+        if not proposals:
+            break
+        config, origin = proposals[0]
+        ledger.apply(events.Suggested(float(number), number, config, origin, "s"))
+        finish(ledger, number, objective(config))
+    return ledger
+
+
+def finish(ledger: Ledger, number: int, value: float) -> None:
+    at = float(number)
+    if math.isfinite(value):
+        ledger.apply(events.Finished(at, number, 0, State.COMPLETED, (value,), {"value": value}))
+    else:
+        reason = Reason(Kind.NOT_FINITE, "why")
+        ledger.apply(events.Finished(at, number, 0, State.FAILED, None, {}, reason))
+
+
+def suggest(ledger: Ledger, n: int = 1, searcher: Bayes | None = None) -> list[Suggestion]:
+    rng = stream(ledger.spec.seed, ledger.size, "suggest")
+    return (searcher or Bayes()).suggest(ledger.spec.space, History(ledger), n, rng)
+
+
+def best(ledger: Ledger) -> float:
+    return float(np.nanmin(ledger.column("losses")))
+
+
+def configs(ledger: Ledger) -> list[Config]:
+    return [ledger.config(k) for k in range(ledger.size)]
+
+
+# -- finding ----------------------------------------------------------------------------------
+
+
+def test_finds_a_minimum_that_chance_does_not() -> None:
+    found = best(run(MIXED, mixed, 60))
+    sample = min(mixed(MIXED.sample(stream(0, k, "chance"))) for k in range(600))
+    assert found < 0.02 < sample
+
+
+def test_numbers_alone() -> None:
+    space = ts.Space(x=ts.Float(-5, 10), y=ts.Float(0, 15))
+
+    def branin(c: Config) -> float:
+        a, b = c["x"], c["y"]
+        ridge = b - 5.1 / (4 * math.pi**2) * a * a + 5 / math.pi * a - 6
+        return float(ridge**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(a) + 10)
+
+    assert best(run(space, branin, 35)) < 0.397887 + 0.01
+
+
+def test_maximising_is_minimising_the_opposite() -> None:
+    down = run(MIXED, mixed, 20)
+    up = run(MIXED, lambda c: -mixed(c), 20, objectives=(Objective("value", "maximize"),))
+    assert configs(up) == configs(down)
+
+
+def test_noise_is_seen_through() -> None:
+    """The recommended trial is good though single results say little."""
+    rng = np.random.default_rng(0)
+    ledger = run(MIXED, lambda c: mixed(c) + 0.1 * rng.standard_normal(), 70)
+    recommended = Bayes().recommend(MIXED, History(ledger))
+    assert recommended is not None
+    assert mixed(ledger.config(recommended)) < 0.12
+    assert ledger.state(recommended) is State.COMPLETED
+
+
+def test_stopped_trials_are_evidence() -> None:
+    """Their last value counts: the search does not go back where all were stopped early."""
+    space = ts.Space(x=ts.Float(0, 1))
+    ledger = Ledger(StudySpec(name="stopped", space=space))
+    reason = Reason(Kind.STOPPED, "why")
+    for number in range(10):
+        config = {"x": 0.05 + number / 10}
+        ledger.apply(events.Suggested(0.0, number, config, USERS, "s"))
+        value = abs(config["x"] - 0.2)
+        state = State.STOPPED if config["x"] > 0.5 else State.COMPLETED
+        ledger.apply(events.Finished(0.0, number, 0, state, (value,), {"value": value}, reason))
+    assert abs(suggest(ledger)[0].config["x"] - 0.2) < 0.1
+
+
+def test_failures_are_avoided() -> None:
+    """Half of the space fails: few of the later trials go there."""
+    space = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
+
+    def objective(c: Config) -> float:
+        return math.nan if c["x"] > 0.5 else (c["x"] - 0.4) ** 2 + (c["y"] - 0.7) ** 2
+
+    ledger = run(space, objective, 40)
+    late = [c["x"] > 0.5 for c in configs(ledger)[15:]]
+    assert sum(late) < 8  # by chance: 12
+    assert best(ledger) < 1e-3
+
+
+def test_leaves_a_choice_that_is_tuned_for_one_that_is_not() -> None:
+    """Branch a is good at once; b is better, but only when tuned."""
+    space = ts.Space(
+        kind=ts.Choice("a", "b"),
+        x=ts.Float(0, 1, when={"kind": "b"}),
+        y=ts.Float(0, 1, when={"kind": "b"}),
+        z=ts.Float(0, 1),
+    )
+
+    def objective(c: Config) -> Any:
+        if c["kind"] == "a":
+            return float(0.3 + 0.01 * (c["z"] - 0.5) ** 2)
+        return 3.0 * ((c["x"] - 0.83) ** 2 + (c["y"] - 0.13) ** 2) + (c["z"] - 0.5) ** 2
+
+    ledger = run(space, objective, 45)
+    assert best(ledger) < 0.05
+    assert any("leaving kind=" in ledger.origin(k).why for k in range(ledger.size))
+
+
+# -- in parallel ------------------------------------------------------------------------------
+
+
+def test_running_trials_are_kept_clear_of() -> None:
+    ledger = run(MIXED, mixed, 20)
+    points = []
+    for number in range(20, 28):
+        config, origin = propose(ledger, Bayes(), 1)[0]
+        ledger.apply(events.Suggested(0.0, number, config, origin, "s"))
+        points.append(np.nan_to_num(MIXED.encode(config), nan=0.5))
+    apart = [np.abs(a - b).max() for i, a in enumerate(points) for b in points[:i]]
+    assert min(apart) > 1e-3
+
+
+def test_a_batch_is_spread_and_fits_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.numeric import gp
+
+    ledger = run(MIXED, mixed, 20)
+    fits = []
+    fit = gp.fit
+
+    def counted(*given: Any) -> Any:
+        fits.append(1)
+        return fit(*given)
+
+    monkeypatch.setattr(gp, "fit", counted)
+    batch = [s.config for s in suggest(ledger, 16)]
+    assert len(fits) == 1
+    assert len({json.dumps(c) for c in batch}) == 16
+    assert not any(ledger.find(c) is not None for c in batch)
+
+
+def test_batch_before_any_result_is_the_design() -> None:
+    ledger = Ledger(StudySpec(name="batch", space=MIXED))
+    batch = suggest(ledger, 40)
+    assert len({json.dumps(s.config) for s in batch}) == 40
+    assert all(s.why.startswith("initial design") for s in batch)
+
+
+# -- in words ---------------------------------------------------------------------------------
+
+
+def test_the_design_starts_with_the_defaults_and_has_every_choice() -> None:
+    space = ts.Space(x=ts.Float(0, 1, default=0.1), c=ts.Choice(*"abcdef"))
+    ledger = run(space, lambda c: c["x"], 8)
+    assert ledger.config(0) == {"x": 0.1, "c": "a"}
+    assert ledger.origin(0).why == "initial design: the defaults"
+    assert {ledger.config(k)["c"] for k in range(1, 7)} >= set("abcdef") - {"a"}
+
+
+def test_every_suggestion_says_why() -> None:
+    ledger = run(MIXED, mixed, 30, objectives=(Objective("value", "minimize"),))
+    whys = [ledger.origin(k).why for k in range(ledger.size)]
+    assert whys[0] == "initial design: the middle"
+    assert all("expected improvement" in w and "predicted" in w and "±" in w for w in whys[12:])
+
+
+def test_exploration_moves_the_search() -> None:
+    """More exploration: suggestions whose results are less sure."""
+
+    def spread(exploration: Any) -> float:
+        ledger = run(MIXED, mixed, 40, searcher=Bayes(exploration=exploration))
+        return float(np.nanmean(ledger.column("losses")[14:]))
+
+    assert spread("low") < spread("high")
+    with pytest.raises(ts.StrategyError, match="low, balanced, high"):
+        Bayes(exploration="wild")  # type: ignore[arg-type]
+
+
+# -- survival ---------------------------------------------------------------------------------
+
+HOSTILE: dict[str, Callable[[Config], float]] = {
+    "constant": lambda c: 1.0,
+    "huge": lambda c: 1e300 * (c["x"] - 0.5),
+    "tiny": lambda c: 1e-300 * c["x"],
+    "huge and tiny": lambda c: 1e300 if c["x"] > 0.5 else 1e-300,
+    "two values": lambda c: float(c["x"] > 0.5),
+    "all fail": lambda c: math.nan,
+    "one in five succeeds": lambda c: c["x"] if (c["x"] * 1000) % 5 < 1 else math.nan,
+    "steep": lambda c: math.exp(600 * c["x"]),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_objectives(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ledger = run(MIXED, HOSTILE[name], 25)
+    assert len({json.dumps(c) for c in configs(ledger)}) == 25
+    if name == "constant":  # it goes on filling the space
+        points = np.nan_to_num(ledger.column("points"), nan=0.5)
+        assert (points[15:].std(axis=0)[:2] > 0.1).all()
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        ts.Space({f"x{i}": ts.Float(0, 1) for i in range(200)}),
+        ts.Space(c=ts.Choice(*range(1000)), x=ts.Float(0, 1)),
+        ts.Space(k=ts.Int(0, 2**53), x=ts.Float(0.9, 1 - 1e-9, log="reverse")),
+        ts.Space({f"c{i}": ts.Choice(*"abc") for i in range(30)}),
+        ts.Space(
+            a=ts.Float(0, 1),
+            b=ts.Float(0, 1),
+            c=ts.Choice("u", "v"),
+            d=ts.Float(0, 1, when="a > 0.5 and c == 'u'"),
+        ).require("a + b <= 0.4"),
+    ],
+    ids=["200 parameters", "1,000 choices", "a huge int", "30 choices", "relations"],
+)
+def test_large_and_narrow_spaces(space: ts.Space) -> None:
+    rng = np.random.default_rng(0)
+    ledger = run(space, lambda c: rng.random(), 24)
+    assert ledger.size == 24
+    assert all(space.contains(c) for c in configs(ledger))
+
+
+def test_a_space_with_one_config() -> None:
+    space = ts.Space(x=ts.Float(1, 1), k=ts.Int(3, 3), c=ts.Choice("only"))
+    assert run(space, lambda c: 1.0, 5).size == 1
+    assert run(space, lambda c: 1.0, 5, duplicates=True).size == 5
+
+
+def test_a_small_space_is_exhausted_best_first() -> None:
+    space = ts.Space(k=ts.Int(0, 19), c=ts.Choice("a", "b")).require("k > 1")
+    ledger = run(space, lambda c: abs(c["k"] - 13) + (c["c"] == "a"), 100)
+    assert ledger.size == 36
+    first = next(k for k in range(36) if ledger.config(k) == {"k": 13, "c": "b"})
+    assert first < 20
+
+
+def test_many_trials_are_cheap_in_memory() -> None:
+    """The model sees a few hundred of them, the best included."""
+    space = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
+    ledger = Ledger(StudySpec(name="many", space=space))
+    for number in range(3000):
+        config = space.sample(stream(0, number, "many"))
+        ledger.apply(events.Suggested(0.0, number, config, USERS, "s"))
+        finish(ledger, number, (config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2)
+    config = suggest(ledger)[0].config
+    assert (config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2 < 1e-3
+
+
+# -- the same again ---------------------------------------------------------------------------
+
+SCRIPT = """
+import json, sys
+sys.path.insert(0, {here!r})
+from test_bayes import MIXED, configs, mixed, run
+print(json.dumps(configs(run(MIXED, mixed, 75, seed=3))))
+"""
+
+
+def test_the_same_in_other_processes_with_one_thread_and_two() -> None:
+    def other(threads: int) -> Any:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(names, str(threads))
+        here = str(Path(__file__).parent)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT.format(here=here)],
+            env=environment | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    mine = configs(run(MIXED, mixed, 75, seed=3))
+    assert other(1) == mine
+    assert other(2) == mine
+
+
+def test_a_memo_changes_nothing_in_a_long_study() -> None:
+    kept = run(MIXED, mixed, 60, seed=1)
+    dropped = run(MIXED, mixed, 60, seed=1, memo=False)
+    assert configs(kept) == configs(dropped)
+
+
+def test_a_late_result_is_taken_in() -> None:
+    """Trial 2 ends after the others: the model is what it would be had it ended in order."""
+    ledger = run(MIXED, mixed, 2)
+    for number in range(2, 16):
+        config, origin = propose(ledger, Bayes(), 1)[0]
+        ledger.apply(events.Suggested(0.0, number, config, origin, "s"))
+        if number != 2:
+            finish(ledger, number, mixed(config))
+    memo: dict[Any, Any] = {}
+    propose(ledger, Bayes(), 1, memo)
+    finish(ledger, 2, mixed(ledger.config(2)))
+    assert propose(ledger, Bayes(), 1, memo) == propose(ledger, Bayes(), 1, {})
