@@ -1,0 +1,51 @@
+"""tunesmith itself, by its public ask and tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from knobs import Config
+from tunesmith import Space, Study
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.search import make
+
+
+class Ours:
+    """A study in memory with defaults everywhere but the searcher's name.
+
+    A searcher that has a ``recommend`` is asked for it; otherwise the best value seen counts.
+    """
+
+    def __init__(self, space: Mapping[str, Any], *, seed: int, trials: int, searcher: str) -> None:
+        self._study = Study.create(
+            Space.from_dict(space),
+            searcher=searcher,
+            seed=seed,
+            trials=trials,
+            failures_in_a_row=None,
+            same_error=None,
+        )
+        self._trial: Any = None
+
+    def ask(self) -> Config:
+        self._trial = self._study.ask()
+        config: Config = dict(self._trial.config)
+        return config
+
+    def tell(self, config: Config, value: float, failed: bool) -> None:
+        self._study.tell(self._trial, None if failed else value, failed="error" if failed else None)
+
+    def recommend(self) -> Config | None:
+        study = self._study
+        searcher: Any = make(study.spec.searcher)
+        ledger = Ledger(study.spec)
+        ledger.extend(study.store.changes(study.name, 0))
+        history = History(ledger)
+        number = (
+            searcher.recommend(study.space, history)
+            if hasattr(searcher, "recommend")
+            else history.best
+        )
+        return None if number is None else dict(ledger.trial(number).config)
