@@ -23,6 +23,7 @@ PUBLIC = [
     "JobError",
     "Limits",
     "LiveTrial",
+    "Normal",
     "NotAStore",
     "NothingCompleted",
     "Reason",

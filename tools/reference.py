@@ -35,7 +35,11 @@ SPACE = """\
 | `{value: x}` | a fixed value with options |
 | anything else | a fixed value |
 
-Every form takes `group` (`model`, `optimizer` or `data`) and `when`, the first three `default`.
+Every form takes `group` (`model`, `optimizer` or `data`) and `when`, the first three `default` and `prior`.
+
+`prior` says where you expect the best value: for a number `{normal: [centre, spread]}`, where on a log
+scale the spread is a factor (`{normal: [1e-3, 3]}`: around 0.001, give or take a factor of 3); for a choice
+weights (`{adam: 3}`: three times as likely as each of the others).
 
 `when` says when the parameter is active: a mapping from parents to a value, or to a list of values of
 which one must hold; or an expression such as `'layers >= 2 and optimizer == "sgd"'`. A parameter whose

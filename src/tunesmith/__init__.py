@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tunesmith.core.belief import Normal
     from tunesmith.core.errors import (
         ConfigError,
         Conflict,
@@ -80,6 +81,7 @@ _HOMES = {
         "TunesmithError",
     ),
     "tunesmith.core.history": ("History",),
+    "tunesmith.core.belief": ("Normal",),
     "tunesmith.core.parameter": ("Choice", "Fixed", "Float", "Int"),
     "tunesmith.core.space": ("Space",),
     "tunesmith.core.strategy": ("Decision", "Scheduler", "Searcher", "Suggestion", "Verdict"),
@@ -96,7 +98,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Choice", "ConfigError", "Conflict", "Decision", "ExpressionError", "Fixed", "Float", "History",
-    "Int", "JobError", "Limits", "LiveTrial", "NotAStore", "NothingCompleted", "Reason", "Result", "Scheduler", "Searcher",
+    "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted", "Reason", "Result", "Scheduler", "Searcher",
     "Space", "SpaceError", "State", "Stopped", "StoreError", "StoreFull", "StoreLocked",
     "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
     "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",

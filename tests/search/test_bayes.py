@@ -19,12 +19,14 @@ import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.points import Points
 from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
 from tunesmith.core.strategy import Suggestion
 from tunesmith.core.study import Objective, StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.search.bayes import Bayes
+from tunesmith.search.bayes.prior import Prior
 
 Config = dict[str, Any]
 USERS = Origin(USER)
@@ -366,3 +368,55 @@ def test_a_late_result_is_taken_in() -> None:
     propose(ledger, Bayes(), 1, memo)
     finish(ledger, 2, mixed(ledger.config(2)))
     assert propose(ledger, Bayes(), 1, memo) == propose(ledger, Bayes(), 1, {})
+
+
+class TestPrior:
+    """A narrow valley in six dimensions, whose place the user knows, or believes to know."""
+
+    @staticmethod
+    def space(centre: float) -> ts.Space:
+        belief = ts.Normal(centre, 0.1)
+        return ts.Space(
+            {f"x{j}": ts.Float(0, 1, prior=belief) for j in range(6)},
+            kind=ts.Choice("a", "b", prior={"a": 4}),
+        )
+
+    @staticmethod
+    def valley(config: Config) -> float:
+        away = [config[f"x{j}"] - 0.8 for j in range(6)]
+        return float(sum(abs(a) ** 0.5 for a in away) + (config["kind"] == "b"))
+
+    def mean_best(self, space: ts.Space) -> float:
+        return float(np.mean([best(run(space, self.valley, 30, seed=s)) for s in range(3)]))
+
+    def test_a_right_one_helps_and_a_wrong_one_costs_little(self) -> None:
+        bare = ts.Space({f"x{j}": ts.Float(0, 1) for j in range(6)}, kind=ts.Choice("a", "b"))
+        right, none, wrong = map(self.mean_best, (self.space(0.78), bare, self.space(0.2)))
+        assert right < 0.6 * none
+        assert wrong < 1.3 * none
+
+    def test_the_search_begins_where_it_is(self) -> None:
+        ledger = run(self.space(0.78), self.valley, 1)
+        assert ledger.origin(0).why == "initial design: the priors' centres"
+        assert ledger.trial(0).config == {**{f"x{j}": 0.78 for j in range(6)}, "kind": "a"}
+
+    def test_its_slopes_are_those_of_its_density(self) -> None:
+        prior = Prior(Points(self.space(0.3)))
+        rng = np.random.default_rng(0)
+        points = rng.random((20, 7))
+        points[3, 2] = np.nan
+        for j in range(6):
+            up, down = points.copy(), points.copy()
+            up[:, j] += 1e-6
+            down[:, j] -= 1e-6
+            numeric = (prior.log_density(up) - prior.log_density(down)) / 2e-6
+            assert prior.slopes(points)[:, j] == pytest.approx(numeric, abs=1e-5)
+        assert prior.log_density(np.array([[0.3] * 6 + [0.25]])) == pytest.approx(0.0)
+
+    def test_half_of_the_design_is_distributed_as_believed(self) -> None:
+        prior = Prior(Points(self.space(0.3)))
+        bent = prior.bend(np.random.default_rng(0).random((4000, 7)))
+        assert bent[::2, 0].mean() == pytest.approx(0.3, abs=0.01)
+        assert bent[::2, 0].std() == pytest.approx(0.1, abs=0.01)
+        assert (bent[::2, 6] < 0.5).mean() == pytest.approx(0.8, abs=0.03)
+        assert bent[1::2, 0].std() == pytest.approx(math.sqrt(1 / 12), abs=0.01)

@@ -80,16 +80,20 @@ class Proposals:
             self.made.append(Suggestion(space.sample(rng), "random: what was better has been run"))
 
     def open(self, design: Floats, until: int, n: int) -> None:
-        """Add up to `n` first configs, for trials before `until`: the defaults (or the middle of
-        every range), then the rows of `design`, which may be more than `until`."""
+        """Add up to `n` first configs, for trials before `until`: the defaults (or where the priors
+        are highest, or the middle of every range), then the rows of `design`, which may be more than `until`."""
         space = self._points.space
         first = len(self._history)
         for k in range(first, min(first + n, until)):
             if k == 0:
-                given = any(p.has_default for p in space.tunables.values())
-                config = space.default() if given else space.corner(0.5)
+                told = space.tunables.values()
+                what = "the middle"
+                if any(p.has_default for p in told):
+                    what = "the defaults"
+                elif any(p.prior is not None for p in told):
+                    what = "the priors' centres"
+                config = space.corner(0.5) if what == "the middle" else space.default()
                 if space.satisfies(config):
-                    what = "the defaults" if given else "the middle"
                     self.add(space.encode(config), f"initial design: {what}")
                     continue
             begin = max(0, k - 1)  # the first trial is none of the design

@@ -14,13 +14,15 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from tunesmith.core import belief
 from tunesmith.core.axis import Axis, check_axis, on_grid
+from tunesmith.core.belief import Normal
 from tunesmith.core.errors import SpaceError, did_you_mean
 
 Group: TypeAlias = Literal["model", "optimizer", "data"]
@@ -126,7 +128,8 @@ class Float:
     """A real number between `low` and `high`, both included.
 
     `log=True` searches orders of magnitude (a learning rate), ``log="reverse"`` orders of magnitude
-    of the distance to 1 (a momentum); `step` restricts to ``low + k * step``.
+    of the distance to 1 (a momentum); `step` restricts to ``low + k * step``. `prior` says around
+    which value you expect the best: the search begins there, and believes its results more and more.
     """
 
     low: float
@@ -135,6 +138,7 @@ class Float:
     log: bool | Literal["reverse"] = False
     step: float | None = None
     default: float | None = None
+    prior: Normal | None = None
     group: Group | None = None
     when: When | None = None
     axis: Axis = field(init=False, repr=False, compare=False)
@@ -150,6 +154,8 @@ class Float:
         check_axis(owner, self.low, self.high, self.log, self.step)
         _check_common(owner, self.group, self.when)
         object.__setattr__(self, "axis", Axis(self.low, self.high, self.log, self.step))
+        if self.prior is not None:
+            object.__setattr__(self, "prior", belief.normal(owner, self.prior, self.axis))
         if self.default is not None and (problem := self.problem(self.default)):
             raise SpaceError(f"{owner}: the default {problem}")
 
@@ -178,8 +184,10 @@ class Float:
         return float(value) + 0.0
 
     def standard(self) -> float:
-        """The default, or the middle of the range where there is none."""
-        return self.decode(0.5) if self.default is None else self.default
+        """The default, else where the prior is highest, else the middle of the range."""
+        if self.default is not None:
+            return self.default
+        return self.decode(0.5 if self.prior is None else self.prior.place(self.axis)[0])
 
     def number(self, value: Any) -> float:
         return float(value)
@@ -210,6 +218,7 @@ class Int:
     log: bool = False
     step: int = 1
     default: int | None = None
+    prior: Normal | None = None
     group: Group | None = None
     when: When | None = None
     axis: Axis = field(init=False, repr=False, compare=False)
@@ -229,6 +238,8 @@ class Int:
         _check_common(owner, self.group, self.when)
         axis = Axis(float(self.low), float(self.high), self.log, float(self.step))
         object.__setattr__(self, "axis", axis)
+        if self.prior is not None:
+            object.__setattr__(self, "prior", belief.normal(owner, self.prior, axis))
         if self.default is not None and (problem := self.problem(self.default)):
             raise SpaceError(f"{owner}: the default {problem}")
 
@@ -258,8 +269,10 @@ class Int:
         return int(value)
 
     def standard(self) -> int:
-        """The default, or the middle of the range where there is none."""
-        return self.decode(0.5) if self.default is None else self.default
+        """The default, else where the prior is highest, else the middle of the range."""
+        if self.default is not None:
+            return self.default
+        return self.decode(0.5 if self.prior is None else self.prior.place(self.axis)[0])
 
     def number(self, value: Any) -> float:
         return float(value)
@@ -290,6 +303,9 @@ class Int:
 class Choice:
     """One of several values of any JSON type; `ordered=True` where their order means something.
 
+    `prior` weighs the values by how likely they are the best: ``prior={"relu": 3}`` for three times
+    as likely as any other, or a weight for each in order.
+
     >>> Choice("relu", "tanh", group="model").decode(0.9)
     'tanh'
     """
@@ -297,6 +313,7 @@ class Choice:
     values: tuple[Any, ...]
     ordered: bool
     default: Any
+    prior: tuple[float, ...] | None
     group: Group | None
     when: When | None
     _index: dict[Any, int] = field(repr=False, compare=False)
@@ -307,6 +324,7 @@ class Choice:
         *values: Any,
         ordered: bool = False,
         default: Any = MISSING,
+        prior: Mapping[Any, float] | Sequence[float] | None = None,
         group: Group | None = None,
         when: When | None = None,
     ) -> None:
@@ -341,6 +359,8 @@ class Choice:
                 raise SpaceError(f"{owner}: the default {problem}")
             default = self.clean(default)
         object.__setattr__(self, "default", default)
+        given = None if prior is None else belief.weights(owner, prior, cleaned, self._find)
+        object.__setattr__(self, "prior", given)
 
     @property
     def size(self) -> int:
@@ -372,8 +392,10 @@ class Choice:
         return self.value(self.number(value))
 
     def standard(self) -> Any:
-        """The default, or the first choice where there is none."""
-        return self.value(0) if self.default is MISSING else self.clean(self.default)
+        """The default, else the choice of the highest prior, else the first one."""
+        if self.default is not MISSING:
+            return self.clean(self.default)
+        return self.value(0 if self.prior is None else self.prior.index(max(self.prior)))
 
     def number(self, value: Any) -> float:
         position = self._index.get(value) if type(value) is str else self._find(value)
@@ -401,6 +423,8 @@ class Choice:
             out["ordered"] = True
         if self.default is not MISSING:
             out["default"] = self.default
+        if self.prior is not None:
+            out["prior"] = list(self.prior)
         return out | _common_to_dict(self)
 
 
@@ -474,13 +498,15 @@ def _range_to_dict(kind: str, parameter: Float | Int) -> dict[str, Any]:
         out["step"] = parameter.step
     if parameter.default is not None:
         out["default"] = parameter.default
+    if parameter.prior is not None:
+        out["prior"] = parameter.prior.to_dict()
     return out | _common_to_dict(parameter)
 
 
 _KINDS: Final[dict[str, frozenset[str]]] = {
-    "float": frozenset({"float", "log", "step", "default", "group", "when"}),
-    "int": frozenset({"int", "log", "step", "default", "group", "when"}),
-    "choice": frozenset({"choice", "ordered", "default", "group", "when"}),
+    "float": frozenset({"float", "log", "step", "default", "prior", "group", "when"}),
+    "int": frozenset({"int", "log", "step", "default", "prior", "group", "when"}),
+    "choice": frozenset({"choice", "ordered", "default", "prior", "group", "when"}),
     "value": frozenset({"value", "group", "when"}),
 }
 

@@ -198,7 +198,7 @@ class Space:
         )
 
     def default(self) -> Config:
-        """Each parameter's default, or the middle of its range where it has none."""
+        """Each parameter's `standard` value: its default, else its prior's centre, else its middle."""
         config: Config = {}
         for step in self._plan:
             if step.active is None or step.active(config):

@@ -21,6 +21,7 @@ from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.design import sobol, stratified
 from tunesmith.numeric.features import Features
 from tunesmith.numeric.warp import OutputWarp, impute_failures
+from tunesmith.search.bayes.prior import Prior
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +47,7 @@ class Ground:
         self.points = Points(space)
         self.d = len(space)
         self.features = Features(self.points.choices)
+        self.prior = Prior(self.points)
         self._seed = seed
         self._fit: tuple[NDArray[np.int64], Floats, Floats] | None = None
         self._spread: Floats | None = None
@@ -77,7 +79,8 @@ class Ground:
         """The initial design, snapped, shape (at least `size`, d)."""
         if self._design is None or len(self._design) < 8 * (size - 1):
             seed = derive_seed(self._seed, 0, "design")
-            self._design = self.points.snap(stratified(size - 1, self.points.choices, seed))
+            design = stratified(size - 1, self.points.choices, seed)
+            self._design = self.points.snap(self.prior.bend(design) if self.prior else design)
         return self._design
 
     def theta(self, rows: NDArray[np.int64], values: Floats, make: Callable[[], Floats]) -> Floats:
@@ -109,6 +112,8 @@ class Model:
         self.best = float(z.min())
         self.lengths = np.exp(theta[: ground.d])
         self.curiosity = 1.0
+        #: How much the user's belief counts; 0 where there is none.
+        self._belief = ground.prior.weight(points, z) if ground.prior else 0.0
         self._sign = 1.0
 
     @classmethod
@@ -140,10 +145,13 @@ class Model:
         return self._gp.predict(self.ground.features(points))
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
-        """Log expected improvement on `best`, shape (m,)."""
+        """Log expected improvement on `best`, and the user's belief; shape (m,)."""
         mean, deviation = self.predict(points)
         best = self.best if best is None else best
-        return acquisition.log_ei(mean, deviation * self.curiosity, best)
+        gain = acquisition.log_ei(mean, deviation * self.curiosity, best)
+        if self._belief:
+            gain += self._belief * self.ground.prior.log_density(points)
+        return gain
 
     def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
@@ -163,6 +171,9 @@ class Model:
             gradient[:, numbers] = (
                 to_mean[:, None] * by_mean + self.curiosity * to_deviation[:, None] * by_deviation
             )
+            if self._belief:
+                value = value + self._belief * self.ground.prior.log_density(points)
+                gradient += self._belief * self.ground.prior.slopes(points)
             return value, gradient
 
         return slopes
