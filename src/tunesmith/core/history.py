@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.past import Past
 from tunesmith.core.space import Space
 from tunesmith.core.study import Objective
 from tunesmith.core.trial import CODES, Report, State, Trial
@@ -72,6 +73,11 @@ class History:
     def duplicates(self) -> bool:
         """Whether the same config may be run twice."""
         return self._ledger.spec.duplicates
+
+    @property
+    def past(self) -> tuple[Past, ...]:
+        """Earlier studies that this one starts with."""
+        return self._ledger.spec.past
 
     # -- arrays, one row per trial ------------------------------------------------------------
 

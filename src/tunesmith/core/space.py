@@ -231,6 +231,25 @@ class Space:
                 full[step.name] = step.parameter.standard()
         return self._declare(full) | {k: v for k, v in config.items() if k not in full}
 
+    def adopt(self, config: Mapping[str, Any]) -> Config | None:
+        """What `config`, of another space, is in this one; None if a value is none of mine.
+
+        Unknown parameters are left out, missing ones take their `standard` values. Relations may be
+        broken.
+        """
+        here: Config = {}
+        for step in self._plan:
+            if step.active is not None and not step.active(here):
+                continue
+            given = config.get(step.name, MISSING)
+            if given is MISSING or isinstance(step.parameter, Fixed):
+                here[step.name] = step.parameter.standard()
+            elif step.parameter.problem(given) is None:
+                here[step.name] = step.parameter.clean(given)
+            else:
+                return None
+        return here
+
     def contains(self, config: Mapping[str, Any]) -> Membership:
         """Whether `config` is one of mine; if not, which parameters are wrong and why."""
         problems = [

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from tunesmith.core.errors import StudyError, did_you_mean
 from tunesmith.core.parameter import plain
+from tunesmith.core.past import Past
 from tunesmith.core.quantity import seconds, size_bytes
 from tunesmith.core.space import Space
 
@@ -190,6 +191,8 @@ class StudySpec:
     deterministic: bool = False
     #: The same config may be run twice.
     duplicates: bool = False
+    #: Earlier studies that it starts with.
+    past: tuple[Past, ...] = ()
     #: How its trials are run (a job file's part), for whoever resumes it; not read by the core.
     job: Mapping[str, Any] = field(default_factory=dict)
 
@@ -253,6 +256,8 @@ class StudySpec:
         for name in ("deterministic", "duplicates"):
             if getattr(self, name):
                 out[name] = True
+        if self.past:
+            out["past"] = [past.to_dict() for past in self.past]
         if self.job:
             out["job"] = dict(self.job)
         return out
@@ -270,6 +275,7 @@ class StudySpec:
             seed=spec.get("seed", 0),
             deterministic=spec.get("deterministic", False),
             duplicates=spec.get("duplicates", False),
+            past=tuple(map(Past.from_dict, spec.get("past", ()))),
             job=spec.get("job", {}),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, Unpack
 
@@ -18,6 +19,7 @@ from tunesmith.store import Durability, Store, open_store
 from tunesmith.tuning.loop import Loop, Watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import LimitOptions, Study, edit_events, make_spec
+from tunesmith.tuning.warm import Earlier, pasts
 
 Objective: TypeAlias = Callable[..., Any]
 Where: TypeAlias = Literal["auto", "inline", "process"]
@@ -35,6 +37,7 @@ def tune(
     scheduler: str | Mapping[str, Any] | None = None,
     seed: int | None = None,
     enqueue: Iterable[Mapping[str, Any]] = (),
+    warm_start: Earlier | Sequence[Earlier] = (),
     deterministic: bool = False,
     duplicates: bool = False,
     executor: Where = "auto",
@@ -56,7 +59,8 @@ def tune(
     that many at a time, in processes of their own. Other limits: see `Limits`.
 
     Other arguments: `name` of the study (the function's); `searcher`, `scheduler`, by name or
-    ``{name: options}``; `enqueue`, configs to run first; `deterministic` (the same trials on every run,
+    ``{name: options}``; `enqueue`, configs to run first; `warm_start`, earlier studies to learn from (or their
+    results, or names in the same storage; taken in when the study is new); `deterministic` (the same trials on every run,
     however parallel); `duplicates` (the same config may run twice); `executor` ("auto" takes processes
     if trials are parallel, limited in time or memory, isolated or on GPUs); `isolate` (a process for
     each trial); `gpus_per_trial`; `durability="power"` (survives a power cut); `progress` (None: if
@@ -79,7 +83,7 @@ def tune(
     )
     check_limits(spec)
     store = open_store(storage, durability=durability)
-    study = open_or_create(store, spec, seed)
+    study = open_or_create(store, spec, seed, warm_start)
     queue(study, enqueue)
     folder = Folder.beside(Path(storage) if isinstance(storage, (str, Path)) else None, spec.name)
     from tunesmith.tuning.progress import progress_watcher
@@ -114,7 +118,12 @@ def check_limits(spec: StudySpec) -> None:
         )
 
 
-def open_or_create(store: Store, spec: StudySpec, seed: int | None) -> Study:
+def open_or_create(
+    store: Store,
+    spec: StudySpec,
+    seed: int | None,
+    warm_start: Earlier | Sequence[Earlier] = (),
+) -> Study:
     """The study called `spec.name`: a new one, or the one that is there, edited to match `spec`.
 
     Raises StudyError where that is not possible: other objectives, another seed.
@@ -124,7 +133,7 @@ def open_or_create(store: Store, spec: StudySpec, seed: int | None) -> Study:
     try:
         study = Study(store, spec.name)
     except StudyNotFound:
-        store.create(spec, time.time())
+        store.create(replace(spec, past=pasts(warm_start, store, spec.name)), time.time())
         return Study(store, spec.name)
     now = study.spec
     fixed = {

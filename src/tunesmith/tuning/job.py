@@ -96,6 +96,12 @@ class JobModel(BaseModel):
         description="Configs to run first; what one leaves out takes its default.",
         examples=["[{learning_rate: 0.01}]"],
     )
+    warm_start: list[str | dict[str, str]] = Field(
+        default_factory=list,
+        description="Earlier studies to learn from: names in the same storage, or "
+        "`{storage: file, study: name}`. Taken in when the study is new.",
+        examples=["[digits-2024]"],
+    )
     deterministic: bool = Field(
         False, description="The same trials on every run, however many run in parallel."
     )
@@ -134,6 +140,16 @@ class Job:
     @property
     def durability(self) -> Durability:
         return self.model.durability
+
+    @property
+    def warm_start(self) -> list[str | dict[str, str]]:
+        """The earlier studies, their files relative to the job's."""
+        return [
+            {**earlier, "storage": str(self.path.parent / Path(earlier["storage"]).expanduser())}
+            if isinstance(earlier, dict) and "storage" in earlier
+            else earlier
+            for earlier in self.model.warm_start
+        ]
 
     @property
     def program(self) -> Program:
@@ -365,7 +381,7 @@ def run_job(
     job.program.find(Template.of(job.model.command, shell=job.model.shell))
     store = open_store(job.storage, durability=job.durability)
     try:
-        study = open_or_create(store, job.spec, job.model.seed)
+        study = open_or_create(store, job.spec, job.model.seed, job.warm_start)
         queue(study, job.model.enqueue)
         if opened is not None:
             opened(study)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.errors import NothingCompleted, StudyError
+from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.past import Past
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
 
@@ -49,6 +51,19 @@ class Result:
     @property
     def trials(self) -> Trials:
         return Trials(self._ledger)
+
+    def past(self) -> Past:
+        """What a later study may start with (``warm_start=``). Raises StudyError without results."""
+        history = History(self._ledger)
+        losses = history.losses[:, 0]
+        ended = history.where(State.COMPLETED, State.STOPPED) & np.isfinite(losses)
+        rows = np.flatnonzero(ended).tolist()
+        if not rows:
+            raise StudyError(
+                f"warm_start: study {self.spec.name!r} has no results to start from; leave it out"
+            )
+        configs = [self._ledger.config(k) for k in rows]
+        return Past.of(self.spec.name, configs, [float(losses[k]) for k in rows])
 
     @property
     def ended(self) -> str:

@@ -30,6 +30,7 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, open_store
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Session, alive, describe
+from tunesmith.tuning.warm import Earlier, pasts
 
 
 class LimitOptions(TypedDict, total=False):
@@ -129,10 +130,12 @@ class Study:
         seed: int | None = None,
         deterministic: bool = False,
         duplicates: bool = False,
+        warm_start: Earlier | Sequence[Earlier] = (),
         durability: Durability = "crash",
         **limits: Unpack[LimitOptions],
     ) -> Study:
-        """A new study. `storage` is a file, or None for this process's memory.
+        """A new study. `storage` is a file, or None for this process's memory; `warm_start`, earlier
+        studies (or their results, or names in the same storage) to learn from.
 
         Raises StudyExists; SpaceError, StudyError or StrategyError for what makes no sense; StoreError.
         """
@@ -149,7 +152,7 @@ class Study:
             limits=limits,
         )
         store = open_store(storage, durability=durability)
-        store.create(spec, time.time())
+        store.create(replace(spec, past=pasts(warm_start, store, name)), time.time())
         return cls(store, name)
 
     @classmethod

@@ -45,12 +45,15 @@ class Bayes:
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
         """The initial design, then what the model expects most of; a batch costs one fit."""
-        ground = history.memo("bayes", lambda: Ground(space, history.seed))
+        ground = _ground(space, history)
         proposals = Proposals(ground.points, history)
         evidence = Evidence.of(history)
         size = _design_size(ground, history)
         if len(history) < size or evidence.results < LEAST:
             until = size if evidence.results >= LEAST else len(history) + n
+            for point, study in ground.lessons.tried[len(history) : len(history) + n]:
+                if proposals.fresh(point):
+                    proposals.add(point, f"warm start: one of the best of {study}")
             proposals.open(ground.design(size), until, n)
         if len(proposals) < n and evidence.results >= LEAST and ground.d:
             with one_thread(), np.errstate(all="ignore"):
@@ -75,7 +78,7 @@ class Bayes:
         maximiser = Maximiser(ground, model, proposals, rng)
         while len(proposals) < n:
             number = len(history) + len(proposals)
-            leaving = len(ground.features.choices) > 0 and number % LEAVE_EVERY == 0
+            leaving = len(ground.unordered) > 0 and number % LEAVE_EVERY == 0
             found = (maximiser.leave() if leaving else None) or maximiser.best()
             if found is None:
                 return
@@ -86,7 +89,7 @@ class Bayes:
 
     def recommend(self, space: Space, history: History) -> int | None:
         """The completed trial whose noise-free value the model predicts to be best."""
-        ground = history.memo("bayes", lambda: Ground(space, history.seed))
+        ground = _ground(space, history)
         evidence = Evidence.of(history)
         if evidence.results < LEAST or not ground.d:
             return history.best
@@ -94,10 +97,16 @@ class Bayes:
             return Model.of(ground, history, evidence, 1.0).recommend(history)
 
 
+def _ground(space: Space, history: History) -> Ground:
+    return history.memo("bayes", lambda: Ground(space, history.seed, history.past))
+
+
 def _design_size(ground: Ground, history: History) -> int:
     """A few more than parameters, enough for each of few choices, and no more than a quarter."""
     widest = max((k for k in ground.points.choices if k <= 8), default=0)
     size = min(max(6, ground.d + 2, widest + 1), 12)
+    if ground.lessons:
+        size = len(ground.lessons.tried) + size // 3
     limit = history.trials_limit
     return size if limit is None else min(size, max(LEAST, limit // 4))
 

@@ -70,7 +70,7 @@ class Maximiser:
         """
         model, ground = self._model, self._ground
         top = model.known[int(np.argmin(model.at_known))]
-        choices = ground.features.choices
+        choices = ground.unordered
         choices = choices[~np.isnan(top[choices])]
         apart = 1.0 - gp.matern(model.lengths[choices] ** -2.0)  # how much its values differ
         if not apart.sum() > 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.evidence import Evidence
 from tunesmith.core.history import History
+from tunesmith.core.past import Past
 from tunesmith.core.points import Points
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Space
@@ -21,6 +22,7 @@ from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.design import sobol, stratified
 from tunesmith.numeric.features import Features
 from tunesmith.numeric.warp import OutputWarp, impute_failures
+from tunesmith.search.bayes.lessons import UNTIL, Lessons
 from tunesmith.search.bayes.prior import Prior
 
 Floats = NDArray[np.float64]
@@ -42,11 +44,19 @@ NOISY: Final = 0.01
 class Ground:
     """What depends on space and seed alone, and the last fit, which may be needed again. Droppable."""
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, past: Sequence[Past] = ()) -> None:
         self.space = space
         self.points = Points(space)
         self.d = len(space)
-        self.features = Features(self.points.choices)
+        self.lessons = Lessons(self.points, past)
+        sizes = self.points.choices
+        self._features = Features([*sizes, self.lessons.studies + 1] if self.lessons else sizes)
+        #: The parameter that each feature is of; after the last one comes the study.
+        self.owner = self._features.owner
+        self.numbers = self._features.numbers
+        #: The features that are numbers, and the columns that are unordered choices.
+        self.places = self._features.start[self.numbers]
+        self.unordered = np.flatnonzero(np.array(sizes) > 0)
         self.prior = Prior(self.points)
         self._seed = seed
         self._fit: tuple[NDArray[np.int64], Floats, Floats] | None = None
@@ -67,6 +77,18 @@ class Ground:
             [c.choices == 0 and (c.levels is None or len(c.levels) > 4) for c in columns],
             dtype=np.bool_,
         )
+
+    def features(self, points: Floats, study: Floats | None = None) -> Floats:
+        """The features of `points`, shape (n, d), of this study or of earlier ones."""
+        if self.lessons:
+            which = np.zeros(len(points)) if study is None else study
+            points = np.column_stack([points, (which + 0.5) / (self.lessons.studies + 1)])
+        return self._features(points)
+
+    @property
+    def begin(self) -> Floats:
+        """Where the fit of the model's hyperparameters begins."""
+        return gp.start(self.d + bool(self.lessons))
 
     @property
     def spread(self) -> Floats:
@@ -104,10 +126,10 @@ class Model:
         self.rows = rows
         self.known = points
         z, self._warp = _targets(losses)
-        features = ground.features(points)
-        self._gp = gp.GP.condition(features, ground.features.owner, z, theta)
+        features, targets = _learned(ground, points, z)
+        self._gp = gp.GP.condition(features, ground.owner, targets, theta)
         #: The predicted mean at each of them, shape (n,).
-        self.at_known = self._gp.predict(features)[0]
+        self.at_known = self._gp.predict(features[: len(z)])[0]
         #: What is to be improved on.
         self.best = float(z.min())
         self.lengths = np.exp(theta[: ground.d])
@@ -156,8 +178,7 @@ class Model:
     def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
         best = self.best if best is None else best
-        numbers = self.ground.features.numbers
-        places = self.ground.features.start[numbers]
+        numbers, places = self.ground.numbers, self.ground.places
         features = self.ground.features(starts)
         inactive = np.isnan(starts[:, numbers])
 
@@ -218,11 +239,20 @@ def _fitted(ground: Ground, history: History, evidence: Evidence) -> Floats:
     def make() -> Floats:
         points = history.points[rows]
         kept = representatives(points, losses, ground.choices, MOST_POINTS)
-        features = ground.features(points[kept])
         z, _ = _targets(losses[kept])
-        return gp.fit(features, ground.features.owner, z, gp.start(ground.d))[0]
+        features, targets = _learned(ground, points[kept], z)
+        return gp.fit(features, ground.owner, targets, ground.begin)[0]
 
     return ground.theta(rows, losses, make)
+
+
+def _learned(ground: Ground, points: Floats, z: Floats) -> tuple[Floats, Floats]:
+    """Features and targets of this study's results, and of earlier ones' while it has few."""
+    features, lessons = ground.features(points), ground.lessons
+    if not lessons or len(z) > UNTIL:
+        return features, z
+    earlier = ground.features(lessons.points, lessons.study)
+    return np.vstack([features, earlier]), np.concatenate([z, lessons.targets])
 
 
 def _targets(losses: Floats) -> tuple[Floats, OutputWarp]:
