@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core import events
+from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.parameter import Choice, Float, Int
@@ -45,7 +46,7 @@ def test_the_first_trials_are_the_models() -> None:
     ledger = study(MIXED, [math.sin(k) for k in range(30)])
     rng = stream(0, ledger.size, "suggest")
     given = Bayes().suggest(MIXED, History(ledger), 3, rng)
-    assert suggest(ledger, 3) == [(s.config, s.why) for s in given]
+    assert suggest(ledger, 3) == [(s.config, f"bayes: {s.why}") for s in given]
     assert "expected improvement" in given[0].why
 
 
@@ -53,7 +54,7 @@ def test_the_very_first_is_the_default() -> None:
     space = Space(x=Float(0, 1, default=0.125), c=Choice("a", "b"))
     ((config, why),) = suggest(Ledger(StudySpec(name="s", space=space)))
     assert config == {"x": 0.125, "c": "a"}
-    assert why == "initial design: the defaults"
+    assert why == "bayes: initial design: the defaults"
 
 
 @pytest.mark.parametrize(("space", "name"), [(NUMBERS, "cmaes"), (MIXED, "evolution")])
@@ -107,3 +108,13 @@ def test_it_recommends_what_the_model_does() -> None:
     ledger = study(MIXED, [math.sin(k) for k in range(30)])
     history = History(ledger)
     assert Auto().recommend(MIXED, history) == Bayes().recommend(MIXED, history)
+
+
+def test_its_exploration_is_the_models() -> None:
+    ledger = study(MIXED, [math.sin(k) for k in range(30)])
+    rng = stream(0, ledger.size, "suggest")
+    ((config, _),) = Bayes("high").suggest(MIXED, History(ledger), 1, rng)
+    rng = stream(0, ledger.size, "suggest")
+    assert Auto("high").suggest(MIXED, History(ledger), 1, rng)[0].config == config
+    with pytest.raises(StrategyError, match="auto: exploration is"):
+        Auto("wild")  # type: ignore[arg-type]

@@ -243,7 +243,7 @@ def test_exploration_moves_the_search() -> None:
         return float(np.nanmean(ledger.column("losses")[14:]))
 
     assert spread("low") < spread("high")
-    with pytest.raises(ts.StrategyError, match="low, balanced, high"):
+    with pytest.raises(ts.StrategyError, match="bayes: exploration is 'low', 'balanced', 'high'"):
         Bayes(exploration="wild")  # type: ignore[arg-type]
 
 

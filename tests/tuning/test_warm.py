@@ -52,7 +52,7 @@ class TestWhatItBrings:
     def test_the_first_trials_are_its_best_and_say_so(self, earlier: ts.Result) -> None:
         result = tune(bowl(0.8), trials=5, seed=1, warm_start=earlier)
         assert result.trials[0].config == earlier.best.config
-        assert result.trials[0].origin.why == "warm start: one of the best of earlier"
+        assert result.trials[0].origin.why == "bayes: warm start: one of the best of earlier"
         assert len({str(t.config) for t in result.trials}) == 5
 
     def test_a_goal_may_be_the_other_way_round(self, earlier: ts.Result) -> None:
@@ -164,7 +164,7 @@ def test_a_job_may_start_from_another_file(tmp_path: Path, earlier: ts.Result) -
     )
     job = load_job(tmp_path / "job.yaml", {"storage": str(tmp_path / "new.db")})
     result = run_job(job)
-    assert result.trials[0].origin.why == "warm start: one of the best of old"
+    assert result.trials[0].origin.why == "bayes: warm start: one of the best of old"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ improving on the best value lately gets more of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -18,7 +18,7 @@ from tunesmith.core.history import History
 from tunesmith.core.parameter import Choice
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Suggestion
-from tunesmith.search.bayes import Bayes
+from tunesmith.search.bayes import Bayes, check_exploration
 from tunesmith.search.cmaes import Cmaes
 from tunesmith.search.evolution import Evolution
 
@@ -37,16 +37,26 @@ GOLDEN: Final = 0.6180339887498949
 class Auto:
     """`bayes` for the first 400 trials; then it shares them with `cmaes` (numbers only) or
     `evolution`, in proportion to how often each improved on the best value in the last 50 trials.
+
+    `exploration` is `bayes`'s: "low", "balanced" or "high".
     """
 
+    exploration: Literal["low", "balanced", "high"] = "balanced"
+
+    def __post_init__(self) -> None:
+        check_exploration("auto", self.exploration)
+
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
-        number = len(history)
+        number, bayes = len(history), Bayes(self.exploration)
         if number < ALONE:
-            return Bayes().suggest(space, history, n, rng)
+            return [
+                Suggestion(config, f"bayes: {why}")
+                for config, why in bayes.suggest(space, history, n, rng)
+            ]
         name, other = _other(space)
         share = _share(history)
         chosen: list[Suggestion] = []
-        for searcher, wanted in _split(Bayes(), other, number, n, share):
+        for searcher, wanted in _split(bayes, other, number, n, share):
             label = "bayes" if searcher is not other else name
             percent = share if searcher is other else 1.0 - share
             for config, why in searcher.suggest(space, history, wanted, rng):

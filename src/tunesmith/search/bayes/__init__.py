@@ -27,6 +27,14 @@ LEAVE_EVERY: Final = 4
 CURIOSITY: Final = {"low": 0.6, "balanced": 1.0, "high": 1.7}
 
 
+def check_exploration(owner: str, exploration: object) -> None:
+    """Raise StrategyError unless `exploration` is one of `CURIOSITY`'s words."""
+    if exploration not in CURIOSITY:
+        raise StrategyError(
+            f"{owner}: exploration is {', '.join(map(repr, CURIOSITY))}, not {exploration!r}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Bayes:
     """Expected improvement under a Gaussian process.
@@ -38,10 +46,7 @@ class Bayes:
     exploration: Literal["low", "balanced", "high"] = "balanced"
 
     def __post_init__(self) -> None:
-        if self.exploration not in CURIOSITY:
-            raise StrategyError(
-                f"bayes: exploration is {', '.join(CURIOSITY)}, not {self.exploration!r}"
-            )
+        check_exploration("bayes", self.exploration)
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
         """The initial design, then what the model expects most of; a batch costs one fit."""
