@@ -220,6 +220,16 @@ def test_batch_before_any_result_is_the_design() -> None:
 # -- in words ---------------------------------------------------------------------------------
 
 
+def test_256_in_flight_before_any_result() -> None:
+    """More than the design has points."""
+    study = ts.Study.create(MIXED, searcher="bayes", parallel=256, seed=1)
+    running = [study.ask() for _ in range(256)]
+    assert len({str(trial.config) for trial in running}) == 256
+    for trial in running[:20]:
+        study.tell(trial, mixed(trial.config))
+    assert "expected improvement" in study.ask().origin.why
+
+
 def test_the_design_starts_with_the_defaults_and_has_every_choice() -> None:
     space = ts.Space(x=ts.Float(0, 1, default=0.1), c=ts.Choice(*"abcdef"))
     ledger = run(space, lambda c: c["x"], 8)

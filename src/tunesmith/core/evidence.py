@@ -96,7 +96,7 @@ class Proposals:
                 if space.satisfies(config):
                     self.add(space.encode(config), f"initial design: {what}")
                     continue
-            begin = max(0, k - 1)  # the first trial is none of the design
+            begin = min(max(0, k - 1), len(design))  # the first trial is none of the design
             point = self.first_fresh(design, [*range(begin, len(design)), *range(begin)])
             if point is None:
                 return
