@@ -241,6 +241,8 @@ def picture(runs: Runs, path: Path) -> None:
             if mine:
                 axis.fill_between(MARKS[:upto], low, high, color=colour, alpha=0.2, lw=0)
         axis.set(yscale="log", xlabel="trials", title=f"{half} problems ({len(part.problems)})")
+        axis.set_yticks([0.5, 0.2, 0.1, 0.05], ["0.5", "0.2", "0.1", "0.05"])
+        axis.minorticks_off()
         axis.grid(alpha=0.3, which="both", lw=0.5)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0][0].set_ylabel("mean normalised regret")
