@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.trial import Report
 
@@ -19,6 +20,7 @@ class Curves:
 
     def __init__(self) -> None:
         self._size = 0
+        self._trial = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
         self._step = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
         self._at = np.zeros(_FIRST_CAPACITY)
         self._before = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
@@ -33,6 +35,7 @@ class Curves:
         i = self._size
         if i == len(self._step):
             self._grow()
+        self._trial[i] = trial
         self._step[i] = step
         self._at[i] = at
         self._before[i] = self._last.get(trial, -1)
@@ -52,6 +55,19 @@ class Curves:
             chain.append(self._read(i))
             i = int(self._before[i])
         return tuple(reversed(chain))
+
+    def columns(
+        self, metric: str, since: int = 0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Trials, steps and values of `metric` of the reports from number `since` on, as they came.
+
+        A value is NaN where the metric was not reported, NOT_FINITE where it was not finite.
+        """
+        part = slice(since, self._size)
+        values = self._metrics.get(metric)
+        if values is None:
+            values = np.full(self._size, np.nan)
+        return self._trial[part], self._step[part], values[part]
 
     def last(self, trial: int) -> Report | None:
         i = self._last.get(trial)
@@ -74,6 +90,7 @@ class Curves:
 
     def _grow(self) -> None:
         size = 2 * len(self._step)
+        self._trial = np.resize(self._trial, size)
         self._step = np.resize(self._step, size)
         self._at = np.resize(self._at, size)
         self._before = np.resize(self._before, size)

@@ -7,7 +7,7 @@ strategy works out from it may be kept in `memo`, which may be dropped at any ti
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,18 @@ from tunesmith.core.study import Objective
 from tunesmith.core.trial import CODES, Report, State, Trial
 
 T = TypeVar("T")
+
+
+class Reports(NamedTuple):
+    """Arrays over reports, shape (n,): losses are minimised, inf for what was not finite.
+
+    `upto` is how many reports there are in all: where to go on from.
+    """
+
+    trials: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    losses: NDArray[np.float64]
+    upto: int
 
 
 class History:
@@ -132,6 +144,20 @@ class History:
     def curve(self, number: int) -> tuple[Report, ...]:
         """The reports of a trial, oldest first; none if its results are hidden."""
         return self._ledger.curves.of(number) if number < self._visible else ()
+
+    def reports(self, since: int = 0) -> Reports:
+        """The reports of the first objective's metric from number `since` on, as they came.
+
+        Those without it, and of trials whose results are hidden, are left out. O(new reports).
+        """
+        objective = self.objectives[0]
+        curves = self._ledger.curves
+        trials, steps, values = curves.columns(objective.metric, since)
+        kept = ~np.isnan(values)
+        if self._visible < len(self):
+            kept &= trials < self._visible
+        losses = np.where(np.isinf(values), np.inf, objective.sign * values)
+        return Reports(trials[kept], steps[kept], losses[kept], len(curves))
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this config."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from numpy.random import Generator
 
@@ -56,6 +56,9 @@ class Decision(NamedTuple):
 
     verdict: Verdict
     why: str = ""
+
+
+CONTINUE: Final = Decision(Verdict.CONTINUE)
 
 
 @runtime_checkable

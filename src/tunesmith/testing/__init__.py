@@ -14,7 +14,15 @@ from __future__ import annotations
 
 from tunesmith.testing.check import Check
 from tunesmith.testing.executors import behave, executor_checks
+from tunesmith.testing.schedulers import scheduler_checks
 from tunesmith.testing.searchers import searcher_checks
 from tunesmith.testing.stores import store_checks
 
-__all__ = ["Check", "behave", "executor_checks", "searcher_checks", "store_checks"]
+__all__ = [
+    "Check",
+    "behave",
+    "executor_checks",
+    "scheduler_checks",
+    "searcher_checks",
+    "store_checks",
+]

@@ -1,0 +1,53 @@
+"""Stop what is worse than most others were at the same step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunesmith.core import options
+from tunesmith.core.history import History
+from tunesmith.core.rungs import Standings
+from tunesmith.core.strategy import CONTINUE, Decision, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """Stop a trial whose best value so far is not among the best `keep` percent of what others had at
+    the same step.
+
+    Not before step `after`, nor before `trials` others have been there. The rule of Optuna's
+    PercentilePruner. A decision takes O(trials at the step).
+    """
+
+    keep: float = 25.0
+    after: int = 1
+    trials: int = 5
+
+    def __post_init__(self) -> None:
+        options.number("percentile", "keep", self.keep, above=0.0, below=100.0)
+        options.whole("percentile", "after", self.after)
+        options.whole("percentile", "trials", self.trials)
+
+    def decide(self, history: History, trial: int) -> Decision:
+        step = history.curve(trial)[-1].step
+        standings = history.memo("standings", Standings).update(history)
+        if step < self.after:
+            return CONTINUE
+        trials, _, bests = standings.at(step)
+        mine, others = bests[trials == trial], bests[history.usable[trials] & (trials != trial)]
+        if not len(mine) or len(others) < self.trials:
+            return CONTINUE
+        bar = float(np.quantile(others, self.keep / 100.0, method="lower"))
+        if mine[0] <= bar:
+            return CONTINUE
+        metric, sign = history.objectives[0].metric, history.objectives[0].sign
+        return Decision(
+            Verdict.STOP,
+            f"at step {step} its best {metric} of {sign * mine[0]:.4g} is not among the best "
+            f"{self.keep:g} % of {len(others)} others, which had {sign * bar:.4g} or better",
+        )
+
+
+SCHEDULER = Percentile

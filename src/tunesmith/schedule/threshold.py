@@ -1,0 +1,43 @@
+"""Stop what is plainly no good: by a bound that you know."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tunesmith.core import options
+from tunesmith.core.history import History
+from tunesmith.core.strategy import CONTINUE, Decision, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Stop a trial whose value is worse than `worst` (in the metric's own units) from step `after` on,
+    or not finite at any step."""
+
+    worst: float
+    after: int = 1
+
+    def __post_init__(self) -> None:
+        options.number("threshold", "worst", self.worst)
+        options.whole("threshold", "after", self.after)
+
+    def decide(self, history: History, trial: int) -> Decision:
+        objective = history.objectives[0]
+        report = history.curve(trial)[-1]
+        if objective.metric not in report.metrics:
+            return CONTINUE
+        value = report.metrics[objective.metric]
+        if math.isnan(value):
+            return Decision(
+                Verdict.STOP, f"at step {report.step} its {objective.metric} is not finite"
+            )
+        if report.step < self.after or objective.sign * value <= objective.sign * self.worst:
+            return CONTINUE
+        return Decision(
+            Verdict.STOP,
+            f"at step {report.step} its {objective.metric} of {value:.4g} is worse than {self.worst:g}",
+        )
+
+
+SCHEDULER = Threshold

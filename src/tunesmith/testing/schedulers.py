@@ -1,0 +1,155 @@
+"""What every scheduler has to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import is_dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tunesmith.core import events
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.parameter import Float
+from tunesmith.core.space import Space
+from tunesmith.core.strategy import Decision, Scheduler, Verdict
+from tunesmith.core.study import Goal, Objective, StudySpec
+from tunesmith.core.trial import USER, Kind, Origin, Reason, State
+from tunesmith.testing.check import Check, collect
+
+#: One step of a study: which trial goes on, the value that it reports (None is not finite), and whether it
+#: ends then.
+Move = tuple[int, float | None, bool]
+
+MOVES = st.lists(
+    st.tuples(
+        st.integers(0, 7),
+        st.one_of(st.floats(-10, 10), st.sampled_from([0.0, 1.0, 1e300, None])),
+        st.sampled_from([False] * 6 + [True]),
+    ),
+    max_size=60,
+)
+
+
+def scheduler_checks(make: Callable[[], Scheduler], *, examples: int = 50) -> list[Check]:
+    """The checks for the scheduler that `make` gives; `examples` is Hypothesis's number of them."""
+    return collect(_SchedulerSuite(make, examples))
+
+
+class _SchedulerSuite:
+    def __init__(self, make: Callable[[], Scheduler], examples: int) -> None:
+        self._make = make
+        self._settings = settings(
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+
+    def _over_moves(self, test: Callable[[list[Move]], None]) -> None:
+        @self._settings
+        @given(MOVES)
+        def run(moves: list[Move]) -> None:
+            test(moves)
+
+        run()
+
+    def _decisions(
+        self, moves: list[Move], *, goal: Goal = "minimize", memo: bool = True
+    ) -> Iterator[Decision]:
+        """What the scheduler says to each report; a trial that it stops ends there."""
+        scheduler = self._make()
+        kept: dict[Any, Any] = {}
+        for ledger, trial in _study(moves, goal):
+            decision = scheduler.decide(History(ledger, memo=kept if memo else {}), trial)
+            if decision.verdict is Verdict.STOP:
+                _end(ledger, trial, State.STOPPED)
+            yield decision
+
+    def check_is_a_frozen_dataclass(self) -> None:
+        scheduler = self._make()
+        assert is_dataclass(scheduler)
+        assert type(scheduler).__dataclass_params__.frozen, "options must not change"
+
+    def check_a_memo_changes_nothing(self) -> None:
+        def test(moves: list[Move]) -> None:
+            kept = list(self._decisions(moves))
+            assert kept == list(self._decisions(moves, memo=False))
+
+        self._over_moves(test)
+
+    def check_whoever_stops_a_trial_says_why(self) -> None:
+        def test(moves: list[Move]) -> None:
+            for decision in self._decisions(moves):
+                assert isinstance(decision, Decision)
+                assert decision.verdict is Verdict.CONTINUE or decision.why, "no reason"
+
+        self._over_moves(test)
+
+    def check_what_was_retracted_does_not_count(self) -> None:
+        """Trials that have been retracted might as well not have been."""
+
+        scheduler = self._make()
+        wrong: list[Move] = [(who, -100.0, False) for who in range(6) for _ in range(9)]
+        ledger = [ledger for ledger, _ in _study(wrong, "minimize")][-1]
+        for number in range(6):
+            _end(ledger, number, State.COMPLETED)
+            ledger.apply(events.Retracted(0.0, number, "wrong data", "me"))
+        _start(ledger, 6)
+        ledger.apply(events.Reported(0.0, 6, 0, 1, {"loss": 5.0}))
+        alone, trial = next(_study([(0, 5.0, False)], "minimize"))
+        expected = scheduler.decide(History(alone), trial)
+        assert scheduler.decide(History(ledger), 6) == expected
+
+    def check_maximising_is_minimising_the_opposite(self) -> None:
+        def test(moves: list[Move]) -> None:
+            verdicts = [d.verdict for d in self._decisions(moves)]
+            opposite: list[Move] = [(t, None if v is None else -v, e) for t, v, e in moves]
+            assert verdicts == [d.verdict for d in self._decisions(opposite, goal="maximize")]
+
+        self._over_moves(test)
+
+    def check_other_metrics_are_no_news(self) -> None:
+        """A report without the objective's metric stops nobody."""
+        for ledger, trial in _study([(k, float(k), False) for k in range(8)] * 3, "minimize"):
+            ledger.apply(events.Reported(0.0, trial, 0, 99, {"other": 1.0}))
+            decision = self._make().decide(History(ledger), trial)
+            assert decision.verdict is Verdict.CONTINUE, decision.why
+
+
+def _study(moves: Sequence[Move], goal: Goal) -> Iterator[tuple[Ledger, int]]:
+    """The moves one by one: the ledger after each report, and whose it was."""
+    objectives = (Objective("loss", goal),)
+    ledger = Ledger(StudySpec(name="s", space=Space(x=Float(0, 1)), objectives=objectives))
+    ledger.apply(events.Opened(0.0, "s", "host", 1, 0.0))
+    numbers: dict[int, int] = {}
+    steps: dict[int, int] = {}
+    for who, value, ends in moves:
+        number = numbers.setdefault(who, ledger.size)
+        if number == ledger.size:
+            _start(ledger, number)
+        if number not in ledger.running:
+            continue
+        steps[number] = steps.get(number, 0) + 1
+        ledger.apply(events.Reported(0.0, number, 0, steps[number], {"loss": value}))
+        yield ledger, number
+        if ends and number in ledger.running:
+            _end(ledger, number, State.COMPLETED)
+
+
+def _start(ledger: Ledger, number: int) -> None:
+    config = {"x": (number * 0.6180339) % 1.0}
+    ledger.apply(events.Suggested(0.0, number, config, Origin(USER), "s"))
+
+
+def _end(ledger: Ledger, number: int, state: State) -> None:
+    value = ledger.curves.latest(number).get("loss", 0.0)
+    if value != value:
+        reason = Reason(Kind.NOT_FINITE, "loss is NaN")
+        ledger.apply(events.Finished(0.0, number, 0, State.FAILED, None, {}, reason))
+        return
+    stopped = Reason(Kind.STOPPED, "told to") if state is State.STOPPED else None
+    metrics = {"loss": value}
+    ledger.apply(events.Finished(0.0, number, 0, state, (value,), metrics, stopped))

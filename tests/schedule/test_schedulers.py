@@ -1,0 +1,65 @@
+"""Every scheduler passes the public suite; none of them lets a wrong option pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tunesmith as ts
+from tunesmith import schedule
+from tunesmith.core.strategy import Scheduler
+from tunesmith.core.study import Strategy
+from tunesmith.testing import Check, scheduler_checks
+
+#: Options with which there is something to see within a few reports.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "asha": {"max": 9},
+    "median": {"trials": 2},
+    "percentile": {"keep": 40.0, "trials": 2},
+    "threshold": {"worst": 0.0},
+    "patience": {"reports": 3},
+}
+
+
+def make(name: str) -> Scheduler:
+    made = schedule.make(Strategy(name, OPTIONS[name]))
+    assert made is not None
+    return made
+
+
+def test_all_are_here() -> None:
+    assert schedule.names() == sorted(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=f"{name}-{check}")
+        for name in OPTIONS
+        for check in scheduler_checks(lambda name=name: make(name))  # type: ignore[misc]
+    ],
+)
+def test_conformance(check: Check) -> None:
+    check()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("asha", {"max": 0}, "asha: max is a whole number from 1, not 0"),
+        ("asha", {"max": 9.0}, "max is a whole number from 1, not 9.0"),
+        ("asha", {"max": 9, "min": 9}, "asha: min is below max, unlike 9 and 9"),
+        ("asha", {"reduction": 1}, "reduction is a number above 1, not 1"),
+        ("asha", {"eta": 3}, "has no option 'eta'"),
+        ("median", {"after": "3"}, "after is a whole number from 1, not '3'"),
+        ("percentile", {"keep": 100}, "keep is a number above 0 and below 100, not 100"),
+        ("threshold", {}, "worst"),
+        ("threshold", {"worst": float("nan")}, "worst is a number, and finite, not nan"),
+        ("patience", {"least": -1}, "least is a number from 0, not -1"),
+        ("patience", {"reports": True}, "reports is a whole number from 1, not True"),
+    ],
+)
+def test_options_that_make_no_sense(name: str, options: Any, message: str) -> None:
+    with pytest.raises(ts.StrategyError, match=message):
+        schedule.make(Strategy(name, options))

@@ -1,0 +1,218 @@
+"""The rules by hand-worked examples, and the whole of it by real studies."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import tunesmith as ts
+from tunesmith.core import events
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.strategy import Decision, Scheduler, Verdict
+from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.trial import USER, Origin, State
+from tunesmith.schedule.asha import Asha
+from tunesmith.schedule.median import Median
+from tunesmith.schedule.patience import Patience
+from tunesmith.schedule.percentile import Percentile
+from tunesmith.schedule.threshold import Threshold
+from tunesmith.tuning.replay import replay
+
+
+class Study:
+    """A ledger whose trials report what they are told to; trial n's first report starts it."""
+
+    def __init__(self, scheduler: Scheduler, goal: Any = "minimize") -> None:
+        objectives = (Objective("loss", goal),)
+        space = ts.Space(x=ts.Float(0, 1))
+        self.ledger = Ledger(StudySpec(name="s", space=space, objectives=objectives))
+        self.ledger.apply(events.Opened(0.0, "s", "host", 1, 0.0))
+        self.scheduler, self.memo = scheduler, dict[Any, Any]()
+
+    def report(self, trial: int, step: int, loss: float | None) -> Decision:
+        if trial == self.ledger.size:
+            config = {"x": trial / 1e6}
+            self.ledger.apply(events.Suggested(0.0, trial, config, Origin(USER), "s"))
+        self.ledger.apply(events.Reported(0.0, trial, 0, step, {"loss": loss}))
+        return self.scheduler.decide(History(self.ledger, memo=self.memo), trial)
+
+    def stops(self, trial: int, step: int, loss: float | None) -> bool:
+        return self.report(trial, step, loss).verdict is Verdict.STOP
+
+    def complete(self, trial: int, loss: float) -> None:
+        done = events.Finished(0.0, trial, 0, State.COMPLETED, (loss,), {"loss": loss})
+        self.ledger.apply(done)
+
+
+class TestAsha:
+    @pytest.mark.parametrize(
+        ("options", "longest", "levels"),
+        [
+            ({"max": 27}, 27, (1, 3, 9)),
+            ({"max": 9, "min": 1, "reduction": 3}, 9, (1, 3)),  # the paper's figure 1, s = 0
+            ({"max": 9, "min": 3}, 9, (3,)),  # s = 1
+            ({"max": 50}, 50, (2, 6, 18)),
+            ({"max": 16, "min": 1, "reduction": 2}, 16, (1, 2, 4, 8)),
+            ({"max": 10, "reduction": 1.5}, 10, (1, 2, 3, 4, 6, 8)),
+            ({}, 1, ()),
+        ],
+    )
+    def test_rungs(self, options: dict[str, Any], longest: int, levels: tuple[int, ...]) -> None:
+        assert Asha(**options).levels(longest) == levels
+
+    def test_a_worked_example(self) -> None:
+        """The best third of those at step 1 so far; nobody is stopped among fewer than three."""
+        study = Study(Asha(max=9))
+        losses = [0.5, 0.9, 0.4, 0.6, 0.45, 0.3, 0.41]
+        #: places:  1    2    1    3    2 of 5: 1 goes on    1    3 of 7: 2 go on
+        stopped = [study.stops(k, 1, loss) for k, loss in enumerate(losses)]
+        assert stopped == [False, False, False, True, True, False, True]
+
+    def test_only_at_rungs_and_by_the_value_there(self) -> None:
+        study = Study(Asha(max=9))
+        for k in range(3):
+            assert not study.stops(k, 1, 0.1 * k) or k == 2
+        for step in (2, 4, 5, 6, 7, 8):
+            assert not study.stops(0, step, 99.0)
+
+    def test_a_step_over_a_rung_counts_there(self) -> None:
+        study = Study(Asha(max=27))
+        for k, loss in enumerate([0.1, 0.2, 0.3, 0.4]):
+            decision = study.report(k, 5, loss)
+        assert decision.verdict is Verdict.STOP
+        assert decision.why == "at step 3 its loss of 0.4 is number 4 of 4; the best 1 go on"
+
+    def test_not_finite_is_the_end(self) -> None:
+        study = Study(Asha(max=9))
+        assert study.report(0, 1, None).why == "its loss is not finite at step 1"
+
+    def test_without_max_it_waits_for_the_first_whole_run(self) -> None:
+        study = Study(Asha())
+        for k in range(6):
+            assert not study.stops(k, 1, float(k))
+        for step in range(2, 31):
+            study.report(0, step, 0.0)
+        study.complete(0, 0.0)
+        assert not study.stops(1, 2, 1.0), "the second of two"
+        assert study.stops(2, 2, 9.0), "30 steps: rungs at 2, 6 and 18"
+        assert not study.stops(3, 2, -1.0)
+
+    def test_more_is_better_where_that_is_the_goal(self) -> None:
+        study = Study(Asha(max=9), goal="maximize")
+        assert [study.stops(k, 1, v) for k, v in enumerate([0.5, 0.1, 0.9, 0.2])] == [
+            False,
+            False,
+            False,
+            True,
+        ]
+
+    def test_a_hundred_thousand_trials_take_little_time(self) -> None:
+        study = Study(Asha(max=100))
+        for k in range(3000):
+            study.report(k, 4, (k * 0.618) % 1.0)
+        began = time.process_time()
+        for k in range(3000, 3200):
+            study.report(k, 4, (k * 0.618) % 1.0)
+        assert (time.process_time() - began) / 200 < 0.005
+
+
+class TestMedian:
+    def test_a_worked_example(self) -> None:
+        """Means until step 2 are 1, 2, 3, 4, 5; the median is 3."""
+        study = Study(Median())
+        for k in range(5):
+            study.report(k, 1, k + 0.5)
+            study.report(k, 2, k + 1.5)
+        assert not study.stops(5, 1, 9.0 - 7.0)
+        assert not study.stops(5, 2, 99.0), "its best is still 2"
+        assert study.stops(6, 1, 3.25), "the others' first reports: a median of 2.5"
+        why = study.report(7, 2, 3.75).why
+        assert (
+            why
+            == "at step 2 its best loss of 3.75 is worse than 3.5, the median of 6 others' means"
+        )
+
+    def test_not_before_there_are_enough_others_nor_too_early(self) -> None:
+        study = Study(Median(after=2, trials=3))
+        for k in range(3):
+            assert not study.stops(k, 1, float(k))
+            assert not study.stops(k, 2, float(k))
+        assert not study.stops(3, 1, 99.0)
+        assert study.stops(3, 2, 99.0)
+
+
+class TestPercentile:
+    def test_a_worked_example(self) -> None:
+        study = Study(Percentile(keep=25.0, trials=4))
+        for k in range(8):
+            study.stops(k, 1, float(k))
+        assert not study.stops(8, 1, 1.0)
+        why = study.report(9, 1, 2.5).why
+        assert why == (
+            "at step 1 its best loss of 2.5 is not among the best 25 % of 9 others, which had 1 or better"
+        )
+
+
+class TestThreshold:
+    def test_a_worked_example(self) -> None:
+        study = Study(Threshold(worst=0.2, after=3), goal="maximize")
+        assert not study.stops(0, 2, 0.1)
+        assert not study.stops(0, 3, 0.2)
+        assert study.report(0, 4, 0.1).why == "at step 4 its loss of 0.1 is worse than 0.2"
+        assert study.report(1, 1, None).why == "at step 1 its loss is not finite"
+
+
+class TestPatience:
+    def test_a_worked_example(self) -> None:
+        study = Study(Patience(reports=3, least=0.01))
+        values = [0.5, 0.4, 0.395, 0.392, 0.39]
+        assert [study.stops(0, k, v) for k, v in enumerate(values, 1)] == [False] * 4 + [True]
+        assert [study.stops(1, k, v) for k, v in enumerate([0.5, None, 0.4, 0.5, 0.5], 1)] == [
+            False
+        ] * 5
+        assert study.report(1, 6, 0.4).why == "its loss has not improved on 0.4 for 3 reports"
+
+    def test_never_finite(self) -> None:
+        study = Study(Patience(reports=2))
+        assert not study.stops(0, 1, None)
+        assert study.report(0, 2, None).why == "its loss has not improved for 2 reports"
+
+
+def curve(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+    """81 epochs that come down to the config's own floor."""
+    loss = 0.0
+    for epoch in range(1, 82):
+        loss = (config["x"] - 0.3) ** 2 + 1.0 / epoch
+        trial.report(step=epoch, loss=loss)
+    return loss
+
+
+@pytest.mark.parametrize(
+    "scheduler", ["asha", {"asha": {"max": 81}}, "median", "percentile"], ids=str
+)
+def test_a_study_is_as_good_for_less(scheduler: Any, tmp_path: Any) -> None:
+    storage = tmp_path / "study.db"
+    result = ts.tune(
+        curve,
+        ts.Space(x=ts.Float(0, 1)),
+        metric="loss",
+        name="s",
+        trials=40,
+        seed=1,
+        scheduler=scheduler,
+        searcher="sobol",
+        storage=storage,
+        progress=False,
+    )
+    stopped = [t for t in result.trials if t.state is ts.State.STOPPED]
+    reports = sum(len(t.reports) for t in result.trials)
+    assert len(stopped) >= 15
+    assert all(t.reason is not None and "step" in t.reason.message for t in stopped)
+    assert reports < 0.6 * 40 * 81
+    assert result.best.value is not None
+    assert result.best.value < 1 / 81 + 0.002
+    with ts.Study.open("s", storage=storage) as study:
+        assert replay(study.store, "s").problems == []
