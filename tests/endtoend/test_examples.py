@@ -13,7 +13,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 TUNESMITH = Path(sys.executable).with_name("tunesmith")
 
 
-@pytest.mark.parametrize(("name", "trials"), [("digits", 4), ("any-program", 6)])
+@pytest.mark.parametrize(
+    ("name", "trials"), [("digits", 4), ("digits-epochs", 6), ("any-program", 6)]
+)
 def test_job(tmp_path: Path, name: str, trials: int) -> None:
     job = EXAMPLES / name / "job.yaml"
     command = [str(TUNESMITH), "run", str(job), "--trials", str(trials), "--json"]

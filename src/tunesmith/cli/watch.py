@@ -129,6 +129,8 @@ def headline(job: Job, study: Study) -> str:
     points = job.grid_points()
     if points is not None:
         parts[-1] = f"grid of {points} points"
+    if spec.scheduler is not None:
+        parts.append(f"scheduler {spec.scheduler.name}")
     if spec.limits.trials is not None:
         parts.append(f"{spec.limits.trials} trials")
     if spec.limits.time is not None:
@@ -144,12 +146,15 @@ def headline(job: Job, study: Study) -> str:
 def trial_line(ledger: Ledger, trial: Trial) -> str:
     """One line about a trial that has ended."""
     took = show_seconds(trial.cost.wall_s)
-    if trial.state is State.COMPLETED and trial.values is not None:
+    if trial.state in (State.COMPLETED, State.STOPPED) and trial.values is not None:
         names = [o.metric for o in ledger.spec.objectives]
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(names, trial.values, strict=True)
         )
         mark = " *" if ledger.best == trial.number else ""
+        last = ledger.curves.last(trial.number)
+        if trial.state is State.STOPPED and last is not None:
+            mark = f" stopped at step {last.step}"
         return f"trial {trial.number:>4}  {outcome}{mark}  {took}  {show_config(trial.config)}"
     reason = "" if trial.reason is None else f" ({one_line(str(trial.reason))})"
     return f"trial {trial.number:>4}  {trial.state}{reason}  {took}  {show_config(trial.config)}"

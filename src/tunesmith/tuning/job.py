@@ -86,7 +86,10 @@ class JobModel(BaseModel):
         examples=["{grid: {levels: 5}}"],
     )
     scheduler: str | dict[str, Any] | None = Field(
-        None, description="Who stops trials early, by name or with options."
+        None,
+        description="Who stops trials early: `asha`, `median`, `percentile`, `threshold`, `patience`, by name "
+        "or with options.",
+        examples=["{asha: {max: 50, min: 2}}"],
     )
     seed: int | None = Field(
         None, ge=0, description="Makes the study repeatable; drawn if missing."
