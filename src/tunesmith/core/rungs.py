@@ -74,12 +74,17 @@ class Standings:
             bests.add(trial, best)
         return self
 
-    def at(self, step: int) -> tuple[Ints, Floats, Floats]:
-        """Trials that reported at `step`, and their mean and best losses until then."""
-        if step not in self._steps:
-            return np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
-        means, bests = self._steps[step]
-        return *means.arrays, bests.arrays[1]
+    def compare(self, history: History, trial: int) -> tuple[int, float, Floats, Floats] | None:
+        """Where `trial` stands at its last report: the step, its best loss until then, and the mean and
+        best losses of all usable others that reported at that step. None if it lacks the metric.
+        """
+        last = history.curve(trial)[-1]
+        if history.objectives[0].metric not in last.metrics:
+            return None
+        means, bests = self._steps[last.step]
+        trials, mean = means.arrays
+        others = history.usable[trials] & (trials != trial)
+        return last.step, bests.loss(trial), mean[others], bests.arrays[1][others]
 
 
 class _Rung:

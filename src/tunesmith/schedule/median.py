@@ -29,21 +29,20 @@ class Median:
         options.whole("median", "trials", self.trials)
 
     def decide(self, history: History, trial: int) -> Decision:
-        step = history.curve(trial)[-1].step
         standings = history.memo("standings", Standings).update(history)
-        if step < self.after:
+        standing = standings.compare(history, trial)
+        if standing is None:
             return CONTINUE
-        trials, means, bests = standings.at(step)
-        mine, others = bests[trials == trial], means[history.usable[trials] & (trials != trial)]
-        if not len(mine) or len(others) < self.trials:
+        step, mine, others, _ = standing
+        if step < self.after or len(others) < self.trials:
             return CONTINUE
         middle = float(np.median(others))
-        if mine[0] <= middle:
+        if mine <= middle:
             return CONTINUE
         metric, sign = history.objectives[0].metric, history.objectives[0].sign
         return Decision(
             Verdict.STOP,
-            f"at step {step} its best {metric} of {sign * mine[0]:.4g} is worse than {sign * middle:.4g}, "
+            f"at step {step} its best {metric} of {sign * mine:.4g} is worse than {sign * middle:.4g}, "
             f"the median of {len(others)} others' means",
         )
 

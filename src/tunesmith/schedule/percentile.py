@@ -31,21 +31,20 @@ class Percentile:
         options.whole("percentile", "trials", self.trials)
 
     def decide(self, history: History, trial: int) -> Decision:
-        step = history.curve(trial)[-1].step
         standings = history.memo("standings", Standings).update(history)
-        if step < self.after:
+        standing = standings.compare(history, trial)
+        if standing is None:
             return CONTINUE
-        trials, _, bests = standings.at(step)
-        mine, others = bests[trials == trial], bests[history.usable[trials] & (trials != trial)]
-        if not len(mine) or len(others) < self.trials:
+        step, mine, _, others = standing
+        if step < self.after or len(others) < self.trials:
             return CONTINUE
         bar = float(np.quantile(others, self.keep / 100.0, method="lower"))
-        if mine[0] <= bar:
+        if mine <= bar:
             return CONTINUE
         metric, sign = history.objectives[0].metric, history.objectives[0].sign
         return Decision(
             Verdict.STOP,
-            f"at step {step} its best {metric} of {sign * mine[0]:.4g} is not among the best "
+            f"at step {step} its best {metric} of {sign * mine:.4g} is not among the best "
             f"{self.keep:g} % of {len(others)} others, which had {sign * bar:.4g} or better",
         )
 

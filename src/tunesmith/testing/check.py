@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hypothesis import HealthCheck, settings
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -18,6 +20,16 @@ class Check:
 
     def __str__(self) -> str:
         return self.name
+
+
+def examples_of(number: int) -> settings:
+    """Hypothesis's settings for a suite: so many examples, the same ones every time."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def collect(subject: object) -> list[Check]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core import events
@@ -17,7 +17,7 @@ from tunesmith.core.space import Space
 from tunesmith.core.strategy import Decision, Scheduler, Verdict
 from tunesmith.core.study import Goal, Objective, StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
-from tunesmith.testing.check import Check, collect
+from tunesmith.testing.check import Check, collect, examples_of
 
 #: One step of a study: which trial goes on, the value that it reports (None is not finite), and whether it
 #: ends then.
@@ -41,12 +41,7 @@ def scheduler_checks(make: Callable[[], Scheduler], *, examples: int = 50) -> li
 class _SchedulerSuite:
     def __init__(self, make: Callable[[], Scheduler], examples: int) -> None:
         self._make = make
-        self._settings = settings(
-            max_examples=examples,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        )
+        self._settings = examples_of(examples)
 
     def _over_moves(self, test: Callable[[list[Move]], None]) -> None:
         @self._settings

@@ -8,7 +8,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core import events
@@ -22,7 +22,7 @@ from tunesmith.core.space import Config, Space
 from tunesmith.core.strategy import Searcher, Suggestion
 from tunesmith.core.study import Limits, StudySpec
 from tunesmith.core.trial import USER, Origin, State
-from tunesmith.testing.check import Check, collect
+from tunesmith.testing.check import Check, collect, examples_of
 from tunesmith.testing.strategies import pasts, spaces
 
 
@@ -34,12 +34,7 @@ def searcher_checks(make: Callable[[], Searcher], *, examples: int = 30) -> list
 class _SearcherSuite:
     def __init__(self, make: Callable[[], Searcher], examples: int) -> None:
         self._make = make
-        self._settings = settings(
-            max_examples=examples,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        )
+        self._settings = examples_of(examples)
 
     def _over_pasts(self, test: Callable[[Ledger, int], None]) -> None:
         """Run `test` on random spaces with random pasts, and a number of suggestions to ask for."""
