@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,14 @@ class Curves:
 
     def of(self, trial: int) -> tuple[Report, ...]:
         """The reports of `trial`, oldest first."""
-        chain = []
+        return tuple(reversed(tuple(self.back(trial))))
+
+    def back(self, trial: int) -> Iterator[Report]:
+        """The reports of `trial`, newest first; O(1) each."""
         i = self._last.get(trial, -1)
         while i >= 0:
-            chain.append(self._read(i))
+            yield self._read(i)
             i = int(self._before[i])
-        return tuple(reversed(chain))
 
     def columns(
         self, metric: str, since: int = 0

@@ -6,7 +6,7 @@ strategy works out from it may be kept in `memo`, which may be dropped at any ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -144,6 +144,10 @@ class History:
     def curve(self, number: int) -> tuple[Report, ...]:
         """The reports of a trial, oldest first; none if its results are hidden."""
         return self._ledger.curves.of(number) if number < self._visible else ()
+
+    def back(self, number: int) -> Iterator[Report]:
+        """The reports of a trial, newest first; O(1) each."""
+        return self._ledger.curves.back(number) if number < self._visible else iter(())
 
     def reports(self, since: int = 0) -> Reports:
         """The reports of the first objective's metric from number `since` on, as they came.

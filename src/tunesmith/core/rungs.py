@@ -78,7 +78,7 @@ class Standings:
         """Where `trial` stands at its last report: the step, its best loss until then, and the mean and
         best losses of all usable others that reported at that step. None if it lacks the metric.
         """
-        last = history.curve(trial)[-1]
+        last = next(history.back(trial))
         if history.objectives[0].metric not in last.metrics:
             return None
         means, bests = self._steps[last.step]

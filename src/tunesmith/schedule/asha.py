@@ -63,11 +63,12 @@ class Asha:
         levels = self.levels(longest)
         rungs = history.memo(("asha", levels), lambda: Rungs(levels)).update(history)
         metric = history.objectives[0].metric
-        curve = history.curve(trial)
-        if metric not in curve[-1].metrics:
+        back = history.back(trial)
+        last = next(back)
+        if metric not in last.metrics:
             return CONTINUE
-        curve = tuple(report for report in curve if metric in report.metrics)
-        k = rungs.crossed(curve[-2].step if len(curve) > 1 else 0, curve[-1].step)
+        before = next((report.step for report in back if metric in report.metrics), 0)
+        k = rungs.crossed(before, last.step)
         if k is None:
             return CONTINUE
         return judged(history, rungs, k, trial, self.reduction)

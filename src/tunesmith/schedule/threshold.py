@@ -24,7 +24,7 @@ class Threshold:
 
     def decide(self, history: History, trial: int) -> Decision:
         objective = history.objectives[0]
-        report = history.curve(trial)[-1]
+        report = next(history.back(trial))
         if objective.metric not in report.metrics:
             return CONTINUE
         value = report.metrics[objective.metric]

@@ -1,0 +1,108 @@
+"""Trials in virtual time: what a study of hours on a fleet would do, in a second.
+
+A trial is a curve: an iterable of ``(seconds, metrics)``, one for each report, the seconds since the one
+before. Nothing waits: the clock jumps from event to event.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.outcome import finite
+from tunesmith.core.trial import Cost, Reason
+from tunesmith.run.base import Happened
+from tunesmith.run.objective import reason_of
+
+Step: TypeAlias = tuple[float, float | Mapping[str, float]]
+Curve: TypeAlias = Callable[[dict[str, Any]], Iterable[Step]]
+
+
+@dataclass
+class _Running:
+    start: Start
+    steps: Iterator[Step]
+    began: float
+    step: int = 0
+    #: What it reported last.
+    metrics: Mapping[str, float] | None = None
+    #: What it reports next, and when; None if it ends then.
+    following: Mapping[str, float] | None = None
+    stopped: Reason | None = None
+
+
+class SimulateExecutor:
+    """Runs `curve` of each config on a clock of its own, which begins at `began` (seconds)."""
+
+    def __init__(self, curve: Curve, *, metric: str, began: float = 0.0) -> None:
+        self._curve = curve
+        self._metric = metric
+        self._now = began
+        #: When each running trial's next event is, with its number.
+        self._agenda: list[tuple[float, int]] = []
+        self._running: dict[int, _Running] = {}
+        #: The trial whose report is being thought about.
+        self._reported: int | None = None
+
+    def clock(self) -> float:
+        """The virtual time, in seconds."""
+        return self._now
+
+    def start(self, command: Start) -> None:
+        running = _Running(command, iter(self._curve(dict(command.config))), self._now)
+        self._running[command.trial] = running
+        self._plan(running)
+
+    def stop(self, command: Stop) -> None:
+        running = self._running.get(command.trial)
+        if running is not None:
+            running.stopped = command.reason
+
+    def events(self, timeout_s: float) -> list[Happened]:
+        """What happens next; the clock is there then. O(log trials) and the curve's own work."""
+        if self._reported is not None:
+            running = self._running[self._reported]
+            self._reported = None
+            if running.stopped is not None:
+                return [self._exit(running)]
+            self._plan(running)
+        if not self._agenda:
+            self._now += timeout_s
+            return []
+        self._now, number = heapq.heappop(self._agenda)
+        running = self._running[number]
+        if running.stopped is not None or running.following is None:
+            return [self._exit(running)]
+        running.step += 1
+        running.metrics = running.following
+        self._reported = number
+        metrics = finite(running.metrics)
+        return [Reported(self._now, number, running.start.attempt, running.step, metrics)]
+
+    def close(self) -> None:
+        self._running.clear()
+        self._agenda.clear()
+
+    def _plan(self, running: _Running) -> None:
+        """Put the trial's next report, or its end, on the agenda."""
+        seconds, running.following = 0.0, None
+        try:
+            step = next(running.steps, None)
+        except Exception as error:  # noqa: BLE001 (a curve may fail as a training does)
+            running.stopped = reason_of(error)
+        else:
+            if step is not None:
+                seconds, given = step
+                metrics = given if isinstance(given, Mapping) else {self._metric: given}
+                running.following = {name: float(value) for name, value in metrics.items()}
+        heapq.heappush(self._agenda, (self._now + seconds, running.start.trial))
+
+    def _exit(self, running: _Running) -> Exited:
+        start = running.start
+        del self._running[start.trial]
+        cost = Cost(self._now - running.began)
+        returned = None if running.stopped else running.metrics
+        return Exited(self._now, start.trial, start.attempt, returned, running.stopped, cost)
