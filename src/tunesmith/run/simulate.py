@@ -41,6 +41,8 @@ class SimulateExecutor:
         self._curve = curve
         self._metric = metric
         self._now = began
+        #: How long trials have run, all of them together.
+        self.busy_s = 0.0
         #: When each running trial's next event is, with its number.
         self._agenda: list[tuple[float, int]] = []
         self._running: dict[int, _Running] = {}
@@ -83,6 +85,7 @@ class SimulateExecutor:
         return [Reported(self._now, number, running.start.attempt, running.step, metrics)]
 
     def close(self) -> None:
+        self.busy_s += sum(self._now - running.began for running in self._running.values())
         self._running.clear()
         self._agenda.clear()
 
@@ -104,5 +107,6 @@ class SimulateExecutor:
         start = running.start
         del self._running[start.trial]
         cost = Cost(self._now - running.began)
+        self.busy_s += self._now - running.began
         returned = None if running.stopped else running.metrics
         return Exited(self._now, start.trial, start.attempt, returned, running.stopped, cost)

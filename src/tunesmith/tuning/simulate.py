@@ -59,7 +59,6 @@ def simulate(
     store.create(spec, began)
     loop = Loop(store, spec.name, clock=executor.clock)
     loop.run(executor)
-    result = Result(loop.ledger)
     elapsed_s = executor.clock() - began
-    spent = sum(trial.cost.wall_s or 0.0 for trial in result.trials)
-    return Simulated(result, elapsed_s, spent / (elapsed_s * spec.limits.parallel or 1.0))
+    busy = executor.busy_s / (elapsed_s * spec.limits.parallel or 1.0)
+    return Simulated(Result(loop.ledger), elapsed_s, busy)
