@@ -313,6 +313,29 @@ def test_a_target_ends_the_study(goal: Any, miss: float, hit: float) -> None:
     assert shell.tick()[-1] == Quit("target", "trial 1 reached the target: loss 0.2")
 
 
+def test_no_improvement_ends_the_study() -> None:
+    """Failures and equal values are no improvement; running trials may end."""
+    shell = Shell(spec(parallel=2, no_improvement=3))
+    shell.tick()
+    shell.exit(0, 0.5)
+    shell.exit(1, 0.4)
+    shell.tick()
+    shell.exit(2, reason=ERROR)
+    shell.exit(3, 0.4)
+    shell.tick()
+    shell.exit(4, 0.3)  # just in time
+    shell.tick()
+    for number, value in ((5, 0.35), (6, 0.31), (7, 0.9)):
+        assert shell.quit is None
+        shell.exit(number, value)
+        shell.tick()
+    assert shell.quit is None, "trial 8 still runs"
+    shell.exit(8, 0.95)
+    assert shell.tick()[-1] == Quit(
+        "no_improvement", "3 trials have not improved on the best value, which is still trial 4's"
+    )
+
+
 def test_failures_in_a_row() -> None:
     shell = Shell(spec(failures_in_a_row=3, same_error=None))
     for reason in (ERROR, ERROR, None, ERROR):

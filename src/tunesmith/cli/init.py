@@ -32,7 +32,7 @@ space:
   # width: {{choice: [16, 32, 64, 128], ordered: true, group: model}}
   # require: [layers * width <= 512]
 
-# What may be spent. Also: trial_time, trial_memory, compute_time, cost, target, ...
+# What may be spent. Also: trial_time, trial_memory, compute_time, cost, target, no_improvement, ...
 limits:
   trials: 50
   # time: 2h

@@ -240,6 +240,10 @@ class Engine:
             if value[0] * objective.sign <= limits.target * objective.sign:
                 detail = f"trial {ledger.best} reached the target: {objective.metric} {value[0]:g}"
                 return Quit("target", detail)
+        if limits.no_improvement is not None and ledger.since_best >= limits.no_improvement:
+            best = "" if ledger.best is None else f", which is still trial {ledger.best}'s"
+            detail = f"{ledger.since_best} trials have not improved on the best value{best}"
+            return Quit("no_improvement", detail)
         if limits.time is not None and ledger.elapsed_s(at) >= limits.time:
             return Quit("time", f"the time limit of {show_seconds(limits.time)} is used up")
         if limits.compute_time is not None or limits.cost is not None:

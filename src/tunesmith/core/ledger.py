@@ -52,6 +52,8 @@ _MOVES: Final = {(CODES[state], verb): CODES[after] for (state, verb), after in 
 _FAILED: Final = State.FAILED
 _CALLED_OFF: Final = State.CANCELLED
 _DELIVERED: Final = State.COMPLETED
+#: Codes of the ends that count as a try.
+_TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
 _TIMEOUT: Final = Kind.TIMEOUT
 
 #: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
@@ -107,6 +109,8 @@ class Ledger:
         #: Trials by state, trials that count against the limit, sums over ended trials.
         self._tally = [0] * len(STATES)
         self.retractions = 0
+        #: How many trials have ended since the best one, without being better.
+        self.since_best = 0
         self.compute_time_s = 0.0
         self.money = 0.0
         self.longest_gap_s = 0.0
@@ -390,6 +394,8 @@ class Ledger:
         elif state is not _CALLED_OFF:
             self.session_successes += 1
             self.failures.clear()
+        if state is not _CALLED_OFF:
+            self.since_best += 1
         if state is _DELIVERED:
             self._consider_best(i)
 
@@ -574,6 +580,7 @@ class Ledger:
         # of equal ones the first, whichever came in first
         if self.best is None or (self._losses[i, 0], i) < (self._losses[self.best, 0], self.best):
             self.best = i
+            self.since_best = 0
 
     def _find_best(self) -> None:
         """The best after something other than a new result has changed: O(trials)."""
@@ -583,6 +590,8 @@ class Ledger:
         counts = self.eligible()
         if counts.any():
             self.best = int(np.argmin(np.where(counts, self._losses[: self.size, 0], np.inf)))
+        later = self._state[0 if self.best is None else self.best + 1 : self.size]
+        self.since_best = int(np.isin(later, _TRIED).sum())
 
     def eligible(self) -> NDArray[np.bool_]:
         """Which trials may be the best: completed, not retracted, inside the space."""

@@ -104,6 +104,9 @@ class Limits:
         5, "If the first trials of a session all fail alike, this many of them end the study."
     )
     target: float | None = _limit(None, "A value of the (first) objective that is good enough.")
+    no_improvement: int | None = _limit(
+        None, "Trials that end one after the other without a better value of the (first) objective."
+    )
     trial_silence: float | Literal["auto", "off"] = _limit(
         "auto",
         "How long a trial may report nothing: a duration, off, or auto (20 times the longest gap seen "
@@ -115,7 +118,7 @@ class Limits:
     )
 
     def __post_init__(self) -> None:
-        for name in ("trials", "failures_in_a_row", "same_error"):
+        for name in ("trials", "failures_in_a_row", "same_error", "no_improvement"):
             self._set(name, _count)
         for name in ("time", "trial_time", "compute_time", "grace"):
             self._set(name, seconds)

@@ -110,7 +110,14 @@ def tune(
 def check_limits(spec: StudySpec) -> None:
     """Raise StudyError if nothing would ever end the study."""
     limits = spec.limits
-    ends = (limits.trials, limits.time, limits.compute_time, limits.cost, limits.target)
+    ends = (
+        limits.trials,
+        limits.time,
+        limits.compute_time,
+        limits.cost,
+        limits.target,
+        limits.no_improvement,
+    )
     finite = all(p.size is not None for p in spec.space.tunables.values()) and not spec.duplicates
     if all(limit is None for limit in ends) and not finite and spec.searcher.name != "grid":
         raise StudyError(

@@ -90,6 +90,7 @@ def fraction_done(ledger: Ledger, now: float) -> float | None:
             (ledger.elapsed_s(now), limits.time),
             (ledger.compute_time_s, limits.compute_time),
             (ledger.money, limits.cost),
+            (ledger.since_best, limits.no_improvement),
         )
         if limit
     ]

@@ -72,7 +72,7 @@ class Result:
 
     @property
     def ended_by(self) -> str:
-        """Why it ended, in a word: "trials", "time", "target", "exhausted", "failures", "interrupted"."""
+        """Why it ended, in a word: "trials", "time", "target", "no_improvement", "exhausted", "failures", "interrupted"."""
         return self._ledger.ended.why if self._ledger.ended else ""
 
     @property

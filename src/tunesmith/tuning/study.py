@@ -47,6 +47,7 @@ class LimitOptions(TypedDict, total=False):
     failures_in_a_row: int | None
     same_error: int | None
     target: float | None
+    no_improvement: int | None
     trial_silence: float | str
     grace: float | str
     retries: int
