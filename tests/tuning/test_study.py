@@ -94,7 +94,7 @@ class TestCreate:
             ({"goal": ["minimize"] * 2}, ts.StudyError, "1 metrics need one goal, or 1, not"),
             ({"searcher": "baies"}, ts.StrategyError, "no searcher 'baies'; did you mean 'bayes'"),
             ({"searcher": {"grid": {"level": 1}}}, ts.StrategyError, "did you mean 'levels'"),
-            ({"scheduler": "asha"}, ts.StrategyError, "there is no scheduler 'asha'"),
+            ({"scheduler": "ahsa"}, ts.StrategyError, "no scheduler 'ahsa'; did you mean 'asha'"),
             ({"seed": -1}, ts.StudyError, "the seed is a whole number from 0"),
             ({"trials": 0}, ts.StudyError, "trials is a whole number of at least 1, not 0"),
             ({"trails": 5}, ts.StudyError, "no 'trails'; did you mean 'trials'"),

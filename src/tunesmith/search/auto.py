@@ -1,8 +1,8 @@
 """The default: tunesmith chooses, and says what it chose.
 
 A Gaussian process (`bayes`) has the best values in few trials. After some hundreds its model is local,
-and cheap evolution finds what it does not: from then on the two share the trials, and whoever has been
-improving on the best value lately gets more of them.
+and cheap evolution may find what it does not: from then on it gets a tenth of the trials, and more
+as long as it improves on the best value more often than the model does.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from tunesmith.search.evolution import Evolution
 ALONE: Final = 400
 #: Shares are worked out again after so many trials.
 BLOCK: Final = 50
-#: The least and the largest share of the other searcher, and the successes that each is lent.
-LEAST_SHARE: Final = 0.15
-LENT: Final = 0.5
+#: The other searcher begins with this share, which is also the least that either has.
+LEAST_SHARE: Final = 0.1
+#: Trials at the average rate of success that are added to each one's own.
+LENT: Final = 4.0
 #: The golden ratio's fraction: k * GOLDEN mod 1 spreads a share evenly over the trials.
 GOLDEN: Final = 0.6180339887498949
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """`bayes` for the first 400 trials; then it shares them with `cmaes` (numbers only) or
-    `evolution`, in proportion to how often each improved on the best value in the last 50 trials.
+    """`bayes` for the first 400 trials; then `cmaes` (numbers only) or `evolution` has a tenth, and the
+    odds change every 50 trials by how much more often either improved on the best value.
 
     `exploration` is `bayes`'s: "low", "balanced" or "high".
     """
@@ -101,14 +102,17 @@ def _share(history: History) -> float:
     losses = np.where(np.isnan(losses), np.inf, losses)
     before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])
     better = losses < before
-    share = 0.5
+    share = LEAST_SHARE
     for first in range(ALONE, len(losses) - BLOCK + 1, BLOCK):
         numbers = np.arange(first, first + BLOCK)
-        others = _is_others(numbers, share)
-        won = better[numbers]
-        rate = (int(won[others].sum()) + LENT) / (int(others.sum()) + 1)
-        rate_bayes = (int(won[~others].sum()) + LENT) / (int((~others).sum()) + 1)
-        share = float(np.clip(rate / (rate + rate_bayes), LEAST_SHARE, 1.0 - LEAST_SHARE))
+        others, won = _is_others(numbers, share), better[numbers]
+        pooled = float(won.mean())
+        if pooled == 0.0:
+            continue
+        rate = (int(won[others].sum()) + LENT * pooled) / (int(others.sum()) + LENT)
+        rate_bayes = (int(won[~others].sum()) + LENT * pooled) / (int((~others).sum()) + LENT)
+        odds = share / (1.0 - share) * rate / rate_bayes
+        share = float(np.clip(odds / (1.0 + odds), LEAST_SHARE, 1.0 - LEAST_SHARE))
     return share
 
 
