@@ -18,8 +18,9 @@ from tunesmith.core.history import History
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Suggestion
 from tunesmith.numeric.threads import one_thread
+from tunesmith.search.bayes.ground import Ground
 from tunesmith.search.bayes.maximise import Maximiser
-from tunesmith.search.bayes.model import LEAST, Ground, Model
+from tunesmith.search.bayes.model import LEAST, Model
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4

@@ -12,7 +12,8 @@ from tunesmith.core.evidence import Proposals
 from tunesmith.numeric import gp
 from tunesmith.numeric.ascent import climb
 from tunesmith.numeric.candidates import mutants, neighbours, other_choices
-from tunesmith.search.bayes.model import Ground, Model
+from tunesmith.search.bayes.ground import Ground
+from tunesmith.search.bayes.model import Model
 
 Floats = NDArray[np.float64]
 
