@@ -216,3 +216,56 @@ def test_a_study_is_as_good_for_less(scheduler: Any, tmp_path: Any) -> None:
     assert result.best.value < 1 / 81 + 0.002
     with ts.Study.open("s", storage=storage) as study:
         assert replay(study.store, "s").problems == []
+
+
+class TestAudit:
+    def test_a_share_of_what_would_be_stopped_runs_to_its_end(self, tmp_path: Any) -> None:
+        result = ts.tune(
+            curve,
+            ts.Space(x=ts.Float(0, 1)),
+            metric="loss",
+            name="s",
+            trials=40,
+            seed=1,
+            scheduler={"asha": {"max": 81, "audit": 0.3}},
+            searcher="sobol",
+            storage=tmp_path / "study.db",
+            progress=False,
+        )
+        audit = result.audit()
+        assert 3 <= len(audit.trials) <= 20
+        assert all(result.trials[k].state is ts.State.COMPLETED for k in audit.trials)
+        assert audit.winners == ()
+        assert str(audit).endswith("trials that it would have stopped ran to their end: rightly so")
+        with ts.Study.open("s", storage=tmp_path / "study.db") as study:
+            assert replay(study.store, "s").problems == []
+
+    def test_a_winner_that_would_have_been_lost(self) -> None:
+        """Curves that cross: who begins badly ends well."""
+
+        def crossing(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+            for step in range(1, 10):
+                trial.report(step=step, loss=config["x"] if step > 4 else -config["x"])
+            return float(config["x"])
+
+        result = ts.tune(
+            crossing,
+            ts.Space(x=ts.Float(0, 1)),
+            metric="loss",
+            trials=40,
+            seed=1,
+            scheduler={"asha": {"max": 9, "audit": 0.5}},
+            searcher="sobol",
+            progress=False,
+        )
+        audit = result.audit()
+        assert audit.winners
+        assert result.best.number in audit.winners
+        assert f"{len(audit.winners)} of them would have been the best" in str(audit)
+
+    @pytest.mark.parametrize("share", [0, 1, "a", True])
+    def test_what_is_no_share(self, share: Any) -> None:
+        with pytest.raises(
+            ts.StrategyError, match="audit: the share is a number above 0 and below 1"
+        ):
+            ts.Study.create(ts.Space(x=ts.Float(0, 1)), scheduler={"median": {"audit": share}})

@@ -69,6 +69,8 @@ def _show_study(study: Study) -> None:
     echo(f"searcher: {_strategy(spec.searcher.to_dict())}, seed {spec.seed}")
     if spec.scheduler is not None:
         echo(f"scheduler: {_strategy(spec.scheduler.to_dict())}")
+        if (audit := result.audit()).trials:
+            echo(f"audit: {audit}")
     limits = ", ".join(f"{name} {value}" for name, value in spec.limits.to_dict().items())
     echo(f"limits: {limits or 'none'}")
     cost = result.cost

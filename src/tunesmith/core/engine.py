@@ -142,6 +142,7 @@ class Engine:
         if decision.verdict is not Verdict.CONTINUE:
             verdict = str(decision.verdict)
             self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
+        if decision.verdict is Verdict.STOP:
             self._stop(event.trial, Reason(Kind.STOPPED, decision.why), out)
 
     def _exited(self, event: Exited, out: list[Command]) -> None:

@@ -104,7 +104,8 @@ class Requeued(_Event, frozen=True, gc=False, tag="requeued"):
 
 
 class Decided(_Event, frozen=True, gc=False, tag="decided"):
-    """A scheduler decided on a running trial (``pause`` or ``stop``; going on is not recorded)."""
+    """A scheduler decided on a running trial (``stop``, or ``audit``: it would
+    have; ``pause``); going on is not recorded."""
 
     trial: int
     decision: str

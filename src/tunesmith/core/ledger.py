@@ -104,6 +104,8 @@ class Ledger:
         self.coordinator: str | None = None
         #: Running trials that the scheduler has decided to end: it is not asked again.
         self.decided: set[int] = set()
+        #: Trials that the scheduler would have stopped and that go on, to see what they come to.
+        self.audited: set[int] = set()
         self.ended: events.Ended | None = None
         self.stop_requested: events.StopRequested | None = None
         #: Trials by state, trials that count against the limit, sums over ended trials.
@@ -402,6 +404,7 @@ class Ledger:
     def _requeued(self, e: events.Requeued) -> None:
         i = self._move(e.trial, "requeue")
         self.decided.discard(i)
+        self.audited.discard(i)
         self.running.pop(i, None)
         self._reasons[i] = e.reason
         if e.reason.kind is Kind.LOST:
@@ -414,6 +417,8 @@ class Ledger:
             self.running.pop(i, None)
         else:
             self.decided.add(self._check(e.trial))
+            if e.decision == "audit":
+                self.audited.add(e.trial)
 
     def _corrected(self, e: events.Corrected) -> None:
         i = self._move(e.trial, "correct")

@@ -49,6 +49,8 @@ class Recommender(Protocol):
 class Verdict(StrEnum):
     CONTINUE = "continue"
     STOP = "stop"
+    #: It would stop the trial, and lets it go on to see whether that would have been right.
+    AUDIT = "audit"
 
 
 class Decision(NamedTuple):

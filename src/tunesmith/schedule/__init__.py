@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tunesmith.core import registry
+from tunesmith.core.audit import Audited
 from tunesmith.core.strategy import Scheduler
 from tunesmith.core.study import Strategy
 
@@ -16,13 +17,22 @@ ENTRY_POINTS: Final = "tunesmith.schedulers"
 
 
 def make(strategy: Strategy | None) -> Scheduler | None:
-    """The scheduler of that name, with its options; None for none. Raises StrategyError."""
+    """The scheduler of that name, with its options; None for none. Raises StrategyError.
+
+    Every scheduler has the option `audit`: the share of the trials it would stop that run to their
+    end, so that `Result.audit` can tell how many winners it would have stopped.
+    """
     if strategy is None:
         return None
+    own = {name: value for name, value in strategy.options.items() if name != "audit"}
     made: Scheduler = registry.make(
-        strategy, package=__name__, attribute="SCHEDULER", group=ENTRY_POINTS, noun="scheduler"
+        Strategy(strategy.name, own),
+        package=__name__,
+        attribute="SCHEDULER",
+        group=ENTRY_POINTS,
+        noun="scheduler",
     )
-    return made
+    return Audited(made, strategy.options["audit"]) if "audit" in strategy.options else made
 
 
 def names() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,22 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.past import Past
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
+
+
+class Audit(NamedTuple):
+    """Trials that a scheduler would have stopped and that ran to their end: all of them, and the
+    `winners`, which came out better than every other trial."""
+
+    trials: tuple[int, ...]
+    winners: tuple[int, ...]
+
+    def __str__(self) -> str:
+        lost = (
+            f"{len(self.winners)} of them would have been the best"
+            if self.winners
+            else "rightly so"
+        )
+        return f"{len(self.trials)} trials that it would have stopped ran to their end: {lost}"
 
 
 class Trials(Sequence[Trial]):
@@ -51,6 +67,17 @@ class Result:
     @property
     def trials(self) -> Trials:
         return Trials(self._ledger)
+
+    def audit(self) -> Audit:
+        """What became of the trials that the scheduler would have stopped (its option `audit`)."""
+        ledger = self._ledger
+        losses, done = ledger.column("losses")[:, 0], ledger.eligible()
+        let_on = np.zeros(len(done), dtype=np.bool_)
+        let_on[list(ledger.audited)] = True
+        others = losses[done & ~let_on]
+        best = float(others.min()) if len(others) else np.inf
+        ended = np.flatnonzero(let_on & done).tolist()
+        return Audit(tuple(ended), tuple(k for k in ended if losses[k] < best))
 
     def past(self) -> Past:
         """What a later study may start with (``warm_start=``). Raises StudyError without results."""
