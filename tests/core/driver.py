@@ -13,6 +13,7 @@ from tunesmith.core.study import Limits, Objective, Strategy, StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State
 
 SPACE = Space(x=Float(0, 1), c=Choice("a", "b"))
+EDITABLE = ("space", "searcher", "scheduler", "duplicates")
 ERROR = Reason(Kind.ERROR, "boom")
 
 
@@ -20,7 +21,7 @@ def spec(**options: Any) -> StudySpec:
     """A study that minimises "loss" over SPACE by random search; limits are given by name."""
     own: dict[str, Any] = {
         name: options.pop(name)
-        for name in ("space", "objectives", "searcher", "deterministic", "duplicates", "seed")
+        for name in (*EDITABLE, "objectives", "deterministic", "seed")
         if name in options
     }
     base: dict[str, Any] = {

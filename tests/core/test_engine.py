@@ -20,8 +20,17 @@ from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.space import Space
-from tunesmith.core.strategy import Decision, Scheduler, Searcher, Suggestion, Suggestions, Verdict
-from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.strategy import (
+    Decision,
+    Drop,
+    Resume,
+    Scheduler,
+    Searcher,
+    Suggestion,
+    Suggestions,
+    Verdict,
+)
+from tunesmith.core.study import Objective, Strategy, StudySpec
 from tunesmith.core.trial import Cost, Kind, Reason, State
 from tunesmith.search.random import Random
 
@@ -550,15 +559,87 @@ def test_what_an_earlier_attempt_says_is_ignored() -> None:
     assert shell.ledger.trial(0).value == 0.5
 
 
-def test_a_new_attempt_starts_from_nothing() -> None:
-    """None returned means "my last report counts": not that of an attempt that was lost."""
+def test_a_new_attempt_goes_on_with_the_curve_of_the_one_before() -> None:
+    """From a checkpoint at step 2, or from the beginning: a trial has one curve."""
     shell = Shell(spec())
     shell.tick()
-    shell.report(0, 1, 0.1)
+    for step, loss in ((1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)):
+        shell.report(0, step, loss)
     shell.exit(0, reason=LOST)
     shell.tick()
+    shell.report(0, 3, 0.35)
+    shell.report(0, 4, 0.25)
+    curve = [(report.step, report.metrics["loss"]) for report in shell.ledger.trial(0).reports]
+    assert curve == [(1, 0.5), (2, 0.4), (3, 0.35), (4, 0.25)]
+    shell.exit(0, reason=LOST)
+    shell.tick()
+    shell.report(0, 1, 0.6)
+    assert [report.step for report in shell.ledger.trial(0).reports] == [1]
+    shell.exit(0, reason=LOST)
+    shell.tick()
+    shell.exit(0, None)  # None: the last report counts
+    assert shell.ledger.trial(0).value == 0.6
+
+
+def test_costs_are_summed_over_attempts() -> None:
+    shell = Shell(spec(compute_time=100, price_per_hour=3600))
+    shell.tick()
+    shell.exit(0, reason=Reason(Kind.INTERRUPTED, "why"), wall_s=3.0)
+    assert (shell.ledger.compute_time_s, shell.ledger.money) == (3.0, 3.0)
+    shell.tick()
+    shell.exit(0, 1.0, wall_s=4.0)
+    assert (shell.ledger.trial(0).cost.wall_s, shell.ledger.compute_time_s) == (7.0, 7.0)
+
+
+@dataclass(frozen=True)
+class PauseEach:
+    """Pauses each trial at step 1; then the best goes on, the worst is dropped, another is a copy."""
+
+    def decide(self, history: History, trial: int) -> Decision:
+        last = next(history.back(trial))
+        return Decision(Verdict.PAUSE, "wait") if last.step == 1 else Decision(Verdict.CONTINUE)
+
+    def resume(self, history: History, rng: Generator) -> Resume | Drop | None:
+        if len(history) < 3 or history.where(State.RUNNING).any():
+            return None
+        if history.trial(0).state is State.PAUSED:
+            return Resume(0, "the best")
+        if history.trial(2).state is State.PAUSED:
+            return Drop(2, "the worst")
+        if len(history) == 3:
+            return Resume(0, "as the best", {"x": 0.75 + rng.random() / 8, "c": "a"})
+        return None
+
+
+def test_a_scheduler_pauses_trials_and_lets_them_go_on() -> None:
+    shell = Shell(spec(trials=3, scheduler=Strategy("asha")), scheduler=PauseEach())
+    for number in range(3):
+        assert started(shell.tick()) == [number]
+        _, decided, stop = shell.report(number, 1, 0.1 + number)
+        assert (decided.event.decision, stop.reason) == ("pause", Reason(Kind.PAUSED, "wait"))
+        assert shell.ledger.state(number) is State.RUNNING, "it may still be saving"
+        shell.obey()
+        assert shell.ledger.state(number) is State.PAUSED
+    assert shell.ledger.compute_time_s == 3.0
+    (write, start) = shell.tick()
+    assert write.event == events.Started(shell.now, 0, 1, "s", "the best")
+    assert (start.trial, start.attempt, start.parent) == (0, 1, None)
+    shell.report(0, 2, 0.05)
     shell.exit(0, None)
-    assert shell.states() == ["failed"]
+    assert shell.ledger.trial(0).value == 0.05
+    dropped, forked, start = shell.tick()
+    assert dropped.event.state is State.STOPPED
+    assert (shell.ledger.trial(2).value, shell.ledger.trial(2).cost.wall_s) == (2.1, 1.0)
+    assert (forked.event.trial, forked.event.parent, start.parent) == (3, 0, 0)
+    assert 0.75 <= start.config["x"] < 0.875
+    assert shell.ledger.trial(3).parent == 0
+    assert shell.ledger.started_count == 3, "a copy is no run of its own"
+    shell.report(3, 3, 0.01)
+    shell.exit(3, None)
+    assert shell.tick()[-1] == Quit("trials", "all 3 trials have been run")
+    assert shell.states() == ["completed", "paused", "stopped", "completed"]
+    again = Ledger(shell.spec).extend(shell.stored)
+    assert [again.trial(n) for n in range(4)] == [shell.ledger.trial(n) for n in range(4)]
 
 
 def test_a_lost_trial_over_its_time_is_timed_anew() -> None:

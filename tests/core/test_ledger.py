@@ -77,7 +77,7 @@ def test_an_interruption_is_no_loss() -> None:
 
 
 def test_a_paused_trial_is_asked_about_again_when_it_goes_on() -> None:
-    study = ledger(opened(), suggested(0), events.Decided(2.0, 0, "pause", "later"))
+    study = ledger(opened(), suggested(0), events.Paused(2.0, 0, 0, Reason(Kind.PAUSED, "later")))
     assert (study.state(0), 0 in study.running) == (State.PAUSED, False)
     study.apply(started(0, 1))
     assert 0 not in study.decided
@@ -356,8 +356,10 @@ def test_the_longest_silence_is_learned_from_those_that_lived() -> None:
 def test_one_of_each_kind_of_event_folds() -> None:
     study = Ledger(spec()).extend(one_of_each())
     assert study.cursor == len(one_of_each())
-    assert [str(study.state(n)) for n in range(study.size)] == ["completed", "failed", "completed"]
+    states = [str(study.state(n)) for n in range(study.size)]
+    assert states == ["completed", "failed", "completed", "paused"]
     assert study.trial(2).retracted
+    assert study.trial(3).parent == 0
     assert study.spec.limits.trials == 5
 
 

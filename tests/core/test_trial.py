@@ -33,13 +33,14 @@ from tunesmith.core.trial import (
     move,
 )
 
+LATER = Reason(Kind.PAUSED, "later")
 VERBS = sorted({verb for _, verb in TABLE})
 
 #: How to bring trial 0 into each state.
 PATHS: dict[State, list[Event]] = {
     State.WAITING: [enqueued(0)],
     State.RUNNING: [suggested(0)],
-    State.PAUSED: [suggested(0), events.Decided(2.0, 0, "pause", "later")],
+    State.PAUSED: [suggested(0), events.Paused(2.0, 0, 0, LATER)],
     State.COMPLETED: [suggested(0), completed(0, 0.5)],
     State.STOPPED: [
         suggested(0),
@@ -53,7 +54,7 @@ PATHS: dict[State, list[Event]] = {
 MOVES: dict[str, Event] = {
     "start": started(0, 1),
     "report": reported(0, 1, 0.5),
-    "pause": events.Decided(4.0, 0, "pause", "later"),
+    "pause": events.Paused(4.0, 0, 0, LATER),
     "requeue": requeued(0),
     "complete": completed(0, 0.25),
     "stop": events.Finished(4.0, 0, 0, State.STOPPED, (0.5,)),

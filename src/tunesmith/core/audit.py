@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from numpy.random import Generator
+
 from tunesmith.core import options
 from tunesmith.core.history import History
 from tunesmith.core.rng import stream
-from tunesmith.core.strategy import Decision, Scheduler, Verdict
+from tunesmith.core.strategy import Decision, Drop, Resume, Resumer, Scheduler, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +29,7 @@ class Audited:
         if stream(history.seed, trial, "audit").random() >= self.share:
             return decision
         return Decision(Verdict.AUDIT, decision.why)
+
+    def resume(self, history: History, rng: Generator) -> Resume | Drop | None:
+        """What the scheduler says, if it pauses trials."""
+        return self.scheduler.resume(history, rng) if isinstance(self.scheduler, Resumer) else None

@@ -30,15 +30,30 @@ class Curves:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, trial: int, step: int, metrics: Mapping[str, float | None], at: float) -> None:
-        """Append a report to the curve of `trial`; None is a value that is not finite."""
+    def add(
+        self,
+        trial: int,
+        step: int,
+        metrics: Mapping[str, float | None],
+        at: float,
+        *,
+        first: bool = False,
+    ) -> None:
+        """Append a report to the curve of `trial`; None is a value that is not finite.
+
+        The `first` report of an attempt takes the place of what earlier attempts reported at that step
+        and later: a trial that goes on from a checkpoint has one curve.
+        """
         i = self._size
         if i == len(self._step):
             self._grow()
         self._trial[i] = trial
         self._step[i] = step
         self._at[i] = at
-        self._before[i] = self._last.get(trial, -1)
+        before = self._last.get(trial, -1)
+        while first and before >= 0 and self._step[before] >= step:
+            before = int(self._before[before])
+        self._before[i] = before
         for name, value in metrics.items():
             column = self._metrics.get(name)
             if column is None:

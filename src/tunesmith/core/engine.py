@@ -20,13 +20,16 @@ from tunesmith.core.outcome import Outcome, fingerprint, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.space import Config
-from tunesmith.core.strategy import Scheduler, Searcher, Verdict
+from tunesmith.core.rng import stream
+from tunesmith.core.strategy import Drop, Resumer, Scheduler, Searcher, Verdict
 from tunesmith.core.study import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
-from tunesmith.core.trial import ENDED, Cost, Kind, Reason, State
+from tunesmith.core.trial import ENDED, Cost, Kind, Origin, Reason, State
 
 #: What the engine handles.
 Input: TypeAlias = Tick | Exited | Interrupt | events.Reported
 
+#: What the random stream of `Resumer.resume` is for.
+RESUME: Final = "resume"
 #: How often running trials are checked against their limits (s).
 _WATCH_EVERY_S: Final = 0.1
 
@@ -142,8 +145,9 @@ class Engine:
         if decision.verdict is not Verdict.CONTINUE:
             verdict = str(decision.verdict)
             self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
-        if decision.verdict is Verdict.STOP:
-            self._stop(event.trial, Reason(Kind.STOPPED, decision.why), out)
+        kind = _ENDS.get(decision.verdict)
+        if kind is not None:
+            self._stop(event.trial, Reason(kind, decision.why), out)
 
     def _exited(self, event: Exited, out: list[Command]) -> None:
         if not self._mine(event.trial, event.attempt):
@@ -154,15 +158,20 @@ class Engine:
             self._lost(event, out)
         elif kind is Kind.INTERRUPTED:
             assert event.reason is not None
-            requeued = events.Requeued(event.at, event.trial, event.attempt, event.reason)
+            cost = self._priced(event.cost)
+            requeued = events.Requeued(event.at, event.trial, event.attempt, event.reason, cost)
             self._write(requeued, out)
+        elif kind is Kind.PAUSED:
+            assert event.reason is not None
+            cost = self._priced(event.cost)
+            paused = events.Paused(event.at, event.trial, event.attempt, event.reason, cost)
+            self._write(paused, out)
         else:
             self._finish(event, self._outcome(event), out)
 
     def _outcome(self, event: Exited) -> Outcome:
         objectives = self.ledger.spec.objectives
-        reports = self.ledger.running[event.trial].reports
-        latest = self.ledger.curves.latest(event.trial) if reports else {}
+        latest = self.ledger.curves.latest(event.trial)
         if event.reason is None:
             return judge(objectives, event.returned, latest)
         if event.reason.kind is Kind.STOPPED:
@@ -171,10 +180,6 @@ class Engine:
         return Outcome(State.FAILED, None, finite(latest), event.reason)
 
     def _finish(self, event: Exited, outcome: Outcome, out: list[Command]) -> None:
-        cost = event.cost
-        price = self.ledger.spec.limits.price_per_hour
-        if price is not None and cost.wall_s is not None:
-            cost = Cost(cost.wall_s, cost.cpu_s, cost.memory_bytes, cost.wall_s / 3600 * price)
         finished = events.Finished(
             event.at,
             event.trial,
@@ -183,9 +188,16 @@ class Engine:
             outcome.values,
             outcome.metrics,
             outcome.reason,
-            cost,
+            self._priced(event.cost),
         )
         self._write(finished, out)
+
+    def _priced(self, cost: Cost) -> Cost:
+        """The cost, with its money."""
+        price = self.ledger.spec.limits.price_per_hour
+        if price is None or cost.wall_s is None:
+            return cost
+        return Cost(cost.wall_s, cost.cpu_s, cost.memory_bytes, cost.wall_s / 3600 * price)
 
     def _lost(self, event: Exited, out: list[Command]) -> None:
         assert event.reason is not None
@@ -345,10 +357,14 @@ class Engine:
     # -- new trials ---------------------------------------------------------------------------
 
     def _fill(self, at: float, out: list[Command]) -> None:
-        """Start trials while there is room: waiting ones first, then the searcher's."""
+        """Start trials while there is room: the scheduler's first, then waiting ones, then the
+        searcher's."""
         ledger, limits = self.ledger, self.ledger.spec.limits
         free = limits.parallel - self._own
         while free > 0:
+            if self._resume(at, out):
+                free -= 1
+                continue
             budget = None if limits.trials is None else limits.trials - ledger.started_count
             if budget is not None and budget <= 0:
                 if not self._own:
@@ -365,16 +381,59 @@ class Engine:
                 return
             free -= started
 
+    def _resume(self, at: float, out: list[Command]) -> bool:
+        """Let the scheduler start a trial that goes on from a checkpoint; whether it did."""
+        while isinstance(self.scheduler, Resumer):
+            ledger = self.ledger
+            number = ledger.size
+            rng = stream(ledger.spec.seed, number, RESUME)
+            said = self.scheduler.resume(History(ledger, memo=self._memo), rng)
+            if said is None:
+                return False
+            if isinstance(said, Drop):
+                self._drop(said, at, out)
+                continue
+            if said.config is None:
+                attempt = ledger.attempts_begun(said.trial)
+                self._write(events.Started(at, said.trial, attempt, self.session, said.why), out)
+                self._start(said.trial, attempt, ledger.config(said.trial), out)
+            else:
+                assert ledger.spec.scheduler is not None
+                origin = Origin(ledger.spec.scheduler.name, said.why)
+                config = ledger.spec.space.clean(said.config)
+                forked = events.Forked(at, number, said.trial, config, origin, self.session)
+                self._write(forked, out)
+                self._start(number, 0, config, out, parent=said.trial)
+            return True
+        return False
+
+    def _drop(self, said: Drop, at: float, out: list[Command]) -> None:
+        """End a paused trial; what it reported last stays with it."""
+        ledger, number = self.ledger, said.trial
+        so_far = judge(ledger.spec.objectives, None, ledger.curves.latest(number))
+        reason = Reason(Kind.STOPPED, said.why)
+        outcome = Outcome(State.STOPPED, so_far.values, so_far.metrics, reason)
+        attempt = ledger.attempt(number)
+        self._finish(Exited(at, number, attempt, reason=reason), outcome, out)
+
     def _start_waiting(self, number: int, at: float, out: list[Command]) -> None:
         attempt = self.ledger.attempts_begun(number)
         self._write(events.Started(at, number, attempt, self.session), out)
         self._start(number, attempt, self.ledger.config(number), out)
 
-    def _start(self, number: int, attempt: int, config: Config, out: list[Command]) -> None:
+    def _start(
+        self,
+        number: int,
+        attempt: int,
+        config: Config,
+        out: list[Command],
+        *,
+        parent: int | None = None,
+    ) -> None:
         """Give the trial a config of its own: objectives may change it."""
         spec = self.ledger.spec
         own = copy.deepcopy(config) if spec.space.nested else dict(config)
-        out.append(Start(number, attempt, own, spec.seed))
+        out.append(Start(number, attempt, own, spec.seed, parent))
 
     def _suggest(self, n: int, at: float, out: list[Command]) -> int:
         """Ask the searcher for `n` trials and start them; how many there were."""
@@ -394,5 +453,7 @@ class Engine:
         return len(proposals)
 
 
+#: The kind of reason with which a verdict ends a trial's job.
+_ENDS: Final = {Verdict.STOP: Kind.STOPPED, Verdict.PAUSE: Kind.PAUSED}
 #: Ends that do not wait for running trials.
 _STOP_RUNNING: Final = frozenset({"target", "time", "compute_time", "cost", "failures"})

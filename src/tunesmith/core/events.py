@@ -67,10 +67,21 @@ class Enqueued(_Event, frozen=True, gc=False, tag="enqueued"):
 
 
 class Started(_Event, frozen=True, gc=False, tag="started"):
-    """A waiting or paused trial began an attempt (the first is 0)."""
+    """A waiting or paused trial began an attempt (the first is 0); `why` a scheduler let it go on."""
 
     trial: int
     attempt: int
+    session: str
+    why: str = ""
+
+
+class Forked(_Event, frozen=True, gc=False, tag="forked"):
+    """A scheduler began a trial that goes on from the checkpoint of another, with a config of its own."""
+
+    trial: int
+    parent: int
+    config: Config
+    origin: Origin
     session: str
 
 
@@ -101,11 +112,21 @@ class Requeued(_Event, frozen=True, gc=False, tag="requeued"):
     trial: int
     attempt: int
     reason: Reason
+    cost: Cost = Cost()
+
+
+class Paused(_Event, frozen=True, gc=False, tag="paused"):
+    """A running trial ended its job for now, as its scheduler wanted."""
+
+    trial: int
+    attempt: int
+    reason: Reason
+    cost: Cost = Cost()
 
 
 class Decided(_Event, frozen=True, gc=False, tag="decided"):
-    """A scheduler decided on a running trial (``stop``, or ``audit``: it would
-    have; ``pause``); going on is not recorded."""
+    """A scheduler decided on a running trial (``stop``, ``pause``, or ``audit``: it would have stopped
+    it); going on is not recorded."""
 
     trial: int
     decision: str
@@ -165,10 +186,12 @@ Event: TypeAlias = (
     | Closed
     | Suggested
     | Enqueued
+    | Forked
     | Started
     | Reported
     | Finished
     | Requeued
+    | Paused
     | Decided
     | Corrected
     | Retracted
@@ -227,6 +250,8 @@ class Start(NamedTuple):
     attempt: int
     config: Config
     study_seed: int
+    #: The trial whose checkpoint it starts from, in its first attempt.
+    parent: int | None = None
 
     @property
     def seed(self) -> int:

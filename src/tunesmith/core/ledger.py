@@ -102,6 +102,10 @@ class Ledger:
         self.open_sessions: set[str] = set()
         #: The session that runs the study, or ran it last.
         self.coordinator: str | None = None
+        #: When each paused trial was paused.
+        self.paused: dict[int, float] = {}
+        #: Trials that go on where others were: they are no runs of their own.
+        self.forks = 0
         #: Running trials that the scheduler has decided to end: it is not asked again.
         self.decided: set[int] = set()
         #: Trials that the scheduler would have stopped and that go on, to see what they come to.
@@ -204,8 +208,10 @@ class Ledger:
 
     @property
     def started_count(self) -> int:
-        """Trials that count against the limit: neither waiting, nor cancelled, nor retracted."""
-        return self.size - self._tally[_WAITING] - self._tally[_CANCELLED] - self.retractions
+        """Trials that count against the limit: neither waiting, nor cancelled, nor retracted, nor a
+        later part of another's run."""
+        uncounted = self._tally[_WAITING] + self._tally[_CANCELLED] + self.retractions + self.forks
+        return self.size - uncounted
 
     @property
     def counts(self) -> dict[State, int]:
@@ -305,8 +311,10 @@ class Ledger:
     def check(self, event: Event) -> None:
         """Raise what `apply` would raise (TransitionError, StudyError, SpaceError); change nothing."""
         number = getattr(event, "trial", None)
-        if isinstance(event, (events.Suggested, events.Enqueued)):
+        if isinstance(event, (events.Suggested, events.Enqueued, events.Forked)):
             self._check_next(event.trial)
+            if isinstance(event, events.Forked):
+                self._check(event.parent)
         elif isinstance(event, events.Edited):
             self.spec.edited(event.changes)
         elif number is not None:
@@ -359,20 +367,27 @@ class Ledger:
         if e.parent is not None:
             self._parents[i] = e.parent
 
+    def _forked(self, e: events.Forked) -> None:
+        self._suggested(events.Suggested(e.at, e.trial, e.config, e.origin, e.session))
+        self._parents[e.trial] = e.parent
+        self.forks += 1
+
     def _started(self, e: events.Started) -> None:
         i = self._move(e.trial, "start")
         self._attempt[i] = e.attempt
         self._started_at[i] = e.at
         self._reasons.pop(i, None)
+        self.paused.pop(i, None)
         self.running[i] = Running(e.session, e.at)
 
     def _reported(self, e: events.Reported) -> None:
         i = self._check(e.trial)
         if self._state[i] != _RUNNING:
             move(STATES[self._state[i]], "report", i)
-        self.curves.add(i, e.step, e.metrics, e.at)
+        running = self.running[i]
+        self.curves.add(i, e.step, e.metrics, e.at, first=not running.reports)
         self._heard(i, e.at)
-        self.running[i].reports += 1
+        running.reports += 1
 
     def _finished(self, e: events.Finished) -> None:
         state = e.state
@@ -380,6 +395,7 @@ class Ledger:
         self._ended_at[i] = e.at
         if self.decided:
             self.decided.discard(i)
+        self.paused.pop(i, None)
         if i in self.running:
             if e.reason is None or e.reason.kind is not _TIMEOUT:  # how long it hung is no example
                 self._heard(i, e.at)
@@ -403,22 +419,29 @@ class Ledger:
 
     def _requeued(self, e: events.Requeued) -> None:
         i = self._move(e.trial, "requeue")
-        self.decided.discard(i)
-        self.audited.discard(i)
-        self.running.pop(i, None)
-        self._reasons[i] = e.reason
+        self._off(i, e.reason, e.cost)
         if e.reason.kind is Kind.LOST:
             self._lost[i] = self._lost.get(i, 0) + 1
         heapq.heappush(self._queue, i)
 
+    def _paused(self, e: events.Paused) -> None:
+        i = self._move(e.trial, "pause")
+        self._off(i, e.reason, e.cost)
+        self.paused[i] = e.at
+
+    def _off(self, i: int, reason: Reason, cost: Cost) -> None:
+        """Trial `i` does not run any more, and has not ended."""
+        self.decided.discard(i)
+        self.audited.discard(i)
+        self.running.pop(i, None)
+        self._reasons[i] = reason
+        if cost is not _NO_COST:
+            self._set_cost(i, cost)
+
     def _decided(self, e: events.Decided) -> None:
-        if e.decision == "pause":
-            i = self._move(e.trial, "pause")
-            self.running.pop(i, None)
-        else:
-            self.decided.add(self._check(e.trial))
-            if e.decision == "audit":
-                self.audited.add(e.trial)
+        self.decided.add(self._check(e.trial))
+        if e.decision == "audit":
+            self.audited.add(e.trial)
 
     def _corrected(self, e: events.Corrected) -> None:
         i = self._move(e.trial, "correct")
@@ -511,15 +534,16 @@ class Ledger:
             self._losses[i] = [v * sign for v, sign in zip(values, self._signs, strict=True)]
 
     def _set_cost(self, i: int, cost: Cost) -> None:
+        """Add what an attempt took to what those before it took."""
         if cost.wall_s is not None:
-            self._wall_s[i] = cost.wall_s
+            self._wall_s[i] = cost.wall_s + _or_zero(self._wall_s[i])
             self.compute_time_s += cost.wall_s
         if cost.cpu_s is not None:
-            self._cpu_s[i] = cost.cpu_s
+            self._cpu_s[i] = cost.cpu_s + _or_zero(self._cpu_s[i])
         if cost.memory_bytes is not None:
-            self._memory_bytes[i] = cost.memory_bytes
+            self._memory_bytes[i] = max(cost.memory_bytes, _or_zero(self._memory_bytes[i]))
         if cost.money is not None:
-            self._money[i] = cost.money
+            self._money[i] = cost.money + _or_zero(self._money[i])
             self.money += cost.money
 
     def _set_metrics(self, i: int, metrics: Mapping[str, float | None]) -> None:
@@ -614,6 +638,7 @@ _VERBS: Final[dict[type[Any], str]] = {
     events.Started: "start",
     events.Reported: "report",
     events.Requeued: "requeue",
+    events.Paused: "pause",
     events.Corrected: "correct",
     events.Retracted: "retract",
 }
@@ -623,8 +648,6 @@ def _verb(event: Event) -> str | None:
     """The move that `event` is, if it is one."""
     if isinstance(event, events.Finished):
         return ENDING_MOVE[event.state]
-    if isinstance(event, events.Decided):
-        return "pause" if event.decision == "pause" else None
     return _VERBS.get(type(event))
 
 
@@ -633,10 +656,12 @@ _APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
     events.Closed: Ledger._closed,
     events.Suggested: Ledger._suggested,
     events.Enqueued: Ledger._enqueued,
+    events.Forked: Ledger._forked,
     events.Started: Ledger._started,
     events.Reported: Ledger._reported,
     events.Finished: Ledger._finished,
     events.Requeued: Ledger._requeued,
+    events.Paused: Ledger._paused,
     events.Decided: Ledger._decided,
     events.Corrected: Ledger._corrected,
     events.Retracted: Ledger._retract,
@@ -645,6 +670,10 @@ _APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
     events.StopRequested: Ledger._stop,
     events.Ended: Ledger._end,
 }
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if value != value else value
 
 
 def _float(value: Any) -> float | None:

@@ -49,6 +49,8 @@ class Recommender(Protocol):
 class Verdict(StrEnum):
     CONTINUE = "continue"
     STOP = "stop"
+    #: End the job for now: the trial may go on later, from its last checkpoint.
+    PAUSE = "pause"
     #: It would stop the trial, and lets it go on to see whether that would have been right.
     AUDIT = "audit"
 
@@ -69,6 +71,35 @@ class Scheduler(Protocol):
 
     def decide(self, history: History, trial: int) -> Decision:
         """On `trial`, which has just reported; a function of the history alone."""
+        ...
+
+
+class Resume(NamedTuple):
+    """Go on with a paused trial; or, with `config`, begin a new trial with that config from the last
+    checkpoint of `trial`, whatever state that one is in."""
+
+    trial: int
+    why: str
+    config: Config | None = None
+
+
+class Drop(NamedTuple):
+    """End a paused trial: it will not go on."""
+
+    trial: int
+    why: str
+
+
+@runtime_checkable
+class Resumer(Protocol):
+    """A scheduler that pauses trials, or lets new ones go on where others are."""
+
+    def resume(self, history: History, rng: Generator) -> Resume | Drop | None:
+        """What to do next with the paused trials, asked while there is room for one to run.
+
+        It is asked again after each answer, with that answer in the history; None means that the room is
+        the searcher's. A function of the arguments alone.
+        """
         ...
 
 

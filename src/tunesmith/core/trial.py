@@ -92,6 +92,7 @@ class Kind(StrEnum):
     LOST = "lost"
     INTERRUPTED = "interrupted"
     STOPPED = "stopped"
+    PAUSED = "paused"
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -106,7 +107,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Cost(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a trial took; None is unknown. Attempts that were lost are not counted in."""
+    """What a trial took, over all of its attempts but those that were lost; None is unknown."""
 
     wall_s: float | None = None
     cpu_s: float | None = None

@@ -25,13 +25,13 @@ def row_changes(batch: Sequence[Event]) -> dict[int, Row]:
     after: dict[int, Row] = {}
     for e in batch:
         match e:
-            case events.Suggested() | events.Started():
+            case events.Suggested() | events.Forked() | events.Started():
                 after[e.trial] = Row(State.RUNNING)
             case events.Finished():
                 after[e.trial] = Row(e.state, e.values[0] if e.values else None)
             case events.Enqueued() | events.Requeued():
                 after[e.trial] = Row(State.WAITING)
-            case events.Decided(decision="pause"):
+            case events.Paused():
                 after[e.trial] = Row(State.PAUSED)
             case events.Corrected():
                 after[e.trial] = Row(State.COMPLETED, e.values[0])

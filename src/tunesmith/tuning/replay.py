@@ -13,13 +13,15 @@ import msgspec
 
 from tunesmith import __version__, schedule, search
 from tunesmith.core import events
+from tunesmith.core.engine import RESUME
 from tunesmith.core.events import Event
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.propose import recompute
+from tunesmith.core.rng import stream
 from tunesmith.core.space import Config
-from tunesmith.core.strategy import Verdict
-from tunesmith.core.trial import USER, Origin
+from tunesmith.core.strategy import Drop, Resume, Resumer, Verdict
+from tunesmith.core.trial import USER, Origin, State
 from tunesmith.store import Store
 
 
@@ -76,6 +78,7 @@ class _Pass:
     def run(self) -> None:
         for i, event in enumerate(self._history):
             self._suggest_again(self._due.pop(self._ledger.cursor, []))
+            self._resume_again(event)
             self._ledger.apply(event)
             if isinstance(event, events.Edited):
                 self._memo.clear()
@@ -105,6 +108,25 @@ class _Pass:
                 self._found.problems.append(
                     f"trial {event.trial}: suggested {event.config}, but again it would be {again}"
                 )
+
+    def _resume_again(self, event: Event) -> None:
+        """What a scheduler does with paused trials: go on with one, or end it, or begin another there."""
+        match event:
+            case events.Started(why=why) if why:
+                done: Resume | Drop = Resume(event.trial, why)
+            case events.Forked():
+                done = Resume(event.parent, event.origin.why, event.config)
+            case events.Finished(state=State.STOPPED) if event.trial in self._ledger.paused:
+                done = Drop(event.trial, event.reason.message if event.reason else "")
+            case _:
+                return
+        again = None
+        if isinstance(self._scheduler, Resumer):
+            rng = stream(self._ledger.spec.seed, self._ledger.size, RESUME)
+            again = self._scheduler.resume(History(self._ledger, memo=self._memo), rng)
+        self._found.decisions += 1
+        if again != done:
+            self._found.problems.append(f"the scheduler said {done}, but again it would be {again}")
 
     def _decide_again(self, event: events.Reported, following: Event | None) -> None:
         if self._scheduler is None or event.trial in self._ledger.decided:

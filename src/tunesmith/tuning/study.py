@@ -515,7 +515,7 @@ def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:
     ledger = Ledger(spec)
     for event in history:
         event = msgspec.structs.replace(event, trial=0)
-        if isinstance(event, (events.Suggested, events.Enqueued)):
+        if isinstance(event, (events.Suggested, events.Enqueued, events.Forked)):
             event = msgspec.structs.replace(event, config=spec.space.complete(event.config))
         ledger.apply(event)
     seed = derive_seed(spec.seed, number, "objective")
