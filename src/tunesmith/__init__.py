@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         JobError,
         NotAStore,
         NothingCompleted,
+        Paused,
         SpaceError,
         Stopped,
         StoreError,
@@ -44,11 +45,19 @@ if TYPE_CHECKING:
     from tunesmith.core.history import History
     from tunesmith.core.parameter import Choice, Fixed, Float, Int
     from tunesmith.core.space import Space
-    from tunesmith.core.strategy import Decision, Scheduler, Searcher, Suggestion, Verdict
+    from tunesmith.core.strategy import (
+        Decision,
+        Drop,
+        Resume,
+        Scheduler,
+        Searcher,
+        Suggestion,
+        Verdict,
+    )
     from tunesmith.core.study import Limits
     from tunesmith.core.trial import Reason, State, Trial
     from tunesmith.run.live import LiveTrial
-    from tunesmith.run.report import report
+    from tunesmith.run.report import checkpoint, last_checkpoint, report, restore, save
     from tunesmith.store import open_store
     from tunesmith.tuning.api import tune
     from tunesmith.tuning.result import Result
@@ -64,6 +73,7 @@ _HOMES = {
         "JobError",
         "NotAStore",
         "NothingCompleted",
+        "Paused",
         "SpaceError",
         "Stopped",
         "StoreError",
@@ -84,11 +94,19 @@ _HOMES = {
     "tunesmith.core.belief": ("Normal",),
     "tunesmith.core.parameter": ("Choice", "Fixed", "Float", "Int"),
     "tunesmith.core.space": ("Space",),
-    "tunesmith.core.strategy": ("Decision", "Scheduler", "Searcher", "Suggestion", "Verdict"),
+    "tunesmith.core.strategy": (
+        "Decision",
+        "Drop",
+        "Resume",
+        "Scheduler",
+        "Searcher",
+        "Suggestion",
+        "Verdict",
+    ),
     "tunesmith.core.study": ("Limits",),
     "tunesmith.core.trial": ("Reason", "State", "Trial"),
     "tunesmith.run.live": ("LiveTrial",),
-    "tunesmith.run.report": ("report",),
+    "tunesmith.run.report": ("checkpoint", "last_checkpoint", "report", "restore", "save"),
     "tunesmith.store": ("open_store",),
     "tunesmith.tuning.api": ("tune",),
     "tunesmith.tuning.result": ("Result",),
@@ -97,12 +115,14 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Choice", "ConfigError", "Conflict", "Decision", "ExpressionError", "Fixed", "Float", "History",
-    "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted", "Reason", "Result", "Scheduler", "Searcher",
+    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExpressionError", "Fixed", "Float", "History",
+    "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted", "Paused", "Reason",
+    "Result", "Resume", "Scheduler", "Searcher",
     "Space", "SpaceError", "State", "Stopped", "StoreError", "StoreFull", "StoreLocked",
     "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
     "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",
-    "TunesmithError", "Verdict", "__version__", "open_store", "report", "tune",
+    "TunesmithError", "Verdict", "__version__", "checkpoint", "last_checkpoint", "open_store", "report",
+    "restore", "save", "tune",
 ]  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class TestAlone:
     def test_a_stop_file_is_not_looked_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (tmp_path / "stop").write_text("why")
+        (tmp_path / "stop").write_text("stopped: why")
         monkeypatch.delenv("TUNESMITH_METRICS", raising=False)
         monkeypatch.setenv("TUNESMITH_STOP", str(tmp_path / "stop"))
         ts.report(loss=1)
@@ -82,10 +82,14 @@ class TestUnderTunesmith:
 
     def test_a_stop(self, metrics: Path, tmp_path: Path) -> None:
         ts.report(loss=1)
-        (tmp_path / "stop").write_text("hopeless")
-        with pytest.raises(ts.Stopped, match=r"^hopeless$"):
+        (tmp_path / "stop").write_text("stopped: hopeless")
+        with pytest.raises(ts.Stopped, match=r"^hopeless$") as caught:
             ts.report(loss=2)
+        assert not isinstance(caught.value, ts.Paused)
         assert [line["loss"] for line in lines(metrics)] == [1, 2], "the last one counts, too"
+        (tmp_path / "stop").write_text("paused: at step 3: wait")
+        with pytest.raises(ts.Paused, match=r"^at step 3: wait$"):
+            ts.report(loss=2)
 
     def test_without_a_place_for_stops(
         self, metrics: Path, monkeypatch: pytest.MonkeyPatch

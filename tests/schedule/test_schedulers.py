@@ -15,6 +15,9 @@ from tunesmith.testing import Check, scheduler_checks
 #: Options with which there is something to see within a few reports.
 OPTIONS: dict[str, dict[str, Any]] = {
     "asha": {"max": 9},
+    "asha, promotion": {"max": 9, "type": "promotion"},
+    "asha, brackets": {"max": 9, "brackets": 2, "reduction": 2.0},
+    "hyperband": {"max": 4, "reduction": 2.0},
     "median": {"trials": 2},
     "percentile": {"keep": 40.0, "trials": 2},
     "threshold": {"worst": 0.0},
@@ -23,13 +26,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def make(name: str) -> Scheduler:
-    made = schedule.make(Strategy(name, OPTIONS[name]))
+    made = schedule.make(Strategy(name.split(",", maxsplit=1)[0], OPTIONS[name]))
     assert made is not None
     return made
 
 
 def test_all_are_here() -> None:
-    assert schedule.names() == sorted(OPTIONS)
+    assert schedule.names() == sorted({name.split(",")[0] for name in OPTIONS})
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,10 @@ def test_conformance(check: Check) -> None:
         ("asha", {"max": 9, "min": 9}, "asha: min is below max, unlike 9 and 9"),
         ("asha", {"reduction": 1}, "reduction is a number above 1, not 1"),
         ("asha", {"eta": 3}, "has no option 'eta'"),
+        ("asha", {"type": "pausing"}, "type is 'stopping' or 'promotion', not 'pausing'"),
+        ("asha", {"brackets": 0}, "brackets is a whole number from 1, not 0"),
+        ("hyperband", {}, "max"),
+        ("hyperband", {"max": 3, "min": 4}, "hyperband: min is at most max, unlike 4 and 3"),
         ("median", {"after": "3"}, "after is a whole number from 1, not '3'"),
         ("percentile", {"keep": 100}, "keep is a number above 0 and below 100, not 100"),
         ("threshold", {}, "worst"),

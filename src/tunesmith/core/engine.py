@@ -19,8 +19,8 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import Outcome, fingerprint, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
-from tunesmith.core.space import Config
 from tunesmith.core.rng import stream
+from tunesmith.core.space import Config
 from tunesmith.core.strategy import Drop, Resumer, Scheduler, Searcher, Verdict
 from tunesmith.core.study import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
 from tunesmith.core.trial import ENDED, Cost, Kind, Origin, Reason, State
@@ -433,7 +433,15 @@ class Engine:
         """Give the trial a config of its own: objectives may change it."""
         spec = self.ledger.spec
         own = copy.deepcopy(config) if spec.space.nested else dict(config)
-        out.append(Start(number, attempt, own, spec.seed, parent))
+        out.append(Start(number, attempt, own, spec.seed, parent, self._reported_by(number)))
+
+    def _reported_by(self, number: int) -> int | None:
+        """See `Start.reported`."""
+        curves = self.ledger.curves
+        last = curves.last(number)
+        if last is not None:
+            return last.step
+        return events.NO_STEP if len(curves) and self.ledger.parent(number) is None else None
 
     def _suggest(self, n: int, at: float, out: list[Command]) -> int:
         """Ask the searcher for `n` trials and start them; how many there were."""

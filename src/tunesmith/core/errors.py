@@ -22,6 +22,7 @@
     └── Conflict                       somebody else appended first (internal: read, then try again)
 
     Stopped                            raised inside an objective that has been told to stop
+    └── Paused                         ... for now
 
 A message says what was wrong, where, and what to write instead.
 """
@@ -99,6 +100,11 @@ class Stopped(Exception):
     Let it pass: tunesmith records the trial as stopped, with its last report as evidence. It is no
     TunesmithError, so that ``except TunesmithError`` does not swallow it.
     """
+
+
+class Paused(Stopped):
+    """The trial should end now, and may go on later from its last checkpoint: this is the last moment
+    to save one."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ finite is kept as NaN (JSON has null for it).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -243,6 +243,10 @@ class Write(NamedTuple):
     event: Event
 
 
+#: Before any step.
+NO_STEP: Final = -(2**63)
+
+
 class Start(NamedTuple):
     """Run a trial."""
 
@@ -252,6 +256,9 @@ class Start(NamedTuple):
     study_seed: int
     #: The trial whose checkpoint it starts from, in its first attempt.
     parent: int | None = None
+    #: The last step that earlier attempts reported: checkpoints beyond it would leave a gap in the curve.
+    #: Before any if this trial has reported none, though others do; None if nobody does.
+    reported: int | None = None
 
     @property
     def seed(self) -> int:

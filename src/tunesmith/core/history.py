@@ -6,7 +6,7 @@ strategy works out from it may be kept in `memo`, which may be dropped at any ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -24,9 +24,10 @@ T = TypeVar("T")
 class Reports(NamedTuple):
     """Arrays over reports, shape (n,): losses are minimised, inf for what was not finite.
 
-    `upto` is how many reports there are in all: where to go on from.
+    `numbers` counts all reports of the study; `upto` is how many there are in all: where to go on from.
     """
 
+    numbers: NDArray[np.int64]
     trials: NDArray[np.int64]
     steps: NDArray[np.int64]
     losses: NDArray[np.float64]
@@ -135,6 +136,11 @@ class History:
         mask: NDArray[np.bool_] = np.isin(self.states, [CODES[s] for s in states]) & self.usable
         return mask
 
+    @property
+    def ending(self) -> Set[int]:
+        """Running trials that the scheduler has told to end, or to pause, and that have not done so yet."""
+        return self._ledger.decided - self._ledger.audited
+
     # -- single trials ------------------------------------------------------------------------
 
     def trial(self, number: int) -> Trial:
@@ -161,7 +167,8 @@ class History:
         if self._visible < len(self):
             kept &= trials < self._visible
         losses = np.where(np.isinf(values), np.inf, objective.sign * values)
-        return Reports(trials[kept], steps[kept], losses[kept], len(curves))
+        numbers = np.flatnonzero(kept) + since
+        return Reports(numbers, trials[kept], steps[kept], losses[kept], len(curves))
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this config."""

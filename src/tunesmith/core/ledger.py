@@ -240,6 +240,9 @@ class Ledger:
             return None
         return tuple(loss * sign + 0.0 for loss, sign in zip(losses, self._signs, strict=True))
 
+    def parent(self, number: int) -> int | None:
+        return self._parents.get(number)
+
     def reason(self, number: int) -> Reason | None:
         return self._reasons.get(number)
 

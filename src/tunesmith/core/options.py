@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.core.errors import StrategyError
@@ -36,3 +37,9 @@ def number(
         ]
         which = " and".join(bounds) or ", and finite"
         raise StrategyError(f"{owner}: {name} is a number{which}, not {value!r}")
+
+
+def one_of(owner: str, name: str, value: Any, known: Sequence[str]) -> None:
+    """Raise unless `value` is one of `known`."""
+    if value not in known:
+        raise StrategyError(f"{owner}: {name} is {' or '.join(map(repr, known))}, not {value!r}")

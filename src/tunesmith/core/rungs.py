@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +24,31 @@ class Rungs:
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = tuple(levels)
+        self._highest: dict[int, int] = {}
         self._read = 0
         self._rungs = [_Rung() for _ in levels]
 
     def update(self, history: History) -> Rungs:
         new = history.reports(self._read)
         self._read = new.upto
-        for level, rung in zip(self.levels, self._rungs, strict=True):
+        for k, (level, rung) in enumerate(zip(self.levels, self._rungs, strict=True)):
             there = np.flatnonzero(new.steps >= level)
             if not len(there):
                 break
             _, first = np.unique(new.trials[there], return_index=True)
             for i in there[np.sort(first)].tolist():
-                rung.add(int(new.trials[i]), float(new.losses[i]))
+                trial = int(new.trials[i])
+                rung.add(trial, float(new.losses[i]), int(new.numbers[i]))
+                self._highest[trial] = max(k, self._highest.get(trial, -1))
         return self
+
+    def just_came(self, k: int, trial: int) -> bool:
+        """Whether the last report that was read is the first with which `trial` is at rung `k`."""
+        return self._rungs[k].report_of(trial) == self._read - 1
+
+    def highest(self, trial: int) -> int:
+        """The highest rung to which `trial` has come; -1 for none."""
+        return self._highest.get(trial, -1)
 
     def crossed(self, before: int, step: int) -> int | None:
         """The highest rung that a trial comes to by going from step `before` to `step`."""
@@ -49,6 +62,22 @@ class Rungs:
     def loss(self, k: int, trial: int) -> float:
         """What `trial` had at rung `k`."""
         return self._rungs[k].loss(trial)
+
+    def ordered(self, k: int) -> list[tuple[float, int]]:
+        """Loss and number of all that came to rung `k`, the best first, of equal ones the earlier.
+
+        O(1); a trial that comes costs O(log n) comparisons and a shift of n pointers.
+        """
+        return self._rungs[k].ordered()
+
+    def reopen(self, k: int, trial: int) -> None:
+        """Let `first` look at `trial` again: it has come to rung `k` once more."""
+        self._rungs[k].reopen(trial)
+
+    def first(self, k: int, wanted: Callable[[int], bool]) -> int | None:
+        """The best trial at rung `k` for which `wanted` holds. Where it does not, the trial is not looked
+        at again before `reopen`. Amortised O(log n)."""
+        return self._rungs[k].first(wanted)
 
 
 class Standings:
@@ -94,16 +123,25 @@ class _Rung:
         self._place: dict[int, int] = {}
         self._trials = np.zeros(16, dtype=np.int64)
         self._losses = np.zeros(16)
+        self._reports = np.zeros(16, dtype=np.int64)
+        #: Loss and number in order, and those of them that `first` has not passed over; made when asked for.
+        self._ordered: list[tuple[float, int]] | None = None
+        self._open: list[tuple[float, int]] = []
 
-    def add(self, trial: int, loss: float) -> None:
+    def add(self, trial: int, loss: float, report: int = 0) -> None:
         if trial in self._place:
             return
         i = self._place[trial] = len(self._place)
         if i == len(self._trials):
             self._trials = np.resize(self._trials, 2 * i)
             self._losses = np.resize(self._losses, 2 * i)
+            self._reports = np.resize(self._reports, 2 * i)
         self._trials[i] = trial
         self._losses[i] = loss
+        self._reports[i] = report
+        if self._ordered is not None:
+            insort(self._ordered, (loss, trial))
+            heappush(self._open, (loss, trial))
 
     @property
     def arrays(self) -> tuple[Ints, Floats]:
@@ -112,3 +150,23 @@ class _Rung:
 
     def loss(self, trial: int) -> float:
         return float(self._losses[self._place[trial]])
+
+    def report_of(self, trial: int) -> int:
+        return int(self._reports[self._place[trial]])
+
+    def ordered(self) -> list[tuple[float, int]]:
+        if self._ordered is None:
+            trials, losses = self.arrays
+            self._ordered = sorted(zip(losses.tolist(), trials.tolist(), strict=True))
+            self._open = list(self._ordered)
+        return self._ordered
+
+    def reopen(self, trial: int) -> None:
+        if self._ordered is not None:
+            heappush(self._open, (self.loss(trial), trial))
+
+    def first(self, wanted: Callable[[int], bool]) -> int | None:
+        self.ordered()
+        while self._open and not wanted(self._open[0][1]):
+            heappop(self._open)
+        return self._open[0][1] if self._open else None

@@ -112,6 +112,10 @@ class Limits:
         "How long a trial may report nothing: a duration, off, or auto (20 times the longest gap seen "
         "in other trials, at least 60 s, once 5 have ended).",
     )
+    keep: int | Literal["all"] = _limit(
+        1, "The checkpoints of how many of the best completed trials stay: a number, or all."
+    )
+    disk: int | None = _limit(None, "What the checkpoints of all trials may take.")
     grace: float = _limit(10.0, "How long a trial may take to end after it was told to.")
     retries: int = _limit(
         3, "How often a trial that was lost (its machine or coordinator died) is started again."
@@ -123,6 +127,9 @@ class Limits:
         for name in ("time", "trial_time", "compute_time", "grace"):
             self._set(name, seconds)
         self._set("trial_memory", size_bytes)
+        self._set("disk", size_bytes)
+        if self.keep != "all":
+            object.__setattr__(self, "keep", _count(self.keep, "keep", least=0))
         self._set("parallel", _count)
         self._set("target", _amount)
         self._set("cost", _price)

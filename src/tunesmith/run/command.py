@@ -171,7 +171,9 @@ class CommandExecutor:
         run = self._runs.get(command.trial)
         if run is None:
             return
-        (run.folder / STOP).write_text(command.reason.message)
+        draft = run.folder / f".{STOP}.draft"
+        draft.write_text(str(command.reason))
+        draft.replace(run.folder / STOP)
         run.supervisor.stop(command)
 
     def events(self, timeout_s: float) -> list[Happened]:
@@ -252,6 +254,7 @@ class CommandExecutor:
             mark[0]: mark[1],
             "TUNESMITH_TRIAL": str(start.trial),
             "TUNESMITH_SEED": str(start.seed),
+            "TUNESMITH_REPORTED": "" if start.reported is None else str(start.reported),
             "TUNESMITH_DIR": str(folder),
             "TUNESMITH_CONFIG": str(folder / CONFIG),
             "TUNESMITH_METRICS": str(folder / METRICS),
@@ -278,7 +281,7 @@ class CommandExecutor:
         if reason is not None:
             reason = Reason(reason.kind, reason.message, tail(last_bytes(output)))
         returned = None
-        if reason is None:
+        if reason is None and run.metrics:
             returned = {name: math.nan if v is None else v for name, v in run.metrics.items()}
         start = run.start
         return Exited(time.time(), start.trial, start.attempt, returned, reason, run.cost())
@@ -288,7 +291,10 @@ class CommandExecutor:
         assert status is not None
         if status == 0 and not run.supervisor.interfered:
             missing = [name for name in self._program.wanted if name not in run.metrics]
-            if missing:
+            finished = (
+                run.start.attempt > 0 and not run.metrics
+            )  # before this attempt: all is reported
+            if missing and not finished:
                 return Reason(Kind.ERROR, _no_metric(missing, run.metrics, self._patterns))
             return None
         if stopping is not None:

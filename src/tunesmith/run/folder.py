@@ -3,7 +3,7 @@
 study.trials/digits/000012/config.json
                            output.log
                            metrics.jsonl
-                           checkpoint/
+                           checkpoint/step-9/..
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ OUTPUT: Final = "output.log"
 METRICS: Final = "metrics.jsonl"
 CHECKPOINT: Final = "checkpoint"
 STOP: Final = "stop"
+#: In the study's folder while there is no room for checkpoints; it says why.
+FULL: Final = "checkpoints-full"
 
 
 @dataclass(frozen=True, slots=True)

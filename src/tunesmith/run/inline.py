@@ -87,4 +87,6 @@ class InlineExecutor:
             return self._stops.get(start.trial)
 
         folder = partial(self._directory, start.trial)
-        return LiveTrial(start.trial, start.attempt, start.config, start.seed, folder, send)
+        return LiveTrial(
+            start.trial, start.attempt, start.config, start.seed, folder, send, start.reported
+        )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import Stopped
+from tunesmith.core.errors import Paused, Stopped
 from tunesmith.core.outcome import finite, number, whole
-from tunesmith.core.trial import Reason
+from tunesmith.core.trial import Kind, Reason
+from tunesmith.run import checkpoint
+from tunesmith.run.checkpoint import Checkpoint
+from tunesmith.run.folder import CHECKPOINT
 
 
 class LiveTrial:
@@ -22,6 +26,7 @@ class LiveTrial:
         seed: int,
         directory: Callable[[], Path],
         send: Callable[[int, dict[str, float | None]], Reason | None],
+        reported: int | None = None,
     ) -> None:
         #: The trial's number in its study, from 0 on.
         self.number = number
@@ -30,6 +35,8 @@ class LiveTrial:
         self.config = config
         #: A 32-bit seed of the trial's own, the same in every attempt.
         self.seed = seed
+        #: The last step that earlier attempts reported.
+        self.reported = reported
         self._directory = directory
         self._send = send
         self._step = 0
@@ -45,14 +52,47 @@ class LiveTrial:
     @property
     def checkpoint_dir(self) -> Path:
         """The folder for checkpoints inside `directory`."""
-        path = self.directory / "checkpoint"
+        path = self.directory / CHECKPOINT
         path.mkdir(exist_ok=True)
         return path
+
+    def save(self, state: Any, *, step: int) -> None:
+        """Keep `state`, any object that can be pickled (torch's state dicts included), so that the trial
+        can go on after `step` if it is paused, lost or interrupted.
+
+        Written as a whole or not at all; where there is no room, not at all and with a warning. Save
+        before you report the step.
+        """
+        checkpoint.save(self.checkpoint_dir, state, step)
+
+    def restore(self, default: Any = None) -> Any:
+        """What was saved last, by an earlier attempt or by the trial that this one goes on from; `default`
+        if nothing was. What was saved for a step whose report never came is passed over. Tensors come back in
+        main memory."""
+        found = checkpoint.restore(self._directory() / CHECKPOINT, self.reported)
+        if found is None:
+            return default
+        self._step, state = found
+        return state
+
+    def checkpoint(self, step: int) -> AbstractContextManager[Path]:
+        """``with trial.checkpoint(step) as folder:`` write any files there; as `save` otherwise."""
+        return checkpoint.writing(self.checkpoint_dir, step)
+
+    @property
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The step and folder of the checkpoint to go on from, for what `checkpoint` wrote."""
+        found = checkpoint.newest_first(self._directory() / CHECKPOINT, self.reported)
+        if not found:
+            return None
+        self._step = found[0].step
+        return found[0]
 
     def report(self, step: int | None = None, **metrics: float) -> None:
         """Report metrics at `step` (by default one more than the last). Returns once it is stored.
 
-        Raises Stopped if the trial should end here: let it pass. Raises ValueError for what is no
+        Raises Stopped if the trial should end here (Paused, which is one, if it may go on later): let it
+        pass. Raises ValueError for what is no
         number, or no step.
         """
         step, values = checked_report(step, metrics, self._step)
@@ -60,7 +100,12 @@ class LiveTrial:
         if self._stopped is None:
             self._stopped = self._send(step, finite(values))
         if self._stopped is not None:
-            raise Stopped(self._stopped.message)
+            raise stopped(self._stopped)
+
+
+def stopped(reason: Reason) -> Stopped:
+    """What to raise in a trial that is to end for `reason`."""
+    return (Paused if reason.kind is Kind.PAUSED else Stopped)(reason.message)
 
 
 def checked_report(

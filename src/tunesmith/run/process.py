@@ -5,7 +5,7 @@ one, started ahead of time). The objective travels by cloudpickle, so lambdas, c
 of a notebook are fine. Messages, each a pickled tuple over a socket:
 
     to the worker       (objective, metric, sys.path, folder)     once
-                        (trial, attempt, config, seed)            for each trial
+                        (trial, attempt, config, seed, reported)  for each trial
                         None | Reason                             after each report: go on, or stop
     from the worker     ("report", step, metrics)
                         ("exit", returned, reason, cost)
@@ -91,7 +91,7 @@ class Worker:
             self.log.truncate(0)
         self._log_start = self.log.seek(0, os.SEEK_END)
         self.supervisor = Supervisor(self.process.pid, self.mark, memory_limit, dumps_on_usr1=True)
-        self.connection.send((start.trial, start.attempt, start.config, start.seed))
+        self.connection.send((start.trial, start.attempt, start.config, start.seed, start.reported))
 
     def output(self) -> str:
         """The last lines that the present trial has printed."""

@@ -1,7 +1,9 @@
 """Trials in virtual time: what a study of hours on a fleet would do, in a second.
 
 A trial is a curve: an iterable of ``(seconds, metrics)``, one for each report, the seconds since the one
-before. Nothing waits: the clock jumps from event to event.
+before. Nothing waits: the clock jumps from event to event. A trial that was paused or interrupted goes on
+where it was, as if saving and restoring took no time; a copy of a trial goes on at its step, on the curve of its
+own config.
 """
 
 from __future__ import annotations
@@ -9,14 +11,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.outcome import finite
-from tunesmith.core.trial import Cost, Reason
+from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run.base import Happened
 from tunesmith.run.objective import reason_of
 
+_GOES_ON: Final = frozenset({Kind.PAUSED, Kind.INTERRUPTED})
 Step: TypeAlias = tuple[float, float | Mapping[str, float]]
 Curve: TypeAlias = Callable[[dict[str, Any]], Iterable[Step]]
 
@@ -46,6 +50,9 @@ class SimulateExecutor:
         #: When each running trial's next event is, with its number.
         self._agenda: list[tuple[float, int]] = []
         self._running: dict[int, _Running] = {}
+        #: Trials that are off and may go on, and at which step every trial was last.
+        self._off: dict[int, _Running] = {}
+        self._steps: dict[int, int] = {}
         #: The trial whose report is being thought about.
         self._reported: int | None = None
 
@@ -54,7 +61,13 @@ class SimulateExecutor:
         return self._now
 
     def start(self, command: Start) -> None:
-        running = _Running(command, iter(self._curve(dict(command.config))), self._now)
+        running = self._off.pop(command.trial, None)
+        if running is None:
+            step = 0 if command.parent is None else self._steps.get(command.parent, 0)
+            steps = islice(self._curve(dict(command.config)), step, None)
+            running = _Running(command, steps, self._now, step)
+        else:
+            running.start, running.began, running.stopped = command, self._now, None
         self._running[command.trial] = running
         self._plan(running)
 
@@ -81,6 +94,7 @@ class SimulateExecutor:
         running.step += 1
         running.metrics = running.following
         self._reported = number
+        self._steps[number] = running.step
         metrics = finite(running.metrics)
         return [Reported(self._now, number, running.start.attempt, running.step, metrics)]
 
@@ -106,6 +120,8 @@ class SimulateExecutor:
     def _exit(self, running: _Running) -> Exited:
         start = running.start
         del self._running[start.trial]
+        if running.stopped is not None and running.stopped.kind in _GOES_ON:
+            self._off[start.trial] = running
         cost = Cost(self._now - running.began)
         self.busy_s += self._now - running.began
         returned = None if running.stopped else running.metrics

@@ -72,9 +72,9 @@ def _serve(connection: Connection) -> None:
         return stop
 
     while True:
-        trial, attempt, config, seed = connection.recv()
+        trial, attempt, config, seed, reported = connection.recv()
         folder = partial(Path, directory, f"{trial:06d}")
-        live = LiveTrial(trial, attempt, config, seed, folder, send)
+        live = LiveTrial(trial, attempt, config, seed, folder, send, reported)
         returned, reason, cost = _run(objective, live)
         sys.stdout.flush()
         sys.stderr.flush()

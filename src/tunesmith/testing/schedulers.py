@@ -13,8 +13,9 @@ from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.parameter import Float
+from tunesmith.core.rng import stream
 from tunesmith.core.space import Space
-from tunesmith.core.strategy import Decision, Scheduler, Verdict
+from tunesmith.core.strategy import Decision, Drop, Resume, Resumer, Scheduler, Verdict
 from tunesmith.core.study import Goal, Objective, StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.testing.check import Check, collect, examples_of
@@ -53,15 +54,45 @@ class _SchedulerSuite:
 
     def _decisions(
         self, moves: list[Move], *, goal: Goal = "minimize", memo: bool = True
-    ) -> Iterator[Decision]:
-        """What the scheduler says to each report; a trial that it stops ends there."""
+    ) -> Iterator[Decision | Resume | Drop]:
+        """What the scheduler says to each report, and what it lets go on; a trial that it stops ends there,
+        one that it pauses pauses."""
         scheduler = self._make()
         kept: dict[Any, Any] = {}
         for ledger, trial in _study(moves, goal):
             decision = scheduler.decide(History(ledger, memo=kept if memo else {}), trial)
             if decision.verdict is Verdict.STOP:
                 _end(ledger, trial, State.STOPPED)
+            elif decision.verdict is Verdict.PAUSE:
+                ledger.apply(events.Paused(0.0, trial, 0, Reason(Kind.PAUSED, decision.why)))
             yield decision
+            if isinstance(scheduler, Resumer):
+                yield from self._resumed(scheduler, ledger, kept if memo else None)
+
+    def _resumed(
+        self, scheduler: Resumer, ledger: Ledger, kept: dict[Any, Any] | None
+    ) -> Iterator[Resume | Drop]:
+        """Everything that it lets go on now."""
+        while True:
+            number = ledger.size
+            rng = stream(ledger.spec.seed, number, "resume")
+            history = History(ledger, memo={} if kept is None else kept)
+            said = scheduler.resume(history, rng)
+            if said is None:
+                return
+            if isinstance(said, Drop):
+                assert ledger.state(said.trial) is State.PAUSED, "only a paused trial is dropped"
+                _end(ledger, said.trial, State.STOPPED)
+            elif said.config is None:
+                assert ledger.state(said.trial) is State.PAUSED, "only a paused trial goes on"
+                attempt = ledger.attempts_begun(said.trial)
+                ledger.apply(events.Started(0.0, said.trial, attempt, "s", said.why))
+            else:
+                assert ledger.spec.space.contains(said.config)
+                origin = Origin("scheduler", said.why)
+                ledger.apply(events.Forked(0.0, number, said.trial, said.config, origin, "s"))
+            assert ledger.size < 1000, "it lets trials go on without end"
+            yield said
 
     def check_is_a_frozen_dataclass(self) -> None:
         scheduler = self._make()
@@ -75,16 +106,16 @@ class _SchedulerSuite:
 
         self._over_moves(test)
 
-    def check_whoever_stops_a_trial_says_why(self) -> None:
+    def check_whoever_stops_or_resumes_a_trial_says_why(self) -> None:
         def test(moves: list[Move]) -> None:
             for decision in self._decisions(moves):
-                assert isinstance(decision, Decision)
-                assert decision.verdict is Verdict.CONTINUE or decision.why, "no reason"
+                goes_on = isinstance(decision, Decision) and decision.verdict is Verdict.CONTINUE
+                assert goes_on or decision.why, "no reason"
 
         self._over_moves(test)
 
     def check_what_was_retracted_does_not_count(self) -> None:
-        """Trials that have been retracted might as well not have been."""
+        """Trials that have been retracted might as well have failed at once."""
 
         scheduler = self._make()
         wrong: list[Move] = [(who, -100.0, False) for who in range(6) for _ in range(9)]
@@ -92,17 +123,22 @@ class _SchedulerSuite:
         for number in range(6):
             _end(ledger, number, State.COMPLETED)
             ledger.apply(events.Retracted(0.0, number, "wrong data", "me"))
-        _start(ledger, 6)
-        ledger.apply(events.Reported(0.0, 6, 0, 1, {"loss": 5.0}))
-        alone, trial = next(_study([(0, 5.0, False)], "minimize"))
-        expected = scheduler.decide(History(alone), trial)
+        alone = _empty("minimize")
+        for number in range(6):
+            _start(alone, number)
+            reason = Reason(Kind.ERROR, "no such file")
+            alone.apply(events.Finished(0.0, number, 0, State.FAILED, None, {}, reason))
+        for study in (ledger, alone):
+            _start(study, 6)
+            study.apply(events.Reported(0.0, 6, 0, 1, {"loss": 5.0}))
+        expected = scheduler.decide(History(alone), 6)
         assert scheduler.decide(History(ledger), 6) == expected
 
     def check_maximising_is_minimising_the_opposite(self) -> None:
         def test(moves: list[Move]) -> None:
-            verdicts = [d.verdict for d in self._decisions(moves)]
             opposite: list[Move] = [(t, None if v is None else -v, e) for t, v, e in moves]
-            assert verdicts == [d.verdict for d in self._decisions(opposite, goal="maximize")]
+            mirrored = self._decisions(opposite, goal="maximize")
+            assert [_what(d) for d in self._decisions(moves)] == [_what(d) for d in mirrored]
 
         self._over_moves(test)
 
@@ -114,11 +150,16 @@ class _SchedulerSuite:
             assert decision.verdict is Verdict.CONTINUE, decision.why
 
 
+def _what(decision: Decision | Resume | Drop) -> Any:
+    """A decision without its words."""
+    if isinstance(decision, Decision):
+        return decision.verdict
+    return type(decision), decision.trial
+
+
 def _study(moves: Sequence[Move], goal: Goal) -> Iterator[tuple[Ledger, int]]:
     """The moves one by one: the ledger after each report, and whose it was."""
-    objectives = (Objective("loss", goal),)
-    ledger = Ledger(StudySpec(name="s", space=Space(x=Float(0, 1)), objectives=objectives))
-    ledger.apply(events.Opened(0.0, "s", "host", 1, 0.0))
+    ledger = _empty(goal)
     numbers: dict[int, int] = {}
     steps: dict[int, int] = {}
     for who, value, ends in moves:
@@ -132,6 +173,13 @@ def _study(moves: Sequence[Move], goal: Goal) -> Iterator[tuple[Ledger, int]]:
         yield ledger, number
         if ends and number in ledger.running:
             _end(ledger, number, State.COMPLETED)
+
+
+def _empty(goal: Goal) -> Ledger:
+    objectives = (Objective("loss", goal),)
+    ledger = Ledger(StudySpec(name="s", space=Space(x=Float(0, 1)), objectives=objectives))
+    ledger.apply(events.Opened(0.0, "s", "host", 1, 0.0))
+    return ledger
 
 
 def _start(ledger: Ledger, number: int) -> None:

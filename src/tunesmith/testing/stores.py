@@ -67,7 +67,9 @@ def one_of_each() -> list[Event]:
         suggested(2),
         completed(2, 0.01),
         events.Retracted(7.0, 2, "wrong data", "me"),
-        events.Forked(7.1, 3, 0, {"x": 0.75, "c": "b"}, Origin("pbt", "as trial 0, but with x 0.75"), "s"),
+        events.Forked(
+            7.1, 3, 0, {"x": 0.75, "c": "b"}, Origin("pbt", "as trial 0, but with x 0.75"), "s"
+        ),
         events.Paused(7.2, 3, 0, Reason(Kind.PAUSED, "at step 9"), Cost(2.0)),
         events.Annotated(7.5, 0, "a note", {"tag": "value"}, "me"),
         events.Edited(8.0, {"limits": {"trials": 5}}, "me"),

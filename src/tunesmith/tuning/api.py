@@ -98,7 +98,7 @@ def tune(
             loop.close()
             raise
         try:
-            loop.run(runner)
+            loop.run(runner, folder)
         finally:
             folder.close()
     result = Result(loop.ledger)

@@ -394,7 +394,7 @@ def run_job(
         except BaseException:
             loop.close()
             raise
-        loop.run(executor)
+        loop.run(executor, job.folder)
         return Result(loop.ledger)
     finally:
         store.close()

@@ -21,8 +21,10 @@ from tunesmith.core.events import (
     Closed,
     Command,
     Event,
+    Finished,
     Interrupt,
     Opened,
+    Paused,
     Quit,
     Reported,
     Start,
@@ -32,6 +34,8 @@ from tunesmith.core.events import (
 )
 from tunesmith.core.ledger import Ledger
 from tunesmith.run.base import Executor
+from tunesmith.run.folder import Folder
+from tunesmith.run.keep import Keeper
 from tunesmith.run.tree import SESSION_MARK, kill_marked
 from tunesmith.store import Store
 from tunesmith.tuning.session import Session, alive, describe
@@ -46,6 +50,7 @@ WAIT_S: Final = 0.1
 FULL_DISK_S: Final = 60.0
 
 Watcher = Callable[[Ledger, float], None]
+_TIDY_AFTER: Final = (Reported, Finished, Paused)
 
 
 class Loop:
@@ -67,6 +72,7 @@ class Loop:
         self._clock = clock
         self._session = Session.new()
         self._executor: Executor | None = None
+        self._keeper: Keeper | None = None
         #: Signals that came, and those that the engine knows of.
         self._interrupts = 0
         self._told = 0
@@ -147,9 +153,13 @@ class Loop:
             or alive(opened) is False
         ]
 
-    def run(self, executor: Executor) -> Quit:
-        """Tune until the study is over or stopped. Closes the executor."""
+    def run(self, executor: Executor, folder: Folder | None = None) -> Quit:
+        """Tune until the study is over or stopped. Closes the executor.
+
+        `folder` is where trials keep their checkpoints, if they can.
+        """
         self._executor = executor
+        self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
             with self._signals():
                 while self._engine.quit is None:
@@ -216,6 +226,9 @@ class Loop:
                 self._engine.restore(saved)
                 self._reload()
         self._carry_out(commands)
+        if self._keeper is not None and events:
+            heard = {event.trial for event in events if isinstance(event, _TIDY_AFTER)}
+            self._keeper.look(self.ledger, sorted(heard))
 
     def _append(self, events: Sequence[Event], expect: int) -> None:
         """Store `events`; on a full disk wait for a while, for nothing else is lost yet."""
@@ -238,6 +251,8 @@ class Loop:
         assert executor is not None
         for command in commands:
             if type(command) is Start:
+                if command.parent is not None and self._keeper is not None:
+                    self._keeper.inherit(self.ledger, command.parent, command.trial)
                 executor.start(command)
             elif type(command) is Stop:
                 executor.stop(command)

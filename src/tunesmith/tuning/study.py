@@ -49,6 +49,8 @@ class LimitOptions(TypedDict, total=False):
     target: float | None
     no_improvement: int | None
     trial_silence: float | str
+    keep: int | str
+    disk: int | str | None
     grace: float | str
     retries: int
 

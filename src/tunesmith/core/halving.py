@@ -1,0 +1,168 @@
+"""Successive halving, as its schedulers share it: who goes on from a rung, and who does not."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from tunesmith.core.history import History
+from tunesmith.core.rungs import Rungs
+from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
+from tunesmith.core.trial import CODES, State
+
+#: Without a first rung given, it is at this share of the longest run.
+FIRST: Final = 27
+#: Which trials a bracket has; None for all.
+Bracket: TypeAlias = Callable[[int], bool] | None
+_PAUSED: Final = CODES[State.PAUSED]
+
+
+def levels(longest: int, first: int | None, reduction: float) -> tuple[int, ...]:
+    """The rungs of a whole run of `longest` steps: first, first * reduction, .. below `longest`."""
+    level = float(first or max(1, math.ceil(longest / FIRST)))
+    found: list[int] = []
+    while math.ceil(level) < longest:
+        if not found or math.ceil(level) > found[-1]:
+            found.append(math.ceil(level))
+        level *= reduction
+    return tuple(found)
+
+
+def crossed(history: History, rungs: Rungs, trial: int) -> int | None:
+    """The rung to which `trial` has just come for the first time; None for none.
+
+    One that starts over, because it was lost or had no checkpoint, is not judged again where it was.
+    """
+    metric = history.objectives[0].metric
+    back = history.back(trial)
+    last = next(back)
+    if metric not in last.metrics:
+        return None
+    before = next((report.step for report in back if metric in report.metrics), 0)
+    k = rungs.crossed(before, last.step)
+    return k if k is not None and rungs.just_came(k, trial) else None
+
+
+def judge(
+    history: History, rungs: Rungs, k: int, trial: int, reduction: float, *, bracket: Bracket = None
+) -> Decision:
+    """Whether `trial` is among the best ``1/reduction`` at rung `k`: it goes on, or stops."""
+    mine = rungs.loss(k, trial)
+    if math.isinf(mine):
+        return _no_number(history, rungs, k)
+    ordered = ranking(history, rungs, k, bracket)
+    n, place = len(ordered), bisect_left(ordered, (mine, -1)) + 1
+    most = int(n / reduction)
+    if n < reduction or place <= max(most, 1):
+        return CONTINUE
+    value = history.objectives[0].sign * mine
+    return Decision(
+        Verdict.STOP,
+        f"at step {rungs.levels[k]} its {history.objectives[0].metric} of {value:.4g} is number {place} "
+        f"of {n}; the best {most} go on",
+    )
+
+
+def pause(history: History, rungs: Rungs, k: int, trial: int) -> Decision:
+    """Every trial pauses at rung `k`; one without a finite value goes no further."""
+    if math.isinf(rungs.loss(k, trial)):
+        return _no_number(history, rungs, k)
+    rungs.reopen(k, trial)
+    objective = history.objectives[0]
+    value = objective.sign * rungs.loss(k, trial)
+    return Decision(
+        Verdict.PAUSE,
+        f"at step {rungs.levels[k]} with {objective.metric} {value:.4g}: the best there will go on",
+    )
+
+
+def _no_number(history: History, rungs: Rungs, k: int) -> Decision:
+    metric = history.objectives[0].metric
+    return Decision(Verdict.STOP, f"its {metric} is not finite at step {rungs.levels[k]}")
+
+
+def ranking(
+    history: History, rungs: Rungs, k: int, bracket: Bracket = None
+) -> list[tuple[float, int]]:
+    """Loss and number of the usable trials that have come to rung `k`, the best first; of equal ones the
+    earlier. O(1) for all of them, if none has been retracted; else O(n)."""
+    ordered = rungs.ordered(k)
+    usable = history.usable
+    if bracket is None and usable.all():
+        return ordered
+    return [(v, t) for v, t in ordered if usable[t] and (bracket is None or bracket(t))]
+
+
+def promote(
+    history: History, rungs: Rungs, k: int, reduction: float, *, bracket: Bracket = None
+) -> Resume | None:
+    """The best trial that pauses at rung `k`, if it is among the best ``1/reduction`` of all that came
+    there. O(log n) in their number, amortised, where there is one bracket."""
+    states, ending = history.states, history.ending
+
+    def waits(trial: int) -> bool:
+        paused = states[trial] == _PAUSED or trial in ending
+        return bool(paused) and rungs.highest(trial) == k
+
+    ordered = ranking(history, rungs, k, bracket)
+    if bracket is None:
+        trial = rungs.first(k, waits)
+    else:
+        trial = next((t for _, t in ordered if waits(t)), None)
+    if trial is None or states[trial] != _PAUSED:
+        return None
+    place = bisect_left(ordered, (rungs.loss(k, trial), trial)) + 1
+    if place > int(len(ordered) / reduction):
+        return None
+    return Resume(trial, f"number {place} of {len(ordered)} {way(rungs, k)}")
+
+
+def finish(history: History, rungs: Rungs) -> Resume | None:
+    """The best paused trial of the highest rung that has one, if the study would end without any trial
+    that ran to its end: all trials are there, none runs, none has been completed."""
+    limit = history.trials_limit
+    if limit is None or len(history) < limit:
+        return None
+    if history.where(State.RUNNING, State.WAITING, State.COMPLETED).any():
+        return None
+    states = history.states
+    for k in reversed(range(len(rungs.levels))):
+        for _, trial in ranking(history, rungs, k):
+            if states[trial] == _PAUSED and rungs.highest(trial) == k:
+                return Resume(trial, f"the best {way(rungs, k)}: no trial has run to its end yet")
+    return None
+
+
+def way(rungs: Rungs, k: int) -> str:
+    """From rung `k` to the next, in words."""
+    to = f"step {rungs.levels[k + 1]}" if k + 1 < len(rungs.levels) else "its end"
+    return f"at step {rungs.levels[k]}, on to {to}"
+
+
+def longest_run(history: History) -> int | None:
+    """The last step of the longest completed run: O(new reports and trials)."""
+    found: _Longest = history.memo("halving: longest", _Longest)
+    return found.update(history)
+
+
+class _Longest:
+    """The last step of each trial; completed ones count."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._last = np.zeros(0, dtype=np.int64)
+
+    def update(self, history: History) -> int | None:
+        new = history.reports(self._read)
+        self._read = new.upto
+        if len(self._last) < len(history):
+            grown = np.zeros(2 * len(history), dtype=np.int64)
+            grown[: len(self._last)] = self._last
+            self._last = grown
+        np.maximum.at(self._last, new.trials, new.steps)
+        ended = np.flatnonzero(history.where(State.COMPLETED))
+        return int(self._last[ended].max()) or None if len(ended) else None

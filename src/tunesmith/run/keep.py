@@ -1,0 +1,173 @@
+"""Which checkpoints of a study stay: the best, the last, and those that a trial needs to go on."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.quantity import show_bytes
+from tunesmith.core.trial import State
+from tunesmith.run import checkpoint
+from tunesmith.run.checkpoint import Checkpoint
+from tunesmith.run.folder import CHECKPOINT, FULL, Folder
+
+#: A trial in one of these goes on from its last checkpoint.
+_GOES_ON = frozenset({State.RUNNING, State.WAITING, State.PAUSED})
+
+
+class Keeper:
+    """Removes what nobody needs. The only one that does: a trial writes, the coordinator removes.
+
+    While a trial goes on, its last checkpoint stays, and the one at its best report. When it has ended,
+    they stay if it is one of the best (`keep` of them). Over the `disk` limit, the least needed go first;
+    if that is not enough, trials write none until there is room.
+    """
+
+    def __init__(self, folder: Folder, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        #: What each trial's checkpoints take, in bytes; None before anything was looked at.
+        self._sizes: dict[int, int] | None = None
+        self._full = False
+        self._warned = False
+
+    def inherit(self, ledger: Ledger, parent: int, child: int) -> None:
+        """Let `child` begin with the last checkpoint of `parent`."""
+        self._folder.make(child)
+        last = ledger.curves.last(parent)
+        reported = last.step if last is not None else None
+        found = checkpoint.inherit(self._of(parent), self._of(child), reported)
+        if found is None and not any(self._of(parent).glob("*")):
+            self._complain(f"trial {child} is to go on where trial {parent} is", "begins anew")
+
+    def look(self, ledger: Ledger, trials: Iterable[int]) -> None:
+        """Tidy up after `trials`, of which something has been heard."""
+        for number in trials:
+            paused = number in ledger.paused
+            if not self._of(number).is_dir():
+                if paused:
+                    self._complain(f"trial {number} was paused", "will start over if it goes on")
+                continue
+            found = checkpoint.complete(self._of(number))
+            if paused and not found and not any(self._of(number).iterdir()):
+                self._complain(f"trial {number} was paused", "will start over if it goes on")
+            if found:
+                self._tidy(ledger, number, found)
+
+    def _complain(self, what: str, then: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._say(f"{what} without a checkpoint, and {then}: call trial.save(state, step=...)")
+
+    def _of(self, number: int) -> Path:
+        return self._folder.trial(number) / CHECKPOINT
+
+    def _tidy(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> None:
+        sizes = self._measured()
+        state = ledger.state(number)
+        if state.ended and state is not State.COMPLETED:
+            self._remove(number, found)
+        else:
+            needed = {found[-1].step, self._best_step(ledger, number, found)}
+            self._remove(number, [c for c in found if c.step not in needed])
+        sizes[number] = _bytes_of(self._of(number))
+        keep = ledger.spec.limits.keep
+        if state is State.COMPLETED and keep != "all":
+            ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
+            for loser in sorted(ended, key=lambda n: (_loss(ledger, n), n))[keep:]:
+                self._remove(loser, checkpoint.complete(self._of(loser)))
+        limit = ledger.spec.limits.disk
+        if limit is not None:
+            self._fit(ledger, limit)
+
+    def _best_step(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> int:
+        """The step of the checkpoint at the trial's best report; its last one if that has none."""
+        objective = ledger.spec.objective
+        steps = {c.step for c in found}
+        losses = {
+            report.step: objective.sign * report.metrics[objective.metric]
+            for report in ledger.curves.back(number)
+            if report.step in steps and objective.metric in report.metrics
+        }
+        return min(losses, key=lambda step: (_or_inf(losses[step]), -step), default=found[-1].step)
+
+    # -- room ---------------------------------------------------------------------------------
+
+    def _measured(self) -> dict[int, int]:
+        """What trials' checkpoints take: O(files of the study) when first asked."""
+        if self._sizes is None:
+            self._sizes = {}
+            for path in self._folder.path.glob(f"*/{CHECKPOINT}"):
+                if path.parent.name.isdigit():
+                    self._sizes[int(path.parent.name)] = _bytes_of(path)
+        return self._sizes
+
+    def _fit(self, ledger: Ledger, limit: int) -> None:
+        sizes = self._measured()
+        for number, dispensable in self._dispensable(ledger):
+            if sum(sizes.values()) <= limit:
+                break
+            self._remove(number, dispensable)
+        used = sum(sizes.values())
+        full = used > limit
+        if full != self._full:
+            self._full = full
+            flag = self._folder.path / FULL
+            if not full:
+                flag.unlink(missing_ok=True)
+                return
+            text = (
+                f"the checkpoints that running trials and the best one need take {show_bytes(used)}, "
+                f"over the study's disk limit of {show_bytes(limit)}"
+            )
+            flag.write_text(text)
+            self._say(f"{text}; trials save none until there is room")
+
+    def _dispensable(self, ledger: Ledger) -> Iterator[tuple[int, list[Checkpoint]]]:
+        """Trials and checkpoints of theirs, the least needed first."""
+        sizes = self._measured()
+        with_some = [n for n in sizes if sizes[n]]
+        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != ledger.best]
+        for number in sorted(ended, key=lambda n: -_loss(ledger, n)):
+            yield number, checkpoint.complete(self._of(number))
+        for number in with_some:
+            yield number, checkpoint.complete(self._of(number))[:-1]
+        paused = [n for n in with_some if n in ledger.paused]
+        for number in sorted(paused, key=lambda n: -_last_loss(ledger, n)):
+            yield number, checkpoint.complete(self._of(number))
+
+    def _remove(self, number: int, gone: list[Checkpoint]) -> None:
+        for one in gone:
+            shutil.rmtree(one.path, ignore_errors=True)
+        if gone:
+            self._measured()[number] = _bytes_of(self._of(number))
+
+
+def _loss(ledger: Ledger, number: int) -> float:
+    return _or_inf(float(ledger.column("losses")[number, 0]))
+
+
+def _last_loss(ledger: Ledger, number: int) -> float:
+    objective = ledger.spec.objective
+    last = ledger.curves.latest(number).get(objective.metric, math.nan)
+    return _or_inf(objective.sign * last)
+
+
+def _or_inf(loss: float) -> float:
+    return math.inf if loss != loss else loss
+
+
+def _bytes_of(path: Path) -> int:
+    """What the files under `path` take; one that several trials share is counted for each."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += Path(folder, name).lstat().st_size
+            except FileNotFoundError:  # a trial is writing just now
+                continue
+    return total

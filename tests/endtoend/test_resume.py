@@ -1,0 +1,150 @@
+"""Paused, killed, interrupted: a trial goes on from its last checkpoint, and nobody could tell."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.endtoend.training import EPOCHS, curve, train
+
+import tunesmith as ts
+from tunesmith.core import events
+from tunesmith.tuning.replay import replay
+
+SPACE = ts.Space(rate=ts.Float(1e-4, 1.0, log=True))
+PROMOTION = {"asha": {"max": EPOCHS, "min": 1, "type": "promotion"}}
+TRAINING = Path(__file__).with_name("training.py")
+PROGRAM = Path(sys.executable).with_name("tunesmith")
+
+
+def check_curves(result: ts.Result) -> None:
+    """Every trial's curve is that of a training which nobody interrupted."""
+    for trial in result.trials:
+        expected = curve(trial.config["rate"], trial.seed)
+        reported = [report.metrics["loss"] for report in trial.reports]
+        assert [report.step for report in trial.reports] == list(range(1, len(reported) + 1))
+        assert reported == expected[: len(reported)], f"trial {trial.number} went another way"
+        if trial.state is ts.State.COMPLETED:
+            assert len(reported) == EPOCHS
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize(
+    "scheduler", [PROMOTION, {"hyperband": {"max": EPOCHS, "min": 1}}], ids=str
+)
+def test_paused_and_promoted(tmp_path: Path, scheduler: Any, parallel: int) -> None:
+    result = ts.tune(
+        train,
+        SPACE,
+        metric="loss",
+        name="paused",
+        storage=tmp_path / "study.db",
+        searcher="sobol",
+        seed=3,
+        trials=17,
+        parallel=parallel,
+        scheduler=scheduler,
+        progress=False,
+    )
+    check_curves(result)
+    study = ts.Study.open("paused", storage=tmp_path / "study.db")
+    history = list(study.store.changes("paused"))
+    resumed = [e for e in history if isinstance(e, events.Started)]
+    assert len(resumed) >= 5
+    assert all("number" in e.why or "the best" in e.why for e in resumed)
+    reports = [(e.trial, e.step) for e in history if isinstance(e, events.Reported)]
+    assert len(reports) == len(set(reports)), "an epoch was trained twice"
+    assert len(reports) < 0.5 * 17 * EPOCHS
+    assert any(t.state is ts.State.COMPLETED for t in result.trials)
+    assert replay(study.store, "paused").problems == []
+    kept = {int(p.parts[-3]) for p in (tmp_path / "study.trials").glob("paused/*/*/step-*")}
+    paused = {t.number for t in result.trials if t.state is ts.State.PAUSED}
+    assert kept == paused | {result.best.number}, "the best, and what paused trials need"
+
+
+def test_workers_are_killed(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def killer() -> None:
+        moments = random.Random(1)
+        while not done.wait(moments.uniform(0.05, 0.5)):
+            for child in psutil.Process().children():
+                with suppress(psutil.Error):
+                    if "tunesmith.run.worker" in " ".join(child.cmdline()):
+                        child.send_signal(signal.SIGKILL)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        result = ts.tune(
+            train,
+            ts.Space(rate=ts.Float(1e-4, 1.0, log=True), pause_s=0.04),
+            metric="loss",
+            name="killed",
+            storage=tmp_path / "study.db",
+            searcher="sobol",
+            seed=3,
+            trials=6,
+            parallel=2,
+            retries=1000,
+            progress=False,
+        )
+    finally:
+        done.set()
+        thread.join()
+    check_curves(result)
+    assert [t.state for t in result.trials] == [ts.State.COMPLETED] * 6
+    check_went_on(tmp_path / "study.db", "killed")
+
+
+def check_went_on(storage: Path, name: str) -> None:
+    """Some attempts began where the one before had been, not at the first epoch."""
+    study = ts.Study.open(name, storage=storage)
+    first: dict[tuple[int, int], int] = {}
+    for event in study.store.changes(name):
+        if isinstance(event, events.Reported):
+            first.setdefault((event.trial, event.attempt), event.step)
+    later = [step for (_, attempt), step in first.items() if attempt > 0]
+    assert later
+    assert max(later) > 1
+    assert replay(study.store, name).problems == []
+
+
+def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        f"command: {sys.executable} {TRAINING} {{rate}} {{seed}} 0.1\n"
+        "name: killed\n"
+        "storage: study.db\n"
+        "objective: {metric: loss}\n"
+        "space: {rate: {float: [1e-4, 1], log: true}}\n"
+        "limits: {trials: 9, parallel: 2, retries: 100}\n"
+        "searcher: sobol\n"
+        f"scheduler: {{asha: {{max: {EPOCHS}, min: 1, type: promotion}}}}\n"
+        "seed: 3\n"
+    )
+    command = [str(PROGRAM), "run", "job.yaml"]
+    for _ in range(4):
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        time.sleep(2.5)
+        process.kill()
+        process.wait()
+    done = subprocess.run(
+        command, cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True
+    )
+    with ts.Study.open("killed", storage=tmp_path / "study.db") as study:
+        result = study.result()
+        check_curves(result)
+        assert {t.state for t in result.trials} == {ts.State.COMPLETED, ts.State.PAUSED}
+        lost = [e for e in study.store.changes("killed") if isinstance(e, events.Requeued)]
+        assert len(lost) >= 3
+    check_went_on(tmp_path / "study.db", "killed")
+    assert "without a checkpoint" not in done.stderr
