@@ -401,7 +401,9 @@ class Engine:
                 assert ledger.spec.scheduler is not None
                 origin = Origin(ledger.spec.scheduler.name, said.why)
                 config = ledger.spec.space.clean(said.config)
-                forked = events.Forked(at, number, said.trial, config, origin, self.session)
+                last = ledger.curves.last(said.trial)
+                step = last.step if last else 0
+                forked = events.Forked(at, number, said.trial, config, origin, self.session, step)
                 self._write(forked, out)
                 self._start(number, 0, config, out, parent=said.trial)
             return True

@@ -83,6 +83,8 @@ class Forked(_Event, frozen=True, gc=False, tag="forked"):
     config: Config
     origin: Origin
     session: str
+    #: The last step that the other one had reported.
+    step: int = 0
 
 
 class Reported(_Event, frozen=True, gc=False, tag="reported"):

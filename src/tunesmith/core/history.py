@@ -137,6 +137,11 @@ class History:
         return mask
 
     @property
+    def forks(self) -> int:
+        """How many of the trials a scheduler began from the checkpoint of another."""
+        return len(self._ledger.forks)
+
+    @property
     def ending(self) -> Set[int]:
         """Running trials that the scheduler has told to end, or to pause, and that have not done so yet."""
         return self._ledger.decided - self._ledger.audited
@@ -169,6 +174,10 @@ class History:
         losses = np.where(np.isinf(values), np.inf, objective.sign * values)
         numbers = np.flatnonzero(kept) + since
         return Reports(numbers, trials[kept], steps[kept], losses[kept], len(curves))
+
+    def begin(self, number: int) -> int:
+        """The step at which a trial began: that of the other one where it is the copy of one, else 0."""
+        return self._ledger.forks.get(number, 0)
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this config."""

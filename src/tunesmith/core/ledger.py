@@ -104,8 +104,8 @@ class Ledger:
         self.coordinator: str | None = None
         #: When each paused trial was paused.
         self.paused: dict[int, float] = {}
-        #: Trials that go on where others were: they are no runs of their own.
-        self.forks = 0
+        #: Trials that go on where others were, and from which step: they are no runs of their own.
+        self.forks: dict[int, int] = {}
         #: Running trials that the scheduler has decided to end: it is not asked again.
         self.decided: set[int] = set()
         #: Trials that the scheduler would have stopped and that go on, to see what they come to.
@@ -210,7 +210,9 @@ class Ledger:
     def started_count(self) -> int:
         """Trials that count against the limit: neither waiting, nor cancelled, nor retracted, nor a
         later part of another's run."""
-        uncounted = self._tally[_WAITING] + self._tally[_CANCELLED] + self.retractions + self.forks
+        uncounted = (
+            self._tally[_WAITING] + self._tally[_CANCELLED] + self.retractions + len(self.forks)
+        )
         return self.size - uncounted
 
     @property
@@ -373,7 +375,7 @@ class Ledger:
     def _forked(self, e: events.Forked) -> None:
         self._suggested(events.Suggested(e.at, e.trial, e.config, e.origin, e.session))
         self._parents[e.trial] = e.parent
-        self.forks += 1
+        self.forks[e.trial] = e.step
 
     def _started(self, e: events.Started) -> None:
         i = self._move(e.trial, "start")

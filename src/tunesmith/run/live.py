@@ -43,6 +43,11 @@ class LiveTrial:
         self._stopped: Reason | None = None
 
     @property
+    def step(self) -> int:
+        """Where it stands: the step that was reported or restored last; 0 at first."""
+        return self._step
+
+    @property
     def directory(self) -> Path:
         """A folder of the trial's own, kept over attempts; made when first asked for."""
         path = self._directory()

@@ -12,6 +12,7 @@ from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.past import Past
+from tunesmith.core.space import Config
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
 
@@ -78,6 +79,21 @@ class Result:
         best = float(others.min()) if len(others) else np.inf
         ended = np.flatnonzero(let_on & done).tolist()
         return Audit(tuple(ended), tuple(k for k in ended if losses[k] < best))
+
+    def schedule(self, trial: int | None = None) -> list[tuple[int, Config]]:
+        """From which step on a trial (the best one) was trained with which config: one pair, or several if
+        it goes on from copies of others (schedulers ``pbt``, ``pb2``).
+
+        The scheduler ``scripted`` runs it again. Raises as `best`.
+        """
+        number = self.best.number if trial is None else trial
+        found: list[tuple[int, Config]] = []
+        while number in self._ledger.forks:
+            found.append((self._ledger.forks[number], self._ledger.config(number)))
+            parent = self._ledger.parent(number)
+            assert parent is not None
+            number = parent
+        return [(0, self._ledger.config(number)), *reversed(found)]
 
     def past(self) -> Past:
         """What a later study may start with (``warm_start=``). Raises StudyError without results."""

@@ -1,0 +1,288 @@
+"""Schedulers that pause trials and let them go on: worked examples, by hand and from the papers."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.core.driver import opened, reported, spec, started, suggested
+
+import tunesmith as ts
+from tunesmith.core import events
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.rng import stream
+from tunesmith.core.strategy import Drop, Resume, Resumer, Scheduler, Verdict
+from tunesmith.core.trial import Kind, Reason, State
+from tunesmith.schedule.asha import Asha
+from tunesmith.schedule.hyperband import Hyperband
+from tunesmith.tuning.replay import replay
+
+
+class Study:
+    """A study by hand: trials report, and what their scheduler says happens."""
+
+    def __init__(self, scheduler: Scheduler, **options: Any) -> None:
+        self.ledger = Ledger(spec(**options)).extend([opened()])
+        self.scheduler = scheduler
+        self.memo: dict[Any, Any] = {}
+
+    @property
+    def history(self) -> History:
+        return History(self.ledger, memo=self.memo)
+
+    def begin(self, *numbers: int) -> None:
+        self.ledger.extend(suggested(number) for number in numbers)
+
+    def report(self, trial: int, step: int, loss: float | None) -> str:
+        """What becomes of the trial: "continue", "pause", "stop"."""
+        self.ledger.apply(reported(trial, step, loss))
+        decision = self.scheduler.decide(self.history, trial)
+        if decision.verdict is Verdict.PAUSE:
+            reason = Reason(Kind.PAUSED, decision.why)
+            self.ledger.apply(events.Paused(3.0, trial, 0, reason))
+        elif decision.verdict is Verdict.STOP:
+            self.end(trial, State.STOPPED)
+        return str(decision.verdict)
+
+    def end(self, trial: int, state: State = State.COMPLETED, reason: Reason | None = None) -> None:
+        value = self.ledger.curves.latest(trial)["loss"]
+        values = None if state is State.FAILED else (value,)
+        self.ledger.apply(events.Finished(4.0, trial, 0, state, values, {}, reason))
+
+    def next(self) -> Resume | Drop | None:
+        """What the scheduler lets go on, or ends, next."""
+        assert isinstance(self.scheduler, Resumer)
+        said = self.scheduler.resume(self.history, stream(0, self.ledger.size, "resume"))
+        if isinstance(said, Drop):
+            self.end(said.trial, State.STOPPED, Reason(Kind.STOPPED, said.why))
+        elif said is not None:
+            self.ledger.apply(started(said.trial, self.ledger.attempts_begun(said.trial)))
+        return said
+
+    def all(self) -> tuple[list[int], list[int]]:
+        """All trials that go on now, and all that are dropped."""
+        on: list[int] = []
+        dropped: list[int] = []
+        while (said := self.next()) is not None:
+            (dropped if isinstance(said, Drop) else on).append(said.trial)
+        return on, dropped
+
+
+class TestPromotion:
+    def test_as_in_the_paper(self) -> None:
+        """Li et al. 2020, figure 2: eta 3, rungs 1 and 3 of 9 steps, nine trials of falling rank."""
+        study = Study(Asha(max=9, min=1, type="promotion"))
+        study.begin(0, 1)
+        assert study.report(0, 1, 0.5) == study.report(1, 1, 0.4) == "pause"
+        assert study.next() is None, "of two, none is the best third"
+        study.begin(2)
+        study.report(2, 1, 0.6)
+        assert study.next() == Resume(1, "number 1 of 3 at step 1, on to step 3")
+        assert study.next() is None
+        study.begin(3, 4, 5)
+        for trial, loss in ((3, 0.3), (4, 0.7), (5, 0.8)):
+            study.report(trial, 1, loss)
+        assert study.next() == Resume(3, "number 1 of 6 at step 1, on to step 3")
+        assert study.next() is None, "number 2 is trial 1, which has been promoted"
+        assert study.report(1, 2, 0.35) == "continue"
+        assert study.report(1, 3, 0.3) == "pause"
+        assert study.report(3, 3, 0.2) == "pause"
+        study.begin(6, 7, 8)
+        for trial, loss in ((6, 0.1), (7, 0.9), (8, 0.45)):
+            study.report(trial, 1, loss)
+        assert study.next() == Resume(6, "number 1 of 9 at step 1, on to step 3")
+        study.report(6, 3, 0.25)
+        assert study.next() == Resume(3, "number 1 of 3 at step 3, on to its end"), (
+            "the highest rung"
+        )
+        assert study.report(3, 9, 0.15) == "continue"
+
+    def test_a_trial_that_starts_over_is_not_paused_where_it_was(self) -> None:
+        """It had no checkpoint; else it would pause, be promoted, start over, pause, .. for ever."""
+        study = Study(Asha(max=9, min=1, reduction=2.0, type="promotion"))
+        study.begin(0, 1)
+        study.report(0, 1, 0.5)
+        study.report(1, 1, 0.6)
+        assert study.next() == Resume(0, "number 1 of 2 at step 1, on to step 2")
+        assert study.report(0, 1, 0.5) == "continue"
+        assert study.report(0, 2, 0.4) == "pause"
+
+    def test_the_last_ones(self) -> None:
+        """Too few for anybody to be promoted to the end: the best goes there, so that there is a result."""
+        study = Study(Asha(max=9, min=1, type="promotion"), trials=3)
+        study.begin(0, 1, 2)
+        for trial, loss in ((0, 0.5), (1, 0.4), (2, 0.6)):
+            study.report(trial, 1, loss)
+        study.next()
+        study.report(1, 3, 0.3)
+        said = study.next()
+        assert said == Resume(
+            1, "the best at step 3, on to its end: no trial has run to its end yet"
+        )
+        study.end(1)
+        assert study.next() is None
+
+    def test_not_finite_goes_no_further(self) -> None:
+        study = Study(Asha(max=9, min=1, type="promotion"))
+        study.begin(0)
+        assert study.report(0, 1, None) == "stop"
+
+    def test_what_was_retracted_does_not_count(self) -> None:
+        study = Study(Asha(max=9, min=1, type="promotion"))
+        study.begin(0, 1, 2, 3)
+        for trial, loss in ((1, 0.4), (2, 0.6), (3, 0.7)):
+            study.report(trial, 1, loss)
+        study.report(0, 9, 0.0)
+        study.end(0)
+        assert study.next() is None, "the best of four is trial 0"
+        study.ledger.apply(events.Retracted(5.0, 0, "wrong data", "me"))
+        assert study.next() == Resume(1, "number 1 of 3 at step 1, on to step 3")
+
+    def test_brackets(self) -> None:
+        """With two, every other trial is first looked at at the second rung, among its like."""
+        study = Study(Asha(max=9, min=1, type="promotion", brackets=2))
+        study.begin(0, 1)
+        assert study.report(0, 1, 0.5) == "pause"
+        assert study.report(1, 1, 0.9) == "continue"
+        assert study.report(1, 3, 0.8) == "pause"
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.permutations(range(9)))
+    def test_what_pauses_does_not_depend_on_the_order(self, order: list[int]) -> None:
+        study = Study(Asha(max=9, min=1, type="promotion"))
+        study.begin(*range(9))
+        for trial in order:
+            assert study.report(trial, 1, trial / 10) == "pause"
+        assert study.all()[0] == [0, 1, 2]
+        for trial in (t for t in order if t < 3):
+            assert study.report(trial, 3, trial / 10) == "pause"
+        assert study.all()[0] == [0]
+
+
+class TestHyperband:
+    def test_the_brackets_of_the_paper(self) -> None:
+        """Li et al. 2018, table 1 (R = 81, eta = 3)."""
+        hyperband = Hyperband(max=81, min=1)
+        assert hyperband.brackets() == (81, 34, 15, 8, 5)
+        assert hyperband.levels() == (1, 3, 9, 27)
+
+    def test_a_bracket_by_hand(self) -> None:
+        """R = 4, eta = 2: brackets of 4, 3 and 3 trials that begin with 1, 2 and 4 steps."""
+        hyperband = Hyperband(max=4, min=1, reduction=2.0)
+        assert hyperband.brackets() == (4, 3, 3)
+        study = Study(hyperband)
+        study.begin(0, 1, 2, 3, 4)
+        for trial, loss in ((0, 0.4), (1, 0.3), (2, 0.2)):
+            assert study.report(trial, 1, loss) == "pause"
+        assert study.next() is None, "trial 3 is not there yet"
+        assert study.report(4, 1, 0.9) == "continue", "the second bracket begins with 2 steps"
+        assert study.report(3, 1, 0.1) == "pause"
+        assert study.all() == ([3, 2], [1, 0])
+        assert study.ledger.trial(0).reason == Reason(
+            Kind.STOPPED, "number 4 of 4 at step 1; the best 2 go on"
+        )
+        assert study.report(2, 2, 0.15) == "pause"
+        assert study.next() is None
+        assert study.report(3, 2, 0.05) == "pause"
+        assert study.all() == ([3], [2])
+        assert study.report(3, 4, 0.01) == "continue"
+        study.begin(5, 6, 7)
+        assert study.report(7, 2, 0.5) == "continue", "the third bracket has no rungs"
+
+    def test_failures_are_not_waited_for(self) -> None:
+        study = Study(Hyperband(max=4, min=1, reduction=2.0))
+        study.begin(0, 1, 2, 3)
+        for trial in range(3):
+            study.report(trial, 1, trial / 10)
+        study.ledger.apply(
+            events.Finished(3.0, 3, 0, State.FAILED, None, {}, Reason(Kind.ERROR, "x"))
+        )
+        assert study.all() == ([0, 1], [2])
+
+    def test_a_study_that_ends_in_the_middle_of_a_bracket(self) -> None:
+        study = Study(Hyperband(max=4, min=1, reduction=2.0), trials=3)
+        study.begin(0, 1, 2)
+        for trial in range(3):
+            study.report(trial, 1, trial / 10)
+        assert study.all() == ([0, 1], [2])
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.permutations(range(4)))
+    def test_the_order_of_arrival_does_not_matter(self, order: list[int]) -> None:
+        study = Study(Hyperband(max=4, min=1, reduction=2.0))
+        study.begin(*range(4))
+        for trial in order:
+            study.report(trial, 1, trial / 10)
+        assert study.all() == ([0, 1], [2, 3])
+
+
+def toy(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+    """Jaderberg et al. 2017, figure 2: maximise 1.2 - |theta|^2 by gradient steps on a surrogate that
+    has a weight h for each coordinate. With h fixed, one coordinate may never be learned."""
+    theta = np.array(trial.restore([0.9, 0.9]))
+    value = 0.0
+    for step in range(trial.step + 1, 101):
+        theta -= 0.01 * 2 * np.array([config["h0"], config["h1"]]) * theta
+        value = float(1.2 - theta @ theta)
+        time.sleep(0.001)
+        trial.save(theta.tolist(), step=step)
+        trial.report(step=step, value=value)
+    return value
+
+
+class TestPbt:
+    SPACE = ts.Space(h0=ts.Float(0.0, 1.0), h1=ts.Float(0.0, 1.0))
+
+    @pytest.mark.parametrize("parallel", [1, 2])
+    def test_the_toy_problem_of_the_paper(self, tmp_path: Any, parallel: int) -> None:
+        """Two members that each learn one coordinate: together both, which neither can alone."""
+
+        def run(scheduler: Any, name: str) -> ts.Result:
+            return ts.tune(
+                toy,
+                self.SPACE,
+                goal="maximize",
+                name=name,
+                storage=tmp_path / "study.db",
+                enqueue=[{"h0": 0.0, "h1": 1.0}, {"h0": 1.0, "h1": 0.0}],
+                trials=2,
+                parallel=parallel,
+                seed=1,
+                scheduler=scheduler,
+                progress=False,
+            )
+
+        alone = run(None, "alone")
+        together = run(
+            {"pbt": {"max": 100, "interval": 5, "quantile": 0.5, "resample": 0.5}}, "together"
+        )
+        assert alone.best.value is not None
+        assert alone.best.value < 0.4
+        assert together.best.value is not None
+        assert together.best.value > 0.6
+        schedule = together.schedule()
+        assert len(schedule) >= 2
+        assert schedule[0][0] == 0
+        assert [step for step, _ in schedule] == sorted({step for step, _ in schedule})
+        copies = [t for t in together.trials if t.parent is not None]
+        assert all(t.origin.searcher == "pbt" for t in copies)
+        assert "as trial " in copies[0].origin.why
+        assert len(together.best.reports) <= 100
+        with ts.Study.open("together", storage=tmp_path / "study.db") as study:
+            assert replay(study.store, "together").problems == []
+        again = ts.tune(
+            toy,
+            self.SPACE,
+            goal="maximize",
+            enqueue=[schedule[0][1]],
+            trials=1,
+            scheduler={"scripted": {"schedule": schedule}},
+            progress=False,
+        )
+        assert again.best.value == pytest.approx(together.best.value, abs=1e-9)
+        assert again.schedule() == schedule
