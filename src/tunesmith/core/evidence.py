@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from tunesmith.core.growth import Growth
 from tunesmith.core.history import History
 from tunesmith.core.points import Points
 from tunesmith.core.strategy import Suggestion
@@ -20,21 +21,31 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Evidence:
     """rows, shape (n,): the trials with a result or a failure, in order; losses, shape (n,), NaN for
-    failures; pending: the trials that wait, run or pause."""
+    failures; pending: the trials that wait or run.
+
+    The loss of a trial that was stopped or pauses is what it would have come to (see `growth`), which changes
+    a little with every report of the others; `told`, shape (n,), is as the history has it.
+    """
 
     rows: NDArray[np.int64]
     losses: Floats
     pending: NDArray[np.int64]
+    told: Floats
 
     @classmethod
     def of(cls, history: History) -> Evidence:
         """O(trials), in a few passes of NumPy's."""
-        losses = history.losses[:, 0]
-        ended = history.where(State.COMPLETED, State.STOPPED) & np.isfinite(losses)
+        told = losses = history.losses[:, 0]
+        early = np.flatnonzero(history.where(State.STOPPED, State.PAUSED))
+        if len(early):
+            growth = history.memo("growth", Growth).update(history)
+            losses = losses.copy()
+            losses[early] = growth.ends(history, early).losses
+        known = history.where(State.COMPLETED, State.STOPPED, State.PAUSED) & np.isfinite(losses)
         failed = history.where(State.FAILED)
-        pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING, State.PAUSED))
-        rows = np.flatnonzero(ended | failed)
-        return cls(rows, np.where(failed, np.nan, losses)[rows], pending)
+        pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
+        rows = np.flatnonzero(known | failed)
+        return cls(rows, np.where(failed, np.nan, losses)[rows], pending, told[rows])
 
     @property
     def results(self) -> int:

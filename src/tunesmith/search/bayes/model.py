@@ -158,7 +158,7 @@ def _fitted(ground: Ground, history: History, evidence: Evidence) -> Floats:
         features, targets = _learned(ground, points[kept], z)
         return gp.fit(features, ground.owner, targets, ground.begin)[0]
 
-    return ground.theta(rows, losses, make)
+    return ground.theta(rows, evidence.told[: len(rows)], make)
 
 
 def _learned(ground: Ground, points: Floats, z: Floats) -> tuple[Floats, Floats]:
