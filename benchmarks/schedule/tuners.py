@@ -80,10 +80,10 @@ def tunesmith(problem: Curves, seed: int, clock: Clock, how: str) -> float:
 
     told, _, searcher = how.partition("/")
     name, *given = told.split(";")
-    options: dict[str, Any] = {"max": EPOCHS}
+    options: dict[str, Any] = {"max": EPOCHS} if name in ("asha", "hyperband", "pasha") else {}
     for option in given:
         key, _, text = option.partition("=")
-        options[key] = int(text) if text.isdigit() else text
+        options[key] = int(text) if text.isdigit() else float(text) if text[0].isdigit() else text
     result = simulate(
         curve, space, searcher=searcher or "auto", seed=seed,
         scheduler=None if name == "none" else {name: options},

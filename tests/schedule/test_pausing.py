@@ -46,7 +46,7 @@ class Study:
             reason = Reason(Kind.PAUSED, decision.why)
             self.ledger.apply(events.Paused(3.0, trial, 0, reason))
         elif decision.verdict is Verdict.STOP:
-            self.end(trial, State.STOPPED)
+            self.end(trial, State.STOPPED, Reason(Kind.STOPPED, decision.why))
         return str(decision.verdict)
 
     def end(self, trial: int, state: State = State.COMPLETED, reason: Reason | None = None) -> None:

@@ -38,9 +38,8 @@ class Evidence:
         told = losses = history.losses[:, 0]
         early = np.flatnonzero(history.where(State.STOPPED, State.PAUSED))
         if len(early):
-            growth = history.memo("growth", Growth).update(history)
             losses = losses.copy()
-            losses[early] = growth.ends(history, early).losses
+            losses[early] = Growth.of(history).ends(history, early).losses
         known = history.where(State.COMPLETED, State.STOPPED, State.PAUSED) & np.isfinite(losses)
         failed = history.where(State.FAILED)
         pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))

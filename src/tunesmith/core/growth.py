@@ -8,24 +8,27 @@ curve's form but that those who are worse at a step improve more or less than ot
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.halving import longest_run
 from tunesmith.core.history import History
 from tunesmith.core.rungs import Rungs
-from tunesmith.core.trial import State
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: 1, 2, 3, 4, 6, 9, 13, .., beyond any number of steps.
+#: 1, 2, 3, 5, 8, 11, 17, 26, .., beyond any number of steps.
 GRID: Final = tuple(sorted({round(1.5**k) for k in range(100)}))
 #: How many observations of "all improve alike" each regression begins with.
 PRIOR: Final = 4.0
 #: Fewer that went on say nothing.
 FEWEST: Final = 2
+#: By how much more, of what one was worse, one may improve.
+STEEPEST: Final = (-0.5, 0.8)
 
 
 class Ends(NamedTuple):
@@ -35,57 +38,101 @@ class Ends(NamedTuple):
     deviations: Floats
 
 
+class Stride(NamedTuple):
+    """How trials went from one step of the grid to the next: who was at `middle` improved by `gain`, and by
+    `slope` more for each unit above, up to `reach`; `noise` is the deviation of the rest."""
+
+    middle: float
+    gain: float
+    slope: float
+    reach: float
+    noise: float
+
+    @classmethod
+    def of(cls, before: Floats, after: Floats) -> Stride:
+        """Fitted to losses at one step and the next, shape (n,) both."""
+        middle = float(np.median(before))
+        gained = before - after
+        gain = float(np.median(gained))
+        reach = 3.0 * float(np.median(np.abs(before - middle))) or 1.0
+        away = np.clip(before - middle, -reach, reach)
+        square = float(away @ away) * (1.0 + PRIOR / len(before))
+        slope = float(away @ (gained - gain)) / square if square > 0.0 else 0.0
+        slope = min(max(slope, STEEPEST[0]), STEEPEST[1])
+        rest = gained - gain - slope * away
+        noise = float(np.sqrt(np.mean(np.square(rest)) * (1.0 + PRIOR / len(before))))
+        return cls(middle, gain, slope, reach, noise)
+
+    def carry(self, losses: Floats, deviations: Floats) -> tuple[Floats, Floats]:
+        """Losses and their deviations at the next step."""
+        away = np.clip(losses - self.middle, -self.reach, self.reach)
+        spread = (1.0 - self.slope) * deviations + self.noise
+        return losses - self.gain - self.slope * away, spread
+
+
 class Growth:
-    """Where every trial was at the steps of the grid: a fold of a history's reports. Droppable."""
+    """Where every trial was at the steps of the grid, up to the `longest` completed run: a fold of a
+    history's reports. Droppable."""
 
-    def __init__(self) -> None:
-        self._rungs = Rungs(GRID)
+    def __init__(self, longest: int | None) -> None:
+        within = (step for step in GRID if longest is None or step < longest)
+        #: The steps at which trials are looked at.
+        self.grid = (*within, *([] if longest is None else [longest]))
+        self._rungs = Rungs(self.grid)
+        self._strides: dict[tuple[int, int], Stride] = {}
 
-    def update(self, history: History) -> Growth:
-        """Read what is new: O(new reports)."""
-        self._rungs.update(history)
-        return self
+    @classmethod
+    def of(cls, history: History) -> Growth:
+        """Of a history as it is: O(new reports), and O(reports) when a longer run has been completed."""
+        longest = longest_run(history)
+        growth: Growth = history.memo(("growth", longest), lambda: cls(longest))
+        growth._rungs.update(history)
+        return growth
 
     def ends(self, history: History, trials: Ints) -> Ends:
-        """What `trials`, which have reported, would come to. O(reports of the grid)."""
-        n = len(history)
-        losses, deviations = np.full(n, np.nan), np.zeros(n)
-        completed = history.where(State.COMPLETED)
-        top = max(self._top(np.flatnonzero(completed).tolist()), self._top(trials.tolist()))
+        """What `trials`, which have reported, would come to; NaN where that was not finite.
+
+        O(trials * grid), and now and then O(reports at a step of the grid) for a fit.
+        """
+        highest = np.array([self._rungs.highest(trial) for trial in trials.tolist()])
+        losses, deviations = np.full(len(trials), np.nan), np.zeros(len(trials))
+        for i, (k, trial) in enumerate(zip(highest.tolist(), trials.tolist(), strict=True)):
+            if k >= 0:
+                losses[i] = self._rungs.loss(k, trial)
+        losses[np.isinf(losses)] = np.nan
+        for k in range(max(int(highest.min(initial=0)), 0), len(self.grid) - 1):
+            stride = self._stride(history, k)
+            if stride is None:
+                if not len(self._rungs.at(k + 1)[0]):
+                    break
+                continue
+            there = (highest >= 0) & (highest <= k)
+            losses[there], deviations[there] = stride.carry(losses[there], deviations[there])
+        return Ends(losses, deviations)
+
+    def _stride(self, history: History, k: int) -> Stride | None:
+        """From step `k` of the grid to the next, by the first that went there: fitted again whenever they are
+        a tenth more."""
+        trials, after = self._rungs.at(k + 1)
         usable = history.usable
-        here: Ints = np.zeros(0, dtype=np.int64)
-        before: Floats = np.full(n, np.nan)
-        for k in range(top + 1):
-            numbers, values = self._rungs.at(k)
-            kept = usable[numbers] & np.isfinite(values)
-            numbers, values = numbers[kept], values[kept]
-            now = np.full(n, np.nan)
-            now[numbers] = values
-            if len(here):
-                _carry(losses, deviations, before, now)
-            losses[numbers], deviations[numbers] = values, 0.0
-            here, before = numbers, now
-        return Ends(losses[trials], deviations[trials])
-
-    def _top(self, trials: list[int]) -> int:
-        return max((self._rungs.highest(trial) for trial in trials), default=0)
+        whole = bool(usable.all())
+        count = _checkpoint(len(trials))
+        if whole and (k, count) in self._strides:
+            return self._strides[k, count]
+        trials, after = trials[:count], after[:count]
+        before = np.array([self._rungs.loss(k, trial) for trial in trials.tolist()])
+        kept = usable[trials] & np.isfinite(before) & np.isfinite(after)
+        if int(kept.sum()) < FEWEST:
+            return None
+        stride = Stride.of(before[kept], after[kept])
+        if whole:
+            self._strides[k, count] = stride
+        return stride
 
 
-def _carry(losses: Floats, deviations: Floats, before: Floats, now: Floats) -> None:
-    """Carry all losses, shape (n,), from one step of the grid to the next, in place."""
-    both = np.flatnonzero(np.isfinite(before) & np.isfinite(now))
-    if len(both) < FEWEST:
-        return
-    x, y = before[both], before[both] - now[both]
-    middle, gain = float(np.median(x)), float(np.median(y))
-    spread = np.abs(x - middle)
-    reach = 3.0 * float(np.median(spread)) or 1.0
-    away = np.clip(x - middle, -reach, reach)
-    square = float(away @ away)
-    slope = float(away @ (y - gain)) / (square * (1.0 + PRIOR / len(both)) or 1.0)
-    slope = min(max(slope, -0.5), 0.8)
-    rest = y - gain - slope * away
-    noise = 1.4826 * float(np.median(np.abs(rest)))
-    carried = np.isfinite(losses)
-    losses[carried] -= gain + slope * np.clip(losses[carried] - middle, -reach, reach)
-    deviations[carried] = np.hypot((1.0 - slope) * deviations[carried], noise)
+def _checkpoint(count: int) -> int:
+    """The last of 2, 3, .., 10, 11, 13, .. (each a tenth more) that is at most `count`."""
+    at = min(count, FEWEST)
+    while (following := max(at + 1, math.ceil(at * 1.1))) <= count:
+        at = following
+    return at

@@ -137,6 +137,11 @@ class History:
         return mask
 
     @property
+    def completed(self) -> int:
+        """How many trials have been completed. O(1)."""
+        return self._ledger.counts[State.COMPLETED]
+
+    @property
     def forks(self) -> int:
         """How many of the trials a scheduler began from the checkpoint of another."""
         return len(self._ledger.forks)

@@ -1,0 +1,81 @@
+"""Forecasts: a trial stops when its chance to become the best falls under a level.
+
+Where a trial would end is predicted from how others went on from where it is (`tunesmith.core.growth`: a chain
+of robust linear regressions over a grid of steps, each with the deviation of its residuals), without an assumption
+on the form of curves. The rule is that of Domhan, Springenberg & Hutter, "Speeding up automatic
+hyperparameter optimization of deep neural networks by extrapolation of learning curves" (IJCAI 2015).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from tunesmith.core import halving, options
+from tunesmith.core.growth import Growth
+from tunesmith.core.history import History
+from tunesmith.core.strategy import CONTINUE, Decision, Verdict
+
+#: Without `after`, nobody is judged before this part of the longest completed run.
+WARM_UP: Final = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Stop a trial whose chance to end better than the best completed one is under `chance`.
+
+    Not before step `after` (None: a 13th of the longest completed run), nor before `trials` have been completed;
+    asked at steps 1, 2, 3, 5, 8, 11, 17, .. A decision takes O(steps of that grid).
+    """
+
+    chance: float = 0.05
+    after: int | None = None
+    trials: int = 4
+
+    def __post_init__(self) -> None:
+        options.number("forecast", "chance", self.chance, above=0.0, below=1.0)
+        if self.after is not None:
+            options.whole("forecast", "after", self.after)
+        options.whole("forecast", "trials", self.trials, 2)
+
+    def decide(self, history: History, trial: int) -> Decision:
+        growth = Growth.of(history)
+        objective, best = history.objectives[0], history.best
+        back = history.back(trial)
+        last = next(back)
+        after = self.after or (halving.longest_run(history) or 0) / WARM_UP
+        if objective.metric not in last.metrics or best is None or last.step < after:
+            return CONTINUE
+        before = next((report.step for report in back if objective.metric in report.metrics), 0)
+        if (
+            not any(before < step <= last.step for step in growth.grid)
+            or history.completed < self.trials
+        ):
+            return CONTINUE
+        if not math.isfinite(last.metrics[objective.metric]):
+            why = f"its {objective.metric} is not finite at step {last.step}"
+            return Decision(Verdict.STOP, why)
+        ends = growth.ends(history, np.array([trial]))
+        expected, deviation = float(ends.losses[0]), float(ends.deviations[0])
+        incumbent = float(history.losses[best, 0])
+        if not deviation > 0.0 or not math.isfinite(expected):
+            return CONTINUE
+        chance = 0.5 * math.erfc((expected - incumbent) / deviation / math.sqrt(2.0))
+        if chance >= self.chance:
+            return CONTINUE
+        return Decision(
+            Verdict.STOP,
+            f"at step {last.step} its {objective.metric} is expected to end at "
+            f"{objective.sign * expected:.4g} ± {deviation:.2g}: a chance of {_percent(chance)} to beat "
+            f"trial {best}'s {objective.sign * incumbent:.4g}",
+        )
+
+
+def _percent(chance: float) -> str:
+    return f"{100 * chance:.1f} %" if chance >= 0.001 else "under 0.1 %"
+
+
+SCHEDULER = Forecast

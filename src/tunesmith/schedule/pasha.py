@@ -1,0 +1,114 @@
+"""Progressive halving: promotions stop where the order of the best does not change any more.
+
+Bohdal, Balles, Wistuba, Ermis, Archambeau & Zappella, "PASHA: efficient HPO and NAS with progressive resource
+allocation" (ICLR 2023). As `asha` with promotions, but only up to a highest rung, the second at first, which
+rises while the two highest rungs rank their trials differently. Values closer than epsilon count as equal:
+the 90th percentile of the differences of pairs whose curves cross to and fro (section 4.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+from numpy.random import Generator
+
+from tunesmith.core import halving, options
+from tunesmith.core.errors import StrategyError
+from tunesmith.core.history import History
+from tunesmith.core.rungs import Rungs
+from tunesmith.core.strategy import CONTINUE, Decision, Resume
+
+#: Of the curves in the highest rung, so many are compared with each other.
+COMPARED: Final = 30
+#: A pair's curves have to change their order so often to tell of noise.
+CROSSINGS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pasha:
+    """Pause trials at rungs as `asha` does, and promote no further than is needed to tell who is best.
+
+    A quick answer: at the end only the best one is trained to its end. `max` is the last step of a whole run,
+    `min` the first rung (None: a 27th of `max`). Trials need checkpoints. A decision takes
+    O(log trials), letting one go on O(COMPARED^2 * reports) when a rung has changed.
+    """
+
+    max: int
+    min: int | None = None
+    reduction: float = 3.0
+
+    def __post_init__(self) -> None:
+        options.whole("pasha", "max", self.max)
+        if self.min is not None:
+            options.whole("pasha", "min", self.min)
+            if self.min >= self.max:
+                raise StrategyError(f"pasha: min is below max, unlike {self.min} and {self.max}")
+        options.number("pasha", "reduction", self.reduction, above=1.0)
+
+    def decide(self, history: History, trial: int) -> Decision:
+        rungs = self._rungs(history)
+        k = halving.crossed(history, rungs, trial)
+        return CONTINUE if k is None else halving.pause(history, rungs, k, trial)
+
+    def resume(self, history: History, rng: Generator) -> Resume | None:
+        """The best of the highest rung below the top that has one to promote."""
+        rungs = self._rungs(history)
+        for k in reversed(range(self.top(history, rungs))):
+            found = halving.promote(history, rungs, k, self.reduction)
+            if found is not None:
+                return found
+        return halving.finish(history, rungs)
+
+    def top(self, history: History, rungs: Rungs) -> int:
+        """The highest rung to which trials are promoted: the first that ranks its trials as the one below."""
+        kept: dict[tuple[int, int], bool] = history.memo(("pasha", self), dict)
+        top = 1
+        while top < len(rungs.levels):
+            count = len(rungs.at(top)[0])
+            if count < 2:
+                break
+            key = (top, count)
+            if key not in kept or not history.usable.all():
+                kept[key] = stable(history, rungs, top)
+            if kept[key]:
+                break
+            top += 1
+        return top
+
+    def _rungs(self, history: History) -> Rungs:
+        levels = halving.levels(self.max, self.min, self.reduction)
+        return history.memo(("pasha", levels), lambda: Rungs(levels)).update(history)
+
+
+def stable(history: History, rungs: Rungs, top: int) -> bool:
+    """Whether rung `top` ranks its trials as the rung below does, but for differences up to epsilon."""
+    here = halving.ranking(history, rungs, top)
+    losses = {trial: loss for loss, trial in here}
+    below = [trial for _, trial in halving.ranking(history, rungs, top - 1) if trial in losses]
+    epsilon = noise(history, [trial for _, trial in here[:COMPARED]])
+    return all(
+        abs(losses[trial] - loss) <= epsilon for trial, (loss, _) in zip(below, here, strict=True)
+    )
+
+
+def noise(history: History, trials: list[int]) -> float:
+    """Epsilon, from curves that cross to and fro; 0 where none do."""
+    metric = history.objectives[0].metric
+    curves = {
+        trial: {r.step: r.metrics[metric] for r in history.curve(trial) if metric in r.metrics}
+        for trial in trials
+    }
+    differences = []
+    for one, other in combinations(trials, 2):
+        common = sorted(curves[one].keys() & curves[other].keys())
+        apart = np.array([curves[one][step] - curves[other][step] for step in common])
+        signs = np.sign(apart[np.isfinite(apart) & (apart != 0.0)])
+        if np.count_nonzero(np.diff(signs)) >= CROSSINGS:
+            differences.append(abs(float(apart[-1])))
+    return float(np.percentile(differences, 90)) if differences else 0.0
+
+
+SCHEDULER = Pasha
