@@ -17,6 +17,7 @@ from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import stream
 from tunesmith.core.strategy import Drop, Resume, Resumer, Scheduler, Verdict
+from tunesmith.core.study import Objective
 from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.hyperband import Hyperband
@@ -286,3 +287,16 @@ class TestPbt:
         )
         assert again.best.value == pytest.approx(together.best.value, abs=1e-9)
         assert again.schedule() == schedule
+
+
+def test_several_objectives_are_ranked_by_non_dominated_sorting() -> None:
+    """(1, 9), (9, 1) and (3, 3) are as good as each other, (2, 10) is worse than the first."""
+    both = (Objective("loss"), Objective("size"))
+    study = Study(Asha(max=9, min=1, reduction=1.3), objectives=both)
+    for number, (loss, size) in enumerate([(1.0, 9.0), (9.0, 1.0), (2.0, 10.0), (3.0, 3.0)]):
+        study.begin(number)
+        metrics = {"loss": loss, "size": size}
+        study.ledger.apply(events.Reported(2.0, number, 0, 1, metrics))
+        if number >= 2:
+            verdict = study.scheduler.decide(study.history, number).verdict
+            assert verdict is (Verdict.STOP if number == 2 else Verdict.CONTINUE)

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from tunesmith.core import pareto
 from tunesmith.core.history import History
 from tunesmith.core.rungs import Rungs
 from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
@@ -55,7 +56,7 @@ def judge(
     if math.isinf(mine):
         return _no_number(history, rungs, k)
     ordered = ranking(history, rungs, k, bracket)
-    n, place = len(ordered), bisect_left(ordered, (mine, -1)) + 1
+    n, place = len(ordered), _place(history, ordered, mine, trial)
     most = int(n / reduction)
     if n < reduction or place <= max(most, 1):
         return CONTINUE
@@ -89,12 +90,34 @@ def ranking(
     history: History, rungs: Rungs, k: int, bracket: Bracket = None
 ) -> list[tuple[float, int]]:
     """Loss and number of the usable trials that have come to rung `k`, the best first; of equal ones the
-    earlier. O(1) for all of them, if none has been retracted; else O(n)."""
-    ordered = rungs.ordered(k)
+    earlier. O(1) for all of them, if none has been retracted; else O(n).
+
+    With several objectives, by non-dominated sorting of what they had there: O(n^2).
+    """
     usable = history.usable
+    if len(history.objectives) > 1:
+        return _sorted(history, rungs, k, bracket)
+    ordered = rungs.ordered(k)
     if bracket is None and usable.all():
         return ordered
     return [(v, t) for v, t in ordered if usable[t] and (bracket is None or bracket(t))]
+
+
+def _sorted(history: History, rungs: Rungs, k: int, bracket: Bracket) -> list[tuple[float, int]]:
+    trials, losses = rungs.at(k)
+    kept = history.usable[trials]
+    if bracket is not None:
+        kept &= np.array([bracket(t) for t in trials.tolist()], dtype=np.bool_)
+    every = np.nan_to_num(history.losses_at(rungs.reports(k)[kept]), nan=np.inf, posinf=np.inf)
+    order = pareto.order(every)
+    return list(zip(losses[kept][order].tolist(), trials[kept][order].tolist(), strict=True))
+
+
+def _place(history: History, ordered: list[tuple[float, int]], loss: float, trial: int) -> int:
+    """The place of a trial among them, from 1 on; equal ones share the first."""
+    if len(history.objectives) > 1:
+        return [t for _, t in ordered].index(trial) + 1 if ordered else 1
+    return bisect_left(ordered, (loss, -1)) + 1
 
 
 def promote(
@@ -109,13 +132,14 @@ def promote(
         return bool(paused) and rungs.highest(trial) == k
 
     ordered = ranking(history, rungs, k, bracket)
-    if bracket is None:
+    if bracket is None and len(history.objectives) == 1:
         trial = rungs.first(k, waits)
     else:
         trial = next((t for _, t in ordered if waits(t)), None)
     if trial is None or states[trial] != _PAUSED:
         return None
-    place = bisect_left(ordered, (rungs.loss(k, trial), trial)) + 1
+    at = (rungs.loss(k, trial), trial)
+    place = (ordered.index(at) if len(history.objectives) > 1 else bisect_left(ordered, at)) + 1
     if place > int(len(ordered) / reduction):
         return None
     return Resume(trial, f"number {place} of {len(ordered)} {way(rungs, k)}")

@@ -184,6 +184,16 @@ class History:
         """The step at which a trial began: that of the other one where it is the copy of one, else 0."""
         return self._ledger.forks.get(number, 0)
 
+    def losses_at(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The losses of every objective in some reports, shape (n, objectives): inf for what was not finite,
+        NaN for what was not in the report."""
+        found = []
+        for objective in self.objectives:
+            _, _, values = self._ledger.curves.columns(objective.metric)
+            part = values[numbers]
+            found.append(np.where(np.isinf(part), np.inf, objective.sign * part))
+        return np.column_stack(found)
+
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this config."""
         return self._ledger.find(config)

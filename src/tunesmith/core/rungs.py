@@ -70,6 +70,10 @@ class Rungs:
         """
         return self._rungs[k].ordered()
 
+    def reports(self, k: int) -> Ints:
+        """The reports with which trials came to rung `k`, as in `at`."""
+        return self._rungs[k].reports
+
     def reopen(self, k: int, trial: int) -> None:
         """Let `first` look at `trial` again: it has come to rung `k` once more."""
         self._rungs[k].reopen(trial)
@@ -147,6 +151,10 @@ class _Rung:
     def arrays(self) -> tuple[Ints, Floats]:
         n = len(self._place)
         return self._trials[:n], self._losses[:n]
+
+    @property
+    def reports(self) -> Ints:
+        return self._reports[: len(self._place)]
 
     def loss(self, trial: int) -> float:
         return float(self._losses[self._place[trial]])

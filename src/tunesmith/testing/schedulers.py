@@ -53,13 +53,18 @@ class _SchedulerSuite:
         run()
 
     def _decisions(
-        self, moves: list[Move], *, goal: Goal = "minimize", memo: bool = True
+        self,
+        moves: list[Move],
+        *,
+        goal: Goal = "minimize",
+        memo: bool = True,
+        objectives: int = 1,
     ) -> Iterator[Decision | Resume | Drop]:
         """What the scheduler says to each report, and what it lets go on; a trial that it stops ends there,
         one that it pauses pauses."""
         scheduler = self._make()
         kept: dict[Any, Any] = {}
-        for ledger, trial in _study(moves, goal):
+        for ledger, trial in _study(moves, goal, objectives):
             decision = scheduler.decide(History(ledger, memo=kept if memo else {}), trial)
             if decision.verdict is Verdict.STOP:
                 _end(ledger, trial, State.STOPPED)
@@ -114,6 +119,16 @@ class _SchedulerSuite:
 
         self._over_moves(test)
 
+    def check_several_objectives(self) -> None:
+        """A second objective that wants the opposite: still nobody is stopped without a reason."""
+
+        def test(moves: list[Move]) -> None:
+            for decision in self._decisions(moves, objectives=2):
+                goes_on = isinstance(decision, Decision) and decision.verdict is Verdict.CONTINUE
+                assert goes_on or decision.why, "no reason"
+
+        self._over_moves(test)
+
     def check_what_was_retracted_does_not_count(self) -> None:
         """Trials that have been retracted might as well have failed at once."""
 
@@ -157,9 +172,9 @@ def _what(decision: Decision | Resume | Drop) -> Any:
     return type(decision), decision.trial
 
 
-def _study(moves: Sequence[Move], goal: Goal) -> Iterator[tuple[Ledger, int]]:
+def _study(moves: Sequence[Move], goal: Goal, objectives: int = 1) -> Iterator[tuple[Ledger, int]]:
     """The moves one by one: the ledger after each report, and whose it was."""
-    ledger = _empty(goal)
+    ledger = _empty(goal, objectives)
     numbers: dict[int, int] = {}
     steps: dict[int, int] = {}
     for who, value, ends in moves:
@@ -169,15 +184,17 @@ def _study(moves: Sequence[Move], goal: Goal) -> Iterator[tuple[Ledger, int]]:
         if number not in ledger.running:
             continue
         steps[number] = steps.get(number, 0) + 1
-        ledger.apply(events.Reported(0.0, number, 0, steps[number], {"loss": value}))
+        metrics = {"loss": value, "size": None if value is None else -value}
+        ledger.apply(events.Reported(0.0, number, 0, steps[number], metrics))
         yield ledger, number
         if ends and number in ledger.running:
             _end(ledger, number, State.COMPLETED)
 
 
-def _empty(goal: Goal) -> Ledger:
-    objectives = (Objective("loss", goal),)
-    ledger = Ledger(StudySpec(name="s", space=Space(x=Float(0, 1)), objectives=objectives))
+def _empty(goal: Goal, objectives: int = 1) -> Ledger:
+    both = (Objective("loss", goal), Objective("size", goal))
+    space = Space(x=Float(0, 1))
+    ledger = Ledger(StudySpec(name="s", space=space, objectives=both[:objectives]))
     ledger.apply(events.Opened(0.0, "s", "host", 1, 0.0))
     return ledger
 
@@ -194,5 +211,5 @@ def _end(ledger: Ledger, number: int, state: State) -> None:
         ledger.apply(events.Finished(0.0, number, 0, State.FAILED, None, {}, reason))
         return
     stopped = Reason(Kind.STOPPED, "told to") if state is State.STOPPED else None
-    metrics = {"loss": value}
-    ledger.apply(events.Finished(0.0, number, 0, state, (value,), metrics, stopped))
+    values = (value, -value)[: len(ledger.spec.objectives)]
+    ledger.apply(events.Finished(0.0, number, 0, state, values, {"loss": value}, stopped))
