@@ -70,9 +70,10 @@ A trial's program runs in `cwd`, in a process group of its own, with these envir
 | `TUNESMITH_PARAM_<NAME>` | each active parameter (upper case, dots as underscores); texts as they are, the rest as JSON |
 | `TUNESMITH_CONFIG` | the path of a JSON file with the config |
 | `TUNESMITH_DIR` | the trial's own folder |
-| `TUNESMITH_CHECKPOINT_DIR` | a folder for checkpoints in it, kept when the trial is run again |
+| `TUNESMITH_CHECKPOINT_DIR` | a folder for checkpoints in it, kept when the trial is run again, or goes on |
+| `TUNESMITH_REPORTED` | the last step that earlier attempts reported; empty in the first |
 | `TUNESMITH_METRICS` | a file to which JSON lines with metrics may be written |
-| `TUNESMITH_STOP` | a file that appears when the trial should end |
+| `TUNESMITH_STOP` | a file that appears when the trial should end; it says why (`paused: ...` if it may go on later) |
 | `TUNESMITH_TRIAL`, `TUNESMITH_SEED` | the trial's number, and a seed of its own |
 | `CUDA_VISIBLE_DEVICES` | its GPUs, with `gpus_per_trial` |
 | `OMP_NUM_THREADS` and others | its share of the cores, unless they are set |

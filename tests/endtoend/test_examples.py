@@ -20,7 +20,8 @@ def test_job(tmp_path: Path, name: str, trials: int) -> None:
     job = EXAMPLES / name / "job.yaml"
     command = [str(TUNESMITH), "run", str(job), "--trials", str(trials), "--json"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    *ended, end = [json.loads(line) for line in run.stdout.splitlines()]
+    *told, end = [json.loads(line) for line in run.stdout.splitlines()]
+    ended = [line for line in told if line["event"] == "trial"]
     assert sorted(line["number"] for line in ended) == list(range(trials))
     assert end["why"] == "trials"
     assert end["best"]["value"] is not None

@@ -47,11 +47,13 @@ def watcher_for(mode: Mode, job: Job) -> Iterator[RunWatcher]:
 
 
 class Follower:
-    """The trials that have ended since the last call: O(running + new)."""
+    """The trials that have ended, paused or gone on since the last call: O(not ended + new)."""
 
     def __init__(self) -> None:
         self._next: int | None = None
         self._open: list[int] = []
+        #: The state of open trials that was told last.
+        self._told: dict[int, State] = {}
 
     def new(self, ledger: Ledger) -> list[Trial]:
         if self._next is None:  # what earlier sessions did is known
@@ -59,9 +61,19 @@ class Follower:
             self._open = [n for n in range(ledger.size) if ledger.state(n) not in ENDED]
         self._open += range(self._next, ledger.size)
         self._next = ledger.size
-        ended = [number for number in self._open if ledger.state(number) in ENDED]
-        self._open = [number for number in self._open if number not in set(ended)]
-        return [ledger.trial(number) for number in ended]
+        news = []
+        for number in self._open:
+            state = ledger.state(number)
+            gone_on = state is State.RUNNING and self._told.get(number) is State.PAUSED
+            if (
+                state in ENDED
+                or gone_on
+                or (state is State.PAUSED and self._told.get(number) != state)
+            ):
+                news.append(number)
+                self._told[number] = state
+        self._open = [number for number in self._open if ledger.state(number) not in ENDED]
+        return [ledger.trial(number) for number in news]
 
 
 class Quiet:
@@ -99,14 +111,15 @@ class Plain(Quiet):
 
 
 class JsonLines(Quiet):
-    """One JSON object per line on stdout: each trial that ends, then the end of the study."""
+    """One JSON object per line on stdout: each trial that ends, pauses or goes on, then the end of the study."""
 
     def __init__(self) -> None:
         self._follower = Follower()
 
     def watch(self, ledger: Ledger, now: float) -> None:
         for trial in self._follower.new(ledger):
-            self._put({"event": "trial", "best": ledger.best == trial.number, **trial.to_dict()})
+            event = {State.PAUSED: "paused", State.RUNNING: "resumed"}.get(trial.state, "trial")
+            self._put({"event": event, "best": ledger.best == trial.number, **trial.to_dict()})
 
     def finish(self, result: Result) -> None:
         best = result.front[0].to_dict() if result.front else None
@@ -144,20 +157,24 @@ def headline(job: Job, study: Study) -> str:
 
 
 def trial_line(ledger: Ledger, trial: Trial) -> str:
-    """One line about a trial that has ended."""
-    took = show_seconds(trial.cost.wall_s)
-    if trial.state in (State.COMPLETED, State.STOPPED) and trial.values is not None:
+    """One line about a trial that has ended, paused or gone on."""
+    name = f"trial {trial.number:>4}"
+    if trial.state is State.RUNNING:
+        return f"{name}  goes on: {one_line(ledger.running[trial.number].why)}"
+    told = f"{show_seconds(trial.cost.wall_s)}  {show_config(trial.config)}"
+    last = ledger.curves.last(trial.number)
+    if trial.state is State.COMPLETED and trial.values is not None:
         names = [o.metric for o in ledger.spec.objectives]
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(names, trial.values, strict=True)
         )
-        mark = " *" if ledger.best == trial.number else ""
-        last = ledger.curves.last(trial.number)
-        if trial.state is State.STOPPED and last is not None:
-            mark = f" stopped at step {last.step}"
-        return f"trial {trial.number:>4}  {outcome}{mark}  {took}  {show_config(trial.config)}"
+        return f"{name}  {outcome}{' *' if ledger.best == trial.number else ''}  {told}"
+    if trial.state in (State.STOPPED, State.PAUSED) and last is not None:
+        outcome = " ".join(f"{n}={show_number(v)}" for n, v in last.metrics.items())
+        why = "" if trial.reason is None else f" ({one_line(trial.reason.message)})"
+        return f"{name}  {outcome} {trial.state} at step {last.step}{why}  {told}"
     reason = "" if trial.reason is None else f" ({one_line(str(trial.reason))})"
-    return f"trial {trial.number:>4}  {trial.state}{reason}  {took}  {show_config(trial.config)}"
+    return f"{name}  {trial.state}{reason}  {told}"
 
 
 def one_line(text: str, width: int = 100) -> str:

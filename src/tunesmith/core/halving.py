@@ -73,12 +73,7 @@ def pause(history: History, rungs: Rungs, k: int, trial: int) -> Decision:
     if math.isinf(rungs.loss(k, trial)):
         return _no_number(history, rungs, k)
     rungs.reopen(k, trial)
-    objective = history.objectives[0]
-    value = objective.sign * rungs.loss(k, trial)
-    return Decision(
-        Verdict.PAUSE,
-        f"at step {rungs.levels[k]} with {objective.metric} {value:.4g}: the best there will go on",
-    )
+    return Decision(Verdict.PAUSE, f"the best at step {rungs.levels[k]} will go on")
 
 
 def _no_number(history: History, rungs: Rungs, k: int) -> Decision:

@@ -80,10 +80,12 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
 class Running:
     """What is known of a trial only while it runs."""
 
-    __slots__ = ("heard_at", "reports", "session")
+    __slots__ = ("heard_at", "reports", "session", "why")
 
-    def __init__(self, session: str, at: float) -> None:
+    def __init__(self, session: str, at: float, why: str = "") -> None:
         self.session = session
+        #: Why its scheduler let it go on.
+        self.why = why
         self.heard_at = at
         self.reports = 0
 
@@ -383,7 +385,7 @@ class Ledger:
         self._started_at[i] = e.at
         self._reasons.pop(i, None)
         self.paused.pop(i, None)
-        self.running[i] = Running(e.session, e.at)
+        self.running[i] = Running(e.session, e.at, e.why)
 
     def _reported(self, e: events.Reported) -> None:
         i = self._check(e.trial)
