@@ -322,6 +322,28 @@ def test_a_target_ends_the_study(goal: Any, miss: float, hit: float) -> None:
     assert shell.tick()[-1] == Quit("target", "trial 1 reached the target: loss 0.2")
 
 
+def test_no_improvement_for_a_while_ends_the_study() -> None:
+    shell = Shell(spec(no_improvement_time=10))
+    for loss in (0.5, 0.4):
+        shell.tick(3.0)
+        shell.exit(len(shell.begun) - 1, loss)
+    shell.tick(9.0)
+    assert shell.quit is None
+    shell.exit(2, 0.6)
+    shell.tick(2.0)
+    assert shell.quit == Quit("no_improvement", "no better value for 10.0 s")
+
+
+def test_a_rate_of_failures_ends_the_study() -> None:
+    shell = Shell(spec(failure_rate=0.5, failures_in_a_row=None, same_error=None))
+    for number in range(20):
+        shell.tick()
+        failed = number % 2 == 1
+        shell.exit(number, None if failed else 1.0, ERROR if failed else None)
+    shell.tick()
+    assert shell.quit == Quit("failures", f"10 of the last 20 trials failed; the last one: {ERROR}")
+
+
 def test_no_improvement_ends_the_study() -> None:
     """Failures and equal values are no improvement; running trials may end."""
     shell = Shell(spec(parallel=2, no_improvement=3))

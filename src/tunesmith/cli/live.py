@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.cli.tables import show_value
-from tunesmith.cli.watch import Follower, headline, one_line, print_result
+from tunesmith.cli.watch import Follower, headline, one_line, print_outlook, print_result
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import State, Trial
@@ -61,6 +61,7 @@ class Screen:
 
     def finish(self, result: Result) -> None:
         print_result(result)
+        print_outlook(result)
         sys.stdout.flush()
 
     def watch(self, ledger: Ledger, now: float) -> None:

@@ -51,11 +51,12 @@ def _study_dict(study: Study) -> dict[str, Any]:
         else {"host": coordinator.host, "pid": coordinator.pid},
         "best": [trial.to_dict() for trial in result.front[:1]],
         "cost": result.cost,
+        "outlook": None if (outlook := result.outlook()) is None else outlook._asdict(),
     }
 
 
 def _show_study(study: Study) -> None:
-    from tunesmith.cli.watch import print_result
+    from tunesmith.cli.watch import print_outlook, print_result
     from tunesmith.core.quantity import show_seconds
     from tunesmith.tuning.session import describe
 
@@ -84,6 +85,7 @@ def _show_study(study: Study) -> None:
         echo(f"  {name}: {parameter}")
     echo("")
     print_result(result)
+    print_outlook(result)
 
 
 def _strategy(spec: Any) -> str:

@@ -93,6 +93,7 @@ class Quiet:
 
     def finish(self, result: Result) -> None:
         print_result(result)
+        print_outlook(result)
 
 
 class Plain(Quiet):
@@ -123,7 +124,9 @@ class JsonLines(Quiet):
 
     def finish(self, result: Result) -> None:
         best = result.front[0].to_dict() if result.front else None
-        self._put({"event": "end", "why": result.ended_by, "detail": result.ended, "best": best})
+        told = result.outlook()
+        end = {"event": "end", "why": result.ended_by, "detail": result.ended, "best": best}
+        self._put({**end, "outlook": None if told is None else told._asdict()})
 
     def _put(self, value: dict[str, Any]) -> None:
         sys.stdout.write(json.dumps(finite(value), ensure_ascii=False) + "\n")
@@ -181,6 +184,13 @@ def one_line(text: str, width: int = 100) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def print_outlook(result: Result) -> None:
+    """What more trials would gain, where that can be said."""
+    outlook = result.outlook()
+    if outlook is not None:
+        sys.stdout.write(f"outlook: {outlook}\n")
 
 
 def print_result(result: Result) -> None:

@@ -15,13 +15,13 @@ from typing import Any, Final, TypeAlias
 from tunesmith.core import events
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
-from tunesmith.core.ledger import Ledger
+from tunesmith.core.ledger import RECENT, Ledger
 from tunesmith.core.outcome import Outcome, fingerprint, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import stream
 from tunesmith.core.space import Config
-from tunesmith.core.strategy import Drop, Resumer, Scheduler, Searcher, Verdict
+from tunesmith.core.strategy import Drop, Prophet, Resumer, Scheduler, Searcher, Verdict
 from tunesmith.core.study import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
 from tunesmith.core.trial import ENDED, Cost, Kind, Origin, Reason, State
 
@@ -30,6 +30,12 @@ Input: TypeAlias = Tick | Exited | Interrupt | events.Reported
 
 #: What the random stream of `Resumer.resume` is for.
 RESUME: Final = "resume"
+#: The prophet is asked from so many results on, every few, how much so many more trials would gain; and the
+#: study ends if that is too little so often running.
+LOOK_FROM: Final = 20
+LOOK_EVERY: Final = 5
+LOOK_AHEAD: Final = 20
+LOOK_HOLDS: Final = 3
 #: How often running trials are checked against their limits (s).
 _WATCH_EVERY_S: Final = 0.1
 
@@ -38,12 +44,20 @@ class Engine:
     """One coordinator's loop over one study."""
 
     def __init__(
-        self, ledger: Ledger, searcher: Searcher, scheduler: Scheduler | None, session: str
+        self,
+        ledger: Ledger,
+        searcher: Searcher,
+        scheduler: Scheduler | None,
+        session: str,
+        prophet: Prophet | None = None,
     ) -> None:
         self.ledger = ledger
         self.searcher = searcher
         self.scheduler = scheduler
         self.session = session
+        self._prophet = prophet
+        #: After how many results it was looked ahead, and how often running too little was to gain.
+        self._looked = (0, 0)
         self.quit: Quit | None = None
         self._memo: dict[Any, Any] = {}
         self._stopping: dict[int, Reason] = {}
@@ -78,6 +92,7 @@ class Engine:
             self._drain_at,
             self._killing,
             self._watched_at,
+            self._looked,
             self.quit,
         )
 
@@ -89,6 +104,7 @@ class Engine:
             self._drain_at,
             self._killing,
             self._watched_at,
+            self._looked,
             self.quit,
         ) = saved
 
@@ -257,11 +273,34 @@ class Engine:
             best = "" if ledger.best is None else f", which is still trial {ledger.best}'s"
             detail = f"{ledger.since_best} trials have not improved on the best value{best}"
             return Quit("no_improvement", detail)
+        patience_s = limits.no_improvement_time
+        if patience_s is not None and ledger.best_age_s(at) >= patience_s:
+            detail = f"no better value for {show_seconds(patience_s)}"
+            return Quit("no_improvement", detail)
+        if (converged := self._converged()) is not None:
+            return converged
         if limits.time is not None and ledger.elapsed_s(at) >= limits.time:
             return Quit("time", f"the time limit of {show_seconds(limits.time)} is used up")
         if limits.compute_time is not None or limits.cost is not None:
             return self._spent(at)
         return self._too_many_failures()
+
+    def _converged(self) -> Quit | None:
+        """Whether too little is to gain, as the prophet says: asked every few results."""
+        limits = self.ledger.spec.limits
+        results = self.ledger.counts[State.COMPLETED]
+        asked, held = self._looked
+        if limits.least_gain is None or self._prophet is None or results < LOOK_FROM:
+            return None
+        if results // LOOK_EVERY > asked // LOOK_EVERY:
+            outlook = self._prophet(History(self.ledger, memo=self._memo), LOOK_AHEAD)
+            if outlook is None:
+                return None
+            least = outlook.noise if limits.least_gain == "noise" else limits.least_gain
+            self._looked = results, held + 1 if outlook.gain < least else 0
+            if self._looked[1] >= LOOK_HOLDS:
+                return Quit("converged", f"little is left to gain: {outlook}")
+        return None
 
     def _spent(self, at: float) -> Quit | None:
         """Whether compute time or money is used up, running trials included."""
@@ -284,6 +323,11 @@ class Engine:
         failures = ledger.failures
         if not failures:
             return None
+        share = sum(ledger.recent) / RECENT
+        known = len(ledger.recent) == RECENT
+        if limits.failure_rate is not None and known and share >= limits.failure_rate:
+            many = f"{sum(ledger.recent)} of the last {RECENT} trials failed"
+            return Quit("failures", f"{many}; the last one: {ledger.reason(failures[-1])}")
         reason = ledger.reason(failures[-1])
         if limits.failures_in_a_row is not None and len(failures) >= limits.failures_in_a_row:
             return Quit(

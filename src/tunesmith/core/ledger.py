@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ from tunesmith.core.trial import (
 Array = NDArray[Any]
 
 _FIRST_CAPACITY: Final = 64
+#: Of so many trials the ends are remembered in order.
+RECENT: Final = 20
 _RUNNING: Final = CODES[State.RUNNING]
 _WAITING: Final = CODES[State.WAITING]
 _COMPLETED: Final = CODES[State.COMPLETED]
@@ -119,6 +122,9 @@ class Ledger:
         self.retractions = 0
         #: How many trials have ended since the best one, without being better.
         self.since_best = 0
+        self._best_elapsed_s = 0.0
+        #: How the last trials ended: whether they failed, newest last.
+        self.recent: deque[bool] = deque(maxlen=RECENT)
         self.compute_time_s = 0.0
         self.money = 0.0
         self.longest_gap_s = 0.0
@@ -233,6 +239,10 @@ class Ledger:
         """How long coordinators have worked on the study."""
         began = self._session_began
         return self._elapsed_s + (max(0.0, now - began) if began is not None else 0.0)
+
+    def best_age_s(self, now: float) -> float:
+        """How long coordinators have worked since the best trial ended, or since they began."""
+        return self.elapsed_s(now) - self._best_elapsed_s
 
     def started_at(self, number: int) -> float:
         return float(self._started_at[number])
@@ -421,6 +431,7 @@ class Ledger:
             self.failures.clear()
         if state is not _CALLED_OFF:
             self.since_best += 1
+            self.recent.append(state is _FAILED)
         if state is _DELIVERED:
             self._consider_best(i)
 
@@ -617,6 +628,7 @@ class Ledger:
         if self.best is None or (self._losses[i, 0], i) < (self._losses[self.best, 0], self.best):
             self.best = i
             self.since_best = 0
+            self._best_elapsed_s = self.elapsed_s(float(self._ended_at[i]))
 
     def _find_best(self) -> None:
         """The best after something other than a new result has changed: O(trials)."""

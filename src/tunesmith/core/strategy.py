@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -44,6 +44,27 @@ class Recommender(Protocol):
     def recommend(self, space: Space, history: History) -> int | None:
         """The completed trial whose noise-free value its model predicts to be best; None if it has none."""
         ...
+
+
+class Outlook(NamedTuple):
+    """What `trials` more trials are expected to gain, its standard deviation, an upper bound on what is to gain
+    at all, and the standard deviation of the metric's noise: all in the metric's units, none negative."""
+
+    trials: int
+    gain: float
+    deviation: float
+    bound: float
+    noise: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.trials} more trials are expected to gain {self.gain:.2g} ± {self.deviation:.1g}, and at most "
+            f"{self.bound:.2g} is to gain; the metric's noise is {self.noise:.1g}"
+        )
+
+
+#: Looks ahead by so many trials; None where there is too little to go by.
+Prophet: TypeAlias = Callable[[History, int], Outlook | None]
 
 
 class Verdict(StrEnum):

@@ -64,6 +64,13 @@ def _price(value: Any, name: str) -> float:
     return price
 
 
+def _share(value: Any, name: str) -> float:
+    share = _amount(value, name)
+    if not 0.0 < share <= 1.0:
+        raise StudyError(f"{name} is a share above 0 and up to 1, unlike {value!r}")
+    return share
+
+
 def _silence(value: Any, name: str) -> float | Literal["auto", "off"]:
     if value is False:  # YAML's `off` in old dialects
         return "off"
@@ -107,6 +114,17 @@ class Limits:
     no_improvement: int | None = _limit(
         None, "Trials that end one after the other without a better value of the (first) objective."
     )
+    no_improvement_time: float | None = _limit(
+        None, "How long coordinators may work without a better value of the (first) objective."
+    )
+    least_gain: float | Literal["noise"] | None = _limit(
+        None,
+        "What 20 more trials have to be expected to gain, in the metric's units (or noise: as much as the "
+        "metric's noise); looked at every 5 trials from 20 on, and too little three times running ends the study.",
+    )
+    failure_rate: float | None = _limit(
+        None, "The share of failures among the last 20 trials that ends the study."
+    )
     trial_silence: float | Literal["auto", "off"] = _limit(
         "auto",
         "How long a trial may report nothing: a duration, off, or auto (20 times the longest gap seen "
@@ -124,7 +142,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("trials", "failures_in_a_row", "same_error", "no_improvement"):
             self._set(name, _count)
-        for name in ("time", "trial_time", "compute_time", "grace"):
+        for name in ("time", "trial_time", "compute_time", "grace", "no_improvement_time"):
             self._set(name, seconds)
         self._set("trial_memory", size_bytes)
         self._set("disk", size_bytes)
@@ -135,6 +153,9 @@ class Limits:
         self._set("cost", _price)
         self._set("price_per_hour", _price)
         self._set("trial_silence", _silence)
+        self._set("failure_rate", _share)
+        if self.least_gain != "noise":
+            self._set("least_gain", _price)
         object.__setattr__(self, "retries", _count(self.retries, "retries", least=0))
         if self.cost is not None and self.price_per_hour is None:
             raise StudyError("a cost limit needs price_per_hour, what one trial costs an hour")

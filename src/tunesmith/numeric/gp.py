@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -283,6 +284,21 @@ class GP:
             solved = dtrtrs(self.lower, cross.T, lower=1, overwrite_b=1)[0]
             variance[part] = self.signal - np.einsum("ij,ij->j", solved, solved)
         return mean, np.sqrt(np.maximum(variance, 1e-12 * self.signal))
+
+    def sample(self, features: Floats, count: int, rng: Generator) -> Floats:
+        """`count` functions drawn from the posterior, at `features`: shape (count, m). O(m n^2 + m^3)."""
+        from scipy.linalg.lapack import dtrtrs
+
+        query = features * self.weights
+        cross = matern(squared_distances(self.scaled, query))
+        cross *= self.signal
+        mean = self.mean + self.alpha @ cross
+        solved = dtrtrs(self.lower, cross, lower=1)[0]
+        covariance = self.signal * matern(squared_distances(query, query)) - solved.T @ solved
+        covariance.flat[:: len(query) + 1] += 1e-8 * self.signal
+        lower, _ = cholesky(covariance, self.signal)
+        drawn: Floats = mean + rng.standard_normal((count, len(query))) @ np.tril(lower).T
+        return drawn
 
     def slopes(self, features: Floats, columns: NDArray[np.int64]) -> tuple[Floats, ...]:
         """Mean, deviation, shape (m,), and their gradients along feature `columns`, (m, c)."""

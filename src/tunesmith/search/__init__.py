@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from tunesmith.core import registry
-from tunesmith.core.strategy import Searcher
+from tunesmith.core.history import History
+from tunesmith.core.strategy import Outlook, Searcher
 from tunesmith.core.study import Strategy
 
 ENTRY_POINTS: Final = "tunesmith.searchers"
@@ -26,6 +27,13 @@ def make(strategy: Strategy) -> Searcher:
 def describe(searcher: Searcher) -> Strategy:
     """The name and options under which `make` finds this searcher's class again."""
     return registry.describe(searcher, package=__name__, noun="searcher")
+
+
+def look_ahead(history: History, n: int) -> Outlook | None:
+    """See `tunesmith.search.bayes.look_ahead`, whatever searcher the study has."""
+    from tunesmith.search.bayes import look_ahead
+
+    return look_ahead(history, n)
 
 
 def names() -> list[str]:

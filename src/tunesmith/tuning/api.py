@@ -117,6 +117,7 @@ def check_limits(spec: StudySpec) -> None:
         limits.cost,
         limits.target,
         limits.no_improvement,
+        limits.no_improvement_time,
     )
     finite = all(p.size is not None for p in spec.space.tunables.values()) and not spec.duplicates
     if all(limit is None for limit in ends) and not finite and spec.searcher.name != "grid":

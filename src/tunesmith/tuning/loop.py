@@ -126,7 +126,11 @@ class Loop:
         while True:
             spec = ledger.spec
             engine = Engine(
-                ledger, search.make(spec.searcher), schedule.make(spec.scheduler), self._session.id
+                ledger,
+                search.make(spec.searcher),
+                schedule.make(spec.scheduler),
+                self._session.id,
+                search.look_ahead,
             )
             opened = self._session.opened(coordinator=True)
             before = ledger.cursor

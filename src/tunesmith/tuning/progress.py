@@ -91,6 +91,7 @@ def fraction_done(ledger: Ledger, now: float) -> float | None:
             (ledger.compute_time_s, limits.compute_time),
             (ledger.money, limits.cost),
             (ledger.since_best, limits.no_improvement),
+            (ledger.best_age_s(now), limits.no_improvement_time),
         )
         if limit
     ]

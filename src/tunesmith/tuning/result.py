@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tunesmith import search
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.past import Past
 from tunesmith.core.space import Config
+from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
 
@@ -80,6 +82,11 @@ class Result:
         ended = np.flatnonzero(let_on & done).tolist()
         return Audit(tuple(ended), tuple(k for k in ended if losses[k] < best))
 
+    def outlook(self, trials: int = 20) -> Outlook | None:
+        """What so many more trials would gain, by the model of the default searcher; None where there is too
+        little to go by (fewer than 10 results), or several objectives."""
+        return search.look_ahead(History(self._ledger), trials)
+
     def schedule(self, trial: int | None = None) -> list[tuple[int, Config]]:
         """From which step on a trial (the best one) was trained with which config: one pair, or several if
         it goes on from copies of others (schedulers ``pbt``, ``pb2``).
@@ -115,7 +122,7 @@ class Result:
 
     @property
     def ended_by(self) -> str:
-        """Why it ended, in a word: "trials", "time", "target", "no_improvement", "exhausted", "failures", "interrupted"."""
+        """Why it ended, in a word: "trials", "time", "target", "no_improvement", "converged", "exhausted", "failures", "interrupted"."""
         return self._ledger.ended.why if self._ledger.ended else ""
 
     @property

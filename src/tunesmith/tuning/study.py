@@ -23,7 +23,7 @@ from tunesmith.core.outcome import finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Space
-from tunesmith.core.strategy import Recommender, Searcher
+from tunesmith.core.strategy import Outlook, Recommender, Searcher
 from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.live import checked_report
@@ -48,6 +48,9 @@ class LimitOptions(TypedDict, total=False):
     same_error: int | None
     target: float | None
     no_improvement: int | None
+    no_improvement_time: float | str | None
+    least_gain: float | str | None
+    failure_rate: float | None
     trial_silence: float | str
     keep: int | str
     disk: int | str | None
@@ -246,6 +249,10 @@ class Study:
         if isinstance(searcher, Recommender) and len(ledger.spec.objectives) == 1:
             number = searcher.recommend(ledger.spec.space, History(ledger, memo=self._memo))
         return self.best if number is None else ledger.trial(number)
+
+    def outlook(self, trials: int = 20) -> Outlook | None:
+        """See `Result.outlook`."""
+        return self.result().outlook(trials)
 
     def result(self) -> Result:
         """What the study has found so far."""

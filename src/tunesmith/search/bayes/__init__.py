@@ -15,15 +15,19 @@ from numpy.random import Generator
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.evidence import Evidence, Proposals
 from tunesmith.core.history import History
+from tunesmith.core.rng import stream
 from tunesmith.core.space import Space
-from tunesmith.core.strategy import Suggestion
+from tunesmith.core.strategy import Outlook, Suggestion
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.ground import Ground
 from tunesmith.search.bayes.maximise import Maximiser
 from tunesmith.search.bayes.model import LEAST, Model
+from tunesmith.search.bayes.outlook import outlook
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4
+#: Results before which nobody looks ahead.
+OUTLOOK_FROM: Final = 10
 #: By how much the model's uncertainty is scaled.
 CURIOSITY: Final = {"low": 0.6, "balanced": 1.0, "high": 1.7}
 
@@ -101,6 +105,20 @@ class Bayes:
             return history.best
         with one_thread(), np.errstate(all="ignore"):
             return Model.of(ground, history, evidence, 1.0).recommend(history)
+
+
+def look_ahead(history: History, n: int) -> Outlook | None:
+    """What `n` more trials would gain, by a model of those that are there; None for fewer than
+    `OUTLOOK_FROM` results, or several objectives."""
+    ground = _ground(history.space, history)
+    evidence = Evidence.of(history)
+    if evidence.results < max(OUTLOOK_FROM, ground.d + 2) or not ground.d:
+        return None
+    if len(history.objectives) > 1:
+        return None
+    with one_thread(), np.errstate(all="ignore"):
+        model = Model.of(ground, history, evidence, 1.0)
+        return outlook(ground, model, n, stream(history.seed, evidence.results, "outlook"))
 
 
 def _ground(space: Space, history: History) -> Ground:

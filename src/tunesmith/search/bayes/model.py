@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.evidence import Evidence
@@ -80,6 +81,19 @@ class Model:
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation, shape (m,) each."""
         return self._gp.predict(self.ground.features(points))
+
+    def sample(self, points: Floats, count: int, rng: Generator) -> Floats:
+        """`count` functions drawn from the posterior, at `points`: shape (count, m)."""
+        return self._gp.sample(self.ground.features(points), count, rng)
+
+    def back(self, z: float) -> float:
+        """A warped loss in the metric's units, to be minimised."""
+        return self._warp.back(z)
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of the noise, in the metric's units."""
+        return math.sqrt(self._gp.noise) * self._warp.unit
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
         """Log expected improvement on `best`, and the user's belief; shape (m,)."""

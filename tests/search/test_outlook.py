@@ -1,0 +1,74 @@
+"""What is still to gain, and studies that end when that is little."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tunesmith as ts
+
+SPACE = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
+
+
+def bowl(config: dict[str, Any]) -> float:
+    return float((config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2)
+
+
+def noisy(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+    return bowl(config) + float(0.02 * np.random.default_rng(trial.seed).normal())
+
+
+def test_the_more_is_known_the_less_is_to_gain() -> None:
+    gains = []
+    for trials in (10, 20, 60):
+        outlook = ts.tune(bowl, SPACE, trials=trials, seed=1, progress=False).outlook()
+        assert outlook is not None
+        assert 0.0 <= outlook.gain <= outlook.bound
+        gains.append(outlook.gain)
+    assert gains[2] < gains[0]
+    assert gains[2] < 1e-4
+
+
+def test_noise_is_told_from_gain() -> None:
+    outlook = ts.tune(noisy, SPACE, trials=60, seed=1, progress=False).outlook(20)
+    assert outlook is not None
+    assert outlook.trials == 20
+    assert 0.01 < outlook.noise < 0.04
+    assert outlook.gain < outlook.noise
+    assert str(outlook).startswith("20 more trials are expected to gain 0.00")
+
+
+def test_random_search_leaves_more_to_gain_than_was_found() -> None:
+    result = ts.tune(bowl, SPACE, trials=15, seed=1, searcher="random", progress=False)
+    outlook = result.outlook()
+    assert outlook is not None
+    assert result.best.value is not None
+    assert outlook.gain > 0.3 * result.best.value
+
+
+def test_too_little_to_go_by() -> None:
+    assert ts.tune(bowl, SPACE, trials=9, seed=1, progress=False).outlook() is None
+    study = ts.Study.create(SPACE, metric=["a", "b"])
+    assert study.outlook() is None
+
+
+@pytest.mark.parametrize("least", [1e-4, "noise"])
+def test_a_study_ends_when_little_is_to_gain(least: Any) -> None:
+    function = bowl if least != "noise" else noisy
+    result = ts.tune(function, SPACE, trials=200, seed=1, least_gain=least, progress=False)
+    assert result.ended_by == "converged"
+    assert 30 <= len(result.trials) <= 100
+    assert result.ended.startswith("little is left to gain: 20 more trials are expected to gain")
+
+
+def test_maximising_is_the_same() -> None:
+    def hill(config: dict[str, Any]) -> float:
+        return -bowl(config)
+
+    one = ts.tune(bowl, SPACE, trials=20, seed=1, progress=False).outlook()
+    other = ts.tune(hill, SPACE, goal="maximize", trials=20, seed=1, progress=False).outlook()
+    assert one is not None
+    assert other is not None
+    assert one.gain == pytest.approx(other.gain)
