@@ -210,4 +210,6 @@ def print_result(result: Result) -> None:
     best = result.best
     metric = result.spec.objective.metric
     out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")
+    for confirmed in result.confirmed:
+        out.write(f"  trial {confirmed.trial}: {confirmed}\n")
     out.write(config_block(best.config))

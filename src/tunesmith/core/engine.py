@@ -12,7 +12,7 @@ import copy
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
-from tunesmith.core import events
+from tunesmith.core import confirm, events
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
 from tunesmith.core.ledger import RECENT, Ledger
@@ -22,8 +22,8 @@ from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import stream
 from tunesmith.core.space import Config
 from tunesmith.core.strategy import Drop, Prophet, Resumer, Scheduler, Searcher, Verdict
-from tunesmith.core.study import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
-from tunesmith.core.trial import ENDED, Cost, Kind, Origin, Reason, State
+from tunesmith.core.study import CONFIRM_SHARE, SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
+from tunesmith.core.trial import CONFIRM, ENDED, Cost, Kind, Origin, Reason, State
 
 #: What the engine handles.
 Input: TypeAlias = Tick | Exited | Interrupt | events.Reported
@@ -58,6 +58,8 @@ class Engine:
         self._prophet = prophet
         #: After how many results it was looked ahead, and how often running too little was to gain.
         self._looked = (0, 0)
+        #: Whether the searcher had nothing more to propose.
+        self._exhausted = False
         self.quit: Quit | None = None
         self._memo: dict[Any, Any] = {}
         self._stopping: dict[int, Reason] = {}
@@ -155,7 +157,8 @@ class Engine:
         if not self._mine(event.trial, event.attempt):
             return
         self._write(event, out)
-        if self.scheduler is None or event.trial in self.ledger.decided:
+        ledger = self.ledger
+        if self.scheduler is None or event.trial in ledger.decided | ledger.confirming:
             return
         decision = self.scheduler.decide(History(self.ledger, memo=self._memo), event.trial)
         if decision.verdict is not Verdict.CONTINUE:
@@ -419,11 +422,52 @@ class Engine:
                 self._start_waiting(waiting, at, out)
                 free -= 1
                 continue
-            wanted = free if budget is None else min(free, budget)
+            if self._confirms(at):
+                if not self._confirm(at, out):
+                    return
+                free -= 1
+                continue
+            wanted = free if budget is None else min(free, budget - limits.reserve)
             started = self._suggest(wanted, at, out)
+            if started == 0 and self._over is not None and limits.confirm and not self._exhausted:
+                self._exhausted, self._over = True, None
+                continue
             if started == 0:
                 return
             free -= started
+
+    def _confirms(self, at: float) -> bool:
+        """Whether what is left is for confirming the best trials."""
+        ledger, limits = self.ledger, self.ledger.spec.limits
+        if limits.confirm is None or len(ledger.spec.objectives) > 1:
+            return False
+        if ledger.confirmations or self._exhausted:
+            return True
+        if limits.trials is not None and ledger.started_count >= limits.trials - limits.reserve:
+            return True
+        return limits.time is not None and ledger.elapsed_s(at) >= limits.time * (1 - CONFIRM_SHARE)
+
+    def _confirm(self, at: float, out: list[Command]) -> bool:
+        """Run one of the best trials again; whether there was one to run."""
+        ledger, k = self.ledger, self.ledger.spec.limits.confirm
+        assert k is not None
+        if self._own and not ledger.confirmations:
+            return False  # who is best is not known yet
+        history = History(ledger, memo=self._memo)
+        trial = confirm.next_run(history, k)
+        if trial is None:
+            if not self._own:
+                known = confirm.standings(history, k)
+                detail = "no trial has been completed, so there is none to confirm"
+                if known:
+                    detail = f"trial {known[0].trial} is the best of {len(known)}: {known[0]}"
+                self._over = Quit("confirmed", detail)
+            return False
+        number, config = ledger.size, ledger.config(trial)
+        origin = Origin(CONFIRM, f"trial {trial} once more, with another seed")
+        self._write(events.Enqueued(at, number, config, origin, {}, trial), out)
+        self._start_waiting(number, at, out)
+        return True
 
     def _resume(self, at: float, out: list[Command]) -> bool:
         """Let the scheduler start a trial that goes on from a checkpoint; whether it did."""

@@ -6,7 +6,7 @@ strategy works out from it may be kept in `memo`, which may be dropped at any ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Set
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -135,6 +135,11 @@ class History:
         """A mask of the usable trials in one of `states`."""
         mask: NDArray[np.bool_] = np.isin(self.states, [CODES[s] for s in states]) & self.usable
         return mask
+
+    @property
+    def confirmations(self) -> Mapping[int, Sequence[int]]:
+        """For each trial that is being confirmed, the trials that run its config again."""
+        return self._ledger.confirmations
 
     @property
     def completed(self) -> int:

@@ -28,6 +28,7 @@ from tunesmith.core.space import Config
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import (
     CODES,
+    CONFIRM,
     ENDING_MOVE,
     STATES,
     TABLE,
@@ -111,6 +112,9 @@ class Ledger:
         self.paused: dict[int, float] = {}
         #: Trials that go on where others were, and from which step: they are no runs of their own.
         self.forks: dict[int, int] = {}
+        #: For each trial that is being confirmed, the trials that run its config again; and all of these.
+        self.confirmations: dict[int, list[int]] = {}
+        self.confirming: set[int] = set()
         #: Running trials that the scheduler has decided to end: it is not asked again.
         self.decided: set[int] = set()
         #: Trials that the scheduler would have stopped and that go on, to see what they come to.
@@ -383,6 +387,9 @@ class Ledger:
             self._tags[i] = dict(e.tags)
         if e.parent is not None:
             self._parents[i] = e.parent
+            if e.origin.searcher == CONFIRM:
+                self.confirmations.setdefault(e.parent, []).append(i)
+                self.confirming.add(i)
 
     def _forked(self, e: events.Forked) -> None:
         self._suggested(events.Suggested(e.at, e.trial, e.config, e.origin, e.session))

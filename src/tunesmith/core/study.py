@@ -26,6 +26,10 @@ SILENCE_FLOOR_S: Final = 60.0
 SILENCE_SIBLINGS: Final = 5
 
 
+#: The share of trials, or of the time, that is for confirming the best.
+CONFIRM_SHARE: Final = 0.2
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """A metric and whether more of it is better."""
@@ -130,6 +134,11 @@ class Limits:
         "How long a trial may report nothing: a duration, off, or auto (20 times the longest gap seen "
         "in other trials, at least 60 s, once 5 have ended).",
     )
+    confirm: int | None = _limit(
+        None,
+        "The best so many trials are run again with fresh seeds, for up to a fifth of the trials (or of the "
+        "time), until one is best with a probability of 95 %.",
+    )
     keep: int | Literal["all"] = _limit(
         1, "The checkpoints of how many of the best completed trials stay: a number, or all."
     )
@@ -140,7 +149,7 @@ class Limits:
     )
 
     def __post_init__(self) -> None:
-        for name in ("trials", "failures_in_a_row", "same_error", "no_improvement"):
+        for name in ("trials", "failures_in_a_row", "same_error", "no_improvement", "confirm"):
             self._set(name, _count)
         for name in ("time", "trial_time", "compute_time", "grace", "no_improvement_time"):
             self._set(name, seconds)
@@ -157,6 +166,11 @@ class Limits:
         if self.least_gain != "noise":
             self._set("least_gain", _price)
         object.__setattr__(self, "retries", _count(self.retries, "retries", least=0))
+        if self.confirm and self.trials is not None and self.trials <= self.reserve:
+            raise StudyError(
+                f"confirm={self.confirm} needs {self.reserve} trials for itself; trials={self.trials} leaves none "
+                "to search with"
+            )
         if self.cost is not None and self.price_per_hour is None:
             raise StudyError("a cost limit needs price_per_hour, what one trial costs an hour")
 
@@ -164,6 +178,13 @@ class Limits:
         value = getattr(self, name)
         if value is not None:
             object.__setattr__(self, name, read(value, name))
+
+    @property
+    def reserve(self) -> int:
+        """How many of the trials are for confirming."""
+        if self.confirm is None or self.trials is None:
+            return 0
+        return max(2 * self.confirm, math.ceil(self.trials * CONFIRM_SHARE))
 
     def to_dict(self) -> dict[str, Any]:
         """Only what differs from the defaults."""

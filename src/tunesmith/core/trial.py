@@ -139,6 +139,8 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 USER: Final = "user"
+#: The origin of trials that run another one's config again, to confirm it.
+CONFIRM: Final = "confirm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

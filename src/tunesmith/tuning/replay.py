@@ -129,7 +129,8 @@ class _Pass:
             self._found.problems.append(f"the scheduler said {done}, but again it would be {again}")
 
     def _decide_again(self, event: events.Reported, following: Event | None) -> None:
-        if self._scheduler is None or event.trial in self._ledger.decided:
+        ledger = self._ledger
+        if self._scheduler is None or event.trial in ledger.decided | ledger.confirming:
             return
         decision = self._scheduler.decide(History(self._ledger, memo=self._memo), event.trial)
         self._found.decisions += 1

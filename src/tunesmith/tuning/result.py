@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tunesmith import search
+from tunesmith.core.confirm import Confirmed, standings
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
@@ -122,7 +123,7 @@ class Result:
 
     @property
     def ended_by(self) -> str:
-        """Why it ended, in a word: "trials", "time", "target", "no_improvement", "converged", "exhausted", "failures", "interrupted"."""
+        """Why it ended, in a word: "trials", "time", "target", "no_improvement", "converged", "confirmed", "exhausted", "failures", "interrupted"."""
         return self._ledger.ended.why if self._ledger.ended else ""
 
     @property
@@ -142,7 +143,8 @@ class Result:
 
     @property
     def best(self) -> Trial:
-        """The completed trial with the best value (not retracted, inside the space).
+        """The completed trial with the best value (not retracted, inside the space); of those that were
+        confirmed, the likeliest to be the best.
 
         Raises NothingCompleted if there is none, StudyError if there are several objectives (see `front`).
         """
@@ -153,7 +155,16 @@ class Result:
             )
         if self._ledger.best is None:
             raise NothingCompleted(self.nothing)
-        return self._ledger.trial(self._ledger.best)
+        confirmed = self.confirmed
+        return self._ledger.trial(confirmed[0].trial if confirmed else self._ledger.best)
+
+    @property
+    def confirmed(self) -> list[Confirmed]:
+        """The best trials that were run again (limit `confirm`), the likeliest to be the best first."""
+        k = self.spec.limits.confirm
+        if k is None or not self._ledger.confirmations:
+            return []
+        return standings(History(self._ledger), k)
 
     @property
     def nothing(self) -> str:

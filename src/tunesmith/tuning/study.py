@@ -51,6 +51,7 @@ class LimitOptions(TypedDict, total=False):
     no_improvement_time: float | str | None
     least_gain: float | str | None
     failure_rate: float | None
+    confirm: int | None
     trial_silence: float | str
     keep: int | str
     disk: int | str | None
@@ -233,7 +234,7 @@ class Study:
         """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
         if self._loaded is None:
             summary = self._store.summary(self._name)
-            if summary.best is not None:
+            if summary.best is not None and summary.spec.limits.confirm is None:
                 return _alone(
                     summary.spec, summary.best, self._store.changes(self._name, trial=summary.best)
                 )
