@@ -100,8 +100,10 @@ class Growth:
             if k >= 0:
                 losses[i] = self._rungs.loss(k, trial)
         losses[np.isinf(losses)] = np.nan
+        usable = history.usable
+        known = None if usable.all() else usable
         for k in range(max(int(highest.min(initial=0)), 0), len(self.grid) - 1):
-            stride = self._stride(history, k)
+            stride = self._stride(k, known)
             if stride is None:
                 if not len(self._rungs.at(k + 1)[0]):
                     break
@@ -110,22 +112,22 @@ class Growth:
             losses[there], deviations[there] = stride.carry(losses[there], deviations[there])
         return Ends(losses, deviations)
 
-    def _stride(self, history: History, k: int) -> Stride | None:
-        """From step `k` of the grid to the next, by the first that went there: fitted again whenever they are
-        a tenth more."""
+    def _stride(self, k: int, usable: NDArray[np.bool_] | None) -> Stride | None:
+        """From step `k` of the grid to the next, by the first of the usable trials (None: all are) that went
+        there: fitted again whenever they are a tenth more."""
         trials, after = self._rungs.at(k + 1)
-        usable = history.usable
-        whole = bool(usable.all())
         count = _checkpoint(len(trials))
-        if whole and (k, count) in self._strides:
+        if usable is None and (k, count) in self._strides:
             return self._strides[k, count]
         trials, after = trials[:count], after[:count]
         before = np.array([self._rungs.loss(k, trial) for trial in trials.tolist()])
-        kept = usable[trials] & np.isfinite(before) & np.isfinite(after)
+        kept = np.isfinite(before) & np.isfinite(after)
+        if usable is not None:
+            kept &= usable[trials]
         if int(kept.sum()) < FEWEST:
             return None
         stride = Stride.of(before[kept], after[kept])
-        if whole:
+        if usable is None:
             self._strides[k, count] = stride
         return stride
 

@@ -13,13 +13,15 @@ from tunesmith.core import pareto
 from tunesmith.core.history import History
 from tunesmith.core.rungs import Rungs
 from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
-from tunesmith.core.trial import CODES, State
+from tunesmith.core.trial import CODES, ENDED, State
 
 #: Without a first rung given, it is at this share of the longest run.
 FIRST: Final = 27
 #: Which trials a bracket has; None for all.
 Bracket: TypeAlias = Callable[[int], bool] | None
 _PAUSED: Final = CODES[State.PAUSED]
+_COMPLETED: Final = CODES[State.COMPLETED]
+_ENDED: Final = frozenset(CODES[state] for state in ENDED)
 
 
 def levels(longest: int, first: int | None, reduction: float) -> tuple[int, ...]:
@@ -163,25 +165,28 @@ def way(rungs: Rungs, k: int) -> str:
 
 
 def longest_run(history: History) -> int | None:
-    """The last step of the longest completed run: O(new reports and trials)."""
-    found: _Longest = history.memo("halving: longest", _Longest)
+    """The last step of the longest completed run: O(new reports and trials that have not ended)."""
+    unusable = np.flatnonzero(~history.usable).tobytes()
+    found: _Longest = history.memo(("halving: longest", unusable), _Longest)
     return found.update(history)
 
 
 class _Longest:
-    """The last step of each trial; completed ones count."""
+    """The last steps of trials that have not ended, and the longest of those that were completed."""
 
     def __init__(self) -> None:
         self._read = 0
-        self._last = np.zeros(0, dtype=np.int64)
+        self._open: dict[int, int] = {}
+        self._longest = 0
 
     def update(self, history: History) -> int | None:
         new = history.reports(self._read)
         self._read = new.upto
-        if len(self._last) < len(history):
-            grown = np.zeros(2 * len(history), dtype=np.int64)
-            grown[: len(self._last)] = self._last
-            self._last = grown
-        np.maximum.at(self._last, new.trials, new.steps)
-        ended = np.flatnonzero(history.where(State.COMPLETED))
-        return int(self._last[ended].max()) or None if len(ended) else None
+        for trial, step in zip(new.trials.tolist(), new.steps.tolist(), strict=True):
+            self._open[trial] = max(step, self._open.get(trial, 0))
+        states, usable = history.states, history.usable
+        for trial in [trial for trial in self._open if states[trial] in _ENDED]:
+            step = self._open.pop(trial)
+            if states[trial] == _COMPLETED and usable[trial]:
+                self._longest = max(self._longest, step)
+        return self._longest or None

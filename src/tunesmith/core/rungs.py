@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from array import array
+from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,40 +86,107 @@ class Rungs:
         return self._rungs[k].first(wanted)
 
 
+class Others:
+    """Numbers in order, but for one of them: what the others have. O(log n) to make."""
+
+    def __init__(self, ordered: array[float], own: float) -> None:
+        self._ordered = ordered
+        self._own = bisect_left(ordered, own)
+
+    def __len__(self) -> int:
+        return len(self._ordered) - 1
+
+    def __getitem__(self, place: int) -> float:
+        return self._ordered[place if place < self._own else place + 1]
+
+    @property
+    def median(self) -> float:
+        n = len(self)
+        return (self[(n - 1) // 2] + self[n // 2]) / 2
+
+    def quantile(self, share: float) -> float:
+        """The lower one of the two nearest."""
+        return self[int((len(self) - 1) * share)]
+
+
+class Standing(NamedTuple):
+    """Where a trial stands at a step: its best loss until then; the means, and the best losses, until then of all
+    usable others that reported at that step."""
+
+    step: int
+    best: float
+    means: Others
+    bests: Others
+
+
 class Standings:
-    """At each step that anybody reported: who was there, with which mean and best loss until then."""
+    """At each step that anybody reported: the mean and the best loss until then of all who did.
+
+    Use `Standings.of`: it reads what is new, O(new reports), and begins anew when a trial is retracted or comes
+    to lie outside the space.
+    """
 
     def __init__(self) -> None:
         self._read = 0
-        self._sums: dict[int, tuple[int, float, float]] = {}
-        self._steps: dict[int, tuple[_Rung, _Rung]] = {}
+        #: For each trial: how many losses, their sum, the best one, and the last step.
+        self._sums: dict[int, tuple[int, float, float, int]] = {}
+        self._steps: dict[int, tuple[_Column, _Column]] = {}
 
-    def update(self, history: History) -> Standings:
-        """Read what is new in `history`: O(new reports)."""
+    @classmethod
+    def of(cls, history: History) -> Standings:
+        unusable = np.flatnonzero(~history.usable)
+        standings: Standings = history.memo(("standings", unusable.tobytes()), cls)
+        standings._update(history, frozenset(unusable.tolist()))
+        return standings
+
+    def _update(self, history: History, unusable: frozenset[int]) -> None:
         new = history.reports(self._read)
         self._read = new.upto
         for trial, step, loss in zip(
             new.trials.tolist(), new.steps.tolist(), new.losses.tolist(), strict=True
         ):
-            count, total, best = self._sums.get(trial, (0, 0.0, np.inf))
+            count, total, best, last = self._sums.get(trial, (0, 0.0, np.inf, None))
+            if trial in unusable or (last is not None and step <= last):
+                continue  # a trial that starts over has been here before
             count, total, best = count + 1, total + loss, min(best, loss)
-            self._sums[trial] = count, total, best
-            means, bests = self._steps.setdefault(step, (_Rung(), _Rung()))
-            means.add(trial, total / count)
-            bests.add(trial, best)
-        return self
+            self._sums[trial] = count, total, best, step
+            means, bests = self._steps.setdefault(step, (_Column(), _Column()))
+            means.add(total / count)
+            bests.add(best)
 
-    def compare(self, history: History, trial: int) -> tuple[int, float, Floats, Floats] | None:
-        """Where `trial` stands at its last report: the step, its best loss until then, and the mean and
-        best losses of all usable others that reported at that step. None if it lacks the metric.
-        """
-        last = next(history.back(trial))
-        if history.objectives[0].metric not in last.metrics:
+    def compare(self, history: History, trial: int) -> Standing | None:
+        """Where `trial` stands with its last report; None if that lacks the metric, or is of an earlier step."""
+        report = next(history.back(trial))
+        known = self._sums.get(trial)
+        if history.objectives[0].metric not in report.metrics or known is None:
             return None
-        means, bests = self._steps[last.step]
-        trials, mean = means.arrays
-        others = history.usable[trials] & (trials != trial)
-        return last.step, bests.loss(trial), mean[others], bests.arrays[1][others]
+        count, total, best, step = known
+        if step != report.step:
+            return None
+        means, bests = self._steps[step]
+        return Standing(
+            step, best, Others(means.ordered(), total / count), Others(bests.ordered(), best)
+        )
+
+
+class _Column:
+    """Numbers in order: a few new ones are put in their places, many are sorted in."""
+
+    def __init__(self) -> None:
+        self._ordered: array[float] = array("d")
+        self._new: list[float] = []
+
+    def add(self, number: float) -> None:
+        self._new.append(number)
+
+    def ordered(self) -> array[float]:
+        if len(self._new) < 32:
+            for number in self._new:
+                insort(self._ordered, number)
+        else:
+            self._ordered = array("d", sorted([*self._ordered, *self._new]))
+        self._new.clear()
+        return self._ordered
 
 
 class _Rung:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from tunesmith.core import options
 from tunesmith.core.history import History
 from tunesmith.core.rungs import Standings
@@ -18,7 +16,7 @@ class Median:
     the same step.
 
     Not before step `after`, nor before `trials` others have been there. Golovin et al., "Google Vizier"
-    (KDD 2017), section 3.2.2. A decision takes O(trials at the step).
+    (KDD 2017), section 3.2.2. A decision takes O(log trials).
     """
 
     after: int = 1
@@ -29,14 +27,13 @@ class Median:
         options.whole("median", "trials", self.trials)
 
     def decide(self, history: History, trial: int) -> Decision:
-        standings = history.memo("standings", Standings).update(history)
-        standing = standings.compare(history, trial)
+        standing = Standings.of(history).compare(history, trial)
         if standing is None:
             return CONTINUE
         step, mine, others, _ = standing
         if step < self.after or len(others) < self.trials:
             return CONTINUE
-        middle = float(np.median(others))
+        middle = others.median
         if mine <= middle:
             return CONTINUE
         metric, sign = history.objectives[0].metric, history.objectives[0].sign

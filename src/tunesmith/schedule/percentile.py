@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from tunesmith.core import options
 from tunesmith.core.history import History
 from tunesmith.core.rungs import Standings
@@ -18,7 +16,7 @@ class Percentile:
     the same step.
 
     Not before step `after`, nor before `trials` others have been there. The rule of Optuna's
-    PercentilePruner. A decision takes O(trials at the step).
+    PercentilePruner. A decision takes O(log trials).
     """
 
     keep: float = 25.0
@@ -31,14 +29,13 @@ class Percentile:
         options.whole("percentile", "trials", self.trials)
 
     def decide(self, history: History, trial: int) -> Decision:
-        standings = history.memo("standings", Standings).update(history)
-        standing = standings.compare(history, trial)
+        standing = Standings.of(history).compare(history, trial)
         if standing is None:
             return CONTINUE
         step, mine, _, others = standing
         if step < self.after or len(others) < self.trials:
             return CONTINUE
-        bar = float(np.quantile(others, self.keep / 100.0, method="lower"))
+        bar = others.quantile(self.keep / 100.0)
         if mine <= bar:
             return CONTINUE
         metric, sign = history.objectives[0].metric, history.objectives[0].sign
