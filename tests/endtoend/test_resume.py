@@ -148,3 +148,24 @@ def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
         assert len(lost) >= 3
     check_went_on(tmp_path / "study.db", "killed")
     assert "without a checkpoint" not in done.stderr
+
+
+def test_where_a_checkpoint_is(tmp_path: Path) -> None:
+    storage = tmp_path / "study.db"
+    ts.tune(
+        train, SPACE, metric="loss", name="kept", storage=storage, trials=3, seed=1, progress=False
+    )
+    with ts.Study.open(storage=storage) as study:
+        best = study.best
+        path = study.checkpoint(best)
+        assert path is not None
+        assert path.name == f"step-{EPOCHS}"
+        others = [t for t in study.trials if t.number != best.number]
+        assert [study.checkpoint(t) for t in others] == [None, None]
+    shown = subprocess.run(
+        [PROGRAM, "show", "kept", "--trial", str(best.number), "--storage", storage],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"checkpoint: {path}" in shown.stdout

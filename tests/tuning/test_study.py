@@ -825,3 +825,42 @@ class TestRecommend:
     def test_of_nothing(self) -> None:
         with pytest.raises(ts.NothingCompleted):
             create().recommend()
+
+
+class TestReportToAScheduler:
+    """Ask and tell, with a scheduler."""
+
+    SPACE = ts.Space(x=ts.Float(0, 1))
+
+    def test_it_says_when_to_stop(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+        scheduler = {"asha": {"max": 9}}
+        with ts.Study.create(self.SPACE, metric="loss", storage=path, scheduler=scheduler) as study:
+            for loss in (0.1, 0.2):
+                trial = study.ask()
+                assert study.report(trial, step=1, loss=loss).verdict is ts.Verdict.CONTINUE
+            last = study.ask()
+            decision = study.report(last, step=1, loss=0.3)
+            assert decision.verdict is ts.Verdict.STOP
+            assert decision.why == "at step 1 its loss of 0.3 is number 3 of 3; the best 1 go on"
+            assert study.report(last, step=2, loss=0.2) == decision, "not asked again"
+        with ts.Study.open(storage=path) as study:  # another process may end it
+            ended = study.tell(last)
+            assert (ended.state, ended.value) == (ts.State.STOPPED, 0.2)
+            assert ended.reason is not None
+            assert ended.reason.message == decision.why
+            assert study.tell(0).state is ts.State.COMPLETED
+            assert replay(study.store, "study").problems == []
+
+    def test_without_a_scheduler(self) -> None:
+        study = ts.Study.create(self.SPACE, metric="loss")
+        assert study.report(study.ask(), loss=0.5).verdict is ts.Verdict.CONTINUE
+
+    @pytest.mark.parametrize("name", ["hyperband", "pbt"])
+    def test_what_pauses_trials_needs_somebody_who_runs_them(self, name: str) -> None:
+        options = {"hyperband": {"max": 9}, "pbt": {"max": 9, "interval": 3}}[name]
+        study = ts.Study.create(self.SPACE, metric="loss", scheduler={name: options})
+        trial = study.ask()
+        with pytest.raises(ts.StrategyError, match=r"pauses trials .* which ask and tell cannot"):
+            study.report(trial, step=1, loss=0.5)
+        assert study.trials[0].reports == ()

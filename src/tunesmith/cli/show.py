@@ -116,6 +116,8 @@ def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
         f"{show_bytes(cost.memory_bytes)} at most"
         + (f", money {cost.money:.4g}" if cost.money is not None else "")
     )
+    if (checkpoint := study.checkpoint(trial)) is not None:
+        echo(f"checkpoint: {checkpoint}")
     if trial.tags:
         echo("tags: " + ", ".join(f"{name}={value}" for name, value in trial.tags.items()))
     for note in trial.notes:

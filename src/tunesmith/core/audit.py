@@ -9,7 +9,7 @@ from numpy.random import Generator
 from tunesmith.core import options
 from tunesmith.core.history import History
 from tunesmith.core.rng import stream
-from tunesmith.core.strategy import Decision, Drop, Resume, Resumer, Scheduler, Verdict
+from tunesmith.core.strategy import Decision, Drop, Resume, Resumer, Scheduler, Verdict, pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class Audited:
         if stream(history.seed, trial, "audit").random() >= self.share:
             return decision
         return Decision(Verdict.AUDIT, decision.why)
+
+    @property
+    def pauses(self) -> bool:
+        return pauses(self.scheduler)
 
     def resume(self, history: History, rng: Generator) -> Resume | Drop | None:
         """What the scheduler says, if it pauses trials."""

@@ -21,7 +21,7 @@ from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import stream
 from tunesmith.core.space import Config
-from tunesmith.core.strategy import Drop, Prophet, Resumer, Scheduler, Searcher, Verdict
+from tunesmith.core.strategy import Drop, Prophet, Resumer, Scheduler, Searcher, Verdict, pauses
 from tunesmith.core.study import CONFIRM_SHARE, SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
 from tunesmith.core.trial import CONFIRM, ENDED, Cost, Kind, Origin, Reason, State
 
@@ -471,7 +471,7 @@ class Engine:
 
     def _resume(self, at: float, out: list[Command]) -> bool:
         """Let the scheduler start a trial that goes on from a checkpoint; whether it did."""
-        while isinstance(self.scheduler, Resumer):
+        while isinstance(self.scheduler, Resumer) and pauses(self.scheduler):
             ledger = self.ledger
             number = ledger.size
             rng = stream(ledger.spec.seed, number, RESUME)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -17,8 +17,8 @@ from tunesmith.core.trial import CODES, ENDED, State
 
 #: Without a first rung given, it is at this share of the longest run.
 FIRST: Final = 27
-#: Which trials a bracket has; None for all.
-Bracket: TypeAlias = Callable[[int], bool] | None
+#: The trials that are compared; None for all.
+Among: TypeAlias = Sequence[int] | None
 _PAUSED: Final = CODES[State.PAUSED]
 _COMPLETED: Final = CODES[State.COMPLETED]
 _ENDED: Final = frozenset(CODES[state] for state in ENDED)
@@ -51,13 +51,13 @@ def crossed(history: History, rungs: Rungs, trial: int) -> int | None:
 
 
 def judge(
-    history: History, rungs: Rungs, k: int, trial: int, reduction: float, *, bracket: Bracket = None
+    history: History, rungs: Rungs, k: int, trial: int, reduction: float, *, among: Among = None
 ) -> Decision:
     """Whether `trial` is among the best ``1/reduction`` at rung `k`: it goes on, or stops."""
     mine = rungs.loss(k, trial)
     if math.isinf(mine):
         return _no_number(history, rungs, k)
-    ordered = ranking(history, rungs, k, bracket)
+    ordered = ranking(history, rungs, k, among)
     n, place = len(ordered), _place(history, ordered, mine, trial)
     most = int(n / reduction)
     if n < reduction or place <= max(most, 1):
@@ -83,31 +83,23 @@ def _no_number(history: History, rungs: Rungs, k: int) -> Decision:
     return Decision(Verdict.STOP, f"its {metric} is not finite at step {rungs.levels[k]}")
 
 
-def ranking(
-    history: History, rungs: Rungs, k: int, bracket: Bracket = None
-) -> list[tuple[float, int]]:
+def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list[tuple[float, int]]:
     """Loss and number of the usable trials that have come to rung `k`, the best first; of equal ones the
-    earlier. O(1) for all of them, if none has been retracted; else O(n).
+    earlier. O(1) for all of them, if none has been retracted; else O(n log n).
 
     With several objectives, by non-dominated sorting of what they had there: O(n^2).
     """
-    usable = history.usable
-    if len(history.objectives) > 1:
-        return _sorted(history, rungs, k, bracket)
-    ordered = rungs.ordered(k)
-    if bracket is None and usable.all():
-        return ordered
-    return [(v, t) for v, t in ordered if usable[t] and (bracket is None or bracket(t))]
-
-
-def _sorted(history: History, rungs: Rungs, k: int, bracket: Bracket) -> list[tuple[float, int]]:
-    trials, losses = rungs.at(k)
-    kept = history.usable[trials]
-    if bracket is not None:
-        kept &= np.array([bracket(t) for t in trials.tolist()], dtype=np.bool_)
-    every = np.nan_to_num(history.losses_at(rungs.reports(k)[kept]), nan=np.inf, posinf=np.inf)
-    order = pareto.order(every)
-    return list(zip(losses[kept][order].tolist(), trials[kept][order].tolist(), strict=True))
+    usable, one = history.usable, len(history.objectives) == 1
+    if among is None and one and usable.all():
+        return rungs.ordered(k)
+    everyone = rungs.at(k)[0].tolist() if among is None else among
+    trials = [trial for trial in everyone if rungs.highest(trial) >= k and usable[trial]]
+    found = [(rungs.loss(k, trial), trial) for trial in trials]
+    if one:
+        return sorted(found)
+    reports = np.array([rungs.report(k, trial) for trial in trials], dtype=np.int64)
+    losses = np.nan_to_num(history.losses_at(reports), nan=np.inf, posinf=np.inf)
+    return [found[i] for i in pareto.order(losses).tolist()]
 
 
 def _place(history: History, ordered: list[tuple[float, int]], loss: float, trial: int) -> int:
@@ -118,7 +110,7 @@ def _place(history: History, ordered: list[tuple[float, int]], loss: float, tria
 
 
 def promote(
-    history: History, rungs: Rungs, k: int, reduction: float, *, bracket: Bracket = None
+    history: History, rungs: Rungs, k: int, reduction: float, *, among: Among = None
 ) -> Resume | None:
     """The best trial that pauses at rung `k`, if it is among the best ``1/reduction`` of all that came
     there. O(log n) in their number, amortised, where there is one bracket."""
@@ -128,8 +120,8 @@ def promote(
         paused = states[trial] == _PAUSED or trial in ending
         return bool(paused) and rungs.highest(trial) == k
 
-    ordered = ranking(history, rungs, k, bracket)
-    if bracket is None and len(history.objectives) == 1:
+    ordered = ranking(history, rungs, k, among)
+    if among is None and len(history.objectives) == 1:
         trial = rungs.first(k, waits)
     else:
         trial = next((t for _, t in ordered if waits(t)), None)

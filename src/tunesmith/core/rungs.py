@@ -72,9 +72,9 @@ class Rungs:
         """
         return self._rungs[k].ordered()
 
-    def reports(self, k: int) -> Ints:
-        """The reports with which trials came to rung `k`, as in `at`."""
-        return self._rungs[k].reports
+    def report(self, k: int, trial: int) -> int:
+        """The number of the report with which `trial` came to rung `k`."""
+        return self._rungs[k].report_of(trial)
 
     def reopen(self, k: int, trial: int) -> None:
         """Let `first` look at `trial` again: it has come to rung `k` once more."""
@@ -220,10 +220,6 @@ class _Rung:
     def arrays(self) -> tuple[Ints, Floats]:
         n = len(self._place)
         return self._trials[:n], self._losses[:n]
-
-    @property
-    def reports(self) -> Ints:
-        return self._reports[: len(self._place)]
 
     def loss(self, trial: int) -> float:
         return float(self._losses[self._place[trial]])

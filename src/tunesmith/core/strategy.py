@@ -124,4 +124,9 @@ class Resumer(Protocol):
         ...
 
 
+def pauses(scheduler: Scheduler | None) -> bool:
+    """Whether a scheduler needs `Resumer.resume` to be asked: it has the verb, and no `pauses` that says no."""
+    return isinstance(scheduler, Resumer) and bool(getattr(scheduler, "pauses", True))
+
+
 Options: TypeAlias = Mapping[str, Any]

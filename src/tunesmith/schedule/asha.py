@@ -62,8 +62,13 @@ class Asha:
             return CONTINUE
         if self.type == "promotion":
             return halving.pause(history, rungs, k, trial)
-        bracket = self._bracket(trial % self.brackets)
-        return halving.judge(history, rungs, k, trial, self.reduction, bracket=bracket)
+        among = self._bracket(history, trial % self.brackets)
+        return halving.judge(history, rungs, k, trial, self.reduction, among=among)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether it pauses trials, or stops them."""
+        return self.type == "promotion"
 
     def resume(self, history: History, rng: Generator) -> Resume | None:
         """The best of the highest rung that has one to promote."""
@@ -72,15 +77,15 @@ class Asha:
             return None
         for k in reversed(range(len(rungs.levels))):
             for b in range(min(k + 1, self.brackets)):
-                bracket = self._bracket(b)
-                found = halving.promote(history, rungs, k, self.reduction, bracket=bracket)
+                among = self._bracket(history, b)
+                found = halving.promote(history, rungs, k, self.reduction, among=among)
                 if found is not None:
                     return found
         return halving.finish(history, rungs)
 
-    def _bracket(self, b: int) -> halving.Bracket:
+    def _bracket(self, history: History, b: int) -> halving.Among:
         """The trials of bracket `b`."""
-        return None if self.brackets == 1 else lambda trial: trial % self.brackets == b
+        return None if self.brackets == 1 else range(b, len(history), self.brackets)
 
     def _rungs(self, history: History) -> Rungs | None:
         """All the rungs; None while nobody knows how long a whole run is."""

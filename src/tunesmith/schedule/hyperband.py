@@ -76,11 +76,12 @@ class Hyperband:
         trial, known = begin[0], len(history)
         while trial < known:
             bracket = self._of(trial)
-            found = self._next(history, bracket)
+            over = _over(history, bracket.trials)
+            found = None if over else self._next(history, bracket)
             if found is not None:
                 return found
             trial = bracket.trials.stop
-            if bracket.trials.start == begin[0] and _over(history, bracket.trials):
+            if over and bracket.trials.start == begin[0]:
                 begin[0] = trial
         return None
 
@@ -108,7 +109,9 @@ class Hyperband:
         for k in range(bracket.first, len(rungs.levels)):
             if any(rungs.highest(trial) < k or trial in history.ending for trial in moving):
                 return None  # not all have come
-            ranked = halving.ranking(history, rungs, k, trials.__contains__)
+            ranked = halving.ranking(
+                history, rungs, k, range(trials.start, trials.start + len(here))
+            )
             most = max(int(planned / self.reduction + _ROUND), 1)
             for place, (_, trial) in enumerate(ranked, start=1):
                 if states[trial] != _PAUSED or rungs.highest(trial) != k:

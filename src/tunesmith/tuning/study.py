@@ -15,7 +15,14 @@ import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core import events
-from tunesmith.core.errors import Conflict, StudyBusy, StudyError, StudyNotFound, StudyOver
+from tunesmith.core.errors import (
+    Conflict,
+    StrategyError,
+    StudyBusy,
+    StudyError,
+    StudyNotFound,
+    StudyOver,
+)
 from tunesmith.core.events import Event
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
@@ -23,9 +30,20 @@ from tunesmith.core.outcome import finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Space
-from tunesmith.core.strategy import Outlook, Recommender, Searcher
+from tunesmith.core.strategy import (
+    CONTINUE,
+    Decision,
+    Outlook,
+    Recommender,
+    Scheduler,
+    Searcher,
+    Verdict,
+    pauses,
+)
 from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
+from tunesmith.run.checkpoint import complete
+from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, open_store
 from tunesmith.tuning.result import Result, Trials
@@ -112,13 +130,16 @@ class Study:
     ``ask`` and ``tell`` run trials your own way; `tunesmith.tune` runs them for you.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, storage: Path | None = None) -> None:
         self._store = store
         self._name = name
+        #: The file it is in, beside which its trials keep theirs.
+        self._storage = storage
         self._loaded: Ledger | None = None
         self._memo: dict[Any, Any] = {}
         self._session: Session | None = None
         self._searcher: tuple[Strategy, Searcher] | None = None
+        self._scheduler: tuple[Strategy | None, Scheduler | None] | None = None
         store.cursor(name)  # raises if there is no such study
 
     # -- making and opening -------------------------------------------------------------------
@@ -160,7 +181,7 @@ class Study:
         )
         store = open_store(storage, durability=durability)
         store.create(replace(spec, past=pasts(warm_start, store, name)), time.time())
-        return cls(store, name)
+        return cls(store, name, _file(storage))
 
     @classmethod
     def open(
@@ -182,7 +203,7 @@ class Study:
                 listed = ", ".join(names) or "none"
                 raise StudyError(f"say which study; {storage} has {len(names)}: {listed}")
             name = names[0]
-        return cls(store, name)
+        return cls(store, name, _file(storage))
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
@@ -259,6 +280,14 @@ class Study:
         """What the study has found so far."""
         return Result(self._refresh())
 
+    def checkpoint(self, trial: Trial | int) -> Path | None:
+        """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``."""
+        if self._storage is None:
+            return None
+        folder = Folder.beside(self._storage, self._name).trial(_number(trial)) / CHECKPOINT
+        found = complete(folder)
+        return found[-1].path if found else None
+
     def log(self, trial: Trial | int) -> list[Event]:
         """Everything that ever happened to a trial, old values included."""
         return list(self._store.changes(self._name, trial=_number(trial)))
@@ -333,6 +362,8 @@ class Study:
             latest = ledger.curves.latest(number)
             outcome = judge(ledger.spec.objectives, result, latest)
             state, values, metrics, reason = outcome
+            if result is None and (why := self._told_to_stop(number)) is not None:
+                state, reason = State.STOPPED, Reason(Kind.STOPPED, why)
             if failed is not None:
                 state, values, reason = (
                     State.FAILED,
@@ -348,9 +379,15 @@ class Study:
         self.commit(finish)
         return self._ledger.trial(number)
 
-    def report(self, trial: Trial | int, step: int | None = None, **metrics: float) -> None:
-        """Record metrics of a running trial at a step (by default one more than its last)."""
+    def report(self, trial: Trial | int, step: int | None = None, **metrics: float) -> Decision:
+        """Record metrics of a running trial at a step (by default one more than its last).
+
+        What the study's scheduler wants of it then: CONTINUE, or STOP and why; end a trial that is to stop with
+        ``tell(trial)``, and its last report stays with it. Raises StrategyError for a scheduler that pauses trials:
+        those need `tune` or a job.
+        """
         number = _number(trial)
+        scheduler = self._current_scheduler()
 
         def reported() -> list[Event]:
             last = self._ledger.curves.last(number)
@@ -358,7 +395,39 @@ class Study:
             attempt = self._ledger.attempt(number)
             return [events.Reported(time.time(), number, attempt, at_step, finite(values))]
 
+        def decided() -> list[Event]:
+            ledger = self._ledger
+            if scheduler is None or number in ledger.decided or number not in ledger.running:
+                return []
+            decision = scheduler.decide(History(ledger, memo=self._memo), number)
+            if decision.verdict is Verdict.CONTINUE:
+                return []
+            verdict = str(decision.verdict)
+            return [events.Decided(time.time(), number, verdict, decision.why)]
+
         self.commit(reported)
+        self.commit(decided)
+        why = self._told_to_stop(number)
+        return CONTINUE if why is None else Decision(Verdict.STOP, why)
+
+    def _told_to_stop(self, number: int) -> str | None:
+        """Why the scheduler has told a running trial to stop; None if it has not."""
+        if number not in History(self._ledger).ending:
+            return None
+        said = [e for e in self.log(number) if isinstance(e, events.Decided)]
+        return said[-1].why
+
+    def _current_scheduler(self) -> Scheduler | None:
+        wanted = self._refresh().spec.scheduler
+        if self._scheduler is None or self._scheduler[0] != wanted:
+            self._scheduler = (wanted, schedule.make(wanted))
+        made = self._scheduler[1]
+        if wanted is not None and made is not None and pauses(made):
+            raise StrategyError(
+                f"scheduler {wanted.name!r} pauses trials and lets them go on, which ask and tell cannot: run "
+                "the study with tune() or a job file, or take one that stops trials (asha, forecast, median)"
+            )
+        return made
 
     # -- by hand ------------------------------------------------------------------------------
 
@@ -507,6 +576,13 @@ class Study:
                 f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "
                 "stop it first"
             )
+
+
+def _file(storage: str | Path | Store | None) -> Path | None:
+    """The file that is meant, if one is."""
+    if isinstance(storage, (str, Path)) and "://" not in str(storage):
+        return Path(storage).expanduser()
+    return None
 
 
 def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
