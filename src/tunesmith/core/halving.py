@@ -40,13 +40,8 @@ def crossed(history: History, rungs: Rungs, trial: int) -> int | None:
 
     One that starts over, because it was lost or had no checkpoint, is not judged again where it was.
     """
-    metric = history.objectives[0].metric
-    back = history.back(trial)
-    last = next(back)
-    if metric not in last.metrics:
-        return None
-    before = next((report.step for report in back if metric in report.metrics), 0)
-    k = rungs.crossed(before, last.step)
+    stride = history.stride(trial)
+    k = None if stride is None else rungs.crossed(*stride)
     return k if k is not None and rungs.just_came(k, trial) else None
 
 

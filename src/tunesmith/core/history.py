@@ -170,6 +170,17 @@ class History:
         """The reports of a trial, newest first; O(1) each."""
         return self._ledger.curves.back(number) if number < self._visible else iter(())
 
+    def stride(self, number: int) -> tuple[int, int] | None:
+        """From which step to which a trial has just come: those of its last two reports of the first objective's
+        metric, or from where it began. None if its last report lacks the metric."""
+        metric = self.objectives[0].metric
+        back = self.back(number)
+        last = next(back)
+        if metric not in last.metrics:
+            return None
+        before = (report.step for report in back if metric in report.metrics)
+        return next(before, self.begin(number)), last.step
+
     def reports(self, since: int = 0) -> Reports:
         """The reports of the first objective's metric from number `since` on, as they came.
 

@@ -67,27 +67,22 @@ class Population:
 
     def decide(self, history: History, trial: int) -> Decision:
         """On a trial that has come a multiple of `interval` further than where it began."""
-        metric = history.objectives[0].metric
-        back = history.back(trial)
-        last = next(back)
-        if metric not in last.metrics:
+        stride, begin = history.stride(trial), history.begin(trial)
+        if stride is None or stride[1] >= self.max:
             return CONTINUE
-        begin = history.begin(trial)
-        before = next((report.step for report in back if metric in report.metrics), begin)
-        rounds, known = ((step - begin) // self.interval for step in (last.step, before))
-        if rounds <= known or last.step >= self.max:
+        known, rounds = ((step - begin) // self.interval for step in stride)
+        if rounds <= known:
             return CONTINUE
+        metric, step = history.objectives[0].metric, stride[1]
         ranked = self.ranked(history)
         n, worst = len(ranked), int(len(ranked) * self.quantile)
         place = ranked.index(trial) + 1 if trial in ranked else 0
         if place > n - worst and self.parents(history):
             value = history.objectives[0].sign * self.latest(history).losses[trial]
-            said = f"at step {last.step} its {metric} of {value:.4g} is number {place} of {n}"
+            said = f"at step {step} its {metric} of {value:.4g} is number {place} of {n}"
             return Decision(Verdict.STOP, f"{said}: a copy of one of the best {worst} goes on")
         if self._take_turns(history):
-            return Decision(
-                Verdict.PAUSE, f"at step {last.step}, number {place} of {n}: others' turn"
-            )
+            return Decision(Verdict.PAUSE, f"at step {step}, number {place} of {n}: others' turn")
         return CONTINUE
 
     def _take_turns(self, history: History) -> bool:

@@ -42,22 +42,17 @@ class Forecast:
         options.whole("forecast", "trials", self.trials, 2)
 
     def decide(self, history: History, trial: int) -> Decision:
-        growth = Growth.of(history)
         objective, best = history.objectives[0], history.best
-        back = history.back(trial)
-        last = next(back)
+        stride = history.stride(trial)
+        if stride is None or best is None or history.completed < self.trials:
+            return CONTINUE
+        before, step = stride
+        growth = Growth.of(history)
         after = self.after or (halving.longest_run(history) or 0) / WARM_UP
-        if objective.metric not in last.metrics or best is None or last.step < after:
+        if step < after or not any(before < at <= step for at in growth.grid):
             return CONTINUE
-        before = next((report.step for report in back if objective.metric in report.metrics), 0)
-        if (
-            not any(before < step <= last.step for step in growth.grid)
-            or history.completed < self.trials
-        ):
-            return CONTINUE
-        if not math.isfinite(last.metrics[objective.metric]):
-            why = f"its {objective.metric} is not finite at step {last.step}"
-            return Decision(Verdict.STOP, why)
+        if not math.isfinite(next(history.back(trial)).metrics[objective.metric]):
+            return Decision(Verdict.STOP, f"its {objective.metric} is not finite at step {step}")
         ends = growth.ends(history, np.array([trial]))
         expected, deviation = float(ends.losses[0]), float(ends.deviations[0])
         incumbent = float(history.losses[best, 0])
@@ -68,7 +63,7 @@ class Forecast:
             return CONTINUE
         return Decision(
             Verdict.STOP,
-            f"at step {last.step} its {objective.metric} is expected to end at "
+            f"at step {step} its {objective.metric} is expected to end at "
             f"{objective.sign * expected:.4g} ± {deviation:.2g}: a chance of {_percent(chance)} to beat "
             f"trial {best}'s {objective.sign * incumbent:.4g}",
         )

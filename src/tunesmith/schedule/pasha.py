@@ -21,7 +21,7 @@ from tunesmith.core.history import History
 from tunesmith.core.rungs import Rungs
 from tunesmith.core.strategy import CONTINUE, Decision, Resume
 
-#: Of the curves in the highest rung, so many are compared with each other.
+#: Of the trials in the highest rung, so many of the best are compared with each other.
 COMPARED: Final = 30
 #: A pair's curves have to change their order so often to tell of noise.
 CROSSINGS: Final = 2
@@ -33,7 +33,7 @@ class Pasha:
 
     A quick answer: at the end only the best one is trained to its end. `max` is the last step of a whole run,
     `min` the first rung (None: a 27th of `max`). Trials need checkpoints. A decision takes
-    O(log trials), letting one go on O(COMPARED^2 * reports) when a rung has changed.
+    O(log trials), letting one go on O(COMPARED^2 * steps) when the best of a rung are others.
     """
 
     max: int
@@ -64,15 +64,15 @@ class Pasha:
 
     def top(self, history: History, rungs: Rungs) -> int:
         """The highest rung to which trials are promoted: the first that ranks its trials as the one below."""
-        kept: dict[tuple[int, int], bool] = history.memo(("pasha", self), dict)
+        kept: dict[tuple[int, ...], bool] = history.memo(("pasha", self), dict)
         top = 1
         while top < len(rungs.levels):
-            count = len(rungs.at(top)[0])
-            if count < 2:
+            best = [trial for _, trial in halving.ranking(history, rungs, top)[:COMPARED]]
+            if len(best) < 2:
                 break
-            key = (top, count)
-            if key not in kept or not history.usable.all():
-                kept[key] = stable(history, rungs, top)
+            key = (top, *best)
+            if key not in kept:
+                kept[key] = stable(history, rungs, top, best)
             if kept[key]:
                 break
             top += 1
@@ -83,22 +83,26 @@ class Pasha:
         return history.memo(("pasha", levels), lambda: Rungs(levels)).update(history)
 
 
-def stable(history: History, rungs: Rungs, top: int) -> bool:
-    """Whether rung `top` ranks its trials as the rung below does, but for differences up to epsilon."""
-    here = halving.ranking(history, rungs, top)
-    losses = {trial: loss for loss, trial in here}
-    below = [trial for _, trial in halving.ranking(history, rungs, top - 1) if trial in losses]
-    epsilon = noise(history, [trial for _, trial in here[:COMPARED]])
+def stable(history: History, rungs: Rungs, top: int, best: list[int]) -> bool:
+    """Whether rung `top` ranks its `best` trials as the rung below does, but for differences up to epsilon."""
+    here = [rungs.loss(top, trial) for trial in best]
+    below = [t for _, t in halving.ranking(history, rungs, top - 1, sorted(best))]
+    epsilon = noise(history, best, rungs.levels[top])
     return all(
-        abs(losses[trial] - loss) <= epsilon for trial, (loss, _) in zip(below, here, strict=True)
+        abs(rungs.loss(top, trial) - loss) <= epsilon
+        for trial, loss in zip(below, here, strict=True)
     )
 
 
-def noise(history: History, trials: list[int]) -> float:
-    """Epsilon, from curves that cross to and fro; 0 where none do."""
+def noise(history: History, trials: list[int], upto: int) -> float:
+    """Epsilon, from curves that cross to and fro up to a step; 0 where none do."""
     metric = history.objectives[0].metric
     curves = {
-        trial: {r.step: r.metrics[metric] for r in history.curve(trial) if metric in r.metrics}
+        trial: {
+            report.step: report.metrics[metric]
+            for report in history.curve(trial)
+            if report.step <= upto and metric in report.metrics
+        }
         for trial in trials
     }
     differences = []
