@@ -89,6 +89,12 @@ def test_trials(made: Path) -> None:
     assert "did you mean 'loss'" in said.err
 
 
+def test_export_a_schedule(folder: Path) -> None:
+    best = json.loads(tunesmith(folder, "best", "--json").out)
+    schedule = json.loads(tunesmith(folder, "export", "-f", "schedule").out)
+    assert schedule == [[0, best["config"]]]
+
+
 def test_export(folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(tunesmith(folder, "export", "-f", "csv").out)))
     assert [row["x"] for row in rows] == ["0.5", "0.25", "1.0", "0.75"]

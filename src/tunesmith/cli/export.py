@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from tunesmith.cli.places import Storage, StudyName
 class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
+    SCHEDULE = "schedule"
 
 
 def export(
@@ -27,19 +29,24 @@ def export(
         Path | None, typer.Option("--output", "-o", help="The file to write (default: stdout).")
     ] = None,
 ) -> None:
-    """Write a study with all of its trials as CSV (a table) or JSON (everything)."""
+    """Write a study with all of its trials as CSV (a table) or JSON (everything); or the best trial's schedule,
+    which values it had from which step on, as JSON for the scheduler `scripted`."""
     from tunesmith.cli.places import open_study
 
     if form is None:
         form = Format.JSON if output is not None and output.suffix == ".json" else Format.CSV
     with open_study(study, storage) as opened:
         result = opened.result()
-        text = result.to_csv() if form is Format.CSV else result.to_json() + "\n"
-        count = len(result.trials)
+        if form is Format.SCHEDULE:
+            what = f"the schedule of trial {result.best.number}"
+            text = json.dumps(result.schedule(), ensure_ascii=False) + "\n"
+        else:
+            what = f"{len(result.trials)} trials"
+            text = result.to_csv() if form is Format.CSV else result.to_json() + "\n"
     if output is None:
         sys.stdout.write(text)
     else:
         draft = output.with_name(f".{output.name}.draft")
         draft.write_text(text)
         draft.replace(output)
-        typer.echo(f"{count} trials written to {output}", err=True)
+        typer.echo(f"{what} written to {output}", err=True)
