@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from tunesmith.core import confirm, events
+from tunesmith.core.ending import LOOK_AHEAD, Gains, limit_reached
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
-from tunesmith.core.ledger import RECENT, Ledger
-from tunesmith.core.outcome import Outcome, fingerprint, finite, judge
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.outcome import Outcome, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import stream
@@ -30,12 +31,6 @@ Input: TypeAlias = Tick | Exited | Interrupt | events.Reported
 
 #: What the random stream of `Resumer.resume` is for.
 RESUME: Final = "resume"
-#: The prophet is asked from so many results on, every few, how much so many more trials would gain; and the
-#: study ends if that is too little so often running.
-LOOK_FROM: Final = 20
-LOOK_EVERY: Final = 5
-LOOK_AHEAD: Final = 20
-LOOK_HOLDS: Final = 3
 #: How often running trials are checked against their limits (s).
 _WATCH_EVERY_S: Final = 0.1
 
@@ -56,8 +51,7 @@ class Engine:
         self.scheduler = scheduler
         self.session = session
         self._prophet = prophet
-        #: After how many results it was looked ahead, and how often running too little was to gain.
-        self._looked = (0, 0)
+        self._gains = Gains()
         #: Whether the searcher had nothing more to propose.
         self._exhausted = False
         self.quit: Quit | None = None
@@ -94,7 +88,7 @@ class Engine:
             self._drain_at,
             self._killing,
             self._watched_at,
-            self._looked,
+            self._gains,
             self.quit,
         )
 
@@ -106,7 +100,7 @@ class Engine:
             self._drain_at,
             self._killing,
             self._watched_at,
-            self._looked,
+            self._gains,
             self.quit,
         ) = saved
 
@@ -239,7 +233,7 @@ class Engine:
     def _tick(self, at: float, out: list[Command]) -> None:
         ledger = self.ledger
         if self._over is None:
-            self._over = self._limit_reached(at)
+            self._over = limit_reached(self.ledger, at) or self._converged()
             if self._over is not None and self._over.why in _STOP_RUNNING:
                 self._drain_at = at - ledger.spec.limits.grace  # no more waiting
         if self._over is None and ledger.stop_requested is not None:
@@ -263,89 +257,16 @@ class Engine:
         sessions = [running.session for running in self.ledger.running.values()]
         self._strangers = len(sessions) - sessions.count(self.session)
 
-    def _limit_reached(self, at: float) -> Quit | None:
-        ledger, limits = self.ledger, self.ledger.spec.limits
-        if limits.target is not None and ledger.best is not None:
-            objective = ledger.spec.objective
-            value = ledger.values(ledger.best)
-            assert value is not None
-            if value[0] * objective.sign <= limits.target * objective.sign:
-                detail = f"trial {ledger.best} reached the target: {objective.metric} {value[0]:g}"
-                return Quit("target", detail)
-        if limits.no_improvement is not None and ledger.since_best >= limits.no_improvement:
-            best = "" if ledger.best is None else f", which is still trial {ledger.best}'s"
-            detail = f"{ledger.since_best} trials have not improved on the best value{best}"
-            return Quit("no_improvement", detail)
-        patience_s = limits.no_improvement_time
-        if patience_s is not None and ledger.best_age_s(at) >= patience_s:
-            detail = f"no better value for {show_seconds(patience_s)}"
-            return Quit("no_improvement", detail)
-        if (converged := self._converged()) is not None:
-            return converged
-        if limits.time is not None and ledger.elapsed_s(at) >= limits.time:
-            return Quit("time", f"the time limit of {show_seconds(limits.time)} is used up")
-        if limits.compute_time is not None or limits.cost is not None:
-            return self._spent(at)
-        return self._too_many_failures()
-
     def _converged(self) -> Quit | None:
-        """Whether too little is to gain, as the prophet says: asked every few results."""
-        limits = self.ledger.spec.limits
-        results = self.ledger.counts[State.COMPLETED]
-        asked, held = self._looked
-        if limits.least_gain is None or self._prophet is None or results < LOOK_FROM:
+        """Whether too little is to gain, where that is to end the study."""
+        least = self.ledger.spec.limits.least_gain
+        if least is None or self._prophet is None:
             return None
-        if results // LOOK_EVERY > asked // LOOK_EVERY:
-            outlook = self._prophet(History(self.ledger, memo=self._memo), LOOK_AHEAD)
-            if outlook is None:
-                return None
-            least = outlook.noise if limits.least_gain == "noise" else limits.least_gain
-            self._looked = results, held + 1 if outlook.gain < least else 0
-            if self._looked[1] >= LOOK_HOLDS:
-                return Quit("converged", f"little is left to gain: {outlook}")
-        return None
-
-    def _spent(self, at: float) -> Quit | None:
-        """Whether compute time or money is used up, running trials included."""
-        ledger, limits = self.ledger, self.ledger.spec.limits
-        running_s = sum(max(0.0, at - ledger.started_at(n)) for n in ledger.running)
-        if (
-            limits.compute_time is not None
-            and ledger.compute_time_s + running_s >= limits.compute_time
-        ):
-            spent = show_seconds(limits.compute_time)
-            return Quit("compute_time", f"the compute time of {spent} is used up")
-        if limits.cost is not None:
-            money = ledger.money + running_s / 3600 * (limits.price_per_hour or 0.0)
-            if money >= limits.cost:
-                return Quit("cost", f"the cost limit of {limits.cost:g} is used up")
-        return self._too_many_failures()
-
-    def _too_many_failures(self) -> Quit | None:
-        ledger, limits = self.ledger, self.ledger.spec.limits
-        failures = ledger.failures
-        if not failures:
+        history = History(self.ledger, memo=self._memo)
+        self._gains = self._gains.look(history, self._prophet, least)
+        if not self._gains.over:
             return None
-        share = sum(ledger.recent) / RECENT
-        known = len(ledger.recent) == RECENT
-        if limits.failure_rate is not None and known and share >= limits.failure_rate:
-            many = f"{sum(ledger.recent)} of the last {RECENT} trials failed"
-            return Quit("failures", f"{many}; the last one: {ledger.reason(failures[-1])}")
-        reason = ledger.reason(failures[-1])
-        if limits.failures_in_a_row is not None and len(failures) >= limits.failures_in_a_row:
-            return Quit(
-                "failures", f"{len(failures)} trials in a row failed; the last one: {reason}"
-            )
-        if (
-            limits.same_error is not None
-            and len(failures) >= limits.same_error
-            and ledger.session_successes == 0
-        ):
-            reasons = [ledger.reason(number) for number in failures[-limits.same_error :]]
-            if len({fingerprint(r) for r in reasons if r is not None}) == 1:
-                detail = f"the first {len(failures)} trials all failed alike: {reason}"
-                return Quit("failures", detail)
-        return None
+        return Quit("converged", f"little is left to gain: {self._prophet(history, LOOK_AHEAD)}")
 
     def _watch(self, at: float, out: list[Command]) -> None:
         """Stop running trials that are over their time, silent for too long, or to be drained."""
