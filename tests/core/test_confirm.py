@@ -118,6 +118,13 @@ def test_there_have_to_be_trials_left() -> None:
         ts.tune(noisy, ts.Space(x=ts.Float(0, 1)), trials=6, confirm=3, progress=False)
 
 
+def test_several_objectives_have_no_winner() -> None:
+    with pytest.raises(
+        ts.StudyError, match="confirm needs a single objective; this study has a, b"
+    ):
+        ts.Study.create(ts.Space(x=ts.Float(0, 1)), metric=["a", "b"], confirm=2)
+
+
 def test_the_stated_probability_holds() -> None:
     """Of contenders whose true means differ little, the winner is the true best about as often as is said."""
     rng = np.random.default_rng(0)

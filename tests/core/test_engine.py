@@ -656,6 +656,11 @@ def test_a_scheduler_pauses_trials_and_lets_them_go_on() -> None:
     assert 0.75 <= start.config["x"] < 0.875
     assert shell.ledger.trial(3).parent == 0
     assert shell.ledger.started_count == 3, "a copy is no run of its own"
+    shell.exit(3, reason=LOST)
+    assert shell.tick()[-1].parent == 0, "it has nothing of its own yet"
+    shell.report(3, 3, 0.01)
+    shell.exit(3, reason=LOST)
+    assert shell.tick()[-1].parent is None
     shell.report(3, 3, 0.01)
     shell.exit(3, None)
     assert shell.tick()[-1] == Quit("trials", "all 3 trials have been run")

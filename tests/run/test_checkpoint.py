@@ -232,6 +232,12 @@ class TestKeeper:
         assert weights.read_bytes() == b"x" * 7
         assert weights.stat().st_nlink == 2, "shared, not copied"
 
+    def test_a_copy_that_was_lost_before_it_began(self, folder: Folder, keeper: Keeper) -> None:
+        put(folder, 0, 2)
+        for _ in range(2):
+            keeper.inherit(Ledger(spec()), 0, 5)
+        assert self.kept(folder, 5) == ["step-2"]
+
     def test_a_copy_of_what_a_program_keeps_in_its_own_form(
         self, folder: Folder, keeper: Keeper
     ) -> None:

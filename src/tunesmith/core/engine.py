@@ -430,7 +430,9 @@ class Engine:
     def _start_waiting(self, number: int, at: float, out: list[Command]) -> None:
         attempt = self.ledger.attempts_begun(number)
         self._write(events.Started(at, number, attempt, self.session), out)
-        self._start(number, attempt, self.ledger.config(number), out)
+        copied = number in self.ledger.forks and self.ledger.curves.last(number) is None
+        parent = self.ledger.parent(number) if copied else None
+        self._start(number, attempt, self.ledger.config(number), out, parent=parent)
 
     def _start(
         self,

@@ -256,7 +256,7 @@ class Start(NamedTuple):
     attempt: int
     config: Config
     study_seed: int
-    #: The trial whose checkpoint it starts from, in its first attempt.
+    #: The trial whose checkpoint it starts from, until it has reported anything itself.
     parent: int | None = None
     #: The last step that earlier attempts reported: checkpoints beyond it would leave a gap in the curve.
     #: Before any if this trial has reported none, though others do; None if nobody does.

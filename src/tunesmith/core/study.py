@@ -261,6 +261,11 @@ class StudySpec:
         if not self.objectives:
             raise StudyError("a study needs an objective: a metric and a goal")
         metrics = [objective.metric for objective in self.objectives]
+        for name in ("confirm", "least_gain"):
+            if len(metrics) > 1 and getattr(self.limits, name) is not None:
+                raise StudyError(
+                    f"{name} needs a single objective; this study has {', '.join(metrics)}"
+                )
         if len(set(metrics)) != len(metrics):
             raise StudyError(f"an objective is there twice: {', '.join(metrics)}")
         if (

@@ -158,6 +158,8 @@ def inherit(parent: Path, child: Path, reported: int | None = None) -> Checkpoin
     found = newest_first(parent, reported)
     if found:
         step, path = found[0]
+        if (child / path.name).is_dir():  # an earlier attempt has it already
+            return Checkpoint(step, child / path.name)
         draft = child / f".{path.name}.draft"
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(path, draft, copy_function=_link)

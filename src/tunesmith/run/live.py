@@ -68,7 +68,7 @@ class LiveTrial:
         Written as a whole or not at all; where there is no room, not at all and with a warning. Save
         before you report the step.
         """
-        checkpoint.save(self.checkpoint_dir, state, step)
+        checkpoint.save(self._directory() / CHECKPOINT, state, step)
 
     def restore(self, default: Any = None) -> Any:
         """What was saved last, by an earlier attempt or by the trial that this one goes on from; `default`
@@ -82,7 +82,7 @@ class LiveTrial:
 
     def checkpoint(self, step: int) -> AbstractContextManager[Path]:
         """``with trial.checkpoint(step) as folder:`` write any files there; as `save` otherwise."""
-        return checkpoint.writing(self.checkpoint_dir, step)
+        return checkpoint.writing(self._directory() / CHECKPOINT, step)
 
     @property
     def last_checkpoint(self) -> Checkpoint | None:
