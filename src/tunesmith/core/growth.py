@@ -38,6 +38,15 @@ class Ends(NamedTuple):
     deviations: Floats
 
 
+class Chance(NamedTuple):
+    """Of one trial: its expected loss at the end, the standard deviation of that, and the probability that
+    it ends better than the best completed trial."""
+
+    expected: float
+    deviation: float
+    of_best: float
+
+
 class Stride(NamedTuple):
     """How trials went from one step of the grid to the next: who was at `middle` improved by `gain`, and by
     `slope` more for each unit above, up to `reach`; `noise` is the deviation of the rest."""
@@ -111,6 +120,16 @@ class Growth:
             there = (highest >= 0) & (highest <= k)
             losses[there], deviations[there] = stride.carry(losses[there], deviations[there])
         return Ends(losses, deviations)
+
+    def chance(self, history: History, trial: int) -> Chance | None:
+        """The chance of `trial` to become the best; None where nothing is known of it."""
+        best = history.best
+        ends = self.ends(history, np.array([trial]))
+        expected, deviation = float(ends.losses[0]), float(ends.deviations[0])
+        if best is None or not deviation > 0.0 or not math.isfinite(expected):
+            return None
+        ahead = (expected - float(history.losses[best, 0])) / deviation
+        return Chance(expected, deviation, 0.5 * math.erfc(ahead / math.sqrt(2.0)))
 
     def _stride(self, k: int, usable: NDArray[np.bool_] | None) -> Stride | None:
         """From step `k` of the grid to the next, by the first of the usable trials (None: all are) that went

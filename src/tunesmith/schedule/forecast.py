@@ -12,8 +12,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from tunesmith.core import halving, options
 from tunesmith.core.growth import Growth
 from tunesmith.core.history import History
@@ -53,19 +51,16 @@ class Forecast:
             return CONTINUE
         if not math.isfinite(next(history.back(trial)).metrics[objective.metric]):
             return Decision(Verdict.STOP, f"its {objective.metric} is not finite at step {step}")
-        ends = growth.ends(history, np.array([trial]))
-        expected, deviation = float(ends.losses[0]), float(ends.deviations[0])
-        incumbent = float(history.losses[best, 0])
-        if not deviation > 0.0 or not math.isfinite(expected):
+        chance = growth.chance(history, trial)
+        if chance is None or chance.of_best >= self.chance:
             return CONTINUE
-        chance = 0.5 * math.erfc((expected - incumbent) / deviation / math.sqrt(2.0))
-        if chance >= self.chance:
-            return CONTINUE
+        expected, value = (
+            objective.sign * loss for loss in (chance.expected, float(history.losses[best, 0]))
+        )
         return Decision(
             Verdict.STOP,
-            f"at step {step} its {objective.metric} is expected to end at "
-            f"{objective.sign * expected:.4g} ± {deviation:.2g}: a chance of {_percent(chance)} to beat "
-            f"trial {best}'s {objective.sign * incumbent:.4g}",
+            f"at step {step} its {objective.metric} is expected to end at {expected:.4g} ± "
+            f"{chance.deviation:.2g}: a chance of {_percent(chance.of_best)} to beat trial {best}'s {value:.4g}",
         )
 
 
