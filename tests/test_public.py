@@ -15,6 +15,7 @@ PUBLIC = [
     "ConfigError",
     "Conflict",
     "Decision",
+    "Drop",
     "ExpressionError",
     "Fixed",
     "Float",
@@ -26,8 +27,10 @@ PUBLIC = [
     "Normal",
     "NotAStore",
     "NothingCompleted",
+    "Paused",
     "Reason",
     "Result",
+    "Resume",
     "Scheduler",
     "Searcher",
     "Space",
@@ -52,8 +55,12 @@ PUBLIC = [
     "TunesmithError",
     "Verdict",
     "__version__",
+    "checkpoint",
+    "last_checkpoint",
     "open_store",
     "report",
+    "restore",
+    "save",
     "tune",
 ]
 
@@ -86,11 +93,11 @@ def test_every_error_is_public() -> None:
     assert {name for name in kinds if issubclass(getattr(errors, name), Exception)} <= {*PUBLIC}
 
 
-def test_every_error_but_stopped_is_a_tunesmith_error() -> None:
+def test_every_error_but_stopped_and_paused_is_a_tunesmith_error() -> None:
     for name in PUBLIC:
         value = getattr(ts, name)
         if isinstance(value, type) and issubclass(value, Exception):
-            assert issubclass(value, ts.TunesmithError) is (name != "Stopped"), name
+            assert issubclass(value, ts.TunesmithError) is (name not in {"Stopped", "Paused"}), name
 
 
 def test_a_name_that_is_not_there() -> None:
