@@ -221,6 +221,6 @@ TUNERS: dict[str, Callable[..., Any]] = {
 }
 #: What the report compares.
 ALL = [
-    "random", "tunesmith:none", "tunesmith:asha", "tunesmith:hyperband;min=1", "optuna:hyperband", "optuna:median",
-    "synetune", "smac",
+    "random", "tunesmith:none", "tunesmith:asha", "tunesmith:hyperband;min=1", "tunesmith:forecast", "tunesmith:median",
+    "optuna:hyperband", "optuna:median", "synetune", "smac",
 ]  # fmt: skip
