@@ -130,6 +130,14 @@ def interval(draws: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def bracket(values: Floats, form: str, scale: float = 1.0) -> str:
+    """The mean's interval, in brackets; nothing where one seed tells nothing of the spread."""
+    if values.shape[-1] < 2:
+        return ""
+    low, high = interval(bootstrap(values))
+    return f" ({low * scale:{form}} .. {high * scale:{form}})"
+
+
 def table(runs: Runs, marks: Sequence[int]) -> list[str]:
     """Mean normalised regret (x 100) and mean rank of each tuner."""
     at = [MARKS.index(m) for m in marks]
@@ -140,9 +148,8 @@ def table(runs: Runs, marks: Sequence[int]) -> list[str]:
         cells = []
         for what, scale, form in ((runs.regret, 100, ".1f"), (runs.ranks, 1, ".2f")):
             for k in at:
-                low, high = interval(bootstrap(what[t, :, :, k]))
                 mean = what[t, :, :, k].mean() * scale
-                cells.append(f"{mean:{form}} ({low * scale:{form}} .. {high * scale:{form}})")
+                cells.append(f"{mean:{form}}" + bracket(what[t, :, :, k], form, scale))
         cpu = float(np.nanmedian(runs.cpu_ms[t, :, :, at[-1]]))
         name = NAMES[runs.tuners[t]]
         name = f"**{name}**" if runs.tuners[t] == OURS else name
@@ -156,15 +163,15 @@ def verdict(runs: Runs, mark: int) -> list[str]:
     others = [t for t in range(len(runs.tuners)) if t != me]
     ranks, regrets = runs.ranks[..., k], runs.regret[..., k]
     second = min(others, key=lambda t: float(ranks[t].mean()))
-    low, high = interval(bootstrap(ranks[me] - ranks[second]))
     best = min(others, key=lambda t: float(regrets[t].mean()))
     draws = bootstrap(np.stack([regrets[me], regrets[best]]))
     ratio = float(regrets[me].mean() / regrets[best].mean())
-    r_low, r_high = interval(draws[:, 0] / draws[:, 1])
+    low, high = interval(draws[:, 0] / draws[:, 1])
+    spread = f" ({low:.2f} .. {high:.2f})" if ranks.shape[-1] > 1 else ""
     text = (
         f"- {mark} trials: mean rank minus that of {NAMES[runs.tuners[second]]}, the best of the others: "
-        f"{float((ranks[me] - ranks[second]).mean()):+.2f} ({low:+.2f} .. {high:+.2f}); regret divided by "
-        f"{NAMES[runs.tuners[best]]}'s, the least of the others: {ratio:.2f} ({r_low:.2f} .. {r_high:.2f})"
+        f"{float((ranks[me] - ranks[second]).mean()):+.2f}{bracket(ranks[me] - ranks[second], '+.2f')}; "
+        f"regret divided by {NAMES[runs.tuners[best]]}'s, the least of the others: {ratio:.2f}{spread}"
     )
     return [text]
 
@@ -300,7 +307,8 @@ def main() -> None:
         least = 50
         every = runs.with_tuners(runs.tuners, least)
         if every.seeds:
-            lines += ["", f"## With {', '.join(NAMES[t] for t in slow)}: {len(every.seeds)} seeds"]
+            count = "1 seed" if len(every.seeds) == 1 else f"{len(every.seeds)} seeds"
+            lines += ["", f"## With {', '.join(NAMES[t] for t in slow)}: {count}"]
             lines += section("All", every, (25, least))
             lines += groups(every, (25, least))
             lines += ["", f"### Each problem at {least} trials", "", *by_problem(every, least)]

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +43,15 @@ def done(job: Job) -> dict[str, Any]:
         "budget": budget,
         "cpu_s": round(time.process_time() - began, 2),
         "lost": "" if lost is None else f"{lost:.6f}",
-        "trace": " ".join(f"{cost / problem.full_s:.4f}:{value:.6f}" for cost, value in trace),
+        "trace": " ".join(thin([(cost / problem.full_s, value) for cost, value in trace])),
     }
+
+
+def thin(trace: list[tuple[float, float]]) -> Iterator[str]:
+    """The last of the values whose costs are the same to one per cent."""
+    for _, near in groupby(trace, key=lambda point: math.floor(100 * math.log(point[0]))):
+        cost, value = list(near)[-1]
+        yield f"{cost:.4f}:{value:.6f}"
 
 
 def main() -> None:

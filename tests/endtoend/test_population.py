@@ -62,9 +62,13 @@ def test_a_network_learns_better_in_a_population(tmp_path: Path, scheduler: str)
 
     alone = run("alone", None)
     together = run("together", {scheduler: {"max": EPOCHS, "interval": 2}})
-    assert together.best.value is not None
-    assert alone.best.value is not None
-    assert together.best.value < alone.best.value * 1.001
+
+    def mean(result: ts.Result) -> float:
+        ended = [t.value for t in result.trials if t.state is ts.State.COMPLETED]
+        return float(np.mean([value for value in ended if value is not None]))
+
+    # Who copies whom depends on who comes first; that the bad ones are gone does not.
+    assert mean(together) < 0.7 * mean(alone)
     copies = [trial for trial in together.trials if trial.parent is not None]
     assert len(copies) >= 3
     for copy in copies:
