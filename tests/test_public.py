@@ -61,6 +61,8 @@ PUBLIC = [
     "report",
     "restore",
     "save",
+    "schedules",
+    "spaces",
     "tune",
 ]
 

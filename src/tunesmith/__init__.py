@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tunesmith import spaces
+    from tunesmith.training import schedules
     from tunesmith.core.belief import Normal
     from tunesmith.core.errors import (
         ConfigError,
@@ -112,6 +114,11 @@ _HOMES = {
     "tunesmith.tuning.result": ("Result",),
     "tunesmith.tuning.study": ("Study",),
 }
+#: Folders and modules that are named as such: ``ts.spaces.lightgbm()``.
+_MODULES = {
+    "schedules": "tunesmith.training.schedules",
+    "spaces": "tunesmith.spaces",
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -122,12 +129,14 @@ __all__ = [
     "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
     "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",
     "TunesmithError", "Verdict", "__version__", "checkpoint", "last_checkpoint", "open_store", "report",
-    "restore", "save", "tune",
+    "restore", "save", "schedules", "spaces", "tune",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if home is None:
         raise AttributeError(f"module 'tunesmith' has no attribute {name!r}")
     value = getattr(import_module(home), name)

@@ -1,0 +1,59 @@
+"""Keras 3: learning-rate schedules.
+
+    optimizer = keras.optimizers.SGD(lr_schedule(0.1, Warmup(Cosine(900), 100), steps=1000))
+
+Needs Keras: ``pip install 'tunesmith[keras]'``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunesmith.training.schedules import Schedule
+
+
+def lr_schedule(learning_rate: float, schedule: Schedule, *, steps: int) -> Any:
+    """A ``keras.optimizers.schedules.LearningRateSchedule``: `learning_rate` times the factor.
+
+    The factors of `steps` steps are computed once and looked up, so that it compiles on every
+    backend (TensorFlow, JAX, PyTorch); later steps have the last one. It is saved with the model by
+    value: ``get_config`` holds the factors.
+    """
+    factors = [schedule(step) for step in range(steps + 1)]
+    return table_class()(learning_rate, factors)
+
+
+def table_class() -> Any:
+    """The schedule's class, which exists once Keras is loaded; for ``custom_objects`` when loading a model."""
+    global _TABLE
+    if _TABLE is None:
+        _TABLE = _define()
+    return _TABLE
+
+
+_TABLE: Any = None
+
+
+def _define() -> Any:
+    import keras
+    from keras import ops
+
+    @keras.saving.register_keras_serializable(package="tunesmith", name="FactorTable")
+    class FactorTable(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        """Learning rates by step, from a table of factors, shape (steps + 1,)."""
+
+        def __init__(self, learning_rate: float, factors: list[float]) -> None:
+            super().__init__()
+            self.learning_rate = learning_rate
+            self.factors = factors
+            self._table = ops.convert_to_tensor(factors, dtype="float32") * learning_rate
+
+        def __call__(self, step: Any) -> Any:
+            last = len(self.factors) - 1
+            at = ops.minimum(ops.cast(step, "int32"), last)
+            return ops.take(self._table, at)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"learning_rate": self.learning_rate, "factors": self.factors}
+
+    return FactorTable

@@ -1,0 +1,73 @@
+"""PyTorch: learning-rate schedules and optimizers from configs.
+
+    optimizer = make_optimizer(config, model.parameters())
+    scheduler = lr_scheduler(optimizer, schedules.from_config(config, steps))
+    for batch in batches:
+        ...
+        optimizer.step()
+        scheduler.step()
+
+Needs PyTorch: ``pip install 'tunesmith[torch]'``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tunesmith.core.errors import ConfigError, did_you_mean
+from tunesmith.spaces.compose import part
+from tunesmith.training.schedules import ReduceOnPlateau, Schedule
+
+
+def lr_scheduler(optimizer: Any, schedule: Schedule | ReduceOnPlateau) -> Any:
+    """A ``torch.optim.lr_scheduler``: each group's learning rate is its first one times the factor.
+
+    It has ``step()``, ``state_dict()`` and ``load_state_dict()``; for `ReduceOnPlateau` it is PyTorch's
+    own class, whose ``step(metric)`` takes the metric.
+    """
+    from torch.optim import lr_scheduler as lib
+
+    if isinstance(schedule, ReduceOnPlateau):
+        return lib.ReduceLROnPlateau(
+            optimizer,
+            mode="min" if schedule.goal == "minimize" else "max",
+            factor=schedule.gamma,
+            patience=schedule.patience,
+            threshold=schedule.threshold,
+            cooldown=schedule.cooldown,
+            min_lr=[schedule.least * group["lr"] for group in optimizer.param_groups],
+        )
+
+    def factor(step: int) -> float:  # a plain function: the scheduler's state is the step alone
+        return schedule(step)
+
+    return lib.LambdaLR(optimizer, factor)
+
+
+def make_optimizer(config: Mapping[str, Any], parameters: Iterable[Any]) -> Any:
+    """The optimizer of a config of ``ts.spaces.torch_optimizer()`` for a model's parameters.
+
+    Raises ConfigError for an optimizer that is not one of them.
+    """
+    from torch import optim
+
+    classes: dict[str, Callable[..., Any]] = {
+        "sgd": optim.SGD,
+        "adam": optim.Adam,
+        "adamw": optim.AdamW,
+        "rmsprop": optim.RMSprop,
+        "adadelta": optim.Adadelta,
+        "adagrad": optim.Adagrad,
+    }
+    name = str(config.get("optimizer"))
+    if name not in classes:
+        raise ConfigError(f"there is no optimizer {name!r} here{did_you_mean(name, classes)}")
+    options = part(config, name)
+    if "learning_rate" not in options:
+        raise ConfigError(f"the config has no {name}.learning_rate, which {name} needs")
+    options["lr"] = options.pop("learning_rate")
+    options.setdefault("weight_decay", config.get("weight_decay", 0.0))
+    if "nesterov" in options and not options.get("momentum"):
+        options["nesterov"] = False
+    return classes[name](parameters, **options)

@@ -1,0 +1,60 @@
+"""Equal to Keras's own schedules. Keras says what its backend is when it is loaded: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+if find_spec("keras") is None or find_spec("torch") is None:
+    pytest.skip("Keras or PyTorch is not installed", allow_module_level=True)
+
+PROGRAM = """
+import keras, numpy as np
+from keras.optimizers import schedules as lib
+from tunesmith.integrations.keras import lr_schedule
+from tunesmith.training.schedules import *
+
+RATE = 0.3
+PAIRS = [
+    (Exponential(0.9 ** (1 / 50)), lib.ExponentialDecay(RATE, 50, 0.9)),
+    (Step(50, 0.9), lib.ExponentialDecay(RATE, 50, 0.9, staircase=True)),
+    (Piecewise((51, 121), (1.0, 0.5, 0.1)), lib.PiecewiseConstantDecay([50, 120], [RATE, 0.5 * RATE, 0.1 * RATE])),
+    (Polynomial(150, 2.0, 0.1), lib.PolynomialDecay(RATE, 150, 0.1 * RATE, power=2.0)),
+    (InverseTime(0.7 / 30), lib.InverseTimeDecay(RATE, 30, 0.7)),
+    (Cosine(200, 0.05), lib.CosineDecay(RATE, 200, alpha=0.05)),
+    (Warmup(Cosine(180), 20), lib.CosineDecay(0.0, 180, warmup_target=RATE, warmup_steps=20)),
+    (CosineRestarts(30, 2.0, 0.8, 0.01), lib.CosineDecayRestarts(RATE, 30, 2.0, 0.8, 0.01)),
+    (CosineRestarts(30), lib.CosineDecayRestarts(RATE, 30, 1.0)),
+]
+for schedule, theirs in PAIRS:
+    ours = lr_schedule(RATE, schedule, steps=400)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(ours))
+    for step in range(0, 300, 3):
+        there = float(theirs(step))
+        assert abs(RATE * schedule(step) - there) < 1e-6, (schedule, step, RATE * schedule(step), there)
+        assert abs(float(ours(step)) - there) < 1e-6
+        assert float(again(step)) == float(ours(step))
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile(keras.optimizers.SGD(lr_schedule(0.1, Cosine(8), steps=8)), "mse")
+model.fit(np.ones((32, 2)), np.ones((32, 1)), batch_size=4, epochs=1, verbose=0)
+assert float(model.optimizer.learning_rate) < 1e-6
+print("equal")
+"""
+
+
+def test_equal_to_kerass_own() -> None:
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip().endswith("equal")
