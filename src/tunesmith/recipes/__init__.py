@@ -1,0 +1,1 @@
+"""Built-in training programs, for whoever has data and no program: tables, and folders of images."""

@@ -1,0 +1,317 @@
+"""Which columns a table has, what each holds, and the matrix that the algorithms get.
+
+Numbers are as they are; a category is the index of its text among those that were known when the columns
+were examined; a date is several numbers. What is missing, infinite or an unknown category is NaN.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import JobError, did_you_mean
+
+Floats = NDArray[np.float64]
+Kind = Literal["number", "category", "date"]
+
+#: A text column with more different values than this, and than a twentieth of the rows, is no category.
+FEW: Final = 30
+#: .. and no category has more than so many.
+MOST: Final = 1000
+#: The share of values that have to read as a number (or date) for a text column to be one.
+NEARLY_ALL: Final = 0.9
+#: How dates are written, tried in this order; the first is 2024-05-17 with or without a time.
+DATES: Final = ("ISO8601", "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y")
+_LIKE_A_DATE: Final = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?")
+#: What a date is to an algorithm.
+PARTS: Final = ("days", "year", "month", "day", "weekday", "hour")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table. `known`: a category's texts in order; `written`: a date's format;
+    `parts`: those of a date that differ; `missing`: whether any value was missing."""
+
+    name: str
+    kind: Kind
+    known: tuple[str, ...] = ()
+    written: str = ""
+    parts: tuple[str, ...] = ()
+    missing: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many columns of the matrix it is."""
+        return len(self.parts) if self.kind == "date" else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"name": self.name, "kind": self.kind}
+        for key in ("known", "parts"):
+            if getattr(self, key):
+                out[key] = list(getattr(self, key))
+        if self.written:
+            out["written"] = self.written
+        if self.missing:
+            out["missing"] = True
+        return out
+
+    @classmethod
+    def from_dict(cls, spec: dict[str, Any]) -> Column:
+        return cls(
+            spec["name"],
+            spec["kind"],
+            tuple(spec.get("known", ())),
+            spec.get("written", ""),
+            tuple(spec.get("parts", ())),
+            spec.get("missing", False),
+        )
+
+
+def examine(frame: Any, without: Sequence[str]) -> tuple[tuple[Column, ...], list[str]]:
+    """The columns of a DataFrame but those named, and what has to be said about them.
+
+    - All missing, or always the same: left out.
+    - Numbers, and text of which nine tenths read as numbers: a number (the rest is missing then).
+    - Dates, and text that reads as dates: year, month, day, weekday, hour, and days since 1970.
+    - Other text, and mixed types: a category, if there are at most 30 different values, or at most a
+      twentieth of the rows (and 1,000 in any case); else left out, as an identifier or free text.
+    - Whole numbers that count the rows up by one: left out.
+    """
+    columns: list[Column] = []
+    notices: list[str] = []
+    for name in frame.columns:
+        if name in without:
+            continue
+        column, notice = _examine(frame[name], name)
+        if notice:
+            notices.append(notice)
+        if column is not None:
+            columns.append(column)
+    if not columns:
+        raise JobError(
+            "no column is left to learn from: "
+            + ("; ".join(notices[:5]) or "there is only the target")
+        )
+    return tuple(columns), notices
+
+
+def _examine(series: Any, name: str) -> tuple[Column | None, str]:
+    """A column, or None, and a notice, or none."""
+    from pandas.api import types
+
+    present = series.dropna()
+    missing = len(present) < len(series)
+    if not len(present):
+        return None, f"{name!r} is left out: it has no values at all"
+    if types.is_bool_dtype(series) or types.is_numeric_dtype(series):
+        return _number(series, name)
+    if types.is_timedelta64_dtype(series):
+        return _number(series, name)
+    if types.is_datetime64_any_dtype(series):
+        return _date(series, name, "", missing)
+    first = present.iloc[0]
+    if isinstance(first, (list, dict, set, np.ndarray)):
+        return None, f"{name!r} is left out: it holds {type(first).__name__}s, not single values"
+    texts = _texts(present)
+    read = _read_numbers(texts)
+    share = float(read.notna().mean())
+    if share >= NEARLY_ALL:
+        found, notice = _number(read, name)
+        if found is None or share == 1.0:
+            return (found if found is None or not missing else _with_missing(found)), notice
+        odd = texts[read.isna()]
+        return _with_missing(found), (
+            f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as "
+            f"{odd.iloc[0]!r}, count as missing"
+        )
+    written = _written(texts)
+    if written:
+        return _date(texts, name, written, missing)
+    return _category(texts, name, len(series), missing, share)
+
+
+def _with_missing(column: Column) -> Column:
+    return Column(column.name, column.kind, missing=True)
+
+
+def _number(series: Any, name: str) -> tuple[Column | None, str]:
+    values = _floats(series)
+    finite = np.isfinite(values)
+    infinite = int(np.isinf(values).sum())
+    known = values[finite]
+    if not len(known):
+        return None, f"{name!r} is left out: it has no finite values"
+    if known.min() == known.max() and finite.all():
+        return None, f"{name!r} is left out: it is {known[0]:g} in every row"
+    if len(known) > 20 and finite.all() and (np.diff(known) == 1.0).all():
+        return None, f"{name!r} is left out: it counts the rows"
+    notice = (
+        f"{name!r} has {infinite:,} infinite values, which count as missing" if infinite else ""
+    )
+    return Column(name, "number", missing=not bool(finite.all())), notice
+
+
+def _date(series: Any, name: str, written: str, missing: bool) -> tuple[Column | None, str]:
+    parts = _date_parts(series, written)
+    differ = tuple(
+        part for part, values in parts.items() if len(np.unique(values[np.isfinite(values)])) > 1
+    )
+    if not differ:
+        return None, f"{name!r} is left out: it is the same date in every row"
+    missing = missing or not np.isfinite(parts["days"]).all()
+    column = Column(name, "date", written=written, parts=differ, missing=missing)
+    return column, f"{name!r} holds dates: {', '.join(differ)} are learned from"
+
+
+def _category(
+    texts: Any, name: str, rows: int, missing: bool, numbers: float
+) -> tuple[Column | None, str]:
+    known = sorted(texts.unique())
+    if len(known) == 1 and not missing:
+        return None, f"{name!r} is left out: it is {known[0]!r} in every row"
+    too_many = len(known) > min(max(FEW, rows // 20), MOST)
+    if too_many or (len(known) > 2 and len(known) > 0.5 * rows):
+        return None, (
+            f"{name!r} is left out: {len(known):,} different texts in {rows:,} rows are an identifier, "
+            "or free text"
+        )
+    notice = (
+        f"{name!r} mixes numbers and texts: taken as a category of {len(known)} values"
+        if numbers > 0
+        else ""
+    )
+    return Column(name, "category", tuple(known), missing=missing), notice
+
+
+def _texts(present: Any) -> Any:
+    """Values as texts: 3 and 3.0 are the same, and blanks around a text do not count."""
+    return present.astype(object).map(_text).astype(object)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _read_numbers(texts: Any) -> Any:
+    import pandas as pd
+
+    return pd.to_numeric(texts, errors="coerce")
+
+
+def _floats(series: Any) -> Floats:
+    """A column of numbers (or durations, in seconds) as doubles; what is missing is NaN."""
+    from pandas.api import types
+
+    if types.is_timedelta64_dtype(series):
+        series = series.dt.total_seconds()
+    if types.is_complex_dtype(series):
+        raise JobError(
+            f"{series.name!r} holds complex numbers; give real and imaginary parts apart"
+        )
+    values: Floats = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def _written(texts: Any) -> str:
+    """How the dates in a column of texts are written; empty if these are no dates."""
+    sample = texts.head(500)
+    if not sample.map(lambda text: bool(_LIKE_A_DATE.fullmatch(text))).mean() >= NEARLY_ALL:
+        return ""
+    for written in DATES:
+        if float(_read_dates(sample, written).notna().mean()) >= NEARLY_ALL:
+            return written
+    return ""
+
+
+def _read_dates(series: Any, written: str) -> Any:
+    """Points of time without a zone; `written` is empty where the series holds them already."""
+    import pandas as pd
+
+    if not written:
+        return series.dt.tz_convert(None) if series.dt.tz is not None else series
+    read = pd.to_datetime(series, format=written, errors="coerce", utc=True)
+    return read.dt.tz_convert(None)
+
+
+def _date_parts(series: Any, written: str) -> dict[str, Floats]:
+    import pandas as pd
+
+    read = _read_dates(series, written)
+    days = (read - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
+    parts = {"days": days, **{p: getattr(read.dt, p) for p in PARTS[1:]}}
+    return {p: v.to_numpy(dtype=np.float64, na_value=np.nan) for p, v in parts.items()}
+
+
+# -- the matrix ---------------------------------------------------------------------------------
+
+
+def names(columns: Sequence[Column]) -> list[str]:
+    """The names of the matrix's columns: ``sold.year`` for a part of a date."""
+    out: list[str] = []
+    for c in columns:
+        out += [f"{c.name}.{part}" for part in c.parts] if c.kind == "date" else [c.name]
+    return out
+
+
+def places(columns: Sequence[Column]) -> Iterator[tuple[int, Column]]:
+    """Each column, and where it begins in the matrix."""
+    at = 0
+    for column in columns:
+        yield at, column
+        at += column.width
+
+
+def matrix(frame: Any, columns: Sequence[Column], name: str = "the table") -> Floats:
+    """The rows of a DataFrame as doubles, shape (rows, width).
+
+    Raises JobError if a column is missing, or holds something else than it did.
+    """
+    gone = [c.name for c in columns if c.name not in frame.columns]
+    if gone:
+        more = f" (and {len(gone) - 1} more: {', '.join(gone[1:4])})" if gone[1:] else ""
+        raise JobError(
+            f"{name} has no column {gone[0]!r}{more}, which the model was trained with"
+            f"{did_you_mean(gone[0], map(str, frame.columns))}"
+        )
+    out = np.full((len(frame), sum(c.width for c in columns)), np.nan)
+    for at, column in places(columns):
+        _fill(out[:, at : at + column.width], frame[column.name], column, name)
+    return out
+
+
+def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
+    """Write one column of the table into its places, shape (rows, width)."""
+    from pandas.api import types
+
+    present = series.notna()
+    if not present.any():
+        return
+    if column.kind == "date":
+        dated = types.is_datetime64_any_dtype(series)
+        source = series[present] if dated else _texts(series[present])
+        parts = _date_parts(source, "" if dated else column.written or "ISO8601")
+        out[present.to_numpy()] = np.column_stack([parts[part] for part in column.parts])
+        return
+    if column.kind == "category":
+        index = {text: float(k) for k, text in enumerate(column.known)}
+        texts = _texts(series[present])
+        codes = texts.map(lambda text: index.get(text, np.nan))
+        out[present.to_numpy(), 0] = codes.to_numpy(dtype=np.float64)
+        return
+    if types.is_numeric_dtype(series) or types.is_timedelta64_dtype(series):
+        values = _floats(series[present])
+    else:
+        values = _floats(_read_numbers(_texts(series[present])))
+        if np.isnan(values).all():
+            raise JobError(
+                f"{name}: {column.name!r} held numbers when the model was trained, and here it holds "
+                f"texts such as {str(series[present].iloc[0])!r}"
+            )
+    out[present.to_numpy(), 0] = np.where(np.isfinite(values), values, np.nan)

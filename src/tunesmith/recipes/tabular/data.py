@@ -1,0 +1,314 @@
+"""From a table to what is learned: the features, the target, the task, and the folds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.recipes.tabular import columns as shapes
+from tunesmith.recipes.tabular.columns import Column
+from tunesmith.recipes.tabular.files import Source, read
+
+Task = Literal["regression", "binary", "multiclass"]
+TASKS: Final = get_args(Task)
+#: Whole numbers with more different values than this are amounts, not classes.
+CLASSES: Final = 10
+#: The fewest rows that anything can be learned and checked with.
+FEWEST: Final = 10
+#: Sparse tables of up to so many numbers are made dense.
+DENSE: Final = 20_000_000
+#: How the target of a sparse file is called.
+SPARSE_TARGET: Final = "target"
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Rows to learn from.
+
+    `x`: doubles, shape (rows, width), NaN where missing, or a CSR matrix; `y`: values, or indices of
+    `classes`, shape (rows,).
+    """
+
+    name: str
+    x: Any
+    y: NDArray[np.float64]
+    task: Task
+    target: str
+    columns: tuple[Column, ...]
+    classes: tuple[Any, ...] = ()
+    notices: tuple[str, ...] = ()
+    #: Why this task.
+    why: str = ""
+    #: The names of all columns of the table.
+    found: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.y)
+
+    @property
+    def width(self) -> int:
+        return int(self.x.shape[1])
+
+    @property
+    def sparse(self) -> bool:
+        return not isinstance(self.x, np.ndarray)
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """Which columns of `x` are categories."""
+        return tuple(at for at, c in shapes.places(self.columns) if c.kind == "category")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Columns of the table that nothing is learned from."""
+        kept = {c.name for c in self.columns} | {self.target}
+        return tuple(name for name in self.found if name not in kept)
+
+    @property
+    def missing(self) -> bool:
+        """Whether any number is missing."""
+        return not self.sparse and any(c.missing and c.kind != "category" for c in self.columns)
+
+    def digest(self) -> str:
+        """The same for the same rows, columns and task."""
+        sha = hashlib.sha256(
+            json.dumps([self.task, self.target, list(map(str, self.classes))]).encode()
+        )
+        arrays = (self.x.data, self.x.indices, self.x.indptr) if self.sparse else (self.x,)
+        for array in (*arrays, self.y):
+            sha.update(np.ascontiguousarray(array).data)
+        return sha.hexdigest()[:16]
+
+    def take(self, rows: NDArray[np.intp]) -> Data:
+        return replace(self, x=self.x[rows], y=self.y[rows])
+
+
+def load(data: Any, target: str | None, task: str | None = None) -> Data:
+    """Read a table and find out what is to be learned. Raises JobError; nothing is written.
+
+    The task: texts, truth values and categories are classes; so are whole numbers with at most 10
+    different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
+    is "regression". `task` overrides.
+    """
+    if task is not None and task not in (*TASKS, "classification"):
+        raise JobError(f"there is no task {task!r}{did_you_mean(task, TASKS)}")
+    source = read(data)
+    if source.frame is None:
+        return _sparse(source, target, task)
+    if target is None:
+        last = source.frame.columns[-1]
+        raise JobError(
+            f"say which column of {source.name} is to be predicted, with --target (target= in Python); the last "
+            f"one is {last!r}"
+        )
+    if target not in source.frame.columns:
+        raise JobError(
+            f"{source.name} has no column {target!r} to predict"
+            f"{did_you_mean(target, source.frame.columns)}"
+        )
+    return _dense(source, target, task)
+
+
+def _dense(source: Source, target: str, task: str | None) -> Data:
+    frame, notices = source.frame, list(source.notices)
+    y, wanted, classes, why, kept = _target(frame[target], target, task, source.name)
+    if not kept.all():
+        notices.append(f"{int((~kept).sum()):,} rows without a value of {target!r} are left out")
+        frame = frame[kept]
+    _check(y, wanted, classes, target, source.name)
+    columns, said = shapes.examine(frame, without=(target,))
+    x = shapes.matrix(frame, columns, source.name)
+    return Data(
+        source.name, x, y, wanted, target, columns, classes, (*notices, *said), why,
+        tuple(frame.columns),
+    )  # fmt: skip
+
+
+def _sparse(source: Source, target: str | None, task: str | None) -> Data:
+    import pandas as pd
+
+    series = pd.Series(source.target)
+    y, wanted, classes, why, kept = _target(series, target or SPARSE_TARGET, task, source.name)
+    _check(y, wanted, classes, target or SPARSE_TARGET, source.name)
+    matrix, notices = source.sparse[kept].tocsr(), source.notices
+    if np.isnan(matrix.data).any() or np.isinf(matrix.data).any():
+        raise JobError(f"{source.name} has values that are not finite; write 0, or leave them out")
+    if matrix.shape[0] * matrix.shape[1] <= DENSE:
+        matrix = np.asarray(matrix.toarray(), dtype=np.float64)
+    else:
+        notices = (
+            *notices,
+            f"{matrix.shape[1]:,} features, kept sparse: linear models and boosting only",
+        )
+    columns = tuple(Column(f"f{k + 1}", "number") for k in range(matrix.shape[1]))
+    return Data(
+        source.name, matrix, y, wanted, target or SPARSE_TARGET, columns, classes, notices, why
+    )
+
+
+def _target(
+    series: Any, name: str, task: str | None, table: str
+) -> tuple[NDArray[np.float64], Task, tuple[Any, ...], str, NDArray[np.bool_]]:
+    """The target's values or class indices, the task, the classes, why, and which rows have one."""
+    from pandas.api import types
+
+    if not series.notna().any():
+        raise JobError(f"{table}: {name!r}, which is to be predicted, has no values at all")
+    numeric = types.is_numeric_dtype(series) and not types.is_bool_dtype(series)
+    kept: NDArray[np.bool_] = series.notna().to_numpy()
+    if numeric:
+        numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        kept = np.isfinite(numbers)
+        distinct = np.unique(numbers[kept])
+        whole = bool((distinct == np.round(distinct)).all())
+        few = len(distinct) <= CLASSES and kept.sum() >= 5 * len(distinct)
+        if task == "regression" or (task is None and not (whole and few)):
+            return numbers[kept], "regression", (), _why(task, "its values are numbers"), kept
+        why = (
+            f"it has {len(distinct)} different whole numbers; --task regression if they are amounts"
+        )
+        classes = tuple(int(v) if v == round(v) else float(v) for v in distinct)
+        y = np.searchsorted(distinct, numbers[kept]).astype(np.float64)
+    else:
+        if task == "regression":
+            raise JobError(
+                f"{table}: {name!r} holds values such as {series.dropna().iloc[0]!r}, and a regression needs "
+                "numbers; leave --task out, or mend the column"
+            )
+        why = f"it has {series.nunique()} different values"
+        labels = series[kept].map(_label)
+        classes = tuple(sorted(labels.unique(), key=lambda v: (str(type(v)), v)))
+        index = {label: float(k) for k, label in enumerate(classes)}
+        y = labels.map(index).to_numpy(dtype=np.float64)
+    found: Task = "binary" if len(classes) == 2 else "multiclass"
+    if task == "binary" and len(classes) > 2:
+        raise JobError(f"{table}: {name!r} has {len(classes)} classes, not two; leave --task out")
+    return y, found, classes, _why(task, why), kept
+
+
+def _why(task: str | None, why: str) -> str:
+    return why if task is None else "as you said"
+
+
+def _label(value: Any) -> Any:
+    """A class in one of JSON's types."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return int(value) if float(value).is_integer() else float(value)
+    return str(value).strip()
+
+
+def _check(
+    y: NDArray[np.float64], task: Task, classes: tuple[Any, ...], target: str, table: str
+) -> None:
+    """Raise JobError for what nothing can be learned from."""
+    if len(y) < FEWEST:
+        raise JobError(
+            f"{table} has {len(y)} row{'s' if len(y) != 1 else ''} with a value of {target!r}; at least "
+            f"{FEWEST} are needed to learn and to check what was learned"
+        )
+    if task == "regression":
+        if y.min() == y.max():
+            raise JobError(
+                f"{table}: {target!r} is {y[0]:g} in every row: there is nothing to predict"
+            )
+        return
+    if len(classes) < 2:
+        raise JobError(
+            f"{table}: {target!r} is {classes[0]!r} in every row: one class only, so there is nothing to predict"
+        )
+    counts = np.bincount(y.astype(int))
+    if len(classes) > 0.5 * len(y):
+        raise JobError(
+            f"{table}: {target!r} has {len(classes):,} classes in {len(y):,} rows; is it an identifier? A "
+            "number that is written as text has to be a number"
+        )
+    if np.sort(counts)[-2] < 2:
+        raise JobError(
+            f"{table}: all classes of {target!r} but one have a single row; at least 2 rows of each are needed"
+        )
+
+
+# -- folds and samples --------------------------------------------------------------------------
+
+
+def folds(y: NDArray[np.float64], k: int, repeats: int, seed: int) -> NDArray[np.int8]:
+    """Which fold each row is checked in, shape (repeats, rows), 0 to k - 1.
+
+    Stratified: rows that follow each other in the order of the target go to different folds.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(y)
+    out = np.empty((repeats, n), dtype=np.int8)
+    for repeat in range(repeats):
+        order = np.lexsort((rng.random(n), y))
+        blocks = np.argsort(rng.random((-(-n // k), k)), axis=1).ravel()[:n]
+        out[repeat, order] = blocks
+    return out
+
+
+def sample(y: NDArray[np.float64], rows: int, seed: int) -> NDArray[np.intp]:
+    """So many rows, stratified by the target, in their order."""
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((rng.random(len(y)), y))
+    spread = np.floor(np.arange(rows) * (len(y) / rows) + rng.random() * len(y) / rows).astype(int)
+    return np.sort(order[np.minimum(spread, len(y) - 1)])
+
+
+# -- for the workers ----------------------------------------------------------------------------
+
+
+def save(path: Path, data: Data) -> None:
+    """Write the rows for the trials' processes; as a whole or not at all."""
+    arrays = (
+        {
+            "data": data.x.data,
+            "indices": data.x.indices,
+            "indptr": data.x.indptr,
+            "shape": data.x.shape,
+        }
+        if data.sparse
+        else {"x": data.x}
+    )
+    about = {
+        "name": data.name, "task": data.task, "target": data.target, "classes": list(data.classes),
+        "columns": [c.to_dict() for c in data.columns],
+    }  # fmt: skip
+    draft = path.with_name(f".{path.name}.draft.npz")
+    np.savez(draft, allow_pickle=False, y=data.y, about=json.dumps(about), **arrays)
+    draft.replace(path)
+
+
+def restore(path: Path) -> Data:
+    """What `save` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        if "x" in file:
+            x: Any = file["x"]
+        else:
+            from scipy.sparse import csr_matrix
+
+            x = csr_matrix(
+                (file["data"], file["indices"], file["indptr"]), shape=tuple(file["shape"])
+            )
+        columns = tuple(map(Column.from_dict, about["columns"]))
+        return Data(
+            about["name"],
+            x,
+            file["y"],
+            about["task"],
+            about["target"],
+            columns,
+            tuple(about["classes"]),
+        )

@@ -1,0 +1,309 @@
+"""`fit`: from a table to the best model that could be found in the time given."""
+
+from __future__ import annotations
+
+import sys
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import JobError, NothingCompleted
+from tunesmith.core.quantity import seconds, show_seconds
+from tunesmith.core.trial import State, Trial
+from tunesmith.recipes.tabular import data as tables
+from tunesmith.recipes.tabular import ensemble as blending
+from tunesmith.recipes.tabular import model, plan
+from tunesmith.recipes.tabular import space as choice
+from tunesmith.recipes.tabular.data import Data
+from tunesmith.recipes.tabular.metrics import Metric, metric_for, scores
+from tunesmith.recipes.tabular.model import Fitted
+from tunesmith.recipes.tabular.plan import SEARCH_SHARE, Plan
+from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, fit as fit_pipe, quiet
+from tunesmith.run.folder import Folder
+from tunesmith.run.resources import cores
+from tunesmith.tuning.api import tune
+from tunesmith.tuning.loop import Watcher
+from tunesmith.tuning.result import Result
+
+Floats = NDArray[np.float64]
+
+#: Pipelines in the ensemble, at most.
+ENSEMBLE: Final = 10
+#: The best so many trials, and the best few of each algorithm, may come into the ensemble.
+CANDIDATES: Final = 30
+OF_EACH: Final = 3
+SCHEDULER: Final[Mapping[str, Any]] = {"racing": {"folds": 3, "alpha": 0.1}}
+#: The study's name, and the file of the search's rows, inside the output folder.
+STUDY: Final = "fit"
+ROWS: Final = ".rows.npz"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial in the result: its weight, and what it predicts for held-out rows, shape (rows, outputs)."""
+
+    trial: Trial
+    weight: float
+
+
+def fit(
+    data: Any,
+    *,
+    target: str | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    time: float | str | None = None,
+    trials: int | None = None,
+    output: str | Path | None = None,
+    algorithms: Sequence[str] | None = None,
+    ensemble: int = ENSEMBLE,
+    seed: int | None = None,
+    parallel: int | None = None,
+    searcher: str | Mapping[str, Any] = "auto",
+    scheduler: str | Mapping[str, Any] | None = None,
+    storage: str | Path | None = None,
+    progress: bool | None = None,
+    watcher: Watcher | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Fitted:
+    """Find the best model for a table, and fit it: see docs/guides/fit.md.
+
+    `data` is a file (CSV, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict. `time`, 10
+    minutes unless `trials` are given, is for everything; the same call again goes on with the search in `output`
+    (NAME-model beside the file). `ensemble` is how many pipelines may be blended; 1 for the best alone.
+    `scheduler` "none" checks every pipeline on all folds. `say` is told what was found and done.
+
+    Raises JobError for a table that cannot be learned from; nothing is written then.
+    """
+    begun = clock.monotonic()
+    say = say or _say_if(progress)
+    limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
+    table = tables.load(data, target, task)
+    judged = metric_for(table.task, metric)
+    if isinstance(ensemble, bool) or not isinstance(ensemble, int) or ensemble < 1:
+        raise JobError(f"ensemble is how many pipelines may be blended, 1 or more, not {ensemble!r}")
+    folder = _folder(output, data, table)
+    planned = plan.settle(folder, plan.make(table, judged, limit_s, seed), seed, say)
+    for line in plan.summary(planned, table, judged):
+        say(line)
+    searched = table
+    if planned.rows < table.rows:
+        searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
+    names, notices = choice.algorithms(searched, algorithms)
+    for notice in notices:
+        say(f"note: {notice}")
+    space = choice.space_for(searched, names, judged, planned.folds)
+    plan.keep(folder, planned)
+    tables.save(folder / ROWS, searched)
+    trial_s = planned.training_limit_s(limit_s)
+    parallel = parallel or cores()
+    result = tune(
+        Training(
+            str((folder / ROWS).absolute()), judged.name, planned.folds, planned.repeats, planned.seed, trial_s
+        ),
+        space,
+        metric=judged.name,
+        goal=judged.goal,
+        name=STUDY,
+        storage=storage or folder / "study.db",
+        searcher=searcher,
+        scheduler=_scheduler(scheduler),
+        seed=planned.seed,
+        enqueue=choice.first_configs(space, names),
+        executor="process",
+        progress=progress,
+        watcher=watcher,
+        parallel=parallel,
+        trials=trials,
+        time=None if limit_s is None else _search_s(limit_s, clock.monotonic() - begun),
+        trial_time=trial_s,
+        grace=2.0,
+        failures_in_a_row=None,
+    )
+    (folder / ROWS).unlink(missing_ok=True)
+    left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
+    trial_folder = Folder.beside(Path(storage or folder / "study.db"), STUDY).trial
+    members, held_out = _choose(result, searched, judged, planned, ensemble, trial_folder)
+    return _finish(result, table, searched, judged, planned, folder, members, held_out, parallel, left_s, say)
+
+
+def _say_if(progress: bool | None) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        if progress or (progress is None and sys.stderr.isatty()):
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    return say
+
+
+def _folder(output: str | Path | None, data: Any, table: Data) -> Path:
+    if output is not None:
+        return Path(output).expanduser()
+    if isinstance(data, (str, Path)):
+        path = Path(data).expanduser()
+        return path.with_name(f"{path.name.split('.')[0]}-model")
+    return Path(f"{table.target}-model")
+
+
+def _scheduler(given: str | Mapping[str, Any] | None) -> Any:
+    if given == "none":
+        return None
+    return SCHEDULER if given is None else given
+
+
+def _search_s(limit_s: float, spent_s: float) -> float:
+    """How long the search may take: whole seconds, so that the same call later is no edit of the study."""
+    return max(1.0, np.floor(SEARCH_SHARE * limit_s - spent_s))
+
+
+# -- what the search found ----------------------------------------------------------------------
+
+
+def _choose(
+    result: Result,
+    data: Data,
+    metric: Metric,
+    planned: Plan,
+    most: int,
+    folder_of: Callable[[int], Path],
+) -> tuple[list[Member], Floats]:
+    """The trials to fit, with weights, and what they together predict for held-out rows."""
+    done = [
+        trial
+        for trial in result.trials
+        if trial.state is State.COMPLETED and trial.value is not None and not trial.outside
+    ]
+    done.sort(key=lambda trial: metric.sign * (trial.value or 0.0))
+    kept, counts = [], {}
+    for rank, trial in enumerate(done):
+        algorithm = trial.config["algorithm"]
+        counts[algorithm] = counts.get(algorithm, 0) + 1
+        if rank < CANDIDATES or counts[algorithm] <= OF_EACH:
+            kept.append(trial)
+    found, predictions = [], []
+    for trial in kept if most > 1 else kept[:1]:
+        file = folder_of(trial.number) / PREDICTIONS
+        if file.exists():
+            found.append(trial)
+            predictions.append(np.load(file).astype(np.float64))
+    if not found:
+        if done:
+            raise JobError("the predictions of the trials are gone from the output folder; fit again")
+        why = result.nothing
+        raise NothingCompleted(f"{why}; give it more time, and run it again to go on")
+    weights = blending.choose(data.y, predictions, metric, most)
+    blended: Floats = sum(w * predictions[k] for k, w in weights.items())  # type: ignore[assignment]
+    return [Member(found[k], w) for k, w in weights.items()], blended
+
+
+def _within(members: list[Member], planned: Plan, data: Data, parallel: int, left_s: float | None) -> list[Member]:
+    """As many members, the weightiest first, as can be fitted in the time that is left; one at least."""
+    if left_s is None:
+        return members
+    ranked = sorted(members, key=lambda m: -m.weight)
+    share = data.rows / planned.rows * planned.folds / (planned.folds - 1) / parallel
+    kept, total_s = ranked[:1], ranked[0].trial.metrics.get("fold_s", 0.0) * share
+    for member in ranked[1:]:
+        total_s += member.trial.metrics.get("fold_s", 0.0) * share
+        if total_s < left_s:
+            kept.append(member)
+    weight = sum(m.weight for m in kept)
+    return [Member(m.trial, m.weight / weight) for m in kept]
+
+
+def _finish(
+    result: Result,
+    table: Data,
+    searched: Data,
+    metric: Metric,
+    planned: Plan,
+    folder: Path,
+    members: list[Member],
+    held_out: Floats,
+    parallel: int,
+    left_s: float | None,
+    say: Callable[[str], None],
+) -> Fitted:
+    """Fit the chosen pipelines on all rows, and write the model, its description and the report."""
+    begun = clock.monotonic()
+    final = _within(members, planned, table, parallel, left_s)
+    if len(final) < len(members):
+        say(f"note: {len(final)} of {len(members)} pipelines of the ensemble can be fitted in the time that is left")
+    pipes = _fit_all(final, table, planned.seed, parallel)
+    judged = held_out[:, 0] if table.task == "regression" else held_out
+    best = result.best
+    about = {
+        "task": table.task,
+        "target": table.target,
+        "classes": list(table.classes),
+        "columns": [c.to_dict() for c in table.columns],
+        "left_out": list(table.left_out),
+        "sparse": table.sparse,
+        "metric": metric.name,
+        "goal": metric.goal,
+        "value": metric.of(searched.y, judged),
+        "scores": scores(table.task, searched.y, judged),
+        "best": {"trial": best.number, "value": best.value, "config": best.config},
+        "members": [
+            {"weight": m.weight, "trial": m.trial.number, "config": m.trial.config, **model.member_about(pipe)}
+            for m, pipe in zip(final, pipes, strict=True)
+        ],
+        "leaderboard": leaderboard(result, metric),
+        "rows": table.rows,
+        "searched_rows": planned.rows,
+        "folds": planned.folds,
+        "repeats": planned.repeats,
+        "seed": planned.seed,
+        "trials": len(result.trials),
+        "versions": plan.versions(),
+    }
+    written = model.write(folder, about, pipes, table.x[:50], say)
+    _report(result, folder, say)
+    say(f"fitted {len(pipes)} pipeline{'s' if len(pipes) > 1 else ''} on all rows in {show_seconds(clock.monotonic() - begun)}")
+    return Fitted(folder, written, result)
+
+
+def _fit_all(members: list[Member], data: Data, seed: int, parallel: int) -> list[Pipe]:
+    def one(member: Member) -> Pipe:
+        trees = round(member.trial.metrics.get("trees", 0.0))
+        return fit_pipe(member.trial.config, data, seed, trees=trees)
+
+    with quiet(), ThreadPoolExecutor(min(parallel, len(members))) as pool:
+        return list(pool.map(one, members))
+
+
+def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:
+    """For each algorithm: its best value, trial and config, and how many trials it had; the best first."""
+    rows: dict[str, dict[str, Any]] = {}
+    for trial in result.trials:
+        name = trial.config["algorithm"]
+        row = rows.setdefault(name, {"algorithm": name, "value": None, "trials": 0, "failed": 0})
+        row["trials"] += 1
+        row["failed"] += trial.state is State.FAILED
+        if trial.state is not State.COMPLETED or trial.value is None:
+            continue
+        if row["value"] is None or metric.sign * trial.value < metric.sign * row["value"]:
+            row |= {
+                "value": trial.value, "trial": trial.number, "wall_s": trial.cost.wall_s,
+                "config": trial.config,
+            }  # fmt: skip
+
+    def rank(row: dict[str, Any]) -> float:
+        return np.inf if row["value"] is None else metric.sign * row["value"]
+
+    return sorted(rows.values(), key=rank)
+
+
+def _report(result: Result, folder: Path, say: Callable[[str], None]) -> None:
+    """Write report.html, if the part that draws it is installed."""
+    try:
+        from tunesmith.analysis.report import write_report
+    except ImportError as error:
+        say(f"note: no report was written: {error}")
+        return
+    write_report(result._ledger, folder / "report.html")  # noqa: SLF001

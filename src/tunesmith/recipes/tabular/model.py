@@ -1,0 +1,272 @@
+"""The result: fitted pipelines with their weights, kept in a folder that `tunesmith predict` reads.
+
+OUTPUT/model.json             what it is: columns, classes, configs, scores, versions
+       pipelines-HASH.skops   the fitted pipelines (.joblib where skops cannot hold one)
+
+The description names the file and is written last: a model is there whole, or is still the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.recipes.tabular import columns as shapes
+from tunesmith.recipes.tabular.columns import Column
+from tunesmith.recipes.tabular.files import Source, need, read
+from tunesmith.recipes.tabular.train import Pipe, quiet
+from tunesmith.run.folder import write_json
+from tunesmith.tuning.result import Result
+
+Floats = NDArray[np.float64]
+
+RECIPE: Final = "tabular"
+VERSION: Final = 1
+ABOUT: Final = "model.json"
+#: Types outside scikit-learn and NumPy that our own files may hold.
+TRUSTED: Final = frozenset({
+    "collections.OrderedDict", "collections.defaultdict", "builtins.bytearray",
+    "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "lightgbm.sklearn.LGBMRegressor",
+    "lightgbm.sklearn._LGBMLabelEncoder", "sklearn.preprocessing._label.LabelEncoder",
+    "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor",
+    "numpy.log1p", "numpy.expm1", "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model: `predict`, `predict_proba`. `about` is what model.json says."""
+
+    path: Path
+    about: dict[str, Any]
+    #: The study that found it; None for a model that was loaded.
+    result: Result | None = None
+
+    @property
+    def metric(self) -> str:
+        return str(self.about["metric"])
+
+    @property
+    def value(self) -> float:
+        """The metric by cross-validation: of the ensemble, or of the single pipeline."""
+        return float(self.about["value"])
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Every metric that fits the task, by cross-validation."""
+        return dict(self.about["scores"])
+
+    @property
+    def best_config(self) -> dict[str, Any]:
+        return dict(self.about["best"]["config"])
+
+    @property
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """The best trial of each algorithm, the best first."""
+        return list(self.about["leaderboard"])
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(map(Column.from_dict, self.about["columns"]))
+
+    @cached_property
+    def members(self) -> list[Pipe]:
+        """The fitted pipelines. Raises JobError if their file is gone or cannot be read."""
+        return _read_members(self.path, self.about)
+
+    def predict(self, data: Any) -> Any:
+        """A value or class for each row of a file or DataFrame, shape (rows,). Raises JobError."""
+        raw = self._raw(data)
+        if self.about["task"] == "regression":
+            return raw[:, 0]
+        return np.array(self.about["classes"], dtype=object)[raw.argmax(axis=1)]
+
+    def predict_proba(self, data: Any) -> Any:
+        """Probabilities, a DataFrame of shape (rows, classes). Raises JobError for a regression."""
+        import pandas as pd
+
+        if self.about["task"] == "regression":
+            raise JobError(
+                f"{self.path} predicts numbers, and those have no probabilities; leave --proba out"
+            )
+        return pd.DataFrame(self._raw(data), columns=list(self.about["classes"]))
+
+    def unknown_columns(self, frame: Any) -> list[str]:
+        """Columns of a DataFrame that were not there when the model was trained."""
+        known = {*(c.name for c in self.columns), *self.about["left_out"], self.about["target"]}
+        return [str(name) for name in frame.columns if str(name) not in known]
+
+    def _raw(self, data: Any) -> Floats:
+        """Blended predictions, shape (rows, outputs)."""
+        x = self._matrix(data if isinstance(data, Source) else read(data))
+        weights = [m["weight"] for m in self.about["members"]]
+        total = np.zeros((x.shape[0], max(1, len(self.about["classes"]))))
+        with quiet():
+            for weight, member in zip(weights, self.members, strict=True):
+                total += weight * member.predict(x)
+        return total
+
+    def _matrix(self, source: Source) -> Any:
+        if source.frame is not None:
+            return shapes.matrix(source.frame, self.columns, source.name)
+        width = len(self.columns)
+        x = source.sparse
+        if x.shape[1] > width:
+            raise JobError(
+                f"{source.name} has {x.shape[1]} features, and the model was trained with {width}"
+            )
+        x.resize((x.shape[0], width))
+        return x if self.about["sparse"] else np.asarray(x.toarray())
+
+
+def load(path: str | Path) -> Fitted:
+    """The model in a folder. Raises JobError if there is none, or another recipe's, or a newer one."""
+    folder = Path(path).expanduser()
+    about = read_about(folder)
+    if about["recipe"] != RECIPE:
+        raise JobError(f"{folder} holds a model of recipe {about['recipe']!r}, not {RECIPE!r}")
+    if about["version"] > VERSION:
+        raise JobError(f"{folder} was written by a newer tunesmith; update this one")
+    need("sklearn", "pandas")
+    return Fitted(folder, about)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What model.json says. Raises JobError."""
+    file = folder / ABOUT if folder.is_dir() else folder
+    if file.name != ABOUT or not file.exists():
+        near = [p.parent.name for p in Path(folder.parent).glob(f"*/{ABOUT}")]
+        unfinished = (
+            " (a search that did not end: run the same fit again)" * (folder / "fit.json").exists()
+        )
+        raise JobError(
+            f"there is no model in {folder}{unfinished or did_you_mean(folder.name, near)}; it is a folder that "
+            f"`tunesmith fit` wrote, with a {ABOUT}"
+        )
+    try:
+        about: dict[str, Any] = json.loads(file.read_text())
+        about["recipe"], about["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobError(f"{file} is broken ({error}); fit the model again") from None
+    return about
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def write(
+    folder: Path,
+    about: dict[str, Any],
+    members: Sequence[Pipe],
+    probe: Any,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Write pipelines and description, each whole or not at all, the description last; what it says.
+
+    `probe`, some rows of the matrix, is predicted with what was read back: it has to be the same.
+    """
+    content = [{"pipeline": m.pipeline, "transformer": m.transformer} for m in members]
+    draft = folder / ".pipelines.draft"
+    kind, why = "skops", _write_skops(draft, content, members, probe)
+    if why:
+        kind = "joblib"
+        say(
+            f"saved with joblib, not skops ({why}): a joblib file can run any code when it is opened, so open "
+            "it only where you trust whoever made it"
+        )
+        _write_joblib(draft, content)
+    name = f"pipelines-{hashlib.sha256(draft.read_bytes()).hexdigest()[:12]}.{kind}"
+    draft.replace(folder / name)
+    whole = {"recipe": RECIPE, "version": VERSION, "file": name, **about}
+    write_json(folder / ABOUT, whole)
+    for old in folder.glob("pipelines-*"):
+        if old.name != name:
+            old.unlink()
+    return whole
+
+
+def _write_skops(draft: Path, content: Any, members: Sequence[Pipe], probe: Any) -> str:
+    """Write the pipelines with skops; why not, if not."""
+    try:
+        import skops.io
+    except ImportError:
+        return "it is not installed"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            skops.io.dump(content, draft)
+            unknown = set(skops.io.get_untrusted_types(file=draft)) - TRUSTED
+            if unknown:
+                return f"it does not trust {', '.join(sorted(unknown)[:3])}"
+            back = skops.io.load(draft, trusted=sorted(TRUSTED))
+            for member, entry in zip(members, back, strict=True):
+                again = _pipe(entry, member_about(member))
+                if not np.allclose(again.predict(probe), member.predict(probe), equal_nan=True):
+                    return "it did not give the same predictions back"
+    except Exception as error:  # noqa: BLE001 (whatever another library cannot store)
+        return f"{type(error).__name__}: {str(error)[:100]}"
+    return ""
+
+
+def _write_joblib(draft: Path, content: Any) -> None:
+    import joblib
+
+    joblib.dump(content, draft, compress=3)
+
+
+def member_about(pipe: Pipe) -> dict[str, Any]:
+    """What model.json says of a pipeline beside its weight and config."""
+    return {
+        "present": list(pipe.present), "classes": pipe.classes, "reach": list(pipe.reach),
+        "trees": pipe.trees,
+    }  # fmt: skip
+
+
+def _pipe(entry: dict[str, Any], about: dict[str, Any]) -> Pipe:
+    return Pipe(
+        entry["pipeline"],
+        entry["transformer"],
+        tuple(about["present"]),
+        about["classes"],
+        (about["reach"][0], about["reach"][1]),
+        about["trees"],
+    )
+
+
+def _read_members(folder: Path, about: dict[str, Any]) -> list[Pipe]:
+    file = (folder if folder.is_dir() else folder.parent) / about["file"]
+    if not file.exists():
+        raise JobError(f"{file} is gone; fit the model again, or put it back")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if file.suffix == ".skops":
+                need("skops")
+                import skops.io
+
+                content = skops.io.load(file, trusted=sorted(TRUSTED))
+            else:
+                import joblib
+
+                content = joblib.load(file)
+    except JobError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a broken file, or another version's, raises anything)
+        written = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
+        raise JobError(
+            f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it was written with {written}"
+        ) from None
+    return [_pipe(e, a) for e, a in zip(content, about["members"], strict=True)]

@@ -1,0 +1,261 @@
+"""From a config to scikit-learn's estimators. Everything that is fitted is fitted inside the fold."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from tunesmith.recipes.tabular.data import Data
+from tunesmith.recipes.tabular.space import BOOSTING, FORESTS, SCALED
+from tunesmith.spaces.compose import part
+
+#: A category's rarer values share one column beyond so many.
+ONE_HOT: Final = 64
+#: Trees at most, where early stopping finds how many.
+MOST_TREES: Final = 2_000
+
+
+def build(config: dict[str, Any], data: Data, seed: int) -> Any:
+    """The unfitted pipeline: columns, selection, model; for a target that `target_transformer` has made."""
+    from sklearn.pipeline import Pipeline
+
+    steps = [("columns", _columns(config, data, seed))]
+    if config.get("select") == "univariate":
+        steps.append(("select", _selector(config["keep"], data)))
+    steps.append(("model", model(config, data, seed)))
+    return Pipeline(steps)
+
+
+# -- columns ------------------------------------------------------------------------------------
+
+
+def _columns(config: dict[str, Any], data: Data, seed: int) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import MaxAbsScaler
+
+    algorithm = config["algorithm"]
+    if data.sparse:
+        return MaxAbsScaler() if algorithm in SCALED else "passthrough"
+    categories = list(data.categories)
+    numbers = [k for k in range(data.width) if k not in set(categories)]
+    branches = []
+    if numbers:
+        branches.append(("numbers", _numbers(config, data), numbers))
+    if categories:
+        branches.append(("categories", _encoder(config, data, seed), categories))
+    if len(branches) == 1 and branches[0][1] == "passthrough":
+        return "passthrough"
+    return ColumnTransformer(branches, sparse_threshold=0.0)
+
+
+def _numbers(config: dict[str, Any], data: Data) -> Any:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    if config["algorithm"] in BOOSTING:
+        return "passthrough"  # they know what to do with NaN
+    how = config.get("impute", "median")
+    steps = [
+        SimpleImputer(
+            strategy="mean" if how == "mean" else "median",
+            add_indicator=how == "median_and_flag",
+            keep_empty_features=True,
+        )
+    ]  # always: a row of later days may lack what no row of these did
+    scaler = _scaler(config.get("scale", "none"), data.rows)
+    if scaler is not None:
+        steps.append(scaler)
+    return make_pipeline(*steps)
+
+
+def _scaler(how: str, rows: int) -> Any:
+    from sklearn import preprocessing as p
+
+    match how:
+        case "standard":
+            return p.StandardScaler()
+        case "robust":
+            return p.RobustScaler()
+        case "quantile":
+            return p.QuantileTransformer(
+                n_quantiles=min(300, max(10, rows // 3)),
+                output_distribution="normal",
+                random_state=0,
+            )
+        case "power":
+            return p.PowerTransformer()
+        case _:
+            return None
+
+
+def _encoder(config: dict[str, Any], data: Data, seed: int) -> Any:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+
+    how = config.get("encode", config.get("encode_trees", "one_hot"))
+    if how == "ordinal":
+        if config["algorithm"] in BOOSTING:
+            return "passthrough"
+        return SimpleImputer(strategy="constant", fill_value=-1.0)
+    if how == "one_hot":
+        return OneHotEncoder(
+            handle_unknown="infrequent_if_exist", max_categories=ONE_HOT, sparse_output=False
+        )
+    kind = "continuous" if data.task == "regression" else data.task
+    encoder = TargetEncoder(target_type=kind, random_state=seed)
+    return (
+        encoder
+        if config["algorithm"] in (*BOOSTING, *FORESTS)
+        else make_pipeline(encoder, StandardScaler())
+    )
+
+
+def _selector(keep: float, data: Data) -> Any:
+    from sklearn.feature_selection import SelectPercentile, f_classif, f_regression
+
+    score = f_regression if data.task == "regression" else f_classif
+    return SelectPercentile(score, percentile=100.0 * keep)
+
+
+# -- models -------------------------------------------------------------------------------------
+
+
+def model(config: dict[str, Any], data: Data, seed: int) -> Any:
+    """The estimator that a config says, with one thread."""
+    algorithm = config["algorithm"]
+    options = part(config, algorithm)
+    return _MAKERS[algorithm](options, data, seed)
+
+
+def _lightgbm(options: dict[str, Any], data: Data, seed: int) -> Any:
+    import lightgbm
+
+    cls = lightgbm.LGBMRegressor if data.task == "regression" else lightgbm.LGBMClassifier
+    fixed = {"n_estimators": MOST_TREES, "subsample_freq": 1, "n_jobs": 1, "verbose": -1}
+    return cls(**{**fixed, **options}, random_state=seed)
+
+
+def _xgboost(options: dict[str, Any], data: Data, seed: int) -> Any:
+    import xgboost
+
+    cls = xgboost.XGBRegressor if data.task == "regression" else xgboost.XGBClassifier
+    fixed = {"n_estimators": MOST_TREES, "tree_method": "hist", "n_jobs": 1, "verbosity": 0}
+    return cls(**{**fixed, **options}, random_state=seed)
+
+
+def _random_forest(options: dict[str, Any], data: Data, seed: int) -> Any:
+    from sklearn import ensemble
+
+    cls = (
+        ensemble.RandomForestRegressor
+        if data.task == "regression"
+        else ensemble.RandomForestClassifier
+    )
+    if options.get("max_samples") == 1.0:
+        options = options | {"max_samples": None}
+    return cls(**options, n_jobs=1, random_state=seed)
+
+
+def _extra_trees(options: dict[str, Any], data: Data, seed: int) -> Any:
+    from sklearn import ensemble
+
+    cls = (
+        ensemble.ExtraTreesRegressor if data.task == "regression" else ensemble.ExtraTreesClassifier
+    )
+    return cls(**options, n_jobs=1, random_state=seed)
+
+
+def _linear(options: dict[str, Any], data: Data, seed: int) -> Any:
+    from sklearn import linear_model as lm
+
+    c, mix = options["C"], options["l1_ratio"]
+    if data.task == "regression" and mix == 0.0:
+        return lm.Ridge(alpha=1.0 / c)
+    if data.task == "regression":
+        return lm.ElasticNet(alpha=1.0 / (c * data.rows), l1_ratio=mix, max_iter=2000, tol=1e-3)
+    known = lm.LogisticRegression().get_params()
+    if mix == 0.0:
+        return lm.LogisticRegression(C=c, max_iter=300)
+    # until 1.8 the ratio only counts where the penalty says so; since then, saying so is deprecated
+    say = {"penalty": "elasticnet"} if known.get("penalty") == "l2" else {}
+    return lm.LogisticRegression(
+        C=c, l1_ratio=mix, solver="saga", max_iter=200, tol=1e-3, random_state=seed, **say
+    )
+
+
+def _svm(options: dict[str, Any], data: Data, seed: int) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.svm import SVC, SVR
+
+    if data.task == "regression":
+        return SVR(**options, cache_size=200)
+    svc = SVC(**options, cache_size=200, random_state=seed)
+    return CalibratedClassifierCV(svc, ensemble=False, cv=_splits(data))
+
+
+def _splits(data: Data) -> int:
+    """Folds that calibrate probabilities: as many as the rarest class has rows, at most 3."""
+    return int(min(3, max(2, np.bincount(data.y.astype(int)).min())))
+
+
+def _knn(options: dict[str, Any], data: Data, _seed: int) -> Any:
+    from sklearn import neighbors
+
+    cls = (
+        neighbors.KNeighborsRegressor
+        if data.task == "regression"
+        else neighbors.KNeighborsClassifier
+    )
+    return cls(**options, n_jobs=1)
+
+
+def _mlp(options: dict[str, Any], data: Data, seed: int) -> Any:
+    from sklearn import neural_network
+
+    cls = neural_network.MLPRegressor if data.task == "regression" else neural_network.MLPClassifier
+    many = data.rows >= 2_000
+    return cls(
+        **options,
+        max_iter=100 if many else 200,
+        early_stopping=many,
+        n_iter_no_change=8,
+        random_state=seed,
+    )
+
+
+_MAKERS: Final = {
+    "lightgbm": _lightgbm,
+    "xgboost": _xgboost,
+    "random_forest": _random_forest,
+    "extra_trees": _extra_trees,
+    "linear": _linear,
+    "svm": _svm,
+    "knn": _knn,
+    "mlp": _mlp,
+}
+
+
+# -- the target ---------------------------------------------------------------------------------
+
+
+def target_transformer(config: dict[str, Any], rows: int) -> Any:
+    """What makes the target of a regression easier to learn, unfitted; it always ends with variance 1."""
+    from sklearn import preprocessing as p
+    from sklearn.pipeline import make_pipeline
+
+    match config.get("target", "none"):
+        case "log":
+            log = p.FunctionTransformer(np.log1p, np.expm1, check_inverse=False)
+            return make_pipeline(log, p.StandardScaler())
+        case "quantile":
+            return p.QuantileTransformer(
+                n_quantiles=min(300, max(10, rows // 3)),
+                output_distribution="normal",
+                random_state=0,
+            )
+        case "power":
+            return p.PowerTransformer()
+        case _:
+            return p.StandardScaler()

@@ -1,0 +1,172 @@
+"""All algorithms and what is done to the data, as one conditional space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tunesmith import spaces
+from tunesmith.core.belief import Normal
+from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.parameter import Choice, Float, Int
+from tunesmith.core.space import Config, Space
+from tunesmith.recipes.tabular.data import Data
+from tunesmith.recipes.tabular.metrics import Metric
+
+#: In the order in which their defaults are tried: what is good early comes first.
+ALGORITHMS: Final = (
+    "lightgbm", "linear", "random_forest", "extra_trees", "xgboost", "mlp", "svm", "knn",
+)  # fmt: skip
+BOOSTING: Final = ("lightgbm", "xgboost")
+FORESTS: Final = ("random_forest", "extra_trees")
+#: These measure distances, or sums, of features: scales matter.
+SCALED: Final = ("linear", "mlp", "svm", "knn")
+#: Above so many rows an algorithm is left out: its time grows faster than the rows.
+MOST_ROWS: Final = {"svm": 5_000, "knn": 50_000, "mlp": 100_000}
+#: With fewer rows in a fold the number of trees is a parameter; with more, an inner split finds it.
+EARLY_STOPPING_ROWS: Final = 1_500
+#: With fewer columns there is nothing to select.
+SELECT_FROM: Final = 8
+
+
+def algorithms(data: Data, wanted: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
+    """Which algorithms fit the data, and why others were left out.
+
+    SVMs up to 5,000 rows (their time grows with the square of the rows), k-NN up to 50,000, MLPs up to
+    100,000; sparse data is for linear models and boosting. Raises JobError for an unknown name.
+    """
+    from importlib.util import find_spec
+
+    for name in wanted or ():
+        if name not in ALGORITHMS:
+            raise JobError(f"there is no algorithm {name!r}{did_you_mean(name, ALGORITHMS)}")
+    kept, notices = [], []
+    for name in ALGORITHMS:
+        if wanted and name not in wanted:
+            continue
+        if name in BOOSTING and find_spec(name) is None:
+            notices.append(
+                f"{name} is left out: it is not installed (pip install 'tunesmith[tabular]')"
+            )
+        elif data.rows > MOST_ROWS.get(name, data.rows):
+            notices.append(f"{name} is left out: {data.rows:,} rows are too many for it")
+        elif data.sparse and name not in (*BOOSTING, "linear"):
+            continue
+        else:
+            kept.append(name)
+    if not kept:
+        raise JobError("no algorithm is left: " + "; ".join(notices))
+    return kept, notices
+
+
+def finds_trees(data: Data, folds: int) -> bool:
+    """Whether there are rows enough to find the number of trees by early stopping."""
+    return data.rows * (folds - 1) / folds >= EARLY_STOPPING_ROWS
+
+
+def space_for(data: Data, names: Sequence[str], metric: Metric, folds: int) -> Space:
+    """The space of algorithms `names` on `data`."""
+    branches = {name: _branch(name, data, folds) for name in names}
+    every = spaces.branches("algorithm", branches, default=names[0])
+    return spaces.joined(every, **_data_parameters(data, names, metric))
+
+
+def _branch(name: str, data: Data, folds: int) -> Space:
+    trees = {} if finds_trees(data, folds) else {
+        "n_estimators": Int(10, 1000, log=True, default=100, group="model")
+    }  # fmt: skip
+    few = max(2, min(100, data.rows // 8))
+    match name:
+        case "lightgbm":
+            leaf = Int(1, min(128, few), log=True, default=min(20, few), group="model")
+            return spaces.joined(spaces.lightgbm(min_child_samples=leaf), **trees)
+        case "xgboost":
+            return spaces.joined(spaces.xgboost(), **trees)
+        case "random_forest":
+            return spaces.random_forest()
+        case "extra_trees":
+            return spaces.extra_trees()
+        case "linear":
+            return spaces.logistic(l1_ratio=Float(0.0, 1.0, step=0.1, default=0.0, group="model"))
+        case "svm":
+            width = data.width
+            gamma = Float(
+                1e-3 / width, 30.0 / width, log=True, prior=Normal(1.0 / width, 5.0), group="model"
+            )
+            kernel = Choice("rbf", "poly", default="rbf", group="model")
+            return spaces.svm(kernel=kernel, gamma=gamma)
+        case "knn":
+            return spaces.knn(
+                n_neighbors=Int(1, few, log=True, default=min(10, few), group="model")
+            )
+        case _:
+            return spaces.mlp()
+
+
+def _data_parameters(data: Data, names: Sequence[str], metric: Metric) -> dict[str, Any]:
+    """What is done to the data before an algorithm sees it, each where it makes sense."""
+
+    def where(*some: str) -> dict[str, Any] | None:
+        here = [name for name in names if name in some]
+        return {"algorithm": here} if here else None
+
+    dense = not data.sparse
+    out: dict[str, Any] = {}
+    categories = data.categories
+    if data.missing and (when := where(*SCALED, *FORESTS)):
+        out["impute"] = Choice(
+            "median", "mean", "median_and_flag", default="median", group="data", when=when
+        )
+    if dense and len(categories) < data.width and (when := where(*SCALED)):
+        out["scale"] = Choice(
+            "standard",
+            "robust",
+            "quantile",
+            "power",
+            "none",
+            default="standard",
+            group="data",
+            when=when,
+        )
+    if categories and (when := where(*SCALED)):
+        out["encode"] = Choice("one_hot", "target", default="one_hot", group="data", when=when)
+    if categories and (when := where(*BOOSTING, *FORESTS)):
+        out["encode_trees"] = Choice(
+            "ordinal", "one_hot", "target", default="ordinal", group="data", when=when
+        )
+    if dense and data.width >= SELECT_FROM and (when := where(*SCALED, *FORESTS)):
+        out["select"] = Choice("all", "univariate", default="all", group="data", when=when)
+        out["keep"] = Float(0.1, 0.9, default=0.5, group="data", when={"select": "univariate"})
+    weighs = [name for name in names if name != "knn"]
+    if data.task != "regression" and not metric.calibrated and (when := where(*weighs)):
+        out["class_weight"] = Choice("none", "balanced", default="none", group="data", when=when)
+    if data.task == "regression":
+        out["target"] = Choice(*_target_transforms(data.y), default="none", group="data")
+    return out
+
+
+def _target_transforms(y: Any) -> list[str]:
+    """The logarithm only of what is never negative, and of which 1 is not large."""
+    kinds = ["none", "quantile", "power"]
+    if y.min() >= 0.0 and np.median(y) > 1.0:
+        kinds.insert(1, "log")
+    return kinds
+
+
+def first_configs(space: Space, names: Sequence[str]) -> list[Config]:
+    """What experts would try first: each algorithm's defaults, then boosting that learns more slowly."""
+    found = [space.complete({"algorithm": name}) for name in names]
+    slow: dict[str, dict[str, Any]] = {
+        "lightgbm": {"learning_rate": 0.04, "num_leaves": 12, "colsample_bytree": 0.6, "subsample": 0.8},
+        "xgboost": {"learning_rate": 0.05, "max_depth": 4, "colsample_bytree": 0.6, "subsample": 0.8},
+        "random_forest": {"max_features": 0.15},
+    }  # fmt: skip
+    for name, values in slow.items():
+        if name in names:
+            given = {f"{name}.{key}": value for key, value in values.items()}
+            if name in BOOSTING and f"{name}.n_estimators" in space:
+                given[f"{name}.n_estimators"] = 200
+            found.append(space.complete({"algorithm": name, **given}))
+    return found

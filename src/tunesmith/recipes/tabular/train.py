@@ -1,0 +1,208 @@
+"""The training program: one pipeline, checked on fold after fold; and its final fit on all rows."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.recipes.tabular import data as tables
+from tunesmith.recipes.tabular.data import Data
+from tunesmith.recipes.tabular.metrics import METRICS
+from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, target_transformer
+from tunesmith.recipes.tabular.space import BOOSTING
+from tunesmith.run.live import LiveTrial
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+#: In a trial's folder: what it predicts for each row when that is held out, shape (rows, outputs).
+PREDICTIONS: Final = "predictions.npy"
+#: The share of a fold's training rows that says when to stop adding trees.
+INNER: Final = 8  # one in so many
+
+
+class TooSlow(Exception):
+    """The first fold took so long that the trial would not end within its time."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The objective of a study: ``training(config, trial)`` checks a pipeline by cross-validation.
+
+    Each fold is a step, and its report that fold's own value. `rows` is the file of `data.save`.
+    """
+
+    rows: str
+    metric: str
+    folds: int
+    repeats: int
+    seed: int
+    trial_time_s: float
+
+    def __call__(self, config: dict[str, Any], trial: LiveTrial) -> dict[str, float]:
+        data, splits = _rows(self.rows, self.folds, self.repeats, self.seed)
+        metric = METRICS[self.metric]
+        held_out = np.zeros((data.rows, max(1, len(data.classes))))
+        values, trees, took_s = [], [], 0.0
+        with quiet():
+            build(config, data, 0)  # imports what it needs, which is not the pipeline's time
+            begun = time.perf_counter()
+            for step, (repeat, fold) in enumerate(np.ndindex(self.repeats, self.folds), 1):
+                if fold == 0 and repeat and 2 * took_s > self.trial_time_s:
+                    break  # a second opinion is worth less than another pipeline
+                checked = np.flatnonzero(splits[repeat] == fold)
+                learned = np.flatnonzero(splits[repeat] != fold)
+                predicted, count = fit_fold(config, data, learned, checked, self.seed + step)
+                held_out[checked] += predicted
+                values.append(metric.of(data.y[checked], _as_judged(predicted, data)))
+                trees.append(count)
+                trial.report(step, **{self.metric: values[-1]})
+                took_s = time.perf_counter() - begun
+                if step == 1:
+                    self._check_pace(took_s)
+        held_out /= len(values) / self.folds
+        np.save(trial.directory / PREDICTIONS, held_out.astype(np.float32))
+        out = {self.metric: float(np.mean(values)), "fold_s": took_s / len(values)}
+        return out | ({"trees": float(np.mean(trees))} if trees[0] else {})
+
+    def _check_pace(self, fold_s: float) -> None:
+        """Raise TooSlow if not even one round can end in time."""
+        if fold_s * self.folds > 1.5 * self.trial_time_s:
+            raise TooSlow(
+                f"one fold took {fold_s:.1f} s, so all {self.folds} would take longer than a trial's "
+                f"{self.trial_time_s:.0f} s"
+            )
+
+
+@lru_cache(maxsize=1)
+def _rows(path: str, folds: int, repeats: int, seed: int) -> tuple[Data, NDArray[np.int8]]:
+    data = tables.restore(Path(path))
+    return data, tables.folds(data.y, folds, repeats, seed)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings: that a pipeline did not converge shows in its score."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def fit_fold(
+    config: dict[str, Any], data: Data, learned: Rows, checked: Rows, seed: int
+) -> tuple[Floats, int]:
+    """Fit on some rows, predict others.
+
+    Predictions, shape (checked, outputs): values, or probabilities of all classes; and how many trees early
+    stopping found (0 if it was not asked).
+    """
+    training = data.take(learned)
+    fitted = fit(config, training, seed, stop_early=stops_early(config))
+    return fitted.predict(data.x[checked]), fitted.trees
+
+
+def stops_early(config: dict[str, Any]) -> bool:
+    """Whether a config leaves it to early stopping how many trees there are."""
+    algorithm = config["algorithm"]
+    return algorithm in BOOSTING and f"{algorithm}.n_estimators" not in config
+
+
+@dataclass(frozen=True, eq=False)
+class Pipe:
+    """A fitted pipeline. `present`: which of the classes it saw, in order; `reach`: the least and largest
+    value that it may predict; `trees`: found by early stopping, else 0."""
+
+    pipeline: Any
+    transformer: Any
+    present: tuple[int, ...]
+    classes: int
+    reach: tuple[float, float]
+    trees: int = 0
+
+    def predict(self, x: Any) -> Floats:
+        """Values, shape (rows, 1), or probabilities of all classes, shape (rows, classes)."""
+        if not self.classes:
+            raw = np.asarray(self.pipeline.predict(x), dtype=np.float64).reshape(-1, 1)
+            return tame(self.transformer.inverse_transform(raw), self.reach)
+        out = np.zeros((x.shape[0], self.classes))
+        out[:, list(self.present)] = self.pipeline.predict_proba(x)
+        return out
+
+
+def tame(values: Floats, reach: tuple[float, float]) -> Floats:
+    """Values within reach: a back-transformed extrapolation can be anything, NaN included."""
+    middle = (reach[0] + reach[1]) / 2
+    out: Floats = np.clip(np.nan_to_num(values, nan=middle), *reach)
+    return out
+
+
+def fit(
+    config: dict[str, Any], data: Data, seed: int, *, stop_early: bool = False, trees: int = 0
+) -> Pipe:
+    """Fit a config's pipeline on all rows of `data`; `trees` is the number of them, if not 0."""
+    y: NDArray[Any] = data.y
+    present, transformer = np.array([], dtype=int), None
+    reach = (0.0, 1.0)
+    if data.task == "regression":
+        transformer = target_transformer(config, data.rows).fit(y[:, None])
+        half = 0.5 * float(np.ptp(y))
+        reach = (float(y.min()) - half, float(y.max()) + half)
+        y = transformer.transform(y[:, None])[:, 0]
+    else:
+        present, y = np.unique(y.astype(int), return_inverse=True)
+    pipeline = build(config, data, seed)
+    if trees:
+        pipeline.set_params(model__n_estimators=trees)
+    weights = _weights(config, y)
+    if stop_early:
+        trees = _fit_stopping(pipeline, config["algorithm"], data.x, y, weights, seed)
+    else:
+        options = {} if weights is None else {"model__sample_weight": weights}
+        pipeline.fit(data.x, y, **options)
+    return Pipe(pipeline, transformer, tuple(present.tolist()), len(data.classes), reach, trees)
+
+
+def _weights(config: dict[str, Any], y: NDArray[Any]) -> Floats | None:
+    """A weight for each row so that every class weighs the same."""
+    if config.get("class_weight") != "balanced":
+        return None
+    counts = np.bincount(y)
+    weights: Floats = (len(y) / (len(counts) * counts))[y]
+    return weights
+
+
+def _fit_stopping(
+    pipeline: Any, algorithm: str, x: Any, y: NDArray[Any], weights: Floats | None, seed: int
+) -> int:
+    """Fit a pipeline of boosted trees, an inner split of its rows saying when to stop; how many trees."""
+    front, booster = pipeline[:-1], pipeline[-1]
+    ready = front.fit_transform(x, y)
+    split = tables.folds(y.astype(np.float64), INNER, 1, seed)[0]
+    inner = (split == 0) & np.isin(y, np.unique(y[split != 0]) if y.dtype.kind == "i" else y)
+    learned = split != 0
+    options: dict[str, Any] = {"eval_set": [(ready[inner], y[inner])]}
+    if weights is not None:
+        options["sample_weight"] = weights[learned]
+    patience = int(min(100, 20 + 1 / booster.get_params()["learning_rate"]))
+    if algorithm == "lightgbm":
+        import lightgbm
+
+        options["callbacks"] = [lightgbm.early_stopping(patience, verbose=False)]
+        booster.fit(ready[learned], y[learned], **options)
+        return int(booster.best_iteration_ or MOST_TREES)
+    booster.set_params(early_stopping_rounds=patience)
+    booster.fit(ready[learned], y[learned], verbose=False, **options)
+    return int(booster.best_iteration) + 1
+
+
+def _as_judged(predicted: Floats, data: Data) -> Floats:
+    return predicted[:, 0] if data.task == "regression" else predicted
