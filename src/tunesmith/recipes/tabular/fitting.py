@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.analysis.report import write_report
 from tunesmith.core.errors import JobError, NothingCompleted
 from tunesmith.core.quantity import seconds, show_seconds
 from tunesmith.core.trial import State, Trial
+from tunesmith.recipes.folder import REPORT, STUDY, beside, say_if, search_s
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import ensemble as blending
 from tunesmith.recipes.tabular import model, plan
@@ -24,7 +25,8 @@ from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric, metric_for, scores
 from tunesmith.recipes.tabular.model import Fitted
 from tunesmith.recipes.tabular.plan import SEARCH_SHARE, Plan
-from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, fit as fit_pipe, quiet
+from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, quiet
+from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
 from tunesmith.tuning.api import tune
@@ -39,8 +41,7 @@ ENSEMBLE: Final = 10
 CANDIDATES: Final = 30
 OF_EACH: Final = 3
 SCHEDULER: Final[Mapping[str, Any]] = {"racing": {"folds": 3, "alpha": 0.1}}
-#: The study's name, and the file of the search's rows, inside the output folder.
-STUDY: Final = "fit"
+#: The file of the search's rows, inside the output folder.
 ROWS: Final = ".rows.npz"
 
 
@@ -82,12 +83,14 @@ def fit(
     Raises JobError for a table that cannot be learned from; nothing is written then.
     """
     begun = clock.monotonic()
-    say = say or _say_if(progress)
+    say = say or say_if(progress)
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
     table = tables.load(data, target, task)
     judged = metric_for(table.task, metric)
     if isinstance(ensemble, bool) or not isinstance(ensemble, int) or ensemble < 1:
-        raise JobError(f"ensemble is how many pipelines may be blended, 1 or more, not {ensemble!r}")
+        raise JobError(
+            f"ensemble is how many pipelines may be blended, 1 or more, not {ensemble!r}"
+        )
     folder = _folder(output, data, table)
     planned = plan.settle(folder, plan.make(table, judged, limit_s, seed), seed, say)
     for line in plan.summary(planned, table, judged):
@@ -105,7 +108,12 @@ def fit(
     parallel = parallel or cores()
     result = tune(
         Training(
-            str((folder / ROWS).absolute()), judged.name, planned.folds, planned.repeats, planned.seed, trial_s
+            str((folder / ROWS).absolute()),
+            judged.name,
+            planned.folds,
+            planned.repeats,
+            planned.seed,
+            trial_s,
         ),
         space,
         metric=judged.name,
@@ -121,7 +129,9 @@ def fit(
         watcher=watcher,
         parallel=parallel,
         trials=trials,
-        time=None if limit_s is None else _search_s(limit_s, clock.monotonic() - begun),
+        time=None
+        if limit_s is None
+        else search_s(limit_s, SEARCH_SHARE, clock.monotonic() - begun),
         trial_time=trial_s,
         grace=2.0,
         failures_in_a_row=None,
@@ -129,24 +139,17 @@ def fit(
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
     trial_folder = Folder.beside(Path(storage or folder / "study.db"), STUDY).trial
-    members, held_out = _choose(result, searched, judged, planned, ensemble, trial_folder)
-    return _finish(result, table, searched, judged, planned, folder, members, held_out, parallel, left_s, say)
-
-
-def _say_if(progress: bool | None) -> Callable[[str], None]:
-    def say(text: str) -> None:
-        if progress or (progress is None and sys.stderr.isatty()):
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-    return say
+    members, held_out = _choose(result, searched, judged, ensemble, trial_folder)
+    return _finish(
+        result, table, searched, judged, planned, folder, members, held_out, parallel, left_s, say
+    )
 
 
 def _folder(output: str | Path | None, data: Any, table: Data) -> Path:
     if output is not None:
         return Path(output).expanduser()
     if isinstance(data, (str, Path)):
-        path = Path(data).expanduser()
-        return path.with_name(f"{path.name.split('.')[0]}-model")
+        return beside(Path(data).expanduser())
     return Path(f"{table.target}-model")
 
 
@@ -156,11 +159,6 @@ def _scheduler(given: str | Mapping[str, Any] | None) -> Any:
     return SCHEDULER if given is None else given
 
 
-def _search_s(limit_s: float, spent_s: float) -> float:
-    """How long the search may take: whole seconds, so that the same call later is no edit of the study."""
-    return max(1.0, np.floor(SEARCH_SHARE * limit_s - spent_s))
-
-
 # -- what the search found ----------------------------------------------------------------------
 
 
@@ -168,7 +166,6 @@ def _choose(
     result: Result,
     data: Data,
     metric: Metric,
-    planned: Plan,
     most: int,
     folder_of: Callable[[int], Path],
 ) -> tuple[list[Member], Floats]:
@@ -179,7 +176,8 @@ def _choose(
         if trial.state is State.COMPLETED and trial.value is not None and not trial.outside
     ]
     done.sort(key=lambda trial: metric.sign * (trial.value or 0.0))
-    kept, counts = [], {}
+    kept: list[Trial] = []
+    counts: dict[str, int] = {}
     for rank, trial in enumerate(done):
         algorithm = trial.config["algorithm"]
         counts[algorithm] = counts.get(algorithm, 0) + 1
@@ -193,15 +191,19 @@ def _choose(
             predictions.append(np.load(file).astype(np.float64))
     if not found:
         if done:
-            raise JobError("the predictions of the trials are gone from the output folder; fit again")
+            raise JobError(
+                "the predictions of the trials are gone from the output folder; fit again"
+            )
         why = result.nothing
         raise NothingCompleted(f"{why}; give it more time, and run it again to go on")
     weights = blending.choose(data.y, predictions, metric, most)
-    blended: Floats = sum(w * predictions[k] for k, w in weights.items())  # type: ignore[assignment]
+    blended: Floats = sum(w * predictions[k] for k, w in weights.items())
     return [Member(found[k], w) for k, w in weights.items()], blended
 
 
-def _within(members: list[Member], planned: Plan, data: Data, parallel: int, left_s: float | None) -> list[Member]:
+def _within(
+    members: list[Member], planned: Plan, data: Data, parallel: int, left_s: float | None
+) -> list[Member]:
     """As many members, the weightiest first, as can be fitted in the time that is left; one at least."""
     if left_s is None:
         return members
@@ -233,7 +235,9 @@ def _finish(
     begun = clock.monotonic()
     final = _within(members, planned, table, parallel, left_s)
     if len(final) < len(members):
-        say(f"note: {len(final)} of {len(members)} pipelines of the ensemble can be fitted in the time that is left")
+        say(
+            f"note: {len(final)} of {len(members)} pipelines of the ensemble can be fitted in the time that is left"
+        )
     pipes = _fit_all(final, table, planned.seed, parallel)
     judged = held_out[:, 0] if table.task == "regression" else held_out
     best = result.best
@@ -250,7 +254,12 @@ def _finish(
         "scores": scores(table.task, searched.y, judged),
         "best": {"trial": best.number, "value": best.value, "config": best.config},
         "members": [
-            {"weight": m.weight, "trial": m.trial.number, "config": m.trial.config, **model.member_about(pipe)}
+            {
+                "weight": m.weight,
+                "trial": m.trial.number,
+                "config": m.trial.config,
+                **model.member_about(pipe),
+            }
             for m, pipe in zip(final, pipes, strict=True)
         ],
         "leaderboard": leaderboard(result, metric),
@@ -263,8 +272,10 @@ def _finish(
         "versions": plan.versions(),
     }
     written = model.write(folder, about, pipes, table.x[:50], say)
-    _report(result, folder, say)
-    say(f"fitted {len(pipes)} pipeline{'s' if len(pipes) > 1 else ''} on all rows in {show_seconds(clock.monotonic() - begun)}")
+    write_report(result._ledger, folder / REPORT)  # noqa: SLF001
+    say(
+        f"fitted {len(pipes)} pipeline{'s' if len(pipes) > 1 else ''} on all rows in {show_seconds(clock.monotonic() - begun)}"
+    )
     return Fitted(folder, written, result)
 
 
@@ -297,13 +308,3 @@ def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:
         return np.inf if row["value"] is None else metric.sign * row["value"]
 
     return sorted(rows.values(), key=rank)
-
-
-def _report(result: Result, folder: Path, say: Callable[[str], None]) -> None:
-    """Write report.html, if the part that draws it is installed."""
-    try:
-        from tunesmith.analysis.report import write_report
-    except ImportError as error:
-        say(f"note: no report was written: {error}")
-        return
-    write_report(result._ledger, folder / "report.html")  # noqa: SLF001

@@ -8,8 +8,6 @@ The description names the file and is written last: a model is there whole, or i
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,19 +18,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.errors import JobError
+from tunesmith.recipes.folder import checked, put
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
 from tunesmith.recipes.tabular.files import Source, need, read
+from tunesmith.recipes.tabular.plan import RECIPE
 from tunesmith.recipes.tabular.train import Pipe, quiet
-from tunesmith.run.folder import write_json
 from tunesmith.tuning.result import Result
 
 Floats = NDArray[np.float64]
 
-RECIPE: Final = "tabular"
 VERSION: Final = 1
-ABOUT: Final = "model.json"
 #: Types outside scikit-learn and NumPy that our own files may hold.
 TRUSTED: Final = frozenset({
     "collections.OrderedDict", "collections.defaultdict", "builtins.bytearray",
@@ -135,33 +132,9 @@ class Fitted:
 def load(path: str | Path) -> Fitted:
     """The model in a folder. Raises JobError if there is none, or another recipe's, or a newer one."""
     folder = Path(path).expanduser()
-    about = read_about(folder)
-    if about["recipe"] != RECIPE:
-        raise JobError(f"{folder} holds a model of recipe {about['recipe']!r}, not {RECIPE!r}")
-    if about["version"] > VERSION:
-        raise JobError(f"{folder} was written by a newer tunesmith; update this one")
+    about = checked(folder, RECIPE, VERSION)
     need("sklearn", "pandas")
     return Fitted(folder, about)
-
-
-def read_about(folder: Path) -> dict[str, Any]:
-    """What model.json says. Raises JobError."""
-    file = folder / ABOUT if folder.is_dir() else folder
-    if file.name != ABOUT or not file.exists():
-        near = [p.parent.name for p in Path(folder.parent).glob(f"*/{ABOUT}")]
-        unfinished = (
-            " (a search that did not end: run the same fit again)" * (folder / "fit.json").exists()
-        )
-        raise JobError(
-            f"there is no model in {folder}{unfinished or did_you_mean(folder.name, near)}; it is a folder that "
-            f"`tunesmith fit` wrote, with a {ABOUT}"
-        )
-    try:
-        about: dict[str, Any] = json.loads(file.read_text())
-        about["recipe"], about["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise JobError(f"{file} is broken ({error}); fit the model again") from None
-    return about
 
 
 # -- writing ------------------------------------------------------------------------------------
@@ -188,14 +161,7 @@ def write(
             "it only where you trust whoever made it"
         )
         _write_joblib(draft, content)
-    name = f"pipelines-{hashlib.sha256(draft.read_bytes()).hexdigest()[:12]}.{kind}"
-    draft.replace(folder / name)
-    whole = {"recipe": RECIPE, "version": VERSION, "file": name, **about}
-    write_json(folder / ABOUT, whole)
-    for old in folder.glob("pipelines-*"):
-        if old.name != name:
-            old.unlink()
-    return whole
+    return put(folder, draft, f"pipelines.{kind}", {"recipe": RECIPE, "version": VERSION, **about})
 
 
 def _write_skops(draft: Path, content: Any, members: Sequence[Pipe], probe: Any) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.core.errors import JobError
+from tunesmith.recipes import folder as shared
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric
-from tunesmith.run.folder import write_json
 
-#: The file that says what a folder's search is about.
-PLAN: Final = "fit.json"
+RECIPE: Final = "tabular"
 #: Rows that a search is on at most: what is best on these is best on more.
 MOST_ROWS: Final = 200_000
 #: .. and at least, if there are so many.
@@ -59,42 +56,20 @@ def settle(folder: Path, wanted: Plan, seed: int | None, say: Callable[[str], No
 
     Raises JobError if the folder is about something else.
     """
-    file = folder / PLAN
-    if folder.exists() and not folder.is_dir():
-        raise JobError(f"{folder} is a file; --output names a folder to write into")
-    if not file.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise JobError(
-                f"the folder {folder} is there already, with other things in it; name another --output"
-            )
-        return wanted
-    try:
-        begun = Plan(**json.loads(file.read_text()))
-    except (ValueError, TypeError) as error:
-        raise JobError(f"{file} is broken ({error}); delete {folder}, or name another --output") from None
-    for what, old, new in (
-        ("table, or another target", begun.digest, wanted.digest),
-        (f"metric ({begun.metric})", begun.metric, wanted.metric),
-        (f"seed ({begun.seed})", begun.seed, begun.seed if seed is None else seed),
-    ):
-        if old != new:
-            raise JobError(
-                f"{folder} has a search with another {what}, and its results would not compare; name "
-                "another --output, or delete that folder"
-            )
-    say(f"going on with the search in {folder}")
-    return begun
+    same = {"digest": "table, or another target", "metric": "metric ({})"}
+    if seed is not None:
+        same["seed"] = "seed ({})"
+    return shared.settle(folder, RECIPE, wanted, same, say)
 
 
 def keep(folder: Path, plan: Plan) -> None:
     """Write the plan down."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / PLAN, asdict(plan))
+    shared.keep(folder, RECIPE, plan)
 
 
 def summary(plan: Plan, data: Data, metric: Metric) -> list[str]:
     """What was found and what will be done, in lines."""
-    kinds = [c.kind for c in data.columns]
+    kinds: list[str] = [c.kind for c in data.columns]
     plural = {"number": "numbers", "category": "categories", "date": "dates"}
     holds = ", ".join(
         f"{n} {plural[kind] if n > 1 else kind}" for kind in plural if (n := kinds.count(kind))
@@ -121,7 +96,15 @@ def versions() -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
     out = {"python": platform.python_version()}
-    for name in ("tunesmith", "scikit-learn", "numpy", "lightgbm", "xgboost", "xgboost-cpu", "skops"):
+    for name in (
+        "tunesmith",
+        "scikit-learn",
+        "numpy",
+        "lightgbm",
+        "xgboost",
+        "xgboost-cpu",
+        "skops",
+    ):
         try:
             out[name] = version(name)
         except PackageNotFoundError:

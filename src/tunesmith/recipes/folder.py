@@ -1,0 +1,155 @@
+"""The folder that a fit writes into, whatever its recipe.
+
+OUTPUT/fit.json      what its search is about; written first, and a search that goes on has to agree with it
+       study.db      the study
+       model.json    what the model is, and which file holds it; written last, so that a model is there whole,
+                     or is still the one before
+       report.html   the evidence
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+
+from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.run.folder import write_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+P = TypeVar("P", bound="DataclassInstance")
+
+PLAN: Final = "fit.json"
+ABOUT: Final = "model.json"
+REPORT: Final = "report.html"
+#: The study's name.
+STUDY: Final = "fit"
+
+
+def say_if(progress: bool | None) -> Callable[[str], None]:
+    """Says things on stderr; with None, where that is a terminal."""
+
+    def say(text: str) -> None:
+        if progress or (progress is None and sys.stderr.isatty()):
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    return say
+
+
+def beside(data: Path) -> Path:
+    """The output folder for a file or folder, if none is named: NAME-model beside it."""
+    data = data if data.name not in ("", "..") else data.resolve()
+    name = data.name if data.is_dir() else data.name.split(".")[0]
+    return data.with_name(f"{name}-model")
+
+
+def search_s(limit_s: float, share: float, spent_s: float) -> float:
+    """How long a search may take: whole seconds, so that the same call later is hardly an edit of the study."""
+    return max(1.0, float(np.floor(share * limit_s - spent_s)))
+
+
+# -- the plan -----------------------------------------------------------------------------------
+
+
+def settle(
+    folder: Path, recipe: str, wanted: P, same: Mapping[str, str], say: Callable[[str], None]
+) -> P:
+    """The plan that the search in `folder` began with, or `wanted`. Nothing is written.
+
+    `same`: the fields that have to agree, and what to call them; ``{}`` stands for the value. Raises JobError if
+    the folder is about something else.
+    """
+    file = folder / PLAN
+    if folder.exists() and not folder.is_dir():
+        raise JobError(f"{folder} is a file; output names a folder to write into")
+    if not file.exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise JobError(
+                f"the folder {folder} is there already, with other things in it; name another output"
+            )
+        return wanted
+    try:
+        kept = json.loads(file.read_text())
+        other = kept.pop("recipe")
+        begun = type(wanted)(**kept) if other == recipe else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise JobError(
+            f"{file} is broken ({error}); delete {folder}, or name another output"
+        ) from None
+    differs = f"recipe ({other})" if begun is None else None
+    for field, called in same.items():
+        if begun is not None and getattr(begun, field) != getattr(wanted, field):
+            differs = differs or called.format(getattr(begun, field))
+    if begun is None or differs:
+        raise JobError(
+            f"{folder} has a search with another {differs}, and its results would not compare; name another "
+            "output, or delete that folder"
+        )
+    say(f"going on with the search in {folder}")
+    return begun
+
+
+def keep(folder: Path, recipe: str, plan: DataclassInstance) -> None:
+    """Write the plan down."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / PLAN, {"recipe": recipe, **asdict(plan)})
+    except OSError as error:
+        raise JobError(
+            f"cannot write into {folder} ({error.strerror}); name another output"
+        ) from None
+
+
+# -- the result ---------------------------------------------------------------------------------
+
+
+def put(folder: Path, draft: Path, name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the file `draft` its name, NAME-HASH.KIND for a `name` of ``NAME.KIND``, and describe it; what the
+    description says, which is `about` and the file."""
+    stem, _, kind = name.partition(".")
+    file = f"{stem}-{hashlib.sha256(draft.read_bytes()).hexdigest()[:12]}.{kind}"
+    draft.replace(folder / file)
+    whole = {**about, "file": file}
+    write_json(folder / ABOUT, whole)
+    for old in folder.glob(f"{stem}-*"):
+        if old.name != file:
+            old.unlink()
+    return whole
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What a model's description says; ``recipe`` and ``version`` are there. Raises JobError."""
+    file = folder / ABOUT if folder.is_dir() else folder
+    if file.name != ABOUT or not file.exists():
+        near = [p.parent.name for p in folder.parent.glob(f"*/{ABOUT}")]
+        unfinished = (
+            " (a search that did not end: run the same fit again)" * (folder / PLAN).exists()
+        )
+        raise JobError(
+            f"there is no model in {folder}{unfinished or did_you_mean(folder.name, near)}: `tunesmith fit` writes "
+            f"a folder with a {ABOUT}"
+        )
+    try:
+        about: dict[str, Any] = json.loads(file.read_text())
+        about["recipe"], about["version"], about["file"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JobError(f"{file} is broken ({error}); fit the model again") from None
+    return about
+
+
+def checked(folder: Path, recipe: str, version: int) -> dict[str, Any]:
+    """The description of a model of this recipe. Raises JobError for another one's, or a newer one."""
+    about = read_about(folder)
+    if about["recipe"] != recipe:
+        raise JobError(f"{folder} holds a model of recipe {about['recipe']!r}, not {recipe!r}")
+    if about["version"] > version:
+        raise JobError(f"{folder} was written by a newer tunesmith; update this one")
+    return about
