@@ -1,0 +1,132 @@
+"""The result: a trained network, kept in a folder that `tunesmith predict` reads.
+
+OUTPUT/model.json         what it is: classes, config, scores
+       weights-HASH.pt    its weights, which torch.load(file, weights_only=True) reads
+
+The description names the file and is written last: a model is there whole, or is still the one before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from tunesmith import __version__
+from tunesmith.core.errors import JobError
+from tunesmith.recipes.folder import checked, put
+from tunesmith.recipes.images import network
+from tunesmith.recipes.images.augment import resize
+from tunesmith.recipes.images.data import Shape, read_unlabelled
+from tunesmith.recipes.images.train import scores
+from tunesmith.tuning.result import Result
+
+RECIPE: Final = "images"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network: `predict`. `about` is what model.json says."""
+
+    path: Path
+    about: Mapping[str, Any]
+    #: The study that found it; None for a model that was loaded.
+    result: Result | None = None
+
+    @property
+    def metric(self) -> str:
+        return str(self.about["metric"])
+
+    @property
+    def value(self) -> float:
+        """The metric on validation images, by which the config was chosen: it flatters a little."""
+        return float(self.about["value"])
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Every metric on the images that were held out."""
+        return dict(self.about["scores"])
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Where the accuracy on images like the held-out ones is, with a probability of 95 %."""
+        low, high = self.about["accuracy_interval"]
+        return float(low), float(high)
+
+    @property
+    def best_config(self) -> dict[str, Any]:
+        return dict(self.about["best"]["config"])
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.about["classes"])
+
+    @cached_property
+    def network(self) -> Any:
+        """The ``torch.nn.Module``. Raises JobError if its file is gone or cannot be read."""
+        file = self.path / self.about["file"]
+        shape = Shape(**self.about["shape"])
+        net = network.build(self.best_config, shape.channels, len(self.classes))
+        try:
+            net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        except Exception as error:  # noqa: BLE001 (torch raises many kinds for a damaged file)
+            raise JobError(
+                f"the weights {file} cannot be read ({error}); fit the model again"
+            ) from None
+        return net.eval()
+
+    def predict(self, data: str | Path) -> list[dict[str, Any]]:
+        """``{"file", "label", "probability"}`` for each image of a folder or ``.npz`` file, or for one image file.
+
+        A file among others that cannot be read has None for both. Raises JobError.
+        """
+        images = read_unlabelled(Path(data).expanduser(), Shape(**self.about["shape"]))
+        pixels = resize(torch.from_numpy(images.pixels), self.best_config["resize"])
+        rows = iter(np.exp(scores(self.network, pixels, images.white)))
+        out: list[dict[str, Any]] = []
+        for name in images.names:
+            label = probability = None
+            if name not in images.broken:
+                row = next(rows)
+                label, probability = self.classes[row.argmax()], round(float(row.max()), 6)
+            out.append({"file": name, "label": label, "probability": probability})
+        return out
+
+
+def save(folder: Path, about: Mapping[str, Any], net: Any, result: Result | None = None) -> Fitted:
+    """Write a network into `folder`, with what is known of it in JSON's types."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / ".weights.draft"
+    torch.save({name: tensor.cpu() for name, tensor in net.state_dict().items()}, draft)
+    versions = {"tunesmith": __version__, "torch": str(torch.__version__)}
+    whole = {"recipe": RECIPE, "version": VERSION, **about, "versions": versions}
+    return Fitted(folder, put(folder, draft, "weights.pt", whole), result)
+
+
+def load(path: str | Path) -> Fitted:
+    """The model in a folder. Raises JobError if there is none, or another recipe's, or a newer one."""
+    folder = Path(path).expanduser()
+    return Fitted(folder, checked(folder, RECIPE, VERSION))
+
+
+def predict(model: str | Path, data: str | Path) -> list[dict[str, Any]]:
+    """What the model in the folder `model` says of images: see `Fitted.predict`."""
+    return load(model).predict(data)
+
+
+def wilson(right: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """The interval that has the true share with a probability of 95 %, `right` of `of` being seen.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference" (JASA 1927).
+    """
+    share, spread = right / of, z * z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
+    return max(0.0, middle - half), min(1.0, middle + half)

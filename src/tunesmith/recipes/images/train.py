@@ -1,0 +1,293 @@
+"""The training program: one network, epoch by epoch, with a report and a checkpoint after each.
+
+What is random in an epoch (the order of images, how they are changed, dropout) comes from a stream of the
+trial's seed and the epoch's number. So a trial that goes on from a checkpoint takes the very steps that it
+would have taken without the interruption, on a CPU to the last bit, and no state of a generator needs keeping.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from tunesmith.core.rng import derive_seed, stream
+from tunesmith.core.study import Goal
+from tunesmith.integrations.torch import make_optimizer
+from tunesmith.recipes.images import network
+from tunesmith.recipes.images.augment import distort, mix, resize
+from tunesmith.training import schedules
+
+Config = Mapping[str, Any]
+#: Images that are evaluated at a time.
+CHUNK: Final = 512
+#: What is reported after each epoch, beside the time it took; the goal of each.
+METRICS: Final[dict[str, Goal]] = {
+    "accuracy": "maximize",
+    "balanced_accuracy": "maximize",
+    "loss": "minimize",
+}
+
+
+class Trial(Protocol):
+    """What the program needs of the trial that it is; `tunesmith.run.live.LiveTrial` is one."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def step(self) -> int: ...
+    def restore(self, default: Any = None) -> Any: ...
+    def save(self, state: Any, *, step: int) -> None: ...
+    def report(self, step: int | None = None, **metrics: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The trial of a network that is trained outside a study: nothing is kept or reported."""
+
+    seed: int
+    number: int = 0
+    step: int = 0
+
+    def restore(self, default: Any = None) -> Any:
+        return default
+
+    def save(self, state: Any, *, step: int) -> None: ...
+    def report(self, step: int | None = None, **metrics: float) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images and their labels, places in `classes` classes: arrays or tensors, (n, channels, height, width)
+    and (n,). `white` is the value of a white pixel."""
+
+    images: Any
+    labels: Any
+    classes: int
+    white: float
+
+
+@dataclass(frozen=True)
+class Program:
+    """The objective of a study: trains on ``train.npz`` in `folder`, and validates on ``validation.npz``."""
+
+    folder: str
+    classes: int
+    white: float
+    #: On a CPU.
+    threads: int = 1
+
+    def __call__(self, config: dict[str, Any], trial: Trial) -> dict[str, float]:
+        train, validation = (
+            Part(*_load(self.folder, part), self.classes, self.white)
+            for part in ("train", "validation")
+        )
+        with threads(self.threads):
+            return fit(config, train, validation, trial)[1]
+
+
+@lru_cache(maxsize=4)
+def _load(folder: str, part: str) -> tuple[Any, Any]:
+    """Images and labels, read once by each worker."""
+    with np.load(Path(folder) / f"{part}.npz") as file:
+        return file["images"], file["labels"]
+
+
+def fit(
+    config: Config, train: Part, validation: Part | None, trial: Trial
+) -> tuple[Any, dict[str, float]]:
+    """The network trained on `train`, and its metrics on `validation` after the last epoch.
+
+    A loss that is no longer finite ends the training, with metrics that are NaN. Raises MemoryError, and
+    Stopped where the trial is told to stop.
+    """
+    with _own_randomness(trial.seed):
+        try:
+            return _fit(config, train, validation, trial)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            raise MemoryError(
+                f"the network does not fit into memory: {config['filters']} filters, "
+                f"{config['convolutions']} convolutions in each of {config['depth']} stages, images of "
+                f"{config['resize']} pixels, batches of {config['batch_size']} ({error})"
+            ) from None
+
+
+def _fit(
+    config: Config, train: Part, validation: Part | None, trial: Trial
+) -> tuple[Any, dict[str, float]]:
+    device = device_of(trial.number)
+    validation = None if validation is None else on_device(device, validation, config)
+    learner = Learner(config, on_device(device, train, config), trial.restore())
+    metrics: dict[str, float] = {}
+    for epoch in range(trial.step + 1, config["epochs"] + 1):
+        began = time.perf_counter()
+        loss = learner.learn(epoch, trial.seed)
+        if not math.isfinite(loss):
+            return learner.model, dict.fromkeys(METRICS, math.nan)
+        if validation is not None:
+            metrics = evaluate(learner.model, validation)
+        trial.save(learner.state(), step=epoch)
+        seconds = time.perf_counter() - began
+        trial.report(step=epoch, **metrics, train_loss=loss, seconds=seconds)
+    if not metrics and validation is not None:  # it had been trained to the end
+        metrics = evaluate(learner.model, validation)
+    return learner.model, metrics
+
+
+class Learner:
+    """A network in training, on tensors of one device."""
+
+    def __init__(self, config: Config, train: Part, state: Mapping[str, Any] | None) -> None:
+        """A new network, or one that goes on from `state`, with the values of `config`, which may have changed
+        since."""
+        self.model = network.build(config, train.images.shape[1], train.classes)
+        self.model.to(train.images.device)
+        self._config, self._train = config, train
+        self._optimizer = make_optimizer(config, self.model.parameters())
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._batches = batch_count(len(train.labels), config["batch_size"])
+        #: Never the one that watches a plateau: the space does not have it.
+        self._schedule: Any = schedules.from_config(config, config["epochs"] * self._batches)
+        if state is not None:
+            self.model.load_state_dict(state["model"])
+            if state["kind"] == config["optimizer"]:
+                self._load_optimizer(state["optimizer"])
+        self.model[0].measure(_unit(x, train.white) for x in train.images.split(CHUNK))
+
+    def _load_optimizer(self, state: Any) -> None:
+        """Take over what the optimizer remembers of steps, but not its learning rate and the like."""
+        groups = self._optimizer.param_groups
+        mine = [{k: v for k, v in group.items() if k != "params"} for group in groups]
+        self._optimizer.load_state_dict(state)
+        for group, values in zip(self._optimizer.param_groups, mine, strict=True):
+            group.update(values)
+
+    def state(self) -> dict[str, Any]:
+        """What `__init__` takes to go on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "kind": self._config["optimizer"],
+        }
+
+    def learn(self, epoch: int, seed: int) -> float:
+        """Train on each image once; the mean loss."""
+        torch.manual_seed(derive_seed(seed, epoch, "dropout"))
+        rng = stream(seed, epoch, "images")
+        images = len(self._train.labels)
+        batches = np.array_split(rng.permutation(images), self._batches)
+        self.model.train()
+        total = 0.0
+        for step, places in enumerate(batches, (epoch - 1) * self._batches):
+            for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = rate * self._schedule(step)
+            total += self._step(places, rng) * len(places)
+            if not math.isfinite(total):
+                break
+        return total / images
+
+    def _step(self, places: NDArray[np.int64], rng: Generator) -> float:
+        """One step on the images at `places`; their mean loss."""
+        train = self._train
+        chosen = torch.from_numpy(places).to(train.labels.device)
+        x = distort(_unit(train.images[chosen], train.white), self._config, rng)
+        y = functional.one_hot(train.labels[chosen], train.classes).to(x.dtype)
+        x, y = mix(x, y, self._config, rng)
+        self._optimizer.zero_grad()
+        loss = functional.cross_entropy(self.model(x), y)
+        loss.backward()
+        self._optimizer.step()
+        return float(loss.item())
+
+
+def batch_count(images: int, batch_size: int) -> int:
+    """Into how many batches of nearly the same size the images go: none is much smaller than asked for, which
+    batch normalisation would suffer from."""
+    return max(1, round(images / batch_size))
+
+
+def evaluate(model: Any, part: Part) -> dict[str, float]:
+    """The metrics of a network on images with known classes."""
+    logits = scores(model, part.images, part.white)
+    labels = part.labels.cpu().numpy()
+    probability = np.exp(logits)[np.arange(len(labels)), labels]
+    right = logits.argmax(1) == labels
+    recalls = [right[labels == label].mean() for label in np.unique(labels)]
+    with np.errstate(divide="ignore"):
+        loss = float(-np.log(np.maximum(probability, 1e-12)).mean())
+    return {
+        "accuracy": float(right.mean()),
+        "balanced_accuracy": float(np.mean(recalls)),
+        "loss": loss,
+    }
+
+
+def scores(model: Any, images: Any, white: float) -> Any:
+    """Log-probabilities, (n, classes), as a numpy array; `images` as `resize` leaves them."""
+    model.eval()
+    with torch.inference_mode():
+        parts = [model(_unit(x, white)).log_softmax(1) for x in images.split(CHUNK)]
+        return torch.cat(parts).double().cpu().numpy()
+
+
+def _unit(images: Any, white: float) -> Any:
+    """Pixels from 0 (black) to 1 (white)."""
+    return images.float() / white
+
+
+def on_device(device: Any, part: Part, config: Config) -> Part:
+    """The images as tensors on a device, at the size that the network takes."""
+    images = resize(torch.from_numpy(part.images).to(device), config["resize"])
+    return replace(part, images=images, labels=torch.from_numpy(part.labels).to(device))
+
+
+def device_of(number: int) -> Any:
+    """Where trial `number` is trained: the GPUs take turns; without any, on the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", number % torch.cuda.device_count())
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _own_randomness(seed: int) -> Iterator[None]:
+    """torch's random numbers from `seed` on, leaving those of the program around as they were; and, on GPUs,
+    only algorithms that give the same result every time, where there are such."""
+    before = torch.backends.cudnn.deterministic
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        torch.backends.cudnn.deterministic = True
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.deterministic = before
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
