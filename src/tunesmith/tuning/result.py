@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +20,10 @@ from tunesmith.core.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
+
+if TYPE_CHECKING:
+    from tunesmith.analysis.figures import Figures
+    from tunesmith.analysis.importance import Importance
 
 
 class Audit(NamedTuple):
@@ -190,6 +196,28 @@ class Result:
             if not dominated:
                 front.append(int(i))
         return [self._ledger.trial(int(eligible[i])) for i in sorted(front)]
+
+    # -- as pictures --------------------------------------------------------------------------
+
+    @property
+    def figures(self) -> Figures:
+        """Figures for notebooks, as Plotly's (extra ``figures``): ``figures.best()``, ``figures.curves()``.."""
+        from tunesmith.analysis.figures import Figures
+
+        return Figures(self._ledger)
+
+    def importance(self, objective: int = 0) -> Importance | None:
+        """How much of the differences between results each parameter, and each group, explains, with
+        intervals; None with fewer than 4 results, or if all are equal."""
+        from tunesmith.analysis.importance import importance
+
+        return importance(History(self._ledger), objective)
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report, one HTML file, whole or not at all. Raises OSError."""
+        from tunesmith.analysis.report import write_report
+
+        return write_report(self._ledger, path)
 
     # -- as a table ---------------------------------------------------------------------------
 

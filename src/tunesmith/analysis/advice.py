@@ -1,0 +1,430 @@
+"""What a study says, in sentences: how good the best is, how sure that is, what mattered, what to try next."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any, Final
+
+import numpy as np
+
+from tunesmith.analysis.importance import NO_GROUP, Importance
+from tunesmith.analysis.trials import Trials, cut, show
+from tunesmith.core.confirm import SURE
+from tunesmith.core.parameter import Choice, Float, Int
+from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.strategy import Outlook
+from tunesmith.core.trial import Kind, State
+
+#: The outermost part of a range, as a share of its scale.
+EDGE: Final = 0.05
+#: A parameter that explains less than this, surely less than `SURELY`, can be fixed.
+LITTLE: Final = 0.03
+SURELY: Final = 0.10
+#: Where the model explains less than this share, it says nothing about parameters.
+EXPLAINED: Final = 0.3
+#: The best few, of which most have to agree.
+FEW: Final = 5
+#: The best of a large study lie within this share of a range: it can be narrowed.
+NARROW: Final = 0.35
+#: A share of failures worth a word.
+MANY: Final = 0.1
+
+_REASONS: Final = {
+    Kind.ERROR: "raised an error",
+    Kind.TIMEOUT: "took too long",
+    Kind.OUT_OF_MEMORY: "ran out of memory",
+    Kind.NOT_FINITE: "reached no finite value",
+    Kind.LOST: "were lost: their machine or coordinator died",
+    Kind.INTERRUPTED: "were interrupted",
+}
+_REMEDIES: Final = {
+    Kind.ERROR: "The message below says what to mend.",
+    Kind.TIMEOUT: "Raise the limit trial_time, or leave out what takes so long.",
+    Kind.OUT_OF_MEMORY: "Raise the limit trial_memory, or narrow what makes models or batches large.",
+    Kind.NOT_FINITE: "Often a learning rate is too high for the rest: lower its upper end.",
+}
+
+
+def count(n: int, noun: str) -> str:
+    """``1 trial``, ``2,000 trials``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def listed(words: list[str]) -> str:
+    """``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def headline(trials: Trials) -> str:
+    """The study in a sentence."""
+    ledger = trials.ledger
+    if not trials.size:
+        return "No trial has been run yet."
+    if not len(trials.done):
+        failed = len(trials.of(State.FAILED))
+        if failed and failed == trials.size:
+            return (
+                f"All {count(failed, 'trial')} failed." if failed > 1 else "The only trial failed."
+            )
+        return f"No trial has been completed yet, of {trials.size:,}."
+    if len(ledger.spec.objectives) > 1:
+        from tunesmith.analysis.progress import front_of
+
+        metrics = listed([o.metric for o in ledger.spec.objectives])
+        n = len(front_of(trials))
+        stand = "is one that no other beats" if n == 1 else f"are {n} that no other beats"
+        return f"Among {count(trials.size, 'trial')} there {stand} in all of {metrics}."
+    best = trials.best
+    assert best is not None
+    value = show_number(trials.values(np.array([best]))[0])
+    of = f"The best of {count(trials.size, 'trial')}" if trials.size > 1 else "The only trial"
+    return f"{of} reached {trials.metric} {value}."
+
+
+def gains(trials: Trials) -> list[str]:
+    """By how much the best one is better than the first, and than the middle one."""
+    if trials.best is None or len(trials.done) < 2:
+        return []
+    ledger = trials.ledger
+    value = best_value(trials)
+    said = []
+    if trials.standings:
+        said.append(
+            f"The best is taken at {show_number(value)}, what it reached on average when it was run again."
+        )
+    first = int(trials.done[0])
+    if first != trials.best:
+        why = ledger.origin(first).why
+        what = "The first trial to be completed"
+        if "defaults" in why:
+            what = "The defaults"
+        elif "middle" in why:
+            what = "The middle of the space"
+        other = float(trials.values(np.array([first]))[0])
+        said.append(
+            f"{what} (trial {first}) reached {show_number(other)}: {better(value, other, trials.sign)}."
+        )
+    middle = float(np.median(trials.values(trials.done)))
+    said.append(
+        f"The median of the completed trials is {show_number(middle)}: {better(value, middle, trials.sign)}."
+    )
+    if len(trials.ranked) > 1:
+        second = next(int(n) for n in trials.ranked if n != trials.best)
+        other = float(trials.values(np.array([second]))[0])
+        equal = trials.losses[second, 0] == trials.losses[trials.best, 0]
+        runner = (
+            f"Trial {second} reached the same"
+            if equal
+            else f"The next best is trial {second} with {show_number(other)}"
+        )
+        said.append(f"{runner}.")
+    return said
+
+
+def best_value(trials: Trials) -> float:
+    """What the best one is worth: its mean when it was run again, if it was."""
+    if trials.standings:
+        return float(trials.standings[0].mean)
+    return float(trials.values(np.array([trials.best]))[0])
+
+
+def better(value: float, other: float, sign: float) -> str:
+    """How `value` compares to `other`, in words."""
+    gap = sign * (other - value)
+    if gap == 0:
+        return "the best is equal to it"
+    words = "better" if gap > 0 else "worse"
+    share = ""
+    if other != 0 and value * other > 0 and 0.005 <= abs(gap / other) <= 10:
+        share = f", {100 * abs(gap / other):.{0 if abs(gap / other) > 0.1 else 1}f} % {'less' if value < other else 'more'}"
+    return f"the best is {show_number(abs(gap), 3)} {words}{share}"
+
+
+def sureness(trials: Trials, outlook: Outlook | None) -> list[str]:
+    """How sure it is that the best is the best."""
+    said = []
+    for k, one in enumerate(trials.standings):
+        who = "The winner" if k == 0 else "Behind it"
+        said.append(f"{who}, trial {one.trial}: {one}.")
+    if trials.standings:
+        if trials.standings[0].chance < SURE:
+            said.append("That is not settled: more runs of these few would tell them apart.")
+        return said
+    if outlook is not None and trials.best is not None:
+        ranked = trials.losses[trials.ranked[:2], 0]
+        gap = float(ranked[1] - ranked[0]) if len(ranked) > 1 else math.inf
+        noise = outlook.noise
+        said.append(
+            f"The same config run again would differ by about ± {show_number(noise, 2)}, by what the trials say."
+        )
+        if noise > 0 and gap < noise:
+            close = int((trials.losses[trials.done, 0] - ranked[0] < noise).sum()) - 1
+            said.append(
+                f"{count(close, 'other trial').capitalize()} {'is' if close == 1 else 'are'} within that: "
+                "which of them is best is partly luck, and the best value is a little flattered."
+            )
+        else:
+            said.append("That is less than the lead over the next best trial.")
+    elif trials.best is not None and len(trials.done) > 1:
+        said.append("There are too few results to say how much luck is in the best value.")
+    return said
+
+
+def what_mattered(found: Importance | None) -> list[str]:
+    """Importance in words."""
+    if found is None:
+        return ["There are too few different results to say what mattered."]
+    said = []
+    if found.explained < EXPLAINED:
+        said.append(
+            f"The parameters explain little of the differences between these {found.results:,} results "
+            f"(some {100 * found.explained:.0f} %): the rest is noise, or needs more trials. Take what follows with care."
+        )
+    top = [s for s in found.parameters if s.value >= 0.1][:3] or list(found.parameters[:1])
+    words = [f"{s.name} ({100 * s.value:.0f} %)" for s in top]
+    verb = "explains" if len(words) == 1 else "explain"
+    said.append(f"{listed(words)} {verb} most of the differences between results.")
+    little = [s.name for s in found.parameters if s.high < LITTLE + 0.02 and s.value < LITTLE]
+    if little and found.explained >= EXPLAINED:
+        said.append(f"{listed(little[:8])} made hardly any difference.")
+    named = [s for s in found.groups if s.name != NO_GROUP]
+    if sum(s.value for s in named) >= 0.01 and len(found.groups) > 1:
+        words = [f"{s.name} {100 * s.value:.0f} %" for s in found.groups if s.name != NO_GROUP]
+        said.append(f"By group: {listed(words)}.")
+    return said
+
+
+def next_steps(trials: Trials, found: Importance | None, outlook: Outlook | None) -> list[str]:
+    """What to try next, the most useful first."""
+    steps = failures(trials)
+    if not len(trials.done):
+        if not steps:
+            steps.append("Run some trials first: tunesmith run, or ts.tune.")
+        return steps
+    single = len(trials.ledger.spec.objectives) == 1
+    if single:
+        steps += edges(trials, found)
+        steps += go_on(trials, outlook)
+        steps += _needless(trials, found)
+        steps += _narrow(trials, found)
+        steps += confirm(trials, outlook)
+    steps += _schedule(trials)
+    if not steps:
+        steps.append(
+            "Nothing stands out. More trials are the simplest next step."
+            if single
+            else "More trials fill the gaps between those that no other beats."
+        )
+    return steps
+
+
+def failures(trials: Trials) -> list[str]:
+    """The reasons that many trials failed for."""
+    kinds: Counter[Kind] = Counter()
+    numbers: dict[Kind, list[int]] = {}
+    for number in trials.of(State.FAILED).tolist():
+        reason = trials.ledger.reason(number)
+        if reason is not None:
+            kinds[reason.kind] += 1
+            numbers.setdefault(reason.kind, []).append(number)
+    said = []
+    for kind, n in kinds.most_common():
+        if n < 2 or n < MANY * trials.size:
+            continue
+        words = f"{n:,} of {count(trials.size, 'trial')} {_REASONS.get(kind, f'failed ({kind})')}."
+        where = _where(trials, numbers[kind])
+        said.append(" ".join(filter(None, [words, where, _REMEDIES.get(kind, "")])))
+    return said
+
+
+def _where(trials: Trials, failed: list[int]) -> str:
+    """A range or a choice in which all that failed lie, and few that did not."""
+    space, numbers = trials.ledger.spec.space, trials.ledger.column("numbers")
+    good = trials.done
+    if len(failed) < 3 or len(good) < 3:
+        return ""
+    found: list[tuple[float, str]] = []
+    for column, (name, parameter) in enumerate(space.tunables.items()):
+        bad, well = numbers[failed, column], numbers[good, column]
+        if np.isnan(bad).any():
+            continue
+        if isinstance(parameter, Choice):
+            if len(set(bad.tolist())) == 1:
+                share = float((well == bad[0]).mean())
+                value = cut(show(parameter.value(float(bad[0]))), 30)
+                found.append((share, f"All of them had {name} = {value}."))
+        else:
+            low, high = show_number(float(bad.min()), 3), show_number(float(bad.max()), 3)
+            found.append(
+                (float((well >= bad.min()).mean()), f"All of them had {name} of {low} or more.")
+            )
+            found.append(
+                (float((well <= bad.max()).mean()), f"All of them had {name} of {high} or less.")
+            )
+    share, words = min(found, default=(1.0, ""))
+    return words if share < 0.25 else ""
+
+
+def edges(trials: Trials, found: Importance | None) -> list[str]:
+    """Parameters whose best values are at the end of their range: what is beyond may be better."""
+    space, points = trials.ledger.spec.space, trials.ledger.column("points")
+    top = trials.ranked[:FEW]
+    matters = _shares(found)
+    said = []
+    for column, (name, parameter) in enumerate(space.tunables.items()):
+        at = points[top, column]
+        if matters.get(name, 1.0) < LITTLE or len(top) < 2 or not np.isfinite(at[0]):
+            continue
+        if isinstance(parameter, Choice):
+            said += _choice_edge(name, parameter, at)
+            continue
+        ends = parameter.unit(np.array([parameter.low, parameter.high], dtype=np.float64))
+        for at_high, near in ((False, at <= ends[0] + EDGE), (True, at >= ends[1] - EDGE)):
+            if near[0] and near.sum() >= max(2, math.ceil(0.6 * len(top))):
+                said += _beyond(name, parameter, at_high, int(near.sum()), len(top))
+    return said
+
+
+def _choice_edge(name: str, parameter: Choice, at: Any) -> list[str]:
+    """An ordered choice of numbers whose last (or first) one is best."""
+    k = parameter.size
+    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in parameter.values)
+    if not parameter.ordered or not numeric or k < 3:
+        return []
+    index = np.floor(np.nan_to_num(at, nan=0.5) * k)
+    for end in (0, k - 1):
+        if index[0] == end and (index == end).sum() >= 0.6 * len(at):
+            value = show(parameter.values[end])
+            return [
+                f"{name} is best at {value}, the {'last' if end else 'first'} of its choices: add one beyond it."
+            ]
+    return []
+
+
+def _beyond(name: str, p: Float | Int, at_high: bool, n: int, of: int) -> list[str]:
+    end = p.high if at_high else p.low
+    wider: float
+    if p.log == "reverse":
+        if not at_high:
+            return []
+        wider = 1 - (1 - p.high) / 10
+    elif p.log:
+        factor = 4 if isinstance(p, Int) else 10
+        wider = p.high * factor if at_high else p.low / factor
+    else:
+        if end in (0, 1) or (isinstance(p, Float) and end == 0.5):
+            return []  # a natural bound: shares, counts from 0 or 1
+        span = p.high - p.low
+        wider = p.high + span / 2 if at_high else p.low - span / 2
+        if p.low >= 0:
+            wider = max(wider, 0.0)
+    if isinstance(p, Int):
+        wider = max(1.0, math.floor(wider)) if p.low >= 1 else math.floor(wider)
+    if wider == end:
+        return []
+    side = "upper" if at_high else "lower"
+    told = (
+        f"{name} is best at the {side} end of its range ({n} of the best {of} are near {show_number(float(end), 3)}): "
+        f"widen it, to {show_number(wider, 3)} say. tunesmith edit does so, and keeps all trials."
+    )
+    return [told]
+
+
+def go_on(trials: Trials, outlook: Outlook | None) -> list[str]:
+    """Whether more trials are worth it."""
+    if outlook is None:
+        n = len(trials.done)
+        few = n < max(10, len(trials.ledger.spec.space) + 2)
+        verb = "is" if n == 1 else "are"
+        return [f"Go on: {count(n, 'result')} {verb} too few to say what more would bring."] * few
+    gain, noise = outlook.gain, outlook.noise
+    spread = float(np.median(trials.losses[trials.done, 0])) - float(
+        trials.losses[trials.ranked[0], 0]
+    )
+    told = (
+        f"{outlook.trials} more trials are expected to gain {show_number(gain, 2)} "
+        f"(± {show_number(outlook.deviation, 1)}), and no more than {show_number(outlook.bound, 2)} is left to gain in this space"
+    )
+    if gain <= max(0.25 * noise, 0.002 * spread):
+        return [
+            f"Stopping here is sensible: {told}. Another space, or more data, would bring more."
+        ]
+    if gain < noise:
+        return [
+            f"Going on would bring little: {told}; the metric's noise alone is {show_number(noise, 2)}."
+        ]
+    return [f"Going on is worth it: {told}."]
+
+
+def _needless(trials: Trials, found: Importance | None) -> list[str]:
+    """Parameters to fix."""
+    if found is None or found.explained < 0.5 or trials.best is None or len(found.parameters) < 2:
+        return []
+    config = trials.ledger.config(trials.best)
+    needless = [s.name for s in found.parameters if s.value < LITTLE and s.high < SURELY]
+    values = [f"{name} = {cut(show(config[name], 3), 20)}" for name in needless if name in config]
+    if not values or len(values) == len(found.parameters):
+        return []
+    return [
+        f"Fix what made no difference, so that the search has less to look for: {listed(values[:6])}."
+    ]
+
+
+def _narrow(trials: Trials, found: Importance | None) -> list[str]:
+    """Ranges that the best trials use only a part of."""
+    if found is None or len(trials.done) < 40 or found.explained < 0.5:
+        return []
+    space, points = trials.ledger.spec.space, trials.ledger.column("points")
+    top = trials.ranked[: max(10, len(trials.done) // 20)]
+    matters = _shares(found)
+    said = []
+    for column, (name, parameter) in enumerate(space.tunables.items()):
+        at = points[top, column]
+        if isinstance(parameter, Choice) or matters[name] < SURELY or np.isnan(at).any():
+            continue
+        low, high = np.quantile(at, [0.05, 0.95])
+        pad = 0.5 * (high - low) + 0.02
+        low, high = max(0.0, low - pad), min(1.0, high + pad)
+        if high - low < NARROW:
+            ends = [show_number(float(parameter.decode(u)), 2) for u in (low, high)]
+            said.append(f"{name} from {ends[0]} to {ends[1]}")
+    if not said:
+        return []
+    return [
+        f"For a finer search, narrow to where the best {len(top)} trials are: {'; '.join(said[:4])}."
+    ]
+
+
+def confirm(trials: Trials, outlook: Outlook | None) -> list[str]:
+    """Whether the winner should be run again."""
+    if trials.standings or outlook is None or outlook.noise <= 0 or len(trials.ranked) < 2:
+        return []
+    gap = float(np.diff(trials.losses[trials.ranked[:2], 0])[0])
+    if gap >= outlook.noise:
+        return []
+    return [
+        "The best few are too close to call: confirm=3 (under limits) runs them again, and names the likeliest winner."
+    ]
+
+
+def _schedule(trials: Trials) -> list[str]:
+    """Whether trials that report could have been stopped early."""
+    ledger = trials.ledger
+    if ledger.spec.scheduler is not None or len(trials.done) < 10:
+        return []
+    metric = ledger.spec.objective.metric
+    of, _, _ = ledger.curves.columns(metric)
+    if len(of) < 4 * trials.size:
+        return []
+    told = (
+        "Trials report as they go, and all ran to their end: a scheduler (asha, say) stops the hopeless ones early, "
+        f"and saves much of the {show_seconds(ledger.compute_time_s)} that they took."
+    )
+    return [told]
+
+
+def _shares(found: Importance | None) -> dict[str, float]:
+    if found is None or found.explained < EXPLAINED:
+        return {}
+    return {s.name: s.value for s in found.parameters}

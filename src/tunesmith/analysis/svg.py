@@ -1,0 +1,425 @@
+"""Figures as SVG: what `figures` describes, drawn without Plotly and without a script.
+
+It knows the part of Plotly's schema that our figures use: scatter and horizontal bar traces, linear and log axes with
+given or own ticks, annotations and lines at data coordinates. Colours are variables of the page's style sheet, so one
+drawing is right by day and by night.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tunesmith.analysis.style import NAMES, Figure, plain
+
+#: Width of a character of 12 px, for margins.
+_CHAR: Final = 7.0
+_RIGHT: Final = 14.0
+_TOP: Final = 10.0
+#: The offset of a cross's first point, which is what its path begins with.
+_ARM: Final = 0.5
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One axis: from `low` to `high` (logarithms on a log axis) onto pixels `first` to `last`."""
+
+    log: bool
+    low: float
+    high: float
+    first: float
+    last: float
+
+    def __call__(self, value: float) -> float:
+        if self.log:
+            value = math.log10(value) if value > 0 else self.low
+        share = (value - self.low) / (self.high - self.low)
+        return self.first + share * (self.last - self.first)
+
+    def ticks(self, apart_px: float) -> list[tuple[float, str]]:
+        """Round values, about `apart_px` apart, and how they are written."""
+        count = max(3, int(abs(self.last - self.first) / apart_px))
+        if self.log:
+            return _log_ticks(self.low, self.high, count)
+        step = _step((self.high - self.low) / count)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        values = [k * step for k in range(first, last + 1)]
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        return [(v, _decimal(v, decimals)) for v in values]
+
+
+def _step(raw: float) -> float:
+    """The smallest of 1, 2, 5 times a power of ten that is at least `raw`."""
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
+
+
+def _log_ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
+    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    every = max(1, math.ceil((last - first + 1) / count))
+    if last - first + 1 >= 3:
+        return [(10.0**k, _power(k)) for k in range(first, last + 1, every)]
+    mantissas = (1.0, 2.0, 5.0) if high - low > 0.5 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    values = [m * 10.0**k for k in range(first - 1, last + 2) for m in mantissas]
+    inside = [v for v in values if low - 1e-9 <= math.log10(v) <= high + 1e-9]
+    every = max(1, math.ceil(len(inside) / count))
+    return [(v, _short(v, 3)) for v in inside[::every]]
+
+
+def _power(k: int) -> str:
+    if -3 <= k <= 4:
+        return f"{10.0**k:g}"
+    return "10" + str(k).translate(_RAISED)
+
+
+def _decimal(value: float, decimals: int) -> str:
+    """A number on a linear axis, with as many decimals as its neighbours; large and tiny ones as powers."""
+    if value == 0 or (abs(value) < 1e6 and decimals <= 5):
+        return f"{value + 0.0:,.{decimals}f}" if value else "0"
+    return _short(value, 4)
+
+
+def _short(value: float, digits: int) -> str:
+    """A number in at most so many significant digits."""
+    shown = f"{value:.{digits}g}"
+    if "e" not in shown:
+        return shown
+    mantissa, _, exponent = shown.partition("e")
+    power = "10" + str(int(exponent)).translate(_RAISED)
+    return power if mantissa == "1" else f"{mantissa}·{power}"
+
+
+def draw(figure: Figure, width: int, number: int = 0) -> str:
+    """The figure as an ``<svg>`` of `width` pixels. Its marks refer to `tips` by their trace's place and
+    `number`, the figure's."""
+    layout = figure["layout"]
+    shown = [_Trace.of(i, t) for i, t in enumerate(figure["data"])]
+    height = float(layout.get("height", 340))
+    x_axis, y_axis = layout.get("xaxis", {}), layout.get("yaxis", {})
+    x_visible, y_visible = x_axis.get("visible", True), y_axis.get("visible", True)
+    bottom = height - (46.0 if x_visible else 8.0)
+    top = _TOP + (18.0 if y_visible and y_axis.get("title") else 0.0)
+    y = _scale(y_axis, [v for t in shown for v in t.y_extent], bottom, top)
+    y_ticks = _ticks(y_axis, y, 40.0) if y_visible else []
+    left = 10.0
+    if y_ticks:
+        longest = max(len(label) for _, label in y_ticks)
+        left = min(max(14.0 + _CHAR * longest, 46.0), 0.42 * width)
+    x = _scale(x_axis, [v for t in shown for v in t.x_extent], left, width - _RIGHT)
+    x_ticks = _ticks(x_axis, x, 72.0) if x_visible else []
+    name = _escape(plain(layout["title"]["text"]))
+    size = f'viewBox="0 0 {width} {height:.0f}" width="{width}" height="{height:.0f}"'
+    parts = [f'<svg {size} role="img" aria-label="{name}" data-figure="{number}">']
+    parts += _grid(x, y, x_ticks, y_ticks, (x_axis, y_axis), left, top, bottom)
+    parts += [_shape(shape, x, y) for shape in layout.get("shapes", ())]
+    drawn = [part for trace in shown for part in trace.draw(x, y)]
+    if "range" in y_axis and x_visible:  # marks at the edge are whole
+        name = f"clip-{number}-{width}"
+        area = f'x="{left - 7:.1f}" y="{top - 7:.1f}" width="{width - left:.1f}" height="{bottom - top + 14:.1f}"'
+        drawn = [
+            f'<clipPath id="{name}"><rect {area}/></clipPath><g clip-path="url(#{name})">',
+            *drawn,
+            "</g>",
+        ]
+    parts += drawn
+    parts += [_note(note, x, y) for note in layout.get("annotations", ())]
+    parts += _titles(x_axis, y_axis, x, top, height, x_visible, y_visible)
+    return "".join([*parts, "</svg>"])
+
+
+def legend(figure: Figure) -> str:
+    """What the colours mean, as HTML; empty if there is nothing to tell apart."""
+    if not figure["layout"].get("showlegend"):
+        return ""
+    items = []
+    for data in figure["data"]:
+        if not data.get("name") or data.get("showlegend") is False:
+            continue
+        trace = _Trace.of(0, data)
+        if not trace.data["x"]:
+            continue
+        items.append(f'<span class="key">{trace.swatch()}{_escape(plain(data["name"]))}</span>')
+    return f'<div class="legend">{"".join(items)}</div>' if len(items) > 1 else ""
+
+
+def tips(figure: Figure) -> list[list[str]]:
+    """For each trace what its marks say when they are pointed at; one text for a line."""
+    found = []
+    for data in figure["data"]:
+        words = [plain(w) for w in data.get("text", [])]
+        is_line = data["type"] == "scatter" and data["mode"] == "lines"
+        found.append(words[:1] if is_line else words)
+    return found
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """A trace and its place in the figure."""
+
+    place: int
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, place: int, data: dict[str, Any]) -> _Trace:
+        if data["type"] not in ("scatter", "bar"):
+            raise ValueError(f"no such trace: {data['type']!r}")
+        return cls(place, data)
+
+    @property
+    def points(self) -> list[tuple[int, float, float]]:
+        pairs = zip(self.data["x"], self.data["y"], strict=True)
+        return [
+            (k, a, b)
+            for k, (a, b) in enumerate(pairs)
+            if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
+        ]
+
+    @property
+    def x_extent(self) -> list[float]:
+        return [a for _, a, _ in self.points]
+
+    @property
+    def y_extent(self) -> list[float]:
+        return [b for _, _, b in self.points]
+
+    def draw(self, x: Scale, y: Scale) -> list[str]:
+        if self.data["type"] == "bar":
+            return self._bars(x, y)
+        mode, parts = self.data["mode"], []
+        if "lines" in mode:
+            parts.append(self._line(x, y))
+        if "markers" in mode:
+            parts.append(self._markers(x, y))
+        return parts
+
+    def _line(self, x: Scale, y: Scale) -> str:
+        line = self.data["line"]
+        at = [(x(a), y(b)) for _, a, b in self.points]
+        shape = line.get("shape", "linear")
+        d, before = "", None
+        for px, py in at:
+            if before is None:
+                d = f"M{px:.1f} {py:.1f}"
+            elif shape == "hv":
+                d += f"H{px:.1f}V{py:.1f}"
+            elif shape == "vh":
+                d += f"V{py:.1f}H{px:.1f}"
+            else:
+                d += f"L{px:.1f} {py:.1f}"
+            before = (px, py)
+        tip = f' data-line="{self.place}"' if self.data.get("text") else ""
+        return (
+            f'<path d="{d}" fill="none" stroke-linejoin="round" stroke-linecap="round" '
+            f'stroke-width="{line["width"]}" style="stroke:{_colour(line["color"])}"'
+            f"{_opacity(self.data)}{tip}/>"
+        )
+
+    def _markers(self, x: Scale, y: Scale) -> str:
+        """One path for all: its subpaths begin at the marks, in their order."""
+        marker = self.data["marker"]
+        size, symbol = float(marker["size"]), marker.get("symbol", "circle")
+        d = "".join(_mark(symbol, x(a), y(b), size) for _, a, b in self.points)
+        colour = _colour(marker["color"])
+        if symbol == "circle":
+            style = f'stroke-width="{size:g}" stroke-linecap="round" style="stroke:{colour}" fill="none"'
+        elif symbol == "diamond":
+            style = f'style="fill:{colour};stroke:var(--paper)" stroke-width="1.5"'
+        else:
+            style = f'fill="none" stroke-width="1.6" style="stroke:{colour}"'
+        offset = {"circle": 0.0, "diamond": 0.5, "x": _ARM, "circle-open": 0.5}[symbol] * size
+        kept = ",".join(str(k) for k, _, _ in self.points)
+        whole = kept == ",".join(map(str, range(len(self.data["x"]))))
+        which = "" if whole else f' data-rows="{kept}"'
+        return (
+            f'<path d="{d}" {style}{_opacity(marker)} data-marks="{self.place}" '
+            f'data-symbol="{symbol}" data-offset="{offset:g}"{which}/>'
+        )
+
+    def _bars(self, x: Scale, y: Scale) -> list[str]:
+        data = self.data
+        thick = abs(y(data["width"]) - y(0.0))
+        parts = []
+        words = [plain(w) for w in data["text"]]
+        for k, value, place in self.points:
+            px, py, zero = x(value), y(place), x(0.0)
+            low = x(max(0.0, value - data["error_x"]["arrayminus"][k]))
+            high = x(value + data["error_x"]["array"][k])
+            parts.append(
+                f'<g><title>{_escape(words[k])}</title><rect x="{zero:.1f}" y="{py - thick / 2:.1f}" '
+                f'width="{max(px - zero, 0.5):.1f}" height="{thick:.1f}" rx="2" '
+                f'style="fill:{_colour(data["marker"]["color"])}"/>'
+                f'<path class="whisker" d="M{low:.1f} {py:.1f}H{high:.1f}'
+                f'M{low:.1f} {py - 4:.1f}v8M{high:.1f} {py - 4:.1f}v8"/></g>'
+            )
+        return parts
+
+    def swatch(self) -> str:
+        """A line or a mark, as the legend has it."""
+        data, inner = self.data, ""
+        if data["type"] == "bar":
+            colour = _colour(data["marker"]["color"])
+            inner = f'<rect x="4" y="1" width="10" height="10" rx="2" style="fill:{colour}"/>'
+        else:
+            ends = Scale(False, 0.0, 1.0, 2.0, 16.0), Scale(False, 0.0, 1.0, 6.0, 6.0)
+            one = {"text": [], "y": [0.0, 0.0], "x": [0.0, 1.0], "opacity": 1.0}
+            if "lines" in data["mode"]:
+                inner += _Trace(0, data | one)._line(*ends)  # noqa: SLF001
+            if "markers" in data["mode"]:
+                marker = {k: v for k, v in data["marker"].items() if k != "opacity"}
+                one = {"x": [0.5], "y": [0.0], "marker": marker}
+                inner += re.sub(r' data-\w+="[^"]*"', "", _Trace(0, data | one)._markers(*ends))  # noqa: SLF001
+        return f'<svg width="18" height="12" aria-hidden="true">{inner}</svg>'
+
+
+def _mark(symbol: str, px: float, py: float, size: float) -> str:
+    half = size / 2
+    if symbol == "circle":
+        return f"M{px:.1f} {py:.1f}h0"
+    if symbol == "x":
+        return f"M{px - half:.1f} {py - half:.1f}l{size:g} {size:g}m0 {-size:g}l{-size:g} {size:g}"
+    if symbol == "diamond":
+        return f"M{px - half:.1f} {py:.1f}l{half:g} {-half:g}l{half:g} {half:g}l{-half:g} {half:g}z"
+    if symbol == "circle-open":
+        arc = f"a{half:g} {half:g} 0 1 0"
+        return f"M{px - half:.1f} {py:.1f}{arc} {size:g} 0{arc} {-size:g} 0"
+    raise ValueError(f"no such symbol: {symbol!r}")
+
+
+def _scale(axis: dict[str, Any], values: list[float], first: float, last: float) -> Scale:
+    log = axis.get("type") == "log"
+    if "range" in axis:
+        low, high = map(float, axis["range"])
+        return Scale(log, low, high, first, last)
+    if log:
+        values = [math.log10(v) for v in values if v > 0]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if high - low < 1e-12 * max(abs(low), abs(high), 1e-300):
+        pad = abs(low) * 0.1 or 1.0
+    else:
+        pad = 0.05 * (high - low)
+    return Scale(log, low - pad, high + pad, first, last)
+
+
+def _ticks(axis: dict[str, Any], scale: Scale, apart_px: float) -> list[tuple[float, str]]:
+    if "tickvals" in axis:
+        labels = [plain(label) for label in axis["ticktext"]]
+        return list(zip(axis["tickvals"], labels, strict=True))
+    found = scale.ticks(apart_px)
+    if axis.get("tickformat") == ".0%":
+        return [(v, f"{100 * v:.0f} %") for v, _ in found]
+    return found
+
+
+def _grid(
+    x: Scale,
+    y: Scale,
+    x_ticks: list[tuple[float, str]],
+    y_ticks: list[tuple[float, str]],
+    axes: tuple[dict[str, Any], dict[str, Any]],
+    left: float,
+    top: float,
+    bottom: float,
+) -> list[str]:
+    """Lines and labels of the ticks; labels that would overlap are left out, or slanted if they are names."""
+    parts, d = [], ""
+    names = "tickvals" in axes[0]
+    room = abs(x.last - x.first) / max(len(x_ticks), 1)
+    long = max((len(label) for _, label in x_ticks), default=0) * _CHAR
+    slanted = names and long > room
+    end = -math.inf
+    for value, label in x_ticks:
+        px = x(value)
+        if not names:
+            d += f"M{px:.1f} {top:.1f}V{bottom:.1f}"
+        wide = len(label) * _CHAR
+        near = min(max(px, left + wide / 2 - 8), x.last + _RIGHT - wide / 2)
+        if slanted:
+            fit = _fit(label, 1.35 * 46.0)
+            parts.append(
+                f'<text transform="translate({px + 4:.1f} {bottom + 12:.1f}) rotate(-32)" '
+                f'text-anchor="end">{_escape(fit)}</text>'
+            )
+        elif near - wide / 2 > end + 4:
+            parts.append(
+                f'<text x="{near:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{_escape(label)}</text>'
+            )
+            end = near + wide / 2
+    for value, label in y_ticks:
+        py = y(value)
+        if axes[1].get("showgrid", True):
+            d += f"M{x.first:.1f} {py:.1f}H{x.last:.1f}"
+        fit = _fit(label, left - 8)
+        parts.append(
+            f'<text x="{left - 7:.1f}" y="{py + 4:.1f}" text-anchor="end">{_escape(fit)}</text>'
+        )
+    return [f'<path class="grid" d="{d}"/>', *parts]
+
+
+def _titles(
+    x_axis: dict[str, Any],
+    y_axis: dict[str, Any],
+    x: Scale,
+    top: float,
+    height: float,
+    x_visible: bool,
+    y_visible: bool,
+) -> list[str]:
+    """The axes' titles: below, and above at the left, where it can be read without turning the head."""
+    parts = []
+    title = plain(x_axis.get("title", {}).get("text", ""))
+    room = x.last - x.first
+    if x_visible and title:
+        middle = (x.first + x.last) / 2
+        parts.append(
+            f'<text class="title" x="{middle:.1f}" y="{height - 8:.1f}" text-anchor="middle">'
+            f"{_escape(_fit(title, room))}</text>"
+        )
+    title = plain(y_axis.get("title", {}).get("text", ""))
+    if y_visible and title:
+        parts.append(
+            f'<text class="title" x="2" y="{top - 12:.1f}">{_escape(_fit(title, x.last))}</text>'
+        )
+    return parts
+
+
+def _note(note: dict[str, Any], x: Scale, y: Scale) -> str:
+    words = note["text"]
+    bold = words.startswith("<b>")
+    words = plain(words.removeprefix("<b>").removesuffix("</b>"))
+    px, py = x(note["x"]), y(note["y"]) - note.get("yshift", 0)
+    py += {"top": 11.0, "bottom": -3.0}.get(note["yanchor"], 4.0)
+    anchor = {"left": "start", "right": "end", "center": "middle"}[note["xanchor"]]
+    small = ' class="small"' if note.get("font") else ""
+    weight = ' font-weight="600"' if bold else ""
+    return (
+        f'<text class="halo{" small" if small else ""}" x="{px:.1f}" y="{py:.1f}" '
+        f'text-anchor="{anchor}"{weight}>{_escape(words)}</text>'
+    )
+
+
+def _shape(shape: dict[str, Any], x: Scale, y: Scale) -> str:
+    ends = x(shape["x0"]), y(shape["y0"]), x(shape["x1"]), y(shape["y1"])
+    return '<path class="axis" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>'.format(*ends)
+
+
+def _fit(words: str, room_px: float) -> str:
+    most = max(3, int(room_px / _CHAR))
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def _colour(code: str) -> str:
+    return f"var(--{NAMES[code]})"
+
+
+def _opacity(of: dict[str, Any]) -> str:
+    share = of.get("opacity", 1.0)
+    return "" if share == 1.0 else f' opacity="{share:g}"'
+
+
+def _escape(words: str) -> str:
+    return html.escape(words)

@@ -1,0 +1,209 @@
+"""What figures and sentences need of a study's trials, as arrays: one pass over the ledger's columns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.analysis.style import text
+from tunesmith.core.history import History
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.trial import CODES, State
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Figures show at most this many trials as dots: all that improved on those before, the best
+#: `BEST_DOTS`, and an even selection of the others.
+DOTS: Final = 1200
+BEST_DOTS: Final = 200
+#: Crosses and rings in one figure.
+MARKS: Final = 300
+
+
+@dataclass(frozen=True)
+class Trials:
+    """A study as it is looked at. `sign` times a value is to be minimised."""
+
+    ledger: Ledger
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.ledger)
+
+    @property
+    def size(self) -> int:
+        return self.ledger.size
+
+    @property
+    def metric(self) -> str:
+        return self.ledger.spec.objective.metric
+
+    @property
+    def sign(self) -> float:
+        return self.ledger.spec.objective.sign
+
+    @cached_property
+    def done(self) -> Ints:
+        """Completed trials that count, and have a finite value; runs that only confirm others are left out."""
+        counts = self.ledger.eligible() & np.isfinite(self.losses).all(axis=1)
+        counts[list(self.ledger.confirming)] = False
+        return np.flatnonzero(counts)
+
+    @cached_property
+    def losses(self) -> Floats:
+        return self.history.losses
+
+    @cached_property
+    def ranked(self) -> Ints:
+        """The completed trials, the best first; by the first objective."""
+        return self.done[np.argsort(self.losses[self.done, 0], kind="stable")]
+
+    @cached_property
+    def best(self) -> int | None:
+        """The trial that `Result.best` names: of those that were confirmed the likeliest."""
+        if len(self.ledger.spec.objectives) > 1:
+            return None
+        return self.standings[0].trial if self.standings else self.ledger.best
+
+    @cached_property
+    def standings(self) -> list[Any]:
+        from tunesmith.core.confirm import standings
+
+        k = self.ledger.spec.limits.confirm
+        if k is None or not self.ledger.confirmations:
+            return []
+        return list(standings(self.history, k))
+
+    def values(self, numbers: Ints, objective: int = 0) -> Floats:
+        """As the user's metric has them."""
+        sign = self.ledger.spec.objectives[objective].sign
+        found: Floats = self.losses[numbers, objective] * sign + 0.0
+        return found
+
+    def of(self, state: State) -> Ints:
+        """The trials in a state, that count."""
+        return np.flatnonzero(
+            (self.ledger.column("state") == CODES[state]) & ~self.ledger.column("retracted")
+        )
+
+    @cached_property
+    def last_reports(self) -> dict[int, float]:
+        """What stopped trials reported last of the metric."""
+        metric, found = self.metric, {}
+        for number in self.of(State.STOPPED).tolist():
+            for report in self.ledger.curves.back(number):
+                if metric in report.metrics:
+                    found[number] = report.metrics[metric]
+                    break
+        return found
+
+    @cached_property
+    def improved(self) -> Ints:
+        """The completed trials that were better than all before them, by number."""
+        losses = self.losses[self.done, 0]
+        if not len(losses):
+            return self.done
+        before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])
+        found: Ints = self.done[losses < before]
+        return found
+
+    @cached_property
+    def dots(self) -> Ints:
+        """The completed trials that figures show, by number; a part of them beyond DOTS."""
+        return self.some(DOTS)
+
+    def some(self, most: int) -> Ints:
+        if len(self.done) <= most:
+            return self.done
+        chosen = np.zeros(self.size, dtype=np.bool_)
+        chosen[self.improved[-most // 3 :]] = True
+        chosen[self.ranked[: min(BEST_DOTS, most // 3)]] = True
+        rest = self.done[~chosen[self.done]]
+        left = most - int(chosen.sum())
+        chosen[rest[np.linspace(0, len(rest) - 1, left).astype(np.int64)]] = True
+        return np.flatnonzero(chosen)
+
+    @property
+    def thinned(self) -> str:
+        """In words, which dots are not there."""
+        if len(self.dots) == len(self.done):
+            return ""
+        return (
+            f"Of {len(self.done):,} completed trials {len(self.dots):,} are drawn: those that improved on all before, "
+            "the best ones, and an even selection of the others."
+        )
+
+    @cached_property
+    def _tips(self) -> dict[int, str]:
+        return {}
+
+    def tip(self, number: int) -> str:
+        """A trial in a few lines, as Plotly takes them."""
+        if number not in self._tips:
+            self._tips[number] = text(self._told(number))
+        return self._tips[number]
+
+    def _told(self, number: int) -> str:
+        ledger = self.ledger
+        state = ledger.state(number)
+        lines = [f"trial {number}" + ("" if state is State.COMPLETED else f", {state}")]
+        values = ledger.values(number)
+        if values is not None:
+            lines += [
+                f"{o.metric} = {show_number(v)}"
+                for o, v in zip(ledger.spec.objectives, values, strict=True)
+            ]
+        elif number in self.last_reports:
+            lines.append(
+                f"{self.metric} = {show_number(self.last_reports[number])} at the last report"
+            )
+        wall = float(ledger.column("wall_s")[number])
+        if wall == wall:
+            lines.append(f"took {show_seconds(wall)}")
+        fixed = set(ledger.spec.space.parameters) - set(ledger.spec.space.tunables)
+        config = [(k, v) for k, v in ledger.config(number).items() if k not in fixed]
+        lines += [f"{name}: {cut(show(value), 40)}" for name, value in config[:12]]
+        if len(config) > 12:
+            lines.append(f"and {len(config) - 12} more")
+        reason = ledger.reason(number)
+        if reason is not None:
+            lines.append(cut(" ".join(str(reason).split()), 80))
+        return "\n".join(lines)
+
+
+def show(value: Any, digits: int = 5) -> str:
+    """A parameter's value at a glance."""
+    if isinstance(value, float):
+        return show_number(value, digits)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def cut(words: str, width: int) -> str:
+    return words if len(words) <= width else words[: width - 1] + "…"
+
+
+def some(numbers: Ints, most: int = MARKS) -> Ints:
+    """An even selection."""
+    if len(numbers) <= most:
+        return numbers
+    return numbers[np.linspace(0, len(numbers) - 1, most).astype(np.int64)]
+
+
+def marks(name: str, x: Any, y: Any, numbers: Ints, trials: Trials) -> dict[str, Any]:
+    """A dot for each trial, with what it is."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": np.asarray(x, dtype=np.float64).tolist(),
+        "y": list(y),
+        "text": [trials.tip(n) for n in numbers.tolist()],
+        "hoverinfo": "text",
+    }
