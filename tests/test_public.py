@@ -56,6 +56,8 @@ PUBLIC = [
     "Verdict",
     "__version__",
     "checkpoint",
+    "find_batch_size",
+    "find_learning_rate",
     "last_checkpoint",
     "open_store",
     "report",

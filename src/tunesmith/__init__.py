@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith import spaces
-    from tunesmith.training import schedules
     from tunesmith.core.belief import Normal
     from tunesmith.core.errors import (
         ConfigError,
@@ -61,6 +60,9 @@ if TYPE_CHECKING:
     from tunesmith.run.live import LiveTrial
     from tunesmith.run.report import checkpoint, last_checkpoint, report, restore, save
     from tunesmith.store import open_store
+    from tunesmith.training import schedules
+    from tunesmith.training.batch_size import find_batch_size
+    from tunesmith.training.learning_rate import find_learning_rate
     from tunesmith.tuning.api import tune
     from tunesmith.tuning.result import Result
     from tunesmith.tuning.study import Study
@@ -110,6 +112,8 @@ _HOMES = {
     "tunesmith.run.live": ("LiveTrial",),
     "tunesmith.run.report": ("checkpoint", "last_checkpoint", "report", "restore", "save"),
     "tunesmith.store": ("open_store",),
+    "tunesmith.training.batch_size": ("find_batch_size",),
+    "tunesmith.training.learning_rate": ("find_learning_rate",),
     "tunesmith.tuning.api": ("tune",),
     "tunesmith.tuning.result": ("Result",),
     "tunesmith.tuning.study": ("Study",),
@@ -128,7 +132,7 @@ __all__ = [
     "Space", "SpaceError", "State", "Stopped", "StoreError", "StoreFull", "StoreLocked",
     "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
     "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",
-    "TunesmithError", "Verdict", "__version__", "checkpoint", "last_checkpoint", "open_store", "report",
+    "TunesmithError", "Verdict", "__version__", "checkpoint", "find_batch_size", "find_learning_rate", "last_checkpoint", "open_store", "report",
     "restore", "save", "schedules", "spaces", "tune",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ Needs PyTorch: ``pip install 'tunesmith[torch]'``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tunesmith.core.errors import ConfigError, did_you_mean
@@ -71,3 +71,54 @@ def make_optimizer(config: Mapping[str, Any], parameters: Iterable[Any]) -> Any:
     if "nesterov" in options and not options.get("momentum"):
         options["nesterov"] = False
     return classes[name](parameters, **options)
+
+
+def range_test(
+    make_model: Callable[[], Any],
+    batches: Iterable[tuple[Any, Any]],
+    loss: Callable[[Any, Any], Any],
+    *,
+    make_optimizer: Callable[..., Any] | None = None,
+    device: str = "cpu",
+) -> Callable[[int], Callable[[float], float]]:
+    """What `tunesmith.find_learning_rate` takes, for a model of PyTorch.
+
+    ``make_model()`` gives a fresh model, ``loss(model(inputs), targets)`` the loss; `batches` (a list, or a
+    DataLoader) is walked through again and again. ``make_optimizer(parameters, lr=..)`` is SGD if not given; take
+    the one that you will train with.
+    """
+
+    def start(seed: int) -> Callable[[float], float]:
+        import torch
+
+        torch.manual_seed(seed)
+        model = make_model().to(device).train()
+        make = make_optimizer or torch.optim.SGD
+        optimizer = make(model.parameters(), lr=1e-3)
+        stream = _forever(batches)
+
+        def step(rate: float) -> float:
+            inputs, targets = next(stream)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            value = loss(model(inputs.to(device)), targets.to(device))
+            value.backward()
+            optimizer.step()
+            return float(value.detach())
+
+        return step
+
+    return start
+
+
+def _forever(batches: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    while True:
+        empty = True
+        for batch in batches:
+            empty = False
+            yield batch
+        if empty:
+            raise ConfigError(
+                "there are no batches to train on (a generator is used up after one pass)"
+            )

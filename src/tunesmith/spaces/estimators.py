@@ -13,6 +13,20 @@ from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.space import Space
 from tunesmith.spaces.compose import overridden
 
+#: Hidden layers, the smallest network first.
+_LAYERS = (
+    [16],
+    [32],
+    [64],
+    [32, 32],
+    [128],
+    [64, 64],
+    [256],
+    [128, 128],
+    [128, 128, 128],
+    [256, 256],
+)
+
 
 def lightgbm(**overrides: Any) -> Space:
     """``LGBMClassifier`` and ``LGBMRegressor``.
@@ -89,15 +103,15 @@ def extra_trees(**overrides: Any) -> Space:
 def svm(**overrides: Any) -> Space:
     """``SVC`` and ``SVR``; scale the features first.
 
-    ``gamma`` is a factor on ``1 / features`` where the features have variance 1 (scikit-learn's
-    ``"scale"``). Sources: Hsu, Chang & Lin 2016, "A Practical Guide to Support Vector
+    Where features have variance 1, good values of ``gamma`` are around ``1 / features`` (scikit-learn's
+    ``"scale"``): override it if you have very many. Sources: Hsu, Chang & Lin 2016, "A Practical Guide to Support Vector
     Classification", section 3.2: exponents of 2 from -5 to 15 for C, from -15 to 3 for gamma.
     """
     space = Space(
         kernel=Choice("rbf", "linear", "poly", default="rbf", group="model"),
         C=Float(0.03, 3e3, log=True, prior=Normal(3.0, 10.0), group="model"),
         gamma=Float(
-            1e-3, 10.0, log=True, prior=Normal(0.5, 5.0), group="model",
+            1e-5, 8.0, log=True, prior=Normal(0.05, 8.0), group="model",
             when={"kernel": ["rbf", "poly"]},
         ),
         degree=Int(2, 4, default=3, group="model", when={"kernel": "poly"}),
@@ -135,12 +149,11 @@ def logistic(**overrides: Any) -> Space:
 def mlp(**overrides: Any) -> Space:
     """``MLPClassifier`` and ``MLPRegressor``; scale the features first.
 
-    ``width`` and ``depth`` make ``hidden_layer_sizes``. Sources: Adam's 1e-3 (Kingma & Ba 2015); Bengio
+    Sizes of the hidden layers are in the order of their weights. Sources: Adam's 1e-3 (Kingma & Ba 2015); Bengio
     2012, "Practical recommendations for gradient-based training of deep architectures".
     """
     space = Space(
-        width=Int(16, 256, log=True, default=64, group="model"),
-        depth=Int(1, 3, default=2, group="model"),
+        hidden_layer_sizes=Choice(*_LAYERS, ordered=True, default=[64, 64], group="model"),
         activation=Choice("relu", "tanh", default="relu", group="model"),
         alpha=Float(1e-6, 1.0, log=True, default=1e-4, group="model"),
         learning_rate_init=Float(1e-4, 3e-2, log=True, default=1e-3, group="optimizer"),
