@@ -7,6 +7,8 @@ import csv
 import gzip
 import io
 import re
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +19,11 @@ from tunesmith.core.errors import JobError, did_you_mean
 
 #: What separates the fields of a text file, tried in this order.
 SEPARATORS: Final = (",", ";", "\t", "|")
-_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+,\d+\s*")
+_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+(,\d+)?\s*")
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_CONTROL: Final = re.compile(rb"[\x01-\x08\x0e-\x1f]")
+#: A longer line does not help to find the separator; `csv` refuses fields of more than 131,072 characters.
+LINE: Final = 120_000
 TEXTS: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
 SPARSE: Final = (".svm", ".svmlight", ".libsvm")
 ARROWS: Final = (".feather", ".arrow", ".ipc")
@@ -66,13 +72,14 @@ def read(data: Any) -> Source:
     if source.frame is None:
         return source
     frame = source.frame
-    twice = [str(c) for c, n in Counter(map(str, frame.columns)).items() if n > 1]
+    names = [str(c).strip() for c in frame.columns]
+    twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise JobError(
             f"{source.name}: the column {twice[0]!r} is there twice; rename one of them"
             + (f" (also twice: {', '.join(twice[1:6])})" if twice[1:] else "")
         )
-    frame = frame.set_axis([str(c).strip() for c in frame.columns], axis=1)
+    frame = frame.set_axis(names, axis=1)
     if not len(frame) or not len(frame.columns):
         raise JobError(f"{source.name} has no rows; it has to have a header line and rows below it")
     return Source(source.name, frame, notices=source.notices)
@@ -92,7 +99,10 @@ def _read_file(path: Path) -> Source:
     name = path.name.lower()
     for suffixes, reader in _READERS:
         if name.endswith(suffixes):
-            return reader(path)
+            try:
+                return reader(path)
+            except OSError as error:
+                raise JobError(f"{path} cannot be read: {error.strerror or error}") from None
     raise JobError(
         f"{path}: I cannot tell what kind of file this is; its name has to end in one of "
         f"{', '.join(KINDS)}"
@@ -109,14 +119,17 @@ def _read_text(path: Path) -> Source:
     if path.suffix.lower() == ".gz":
         try:
             raw = gzip.decompress(raw)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise JobError(f"{path} is no gzip file, or broken: {error}") from None
     text, notices = _decode(raw, path)
     lines = _first_lines(text, 20)
     if not lines:
         raise JobError(f"{path} is empty")
-    separator = _separator(lines)
-    header = [name.strip() for name in next(csv.reader(lines, delimiter=separator))]
+    try:
+        separator = _separator(lines)
+        header = [name.strip() for name in next(csv.reader(lines, delimiter=separator))]
+    except csv.Error as error:
+        raise JobError(f"{path} cannot be read as a table: {error}") from None
     twice = [name for name, n in Counter(header).items() if n > 1 and name]
     if twice:
         raise JobError(
@@ -127,10 +140,15 @@ def _read_text(path: Path) -> Source:
         "index_col": False,
     }  # fmt: skip
     try:
-        frame = pd.read_csv(io.StringIO(text), **options)
-        if separator == ";" and _has_decimal_commas(frame):
-            frame = pd.read_csv(io.StringIO(text), decimal=",", **options)
-            notices = (*notices, "numbers are written with decimal commas (3,14)")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(io.StringIO(text), **options)
+            if separator != "," and _has_decimal_commas(frame):
+                frame = pd.read_csv(io.StringIO(text), decimal=",", **options)
+                notices = (*notices, "numbers are written with decimal commas (3,14)")
+    except pd.errors.ParserWarning:  # every line has more fields than the header
+        width, line, fields = len(header), *_first_beyond(text, separator, len(header))
+        raise JobError(f"{path}: {_too_many(line, fields, width)}") from None
     except pd.errors.ParserError as error:
         raise JobError(f"{path}: {_said(error)}") from None
     except ValueError as error:
@@ -145,10 +163,11 @@ def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
             return raw.decode("utf-16"), ()
         except UnicodeDecodeError as error:
             raise JobError(f"{path} begins as UTF-16 and is none: {error}") from None
-    if b"\0" in raw[:100_000]:
+    start = raw[:100_000]
+    if b"\0" in start or len(_CONTROL.findall(start)) > 0.01 * len(start):
         raise JobError(
-            f"{path} is no text (it has bytes of value 0); a table in another format has to end in "
-            f"one of {', '.join(KINDS)}"
+            f"{path} is no text (it has bytes that no text has); a table in another format has to end "
+            f"in one of {', '.join(KINDS)}"
         )
     try:
         return raw.decode("utf-8-sig"), ()
@@ -162,8 +181,12 @@ def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _first_lines(text: str, most: int) -> list[str]:
-    found = [line for line in text[:1_000_000].splitlines() if line.strip()]
-    return found[:most]
+    """The header and what follows, without what is too long or cut off."""
+    found = _LINE_END.split(text[:1_000_000])
+    if len(text) > 1_000_000 and len(found) > 1:
+        del found[-1]
+    filled = [line for line in found if line.strip()]
+    return [line for k, line in enumerate(filled) if k == 0 or len(line) < LINE][:most]
 
 
 def _separator(lines: list[str]) -> str:
@@ -180,20 +203,36 @@ def _separator(lines: list[str]) -> str:
 
 def _has_decimal_commas(frame: Any) -> bool:
     for name in frame.columns:
-        column = frame[name].dropna().head(50)
-        if len(column) and all(isinstance(v, str) and _DECIMAL_COMMA.fullmatch(v) for v in column):
+        found = [
+            _DECIMAL_COMMA.fullmatch(v) if isinstance(v, str) else None
+            for v in frame[name].dropna().head(50)
+        ]
+        if all(found) and any(match and match[1] for match in found):
             return True
     return False
+
+
+def _first_beyond(text: str, separator: str, width: int) -> tuple[int, int]:
+    """The first line that has more fields than `width`, and how many."""
+    rows = csv.reader(io.StringIO(text), delimiter=separator)
+    return next(((rows.line_num, len(row)) for row in rows if len(row) > width), (2, width + 1))
+
+
+def _too_many(line: object, fields: object, width: object) -> str:
+    return (
+        f"line {line} has {fields} fields, not {width} as the lines before it; is there a text with a "
+        "separator in it that wants quotes?"
+    )
 
 
 def _said(error: Exception) -> str:
     """pandas's complaint about a line, in words."""
     found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
     if found:
-        return (
-            f"line {found[2]} has {found[3]} fields, not {found[1]} as the lines before it; is there a "
-            "text with a separator in it that wants quotes?"
-        )
+        return _too_many(found[2], found[3], found[1])
+    found = re.search(r"EOF inside string starting at row (\d+)", str(error))
+    if found:
+        return f"the quote that begins in row {found[1]} (the header is row 0) does not end"
     return f"this is no table: {error}"
 
 
