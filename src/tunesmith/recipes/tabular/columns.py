@@ -1,7 +1,8 @@
 """Which columns a table has, what each holds, and the matrix that the algorithms get.
 
-Numbers are as they are; a category is the index of its text among those that were known when the columns
-were examined; a date is several numbers. What is missing, infinite or an unknown category is NaN.
+Numbers are as they are, truth values 0 and 1; a category is the index of its text among those that were known
+when the columns were examined; a date is several numbers. What is missing, infinite or an unknown category is
+NaN.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ FEW: Final = 30
 MOST: Final = 1000
 #: The share of values that have to read as a number (or date) for a text column to be one.
 NEARLY_ALL: Final = 0.9
-#: How dates are written, tried in this order; the first is 2024-05-17 with or without a time.
-DATES: Final = ("ISO8601", "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y")
+#: Larger numbers are as large as this: algorithms square them, and some count in single precision.
+LARGEST: Final = 1e30
+TRUTHS: Final = {"true": "1", "false": "0"}
+_DAYS: Final = (
+    "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y",
+)  # fmt: skip
+#: How dates are written; of what fits as well the first. ISO8601 is 2024-05-17 with or without a time.
+DATES: Final = ("ISO8601", *(day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")))
 _LIKE_A_DATE: Final = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?")
-#: What a date is to an algorithm.
-PARTS: Final = ("days", "year", "month", "day", "weekday", "hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,39 +113,34 @@ def _examine(series: Any, name: str) -> tuple[Column | None, str]:
     missing = len(present) < len(series)
     if not len(present):
         return None, f"{name!r} is left out: it has no values at all"
-    if types.is_bool_dtype(series) or types.is_numeric_dtype(series):
-        return _number(series, name)
-    if types.is_timedelta64_dtype(series):
-        return _number(series, name)
+    if _holds_numbers(series):
+        return _number(_floats(series), name)
     if types.is_datetime64_any_dtype(series):
         return _date(series, name, "", missing)
     first = present.iloc[0]
     if isinstance(first, (list, dict, set, np.ndarray)):
         return None, f"{name!r} is left out: it holds {type(first).__name__}s, not single values"
     texts = _texts(present)
-    read = _read_numbers(texts)
-    share = float(read.notna().mean())
+    numbers = _read_numbers(texts)
+    share = float(np.isfinite(numbers).mean())
     if share >= NEARLY_ALL:
-        found, notice = _number(read, name)
-        if found is None or share == 1.0:
-            return (found if found is None or not missing else _with_missing(found)), notice
-        odd = texts[read.isna()]
-        return _with_missing(found), (
-            f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as "
-            f"{odd.iloc[0]!r}, count as missing"
-        )
+        values = np.full(len(series), np.nan)
+        values[series.notna().to_numpy()] = numbers
+        found, notice = _number(values, name)
+        odd = texts[np.isnan(numbers)]
+        if found is not None and len(odd):
+            notice = (
+                f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as "
+                f"{odd.iloc[0]!r}, count as missing"
+            )
+        return found, notice
     written = _written(texts)
     if written:
         return _date(texts, name, written, missing)
     return _category(texts, name, len(series), missing, share)
 
 
-def _with_missing(column: Column) -> Column:
-    return Column(column.name, column.kind, missing=True)
-
-
-def _number(series: Any, name: str) -> tuple[Column | None, str]:
-    values = _floats(series)
+def _number(values: Floats, name: str) -> tuple[Column | None, str]:
     finite = np.isfinite(values)
     infinite = int(np.isinf(values).sum())
     known = values[finite]
@@ -194,15 +194,29 @@ def _texts(present: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, (float, np.floating)) and value.is_integer():
         return str(int(value))
     return str(value).strip()
 
 
-def _read_numbers(texts: Any) -> Any:
+def _read_numbers(texts: Any) -> Floats:
+    """Texts as numbers, shape (rows,); what is none is NaN."""
     import pandas as pd
 
-    return pd.to_numeric(texts, errors="coerce")
+    plain = texts.map(lambda text: TRUTHS.get(text.lower(), text))
+    numbers: Floats = pd.to_numeric(plain, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return numbers
+
+
+def _holds_numbers(series: Any) -> bool:
+    """Whether a column's type is one of numbers, truth values or durations."""
+    from pandas.api import types
+
+    return bool(
+        types.is_numeric_dtype(series)
+        or types.is_bool_dtype(series)
+        or types.is_timedelta64_dtype(series)
+    )
 
 
 def _floats(series: Any) -> Floats:
@@ -221,13 +235,12 @@ def _floats(series: Any) -> Floats:
 
 def _written(texts: Any) -> str:
     """How the dates in a column of texts are written; empty if these are no dates."""
-    sample = texts.head(500)
+    sample = texts.iloc[:: max(1, len(texts) // 500)]
     if not sample.map(lambda text: bool(_LIKE_A_DATE.fullmatch(text))).mean() >= NEARLY_ALL:
         return ""
-    for written in DATES:
-        if float(_read_dates(sample, written).notna().mean()) >= NEARLY_ALL:
-            return written
-    return ""
+    shares = {written: float(_read_dates(sample, written).notna().mean()) for written in DATES}
+    best = max(shares, key=lambda written: shares[written])
+    return best if shares[best] >= NEARLY_ALL else ""
 
 
 def _read_dates(series: Any, written: str) -> Any:
@@ -245,7 +258,10 @@ def _date_parts(series: Any, written: str) -> dict[str, Floats]:
 
     read = _read_dates(series, written)
     days = (read - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
-    parts = {"days": days, **{p: getattr(read.dt, p) for p in PARTS[1:]}}
+    parts = {
+        "days": days, "year": read.dt.year, "month": read.dt.month, "day": read.dt.day,
+        "weekday": read.dt.day_of_week, "hour": read.dt.hour,
+    }  # fmt: skip
     return {p: v.to_numpy(dtype=np.float64, na_value=np.nan) for p, v in parts.items()}
 
 
@@ -297,6 +313,8 @@ def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
         dated = types.is_datetime64_any_dtype(series)
         source = series[present] if dated else _texts(series[present])
         parts = _date_parts(source, "" if dated else column.written or "ISO8601")
+        if np.isnan(parts["days"]).all():
+            raise _changed(name, column, "dates", series[present])
         out[present.to_numpy()] = np.column_stack([parts[part] for part in column.parts])
         return
     if column.kind == "category":
@@ -305,13 +323,19 @@ def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
         codes = texts.map(lambda text: index.get(text, np.nan))
         out[present.to_numpy(), 0] = codes.to_numpy(dtype=np.float64)
         return
-    if types.is_numeric_dtype(series) or types.is_timedelta64_dtype(series):
+    if _holds_numbers(series):
         values = _floats(series[present])
     else:
-        values = _floats(_read_numbers(_texts(series[present])))
+        values = _read_numbers(_texts(series[present]))
         if np.isnan(values).all():
-            raise JobError(
-                f"{name}: {column.name!r} held numbers when the model was trained, and here it holds "
-                f"texts such as {str(series[present].iloc[0])!r}"
-            )
-    out[present.to_numpy(), 0] = np.where(np.isfinite(values), values, np.nan)
+            raise _changed(name, column, "numbers", series[present])
+    known = np.where(np.isfinite(values), values, np.nan)
+    out[present.to_numpy(), 0] = np.clip(known, -LARGEST, LARGEST)
+
+
+def _changed(table: str, column: Column, held: str, present: Any) -> JobError:
+    how = f" written as {column.written}" * bool(column.written)
+    return JobError(
+        f"{table}: {column.name!r} held {held}{how} when the model was trained, and here it holds values "
+        f"such as {str(present.iloc[0])!r}"
+    )
