@@ -40,7 +40,7 @@ def repeated(*values: Any) -> list[Any]:
     "dtype",
     ["int8", "int64", "uint8", "float32", "float64", "Int64", "Float64", "int64[pyarrow]", "double[pyarrow]", "decimal128(5,2)[pyarrow]"],
 )  # fmt: skip
-def test_numbers(dtype: str) -> None:
+def test_numbers(dtype: Any) -> None:
     values = pd.Series(repeated(3, 1, 4, 2))
     if dtype.startswith("decimal"):
         import pyarrow as pa

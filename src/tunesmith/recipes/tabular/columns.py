@@ -208,6 +208,19 @@ def _read_numbers(texts: Any) -> Floats:
     return numbers
 
 
+def as_numbers(series: Any) -> Any:
+    """A column of texts that are all finite numbers, as numbers; else as it was."""
+    import pandas as pd
+
+    there = series.notna().to_numpy()
+    texts = _texts(series[there])
+    if texts.map(lambda text: text.lower() in TRUTHS).any():
+        return series
+    numbers = np.full(len(series), np.nan)
+    numbers[there] = _read_numbers(texts)
+    return pd.Series(numbers, series.index) if np.isfinite(numbers[there]).all() else series
+
+
 def _holds_numbers(series: Any) -> bool:
     """Whether a column's type is one of numbers, truth values or durations."""
     from pandas.api import types

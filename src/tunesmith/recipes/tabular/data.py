@@ -24,6 +24,8 @@ CLASSES: Final = 10
 FEWEST: Final = 10
 #: Sparse tables of up to so many numbers are made dense.
 DENSE: Final = 20_000_000
+#: Of a class a sample has at least so many rows, if there are.
+RARE: Final = 10
 #: How the target of a sparse file is called.
 SPARSE_TARGET: Final = "target"
 
@@ -98,8 +100,9 @@ def load(data: Any, target: str | None, task: str | None = None) -> Data:
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
     is "regression". `task` overrides.
     """
-    if task is not None and task not in (*TASKS, "classification"):
-        raise JobError(f"there is no task {task!r}{did_you_mean(task, TASKS)}")
+    known = (*TASKS, "classification")
+    if task is not None and task not in known:
+        raise JobError(f"there is no task {task!r}{did_you_mean(task, known)}")
     source = read(data)
     if source.frame is None:
         return _sparse(source, target, task)
@@ -109,6 +112,7 @@ def load(data: Any, target: str | None, task: str | None = None) -> Data:
             f"say which column of {source.name} is to be predicted, with --target (target= in Python); the last "
             f"one is {last!r}"
         )
+    target = str(target).strip()
     if target not in source.frame.columns:
         raise JobError(
             f"{source.name} has no column {target!r} to predict"
@@ -125,6 +129,7 @@ def _dense(source: Source, target: str, task: str | None) -> Data:
         frame = frame[kept]
     _check(y, wanted, classes, target, source.name)
     columns, said = shapes.examine(frame, without=(target,))
+    notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
     return Data(
         source.name, x, y, wanted, target, columns, classes, (*notices, *said), why,
@@ -138,7 +143,8 @@ def _sparse(source: Source, target: str | None, task: str | None) -> Data:
     series = pd.Series(source.target)
     y, wanted, classes, why, kept = _target(series, target or SPARSE_TARGET, task, source.name)
     _check(y, wanted, classes, target or SPARSE_TARGET, source.name)
-    matrix, notices = source.sparse[kept].tocsr(), source.notices
+    matrix = source.sparse[kept].tocsr()
+    notices = (*source.notices, *_singles(y, classes, target or SPARSE_TARGET))
     if np.isnan(matrix.data).any() or np.isinf(matrix.data).any():
         raise JobError(f"{source.name} has values that are not finite; write 0, or leave them out")
     if matrix.shape[0] * matrix.shape[1] <= DENSE:
@@ -162,9 +168,14 @@ def _target(
 
     if not series.notna().any():
         raise JobError(f"{table}: {name!r}, which is to be predicted, has no values at all")
-    numeric = types.is_numeric_dtype(series) and not types.is_bool_dtype(series)
+    first = series.dropna().iloc[0]
+    if isinstance(first, (list, dict, set, np.ndarray)):
+        raise JobError(f"{table}: {name!r} holds {type(first).__name__}s, not single values")
+    texts = types.is_object_dtype(series) or types.is_string_dtype(series)
+    if texts and (task == "regression" or (task is None and series.nunique() > CLASSES)):
+        series = shapes.as_numbers(series)  # few of them are names of classes
     kept: NDArray[np.bool_] = series.notna().to_numpy()
-    if numeric:
+    if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
         kept = np.isfinite(numbers)
         distinct = np.unique(numbers[kept])
@@ -178,14 +189,15 @@ def _target(
         classes = tuple(int(v) if v == round(v) else float(v) for v in distinct)
         y = np.searchsorted(distinct, numbers[kept]).astype(np.float64)
     else:
+        labels = series[kept].map(_label).astype(object)
         if task == "regression":
+            odd = next(value for value in labels if isinstance(value, (str, bool)))
             raise JobError(
-                f"{table}: {name!r} holds values such as {series.dropna().iloc[0]!r}, and a regression needs "
-                "numbers; leave --task out, or mend the column"
+                f"{table}: {name!r} holds values such as {odd!r}, and a regression needs numbers; leave "
+                "--task out, or mend the column"
             )
-        why = f"it has {series.nunique()} different values"
-        labels = series[kept].map(_label)
-        classes = tuple(sorted(labels.unique(), key=lambda v: (str(type(v)), v)))
+        classes = tuple(sorted(set(labels), key=lambda v: (str(type(v)), v)))
+        why = f"it has {len(classes)} different values"
         index = {label: float(k) for k, label in enumerate(classes)}
         y = labels.map(index).to_numpy(dtype=np.float64)
     found: Task = "binary" if len(classes) == 2 else "multiclass"
@@ -219,6 +231,11 @@ def _check(
             f"{FEWEST} are needed to learn and to check what was learned"
         )
     if task == "regression":
+        if np.abs(y).max() > shapes.LARGEST:
+            raise JobError(
+                f"{table}: {target!r} has values as large as {np.abs(y).max():g}, whose squares cannot be "
+                "added; give it in another unit, or as a logarithm"
+            )
         if y.min() == y.max():
             raise JobError(
                 f"{table}: {target!r} is {y[0]:g} in every row: there is nothing to predict"
@@ -240,37 +257,67 @@ def _check(
         )
 
 
+def _singles(y: NDArray[np.float64], classes: tuple[Any, ...], target: str) -> list[str]:
+    """A notice for the classes that have one row."""
+    counts = np.bincount(y.astype(int)) if classes else np.array([], dtype=int)
+    alone = [repr(classes[k]) for k in np.flatnonzero(counts == 1)]
+    if not alone:
+        return []
+    more = f" and {len(alone) - 3:,} more" if len(alone) > 3 else ""
+    said = f"a single row of {target!r} is {', '.join(alone[:3])}{more}"
+    return [f"{said}: what is learned from one row cannot be checked"]
+
+
 # -- folds and samples --------------------------------------------------------------------------
 
 
 def folds(y: NDArray[np.float64], k: int, repeats: int, seed: int) -> NDArray[np.int8]:
     """Which fold each row is checked in, shape (repeats, rows), 0 to k - 1.
 
-    Stratified: rows that follow each other in the order of the target go to different folds.
+    Stratified: rows that follow each other in the order of the target go to different folds. Of each class a
+    fold has as many rows as another, or one more.
     """
     rng = np.random.default_rng(seed)
     n = len(y)
+    blocks = -(-n // k)
     out = np.empty((repeats, n), dtype=np.int8)
     for repeat in range(repeats):
         order = np.lexsort((rng.random(n), y))
-        blocks = np.argsort(rng.random((-(-n // k), k)), axis=1).ravel()[:n]
-        out[repeat, order] = blocks
+        if _repeats(y):  # in turn, so that a class that spans two blocks is not twice in a fold
+            found = np.tile(rng.permutation(k), blocks)
+        else:  # in turn, one fold would have the least of each k values
+            found = np.argsort(rng.random((blocks, k)), axis=1).ravel()
+        out[repeat, order] = found[:n]
     return out
 
 
+def _repeats(y: NDArray[np.float64]) -> bool:
+    """Whether a value of the target is there twice on average: classes, or amounts like them."""
+    return 2 * len(np.unique(y)) <= len(y)
+
+
 def sample(y: NDArray[np.float64], rows: int, seed: int) -> NDArray[np.intp]:
-    """So many rows, stratified by the target, in their order."""
+    """So many rows, stratified by the target, in their order; all or at least 10 of a rare class."""
     rng = np.random.default_rng(seed)
     order = np.lexsort((rng.random(len(y)), y))
-    spread = np.floor(np.arange(rows) * (len(y) / rows) + rng.random() * len(y) / rows).astype(int)
-    return np.sort(order[np.minimum(spread, len(y) - 1)])
+    rare = np.zeros(len(y), dtype=bool)
+    if _repeats(y):
+        values, counts = np.unique(y[order], return_counts=True)
+        least = min(RARE, rows // (2 * len(values)))
+        rank = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rare = np.repeat(counts * rows < least * len(y), counts) & (rank < least)
+    others = order[~rare]
+    wanted = rows - int(rare.sum())
+    step = len(others) / wanted
+    spread = np.floor((np.arange(wanted) + rng.random()) * step).astype(int)
+    return np.sort(np.concatenate([order[rare], others[np.minimum(spread, len(others) - 1)]]))
 
 
 # -- for the workers ----------------------------------------------------------------------------
 
 
 def save(path: Path, data: Data) -> None:
-    """Write the rows for the trials' processes; as a whole or not at all."""
+    """Write the rows for the trials' processes; as a whole or not at all. Raises JobError."""
     arrays = (
         {
             "data": data.x.data,
@@ -286,8 +333,13 @@ def save(path: Path, data: Data) -> None:
         "columns": [c.to_dict() for c in data.columns],
     }  # fmt: skip
     draft = path.with_name(f".{path.name}.draft.npz")
-    np.savez(draft, allow_pickle=False, y=data.y, about=json.dumps(about), **arrays)
-    draft.replace(path)
+    try:
+        np.savez(draft, y=data.y, about=np.array(json.dumps(about)), **arrays)
+        draft.replace(path)
+    except OSError as error:
+        raise JobError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def restore(path: Path) -> Data:
