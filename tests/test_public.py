@@ -58,6 +58,7 @@ PUBLIC = [
     "checkpoint",
     "find_batch_size",
     "find_learning_rate",
+    "hypergrad",
     "last_checkpoint",
     "open_store",
     "report",

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from tunesmith.run.live import LiveTrial
     from tunesmith.run.report import checkpoint, last_checkpoint, report, restore, save
     from tunesmith.store import open_store
-    from tunesmith.training import schedules
+    from tunesmith.training import hypergrad, schedules
     from tunesmith.training.batch_size import find_batch_size
     from tunesmith.training.learning_rate import find_learning_rate
     from tunesmith.tuning.api import tune
@@ -120,6 +120,7 @@ _HOMES = {
 }
 #: Folders and modules that are named as such: ``ts.spaces.lightgbm()``.
 _MODULES = {
+    "hypergrad": "tunesmith.training.hypergrad",
     "schedules": "tunesmith.training.schedules",
     "spaces": "tunesmith.spaces",
 }
@@ -132,7 +133,7 @@ __all__ = [
     "Space", "SpaceError", "State", "Stopped", "StoreError", "StoreFull", "StoreLocked",
     "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
     "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",
-    "TunesmithError", "Verdict", "__version__", "checkpoint", "find_batch_size", "find_learning_rate", "last_checkpoint", "open_store", "report",
+    "TunesmithError", "Verdict", "__version__", "checkpoint", "find_batch_size", "find_learning_rate", "hypergrad", "last_checkpoint", "open_store", "report",
     "restore", "save", "schedules", "spaces", "tune",
 ]  # fmt: skip
 

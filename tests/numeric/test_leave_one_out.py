@@ -112,5 +112,5 @@ def test_logistic_gradient(n: int, p: int) -> None:
 def test_logistic_of_classes_that_are_apart() -> None:
     """Without a penalty the fit would run off; a small one keeps it."""
     x = np.linspace(-1.0, 1.0, 20)[:, None]
-    loss, gradient = logistic(x, (x[:, 0] > 0) * 1.0, np.array([1e-6]), np.array([0]))
+    loss, gradient = logistic(x, (x[:, 0] > 0).astype(np.float64), np.array([1e-6]), np.array([0]))
     assert np.isfinite([loss, *gradient]).all()

@@ -70,6 +70,14 @@ class Axis:
             return np.full_like(x, 0.5, dtype=np.float64)
         return np.clip((self.forward(x) - self.start) / self.span, 0.0, 1.0)
 
+    def stretch(self, x: Floats) -> Floats:
+        """By how much a value grows per unit of [0, 1], at the values `x`: the derivative of `value`."""
+        if self.log is True:
+            return self.span * x
+        if self.log == "reverse":
+            return self.span * (1.0 - x)
+        return np.full_like(x, self.span)
+
     def value(self, u: float) -> float:
         """The value at `u` in [0, 1].
 

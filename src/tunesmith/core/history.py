@@ -13,12 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.parameter import Choice
 from tunesmith.core.past import Past
 from tunesmith.core.space import Space
 from tunesmith.core.study import Objective
-from tunesmith.core.trial import CODES, Report, State, Trial
+from tunesmith.core.trial import CODES, Origin, Report, State, Trial
 
 T = TypeVar("T")
+
+
+def derivative(metric: str, parameter: str) -> str:
+    """The name of the metric that is the derivative of `metric` by a parameter's value."""
+    return f"d_{metric}/d_{parameter}"
 
 
 class Reports(NamedTuple):
@@ -122,6 +128,29 @@ class History:
     def numbers(self) -> NDArray[np.float64]:
         """Configs as numbers (values, choice indices), shape (n, d); NaN as in `points`."""
         return self._ledger.column("numbers")
+
+    @property
+    def gradients(self) -> NDArray[np.float64]:
+        """Derivatives of the first objective's loss by the coordinates of `points`, shape (n, d).
+
+        They are what trials said under the names that `derivative` gives, along with their results; NaN where
+        they said nothing, or nothing finite, and by choices. O(n d).
+        """
+        out = np.full((len(self), len(self.space)), np.nan)
+        objective, numbers = self.objectives[0], self.numbers
+        for j, (name, parameter) in enumerate(self.space.tunables.items()):
+            column = self._ledger.metrics.get(derivative(objective.metric, name))
+            if column is None or isinstance(parameter, Choice):
+                continue
+            n = min(len(column), self._visible)
+            stretch = parameter.axis.stretch(numbers[:n, j])
+            out[:n, j] = objective.sign * column[:n] * stretch
+        out[np.isinf(out)] = np.nan
+        return out
+
+    def origin(self, number: int) -> Origin:
+        """Where a trial's config came from. O(1)."""
+        return self._ledger.origin(number)
 
     @property
     def usable(self) -> NDArray[np.bool_]:

@@ -50,7 +50,8 @@ def logistic(
     s -= slope * np.einsum("ij,jk,ik->i", Z, Q, Z, optimize=True)
     by_D = -np.diag(Q) - b * cho_solve(factor, Z.T @ s)
     loss = float(np.mean(np.logaddexp(0.0, out) - y * out))
-    gradient = np.bincount(group, (by_D * D)[:p], minlength=len(penalties))
+    gradient = np.zeros(len(penalties))
+    np.add.at(gradient, group, (by_D * D)[:p])
     return loss, gradient
 
 

@@ -37,7 +37,9 @@ def ridge(
     rest = np.maximum(1.0 - 1.0 / n - np.einsum("ij,ji->i", Xc, B), 1e-12)
     r = (y - y.mean() - Xc @ beta) / rest
     by_D = (2.0 / n) * (beta * (B @ (r / rest)) - (B * B) @ (r * r / rest))
-    return float(r @ r / n), np.bincount(group, by_D * D, minlength=len(penalties))
+    gradient = np.zeros(len(penalties))
+    np.add.at(gradient, group, by_D * D)
+    return float(r @ r / n), gradient
 
 
 def kernel_ridge(X: Floats, y: Floats, penalty: float, lengths: Floats) -> tuple[float, Floats]:
