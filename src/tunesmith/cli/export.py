@@ -32,6 +32,7 @@ def export(
     """Write a study with all of its trials as CSV (a table) or JSON (everything); or the best trial's schedule,
     which values it had from which step on, as JSON for the scheduler `scripted`."""
     from tunesmith.cli.places import open_study
+    from tunesmith.run.folder import write_text
 
     if form is None:
         form = Format.JSON if output is not None and output.suffix == ".json" else Format.CSV
@@ -46,7 +47,5 @@ def export(
     if output is None:
         sys.stdout.write(text)
     else:
-        draft = output.with_name(f".{output.name}.draft")
-        draft.write_text(text)
-        draft.replace(output)
+        write_text(output, text)
         typer.echo(f"{what} written to {output}", err=True)

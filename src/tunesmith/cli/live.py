@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,11 @@ from tunesmith.cli.watch import Follower, headline, one_line, print_outlook, pri
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import State, Trial
-from tunesmith.tuning.job import Job
 from tunesmith.tuning.progress import fraction_done, progress_text
 from tunesmith.tuning.result import Result
 
 if TYPE_CHECKING:
+    from tunesmith.core.lattice import Count
     from tunesmith.tuning.study import Study
 
 #: Rows of the two tables.
@@ -33,13 +34,13 @@ _RUNNING_ROWS = 8
 class Screen:
     """Redraws at most ten times a second, and leaves the terminal as it was."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, names: Sequence[str], grid_points: Count | None) -> None:
+        self._names = names
+        self._grid_points = grid_points
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._follower = Follower()
         self._top: list[Trial] | None = None
-        self._names = list(job.spec.space.tunables)
 
     def __enter__(self) -> Screen:
         self._live.start()
@@ -54,7 +55,7 @@ class Screen:
         self._live.stop()
 
     def opened(self, study: Study) -> None:
-        self._console.print(Text(headline(self._job, study), style="bold"))
+        self._console.print(Text(headline(study, self._grid_points), style="bold"))
 
     def say(self, message: str) -> None:
         self._console.print(Text(message, style="yellow"))

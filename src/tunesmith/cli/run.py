@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +39,7 @@ def run(
 
     Ctrl-C once lets running trials end within their grace; twice kills them. Run it again to go on.
     """
-    from tunesmith.cli.watch import Mode, watcher_for
+    from tunesmith.cli.watch import mode_of, watcher_for
     from tunesmith.tuning.job import load_job, run_job
 
     overrides = {
@@ -56,9 +55,8 @@ def run(
         from tunesmith.cli.preflight import show_preflight
 
         raise typer.Exit(show_preflight(loaded, preflight_time, as_json=json))
-    live = sys.stderr.isatty() and not plain
-    mode: Mode = "json" if json else "quiet" if quiet else "live" if live else "plain"
-    with watcher_for(mode, loaded) as watcher:
+    mode = mode_of(json=json, quiet=quiet, plain=plain)
+    with watcher_for(mode, list(loaded.spec.space.tunables), loaded.grid_points()) as watcher:
         result = run_job(loaded, watcher=watcher.watch, say=watcher.say, opened=watcher.opened)
     watcher.finish(result)
     raise typer.Exit(_code(result))

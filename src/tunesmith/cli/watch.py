@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -12,10 +12,10 @@ from tunesmith.cli.tables import config_block, show_config
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import ENDED, State, Trial
-from tunesmith.tuning.job import Job
 from tunesmith.tuning.result import Result, finite, flat
 
 if TYPE_CHECKING:
+    from tunesmith.core.lattice import Count
     from tunesmith.tuning.study import Study
 
 Mode: TypeAlias = Literal["live", "plain", "quiet", "json"]
@@ -31,19 +31,37 @@ class RunWatcher(Protocol):
 
 
 @contextmanager
-def watcher_for(mode: Mode, job: Job) -> Iterator[RunWatcher]:
-    """The watcher for a mode; a live table is taken down when the block is left."""
+def watcher_for(
+    mode: Mode, names: Sequence[str], grid_points: Count | None = None
+) -> Iterator[RunWatcher]:
+    """The watcher for a mode; a live table, of the parameters `names`, is taken down when the block is left.
+
+    `grid_points`: how many a grid search has.
+    """
     if mode == "live":
         from tunesmith.cli.live import Screen
 
-        with Screen(job) as screen:
+        with Screen(names, grid_points) as screen:
             yield screen
     elif mode == "json":
         yield JsonLines()
     elif mode == "quiet":
-        yield Quiet(job)
+        yield Quiet()
     else:
-        yield Plain(job)
+        yield Plain(grid_points)
+
+
+def mode_of(*, json: bool, quiet: bool, plain: bool) -> Mode:
+    """What the user asked for; a live table where stderr is a terminal."""
+    return (
+        "json"
+        if json
+        else "quiet"
+        if quiet
+        else "plain"
+        if plain or not sys.stderr.isatty()
+        else "live"
+    )
 
 
 class Follower:
@@ -79,9 +97,6 @@ class Follower:
 class Quiet:
     """Only the result, and messages that matter."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-
     def opened(self, study: Study) -> None:
         pass
 
@@ -99,12 +114,12 @@ class Quiet:
 class Plain(Quiet):
     """One line for each trial, for logs and pipes."""
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(job)
+    def __init__(self, grid_points: Count | None) -> None:
+        self._grid_points = grid_points
         self._follower = Follower()
 
     def opened(self, study: Study) -> None:
-        self.say(headline(self._job, study))
+        self.say(headline(study, self._grid_points))
 
     def watch(self, ledger: Ledger, now: float) -> None:
         for trial in self._follower.new(ledger):
@@ -133,7 +148,7 @@ class JsonLines(Quiet):
         sys.stdout.flush()
 
 
-def headline(job: Job, study: Study) -> str:
+def headline(study: Study, grid_points: Count | None) -> str:
     """What is about to happen, in one line."""
     spec = study.spec
     goals = ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
@@ -142,9 +157,8 @@ def headline(job: Job, study: Study) -> str:
         f"{len(spec.space)} parameters",
         f"searcher {spec.searcher.name}",
     ]
-    points = job.grid_points()
-    if points is not None:
-        parts[-1] = f"grid of {points} points"
+    if grid_points is not None:
+        parts[-1] = f"grid of {grid_points} points"
     if spec.scheduler is not None:
         parts.append(f"scheduler {spec.scheduler.name}")
     if spec.limits.trials is not None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
+from tunesmith.core.quantity import show_number
 from tunesmith.recipes.folder import checked, put
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
@@ -30,6 +31,7 @@ from tunesmith.tuning.result import Result
 Floats = NDArray[np.float64]
 
 VERSION: Final = 1
+_NO_PROBABILITIES: Final = "{} predicts numbers, and those have no probabilities; leave --proba out"
 #: Types outside scikit-learn and NumPy that our own files may hold.
 TRUSTED: Final = frozenset({
     "collections.OrderedDict", "collections.defaultdict", "builtins.bytearray",
@@ -96,10 +98,42 @@ class Fitted:
         import pandas as pd
 
         if self.about["task"] == "regression":
-            raise JobError(
-                f"{self.path} predicts numbers, and those have no probabilities; leave --proba out"
-            )
+            raise JobError(_NO_PROBABILITIES.format(self.path))
         return pd.DataFrame(self._raw(data), columns=list(self.about["classes"]))
+
+    def rows(self, data: Any, *, proba: bool = False) -> list[dict[str, Any]]:
+        """``{target: prediction}`` for each row, and with `proba` the probability of each class. Raises JobError."""
+        source = read(data)
+        target, classes = self.about["target"], self.about["classes"]
+        if proba and not classes:
+            raise JobError(_NO_PROBABILITIES.format(self.path))
+        raw = self._raw(source)
+        if not classes:
+            return [{target: value} for value in raw[:, 0].tolist()]
+        found = []
+        for row, k in zip(raw.tolist(), raw.argmax(axis=1).tolist(), strict=True):
+            each = (
+                {f"probability of {c}": p for c, p in zip(classes, row, strict=True)}
+                if proba
+                else {}
+            )
+            found.append({target: classes[k], **each})
+        return found
+
+    def summary(self) -> str:
+        """What it is and how good, in a few lines."""
+        best, members = self.about["best"], self.about["members"]
+        kind = best["config"]["algorithm"]
+        if len(members) > 1:
+            kind = (
+                f"{len(members)} pipelines blended; the best of them alone, {kind}: "
+                f"{show_number(best['value'])}"
+            )
+        others = (f"{n} {show_number(v)}" for n, v in self.scores.items() if n != self.metric)
+        return (
+            f"{self.path}: {self.metric} {show_number(self.value)} by cross-validation ({kind})\n"
+            f"  {'  '.join(others)}"
+        )
 
     def unknown_columns(self, frame: Any) -> list[str]:
         """Columns of a DataFrame that were not there when the model was trained."""

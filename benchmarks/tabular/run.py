@@ -1,0 +1,130 @@
+"""Let tuners loose on tables for the same time; one row per run in a CSV file, which a later run completes.
+
+    python -m benchmarks.tabular.run --environments ENVS --seconds 120 --seeds 0-2
+
+Each run is a process on two cores. Seed by seed, the tuners take turns in an order that differs from table to
+table, so that what else the machine does meets them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from benchmarks.tabular.tables import TABLES, make
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+RESULTS = HERE / "results.csv"
+FIELDS = ("table", "tuner", "seed", "seconds", "metric", "value", "wall_s", "cpu_s", "error")
+#: The environment of each tuner.
+TUNERS = {"tunesmith": "tunesmith", "flaml": "flaml", "optuna": "tunesmith", "halving": "tunesmith"}
+CORES = 2
+
+
+def run(table: str, tuner: str, seed: int, seconds: float, environments: Path) -> dict[str, Any]:
+    """One run, and what its predictions for held-out rows are worth."""
+    learned, held_out, metric = make(table, seed)
+    row: dict[str, Any] = {
+        "table": table, "tuner": tuner, "seed": seed, "seconds": f"{seconds:g}", "metric": metric,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, f"{name}.parquet") for name in ("learned", "held_out", "predicted")]
+        learned.to_parquet(files[0])
+        held_out.drop(columns="target").to_parquet(files[1])
+        python = environments / TUNERS[tuner] / "bin" / "python"
+        command = [
+            python,
+            "-m",
+            f"benchmarks.tabular.tuners.{tuner}",
+            *files[:2],
+            metric,
+            str(seconds),
+            str(seed),
+            files[2],
+        ]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.monotonic()
+        done = subprocess.run(
+            list(map(str, command)),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "benchmarks" / "quality")},  # knobs
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5 * seconds + 120,
+            preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES]),
+        )
+        row["wall_s"] = f"{time.monotonic() - began:.1f}"
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        row["cpu_s"] = f"{spent:.0f}"
+        if done.returncode:
+            row["error"] = " ".join((done.stderr or done.stdout).split())[-300:]
+        else:
+            row["value"] = f"{worth(pd.read_parquet(files[2]), held_out['target'], metric):.6g}"
+    return row
+
+
+def worth(predicted: pd.DataFrame, target: Any, metric: str) -> float:
+    """The root mean squared error, or the log loss (probabilities from 1e-15 on)."""
+    if metric == "rmse":
+        return float(np.sqrt(np.mean(np.square(predicted["value"].to_numpy() - target.to_numpy()))))
+    p = predicted.to_numpy(dtype=float)
+    p = p / p.sum(axis=1, keepdims=True)
+    places = predicted.columns.get_indexer(target.astype(str))
+    return float(-np.log(np.clip(p[np.arange(len(p)), places], 1e-15, None)).mean())
+
+
+def jobs(args: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
+    """What is to be run and has not been."""
+    had = set()
+    if args.results.exists():
+        with args.results.open(newline="") as file:
+            had = {
+                (r["table"], r["tuner"], int(r["seed"]))
+                for r in csv.DictReader(file)
+                if float(r["seconds"]) == args.seconds
+            }
+    first, _, last = args.seeds.partition("-")
+    for seed in range(int(first), int(last or first) + 1):
+        for table in args.tables.split(","):
+            tuners = args.tuners.split(",")
+            random.Random(f"{table} {seed}").shuffle(tuners)
+            for tuner in tuners:
+                if (table, tuner, seed) not in had:
+                    yield table, tuner, seed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--environments", type=Path, required=True, help="made by install")
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seeds", default="0-2", help="FIRST-LAST")
+    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--tuners", default=",".join(TUNERS))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    if not args.results.exists():
+        args.results.write_text(",".join(FIELDS) + "\n")
+    for table, tuner, seed in list(jobs(args)):
+        row = run(table, tuner, seed, args.seconds, args.environments.resolve())
+        with args.results.open("a", newline="") as file:
+            csv.DictWriter(file, FIELDS, lineterminator="\n").writerow(row)
+        print(f"{table} {tuner} {seed}: {row.get('value') or row.get('error')}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""tunesmith predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli.places import Json
+
+
+def predict(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The folder that tunesmith fit wrote.")
+    ],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="The rows or images to predict, as for fit.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The CSV file to write (default: stdout)."),
+    ] = None,
+    proba: Annotated[bool, typer.Option(help="The probability of each class, too.")] = False,
+    json: Json = False,
+) -> None:
+    """Predict with a fitted model: a line for each row of a table, or for each image."""
+    import csv
+    import io
+    import sys
+
+    from tunesmith.cli.tables import print_json
+    from tunesmith.core.errors import JobError
+    from tunesmith.recipes import load_model
+    from tunesmith.run.folder import write_text
+
+    rows = load_model(model).rows(data, proba=proba)
+    if json and output is None:
+        print_json(rows)
+        return
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    if output is None:
+        sys.stdout.write(text.getvalue())
+        return
+    try:
+        write_text(output, text.getvalue())
+    except OSError as error:
+        raise JobError(
+            f"the predictions cannot be written to {output} ({error.strerror}); name another file"
+        ) from None
+    typer.echo(f"{len(rows):,} predictions written to {output}", err=True)
