@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 ROUNDS: Final = 30
 #: More rows than this do not change the choice.
 ROWS: Final = 20_000
+#: A gain that is a smaller share of the loss is none.
+GAIN: Final = 1e-9
 #: The weight of how sure predictions are, where the metric only asks which class is the likeliest.
 TIES: Final = 0.01
 
@@ -31,13 +33,13 @@ def choose(
 ) -> dict[int, float]:
     """Weights, summing to 1, of at most `most` of `predictions`, each of shape (rows, outputs).
 
-    The first of them has to be the best one. O(rounds * predictions * rows).
+    O(rounds * predictions * rows).
     """
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(y))[:ROWS]
     y, stack = y[rows], np.stack([p[rows] for p in predictions])
-    total, taken = stack[0].copy(), [0]
-    best, length = loss(metric, y, total), 1
+    best, first = min((loss(metric, y, p), k) for k, p in enumerate(stack))
+    total, taken, length = stack[first].copy(), [first], 1
     for size in range(2, rounds + 1):
         distinct = sorted(set(taken))
         open_to = distinct if len(distinct) >= most else range(len(stack))
@@ -45,7 +47,7 @@ def choose(
         value, k = min(losses)
         total += stack[k]
         taken.append(k)
-        if value < best - 1e-12:
+        if value < best - GAIN * abs(best):
             best, length = value, size
     counts = Counter(taken[:length])
     return {k: n / length for k, n in sorted(counts.items())}
