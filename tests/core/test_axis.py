@@ -117,3 +117,14 @@ def test_places_of_arrays_by_element() -> None:
     assert places[:5].tolist() == [0.0, 0.5, 1.0, 1.0, 0.0], "clipped to the axis"
     assert math.isnan(places[5])
     assert Axis(2.0, 2.0, False, None).unit(np.array([2.0])).tolist() == [0.5]
+
+
+@settings(max_examples=100, deadline=None)
+@given(floats(), st.floats(0.01, 0.99))
+def test_stretch_is_the_derivative_of_the_value(parameter: Float, u: float) -> None:
+    axis = parameter.axis
+    x = axis.backward(axis.start + u * axis.span)
+    step = 1e-4
+    up, down = (axis.backward(axis.start + (u + h) * axis.span) for h in (step, -step))
+    found = float(axis.stretch(np.array([x]))[0])
+    assert found == pytest.approx((up - down) / (2 * step), rel=1e-2, abs=1e-12 * abs(x))

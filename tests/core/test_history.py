@@ -2,8 +2,10 @@ import numpy as np
 from tests.core.driver import completed, failed, ledger, opened, reported, suggested
 
 from tunesmith.core import events
-from tunesmith.core.history import History
+from tunesmith.core.history import History, derivative
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.parameter import Choice, Float
+from tunesmith.core.space import Space
 from tunesmith.core.study import Objective
 from tunesmith.core.trial import CODES, State
 
@@ -76,3 +78,33 @@ def test_a_memo_is_kept_and_made_once() -> None:
     for _ in range(3):
         assert History(study(), memo=kept).memo("key", make) == "memo"
     assert len(made) == 1
+
+
+def test_gradients_are_by_the_points_coordinates() -> None:
+    """By hand: loss = x on (0, 1), maximised, so the derivative by the coordinate is -1 times the range."""
+    space = Space(
+        x=Float(0, 10),
+        rate=Float(1e-4, 1, log=True),
+        m=Float(0, 0.9, log="reverse"),
+        c=Choice("a", "b"),
+    )
+    config = {"x": 2.0, "rate": 1e-2, "m": 0.5, "c": "a"}
+    everything: list[dict[str, float | None]] = [
+        {"loss": 0.5, "d_loss/d_x": 3.0, "d_loss/d_rate": 7.0, "d_loss/d_c": 1.0},
+        {"loss": 0.5},
+        {"loss": 0.5, "d_loss/d_x": None, "d_loss/d_m": 1.0},
+    ]
+    book = ledger(opened(), space=space, objectives=(Objective("loss", "maximize"),))
+    for number, told in enumerate(everything):
+        book.apply(suggested(number, config))
+        book.apply(events.Finished(3.0, number, 0, State.COMPLETED, (0.5,), told))
+    found = History(book).gradients
+    assert found.shape == (3, 4)
+    np.testing.assert_allclose(found[0, :2], [-30.0, -7.0 * 1e-2 * np.log(1e4)])
+    assert np.isnan(found[0, 2:]).all()
+    assert np.isnan(found[1]).all()
+    assert np.isnan(found[2, [0, 1, 3]]).all()
+    np.testing.assert_allclose(found[2, 2], -0.5 * np.log(10.0))
+    assert np.isnan(History(book, visible=0).gradients).all()
+    assert derivative("loss", "x") == "d_loss/d_x"
+    assert History(book).origin(1).why == "why"

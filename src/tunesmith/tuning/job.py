@@ -82,7 +82,7 @@ class JobModel(BaseModel):
     searcher: str | dict[str, Any] = Field(
         "auto",
         description="Who proposes configs: `auto`, `bayes`, `tpe`, `cmaes`, `evolution`, `random`, `sobol`, "
-        "`grid`, or one with options.",
+        "`grid`, `gradient` (where trials report derivatives), or one with options.",
         examples=["{grid: {levels: 5}}"],
     )
     scheduler: str | dict[str, Any] | None = Field(
