@@ -16,6 +16,7 @@ from tests.analysis.studies import SPACE, complete, loss, mixed_study, random_st
 from tunesmith.analysis import parameters, progress, svg
 from tunesmith.analysis.figures import Figures
 from tunesmith.analysis.importance import importance
+from tunesmith.analysis.scale import Scale
 from tunesmith.analysis.style import Figure, Value, plain, text, to_figure, unit_of
 from tunesmith.analysis.trials import DOTS, Trials
 from tunesmith.core.errors import StudyError, TunesmithError
@@ -265,7 +266,7 @@ def test_the_axis_of_a_metric(values: list[float], sign: float, log: bool, clipp
 
 
 def labels(low: float, high: float, *, log: bool = False) -> list[str]:
-    return [label for _, label in svg.Scale(log, low, high, 0.0, 400.0).ticks(80.0)]
+    return [label for _, label in Scale(log, low, high, 0.0, 400.0).ticks(80.0)]
 
 
 def test_ticks() -> None:

@@ -55,7 +55,7 @@ def test_groups_are_the_sums_of_their_members() -> None:
     groups, members = shares(said.groups), shares(said.parameters)
     assert groups["optimizer"] == pytest.approx(members["b"] + members["c"])
     assert groups["model"] == pytest.approx(members["a"])
-    assert groups["other"] == pytest.approx(members["idle"])
+    assert groups["no group"] == pytest.approx(members["idle"])
     assert sum(groups.values()) == pytest.approx(1.0)
 
 

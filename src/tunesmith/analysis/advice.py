@@ -1,4 +1,4 @@
-"""What a study says, in sentences: how good the best is, how sure that is, what mattered, what to try next."""
+"""What to try next, in sentences."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from tunesmith.analysis.importance import NO_GROUP, Importance
+from tunesmith.analysis.certainty import Certainty
+from tunesmith.analysis.findings import EXPLAINED, LITTLE, count, listed
+from tunesmith.analysis.importance import Importance
 from tunesmith.analysis.trials import Trials, cut, show
-from tunesmith.core.confirm import SURE
 from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.strategy import Outlook
@@ -18,15 +19,14 @@ from tunesmith.core.trial import Kind, State
 
 #: The outermost part of a range, as a share of its scale.
 EDGE: Final = 0.05
-#: A parameter that explains less than this, surely less than `SURELY`, can be fixed.
-LITTLE: Final = 0.03
+#: A parameter that surely explains less than this, and less than `LITTLE`, can be fixed.
 SURELY: Final = 0.10
-#: Where the model explains less than this share, it says nothing about parameters.
-EXPLAINED: Final = 0.3
 #: The best few, of which most have to agree.
 FEW: Final = 5
 #: The best of a large study lie within this share of a range: it can be narrowed.
 NARROW: Final = 0.35
+#: A winner that is less probable is run again.
+CLOSE: Final = 0.8
 #: A share of failures worth a word.
 MANY: Final = 0.1
 
@@ -46,160 +46,22 @@ _REMEDIES: Final = {
 }
 
 
-def count(n: int, noun: str) -> str:
-    """``1 trial``, ``2,000 trials``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def listed(words: list[str]) -> str:
-    """``a, b and c``."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def headline(trials: Trials) -> str:
-    """The study in a sentence."""
-    ledger = trials.ledger
-    if not trials.size:
-        return "No trial has been run yet."
-    if not len(trials.done):
-        failed = len(trials.of(State.FAILED))
-        if failed and failed == trials.size:
-            return (
-                f"All {count(failed, 'trial')} failed." if failed > 1 else "The only trial failed."
-            )
-        return f"No trial has been completed yet, of {trials.size:,}."
-    if len(ledger.spec.objectives) > 1:
-        from tunesmith.analysis.progress import front_of
-
-        metrics = listed([o.metric for o in ledger.spec.objectives])
-        n = len(front_of(trials))
-        stand = "is one that no other beats" if n == 1 else f"are {n} that no other beats"
-        return f"Among {count(trials.size, 'trial')} there {stand} in all of {metrics}."
-    best = trials.best
-    assert best is not None
-    value = show_number(trials.values(np.array([best]))[0])
-    of = f"The best of {count(trials.size, 'trial')}" if trials.size > 1 else "The only trial"
-    return f"{of} reached {trials.metric} {value}."
-
-
-def gains(trials: Trials) -> list[str]:
-    """By how much the best one is better than the first, and than the middle one."""
-    if trials.best is None or len(trials.done) < 2:
-        return []
-    ledger = trials.ledger
-    value = best_value(trials)
-    said = []
-    if trials.standings:
-        said.append(
-            f"The best is taken at {show_number(value)}, what it reached on average when it was run again."
-        )
-    first = int(trials.done[0])
-    if first != trials.best:
-        why = ledger.origin(first).why
-        what = "The first trial to be completed"
-        if "defaults" in why:
-            what = "The defaults"
-        elif "middle" in why:
-            what = "The middle of the space"
-        other = float(trials.values(np.array([first]))[0])
-        said.append(
-            f"{what} (trial {first}) reached {show_number(other)}: {better(value, other, trials.sign)}."
-        )
-    middle = float(np.median(trials.values(trials.done)))
-    said.append(
-        f"The median of the completed trials is {show_number(middle)}: {better(value, middle, trials.sign)}."
-    )
-    if len(trials.ranked) > 1:
-        second = next(int(n) for n in trials.ranked if n != trials.best)
-        other = float(trials.values(np.array([second]))[0])
-        equal = trials.losses[second, 0] == trials.losses[trials.best, 0]
-        runner = (
-            f"Trial {second} reached the same"
-            if equal
-            else f"The next best is trial {second} with {show_number(other)}"
-        )
-        said.append(f"{runner}.")
-    return said
-
-
-def best_value(trials: Trials) -> float:
-    """What the best one is worth: its mean when it was run again, if it was."""
-    if trials.standings:
-        return float(trials.standings[0].mean)
-    return float(trials.values(np.array([trials.best]))[0])
-
-
-def better(value: float, other: float, sign: float) -> str:
-    """How `value` compares to `other`, in words."""
-    gap = sign * (other - value)
-    if gap == 0:
-        return "the best is equal to it"
-    words = "better" if gap > 0 else "worse"
-    share = ""
-    if other != 0 and value * other > 0 and 0.005 <= abs(gap / other) <= 10:
-        share = f", {100 * abs(gap / other):.{0 if abs(gap / other) > 0.1 else 1}f} % {'less' if value < other else 'more'}"
-    return f"the best is {show_number(abs(gap), 3)} {words}{share}"
-
-
-def sureness(trials: Trials, outlook: Outlook | None) -> list[str]:
-    """How sure it is that the best is the best."""
-    said = []
-    for k, one in enumerate(trials.standings):
-        who = "The winner" if k == 0 else "Behind it"
-        said.append(f"{who}, trial {one.trial}: {one}.")
-    if trials.standings:
-        if trials.standings[0].chance < SURE:
-            said.append("That is not settled: more runs of these few would tell them apart.")
-        return said
-    if outlook is not None and trials.best is not None:
-        ranked = trials.losses[trials.ranked[:2], 0]
-        gap = float(ranked[1] - ranked[0]) if len(ranked) > 1 else math.inf
-        noise = outlook.noise
-        said.append(
-            f"The same config run again would differ by about ± {show_number(noise, 2)}, by what the trials say."
-        )
-        if noise > 0 and gap < noise:
-            close = int((trials.losses[trials.done, 0] - ranked[0] < noise).sum()) - 1
-            said.append(
-                f"{count(close, 'other trial').capitalize()} {'is' if close == 1 else 'are'} within that: "
-                "which of them is best is partly luck, and the best value is a little flattered."
-            )
-        else:
-            said.append("That is less than the lead over the next best trial.")
-    elif trials.best is not None and len(trials.done) > 1:
-        said.append("There are too few results to say how much luck is in the best value.")
-    return said
-
-
-def what_mattered(found: Importance | None) -> list[str]:
-    """Importance in words."""
-    if found is None:
-        return ["There are too few different results to say what mattered."]
-    said = []
-    if found.explained < EXPLAINED:
-        said.append(
-            f"The parameters explain little of the differences between these {found.results:,} results "
-            f"(some {100 * found.explained:.0f} %): the rest is noise, or needs more trials. Take what follows with care."
-        )
-    top = [s for s in found.parameters if s.value >= 0.1][:3] or list(found.parameters[:1])
-    words = [f"{s.name} ({100 * s.value:.0f} %)" for s in top]
-    verb = "explains" if len(words) == 1 else "explain"
-    said.append(f"{listed(words)} {verb} most of the differences between results.")
-    little = [s.name for s in found.parameters if s.high < LITTLE + 0.02 and s.value < LITTLE]
-    if little and found.explained >= EXPLAINED:
-        said.append(f"{listed(little[:8])} made hardly any difference.")
-    named = [s for s in found.groups if s.name != NO_GROUP]
-    if sum(s.value for s in named) >= 0.01 and len(found.groups) > 1:
-        words = [f"{s.name} {100 * s.value:.0f} %" for s in found.groups if s.name != NO_GROUP]
-        said.append(f"By group: {listed(words)}.")
-    return said
-
-
-def next_steps(trials: Trials, found: Importance | None, outlook: Outlook | None) -> list[str]:
+def next_steps(
+    trials: Trials,
+    found: Importance | None,
+    outlook: Outlook | None,
+    sure: Certainty | None = None,
+) -> list[str]:
     """What to try next, the most useful first."""
     steps = failures(trials)
     if not len(trials.done):
-        if not steps:
+        stopped = len(trials.of(State.STOPPED))
+        if stopped:
+            steps.append(
+                "Let some trials run to their end: raise what the scheduler lets them do at first (min, or reduction), "
+                "or leave it out for a start."
+            )
+        elif not steps:
             steps.append("Run some trials first: tunesmith run, or ts.tune.")
         return steps
     single = len(trials.ledger.spec.objectives) == 1
@@ -208,7 +70,7 @@ def next_steps(trials: Trials, found: Importance | None, outlook: Outlook | None
         steps += go_on(trials, outlook)
         steps += _needless(trials, found)
         steps += _narrow(trials, found)
-        steps += confirm(trials, outlook)
+        steps += confirm(trials, sure)
     steps += _schedule(trials)
     if not steps:
         steps.append(
@@ -362,7 +224,9 @@ def _needless(trials: Trials, found: Importance | None) -> list[str]:
     if found is None or found.explained < 0.5 or trials.best is None or len(found.parameters) < 2:
         return []
     config = trials.ledger.config(trials.best)
-    needless = [s.name for s in found.parameters if s.value < LITTLE and s.high < SURELY]
+    needless = [
+        s.name for s in found.parameters if s.value < LITTLE and s.high < SURELY and s.usual
+    ]
     values = [f"{name} = {cut(show(config[name], 3), 20)}" for name in needless if name in config]
     if not values or len(values) == len(found.parameters):
         return []
@@ -396,12 +260,9 @@ def _narrow(trials: Trials, found: Importance | None) -> list[str]:
     ]
 
 
-def confirm(trials: Trials, outlook: Outlook | None) -> list[str]:
+def confirm(trials: Trials, sure: Certainty | None) -> list[str]:
     """Whether the winner should be run again."""
-    if trials.standings or outlook is None or outlook.noise <= 0 or len(trials.ranked) < 2:
-        return []
-    gap = float(np.diff(trials.losses[trials.ranked[:2], 0])[0])
-    if gap >= outlook.noise:
+    if trials.standings or sure is None or not sure.noisy or sure.chance >= CLOSE:
         return []
     return [
         "The best few are too close to call: confirm=3 (under limits) runs them again, and names the likeliest winner."

@@ -49,19 +49,20 @@ EVALUATIONS: Final = 9000
 #: The interval holds this share of the draws.
 COVERED: Final = (0.05, 0.95)
 #: Parameters that are in no group.
-NO_GROUP: Final = "other"
+NO_GROUP: Final = "no group"
 
 
 @dataclass(frozen=True)
 class Share:
     """What a parameter, or a group of them, explains of the variance: from 0 to 1; between `low` and `high` with a
-    probability of 90 %."""
+    probability of 90 %. `usual`: at least half of the results use it (conditions)."""
 
     name: str
     group: str
     value: float
     low: float
     high: float
+    usual: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,13 @@ def importance(history: History, objective: int = 0) -> Importance | None:
         drawn, explained = _shares(cube, features, known, z, theta, rng)
     if drawn is None:
         return None
+    used = np.isfinite(history.points[rows]).mean(axis=0)
     groups = [getattr(p, "group", None) or NO_GROUP for p in space.tunables.values()]
     names = sorted(set(groups), key=lambda g: (g == NO_GROUP, groups.index(g)))
     summed = np.column_stack([drawn[:, [g == name for g in groups]].sum(axis=1) for name in names])
     return Importance(
-        _ranked(list(space.tunables), groups, drawn),
-        _ranked(names, names, summed),
+        _ranked(list(space.tunables), groups, drawn, used >= 0.5),
+        _ranked(names, names, summed, np.ones(len(names), dtype=np.bool_)),
         len(rows),
         explained,
     )
@@ -215,12 +217,14 @@ def _explained(posterior: gp.GP, z: Floats) -> float:
     return float(np.clip(1.0 - left / max(float(z.var()), 1e-300), 0.0, 1.0))
 
 
-def _ranked(names: list[str], groups: list[str], drawn: Floats) -> tuple[Share, ...]:
+def _ranked(
+    names: list[str], groups: list[str], drawn: Floats, usual: NDArray[np.bool_]
+) -> tuple[Share, ...]:
     """The shares by column of `drawn`, the largest first."""
     low, high = np.quantile(drawn, COVERED, axis=0)
     mean = drawn.mean(axis=0)
     found = [
-        Share(name, group, float(mean[j]), float(low[j]), float(high[j]))
+        Share(name, group, float(mean[j]), float(low[j]), float(high[j]), bool(usual[j]))
         for j, (name, group) in enumerate(zip(names, groups, strict=True))
     ]
     return tuple(sorted(found, key=lambda share: -share.value))

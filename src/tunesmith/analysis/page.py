@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -52,7 +53,7 @@ th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var
 th { color: var(--soft); font-weight: 550; white-space: nowrap; }
 td.wide { min-width: 9em; }
 td.n, th.n { text-align: right; white-space: nowrap; } .tight td { white-space: nowrap; }
-.config td { overflow-wrap: anywhere; }
+.config td { overflow-wrap: break-word; } .config td:nth-child(2) { min-width: 5em; }
 tr.first td { font-weight: 650; }
 tr.group td { padding-top: 16px; font-weight: 650; border-bottom-color: var(--grey); }
 td.soft { color: var(--soft); }
@@ -149,11 +150,17 @@ for (const button of document.querySelectorAll("button")) button.addEventListene
 });
 """
 
+_LONG: Final = re.compile(r"[^\s;&]{22,}")
+_JOINT: Final = re.compile(r"([._/-])(?=[A-Za-z])")
+#: The spaces of "5 %", "3 min" and "± 2".
+_UNIT: Final = re.compile(r"(\d(?= (?:%|ms|s|min|h|d)\b)|\d(?= %)|±) ")
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def escape(words: object) -> str:
-    return html.escape(str(words))
+    """As HTML; a long name may be broken after its dots, slashes, dashes and underscores, a number not before its unit."""
+    kept = _UNIT.sub("\\1\N{NO-BREAK SPACE}", html.escape(str(words)))
+    return _LONG.sub(lambda found: _JOINT.sub(r"\1<wbr>", found[0]), kept)
 
 
 class Drawings:
@@ -204,7 +211,7 @@ def page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n"
         f"<body><header>{head}{nav}</header>\n<main>{body}</main>\n<footer>{foot}</footer>"
         f'<div id="tip"></div><script type="application/json" id="tips">{tips}</script>'
         f"<script>{_SCRIPT}</script></body></html>\n"
@@ -239,10 +246,11 @@ def table(
     """A table that scrolls if it is too wide; `tight` ones break no lines; with `first`, the first row stands out."""
     name = ' class="tight"' if tight else ""
     kinds = [' class="n"' if name in right else "" for name in columns]
-    head = "".join(f"<th{k}>{escape(c)}</th>" for k, c in zip(kinds, columns, strict=True))
+    said = html.escape if tight else escape
+    head = "".join(f"<th{k}>{said(str(c))}</th>" for k, c in zip(kinds, columns, strict=True))
     body = ""
     for i, row in enumerate(rows):
-        cells = "".join(f"<td{k}>{escape(c)}</td>" for k, c in zip(kinds, row, strict=True))
+        cells = "".join(f"<td{k}>{said(str(c))}</td>" for k, c in zip(kinds, row, strict=True))
         body += f'<tr class="first">{cells}</tr>' if first and i == 0 else f"<tr>{cells}</tr>"
     return f'<div class="scroll"><table{name}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -250,10 +258,10 @@ def table(
 def copyable(what: str, words: str) -> str:
     """A text with a button that copies it."""
     return (
-        f'<div class="copy"><span>{escape(what)}</span><pre>{escape(words)}</pre>'
+        f'<div class="copy"><span>{escape(what)}</span><pre>{html.escape(words)}</pre>'
         '<button type="button">copy</button></div>'
     )
 
 
-def folded(summary: str, inner: str) -> str:
-    return f"<details><summary>{escape(summary)}</summary>{inner}</details>"
+def folded(summary: str, inner: str, *, unfolded: bool = False) -> str:
+    return f"<details{' open' if unfolded else ''}><summary>{escape(summary)}</summary>{inner}</details>"

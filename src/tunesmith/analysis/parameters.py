@@ -19,7 +19,7 @@ from tunesmith.analysis.style import (
     figure,
     text,
 )
-from tunesmith.analysis.trials import Trials, cut, marks, show
+from tunesmith.analysis.trials import Trials, brief, cut, marks, show
 from tunesmith.core.errors import StudyError
 from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.quantity import show_number
@@ -61,13 +61,13 @@ def importance_bars(found: Importance, *, groups: bool = False) -> Figure:
         data,
         height=56 + 30 * n + 34,
         xaxis={
-            "title": {"text": "share of the differences explained"},
+            "title": {"text": "share explained"},
             "range": [0, min(1.02, 1.12 * most)],
             "tickformat": ".0%",
         },
         yaxis={
             "tickvals": [n - i for i in range(n)],
-            "ticktext": [text(s.name) for s in shares],
+            "ticktext": [text(brief(s.name, 60)) for s in shares],
             "range": [0.4, n + 0.6],
             "showgrid": False,
         },
@@ -80,7 +80,7 @@ def _bars(rows: list[tuple[int, Share]], group: str, grouped: bool) -> Trace:
     return {
         "type": "bar",
         "orientation": "h",
-        "name": text(group) if group != NO_GROUP else "no group",
+        "name": text(group),
         "x": [s.value for _, s in rows],
         "y": [y for y, _ in rows],
         "width": 0.62,
@@ -146,10 +146,12 @@ def slice_of(trials: Trials, name: str) -> Figure:
             | {"marker": {"color": ORANGE, "size": 11, "symbol": "diamond"}}
         )
     caption = f"Each dot is a trial: its {trials.metric}, and which {name} it had."
+    if value.clipped:
+        caption += " Values far worse than the others are drawn at the edge."
     if len(shown) < len(trials.dots):
         caption += f" Only trials that use {name} are shown."
     return figure(
-        f"{trials.metric} by {name}",
+        f"{brief(trials.metric, 34)} by {brief(name, 34)}",
         f"{caption} {trials.thinned}".rstrip(),
         data,
         height=250,
@@ -166,9 +168,11 @@ def parallel(trials: Trials, order: tuple[str, ...] = ()) -> Figure:
     """
     space = trials.ledger.spec.space
     names = [*(n for n in order if n in space.tunables)]
-    names = [*names, *(n for n in space.tunables if n not in names)][:AXES]
+    names = [*names, *(n for n in space.tunables if n not in names)]
     chosen = trials.some(LINES)
     points = trials.ledger.column("points")
+    used = np.isfinite(points[trials.ranked[:TOP]]).sum(axis=0) > 0
+    names = [n for n in names if used[list(space.tunables).index(n)]][:AXES]
     columns = [list(space.tunables).index(n) for n in names]
     at = np.nan_to_num(points[:, columns], nan=UNUSED)
     goodness = _goodness(trials)
@@ -208,11 +212,11 @@ def parallel(trials: Trials, order: tuple[str, ...] = ()) -> Figure:
             ticks.append((UNUSED, "unused"))
         _axis(notes, shapes, row, name, ticks)
     _axis(notes, shapes, rows[-1], trials.metric, _value_ticks(trials))
-    caption = "Each line is a trial, from parameter to parameter down to its result."
+    caption = "Each line is a trial, from parameter to parameter down to its result, the best at the right."
     if unused:
         caption += " Lines go round an axis at the right where its parameter is not used."
     if len(space.tunables) > len(names):
-        caption += f" {len(names)} of {len(space.tunables)} parameters are shown."
+        caption += f" Of {len(space.tunables)} parameters {len(names)} are shown: those that the best use, and matter most."
     if len(chosen) < len(trials.done):
         caption += f" Of {len(trials.done):,} completed trials {len(chosen)} are drawn."
     hidden = {"visible": False}

@@ -20,7 +20,7 @@ from tunesmith.analysis.style import (
     figure,
     unit_of,
 )
-from tunesmith.analysis.trials import Trials, marks, some
+from tunesmith.analysis.trials import Trials, brief, marks, some
 from tunesmith.core.errors import StudyError
 from tunesmith.core.trial import State
 
@@ -68,6 +68,8 @@ def best_so_far(trials: Trials, over: str = "trials") -> Figure:
     caption = (
         f"The line is the best {metric} so far ({'less' if trials.sign > 0 else 'more'} is better)."
     )
+    if not len(trials.done):
+        caption = f"No trial has been completed; circles are the {metric} that stopped ones reported last."
     if axis.clipped:
         caption += " Values far worse than the others are drawn at the edge."
     if len(failed) and len(trials.done) and over == "trials":
@@ -82,7 +84,7 @@ def best_so_far(trials: Trials, over: str = "trials") -> Figure:
     if last > 0:
         pad = 0.015 * last + (0.3 if over == "trials" else 0.0)
         x["range"] = [-pad, last + pad]
-    title = f"Best {metric} so far" + (" over time" if over == "time" else "")
+    title = f"Best {brief(metric, 40)} so far" + (" over time" if over == "time" else "")
     return figure(title, caption, data, xaxis=x, yaxis=axis.axis(metric))
 
 
@@ -166,6 +168,7 @@ def curves(trials: Trials) -> Figure:
         )
     if axis.clipped:
         caption += " What is far worse than the rest is cut off."
+    last = max((curve[0][-1] for curve in found), default=0)
     if reporting > len(numbers):
         caption += f" Of {reporting:,} trials {len(numbers)} are drawn: the best, and an even selection of the others."
     return figure(
@@ -173,7 +176,7 @@ def curves(trials: Trials) -> Figure:
         caption,
         data,
         height=380,
-        xaxis={"title": {"text": "step"}},
+        xaxis={"title": {"text": "step"}} | ({"dtick": 1} if 0 < last <= 12 else {}),
         yaxis=axis.axis(trials.metric),
     )
 
@@ -261,9 +264,12 @@ def cost(trials: Trials) -> Figure:
             }
         )
     wide = len(shown) > 1 and float(x.max()) > 30 * float(x.min())
+    caption = "Each dot is a trial: how long it ran, and what it reached."
+    if axis.clipped:
+        caption += " Values far worse than the others are drawn at the edge."
     return figure(
-        f"{trials.metric} by what it took",
-        f"Each dot is a trial: how long it ran, and what it reached. {trials.thinned}".rstrip(),
+        f"{brief(trials.metric, 40)} by what it took",
+        f"{caption} {trials.thinned}".rstrip(),
         data,
         height=300,
         xaxis={
@@ -306,7 +312,7 @@ def front(trials: Trials) -> Figure:
     words = " and ".join(f"{'less' if o.sign > 0 else 'more'} {o.metric}" for o in objectives[:2])
     caption = f"Better is {words}. No other trial is at least as good as one of the front in every objective."
     return figure(
-        f"{objectives[0].metric} and {objectives[1].metric}",
+        " and ".join(brief(o.metric, 34) for o in objectives[:2]),
         f"{caption} {trials.thinned}".rstrip(),
         data,
         height=380,

@@ -12,8 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from tunesmith.analysis import advice, parameters, progress
-from tunesmith.analysis.advice import count, listed
+from tunesmith.analysis import advice, appendix, findings, parameters, progress
+from tunesmith.analysis.appendix import STATES, group_of, range_of
+from tunesmith.analysis.certainty import certainty
+from tunesmith.analysis.findings import count, listed
 from tunesmith.analysis.importance import NO_GROUP, Importance, importance
 from tunesmith.analysis.page import (
     Drawings,
@@ -26,13 +28,12 @@ from tunesmith.analysis.page import (
     table,
     tiles,
 )
-from tunesmith.analysis.style import GROUP_COLOURS, NAMES
-from tunesmith.analysis.trials import Trials, cut, show
+from tunesmith.analysis.style import GROUP_COLOURS, NAMES, Value
+from tunesmith.analysis.trials import Trials, brief, show
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.parameter import GROUPS, Choice, Fixed, Parameter
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.strategy import Outlook
-from tunesmith.core.text import write_yaml
 from tunesmith.core.trial import State
 
 #: How far the outlook looks.
@@ -41,18 +42,8 @@ AHEAD: Final = 20
 SLICES: Final = 6
 #: Rows of the table of the best.
 ROWS: Final = 10
-#: Kinds of failures that are shown with an example.
-EXAMPLES: Final = 5
-
-_STATES: Final = {
-    State.COMPLETED: "completed",
-    State.STOPPED: "stopped early",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
-    State.PAUSED: "paused",
-    State.RUNNING: "running",
-    State.WAITING: "waiting",
-}
+#: Parameters in it.
+COLUMNS: Final = 12
 
 Section = tuple[str, str, str]
 
@@ -84,22 +75,22 @@ def report(ledger: Ledger) -> str:
     drawings = Drawings()
     sections = list(_sections(trials, found, outlook, drawings))
     foot = f"Written by tunesmith {escape(__version__)} on {time.strftime('%d %B %Y at %H:%M')}."
-    title = f"{ledger.spec.name}: {advice.headline(trials)}"
+    title = f"{ledger.spec.name}: {findings.headline(trials)}"
     return page(title, _head(trials), sections, foot, drawings.json())
 
 
 def _sections(
     trials: Trials, found: Importance | None, outlook: Outlook | None, drawings: Drawings
 ) -> Iterator[Section]:
-    some = len(trials.done) > 0
+    some, sure = len(trials.done) > 0, certainty(trials)
     single = len(trials.ledger.spec.objectives) == 1
     if some and single:
         yield "winner", "What won", _winner(trials)
-        if said := [*advice.gains(trials), *advice.sureness(trials, outlook)]:
+        if said := [*findings.gains(trials), *findings.sureness(trials, sure, found)]:
             yield "sure", "By how much, and how sure", bullets(said)
     if some and not single:
         yield "front", "What no other trial beats", _front(trials, drawings)
-    yield "next", "What to try next", bullets(advice.next_steps(trials, found, outlook))
+    yield "next", "What to try next", bullets(advice.next_steps(trials, found, outlook, sure))
     if len(trials.done) > 1:
         yield "mattered", "What mattered", _mattered(trials, found, drawings)
     if trials.size > 1 and (some or len(trials.of(State.STOPPED))):
@@ -107,9 +98,9 @@ def _sections(
     if len(trials.done) > 1 and len(trials.ledger.spec.space):
         yield "configs", "The best configs", _configs(trials, found, drawings)
     if trials.size:
-        yield "cost", "What it cost", _cost(trials, drawings)
-    yield "tuned", "What was tuned", _tuned(trials)
-    yield "again", "How to run it again", _again(trials)
+        yield "cost", "What it cost", appendix.cost(trials, drawings)
+    yield "tuned", "What was tuned", appendix.tuned(trials)
+    yield "again", "How to run it again", appendix.again(trials)
 
 
 # -- the top ----------------------------------------------------------------------------------
@@ -127,9 +118,16 @@ def _head(trials: Trials) -> str:
     pairs = []
     if trials.best is not None:
         value = show_number(trials.values(np.array([trials.best]))[0])
-        pairs.append((f"best {cut(trials.metric, 18)} (trial {trials.best})", value))
+        pairs.append((f"best {brief(trials.metric, 26)} (trial {trials.best})", value))
         if trials.standings:
             pairs.append(("when run again, on average", show_number(trials.standings[0].mean)))
+    elif len(trials.done):
+        for k, objective in enumerate(ledger.spec.objectives[:3]):
+            found = trials.values(trials.done, k) * objective.sign
+            edge = "lowest" if objective.sign > 0 else "highest"
+            pairs.append(
+                (f"{edge} {brief(objective.metric, 26)}", show_number(found.min() * objective.sign))
+            )
     pairs.append(("trials", f"{trials.size:,}"))
     pairs.append(("from beginning to end", show_seconds(ledger.elapsed_s(ledger.last_at))))
     if ledger.compute_time_s:
@@ -143,7 +141,7 @@ def _head(trials: Trials) -> str:
     if trials.size:
         state = f"{_states(trials)}. {state}"
     return (
-        f'<p class="eyebrow">{escape(eyebrow)}</p><h1>{escape(advice.headline(trials))}</h1>'
+        f'<p class="eyebrow">{escape(eyebrow)}</p><h1>{escape(findings.headline(trials))}</h1>'
         f"{tiles(pairs) if trials.size else ''}{paragraphs([state] if state else [])}"
     )
 
@@ -151,7 +149,7 @@ def _head(trials: Trials) -> str:
 def _states(trials: Trials) -> str:
     """``84 trials completed, 10 stopped early, 6 failed``."""
     counts = trials.ledger.counts
-    words = [f"{counts[state]:,} {name}" for state, name in _STATES.items() if counts[state]]
+    words = [f"{counts[state]:,} {name}" for state, name in STATES.items() if counts[state]]
     return listed(words).capitalize()
 
 
@@ -164,11 +162,12 @@ def _winner(trials: Trials) -> str:
     assert trials.best is not None
     config = trials.ledger.config(trials.best)
     words = shlex.join(arguments(config))
+    json_of = copyable("As JSON", _lines(config))
     return (
         f"<p>Trial {trials.best}, with this config:</p>"
         + _config_table(trials, config)
         + (copyable("As arguments of a command", words) if words else "")
-        + copyable("As JSON", _lines(config))
+        + (folded("As JSON", json_of) if len(config) > 12 else json_of)
     )
 
 
@@ -183,7 +182,7 @@ def _config_table(trials: Trials, config: dict[str, object]) -> str:
     space = trials.ledger.spec.space
     by_group: dict[str, list[str]] = {}
     for name in config:
-        by_group.setdefault(_group(space.parameters.get(name)), []).append(name)
+        by_group.setdefault(group_of(space.parameters.get(name)), []).append(name)
     order = [g for g in (*GROUPS, NO_GROUP) if g in by_group]
     rows = ""
     for group in order:
@@ -194,30 +193,11 @@ def _config_table(trials: Trials, config: dict[str, object]) -> str:
             rows += f'<tr class="group"><td colspan="3">{dot}{escape(group)}</td></tr>'
         for name in by_group[group]:
             value = escape(show(config[name], 6))
-            among = escape(_range(space.parameters.get(name)))
+            among = escape(range_of(space.parameters.get(name)))
             rows += f'<tr><td>{escape(name)}</td><td><b>{value}</b></td><td class="soft">{among}</td></tr>'
     return (
         '<div class="scroll"><table class="config"><thead><tr><th>parameter</th><th>value</th><th>searched</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _group(parameter: Parameter | None) -> str:
-    return getattr(parameter, "group", None) or NO_GROUP
-
-
-def _range(parameter: Parameter | None) -> str:
-    """Among which values a parameter was searched."""
-    if parameter is None or isinstance(parameter, Fixed):
-        return "fixed"
-    if isinstance(parameter, Choice):
-        shown = ", ".join(cut(show(v), 24) for v in parameter.values[:8])
-        if len(shown) > 90:
-            return f"{cut(show(parameter.values[0]), 24)} and {parameter.size - 1} more"
-        return shown + (f" and {parameter.size - 8} more" if parameter.size > 8 else "")
-    scale = {True: ", log scale", "reverse": ", reverse log scale"}.get(parameter.log, "")
-    return (
-        f"{show_number(float(parameter.low), 4)} to {show_number(float(parameter.high), 4)}{scale}"
     )
 
 
@@ -241,7 +221,7 @@ def _front(trials: Trials, drawings: Drawings) -> str:
 
 
 def _mattered(trials: Trials, found: Importance | None, drawings: Drawings) -> str:
-    parts = [paragraphs(advice.what_mattered(found))]
+    parts = [paragraphs(findings.what_mattered(found))]
     if found is None:
         return parts[0]
     if len(trials.ledger.spec.objectives) > 1:
@@ -249,16 +229,24 @@ def _mattered(trials: Trials, found: Importance | None, drawings: Drawings) -> s
     if len(found.groups) > 1:
         parts.append(drawings.add(parameters.importance_bars(found, groups=True)))
     parts.append(drawings.add(parameters.importance_bars(found)))
-    names = [s.name for s in found.parameters if s.value >= 0.01][:SLICES]
+    # a slice of a few dots shows nothing
+    seen = np.isfinite(trials.ledger.column("numbers")[trials.done]).sum(axis=0)
+    known = dict(zip(trials.ledger.spec.space.tunables, seen.tolist(), strict=True))
+    names = [s.name for s in found.parameters if s.value >= 0.01 and known[s.name] >= 4][:SLICES]
     if names:
         slices = [drawings.add(parameters.slice_of(trials, name), small=True) for name in names]
         parts.append("<h3>The most important ones, one by one</h3>")
         parts.append(
             f'<p class="caption">Each dot is a trial: its {escape(trials.metric)}, and which value it had. '
-            f"The diamond is the best. {escape(trials.thinned)}</p>"
+            f"The diamond is the best. {_far(trials)}{escape(trials.thinned)}</p>"
         )
         parts.append(f'<div class="pair">{"".join(slices)}</div>')
     return "".join(parts)
+
+
+def _far(trials: Trials) -> str:
+    clipped = Value(trials.values(trials.done), trials.sign).clipped
+    return "Values far worse than the others are drawn at the edge. " if clipped else ""
 
 
 def _went(trials: Trials, drawings: Drawings) -> str:
@@ -280,11 +268,21 @@ def _configs(trials: Trials, found: Importance | None, drawings: Drawings) -> st
     said = "" if single else f"<p>Ranked by {escape(trials.metric)}, the first objective.</p>"
     ten = f"<h3>The {count(len(top), 'best trial').removeprefix('1 ')}</h3>"
     figure = drawings.add(parameters.parallel(trials, order))
-    return said + ten + _rows(trials, top, _columns(trials, top), first=single) + figure
+    names = _columns(trials, top, order)
+    every = [name for name in trials.ledger.spec.space.tunables if name in names]
+    if len(every) < len(_used(trials, top)):
+        said += f"<p>Of the parameters only the {len(every)} that matter most are shown.</p>"
+    return said + ten + _rows(trials, top, every, first=single) + figure
 
 
-def _columns(trials: Trials, numbers: list[int]) -> list[str]:
-    """The tuned parameters that some of these trials use."""
+def _columns(trials: Trials, numbers: list[int], order: tuple[str, ...] = ()) -> list[str]:
+    """The tuned parameters that some of these trials use, `COLUMNS` at most: those in `order` first."""
+    used = _used(trials, numbers)
+    place = {name: k for k, name in enumerate(order)}
+    return sorted(used, key=lambda name: place.get(name, len(place)))[:COLUMNS]
+
+
+def _used(trials: Trials, numbers: list[int]) -> list[str]:
     used = {name for number in numbers for name in trials.ledger.config(number)}
     return [name for name in trials.ledger.spec.space.tunables if name in used]
 
@@ -301,14 +299,14 @@ def _rows(trials: Trials, numbers: list[int], names: list[str], *, first: bool =
                 *map(show_number, values),
                 show_seconds(float(trials.ledger.column("wall_s")[number])),
             ]
-            + [cut(show(config[name], 4), 28) if name in config else "" for name in names]
+            + [brief(show(config[name], 4), 28) if name in config else "" for name in names]
         )
-    columns = [cut(c, 28) for c in ("trial", *objectives, "took", *names)]
+    columns = [brief(c, 28) for c in ("trial", *objectives, "took", *names)]
     numeric = [n for n in names if _numeric(trials.ledger.spec.space[n])]
     return table(
         columns,
         rows,
-        right=[cut(c, 28) for c in ("trial", *objectives, "took", *numeric)],
+        right=[brief(c, 28) for c in ("trial", *objectives, "took", *numeric)],
         tight=True,
         first=first,
     )
@@ -318,116 +316,3 @@ def _numeric(parameter: Parameter) -> bool:
     if isinstance(parameter, Choice):
         return all(type(value) in (int, float) for value in parameter.values)
     return not isinstance(parameter, Fixed)
-
-
-# -- cost, space, again -----------------------------------------------------------------------
-
-
-def _cost(trials: Trials, drawings: Drawings) -> str:
-    ledger = trials.ledger
-    elapsed, compute = ledger.elapsed_s(ledger.last_at), ledger.compute_time_s
-    said = [
-        f"The study took {show_seconds(elapsed)}, and its trials {show_seconds(compute)} together."
-    ]
-    wall = ledger.column("wall_s")
-    known = wall[np.isfinite(wall)]
-    if len(known) > 1:
-        said.append(
-            f"A trial took {show_seconds(float(np.median(known)))} in the middle, {show_seconds(float(known.max()))} at most."
-        )
-    if ledger.money:
-        said.append(f"It cost {show_number(ledger.money, 4)} by the limit price_per_hour.")
-    rows = []
-    for state, name in _STATES.items():
-        of = np.flatnonzero(ledger.column("state") == list(State).index(state))
-        if len(of):
-            rows.append([name, f"{len(of):,}", show_seconds(float(np.nansum(wall[of])))])
-    parts = [
-        paragraphs([" ".join(said)]),
-        table(["state", "trials", "time"], rows, right=["trials", "time"]),
-    ]
-    parts += _failures(trials)
-    if len(trials.done) > 2 and float(np.nanmax(wall[trials.done], initial=0.0)) > 0.1:
-        parts.append(drawings.add(progress.cost(trials)))
-    return "".join(parts)
-
-
-def _failures(trials: Trials) -> Iterator[str]:
-    """Why trials failed: each message once, the commonest first, with what was printed last."""
-    found: dict[str, list[int]] = {}
-    for number in trials.of(State.FAILED).tolist():
-        reason = trials.ledger.reason(number)
-        words = "no reason given" if reason is None else " ".join(str(reason).split())
-        found.setdefault(cut(words, 200), []).append(number)
-    if not found:
-        return
-    yield "<h3>Why trials failed</h3>"
-    for words, numbers in sorted(found.items(), key=lambda item: -len(item[1]))[:EXAMPLES]:
-        reason = trials.ledger.reason(numbers[-1])
-        told = f"<p>{count(len(numbers), 'trial')}: {escape(words)}</p>"
-        if reason is not None and reason.output.strip():
-            lines = "\n".join(reason.output.strip().splitlines()[-20:])
-            told += folded(f"what trial {numbers[-1]} printed last", f"<pre>{escape(lines)}</pre>")
-        yield told
-    if len(found) > EXAMPLES:
-        yield paragraphs([f"And {len(found) - EXAMPLES} other reasons."])
-
-
-def _tuned(trials: Trials) -> str:
-    space = trials.ledger.spec.space
-    rows = []
-    for name, parameter in space.parameters.items():
-        condition = space.condition(name)
-        rows.append(
-            [
-                name,
-                _range(parameter)
-                if not isinstance(parameter, Fixed)
-                else f"fixed at {show(parameter.constant)}",
-                "" if _group(parameter) == NO_GROUP else _group(parameter),
-                "" if condition is None else condition.text,
-            ]
-        )
-    keep = [0, 1, *(k for k in (2, 3) if any(row[k] for row in rows))]
-    columns = [["parameter", "searched", "group", "only if"][k] for k in keep]
-    parts = [table(columns, [[row[k] for k in keep] for row in rows])]
-    if space.relations:
-        parts.append(
-            paragraphs([f"It had to hold that {listed([r.text for r in space.relations])}."])
-        )
-    return "".join(parts)
-
-
-def _again(trials: Trials) -> str:
-    from tunesmith import __version__
-
-    spec = trials.ledger.spec
-    versions = {s.version for s in trials.ledger.sessions.values() if getattr(s, "version", "")}
-    rows = [
-        ["tunesmith", ", ".join(sorted(versions)) or __version__],
-        ["study", spec.name],
-        ["seed", str(spec.seed)],
-        ["searcher", _strategy(spec.searcher.to_dict())],
-        ["scheduler", "none" if spec.scheduler is None else _strategy(spec.scheduler.to_dict())],
-    ]
-    rows += [[f"limit {name}", show(value)] for name, value in spec.limits.to_dict().items()]
-    study = {k: v for k, v in spec.to_dict().items() if k != "past"}
-    space = spec.space.to_dict()
-    return (
-        table(["", ""], rows)
-        + paragraphs(
-            [
-                "The same seed, space and searcher give the same configs, if trials end in the same order."
-            ]
-        )
-        + folded(
-            "The space", copyable("As YAML, for a job file", write_yaml(space) if space else "")
-        )
-        + folded(
-            "The whole study", copyable("As JSON", json.dumps(study, ensure_ascii=False, indent=2))
-        )
-    )
-
-
-def _strategy(spec: object) -> str:
-    return spec if isinstance(spec, str) else json.dumps(spec)

@@ -32,10 +32,12 @@ NAMES: Final = {
     RED: "red",
     GREY: "grey",
 }
-GROUP_COLOURS: Final = {"model": BLUE, "optimizer": ORANGE, "data": GREEN, "other": GREY}
+GROUP_COLOURS: Final = {"model": BLUE, "optimizer": ORANGE, "data": GREEN, "no group": GREY}
 
 #: A positive metric that is to be small gets a log axis if it spans more than this factor.
 LOG_FROM: Final = 50.0
+#: ... or more than a tenth of it where more than this share of the values would be drawn at the edge.
+MANY_FAR: Final = 0.08
 #: What is this many times farther from the median than the best one is drawn at the edge.
 FAR: Final = 4.0
 
@@ -113,10 +115,12 @@ class Value:
         low, high, middle = float(every.min()), float(every.max()), float(np.median(known))
         best, worst = (low, high) if sign > 0 else (high, low)
         self.bad = worst
-        if sign > 0 and low > 0 and high / low > LOG_FROM:
+        reach = FAR * abs(middle - best)
+        beyond = float((sign * (every - middle) > 1.5 * reach).mean())
+        most = LOG_FROM if beyond <= MANY_FAR else LOG_FROM / 10
+        if sign > 0 and low > 0 and high / low > most:
             self.log = True
             return
-        reach = FAR * abs(middle - best)
         if not whole and abs(worst - middle) > 1.5 * reach > 0.0:
             edge = middle + sign * reach
             self.low, self.high = (-math.inf, edge) if sign > 0 else (edge, math.inf)

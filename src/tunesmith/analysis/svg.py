@@ -10,88 +10,26 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tunesmith.analysis.scale import Scale, scale_of, ticks_of
 from tunesmith.analysis.style import NAMES, Figure, plain
+from tunesmith.analysis.trials import brief
 
 #: Width of a character of 12 px, for margins.
-_CHAR: Final = 7.0
-_RIGHT: Final = 14.0
+_CHAR: Final = 7.2
+#: ... and of one of 11 px.
+_SMALL: Final = 6.5
+_RIGHT: Final = 20.0
 _TOP: Final = 10.0
+#: Room for slanted names below the plot, their slant in degrees, and what they may be long.
+_BELOW: Final = 74.0
+_SLANT: Final = 38.0
+_LONG: Final = 84.0
 #: The offset of a cross's first point, which is what its path begins with.
 _ARM: Final = 0.5
-_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """One axis: from `low` to `high` (logarithms on a log axis) onto pixels `first` to `last`."""
-
-    log: bool
-    low: float
-    high: float
-    first: float
-    last: float
-
-    def __call__(self, value: float) -> float:
-        if self.log:
-            value = math.log10(value) if value > 0 else self.low
-        share = (value - self.low) / (self.high - self.low)
-        return self.first + share * (self.last - self.first)
-
-    def ticks(self, apart_px: float) -> list[tuple[float, str]]:
-        """Round values, about `apart_px` apart, and how they are written."""
-        count = max(3, int(abs(self.last - self.first) / apart_px))
-        if self.log:
-            return _log_ticks(self.low, self.high, count)
-        step = _step((self.high - self.low) / count)
-        first = math.ceil(self.low / step - 1e-9)
-        last = math.floor(self.high / step + 1e-9)
-        values = [k * step for k in range(first, last + 1)]
-        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-        return [(v, _decimal(v, decimals)) for v in values]
-
-
-def _step(raw: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is at least `raw`."""
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
-
-
-def _log_ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
-    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
-    every = max(1, math.ceil((last - first + 1) / count))
-    if last - first + 1 >= 3:
-        return [(10.0**k, _power(k)) for k in range(first, last + 1, every)]
-    mantissas = (1.0, 2.0, 5.0) if high - low > 0.5 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
-    values = [m * 10.0**k for k in range(first - 1, last + 2) for m in mantissas]
-    inside = [v for v in values if low - 1e-9 <= math.log10(v) <= high + 1e-9]
-    every = max(1, math.ceil(len(inside) / count))
-    return [(v, _short(v, 3)) for v in inside[::every]]
-
-
-def _power(k: int) -> str:
-    if -3 <= k <= 4:
-        return f"{10.0**k:g}"
-    return "10" + str(k).translate(_RAISED)
-
-
-def _decimal(value: float, decimals: int) -> str:
-    """A number on a linear axis, with as many decimals as its neighbours; large and tiny ones as powers."""
-    if value == 0 or (abs(value) < 1e6 and decimals <= 5):
-        return f"{value + 0.0:,.{decimals}f}" if value else "0"
-    return _short(value, 4)
-
-
-def _short(value: float, digits: int) -> str:
-    """A number in at most so many significant digits."""
-    shown = f"{value:.{digits}g}"
-    if "e" not in shown:
-        return shown
-    mantissa, _, exponent = shown.partition("e")
-    power = "10" + str(int(exponent)).translate(_RAISED)
-    return power if mantissa == "1" else f"{mantissa}·{power}"
 
 
 def draw(figure: Figure, width: int, number: int = 0) -> str:
@@ -102,20 +40,22 @@ def draw(figure: Figure, width: int, number: int = 0) -> str:
     height = float(layout.get("height", 340))
     x_axis, y_axis = layout.get("xaxis", {}), layout.get("yaxis", {})
     x_visible, y_visible = x_axis.get("visible", True), y_axis.get("visible", True)
-    bottom = height - (46.0 if x_visible else 8.0)
+    slanted = _slanted(x_axis, width)
+    bottom = height - (_BELOW if slanted else 46.0 if x_visible else 8.0)
     top = _TOP + (18.0 if y_visible and y_axis.get("title") else 0.0)
-    y = _scale(y_axis, [v for t in shown for v in t.y_extent], bottom, top)
-    y_ticks = _ticks(y_axis, y, 40.0) if y_visible else []
+    y = scale_of(y_axis, [v for t in shown for v in t.y_extent], bottom, top)
+    y_ticks = ticks_of(y_axis, y, 40.0) if y_visible else []
     left = 10.0
     if y_ticks:
         longest = max(len(label) for _, label in y_ticks)
         left = min(max(14.0 + _CHAR * longest, 46.0), 0.42 * width)
-    x = _scale(x_axis, [v for t in shown for v in t.x_extent], left, width - _RIGHT)
-    x_ticks = _ticks(x_axis, x, 72.0) if x_visible else []
+    x = scale_of(x_axis, [v for t in shown for v in t.x_extent], left, width - _RIGHT)
+    x_ticks = ticks_of(x_axis, x, 72.0) if x_visible else []
     name = _escape(plain(layout["title"]["text"]))
     size = f'viewBox="0 0 {width} {height:.0f}" width="{width}" height="{height:.0f}"'
     parts = [f'<svg {size} role="img" aria-label="{name}" data-figure="{number}">']
-    parts += _grid(x, y, x_ticks, y_ticks, (x_axis, y_axis), left, top, bottom)
+    parts += _grid(x, y, x_ticks, y_ticks, y_axis.get("showgrid", True), left, top, bottom)
+    parts += _x_labels(x, x_ticks, left, bottom, slanted=slanted)
     parts += [_shape(shape, x, y) for shape in layout.get("shapes", ())]
     drawn = [part for trace in shown for part in trace.draw(x, y)]
     if "range" in y_axis and x_visible:  # marks at the edge are whole
@@ -127,8 +67,8 @@ def draw(figure: Figure, width: int, number: int = 0) -> str:
             "</g>",
         ]
     parts += drawn
-    parts += [_note(note, x, y) for note in layout.get("annotations", ())]
-    parts += _titles(x_axis, y_axis, x, top, height, x_visible, y_visible)
+    parts += _notes(layout.get("annotations", ()), x, y, width)
+    parts += _titles(x_axis, y_axis, x, top, height, x_visible and not slanted, y_visible)
     return "".join([*parts, "</svg>"])
 
 
@@ -290,29 +230,11 @@ def _mark(symbol: str, px: float, py: float, size: float) -> str:
     raise ValueError(f"no such symbol: {symbol!r}")
 
 
-def _scale(axis: dict[str, Any], values: list[float], first: float, last: float) -> Scale:
-    log = axis.get("type") == "log"
-    if "range" in axis:
-        low, high = map(float, axis["range"])
-        return Scale(log, low, high, first, last)
-    if log:
-        values = [math.log10(v) for v in values if v > 0]
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    if high - low < 1e-12 * max(abs(low), abs(high), 1e-300):
-        pad = abs(low) * 0.1 or 1.0
-    else:
-        pad = 0.05 * (high - low)
-    return Scale(log, low - pad, high + pad, first, last)
-
-
-def _ticks(axis: dict[str, Any], scale: Scale, apart_px: float) -> list[tuple[float, str]]:
-    if "tickvals" in axis:
-        labels = [plain(label) for label in axis["ticktext"]]
-        return list(zip(axis["tickvals"], labels, strict=True))
-    found = scale.ticks(apart_px)
-    if axis.get("tickformat") == ".0%":
-        return [(v, f"{100 * v:.0f} %") for v, _ in found]
-    return found
+def _slanted(axis: dict[str, Any], width: float) -> bool:
+    """Whether an axis has names that do not fit side by side."""
+    names = axis.get("ticktext", ())
+    longest = max((len(plain(name)) for name in names), default=0)
+    return bool(names) and longest * _CHAR > (width - 80.0) / len(names)
 
 
 def _grid(
@@ -320,44 +242,46 @@ def _grid(
     y: Scale,
     x_ticks: list[tuple[float, str]],
     y_ticks: list[tuple[float, str]],
-    axes: tuple[dict[str, Any], dict[str, Any]],
+    across: bool,
     left: float,
     top: float,
     bottom: float,
 ) -> list[str]:
-    """Lines and labels of the ticks; labels that would overlap are left out, or slanted if they are names."""
-    parts, d = [], ""
-    names = "tickvals" in axes[0]
-    room = abs(x.last - x.first) / max(len(x_ticks), 1)
-    long = max((len(label) for _, label in x_ticks), default=0) * _CHAR
-    slanted = names and long > room
-    end = -math.inf
-    for value, label in x_ticks:
-        px = x(value)
-        if not names:
-            d += f"M{px:.1f} {top:.1f}V{bottom:.1f}"
-        wide = len(label) * _CHAR
-        near = min(max(px, left + wide / 2 - 8), x.last + _RIGHT - wide / 2)
-        if slanted:
-            fit = _fit(label, 1.35 * 46.0)
-            parts.append(
-                f'<text transform="translate({px + 4:.1f} {bottom + 12:.1f}) rotate(-32)" '
-                f'text-anchor="end">{_escape(fit)}</text>'
-            )
-        elif near - wide / 2 > end + 4:
-            parts.append(
-                f'<text x="{near:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{_escape(label)}</text>'
-            )
-            end = near + wide / 2
+    """Lines of the ticks, and labels of those at the left."""
+    parts = []
+    d = "".join(f"M{x(value):.1f} {top:.1f}V{bottom:.1f}" for value, _ in x_ticks)
     for value, label in y_ticks:
         py = y(value)
-        if axes[1].get("showgrid", True):
+        if across:
             d += f"M{x.first:.1f} {py:.1f}H{x.last:.1f}"
         fit = _fit(label, left - 8)
         parts.append(
             f'<text x="{left - 7:.1f}" y="{py + 4:.1f}" text-anchor="end">{_escape(fit)}</text>'
         )
     return [f'<path class="grid" d="{d}"/>', *parts]
+
+
+def _x_labels(
+    x: Scale, ticks: list[tuple[float, str]], left: float, bottom: float, *, slanted: bool
+) -> list[str]:
+    """Labels below: slanted, or without those that would overlap."""
+    parts, end = [], -math.inf
+    for value, label in ticks:
+        px, wide = x(value), len(label) * _CHAR
+        if slanted:
+            fit = _fit(label, min(_LONG, (px - 4.0) / math.cos(math.radians(_SLANT))))
+            parts.append(
+                f'<text transform="translate({px + 4:.1f} {bottom + 14:.1f}) rotate(-{_SLANT:g})" '
+                f'text-anchor="end">{_escape(fit)}</text>'
+            )
+            continue
+        near = min(max(px, left + wide / 2 - 8), x.last + _RIGHT - wide / 2)
+        if near - wide / 2 > end + 4:
+            parts.append(
+                f'<text x="{near:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{_escape(label)}</text>'
+            )
+            end = near + wide / 2
+    return parts
 
 
 def _titles(
@@ -387,19 +311,34 @@ def _titles(
     return parts
 
 
-def _note(note: dict[str, Any], x: Scale, y: Scale) -> str:
-    words = note["text"]
-    bold = words.startswith("<b>")
-    words = plain(words.removeprefix("<b>").removesuffix("</b>"))
-    px, py = x(note["x"]), y(note["y"]) - note.get("yshift", 0)
-    py += {"top": 11.0, "bottom": -3.0}.get(note["yanchor"], 4.0)
-    anchor = {"left": "start", "right": "end", "center": "middle"}[note["xanchor"]]
-    small = ' class="small"' if note.get("font") else ""
-    weight = ' font-weight="600"' if bold else ""
-    return (
-        f'<text class="halo{" small" if small else ""}" x="{px:.1f}" y="{py:.1f}" '
-        f'text-anchor="{anchor}"{weight}>{_escape(words)}</text>'
-    )
+def _notes(notes: Iterable[dict[str, Any]], x: Scale, y: Scale, width: float) -> list[str]:
+    """Words beside rulers: names in bold, and values, of which those are left out that would overlap the one before."""
+    said: list[tuple[float, float, float, str]] = []
+    for note in notes:
+        words = note["text"]
+        bold = words.startswith("<b>")
+        words = plain(words.removeprefix("<b>").removesuffix("</b>"))
+        px, py = x(note["x"]), y(note["y"]) - note.get("yshift", 0)
+        py += {"top": 11.0, "bottom": -3.0}.get(note["yanchor"], 4.0)
+        words = _fit(words, width - px - 12) if bold else words
+        wide = len(words) * _SMALL
+        before = {"left": 0.0, "center": 0.5, "right": 1.0}[note["xanchor"]] * wide
+        anchor = {"left": "start", "right": "end", "center": "middle"}[note["xanchor"]]
+        small = " small" if note.get("font") else ""
+        weight = ' font-weight="600"' if bold else ""
+        drawn = (
+            f'<text class="halo{small}" x="{px:.1f}" y="{py:.1f}" text-anchor="{anchor}"{weight}>'
+            f"{_escape(words)}</text>"
+        )
+        said.append((py, px - before, wide, drawn))
+    parts: list[str] = []
+    row, end = math.nan, -math.inf
+    for py, first, wide, drawn in sorted(said):
+        row, end = (py, end if py == row else -math.inf)
+        if first > end + 4.0:
+            parts.append(drawn)
+            end = first + wide
+    return parts
 
 
 def _shape(shape: dict[str, Any], x: Scale, y: Scale) -> str:
@@ -408,8 +347,7 @@ def _shape(shape: dict[str, Any], x: Scale, y: Scale) -> str:
 
 
 def _fit(words: str, room_px: float) -> str:
-    most = max(3, int(room_px / _CHAR))
-    return words if len(words) <= most else words[: most - 1] + "…"
+    return brief(words, max(4, int(room_px / _CHAR)))
 
 
 def _colour(code: str) -> str:

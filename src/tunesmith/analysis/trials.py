@@ -189,6 +189,14 @@ def cut(words: str, width: int) -> str:
     return words if len(words) <= width else words[: width - 1] + "…"
 
 
+def brief(name: str, width: int) -> str:
+    """A name in at most `width` characters: its beginning, and its end, in which long ones differ."""
+    if len(name) <= width:
+        return name
+    tail = (2 * (width - 1)) // 3
+    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
+
+
 def some(numbers: Ints, most: int = MARKS) -> Ints:
     """An even selection."""
     if len(numbers) <= most:

@@ -18,6 +18,7 @@ from tunesmith.core.history import History
 from tunesmith.core.rng import stream
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Outlook, Suggestion
+from tunesmith.core.trial import State
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.ground import Ground
 from tunesmith.search.bayes.maximise import Maximiser
@@ -107,18 +108,32 @@ class Bayes:
             return Model.of(ground, history, evidence, 1.0).recommend(history)
 
 
-def look_ahead(history: History, n: int) -> Outlook | None:
-    """What `n` more trials would gain, by a model of those that are there; None for fewer than
-    `OUTLOOK_FROM` results, or several objectives."""
+def model_of(history: History, *, completed: bool = False) -> Model | None:
+    """A model of a study's trials, or of the `completed` ones alone; None for fewer than `OUTLOOK_FROM` results, or
+    several objectives."""
     ground = _ground(history.space, history)
     evidence = Evidence.of(history)
+    if completed:
+        kept = history.where(State.COMPLETED)[evidence.rows]
+        evidence = Evidence(
+            evidence.rows[kept], evidence.losses[kept], evidence.pending[:0], evidence.told[kept]
+        )
     if evidence.results < max(OUTLOOK_FROM, ground.d + 2) or not ground.d:
         return None
     if len(history.objectives) > 1:
         return None
     with one_thread(), np.errstate(all="ignore"):
-        model = Model.of(ground, history, evidence, 1.0)
-        return outlook(ground, model, n, stream(history.seed, evidence.results, "outlook"))
+        return Model.of(ground, history, evidence, 1.0)
+
+
+def look_ahead(history: History, n: int) -> Outlook | None:
+    """What `n` more trials would gain, by `model_of`; None where there is none."""
+    model = model_of(history)
+    if model is None:
+        return None
+    results = int(np.isfinite(Evidence.of(history).losses).sum())
+    with one_thread(), np.errstate(all="ignore"):
+        return outlook(model.ground, model, n, stream(history.seed, results, "outlook"))
 
 
 def _ground(space: Space, history: History) -> Ground:

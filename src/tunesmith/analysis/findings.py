@@ -1,0 +1,197 @@
+"""What a study found, in sentences: how good the best is, how sure that is, what mattered."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from tunesmith.analysis.certainty import Certainty
+from tunesmith.analysis.importance import NO_GROUP, Importance
+from tunesmith.analysis.trials import Trials
+from tunesmith.core.confirm import SURE
+from tunesmith.core.quantity import show_number
+from tunesmith.core.trial import State
+
+#: A parameter that explains less than this made no difference.
+LITTLE: Final = 0.03
+#: Where the model explains less than this share, it says nothing about parameters.
+EXPLAINED: Final = 0.3
+
+
+def count(n: int, noun: str) -> str:
+    """``1 trial``, ``2,000 trials``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def listed(words: list[str]) -> str:
+    """``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def headline(trials: Trials) -> str:
+    """The study in a sentence."""
+    ledger = trials.ledger
+    if not trials.size:
+        return "No trial has been run yet."
+    if not len(trials.done):
+        failed = len(trials.of(State.FAILED))
+        if failed and failed == trials.size:
+            return (
+                f"All {count(failed, 'trial')} failed." if failed > 1 else "The only trial failed."
+            )
+        if len(trials.of(State.STOPPED)) == trials.size:
+            return f"{count(trials.size, 'trial').capitalize()} ran, and none to its end: all were stopped early."
+        return f"No trial has been completed yet, of {trials.size:,}."
+    if len(ledger.spec.objectives) > 1:
+        from tunesmith.analysis.progress import front_of
+
+        metrics = listed([o.metric for o in ledger.spec.objectives])
+        n = len(front_of(trials))
+        stand = "is one that no other beats" if n == 1 else f"are {n} that no other beats"
+        return f"Among {count(trials.size, 'trial')} there {stand} in all of {metrics}."
+    best = trials.best
+    assert best is not None
+    value = show_number(trials.values(np.array([best]))[0])
+    of = f"The best of {count(trials.size, 'trial')}" if trials.size > 1 else "The only trial"
+    return f"{of} reached {trials.metric} {value}."
+
+
+def gains(trials: Trials) -> list[str]:
+    """By how much the best one is better than the first, and than the middle one."""
+    if trials.best is None or len(trials.done) < 2:
+        return []
+    ledger = trials.ledger
+    value = best_value(trials)
+    said = []
+    if trials.standings:
+        said.append(
+            f"The best is taken at {show_number(value)}, what it reached on average when it was run again."
+        )
+    first = int(trials.done[0])
+    if first != trials.best:
+        why = ledger.origin(first).why
+        what = "The first trial to be completed"
+        if "defaults" in why:
+            what = "The defaults"
+        elif "middle" in why:
+            what = "The middle of the space"
+        other = float(trials.values(np.array([first]))[0])
+        said.append(
+            f"{what} (trial {first}) reached {show_number(other)}: {better(value, other, trials.sign)}."
+        )
+    middle = float(np.median(trials.values(trials.done)))
+    said.append(
+        f"The median of the completed trials is {show_number(middle)}: {better(value, middle, trials.sign)}."
+    )
+    if len(trials.ranked) > 1 and not trials.standings:
+        second = next(int(n) for n in trials.ranked if n != trials.best)
+        other = float(trials.values(np.array([second]))[0])
+        equal = trials.losses[second, 0] == trials.losses[trials.best, 0]
+        runner = (
+            f"Trial {second} reached the same"
+            if equal
+            else f"The next best is trial {second} with {show_number(other)}"
+        )
+        said.append(f"{runner}.")
+    return said
+
+
+def best_value(trials: Trials) -> float:
+    """What the best one is worth: its mean when it was run again, if it was."""
+    if trials.standings:
+        return float(trials.standings[0].mean)
+    return float(trials.values(np.array([trials.best]))[0])
+
+
+def better(value: float, other: float, sign: float) -> str:
+    """How `value` compares to `other`, in words."""
+    gap = sign * (other - value)
+    if gap == 0:
+        return "the best is equal to it"
+    words = "better" if gap > 0 else "worse"
+    share = ""
+    if other != 0 and value * other > 0 and 0.005 <= abs(gap / other) <= 10:
+        share = f", {100 * abs(gap / other):.{0 if abs(gap / other) > 0.1 else 1}f} % {'less' if value < other else 'more'}"
+    return f"the best is {show_number(abs(gap), 3)} {words}{share}"
+
+
+def sureness(trials: Trials, sure: Certainty | None, found: Importance | None) -> list[str]:
+    """How sure it is that the best is the best."""
+    said = []
+    for k, one in enumerate(trials.standings):
+        who = "The winner" if k == 0 else "Behind it"
+        said.append(f"{who}, trial {one.trial}: {one}.")
+    if trials.standings:
+        if trials.standings[0].chance < SURE:
+            said.append("That is not settled: more runs of these few would tell them apart.")
+        return said
+    if trials.best is None or len(trials.done) < 2:
+        return []
+    if sure is None:
+        return ["There are too few results to say how much luck is in the best value."]
+    if found is None or found.explained < EXPLAINED:
+        little = "The parameters explain too little of the differences between results"
+        return [f"{little} to say how much luck is in the best value."]
+    if sure.noisy or sure.chance < SURE:
+        return [*_again(trials, sure), _chance(trials, sure)]
+    return ["The same config run again would reach nearly the same, by what the trials say."]
+
+
+def _again(trials: Trials, sure: Certainty) -> list[str]:
+    """What the best config would reach on average, beside the value that it had."""
+    reached = best_value(trials)
+    said = [f"The same config run again would differ by about ± {show_number(sure.noise, 2)}."]
+    luck = trials.sign * (sure.value - reached)
+    flattered = luck > 0.25 * sure.noise
+    digits = max(3, math.ceil(math.log10(max(abs(sure.value), 1e-300) / sure.noise)) + 2)
+    low, high = show_number(sure.low, digits), show_number(sure.high, digits)
+    on_average = show_number(sure.value, digits)
+    said.append(
+        f"On average it would reach some {on_average} ({low} to {high} with a probability of 90 %)"
+        + (": the best of many noisy values is a little flattered by luck." if flattered else ".")
+    )
+    return said
+
+
+def _chance(trials: Trials, sure: Certainty) -> str:
+    told = (
+        f"It is truly the best of the {len(trials.done):,} completed trials with a probability of "
+        f"{percent(sure.chance)}"
+    )
+    if sure.rival is None or sure.chance >= SURE:
+        return f"{told}."
+    next_one = "likelier" if sure.rival_chance > sure.chance else "the likeliest other"
+    return f"{told}; {next_one} is trial {sure.rival} ({percent(sure.rival_chance)})."
+
+
+def percent(share: float) -> str:
+    """A probability: never surer than 99 %, as models are only models."""
+    return "over 99 %" if share > 0.99 else "under 1 %" if share < 0.01 else f"{100 * share:.0f} %"
+
+
+def what_mattered(found: Importance | None) -> list[str]:
+    """Importance in words."""
+    if found is None:
+        return ["There are too few different results to say what mattered."]
+    said = []
+    if found.explained < EXPLAINED:
+        said.append(
+            f"The parameters explain little of the differences between these {found.results:,} results "
+            f"(some {100 * found.explained:.0f} %): the rest is noise, or needs more trials. Take what follows with care."
+        )
+    top = [s for s in found.parameters if s.value >= 0.1][:3] or list(found.parameters[:1])
+    words = [f"{s.name} ({100 * s.value:.0f} %)" for s in top]
+    verb = "explains" if len(words) == 1 else "explain"
+    said.append(f"{listed(words)} {verb} most of the differences between results.")
+    little = [
+        s.name for s in found.parameters if s.high < LITTLE + 0.02 and s.value < LITTLE and s.usual
+    ]
+    if little and found.explained >= EXPLAINED:
+        said.append(f"{listed(little[:8])} made hardly any difference.")
+    named = [s for s in found.groups if s.name != NO_GROUP]
+    if sum(s.value for s in named) >= 0.01 and len(found.groups) > 1:
+        words = [f"{s.name} {100 * s.value:.0f} %" for s in found.groups if s.name != NO_GROUP]
+        said.append(f"By group: {listed(words)}.")
+    return said
