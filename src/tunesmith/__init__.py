@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from tunesmith.core.study import Limits
     from tunesmith.core.trial import Reason, State, Trial
+    from tunesmith.recipes import fit, load_model
     from tunesmith.run.live import LiveTrial
     from tunesmith.run.report import checkpoint, last_checkpoint, report, restore, save
     from tunesmith.store import open_store
@@ -109,6 +110,7 @@ _HOMES = {
     ),
     "tunesmith.core.study": ("Limits",),
     "tunesmith.core.trial": ("Reason", "State", "Trial"),
+    "tunesmith.recipes": ("fit", "load_model"),
     "tunesmith.run.live": ("LiveTrial",),
     "tunesmith.run.report": ("checkpoint", "last_checkpoint", "report", "restore", "save"),
     "tunesmith.store": ("open_store",),
@@ -127,14 +129,15 @@ _MODULES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExpressionError", "Fixed", "Float", "History",
-    "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted", "Paused", "Reason",
-    "Result", "Resume", "Scheduler", "Searcher",
-    "Space", "SpaceError", "State", "Stopped", "StoreError", "StoreFull", "StoreLocked",
-    "StoreReadOnly", "StoreVersionError", "StrategyError", "Study", "StudyBusy", "StudyError",
-    "StudyExists", "StudyNotFound", "StudyOver", "Suggestion", "TransitionError", "Trial",
-    "TunesmithError", "Verdict", "__version__", "checkpoint", "find_batch_size", "find_learning_rate", "hypergrad", "last_checkpoint", "open_store", "report",
-    "restore", "save", "schedules", "spaces", "tune",
+    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExpressionError", "Fixed", "Float",
+    "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
+    "Paused", "Reason", "Result", "Resume", "Scheduler", "Searcher", "Space", "SpaceError", "State",
+    "Stopped", "StoreError", "StoreFull", "StoreLocked", "StoreReadOnly", "StoreVersionError",
+    "StrategyError", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",
+    "StudyOver", "Suggestion", "TransitionError", "Trial", "TunesmithError", "Verdict",
+    "__version__", "checkpoint", "find_batch_size", "find_learning_rate", "fit", "hypergrad",
+    "last_checkpoint", "load_model", "open_store", "report", "restore", "save", "schedules",
+    "spaces", "tune",
 ]  # fmt: skip
 
 

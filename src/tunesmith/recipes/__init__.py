@@ -39,6 +39,10 @@ class Model(Protocol):
         """What it is and how good, in a few lines."""
         ...
 
+    def predict(self, data: Any) -> Any:
+        """What it says of each row or image of `data`. Raises JobError."""
+        ...
+
     def rows(self, data: Any, *, proba: bool = False) -> list[dict[str, Any]]:
         """A prediction for each row or image of `data`, with probabilities if asked. Raises JobError."""
         ...

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
 from tunesmith.run.folder import write_json
 
 if TYPE_CHECKING:
@@ -106,6 +108,20 @@ def keep(folder: Path, recipe: str, plan: DataclassInstance) -> None:
         raise JobError(
             f"cannot write into {folder} ({error.strerror}); name another output"
         ) from None
+
+
+@contextmanager
+def begin(folder: Path, recipe: str, plan: DataclassInstance) -> Iterator[None]:
+    """Write the plan down for the search in the block. A new folder goes again if there is none: where the call made
+    no sense, nothing is left."""
+    fresh = not folder.exists()
+    keep(folder, recipe, plan)
+    try:
+        yield
+    except TunesmithError:
+        if fresh and not any(folder.glob("*.db")):
+            shutil.rmtree(folder)
+        raise
 
 
 # -- the result ---------------------------------------------------------------------------------

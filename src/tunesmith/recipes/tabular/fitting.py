@@ -16,7 +16,7 @@ from tunesmith.analysis.report import write_report
 from tunesmith.core.errors import JobError, NothingCompleted
 from tunesmith.core.quantity import seconds, show_seconds
 from tunesmith.core.trial import State, Trial
-from tunesmith.recipes.folder import REPORT, STUDY, beside, say_if, search_s
+from tunesmith.recipes.folder import REPORT, STUDY, begin, beside, say_if, search_s
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import ensemble as blending
 from tunesmith.recipes.tabular import model, plan
@@ -24,7 +24,7 @@ from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric, metric_for, scores
 from tunesmith.recipes.tabular.model import Fitted
-from tunesmith.recipes.tabular.plan import SEARCH_SHARE, Plan
+from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, Plan
 from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, quiet
 from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
@@ -93,49 +93,47 @@ def fit(
         )
     folder = _folder(output, data, table)
     planned = plan.settle(folder, plan.make(table, judged, limit_s, seed), seed, say)
-    for line in plan.summary(planned, table, judged):
-        say(line)
     searched = table
     if planned.rows < table.rows:
         searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
     names, notices = choice.algorithms(searched, algorithms)
-    for notice in notices:
-        say(f"note: {notice}")
+    for line in (*plan.summary(planned, table, judged), *(f"note: {n}" for n in notices)):
+        say(line)
     space = choice.space_for(searched, names, judged, planned.folds)
-    plan.keep(folder, planned)
-    tables.save(folder / ROWS, searched)
     trial_s = planned.training_limit_s(limit_s)
     parallel = parallel or cores()
-    result = tune(
-        Training(
-            str((folder / ROWS).absolute()),
-            judged.name,
-            planned.folds,
-            planned.repeats,
-            planned.seed,
-            trial_s,
-        ),
-        space,
+    program = Training(
+        rows=str((folder / ROWS).absolute()),
         metric=judged.name,
-        goal=judged.goal,
-        name=STUDY,
-        storage=storage or folder / "study.db",
-        searcher=searcher,
-        scheduler=_scheduler(scheduler),
+        folds=planned.folds,
+        repeats=planned.repeats,
         seed=planned.seed,
-        enqueue=choice.first_configs(space, names),
-        executor="process",
-        progress=progress,
-        watcher=watcher,
-        parallel=parallel,
-        trials=trials,
-        time=None
-        if limit_s is None
-        else search_s(limit_s, SEARCH_SHARE, clock.monotonic() - begun),
-        trial_time=trial_s,
-        grace=2.0,
-        failures_in_a_row=None,
+        trial_time_s=trial_s,
     )
+    with begin(folder, RECIPE, planned):
+        tables.save(folder / ROWS, searched)
+        spent_s = clock.monotonic() - begun
+        result = tune(
+            program,
+            space,
+            metric=judged.name,
+            goal=judged.goal,
+            name=STUDY,
+            storage=storage or folder / "study.db",
+            searcher=searcher,
+            scheduler=_scheduler(scheduler),
+            seed=planned.seed,
+            enqueue=choice.first_configs(space, names),
+            executor="process",
+            progress=progress,
+            watcher=watcher,
+            parallel=parallel,
+            trials=trials,
+            time=None if limit_s is None else search_s(limit_s, SEARCH_SHARE, spent_s),
+            trial_time=trial_s,
+            grace=2.0,
+            failures_in_a_row=None,
+        )
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
     trial_folder = Folder.beside(Path(storage or folder / "study.db"), STUDY).trial

@@ -12,6 +12,9 @@ from tunesmith.spaces.compose import part
 
 #: A category's rarer values share one column beyond so many.
 ONE_HOT: Final = 64
+#: Steps of an SVM's solver at most, several times what it needs where it converges: with unscaled features it
+#: may never.
+SVM_STEPS: Final = 100_000
 #: Trees at most, where early stopping finds how many.
 MOST_TREES: Final = 2_000
 
@@ -98,18 +101,31 @@ def _encoder(config: dict[str, Any], data: Data, seed: int) -> Any:
     if how == "ordinal":
         if config["algorithm"] in BOOSTING:
             return "passthrough"
-        return SimpleImputer(strategy="constant", fill_value=-1.0)
+        return SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True)
     if how == "one_hot":
         return OneHotEncoder(
             handle_unknown="infrequent_if_exist", max_categories=ONE_HOT, sparse_output=False
         )
-    kind = "continuous" if data.task == "regression" else data.task
-    encoder = TargetEncoder(target_type=kind, random_state=seed)
+    encoder = TargetEncoder(target_type=_kind(data), random_state=seed, cv=_parts(data))
     return (
         encoder
         if config["algorithm"] in (*BOOSTING, *FORESTS)
         else make_pipeline(encoder, StandardScaler())
     )
+
+
+def _kind(data: Data) -> str:
+    """What `TargetEncoder` calls the task: a fold may have fewer classes than the table."""
+    if data.task == "regression":
+        return "continuous"
+    return "multiclass" if len(np.unique(data.y)) > 2 else "binary"
+
+
+def _parts(data: Data) -> int:
+    """How many parts a category's own rows are kept apart in; no more than the largest class has rows."""
+    if data.task == "regression":
+        return 5
+    return int(min(5, np.bincount(data.y.astype(int)).max()))
 
 
 def _selector(keep: float, data: Data) -> Any:
@@ -189,15 +205,17 @@ def _svm(options: dict[str, Any], data: Data, seed: int) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC, SVR
 
+    fixed = {"cache_size": 200, "max_iter": SVM_STEPS}
     if data.task == "regression":
-        return SVR(**options, cache_size=200)
-    svc = SVC(**options, cache_size=200, random_state=seed)
-    return CalibratedClassifierCV(svc, ensemble=False, cv=_splits(data))
+        return SVR(**options, **fixed)
+    svc = SVC(**options, **fixed, random_state=seed)
+    return CalibratedClassifierCV(svc, ensemble=False, cv=min(3, max(2, _rarest(data))))
 
 
-def _splits(data: Data) -> int:
-    """Folds that calibrate probabilities: as many as the rarest class has rows, at most 3."""
-    return int(min(3, max(2, np.bincount(data.y.astype(int)).min())))
+def _rarest(data: Data) -> int:
+    """How many rows the rarest of the classes has that there are."""
+    counts = np.bincount(data.y.astype(int))
+    return int(counts[counts > 0].min())
 
 
 def _knn(options: dict[str, Any], data: Data, _seed: int) -> Any:
@@ -216,6 +234,8 @@ def _mlp(options: dict[str, Any], data: Data, seed: int) -> Any:
 
     cls = neural_network.MLPRegressor if data.task == "regression" else neural_network.MLPClassifier
     many = data.rows >= 2_000
+    if many and data.task != "regression":  # what stops it is a tenth of the rows, with all classes
+        many = _rarest(data) >= 2 and 20 * len(data.classes) <= data.rows
     return cls(
         **options,
         max_iter=100 if many else 200,

@@ -62,11 +62,6 @@ def settle(folder: Path, wanted: Plan, seed: int | None, say: Callable[[str], No
     return shared.settle(folder, RECIPE, wanted, same, say)
 
 
-def keep(folder: Path, plan: Plan) -> None:
-    """Write the plan down."""
-    shared.keep(folder, RECIPE, plan)
-
-
 def summary(plan: Plan, data: Data, metric: Metric) -> list[str]:
     """What was found and what will be done, in lines."""
     kinds: list[str] = [c.kind for c in data.columns]

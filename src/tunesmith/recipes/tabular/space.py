@@ -138,13 +138,22 @@ def _data_parameters(data: Data, names: Sequence[str], metric: Metric) -> dict[s
         )
     if dense and data.width >= SELECT_FROM and (when := where(*SCALED, *FORESTS)):
         out["select"] = Choice("all", "univariate", default="all", group="data", when=when)
-        out["keep"] = Float(0.1, 0.9, default=0.5, group="data", when={"select": "univariate"})
-    weighs = [name for name in names if name != "knn"]
+        least = max(0.1, 1.5 / data.width)  # one at least
+        out["keep"] = Float(least, 0.9, default=0.5, group="data", when={"select": "univariate"})
+    weighs = [name for name in names if name != "knn" and (name != "mlp" or _mlp_weighs())]
     if data.task != "regression" and not metric.calibrated and (when := where(*weighs)):
         out["class_weight"] = Choice("none", "balanced", default="none", group="data", when=when)
     if data.task == "regression":
         out["target"] = Choice(*_target_transforms(data.y), default="none", group="data")
     return out
+
+
+def _mlp_weighs() -> bool:
+    """Whether MLPs take weights of rows: since scikit-learn 1.7."""
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.utils.validation import has_fit_parameter
+
+    return bool(has_fit_parameter(MLPClassifier, "sample_weight"))
 
 
 def _target_transforms(y: Any) -> list[str]:

@@ -70,7 +70,9 @@ class Training:
                 if step == 1:
                     self._check_pace(took_s)
         held_out /= len(values) / self.folds
-        np.save(trial.directory / PREDICTIONS, held_out.astype(np.float32))
+        if data.classes:  # values may be large and close together; probabilities are not
+            held_out = held_out.astype(np.float32)
+        np.save(trial.directory / PREDICTIONS, held_out)
         out = {self.metric: float(np.mean(values)), "fold_s": took_s / len(values)}
         return out | ({"trees": float(np.mean(trees))} if trees[0] else {})
 
@@ -159,6 +161,10 @@ def fit(
         y = transformer.transform(y[:, None])[:, 0]
     else:
         present, y = np.unique(y.astype(int), return_inverse=True)
+    if config["algorithm"] == "svm" and len(present):
+        common = np.bincount(y) >= 2  # of what is there once, no probability can be calibrated
+        if not common.all() and common.sum() >= 2:
+            return fit(config, data.take(np.flatnonzero(common[y])), seed)
     pipeline = build(config, data, seed)
     if trees:
         pipeline.set_params(model__n_estimators=trees)
@@ -187,8 +193,10 @@ def _fit_stopping(
     front, booster = pipeline[:-1], pipeline[-1]
     ready = front.fit_transform(x, y)
     split = tables.folds(y.astype(np.float64), INNER, 1, seed)[0]
-    inner = (split == 0) & np.isin(y, np.unique(y[split != 0]) if y.dtype.kind == "i" else y)
-    learned = split != 0
+    inner = split == 0
+    if y.dtype.kind == "i":  # a class that is only in there has to be learned
+        inner &= np.isin(y, y[~inner])
+    learned = ~inner
     options: dict[str, Any] = {"eval_set": [(ready[inner], y[inner])]}
     if weights is not None:
         options["sample_weight"] = weights[learned]
