@@ -73,6 +73,7 @@ class Screen:
             self._rank(trial, ledger)
         if self._top is None:
             self._top = _best(ledger)
+            self._names = [name for name in self._names if name in ledger.spec.space.tunables]
         parts = [self._best_table(ledger), self._running_table(ledger, now), self._bar(ledger, now)]
         self._live.update(Group(*(part for part in parts if part is not None)), refresh=True)
 
