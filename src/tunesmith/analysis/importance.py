@@ -28,6 +28,7 @@ from tunesmith.core.points import Points
 from tunesmith.core.rng import stream
 from tunesmith.core.trial import State
 from tunesmith.numeric import gp
+from tunesmith.numeric.design import latin
 from tunesmith.numeric.features import Features
 from tunesmith.numeric.threads import one_thread
 from tunesmith.numeric.warp import OutputWarp
@@ -149,7 +150,7 @@ def _shares(
     """Shares by function drawn, shape (DRAWS, d), None where all are flat; and `Importance.explained`."""
     d = len(cube.columns)
     n = max(EVALUATIONS // (d + 2), 64)
-    one, other = _latin(n, d, rng), _latin(n, d, rng)
+    one, other = latin(n, d, rng), latin(n, d, rng)
     places = [one, other]
     for j in range(d):
         mixed = one.copy()
@@ -172,13 +173,6 @@ def _shares(
         return None, 0.0
     shares: Floats = both / total
     return shares, _explained(posterior, z)
-
-
-def _latin(n: int, d: int, rng: Generator) -> Floats:
-    """A Latin hypercube, shape (n, d)."""
-    ranks = rng.permuted(np.tile(np.arange(n)[:, None], (1, d)), axis=0)
-    points: Floats = (ranks + rng.random((n, d))) / n
-    return points
 
 
 def _functions(

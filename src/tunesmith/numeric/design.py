@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -29,4 +30,11 @@ def stratified(n: int, choices: Sequence[int], seed: int, spare: int = 8) -> Flo
         if k:
             rank = np.argsort(np.argsort(points[:n, column], kind="stable"), kind="stable")
             points[:n, column] = (np.floor(rank * k / n) + 0.5) / k
+    return points
+
+
+def latin(n: int, d: int, rng: Generator) -> Floats:
+    """A Latin hypercube, shape (n, d): each column has one value in each n-th of [0, 1) (McKay, Beckman & Conover 1979)."""
+    ranks = rng.permuted(np.tile(np.arange(n)[:, None], (1, d)), axis=0)
+    points: Floats = (ranks + rng.random((n, d))) / n
     return points

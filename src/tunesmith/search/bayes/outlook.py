@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tunesmith.core.strategy import Outlook
 from tunesmith.numeric.candidates import mutants
-from tunesmith.search.bayes.ground import Ground
+from tunesmith.numeric.design import latin
+from tunesmith.search.bayes.ground import SPREAD, Ground
 from tunesmith.search.bayes.model import Model
 
 Floats = NDArray[np.float64]
@@ -34,7 +35,10 @@ def outlook(ground: Ground, model: Model, n: int, rng: Generator) -> Outlook:
     best = int(np.argmin(model.at_known))
     top = known[np.argsort(model.at_known)[:PARENTS]]
     near = mutants(top, NEAR, ground.least, ground.choices, rng)
-    points = ground.points.snap(np.vstack([ground.spread, near]))
+    spread = latin(
+        SPREAD, ground.d, rng
+    )  # a Sobol sequence would load scipy.stats: 0.4 s of a report
+    points = ground.points.snap(np.vstack([spread, near]))
     points = np.vstack([known[best : best + 1], points[ground.points.satisfies(points)]])
     drawn = model.sample(points, n + SAMPLES, rng)
     places = np.unique(drawn[:n].argmin(axis=1))
