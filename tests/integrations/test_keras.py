@@ -42,6 +42,17 @@ model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 model.compile(keras.optimizers.SGD(lr_schedule(0.1, Cosine(8), steps=8)), "mse")
 model.fit(np.ones((32, 2)), np.ones((32, 1)), batch_size=4, epochs=1, verbose=0)
 assert float(model.optimizer.learning_rate) < 1e-6
+callback = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=3, min_delta=0.0, min_lr=0.01 * RATE)
+model.compile(keras.optimizers.SGD(RATE), "mse")
+callback.set_model(model)
+callback.on_train_begin()
+plateau, rng = ReduceOnPlateau(0.5, 2, threshold=0.0, least=0.01), np.random.default_rng(0)
+for epoch in range(200):
+    loss = float(np.exp(-epoch / 20) + 0.01 * rng.normal())
+    plateau = plateau.observe(loss)
+    callback.on_epoch_end(epoch, {"loss": loss})
+    assert abs(float(model.optimizer.learning_rate) - RATE * plateau.factor) < 1e-6, epoch
+assert plateau.factor < 0.1
 print("equal")
 """
 

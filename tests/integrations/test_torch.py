@@ -10,9 +10,11 @@ import pytest
 from tunesmith import ConfigError, spaces
 from tunesmith.integrations.torch import lr_scheduler, make_optimizer
 from tunesmith.training.schedules import (
+    Constant,
     Cosine,
     CosineRestarts,
     Exponential,
+    InverseTime,
     OneCycle,
     Piecewise,
     Polynomial,
@@ -20,6 +22,7 @@ from tunesmith.training.schedules import (
     Schedule,
     Step,
     Warmup,
+    WarmupStableDecay,
     from_config,
 )
 
@@ -50,9 +53,22 @@ def one_cycle(steps: int, rise: float) -> Any:
     )
 
 
-def warm_cosine(o: Any) -> Any:
-    up = lib.LinearLR(o, start_factor=0.1, total_iters=20)
-    return lib.SequentialLR(o, [up, lib.CosineAnnealingLR(o, 180)], milestones=[20])
+def warm(steps: int, then: Any) -> Any:
+    """`then` after a linear rise from a tenth."""
+
+    def make(o: Any) -> Any:
+        up = lib.LinearLR(o, start_factor=0.1, total_iters=steps)
+        return lib.SequentialLR(o, [up, then(o)], milestones=[steps])
+
+    return make
+
+
+def trapezoid(o: Any) -> Any:
+    """Up in 20 steps, flat for 130, down to nothing in 50."""
+    up = lib.LinearLR(o, start_factor=1e-12, total_iters=20)
+    flat = lib.ConstantLR(o, factor=1.0, total_iters=1)
+    down = lib.LinearLR(o, start_factor=1.0, end_factor=0.0, total_iters=50)
+    return lib.SequentialLR(o, [up, flat, down], milestones=[20, 150])
 
 
 PAIRS: dict[str, tuple[Schedule, Any, int]] = {
@@ -74,7 +90,53 @@ PAIRS: dict[str, tuple[Schedule, Any, int]] = {
     "equal restarts": (CosineRestarts(50), lambda o: lib.CosineAnnealingWarmRestarts(o, 50), 300),
     "one cycle": (OneCycle(200), one_cycle(200, 0.3), 199),
     "one cycle, early": (OneCycle(333, 0.1), one_cycle(333, 0.1), 332),
-    "warm-up": (Warmup(Cosine(180), 20, 0.1), warm_cosine, 200),
+    "constant": (Constant(), lambda o: lib.ConstantLR(o, factor=1.0), 30),
+    "inverse time": (
+        InverseTime(0.05),
+        lambda o: lib.LambdaLR(o, lambda step: 1.0 / (1.0 + 0.05 * step)),
+        200,
+    ),
+    "warmup-stable-decay": (WarmupStableDecay(200, warmup=20, decay=50), trapezoid, 210),
+    "warm-up, constant": (
+        Warmup(Constant(), 20, 0.1),
+        warm(20, lambda o: lib.ConstantLR(o, factor=1.0)),
+        60,
+    ),
+    "warm-up, step": (
+        Warmup(Step(30, 0.3), 20, 0.1),
+        warm(20, lambda o: lib.StepLR(o, 30, 0.3)),
+        200,
+    ),
+    "warm-up, multistep": (
+        Warmup(Piecewise((50, 120), (1.0, 0.2, 0.04)), 20, 0.1),
+        warm(20, lambda o: lib.MultiStepLR(o, [50, 120], 0.2)),
+        200,
+    ),
+    "warm-up, exponential": (
+        Warmup(Exponential(0.98), 20, 0.1),
+        warm(20, lambda o: lib.ExponentialLR(o, 0.98)),
+        200,
+    ),
+    "warm-up, inverse time": (
+        Warmup(InverseTime(0.05), 20, 0.1),
+        warm(20, lambda o: lib.LambdaLR(o, lambda step: 1.0 / (1.0 + 0.05 * step))),
+        200,
+    ),
+    "warm-up, polynomial": (
+        Warmup(Polynomial(180, 2.5), 20, 0.1),
+        warm(20, lambda o: lib.PolynomialLR(o, 180, 2.5)),
+        200,
+    ),
+    "warm-up, cosine": (
+        Warmup(Cosine(180), 20, 0.1),
+        warm(20, lambda o: lib.CosineAnnealingLR(o, 180)),
+        200,
+    ),
+    "warm-up, restarts": (
+        Warmup(CosineRestarts(40, 2), 20, 0.1),
+        warm(20, lambda o: lib.CosineAnnealingWarmRestarts(o, 40, 2)),
+        300,
+    ),
 }
 
 
