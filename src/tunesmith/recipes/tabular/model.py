@@ -42,6 +42,10 @@ TRUSTED: Final = frozenset({
     "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration",
     "sklearn.feature_selection._univariate_selection.f_classif",
     "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.tree._tree.Tree", "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.metrics._dist_metrics.MinkowskiDistance64",
 })  # fmt: skip
 
 
@@ -183,19 +187,28 @@ def write(
 ) -> dict[str, Any]:
     """Write pipelines and description, each whole or not at all, the description last; what it says.
 
-    `probe`, some rows of the matrix, is predicted with what was read back: it has to be the same.
+    `probe`, some rows of the matrix, is predicted with what was read back: it has to be the same. Raises
+    JobError if the folder cannot be written, and then holds the model that it held.
     """
     content = [{"pipeline": m.pipeline, "transformer": m.transformer} for m in members]
     draft = folder / ".pipelines.draft"
-    kind, why = "skops", _write_skops(draft, content, members, probe)
-    if why:
-        kind = "joblib"
-        say(
-            f"saved with joblib, not skops ({why}): a joblib file can run any code when it is opened, so open "
-            "it only where you trust whoever made it"
-        )
-        _write_joblib(draft, content)
-    return put(folder, draft, f"pipelines.{kind}", {"recipe": RECIPE, "version": VERSION, **about})
+    try:
+        kind, why = "skops", _write_skops(draft, content, members, probe)
+        if why:
+            kind = "joblib"
+            say(
+                f"saved with joblib, not skops ({why}): a joblib file can run any code when it is opened, so "
+                "open it only where you trust whoever made it"
+            )
+            _write_joblib(draft, content)
+        whole = {"recipe": RECIPE, "version": VERSION, **about}
+        return put(folder, draft, f"pipelines.{kind}", whole)
+    except OSError as error:
+        raise JobError(
+            f"the model cannot be written to {folder}: {error.strerror or error}"
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _write_skops(draft: Path, content: Any, members: Sequence[Pipe], probe: Any) -> str:
@@ -216,6 +229,8 @@ def _write_skops(draft: Path, content: Any, members: Sequence[Pipe], probe: Any)
                 again = _pipe(entry, member_about(member))
                 if not np.allclose(again.predict(probe), member.predict(probe), equal_nan=True):
                     return "it did not give the same predictions back"
+    except OSError:
+        raise
     except Exception as error:  # noqa: BLE001 (whatever another library cannot store)
         return f"{type(error).__name__}: {str(error)[:100]}"
     return ""

@@ -10,8 +10,9 @@ from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.space import BOOSTING, FORESTS, SCALED
 from tunesmith.spaces.compose import part
 
-#: A category's rarer values share one column beyond so many.
-ONE_HOT: Final = 64
+#: A category's rarer values share one column beyond so many, or beyond so many numbers in all.
+ONE_HOT: Final = 200
+ONE_HOT_NUMBERS: Final = 20_000_000
 #: Steps of an SVM's solver at most, several times what it needs where it converges: with unscaled features it
 #: may never.
 SVM_STEPS: Final = 100_000
@@ -103,8 +104,9 @@ def _encoder(config: dict[str, Any], data: Data, seed: int) -> Any:
             return "passthrough"
         return SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True)
     if how == "one_hot":
+        most = min(ONE_HOT, max(20, ONE_HOT_NUMBERS // data.rows))
         return OneHotEncoder(
-            handle_unknown="infrequent_if_exist", max_categories=ONE_HOT, sparse_output=False
+            handle_unknown="infrequent_if_exist", max_categories=most, sparse_output=False
         )
     encoder = TargetEncoder(target_type=_kind(data), random_state=seed, cv=_parts(data))
     return (

@@ -53,12 +53,20 @@ def algorithms(data: Data, wanted: Sequence[str] | None = None) -> tuple[list[st
         elif data.rows > MOST_ROWS.get(name, data.rows):
             notices.append(f"{name} is left out: {data.rows:,} rows are too many for it")
         elif data.sparse and name not in (*BOOSTING, "linear"):
-            continue
+            if wanted:
+                notices.append(f"{name} is left out: it does not take sparse tables")
+        elif name == "svm" and not _can_calibrate(data):
+            notices.append(f"{name} is left out: all classes but one have fewer than 3 rows")
         else:
             kept.append(name)
     if not kept:
         raise JobError("no algorithm is left: " + "; ".join(notices))
     return kept, notices
+
+
+def _can_calibrate(data: Data) -> bool:
+    """Whether there are two classes with two rows in all but any one fold: an SVM's probabilities need them."""
+    return data.task == "regression" or int((np.bincount(data.y.astype(int)) >= 3).sum()) >= 2
 
 
 def finds_trees(data: Data, folds: int) -> bool:
