@@ -19,13 +19,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from compare import spread
-from ours import five_mixed
 
 import tunesmith as ts
 
 TRIALS = 10_000
 SECONDS, BYTES = 3.0, 6_000_000
+
+
+def five_mixed() -> ts.Space:
+    return ts.Space(
+        x=ts.Float(-5, 5),
+        y=ts.Float(1e-5, 1e-1, log=True),
+        z=ts.Float(0, 1),
+        k=ts.Int(1, 512, log=True),
+        c=ts.Choice("sgd", "adam", "rmsprop"),
+    )
+
+
+def spread(values: Sequence[float]) -> str:
+    """``median (lowest .. highest)``."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} .. {max(values):.2f})"
 
 
 def plain(config: dict[str, Any]) -> float:
@@ -105,7 +118,7 @@ def main() -> None:
             ended = ", ".join(f"{n:,} {state}" for state, n in result.counts.items() if n)
             reached = "yes" if statistics.median(wall) < SECONDS and size < BYTES else "NO"
             print(
-                f"| {name} | {ended} | {spread(wall, 2)} | {spread(cpu, 2)} | {size / 1e6:.2f} | 3 s, 6 MB | {reached} |",
+                f"| {name} | {ended} | {spread(wall)} | {spread(cpu)} | {size / 1e6:.2f} | 3 s, 6 MB | {reached} |",
                 flush=True,
             )
 

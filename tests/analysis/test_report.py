@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
@@ -20,6 +21,7 @@ from tests.analysis.studies import (
     loss,
     mixed_study,
     random_study,
+    stop,
     study,
 )
 
@@ -226,6 +228,22 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
         write_report(one_trial(), tmp_path / "no" / "r.html")
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
 
+    def fill(path: Path, words: str, **_: Any) -> None:
+        path.write_bytes(words[: len(words) // 2].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill)
+    for place in (target, tmp_path / "new.html"):
+        with pytest.raises(OSError, match="No space left"):
+            write_report(one_trial(), place)
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+    assert target.read_text() == before
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_report(one_trial(), tmp_path / "folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "r.html"]
+
 
 # -- sentences --------------------------------------------------------------------------------
 
@@ -338,3 +356,49 @@ def test_kinds_of_failures_have_a_remedy() -> None:
         made.apply(events.Finished(10.0 * number + 2, number, 0, State.FAILED, None, {}, reason))
     said = steps(made)
     assert "3 of 3 trials ran out of memory. Raise the limit trial_memory" in said
+
+
+def test_all_stopped_early() -> None:
+    made, rng = study(scheduler=Strategy("asha", {"max": 9})), np.random.default_rng(0)
+    for _ in range(8):
+        stop(made, SPACE.sample(rng), (3.0, 2.0))
+    page = read(made)
+    assert page.headings[0] == "8 trials ran, and none to its end: all were stopped early."
+    assert "Let some trials run to their end" in page.text
+    assert "circles are the loss that stopped ones reported last" in page.text
+
+
+def test_what_is_not_finite_is_left_out() -> None:
+    made, rng = study(), np.random.default_rng(0)
+    for k in range(14):
+        config = SPACE.sample(rng)
+        odd = (math.nan, math.inf, -math.inf, 2.0)[k % 4]
+        complete(made, config, math.inf if k == 3 else loss(config), reports=(odd, 3.0, 2.0))
+    html = report(made)
+    for drawing in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
+        assert not re.search(r"\b(nan|inf)\b", drawing)
+    assert not re.search(r"\b(NaN|Infinity)\b", html.split('id="tips">')[1].split("</script>")[0])
+
+
+def test_long_names_break_and_stay_apart() -> None:
+    names = [f"encoder.layer_{k}.attention.self.query.weight_decay_multiplier" for k in range(2)]
+    html = report(random_study(Space({n: Float(0, 1) for n in names}), lambda c: c[names[0]], 12))
+    assert "encoder.<wbr>layer_0.<wbr>attention" in html
+    labels = re.findall(r'text-anchor="end">([^<]*…[^<]*)<', html)
+    assert labels
+    assert all(len(label) <= 60 for label in labels)
+    assert names[0] in Page(html).text
+
+
+def test_many_parameters_are_shown_in_part() -> None:
+    space = Space({f"p{k:02d}": Float(0, 1) for k in range(40)})
+    text = read(random_study(space, lambda c: c["p00"] - c["p07"], 60)).text
+    assert "Of the parameters only the 12 that matter most are shown." in text
+    assert "Of 40 parameters 14 are shown: those that the best use, and matter most." in text
+
+
+def test_limits_are_shown_as_people_write_them() -> None:
+    made = study(trial_time=120, trial_memory=2**31)
+    text = read(made).text
+    assert "limit trial_time 2 min 0 s" in text
+    assert "limit trial_memory 2.0 GiB" in text
