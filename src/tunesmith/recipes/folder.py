@@ -155,7 +155,7 @@ def read_about(folder: Path) -> dict[str, Any]:
         )
     try:
         about: dict[str, Any] = json.loads(file.read_text())
-        about["recipe"], about["version"], about["file"]
+        about["recipe"], about["version"] + 0, about["file"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JobError(f"{file} is broken ({error}); fit the model again") from None
     return about

@@ -51,6 +51,7 @@ class Member:
 
     trial: Trial
     weight: float
+    predicted: Floats
 
 
 def fit(
@@ -96,7 +97,7 @@ def fit(
     searched = table
     if planned.rows < table.rows:
         searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
-    names, notices = choice.algorithms(searched, algorithms)
+    names, notices = choice.algorithms(searched, algorithms, table.rows)
     for line in (*plan.summary(planned, table, judged), *(f"note: {n}" for n in notices)):
         say(line)
     space = choice.space_for(searched, names, judged, planned.folds)
@@ -137,10 +138,8 @@ def fit(
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
     trial_folder = Folder.beside(Path(storage or folder / "study.db"), STUDY).trial
-    members, held_out = _choose(result, searched, judged, ensemble, trial_folder)
-    return _finish(
-        result, table, searched, judged, planned, folder, members, held_out, parallel, left_s, say
-    )
+    members = _choose(result, searched, judged, ensemble, trial_folder)
+    return _finish(result, table, searched, judged, planned, folder, members, parallel, left_s, say)
 
 
 def _folder(output: str | Path | None, data: Any, table: Data) -> Path:
@@ -166,8 +165,8 @@ def _choose(
     metric: Metric,
     most: int,
     folder_of: Callable[[int], Path],
-) -> tuple[list[Member], Floats]:
-    """The trials to fit, with weights, and what they together predict for held-out rows."""
+) -> list[Member]:
+    """The trials to fit, with weights."""
     done = [
         trial
         for trial in result.trials
@@ -195,8 +194,7 @@ def _choose(
         why = result.nothing
         raise NothingCompleted(f"{why}; give it more time, and run it again to go on")
     weights = blending.choose(data.y, predictions, metric, most)
-    blended: Floats = sum(w * predictions[k] for k, w in weights.items())
-    return [Member(found[k], w) for k, w in weights.items()], blended
+    return [Member(found[k], w, predictions[k]) for k, w in weights.items()]
 
 
 def _within(
@@ -213,7 +211,7 @@ def _within(
         if total_s < left_s:
             kept.append(member)
     weight = sum(m.weight for m in kept)
-    return [Member(m.trial, m.weight / weight) for m in kept]
+    return [Member(m.trial, m.weight / weight, m.predicted) for m in kept]
 
 
 def _finish(
@@ -224,7 +222,6 @@ def _finish(
     planned: Plan,
     folder: Path,
     members: list[Member],
-    held_out: Floats,
     parallel: int,
     left_s: float | None,
     say: Callable[[str], None],
@@ -237,6 +234,7 @@ def _finish(
             f"note: {len(final)} of {len(members)} pipelines of the ensemble can be fitted in the time that is left"
         )
     pipes = _fit_all(final, table, planned.seed, parallel)
+    held_out = np.sum([m.weight * m.predicted for m in final], axis=0)
     judged = held_out[:, 0] if table.task == "regression" else held_out
     best = result.best
     about = {

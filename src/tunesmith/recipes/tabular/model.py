@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_number
-from tunesmith.recipes.folder import checked, put
+from tunesmith.recipes.folder import ABOUT, checked, put
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
 from tunesmith.recipes.tabular.files import Source, need, read
@@ -158,7 +158,12 @@ class Fitted:
         if source.frame is not None:
             return shapes.matrix(source.frame, self.columns, source.name)
         width = len(self.columns)
-        x = source.sparse
+        if any(c.name != f"f{k}" for k, c in enumerate(self.columns, 1)):
+            raise JobError(
+                f"{source.name} has numbered features, and the model was trained with named columns such as "
+                f"{self.columns[0].name!r}"
+            )
+        x = source.sparse.copy()
         if x.shape[1] > width:
             raise JobError(
                 f"{source.name} has {x.shape[1]} features, and the model was trained with {width}"
@@ -172,7 +177,13 @@ def load(path: str | Path) -> Fitted:
     folder = Path(path).expanduser()
     about = checked(folder, RECIPE, VERSION)
     need("sklearn", "pandas")
-    return Fitted(folder, about)
+    fitted = Fitted(folder, about)
+    try:
+        fitted.columns, [m["weight"] for m in about["members"]]
+        about["task"], about["target"], len(about["classes"]), about["left_out"], about["sparse"]
+    except (KeyError, TypeError) as error:
+        raise JobError(f"{folder / ABOUT} is broken ({error}); fit the model again") from None
+    return fitted
 
 
 # -- writing ------------------------------------------------------------------------------------

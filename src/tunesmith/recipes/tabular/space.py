@@ -31,8 +31,10 @@ EARLY_STOPPING_ROWS: Final = 1_500
 SELECT_FROM: Final = 8
 
 
-def algorithms(data: Data, wanted: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
-    """Which algorithms fit the data, and why others were left out.
+def algorithms(
+    data: Data, wanted: Sequence[str] | None = None, rows: int = 0
+) -> tuple[list[str], list[str]]:
+    """Which algorithms fit the data, and why others were left out; `rows` are those of the final fit, if more.
 
     SVMs up to 5,000 rows (their time grows with the square of the rows), k-NN up to 50,000, MLPs up to
     100,000; sparse data is for linear models and boosting. Raises JobError for an unknown name.
@@ -42,6 +44,7 @@ def algorithms(data: Data, wanted: Sequence[str] | None = None) -> tuple[list[st
     for name in wanted or ():
         if name not in ALGORITHMS:
             raise JobError(f"there is no algorithm {name!r}{did_you_mean(name, ALGORITHMS)}")
+    rows = max(rows, data.rows)
     kept, notices = [], []
     for name in ALGORITHMS:
         if wanted and name not in wanted:
@@ -50,8 +53,8 @@ def algorithms(data: Data, wanted: Sequence[str] | None = None) -> tuple[list[st
             notices.append(
                 f"{name} is left out: it is not installed (pip install 'tunesmith[tabular]')"
             )
-        elif data.rows > MOST_ROWS.get(name, data.rows):
-            notices.append(f"{name} is left out: {data.rows:,} rows are too many for it")
+        elif rows > MOST_ROWS.get(name, rows):
+            notices.append(f"{name} is left out: {rows:,} rows are too many for it")
         elif data.sparse and name not in (*BOOSTING, "linear"):
             if wanted:
                 notices.append(f"{name} is left out: it does not take sparse tables")
