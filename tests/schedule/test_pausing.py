@@ -288,6 +288,27 @@ class TestPbt:
         assert again.best.value == pytest.approx(together.best.value, abs=1e-9)
         assert again.schedule() == schedule
 
+    def test_members_that_are_all_as_good_come_to_an_end(self) -> None:
+        """A copy that was as good as its parent gave way to the next one, for ever."""
+
+        def level(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+            trial.restore()
+            for step in range(trial.step + 1, 7):
+                trial.save(None, step=step)
+                trial.report(step=step, value=1.0)
+            return 1.0
+
+        result = ts.tune(
+            level,
+            self.SPACE,
+            trials=4,
+            scheduler={"pbt": {"max": 6, "interval": 1}},
+            searcher="random",
+            progress=False,
+        )
+        assert result.counts[State.COMPLETED] == 4
+        assert len(result.trials) < 4 * 6
+
 
 def test_several_objectives_are_ranked_by_non_dominated_sorting() -> None:
     """(1, 9), (9, 1) and (3, 3) are as good as each other, (2, 10) is worse than the first."""

@@ -120,13 +120,17 @@ class Population:
         return history.memo("population: latest", Latest).update(history)
 
     def ranked(self, history: History) -> list[int]:
-        """The members that have reported, the best first."""
+        """The members that have reported, the best first; of equals, the one that has come further.
+
+        A copy is never behind a parent that it equals, or it would give way to the next copy for ever.
+        """
         latest = self.latest(history)
         members = np.flatnonzero(history.where(*_MEMBERS))
         losses = latest.losses[members]
         known = ~np.isnan(losses)
-        order = np.lexsort((members[known], losses[known]))
-        ranked: list[int] = members[known][order].tolist()
+        members, losses = members[known], losses[known]
+        order = np.lexsort((members, -latest.steps[members], losses))
+        ranked: list[int] = members[order].tolist()
         return ranked
 
     def parents(self, history: History) -> list[int]:
