@@ -1,216 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
-from tests.recipes.images.pictures import SHAPES, shapes
+from tests.recipes.images.pictures import shapes
 
-from tunesmith.core.errors import JobError
-from tunesmith.recipes.images.data import Shape, read, read_unlabelled, split
-
-
-def save(path: Path, array: object, mode: str | None = None) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(np.asarray(array))
-    (image.convert(mode) if mode else image).save(path)
-    return path
-
-
-def grey(value: int = 100, side: int = 8) -> NDArray[Any]:
-    return np.full((side, side), value, dtype=np.uint8)
-
-
-def folder(tmp_path: Path, classes: dict[str, int], side: int = 8) -> Path:
-    for name, count in classes.items():
-        (tmp_path / name).mkdir()
-        for k in range(count):
-            save(tmp_path / name / f"{k:02}.png", grey(k, side))
-    return tmp_path
-
-
-def test_a_folder_of_class_folders(tmp_path: Path) -> None:
-    images = read(shapes(tmp_path / "set", each=3))
-    assert images.pixels.shape == (9, 3, 24, 24)
-    assert images.pixels.dtype == np.uint8
-    assert images.classes == SHAPES
-    assert images.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert images.names[4] == "cross/001.png"
-    assert images.notices == ()
-
-
-def test_grey_images_have_one_channel_and_their_values(tmp_path: Path) -> None:
-    images = read(folder(tmp_path, {"a": 3, "b": 4}))
-    assert images.pixels.shape == (7, 1, 8, 8)
-    assert images.pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 3]
-
-
-def test_images_of_other_sizes_get_the_commonest_one_and_it_is_said(tmp_path: Path) -> None:
-    root = folder(tmp_path, {"a": 3, "b": 3}, side=10)
-    save(root / "a" / "wide.png", np.zeros((10, 20), dtype=np.uint8))
-    images = read(root)
-    assert images.pixels.shape == (7, 1, 10, 10)
-    assert images.notices == (
-        "1 of 7 images have another size than 10x10 pixels, the commonest one, and were resized to it",
-    )
-
-
-def test_large_images_are_shrunk(tmp_path: Path) -> None:
-    for k in range(6):
-        save(tmp_path / "ab"[k % 2] / f"{k}.jpg", np.full((150, 300, 3), 40 * k, dtype=np.uint8))
-    images = read(tmp_path)
-    assert images.pixels.shape == (6, 3, 64, 128)
-    assert images.notices == ("images were shrunk from 300x150 to 128x64 pixels",)
-
-
-def test_depth_transparency_and_direction(tmp_path: Path) -> None:
-    folder(tmp_path, {"a": 3, "b": 3})
-    half = np.full((8, 8), 32768, dtype=np.uint16)
-    Image.fromarray(half).save(tmp_path / "a" / "deep.png")
-    clear = np.zeros((8, 8, 4), dtype=np.uint8)
-    save(tmp_path / "a" / "clear.png", clear)
-    images = read(tmp_path)
-    at = {name: images.pixels[k] for k, name in enumerate(images.names)}
-    assert at["a/deep.png"].max() == at["a/deep.png"].min() == 128
-    assert at["a/clear.png"].min() == 255, "what is transparent is white"
-    assert at["b/02.png"].shape == (3, 8, 8), "grey ones get three channels"
-    assert "7 of 8 images are grey, the others have colours" in images.notices
-
-    sideways = Image.fromarray(
-        np.repeat(np.array([[0], [255]], dtype=np.uint8), 8, axis=1).repeat(4, axis=0)
-    )
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees to the right
-    sideways.save(tmp_path / "turned.png", exif=exif)
-    turned = read_unlabelled(tmp_path / "turned.png", Shape(1, 8, 8, 255.0)).pixels[0, 0]
-    assert turned[:, 0].min() == 255
-    assert turned[:, 7].max() == 0
-
-
-def test_few_broken_files_are_left_out_and_many_are_an_error(tmp_path: Path) -> None:
-    root = folder(tmp_path, {"a": 20, "b": 20})
-    (root / "a" / "torn.png").write_bytes((root / "a" / "01.png").read_bytes()[:40])
-    (root / "b" / "text.png").write_text("no image")
-    images = read(root)
-    assert len(images.labels) == 40
-    (notice,) = images.notices
-    assert "2 of 42 image files" in notice
-    assert "a/torn.png" in notice
-    assert "b/text.png (it is no image)" in notice
-    for k in range(5):
-        (root / "a" / f"empty{k}.png").touch()
-    with pytest.raises(JobError, match=r"7 of 47 image files .* a/empty0.png .* and 2 more; mend"):
-        read(root)
-
-
-@pytest.mark.parametrize(
-    ("classes", "says"),
-    [
-        ({}, "has no folders of classes"),
-        ({"a": 0, "b": 0}, r"has no images: its folders \(a, b\)"),
-        ({"a": 5}, "all 5 images are of one class, 'a'"),
-        ({"a": 5, "b": 1}, r"classes with fewer than 3 images: b \(1\)"),
-        ({"a": 1, "b": 1}, r"a \(1\), b \(1\)"),
-        ({"train": 3, "test": 3}, r"is split already \(its folders are test, train\)"),
-    ],
-)
-def test_folders_that_cannot_be_learnt_from(
-    tmp_path: Path, classes: dict[str, int], says: str
-) -> None:
-    with pytest.raises(JobError, match=says):
-        read(folder(tmp_path, classes))
-
-
-def test_an_empty_class_folder_is_left_out_and_loose_images_too(tmp_path: Path) -> None:
-    root = folder(tmp_path, {"a": 3, "b": 3, "c": 0})
-    save(root / "loose.png", grey())
-    (root / ".hidden").mkdir()
-    images = read(root)
-    assert images.classes == ("a", "b")
-    assert any("left out: c" in notice for notice in images.notices)
-    assert any("1 images" in notice and "no class folder" in notice for notice in images.notices)
-
-
-def test_tiny_images_and_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "tiny").mkdir()
-    with pytest.raises(JobError, match="3x3 pixels; they have to be 4x4"):
-        read(folder(tmp_path / "tiny", {"a": 3, "b": 3}, side=3))
-    (tmp_path / "data.csv").write_text("a,b\n")
-    with pytest.raises(JobError, match=r"no folder and no .npz file"):
-        read(tmp_path / "data.csv")
-    with pytest.raises(JobError, match=r"there is no .*/nowhere"):
-        read(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "shape", "white"),
-    [
-        (np.zeros((6, 8, 9), dtype=np.uint8), [0, 1] * 3, (6, 1, 8, 9), 255.0),
-        (np.ones((6, 8, 9, 3)), [0.0, 1.0] * 3, (6, 3, 8, 9), 1.0),
-        (np.full((6, 8, 9), 16), list("abbaab"), (6, 1, 8, 9), 16.0),
-        (np.ones((6, 8, 9), dtype=bool), [b"a", b"b"] * 3, (6, 1, 8, 9), 1.0),
-    ],
-)
-def test_arrays(
-    tmp_path: Path, images: NDArray[Any], labels: list[Any], shape: tuple[int, ...], white: float
-) -> None:
-    np.savez(tmp_path / "set.npz", images=images, labels=labels)
-    found = read(tmp_path / "set.npz")
-    assert found.pixels.shape == shape
-    assert found.white == white
-    assert (found.pixels == images.max()).all()
-    assert len(found.classes) == 2
-
-
-@pytest.mark.parametrize(
-    ("arrays", "says"),
-    [
-        ({"x": np.zeros(3)}, r"no array images and no labels \(it has: x\)"),
-        ({"images": np.zeros((4, 8, 8)), "labels": [0, 1, 0]}, "4 images and 3 labels"),
-        ({"images": np.zeros((2, 8, 8)), "labels": [0.0, np.nan]}, "1 labels .* missing"),
-        ({"images": np.zeros((2, 8, 8)), "labels": [0.5, 1.5]}, "numbers such as 0.5"),
-        ({"images": np.zeros((2, 8, 8)), "labels": [1j, 2j]}, "labels .* are complex"),
-        ({"images": np.full((2, 8, 8), np.nan), "labels": [0, 1]}, "2 images .* NaN"),
-        ({"images": np.full((2, 8, 8), -1.0), "labels": [0, 1]}, "pixels below 0"),
-        ({"images": np.zeros((2, 64)), "labels": [0, 1]}, r"have the shape \(2, 64\)"),
-        ({"images": np.zeros((0, 8, 8)), "labels": []}, r"have the shape \(0, 8, 8\)"),
-        ({"images": np.full((2, 8, 8), "a"), "labels": [0, 1]}, "they have to be numbers"),
-        ({"images": np.zeros((6, 8, 8)), "labels": [0] * 6}, "of one class, '0'"),
-    ],
-)
-def test_arrays_that_cannot_be_learnt_from(
-    tmp_path: Path, arrays: dict[str, Any], says: str
-) -> None:
-    np.savez(tmp_path / "set.npz", **arrays)
-    with pytest.raises(JobError, match=says):
-        read(tmp_path / "set.npz")
-
-
-def test_what_is_no_npz_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "set.npz").write_text("no arrays")
-    with pytest.raises(JobError, match=r"cannot be read as an .npz file"):
-        read(tmp_path / "set.npz")
-
-
-def test_images_to_predict_get_the_size_and_channels_of_the_model(tmp_path: Path) -> None:
-    save(tmp_path / "a" / "one.png", np.full((20, 30, 3), 50, dtype=np.uint8))
-    (tmp_path / "torn.png").write_text("")
-    found = read_unlabelled(tmp_path, Shape(1, 8, 9, 255.0))
-    assert found.names == ("a/one.png", "torn.png")
-    assert found.pixels.shape == (1, 1, 8, 9)
-    assert list(found.broken) == ["torn.png"]
-    np.savez(tmp_path / "set.npz", images=np.zeros((2, 8, 9, 3)))
-    with pytest.raises(
-        JobError, match="are in colour; those that the model was trained on are grey"
-    ):
-        read_unlabelled(tmp_path / "set.npz", Shape(1, 8, 9, 255.0))
-    with pytest.raises(JobError, match=r"none of 1 files can be read; .*torn.png"):
-        read_unlabelled(tmp_path / "torn.png", Shape(1, 8, 9, 255.0))
+from tunesmith.recipes.images.data import LEAST, MOST_BYTES, limited, sample, split
+from tunesmith.recipes.images.reading import read
 
 
 def test_the_fingerprint_is_of_pixels_and_labels(tmp_path: Path) -> None:
@@ -219,7 +18,7 @@ def test_the_fingerprint_is_of_pixels_and_labels(tmp_path: Path) -> None:
     assert first == read(root).fingerprint
     (root / "circle" / "000.png").rename(root / "circle" / "0000.png")
     assert first == read(root).fingerprint
-    save(root / "circle" / "0000.png", np.zeros((24, 24, 3), dtype=np.uint8))
+    Image.fromarray(np.zeros((24, 24, 3), dtype=np.uint8)).save(root / "circle" / "0000.png")
     assert first != read(root).fingerprint
 
 
@@ -238,3 +37,23 @@ def test_a_split_has_each_image_once_and_each_class_everywhere(
     for label, count in enumerate(counts):
         held_out = int((labels[parts.test] == label).sum())
         assert abs(held_out - 0.15 * count) <= 1
+
+
+@given(st.lists(st.integers(3, 40), min_size=2, max_size=6), st.integers(0, 250), st.integers(0))
+def test_a_sample_has_each_class_in_its_share(counts: list[int], count: int, seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    places = sample(labels, count, seed)
+    assert len(set(places.tolist())) == len(places)
+    assert (sample(labels, count, seed) == places).all()
+    for label, of in enumerate(counts):
+        share = min(of, max(LEAST, count * of / len(labels)))
+        assert abs(int((labels[places] == label).sum()) - share) <= 0.5
+    if count >= len(labels):
+        assert places.tolist() == list(range(len(labels)))
+
+
+def test_many_images_are_kept_smaller_than_few() -> None:
+    assert limited((300, 150), 100, 3) == (128, 64)
+    assert limited((28, 28), 70_000, 1) == (28, 28)
+    width, height = limited((256, 256), 200_000, 3)
+    assert 0.9 * MOST_BYTES < 200_000 * 3 * width * height < 1.1 * MOST_BYTES

@@ -16,8 +16,8 @@ from tunesmith.recipes.images.network import build, left
 from tunesmith.recipes.images.space import space
 from tunesmith.spaces import lr_schedule, torch_optimizer
 
-#: Images of the founding examples: (channels, height, width).
-SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 24, 31)]
+#: (channels, height, width): digits, MNIST, CIFAR, and the smallest, long and large ones.
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 4, 4), (3, 24, 31), (3, 12, 128), (3, 64, 64)]
 SIDES = (4, 8, 16, 24, 28, 32, 64, 128)
 
 
@@ -62,7 +62,7 @@ def test_relations_say_what_fits(side: int) -> None:
         holds = all(
             r.holds(config)
             for r in searched.relations
-            if "depth" in r.names and all(name in config for name in r.names)
+            if {"depth", "resize"} <= set(r.names) and all(name in config for name in r.names)
         )
         assert holds == (fits and meets), (config, sizes)
         kept += searched.satisfies(config)
@@ -86,6 +86,20 @@ def test_the_three_kinds_of_hyperparameters_are_there() -> None:
     assert set(torch_optimizer()) <= names
     assert {"schedule", "cosine.end", "step.gamma", "warmup"} <= set(lr_schedule()) & names
     assert "plateau.gamma" not in names
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_no_network_is_too_large_to_be_saved_after_each_epoch(side: int) -> None:
+    searched = of(side)
+    for k in range(200):
+        config = searched.sample(stream(2, k, "space"))
+        width, weights = 3, 0
+        for stage in range(config["depth"]):
+            filters = round(config["filters"] * config["widening"] ** stage)
+            for _ in range(config["convolutions"]):
+                weights += config["filter_size"] ** 2 * width * filters
+                width = filters
+        assert weights < 6e6, config
 
 
 @given(st.integers(4, 128), st.integers(0, 2**32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time as clock
 from collections.abc import Callable, Mapping
@@ -14,17 +15,18 @@ import torch
 
 from tunesmith.analysis.report import write_report
 from tunesmith.core.errors import JobError, NothingCompleted, did_you_mean
+from tunesmith.core.outcome import whole
 from tunesmith.core.quantity import seconds, show_seconds
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.study import Strategy
-from tunesmith.recipes.folder import REPORT, STUDY, beside, keep, say_if, search_s, settle
-from tunesmith.recipes.images import data as reading
+from tunesmith.recipes.folder import REPORT, STUDY, begin, beside, say_if, search_s, settle
+from tunesmith.recipes.images import reading
 from tunesmith.recipes.images import train as training
-from tunesmith.recipes.images.data import Images, Shape, Split, split
+from tunesmith.recipes.images.data import Images, Places, Shape, Split, sample, split
 from tunesmith.recipes.images.model import RECIPE, Fitted, save, wilson
 from tunesmith.recipes.images.space import space
-from tunesmith.recipes.images.train import METRICS, Alone, Part, Program
-from tunesmith.run.resources import cores
+from tunesmith.recipes.images.train import METRICS, Alone, Config, Part, Program
+from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.tuning.api import tune
 from tunesmith.tuning.loop import Watcher
 from tunesmith.tuning.result import Result
@@ -33,12 +35,23 @@ from tunesmith.tuning.result import Result
 IMAGES_SEEN: Final = 40_000
 #: ... but each of them so often at least, and at most.
 EPOCHS: Final = (10, 40)
+#: Images that a search is on at least, if there are so many.
+FEWEST: Final = 300
 #: Without a limit of time or trials (s).
 TIME_S: Final = 600.0
 #: The share of the time that is for the search; the rest is for the last training and the report.
-SEARCH: Final = 0.85
-#: The share of the search that one training may take.
-LONGEST: Final = 1 / 3
+SEARCH: Final = 0.8
+#: The share of the time that a training with the first config is planned to take at most, and that any may take.
+PLANNED: Final = 0.1
+LONGEST: Final = 0.25
+#: So many trainings with the first config are planned to fit into the search.
+TRAININGS: Final = 12
+#: Images by which the pace is measured.
+MEASURED: Final = 64
+#: Threads of the last training at most: more do not make small networks faster.
+THREADS: Final = 8
+#: The last training begins anew with another seed, if it diverges, so often.
+ATTEMPTS: Final = 3
 #: Trials on a GPU at a time.
 PER_GPU: Final = 4
 #: What was measured: docs/guides/images.md.
@@ -54,11 +67,13 @@ SAME: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What a folder's search is about; `digest`: of the images; `epochs`: of a whole training."""
+    """What a folder's search is about; `digest`: of all images; `images`: how many of them it is on; `epochs`: of a
+    whole training."""
 
     digest: str
     metric: str
     seed: int
+    images: int
     epochs: int
 
 
@@ -95,44 +110,51 @@ def fit(
         )
     if metric is not None and metric not in METRICS:
         raise JobError(f"there is no metric {metric!r} for images{did_you_mean(metric, METRICS)}")
+    if seed is not None and (whole(seed) is None or seed < 0):
+        raise JobError(f"seed is a whole number from 0 on, not {seed!r}")
     limit_s = seconds(time, "time") if time is not None else None if trials else TIME_S
     folder = _folder(Path(data).expanduser(), output)
-    images = reading.read(Path(data).expanduser())
-    parts = split(images.labels, seed or 0)
-    same = {**SAME, **({} if seed is None else {"seed": "seed ({})"})}
-    plan = settle(folder, RECIPE, _plan(images, parts, metric, seed), same, say)
-    parts = split(images.labels, plan.seed)
-    for line in _summary(str(data), images, parts, plan):
-        say(line)
-    keep(folder, RECIPE, plan)
-    _prepare(folder, images, parts)
+    every = reading.read(Path(data).expanduser())
     parallel = parallel or _parallel()
     threads = max(1, cores() // parallel)
-    searched = space(min(images.pixels.shape[2:]), plan.epochs)
-    spent_s = clock.monotonic() - begun
-    prepared = str((folder / PREPARED).absolute())
-    result = tune(
-        Program(prepared, len(images.classes), images.white, threads),
-        searched,
-        metric=plan.metric,
-        goal=METRICS[plan.metric],
-        name=STUDY,
-        storage=storage or folder / "study.db",
-        scheduler=_scheduler(scheduler, plan.epochs),
-        seed=plan.seed,
-        enqueue=[searched.default()],
-        executor="process",
-        progress=progress,
-        watcher=watcher,
-        parallel=parallel,
-        time=None if limit_s is None else search_s(limit_s, SEARCH, spent_s),
-        trials=trials,
-        trial_time=None if limit_s is None else max(30.0, np.floor(limit_s * LONGEST)),
-        grace=2.0,
-        failures_in_a_row=None,
-    )
+    seen = None if limit_s is None else _affordable(every, limit_s, parallel, threads)
+    same = {**SAME, **({} if seed is None else {"seed": "seed ({})"})}
+    plan = settle(folder, RECIPE, _plan(every, metric, seed or 0, seen), same, say)
+    images = every.take(sample(every.labels, plan.images, plan.seed))
+    parts = split(images.labels, plan.seed)
+    for line in _summary(str(data), every, parts, plan):
+        say(line)
+    longest_s = None if limit_s is None else max(5.0, np.floor(limit_s * LONGEST))
+    with begin(folder, RECIPE, plan):
+        for name, places in (("train", parts.train), ("validation", parts.validation)):
+            training.keep(folder / PREPARED, name, images.pixels[places], images.labels[places])
+        prepared = str((folder / PREPARED).absolute())
+        searched = space(min(images.pixels.shape[2:]), plan.epochs)
+        spent_s = clock.monotonic() - begun
+        result = tune(
+            Program(prepared, len(images.classes), images.white, threads, longest_s),
+            searched,
+            metric=plan.metric,
+            goal=METRICS[plan.metric],
+            name=STUDY,
+            storage=storage or folder / "study.db",
+            scheduler=scheduler_for(scheduler, plan.epochs),
+            seed=plan.seed,
+            enqueue=[searched.default()],
+            executor="process",
+            gpus_per_trial=_gpus_per_trial(parallel),
+            progress=progress,
+            watcher=watcher,
+            parallel=parallel,
+            time=None if limit_s is None else search_s(limit_s, SEARCH, spent_s),
+            trials=trials,
+            trial_time=None if longest_s is None else 2 * longest_s,
+            grace=2.0,
+            failures_in_a_row=None,
+            same_error=10,
+        )
     shutil.rmtree(folder / PREPARED, ignore_errors=True)
-    return _finish(result, images, parts, plan, folder, threads, say)
+    return _finish(result, images, parts, plan, folder, say)
 
 
 def _folder(data: Path, output: str | Path | None) -> Path:
@@ -150,7 +172,13 @@ def _parallel() -> int:
     return min(cores(), PER_GPU * gpus)
 
 
-def _scheduler(given: str | Mapping[str, Any] | None, epochs: int) -> dict[str, Any] | None:
+def _gpus_per_trial(parallel: int) -> float:
+    """The share of a GPU that each trial gets, so that all find room; 0 where there are none."""
+    gpus = visible_gpus() if torch.cuda.is_available() else []
+    return 1 / math.ceil(parallel / len(gpus)) if gpus else 0.0
+
+
+def scheduler_for(given: str | Mapping[str, Any] | None, epochs: int) -> dict[str, Any] | None:
     """The scheduler with what it has to know of a whole training; None for none."""
     if given == "none":
         return None
@@ -168,28 +196,37 @@ def _scheduler(given: str | Mapping[str, Any] | None, epochs: int) -> dict[str, 
 # -- the plan -----------------------------------------------------------------------------------
 
 
-def _plan(images: Images, parts: Split, metric: str | None, seed: int | None) -> Plan:
-    epochs = min(max(IMAGES_SEEN // len(parts.train), EPOCHS[0]), EPOCHS[1])
-    return Plan(images.fingerprint, metric or "accuracy", seed or 0, epochs)
+def _affordable(images: Images, limit_s: float, parallel: int, threads: int) -> int:
+    """How many images a training may see, each as often as there are epochs, for `TRAININGS` to fit into the search
+    and each into its share of the time."""
+    few = sample(images.labels, MEASURED, 0)
+    config = space(min(images.pixels.shape[2:]), 2).default()
+    with training.threads(threads):
+        pace_s = training.pace_s(config, _part(images, few))
+    return int(min(PLANNED, SEARCH * parallel / TRAININGS) * limit_s / pace_s)
 
 
-def _prepare(folder: Path, images: Images, parts: Split) -> None:
-    """Write the images that trials need where worker processes read them."""
-    prepared = folder / PREPARED
-    prepared.mkdir(exist_ok=True)
-    for name, places in (("train", parts.train), ("validation", parts.validation)):
-        draft = prepared / f".{name}.draft.npz"
-        np.savez(draft, images=images.pixels[places], labels=images.labels[places])
-        draft.replace(prepared / f"{name}.npz")
+def _plan(images: Images, metric: str | None, seed: int, seen: int | None) -> Plan:
+    """How to search: with fewer epochs where time is short, and where that is not enough, on a sample."""
+    count = len(images.labels)
+    trained = len(split(images.labels, seed).train)
+    fewest, most = EPOCHS
+    epochs = min(max(IMAGES_SEEN // trained, fewest), most)
+    if seen is not None:
+        epochs = min(epochs, max(fewest, seen // trained))
+        count = min(count, max(FEWEST, seen * count // (epochs * trained)))
+    return Plan(images.fingerprint, metric or "accuracy", seed, count, epochs)
 
 
 def _summary(name: str, images: Images, parts: Split, plan: Plan) -> list[str]:
     n, channels, height, width = images.pixels.shape
     kind = "in colour" if channels == 3 else "grey"
+    few = f"note: {n:,} images are many for this time: {plan.images:,} of them are used; more time uses more"
     sizes = [len(part) for part in (parts.train, parts.validation, parts.test)]
     return [
         f"{name}: {n:,} images of {len(images.classes)} classes, {width}x{height} pixels, {kind}",
         *(f"note: {notice}" for notice in images.notices),
+        *([few] if plan.images < n else []),
         f"{sizes[0]:,} to train with, {sizes[1]:,} to choose by {plan.metric}, {sizes[2]:,} held out",
         f"a whole training has {plan.epochs} epochs",
     ]
@@ -204,7 +241,6 @@ def _finish(
     parts: Split,
     plan: Plan,
     folder: Path,
-    threads: int,
     say: Callable[[str], None],
 ) -> Fitted:
     """Train the best config once more, on training and validation images, and keep the network."""
@@ -212,19 +248,16 @@ def _finish(
         best = result.best
     except NothingCompleted as error:
         raise NothingCompleted(f"{error}; give it more time, and run it again to go on") from None
-    begun = clock.monotonic()
     rest = np.sort(np.concatenate([parts.train, parts.validation]))
-    with training.threads(threads):
-        alone = Alone(derive_seed(plan.seed, 0, "last training"))
-        net, _ = training.fit(best.config, _part(images, rest), None, alone)
-        device = next(net.parameters()).device
-        test = training.on_device(device, _part(images, parts.test), best.config)
+    say(f"training the best network (trial {best.number}) on {len(rest):,} images")
+    begun = clock.monotonic()
+    with training.threads(min(cores(), THREADS)):
+        net = _train(best.config, _part(images, rest), plan.seed)
+        test = training.on_device(training.device_here(), _part(images, parts.test), best.config)
         held_out = training.evaluate(net, test)
-    say(
-        f"trained the best network on {len(rest):,} images in {show_seconds(clock.monotonic() - begun)}"
-    )
+    say(f"trained it in {show_seconds(clock.monotonic() - begun)}")
     channels, height, width = images.pixels.shape[1:]
-    interval = wilson(round(held_out["accuracy"] * len(parts.test)), len(parts.test))
+    right = round(held_out["accuracy"] * len(parts.test))
     about = {
         "classes": list(images.classes),
         "shape": asdict(Shape(channels, height, width, images.white)),
@@ -233,7 +266,7 @@ def _finish(
         "value": best.value,
         "best": {"trial": best.number, "value": best.value, "config": best.config},
         "scores": held_out,
-        "accuracy_interval": list(interval),
+        "accuracy_interval": list(wilson(right, len(parts.test))),
         "images": {"train": len(rest), "held_out": len(parts.test)},
         "seed": plan.seed,
         "trials": len(result.trials),
@@ -242,5 +275,17 @@ def _finish(
     return save(folder, about, net, result)
 
 
-def _part(images: Images, places: reading.Places) -> Part:
+def _train(config: Config, part: Part, seed: int) -> Any:
+    """The network of a config. Raises JobError if it diverges whatever the seed."""
+    for attempt in range(ATTEMPTS):
+        alone = Alone(derive_seed(seed, attempt, "last training"))
+        net, diverged = training.fit(config, part, None, alone)
+        if not diverged:
+            return net
+    raise JobError(
+        f"the best network diverges when it is trained on all images; fit with another seed than {seed}"
+    )
+
+
+def _part(images: Images, places: Places) -> Part:
     return Part(images.pixels[places], images.labels[places], len(images.classes), images.white)

@@ -20,10 +20,12 @@ import torch
 
 from tunesmith import __version__
 from tunesmith.core.errors import JobError
+from tunesmith.core.quantity import show_number
 from tunesmith.recipes.folder import checked, put
 from tunesmith.recipes.images import network
 from tunesmith.recipes.images.augment import resize
-from tunesmith.recipes.images.data import Shape, read_unlabelled
+from tunesmith.recipes.images.data import Shape
+from tunesmith.recipes.images.reading import read_unlabelled
 from tunesmith.recipes.images.train import scores
 from tunesmith.tuning.result import Result
 
@@ -82,22 +84,40 @@ class Fitted:
             ) from None
         return net.eval()
 
-    def predict(self, data: str | Path) -> list[dict[str, Any]]:
-        """``{"file", "label", "probability"}`` for each image of a folder or ``.npz`` file, or for one image file.
+    def predict(self, data: str | Path) -> list[str | None]:
+        """The class of each image of a folder or ``.npz`` file, or of one image file, as `rows`."""
+        return [row["label"] for row in self.rows(data)]
 
-        A file among others that cannot be read has None for both. Raises JobError.
+    def rows(self, data: str | Path, *, proba: bool = False) -> list[dict[str, Any]]:
+        """``{"file", "label", "probability"}`` for each image, and with `proba` the probability of each class.
+
+        `data` is a folder, an ``.npz`` file or one image file. A file among others that cannot be read has None,
+        but for its name. Raises JobError.
         """
         images = read_unlabelled(Path(data).expanduser(), Shape(**self.about["shape"]))
         pixels = resize(torch.from_numpy(images.pixels), self.best_config["resize"])
-        rows = iter(np.exp(scores(self.network, pixels, images.white)))
+        rows = iter(np.exp(scores(self.network, pixels, images.white)).round(6))
+        columns = [f"probability of {name}" for name in self.classes] if proba else []
         out: list[dict[str, Any]] = []
         for name in images.names:
-            label = probability = None
+            found: dict[str, Any] = {"file": name, "label": None, "probability": None}
+            each: list[float] | list[None] = [None] * len(columns)
             if name not in images.broken:
                 row = next(rows)
-                label, probability = self.classes[row.argmax()], round(float(row.max()), 6)
-            out.append({"file": name, "label": label, "probability": probability})
+                found |= {"label": self.classes[row.argmax()], "probability": float(row.max())}
+                each = row.tolist()
+            out.append(found | dict(zip(columns, each, strict=False)))
         return out
+
+    def summary(self) -> str:
+        """What it is and how good, in a few lines."""
+        held_out = self.about["images"]["held_out"]
+        low, high = self.accuracy_interval
+        others = (f"{n} {show_number(v)}" for n, v in self.scores.items() if n != "accuracy")
+        return (
+            f"{self.path}: accuracy {self.scores['accuracy']:.1%} on {held_out:,} held-out images "
+            f"({low:.1%} to {high:.1%})\n  {'  '.join(others)}"
+        )
 
 
 def save(folder: Path, about: Mapping[str, Any], net: Any, result: Result | None = None) -> Fitted:
@@ -116,8 +136,8 @@ def load(path: str | Path) -> Fitted:
     return Fitted(folder, checked(folder, RECIPE, VERSION))
 
 
-def predict(model: str | Path, data: str | Path) -> list[dict[str, Any]]:
-    """What the model in the folder `model` says of images: see `Fitted.predict`."""
+def predict(model: str | Path, data: str | Path) -> list[str | None]:
+    """The class that the model in the folder `model` gives each image: see `Fitted.predict`."""
     return load(model).predict(data)
 
 

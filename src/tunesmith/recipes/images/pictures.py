@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
+from tunesmith.recipes.images.data import Pixels, Size
+from tunesmith.run.resources import cores
 
-Pixels = NDArray[Any]
 T = TypeVar("T")
 
 SUFFIXES: Final = frozenset(
@@ -28,17 +29,18 @@ _SIDEWAYS: Final = (5, 6, 7, 8)
 class Header(NamedTuple):
     """What a file says before it is decoded: (width, height), and whether it has no colours."""
 
-    size: tuple[int, int]
+    size: Size
     grey: bool
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The image files in `folder` and below, hidden ones aside, in order."""
-    return sorted(
-        p
-        for p in folder.rglob("*")
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
-    )
+def files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The image files in `folder` and below, and the other files; hidden ones aside, in order."""
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        if not path.name.startswith(".") and path.is_file():
+            (images if path.suffix.lower() in SUFFIXES else others).append(path)
+    return images, others
 
 
 def headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
@@ -47,7 +49,7 @@ def headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]
 
 
 def decode(
-    files: Sequence[Path], size: tuple[int, int], *, grey: bool
+    files: Sequence[Path], size: Size, *, grey: bool
 ) -> tuple[dict[Path, Pixels], dict[Path, str]]:
     """The pixels of each file at `size`, (channels, height, width) in uint8; and why, where there are none."""
     return _each(files, lambda image: _pixels(image, size, grey=grey))
@@ -83,17 +85,24 @@ def said(error: Exception) -> str:
 def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T], dict[Path, str]]:
     """`look` at each image, opened but not decoded; and why, where that cannot be done."""
     image = pillow()
+
+    def one(file: Path) -> tuple[T | None, str]:
+        try:
+            with image.open(file) as opened:
+                return look(opened), ""
+        except Exception as error:  # noqa: BLE001 (Pillow raises many kinds for broken files)
+            return None, said(error)
+
     found: dict[Path, T] = {}
     broken: dict[Path, str] = {}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")  # of metadata that is not quite right
         warnings.simplefilter("error", image.DecompressionBombWarning)
-        for file in files:
-            try:
-                with image.open(file) as opened:
-                    found[file] = look(opened)
-            except Exception as error:  # noqa: BLE001 (Pillow raises many kinds for broken files)
-                broken[file] = said(error)
+        for file, (value, why) in zip(files, pool.map(one, files), strict=True):
+            if value is None:
+                broken[file] = why
+            else:
+                found[file] = value
     return found, broken
 
 
@@ -103,13 +112,15 @@ def _header(image: Any) -> Header:
     return Header((height, width) if sideways else (width, height), image.mode in _GREY)
 
 
-def _pixels(image: Any, size: tuple[int, int], *, grey: bool) -> Pixels:
+def _pixels(image: Any, size: Size, *, grey: bool) -> Pixels:
     from PIL import Image, ImageOps
 
     image.draft("L" if grey else "RGB", (max(size), max(size)))  # large JPEGs: a fraction of them
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         deep = np.asarray(image, dtype=np.float64)
+        if not np.isfinite(deep).all():
+            raise ValueError("it has pixels that are NaN or infinite")
         white = 65535.0 if image.mode.startswith("I") else max(1.0, float(deep.max()))
         image = Image.fromarray(np.uint8(np.clip(deep / white, 0.0, 1.0) * 255.0 + 0.5))
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:

@@ -18,6 +18,8 @@ from tunesmith.core.space import Space
 DEEPEST: Final = 5
 #: Of the learning rate; the last one has a rise of its own instead of a warm-up.
 SCHEDULES: Final = ("cosine", "exponential", "step", "constant", "one_cycle")
+#: The last stage has some 9 MB of weights at most in each convolution: wider ones cost much and bring little here.
+WIDEST: Final = "filters * widening ** (depth - 1) * filter_size <= 1536"
 #: Shorter sides that larger images are shrunk to.
 SIDES: Final = (24, 32, 48, 64, 96, 128)
 
@@ -31,7 +33,7 @@ def space(side: int, epochs: int) -> Space:
         Space(_data(side)),
         epochs=epochs,
     )
-    for relation in relations(_deepest(side)):
+    for relation in (*relations(_deepest(side)), WIDEST):
         whole.require(relation)
     return whole
 

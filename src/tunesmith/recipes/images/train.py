@@ -22,6 +22,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import derive_seed, stream
 from tunesmith.core.study import Goal
 from tunesmith.integrations.torch import make_optimizer
@@ -82,41 +83,61 @@ class Part:
 
 @dataclass(frozen=True)
 class Program:
-    """The objective of a study: trains on ``train.npz`` in `folder`, and validates on ``validation.npz``."""
+    """The objective of a study: trains on what is in `folder`/train, and validates on `folder`/validation."""
 
     folder: str
     classes: int
     white: float
     #: On a CPU.
     threads: int = 1
+    #: How long a training may take, but for the first one, which `limit_s` was made for.
+    limit_s: float | None = None
 
     def __call__(self, config: dict[str, Any], trial: Trial) -> dict[str, float]:
         train, validation = (
             Part(*_load(self.folder, part), self.classes, self.white)
             for part in ("train", "validation")
         )
+        limit_s = self.limit_s if trial.number else None
         with threads(self.threads):
-            return fit(config, train, validation, trial)[1]
+            return fit(config, train, validation, trial, limit_s)[1]
+
+
+def keep(folder: Path, part: str, images: Any, labels: Any) -> None:
+    """Write a part for `Program`: each of its files is there whole or not at all."""
+    (folder / part).mkdir(parents=True, exist_ok=True)
+    for name, array in (("images", images), ("labels", labels)):
+        draft = folder / part / f".{name}.draft.npy"
+        np.save(draft, array)
+        draft.replace(folder / part / f"{name}.npy")
 
 
 @lru_cache(maxsize=4)
 def _load(folder: str, part: str) -> tuple[Any, Any]:
-    """Images and labels, read once by each worker."""
-    with np.load(Path(folder) / f"{part}.npz") as file:
-        return file["images"], file["labels"]
+    """Images and labels, read once by each worker; workers share the memory of images that none resizes."""
+    path = Path(folder) / part
+    return np.load(path / "images.npy", mmap_mode="c"), np.load(path / "labels.npy")
+
+
+class TooSlow(Exception):
+    """A training would take too long; it was given up after its first epoch."""
 
 
 def fit(
-    config: Config, train: Part, validation: Part | None, trial: Trial
+    config: Config,
+    train: Part,
+    validation: Part | None,
+    trial: Trial,
+    limit_s: float | None = None,
 ) -> tuple[Any, dict[str, float]]:
     """The network trained on `train`, and its metrics on `validation` after the last epoch.
 
-    A loss that is no longer finite ends the training, with metrics that are NaN. Raises MemoryError, and
-    Stopped where the trial is told to stop.
+    A loss that is no longer finite ends the training, with metrics that are NaN. Raises MemoryError, TooSlow if its
+    epochs would take more than `limit_s`, and Stopped where the trial is told to stop.
     """
     with _own_randomness(trial.seed):
         try:
-            return _fit(config, train, validation, trial)
+            return _fit(config, train, validation, trial, limit_s)
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
@@ -128,9 +149,9 @@ def fit(
 
 
 def _fit(
-    config: Config, train: Part, validation: Part | None, trial: Trial
+    config: Config, train: Part, validation: Part | None, trial: Trial, limit_s: float | None
 ) -> tuple[Any, dict[str, float]]:
-    device = device_of(trial.number)
+    device = device_here()
     validation = None if validation is None else on_device(device, validation, config)
     learner = Learner(config, on_device(device, train, config), trial.restore())
     metrics: dict[str, float] = {}
@@ -144,6 +165,11 @@ def _fit(
         trial.save(learner.state(), step=epoch)
         seconds = time.perf_counter() - began
         trial.report(step=epoch, **metrics, train_loss=loss, seconds=seconds)
+        if epoch == 1 and limit_s is not None and seconds * config["epochs"] > limit_s:
+            raise TooSlow(
+                f"{config['epochs']} epochs would take {show_seconds(seconds * config['epochs'])}, and a training may "
+                f"take {show_seconds(limit_s)}"
+            )
     if not metrics and validation is not None:  # it had been trained to the end
         metrics = evaluate(learner.model, validation)
     return learner.model, metrics
@@ -256,11 +282,20 @@ def on_device(device: Any, part: Part, config: Config) -> Part:
     return replace(part, images=images, labels=torch.from_numpy(part.labels).to(device))
 
 
-def device_of(number: int) -> Any:
-    """Where trial `number` is trained: the GPUs take turns; without any, on the CPU."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", number % torch.cuda.device_count())
+def device_here() -> Any:
+    """The (first) GPU that this process may use; without any, the CPU. Which one a worker may use is the executor's
+    to say."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pace_s(config: Config, part: Part) -> float:
+    """How long an image takes in training (s), by a second look at a few; the first one warms up."""
+    with _own_randomness(0):
+        learner = Learner(config, on_device(device_here(), part, config), None)
+        learner.learn(1, 0)
+        began = time.perf_counter()
+        learner.learn(2, 0)
+        return (time.perf_counter() - began) / len(part.labels)
 
 
 @contextmanager
