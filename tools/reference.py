@@ -169,6 +169,11 @@ def python() -> str:
         if inspect.isclass(value):
             lines += [f"{row}\n" for row in _members(value)]
             lines.append("\n")
+        if inspect.ismodule(value):
+            for inner in getattr(value, "__all__", ()):
+                item = getattr(value, inner)
+                head = f"### {name}.{inner}\n\n{_signature(inner, item)}"
+                lines.append(f"{head}{_doc(item)}\n\n")
     lines.append("## Errors\n\n```\n")
     module = inspect.getdoc(sys.modules["tunesmith.core.errors"]) or ""
     tree = module.partition("\n\n")[2]

@@ -60,7 +60,7 @@ def test_sgd_by_hand() -> None:
 
 
 def test_multiplicative_by_hand() -> None:
-    """Equation 8: a <- a (1 + beta' cos(g_t, g_{t-1})) for SGD."""
+    """The multiplicative rule: a <- a (1 + beta' cos(g_t, g_{t-1})) for SGD."""
     w, a, beta = weights(), 0.01, 0.05
     optimizer = HypergradientDescent(torch.optim.SGD([w], lr=a), beta)
     theta, before = w.detach().clone(), None

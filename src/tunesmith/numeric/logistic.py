@@ -25,7 +25,7 @@ def logistic(
     1/2 sum_j penalty_group(j) b_j^2 with eta = b0 + X b, the intercept b0 without a penalty; a penalty is
     scikit-learn's 1/C. `penalties`, `group` and the gradient are as in `ridge`. O(n p^2 + p^3) per Newton step.
 
-    Leaving i out is one Newton step from the whole fit (Rad & Maleki 2020, equation 7; Pregibon 1981):
+    Leaving i out is one Newton step from the whole fit (Rad & Maleki 2020; Pregibon 1981):
     eta_i + l'_i h_i / (1 - l''_i h_i) with h_i = x_i' A^-1 x_i and A the Hessian. The gradient is that of
     this value, by implicit differentiation of the fit.
     """

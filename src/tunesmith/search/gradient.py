@@ -46,6 +46,8 @@ MOST_TRIES: Final = 6
 REMEMBERED: Final = 10
 #: One in so many of the default searcher's trials is worth a refinement: the best ones.
 ONE_IN: Final = 3
+#: ... and no more than so many of them, so that a suggestion costs little in a long study.
+MOST_STARTS: Final = 100
 #: From this near (in every coordinate) to where another refinement was lower, it would end where that one did.
 NEAR: Final = 0.05
 
@@ -223,13 +225,11 @@ def _steps(slopes: _Slopes, history: History, n: int) -> list[Suggestion]:
     members: list[int] = []
     made: list[Suggestion] = []
     for refinement in begun:
-        known = _leads_nowhere_new(slopes, refinement.end, members)
-        members += refinement.chain
-        if known or len(made) >= n:
-            continue
-        if (step := refinement.next(slopes, history)) is not None:
+        step = refinement.next(slopes, history) if len(made) < n else None
+        if step is not None and not _leads_nowhere_new(slopes, refinement.end, members):
             made.append(step)
-    for t in others[: -(-len(others) // ONE_IN)]:
+        members += refinement.chain
+    for t in others[: min(-(-len(others) // ONE_IN), MOST_STARTS)]:
         if len(made) >= n:
             break
         if t in children or _leads_nowhere_new(slopes, t, members):

@@ -5,7 +5,8 @@ Arguments are checked here; the mathematics and its sources are in `tunesmith.nu
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from tunesmith.core.errors import ConfigError
 from tunesmith.numeric import logistic as of_logistic
 from tunesmith.numeric import ridge as of_ridge
+from tunesmith.numeric.threads import one_thread
 
 Floats = NDArray[np.float64]
+
+#: Up to so many samples one thread is faster.
+_FEW: Final = 1000
 
 
 class Slope(NamedTuple):
@@ -37,7 +42,9 @@ def ridge(
     1.747
     """
     x, y = _samples(x, y)
-    return Slope(*of_ridge.ridge(x, y, *_penalties(penalties, groups, x.shape[1])))
+    given = _penalties(penalties, groups, x.shape[1])
+    with _threads(x):
+        return Slope(*of_ridge.ridge(x, y, *given))
 
 
 def kernel_ridge(x: ArrayLike, y: ArrayLike, penalty: float, lengthscales: ArrayLike) -> Slope:
@@ -52,7 +59,8 @@ def kernel_ridge(x: ArrayLike, y: ArrayLike, penalty: float, lengthscales: Array
         raise ConfigError(
             f"there are {len(lengths)} lengthscales for {x.shape[1]} columns; give one, or one for each"
         )
-    return Slope(*of_ridge.kernel_ridge(x, y, float(one), lengths))
+    with _threads(x):
+        return Slope(*of_ridge.kernel_ridge(x, y, float(one), lengths))
 
 
 def logistic(
@@ -69,7 +77,14 @@ def logistic(
             f"y has the values {np.unique(y)[:5].tolist()}; logistic regression needs both 0 and 1, "
             "and nothing else"
         )
-    return Slope(*of_logistic.logistic(x, y, *_penalties(penalties, groups, x.shape[1])))
+    given = _penalties(penalties, groups, x.shape[1])
+    with _threads(x):
+        return Slope(*of_logistic.logistic(x, y, *given))
+
+
+def _threads(x: Floats) -> AbstractContextManager[None]:
+    """One BLAS thread where more would cost more than they save."""
+    return one_thread() if len(x) <= _FEW else nullcontext()
 
 
 def _samples(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:

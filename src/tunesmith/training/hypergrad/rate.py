@@ -21,8 +21,8 @@ class HypergradientDescent:
 
     Before each step, a group's learning rate a moves against d loss/d a = g_t . d theta_t/d a, where theta_t
     has come by the step before, which any optimizer makes in proportion to its learning rate (SGD, momentum,
-    Nesterov, Adam and its kin do). `rule` "additive" (equation 5): a - beta g_t . u; "multiplicative" (equation
-    8): a (1 - beta cos(g_t, u)), which needs no scale. u is the last step divided by its learning rate.
+    Nesterov, Adam and its kin do). `rule` "additive": a - beta g_t . u (their algorithms 4 to 6); "multiplicative":
+    a (1 - beta cos(g_t, u)), which needs no scale. u is the last step divided by its learning rate.
     A `beta` of 1e-4 to 1e-2 suits the additive rule, 1e-3 to 0.1 the multiplicative one.
 
     It costs a copy of the weights. It takes the place of a schedule: don't use both.
