@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tunesmith as ts
+from tunesmith.cli.trials import _columns
 from tunesmith.core import events
 from tunesmith.core.history import History, derivative
 from tunesmith.core.ledger import Ledger
@@ -28,6 +29,7 @@ from tunesmith.search.auto import Auto
 from tunesmith.search.gradient import MOST_TRIES, Gradient
 from tunesmith.store import open_store
 from tunesmith.testing.strategies import spaces
+from tunesmith.tuning import query
 from tunesmith.tuning.replay import replay
 
 BOWL = ts.Space(x=ts.Float(-5, 5), rate=ts.Float(1e-5, 1, log=True))
@@ -268,6 +270,13 @@ def test_whatever_comes_it_stays_inside_the_space(data: st.DataObject, space: ts
             slopes = {derivative("loss", name): data.draw(numbers) for name in config}
             told = {k: v for k, v in slopes.items() if math.isfinite(v)}
             play.tell(trial, {"loss": data.draw(st.floats(-10, 10)), **told})
+
+
+def test_tables_do_not_drown_in_derivatives() -> None:
+    result = tune(bowl, BOWL, 2)
+    rows = query.select(result)
+    assert _columns(result, rows) == ["number", "state", "loss", "x", "rate", "wall_s"]
+    assert "d_loss/d_x" in rows[0]
 
 
 def test_replay_proves_it(tmp_path: Path) -> None:

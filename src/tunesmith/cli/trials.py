@@ -54,8 +54,17 @@ def trials(
 
 
 def _columns(result: Result, rows: list[dict[str, Any]]) -> list[str]:
-    """What a person wants to see: metrics, parameters, time; reasons and marks only where there are."""
-    metrics = list(dict.fromkeys(name for trial in result.trials[:50] for name in trial.metrics))
+    """What a person wants to see: metrics (derivatives are for searchers), parameters, time; reasons and marks
+    only where there are."""
+    from tunesmith.core.history import derivative
+
+    found = dict.fromkeys(name for trial in result.trials[:50] for name in trial.metrics)
+    slopes = {
+        derivative(objective.metric, name)
+        for objective in result.spec.objectives
+        for name in result.spec.space.tunables
+    }
+    metrics = [name for name in found if name not in slopes]
     names = ["number", "state", *metrics, *result.spec.space.tunables, "wall_s"]
     marks = ("reason", "retracted", "outside")
     return [*names, *(name for name in marks if any(row[name] for row in rows))]
