@@ -205,11 +205,13 @@ def _within(
         return members
     ranked = sorted(members, key=lambda m: -m.weight)
     share = data.rows / planned.rows * planned.folds / (planned.folds - 1) / parallel
-    kept, total_s = ranked[:1], ranked[0].trial.metrics.get("fold_s", 0.0) * share
-    for member in ranked[1:]:
-        total_s += member.trial.metrics.get("fold_s", 0.0) * share
-        if total_s < left_s:
+    kept: list[Member] = []
+    total_s = 0.0
+    for member in ranked:
+        takes_s = member.trial.metrics.get("fold_s", 0.0) * share
+        if not kept or total_s + takes_s < left_s:
             kept.append(member)
+            total_s += takes_s
     weight = sum(m.weight for m in kept)
     return [Member(m.trial, m.weight / weight, m.predicted) for m in kept]
 
