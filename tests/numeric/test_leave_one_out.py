@@ -82,7 +82,7 @@ def test_kernel_ridge_gradient(k: int) -> None:
 def test_logistic_is_near_leave_one_out() -> None:
     """Much nearer than the loss of training, which is what it corrects."""
     linear_model = pytest.importorskip("sklearn.linear_model")
-    x, y = data(60, 4)
+    x, y = data(40, 4)
     y = (y > y.mean()).astype(float)
     loss, _ = logistic(x, y, np.array([0.5]), np.zeros(4, dtype=np.int64))
 
