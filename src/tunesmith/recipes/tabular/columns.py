@@ -190,7 +190,14 @@ def _category(
 
 def _texts(present: Any) -> Any:
     """Values as texts: 3 and 3.0 are the same, and blanks around a text do not count."""
-    return present.astype(object).map(_text).astype(object)
+    import pandas as pd
+    from pandas.api import types
+
+    if types.infer_dtype(present) != "string":  # of other types, different values can be equal
+        return present.astype(object).map(_text).astype(object)
+    codes, different = pd.factorize(present)
+    texts = np.array([_text(value) for value in different], dtype=object)
+    return pd.Series(texts[codes], present.index, dtype=object)
 
 
 def _text(value: Any) -> str:
@@ -203,9 +210,11 @@ def _read_numbers(texts: Any) -> Floats:
     """Texts as numbers, shape (rows,); what is none is NaN."""
     import pandas as pd
 
-    plain = texts.map(lambda text: TRUTHS.get(text.lower(), text))
-    numbers: Floats = pd.to_numeric(plain, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return numbers
+    codes, different = pd.factorize(texts)
+    plain = pd.Series([TRUTHS.get(text.lower(), text) for text in different], dtype=object)
+    numbers = pd.to_numeric(plain, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    out: Floats = numbers[codes]
+    return out
 
 
 def as_numbers(series: Any) -> Any:
@@ -317,6 +326,7 @@ def matrix(frame: Any, columns: Sequence[Column], name: str = "the table") -> Fl
 
 def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
     """Write one column of the table into its places, shape (rows, width)."""
+    import pandas as pd
     from pandas.api import types
 
     present = series.notna()
@@ -332,9 +342,9 @@ def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
         return
     if column.kind == "category":
         index = {text: float(k) for k, text in enumerate(column.known)}
-        texts = _texts(series[present])
-        codes = texts.map(lambda text: index.get(text, np.nan))
-        out[present.to_numpy(), 0] = codes.to_numpy(dtype=np.float64)
+        codes, different = pd.factorize(_texts(series[present]))
+        known = np.array([index.get(text, np.nan) for text in different])
+        out[present.to_numpy(), 0] = known[codes]
         return
     if _holds_numbers(series):
         values = _floats(series[present])
@@ -342,8 +352,8 @@ def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
         values = _read_numbers(_texts(series[present]))
         if np.isnan(values).all():
             raise _changed(name, column, "numbers", series[present])
-    known = np.where(np.isfinite(values), values, np.nan)
-    out[present.to_numpy(), 0] = np.clip(known, -LARGEST, LARGEST)
+    finite = np.where(np.isfinite(values), values, np.nan)
+    out[present.to_numpy(), 0] = np.clip(finite, -LARGEST, LARGEST)
 
 
 def _changed(table: str, column: Column, held: str, present: Any) -> JobError:
