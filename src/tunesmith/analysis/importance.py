@@ -7,7 +7,7 @@ and knows what it does not know. A parameter alone explains S_j, with all of its
 which splits an interaction of two evenly between them: the Shapley effect, up to interactions of three (Owen, "Sobol'
 indices and Shapley value", 2014). Shares add up to 1, so those of a group are the sum of its members'.
 
-Intervals are those of functions drawn from the posterior, each looked at in a bootstrap sample of the places where
+Intervals are those of functions drawn from the posterior, of several kernels where results are few, each looked at in a bootstrap sample of the places where
 functions are evaluated (Marrel, Iooss, Laurent & Roustant, "Calculations of Sobol indices for the Gaussian process
 metamodel", 2009, section 4; Le Gratiet, Cannamela & Iooss, 2014, adds the bootstrap). Draws are by Matheron's rule (Wilson et al., "Efficiently
 sampling functions from Gaussian process posteriors", 2020, eq. 10).
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from tunesmith.analysis.kernels import kernels
 from tunesmith.core.evidence import Evidence
 from tunesmith.core.history import History
 from tunesmith.core.points import Points
@@ -45,6 +46,9 @@ POOL: Final = 2000
 #: Functions drawn from the posterior, and the random features of which they are made.
 DRAWS: Final = 48
 WAVES: Final = 256
+#: Kernels among which they are, where there are few results: of many, one stands out.
+KERNELS: Final = 8
+FEW: Final = 160
 #: Evaluations of each function, all parameters together.
 EVALUATIONS: Final = 9000
 #: The interval holds this share of the draws.
@@ -99,8 +103,9 @@ def importance(history: History, objective: int = 0) -> Importance | None:
     features = Features(cube.choices)
     with one_thread(), np.errstate(all="ignore"):
         known = features(history.points[rows[kept]])
-        theta, _ = gp.fit(known, features.owner, z, gp.start(len(space)), steps=30)
-        drawn, explained = _shares(cube, features, known, z, theta, rng)
+        count = KERNELS if len(rows) <= FEW else 1
+        thetas = kernels(known, features.owner, z, count, rng)
+        drawn, explained = _shares(cube, features, known, z, thetas, rng)
     if drawn is None:
         return None
     used = np.isfinite(history.points[rows]).mean(axis=0)
@@ -145,7 +150,7 @@ def _spread(points: Floats, rng: Generator) -> Ints:
 
 
 def _shares(
-    cube: Points, features: Features, known: Floats, z: Floats, theta: Floats, rng: Generator
+    cube: Points, features: Features, known: Floats, z: Floats, thetas: list[Floats], rng: Generator
 ) -> tuple[Floats | None, float]:
     """Shares by function drawn, shape (DRAWS, d), None where all are flat; and `Importance.explained`."""
     d = len(cube.columns)
@@ -157,8 +162,10 @@ def _shares(
         mixed[:, j] = other[:, j]
         places.append(mixed)
     sights = features(cube.snap(np.vstack(places)))
-    posterior = gp.GP.condition(known, features.owner, z, theta)
-    values = _functions(posterior, known, z, sights, rng).reshape(DRAWS, d + 2, n)
+    posteriors = [gp.GP.condition(known, features.owner, z, theta) for theta in thetas]
+    each = DRAWS // len(thetas)
+    values = np.vstack([_functions(p, known, z, sights, each, rng) for p in posteriors])
+    values = values.reshape(DRAWS, d + 2, n)
     weights = rng.multinomial(n, np.full(n, 1.0 / n), DRAWS) / n
     base, fresh, mixed = values[:, 0][:, None], values[:, 1][:, None], values[:, 2:]
     mean = np.einsum("bkn,bn->bk", values[:, :2], weights).mean(axis=1)[:, None]
@@ -172,28 +179,29 @@ def _shares(
     if not float(total.min()) > 1e-12:
         return None, 0.0
     shares: Floats = both / total
-    return shares, _explained(posterior, z)
+    return shares, _explained(posteriors[0], z)
 
 
 def _functions(
-    posterior: gp.GP, known: Floats, z: Floats, sights: Floats, rng: Generator
+    posterior: gp.GP, known: Floats, z: Floats, sights: Floats, count: int, rng: Generator
 ) -> Floats:
-    """DRAWS functions of the posterior at `sights`, (m, p): shape (DRAWS, m).
+    """`count` functions of the posterior at `sights`, (m, p): shape (count, m).
 
     A draw of the prior, as a sum of waves with the frequencies of the Matern-5/2 kernel (a Student t with 5 degrees of
     freedom), moved to where the data are.
     """
     from scipy.linalg.lapack import dpotrs
 
+    waves = max(64, WAVES * count // DRAWS)  # other functions have other waves
     query = sights * posterior.weights
-    frequency = rng.standard_normal((known.shape[1], WAVES))
-    frequency /= np.sqrt(rng.chisquare(5.0, WAVES) / 5.0)
-    phase = rng.uniform(0.0, 2.0 * np.pi, WAVES)
-    height = rng.standard_normal((WAVES, DRAWS)) * np.sqrt(2.0 * posterior.signal / WAVES)
+    frequency = rng.standard_normal((known.shape[1], waves))
+    frequency /= np.sqrt(rng.chisquare(5.0, waves) / 5.0)
+    phase = rng.uniform(0.0, 2.0 * np.pi, waves)
+    height = rng.standard_normal((waves, count)) * np.sqrt(2.0 * posterior.signal / waves)
     prior_known = np.cos(posterior.scaled @ frequency + phase) @ height
-    noise = rng.standard_normal((len(z), DRAWS)) * np.sqrt(posterior.noise)
+    noise = rng.standard_normal((len(z), count)) * np.sqrt(posterior.noise)
     pull = dpotrs(posterior.lower, z[:, None] - posterior.mean - prior_known - noise, lower=1)[0]
-    out = np.empty((DRAWS, len(query)))
+    out = np.empty((count, len(query)))
     for first in range(0, len(query), 1024):
         part = slice(first, first + 1024)
         cross = gp.matern(gp.squared_distances(query[part], posterior.scaled))
