@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -61,3 +63,9 @@ def test_metrics() -> None:
         hypergrad.as_metrics(0.5, {"lr": 1.0}, logs_of={"lrs": 1.0})
     with pytest.raises(ConfigError, match=r"lr is .*, which has no logarithm"):
         hypergrad.as_metrics(0.5, {"lr": 1.0}, logs_of={"lr": 0.0})
+
+
+def test_pytorch_is_loaded_only_where_it_is_needed() -> None:
+    code = "import sys, tunesmith; tunesmith.hypergrad.ridge; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"

@@ -88,17 +88,17 @@ class _Slopes:
     """What the history says to whoever follows gradients: arrays over all trials."""
 
     points: Points
+    #: Points of the unit cube, shape (n, d).
     at: Floats
-    """Points of the unit cube, shape (n, d)."""
+    #: Shape (n,): NaN for what has no result.
     losses: Floats
-    """Shape (n,): NaN for what has no result."""
+    #: Shape (n, d): NaN where there is none, or the parameter is no continuum.
     gradients: Floats
-    """Shape (n, d): NaN where there is none, or the parameter is no continuum."""
     pending: Mask
+    #: Trials that have a result and some derivative, shape (n,).
     known: Mask
-    """Trials that have a result and some derivative, shape (n,)."""
+    #: For each trial that is a step, the trial it began at.
     base: dict[int, int]
-    """For each trial that is a step, the trial it began at."""
 
     @classmethod
     def of(cls, space: Space, history: History) -> _Slopes:
@@ -168,29 +168,34 @@ class _Refinement:
         longest = float(np.abs(down).max())
         if not 0.0 < longest < np.inf:
             return None
-        if pairs:
-            if self._converged(slopes, -0.5 * float(g[free] @ down[free])):
-                return None
-            length = min(1.0, LONGEST / longest)
-        else:
-            last = [float(np.nanmax(np.abs(step))) for step in self._moves(slopes)[-1:]]
-            length = min(LONGEST, 2.0 * last[0]) if last else FIRST
-            length /= longest
-        for t in self.tries:
-            move = slopes.at[t] - begin
-            slope = float(g[free] @ move[free])
-            length *= shorter(slopes.losses[self.end], slopes.losses[t], slope)
+        if pairs and self._converged(slopes, -0.5 * float(g[free] @ down[free])):
+            return None
+        why = f"gradient step {len(self.chain)} from trial {self.end}, |g| {np.abs(g[free]).max():.2g}"
+        if self.tries:
+            why += f", shorter: try {len(self.tries) + 1}"
+        length = self._length(slopes, longest, pairs)
         while length * longest >= SHORTEST:
             to = begin.copy()
             to[free] = np.clip(begin[free] + length * down[free], 0.0, 1.0)
-            if (to != begin)[free].any() and _allowed(slopes.points, begin, to, history):
-                size = float(np.abs(g[free]).max())
-                why = f"gradient step {len(self.chain)} from trial {self.end}, |g| {size:.2g}"
-                if self.tries:
-                    why += f", shorter: try {len(self.tries) + 1}"
+            if _allowed(slopes.points, begin, to, history):
                 return Suggestion(slopes.points.config(to), why)
             length *= 0.5
         return None
+
+    def _length(self, slopes: _Slopes, longest: float, pairs: int) -> float:
+        """How far to go along a direction whose longest coordinate is `longest`, after the tries that were."""
+        if pairs:
+            length = min(1.0, LONGEST / longest)
+        elif len(self.chain) > 1:
+            length = min(LONGEST, 2.0 * float(np.nanmax(np.abs(self._moves(slopes)[-1])))) / longest
+        else:
+            length = FIRST / longest
+        g = slopes.gradients[self.end]
+        known = np.isfinite(g)
+        for t in self.tries:
+            slope = float(g[known] @ (slopes.at[t] - slopes.at[self.end])[known])
+            length *= shorter(slopes.losses[self.end], slopes.losses[t], slope)
+        return length
 
     def _moves(self, slopes: _Slopes) -> list[Floats]:
         return list(np.diff(slopes.at[self.chain], axis=0))
