@@ -48,7 +48,7 @@ LONGEST: Final = 0.25
 TRAININGS: Final = 12
 #: Images by which the pace is measured.
 MEASURED: Final = 64
-#: Threads of the last training at most: more do not make small networks faster.
+#: Threads of the last training at most.
 THREADS: Final = 8
 #: The last training begins anew with another seed, if it diverges, so often.
 ATTEMPTS: Final = 3
@@ -112,6 +112,8 @@ def fit(
         raise JobError(f"there is no metric {metric!r} for images{did_you_mean(metric, METRICS)}")
     if seed is not None and (whole(seed) is None or seed < 0):
         raise JobError(f"seed is a whole number from 0 on, not {seed!r}")
+    if parallel is not None and (whole(parallel) is None or parallel < 1):
+        raise JobError(f"parallel is how many trials run at a time, 1 or more, not {parallel!r}")
     limit_s = seconds(time, "time") if time is not None else None if trials else TIME_S
     folder = _folder(Path(data).expanduser(), output)
     every = reading.read(Path(data).expanduser())
@@ -251,7 +253,7 @@ def _finish(
     rest = np.sort(np.concatenate([parts.train, parts.validation]))
     say(f"training the best network (trial {best.number}) on {len(rest):,} images")
     begun = clock.monotonic()
-    with training.threads(min(cores(), THREADS)):
+    with training.threads(_fastest(best.config, _part(images, rest[:MEASURED]))):
         net = _train(best.config, _part(images, rest), plan.seed)
         test = training.on_device(training.device_here(), _part(images, parts.test), best.config)
         held_out = training.evaluate(net, test)
@@ -273,6 +275,16 @@ def _finish(
     }
     write_report(result._ledger, folder / REPORT)  # noqa: SLF001
     return save(folder, about, net, result)
+
+
+def _fastest(config: Config, few: Part) -> int:
+    """How many threads to train with: many, or one, which is faster for small networks."""
+
+    def pace_s(count: int) -> float:
+        with training.threads(count):
+            return training.pace_s(config, few)
+
+    return min({1, min(cores(), THREADS)}, key=pace_s)
 
 
 def _train(config: Config, part: Part, seed: int) -> Any:
