@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: The longest coordinate of a first step, and of any step, in the unit cube.
-FIRST: Final = 0.1
+FIRST: Final = 0.2
 LONGEST: Final = 0.3
 #: Shorter steps change nothing that matters.
 SHORTEST: Final = 1e-6
