@@ -90,7 +90,12 @@ class Screen:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
         for column in columns:
             right = column in ("trial", "time", "step")
-            table.add_column(column, justify="right" if right else "left", no_wrap=True)
+            table.add_column(
+                column,
+                justify="right" if right else "left",
+                no_wrap=True,
+                max_width=None if column != "last report" else 40,
+            )
         for name in self._names:
             table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=16)
         return table
@@ -115,12 +120,10 @@ class Screen:
         for number in sorted(ledger.running)[:_RUNNING_ROWS]:
             trial = ledger.trial(number)
             last = trial.reports[-1] if trial.reports else None
-            metrics = (
-                ""
-                if last is None
-                else " ".join(
-                    f"{name} {show_number(value)}" for name, value in last.metrics.items()
-                )
+            said = {} if last is None else last.metrics
+            first = [o.metric for o in ledger.spec.objectives if o.metric in said]
+            metrics = " ".join(
+                f"{name} {show_number(said[name])}" for name in dict.fromkeys([*first, *said])
             )
             step = "" if last is None else str(last.step)
             took = show_seconds(now - ledger.started_at(number))

@@ -52,7 +52,6 @@ class Kept:
 
     def report(self, step: int | None = None, **metrics: float) -> None:
         assert step is not None
-        metrics.pop("seconds")
         self.curve[step] = metrics
         if step >= self.until:
             raise Interrupted

@@ -33,7 +33,7 @@ from tunesmith.training import schedules
 Config = Mapping[str, Any]
 #: Images that are evaluated at a time.
 CHUNK: Final = 512
-#: What is reported after each epoch, beside the time it took; the goal of each.
+#: What is reported after each epoch, beside the loss in training; the goal of each.
 METRICS: Final[dict[str, Goal]] = {
     "accuracy": "maximize",
     "balanced_accuracy": "maximize",
@@ -164,7 +164,7 @@ def _fit(
             metrics = evaluate(learner.model, validation)
         trial.save(learner.state(), step=epoch)
         seconds = time.perf_counter() - began
-        trial.report(step=epoch, **metrics, train_loss=loss, seconds=seconds)
+        trial.report(step=epoch, **metrics, train_loss=loss)
         if epoch == 1 and limit_s is not None and seconds * config["epochs"] > limit_s:
             raise TooSlow(
                 f"{config['epochs']} epochs would take {show_seconds(seconds * config['epochs'])}, and a training may "
