@@ -34,6 +34,8 @@ ABOUT: Final = "model.json"
 REPORT: Final = "report.html"
 #: The study's name.
 STUDY: Final = "fit"
+#: The final fits, the model's file and the report take some seconds, however short the search is (s).
+REST_S: Final = 5.0
 
 
 def say_if(progress: bool | None) -> Callable[[str], None]:
@@ -54,8 +56,11 @@ def beside(data: Path) -> Path:
 
 
 def search_s(limit_s: float, share: float, spent_s: float) -> float:
-    """How long a search may take: whole seconds, so that the same call later is hardly an edit of the study."""
-    return max(1.0, float(np.floor(share * limit_s - spent_s)))
+    """How long a search may take: whole seconds, so that the same call later is hardly an edit of the study.
+
+    `share` of the limit, but for at least `REST_S` for what comes after.
+    """
+    return max(1.0, float(np.floor(min(share * limit_s, limit_s - REST_S) - spent_s)))
 
 
 # -- the plan -----------------------------------------------------------------------------------
