@@ -1,6 +1,6 @@
 """Measure `tunesmith report` on studies of 10,000 trials, each run a whole process: ``python report.py [--rounds 5]``.
 
-Prints a table: seconds as median (lowest .. highest), the file's size, and the bar of 3 s and 6 MB.
+Writes REPORT.md: seconds as median (lowest .. highest), the file's size, and the bar of 3 s and 6 MB.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import platform
 import resource
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ import numpy as np
 
 import tunesmith as ts
 
+HERE = Path(__file__).parent
 TRIALS = 10_000
 SECONDS, BYTES = 3.0, 6_000_000
 
@@ -93,34 +95,43 @@ def run(command: Sequence[str], folder: Path) -> tuple[float, float]:
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def row(name: str, rounds: int, folder: Path) -> str:
+    """A study is made, and its report written `rounds` times."""
+    options = dict(STUDIES[name])
+    function, space = options.pop("function"), options.pop("space")
+    result = ts.tune(
+        function, space, name=name, trials=TRIALS, searcher="random", seed=1, progress=False,
+        storage=folder / f"{name}.db", **options,
+    )  # fmt: skip
+    command = [str(Path(sys.executable).parent / "tunesmith"), "report", name, "-s", f"{name}.db"]
+    took = [run(command, folder) for _ in range(rounds)]
+    wall, cpu = ([pair[k] for pair in took] for k in (0, 1))
+    size = (folder / f"{name}.html").stat().st_size
+    ended = ", ".join(f"{n:,} {state}" for state, n in result.counts.items() if n)
+    reached = "yes" if statistics.median(wall) < SECONDS and size < BYTES else "NO"
+    return f"| {name} | {ended} | {spread(wall)} | {spread(cpu)} | {size / 1e6:.2f} | 3 s, 6 MB | {reached} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    tool = str(Path(sys.executable).parent / "tunesmith")
-    print(f"{TRIALS:,} trials, {os.cpu_count()} cores\n")
-    print(
-        "| study | trials in it | report, s | its processor time, s | file, MB | bar | reached |\n"
-        + "| --- " * 7
-        + "|"
+    about = (
+        f"Made by `python benchmarks/speed/report.py --rounds {rounds}` on {time.strftime('%Y-%m-%d')}, Python "
+        f"{platform.python_version()}, {os.cpu_count()} cores: `tunesmith report` of {TRIALS:,} trials, whole processes, as "
+        f"median (lowest .. highest). {os.getloadavg()[0]:.1f} processes wanted a core when it began."
     )
+    lines = [
+        "# Reports\n",
+        f"{about}\n",
+        "| study | trials in it | report, s | its processor time, s | file, MB | bar | reached |",
+        "| --- " * 7 + "|",
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        for name, options in STUDIES.items():
-            function, space = options.pop("function"), options.pop("space")
-            result = ts.tune(
-                function, space, name=name, trials=TRIALS, searcher="random", seed=1, progress=False,
-                storage=Path(folder) / f"{name}.db", **options,
-            )  # fmt: skip
-            command = [tool, "report", name, "-s", f"{name}.db"]
-            took = [run(command, Path(folder)) for _ in range(rounds)]
-            wall, cpu = ([pair[k] for pair in took] for k in (0, 1))
-            size = (Path(folder) / f"{name}.html").stat().st_size
-            ended = ", ".join(f"{n:,} {state}" for state, n in result.counts.items() if n)
-            reached = "yes" if statistics.median(wall) < SECONDS and size < BYTES else "NO"
-            print(
-                f"| {name} | {ended} | {spread(wall)} | {spread(cpu)} | {size / 1e6:.2f} | 3 s, 6 MB | {reached} |",
-                flush=True,
-            )
+        for name in STUDIES:
+            lines.append(row(name, rounds, Path(folder)))
+            print(lines[-1], flush=True)
+    (HERE / "REPORT.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

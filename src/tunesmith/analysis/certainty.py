@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from tunesmith.analysis.trials import Trials
+from tunesmith.core.evidence import Evidence
 from tunesmith.core.rng import stream
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes import model_of
@@ -48,7 +49,7 @@ def certainty(trials: Trials) -> Certainty | None:
     """None where there is too little to go by (fewer than 10 results), or several objectives."""
     best = trials.best
     # forecasts of what was stopped are no results: they may be off by more than the noise
-    model = None if best is None else model_of(trials.history, completed=True)
+    model = None if best is None else model_of(trials.history, Evidence.completed(trials.history))
     if best is None or model is None:
         return None
     seen = np.flatnonzero(np.isin(model.rows, trials.done))

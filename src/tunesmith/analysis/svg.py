@@ -50,7 +50,8 @@ def draw(figure: Figure, width: int, number: int = 0) -> str:
         longest = max(len(label) for _, label in y_ticks)
         left = min(max(14.0 + _CHAR * longest, 46.0), 0.42 * width)
     x = scale_of(x_axis, [v for t in shown for v in t.x_extent], left, width - _RIGHT)
-    x_ticks = ticks_of(x_axis, x, 72.0) if x_visible else []
+    apart = 52.0 if "tickformat" in x_axis else 72.0
+    x_ticks = ticks_of(x_axis, x, apart) if x_visible else []
     name = _escape(plain(layout["title"]["text"]))
     size = f'viewBox="0 0 {width} {height:.0f}" width="{width}" height="{height:.0f}"'
     parts = [f'<svg {size} role="img" aria-label="{name}" data-figure="{number}">']
@@ -335,7 +336,7 @@ def _notes(notes: Iterable[dict[str, Any]], x: Scale, y: Scale, width: float) ->
     row, end = math.nan, -math.inf
     for py, first, wide, drawn in sorted(said):
         row, end = (py, end if py == row else -math.inf)
-        if first > end + 4.0:
+        if first > end + 8.0:
             parts.append(drawn)
             end = first + wide
     return parts

@@ -46,6 +46,13 @@ class Evidence:
         rows = np.flatnonzero(known | failed)
         return cls(rows, np.where(failed, np.nan, losses)[rows], pending, told[rows])
 
+    @classmethod
+    def completed(cls, history: History) -> Evidence:
+        """The completed trials alone: no forecasts, no failures, nothing pending."""
+        losses = history.losses[:, 0]
+        rows = np.flatnonzero(history.where(State.COMPLETED) & np.isfinite(losses))
+        return cls(rows, losses[rows], rows[:0], losses[rows])
+
     @property
     def results(self) -> int:
         """How many of them have a result."""

@@ -18,7 +18,6 @@ from tunesmith.core.history import History
 from tunesmith.core.rng import stream
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Outlook, Suggestion
-from tunesmith.core.trial import State
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.ground import Ground
 from tunesmith.search.bayes.maximise import Maximiser
@@ -108,16 +107,9 @@ class Bayes:
             return Model.of(ground, history, evidence, 1.0).recommend(history)
 
 
-def model_of(history: History, *, completed: bool = False) -> Model | None:
-    """A model of a study's trials, or of the `completed` ones alone; None for fewer than `OUTLOOK_FROM` results, or
-    several objectives."""
+def model_of(history: History, evidence: Evidence) -> Model | None:
+    """A model of what has ended; None for fewer than `OUTLOOK_FROM` results, or several objectives."""
     ground = _ground(history.space, history)
-    evidence = Evidence.of(history)
-    if completed:
-        kept = history.where(State.COMPLETED)[evidence.rows]
-        evidence = Evidence(
-            evidence.rows[kept], evidence.losses[kept], evidence.pending[:0], evidence.told[kept]
-        )
     if evidence.results < max(OUTLOOK_FROM, ground.d + 2) or not ground.d:
         return None
     if len(history.objectives) > 1:
@@ -128,12 +120,12 @@ def model_of(history: History, *, completed: bool = False) -> Model | None:
 
 def look_ahead(history: History, n: int) -> Outlook | None:
     """What `n` more trials would gain, by `model_of`; None where there is none."""
-    model = model_of(history)
+    evidence = Evidence.of(history)
+    model = model_of(history, evidence)
     if model is None:
         return None
-    results = int(np.isfinite(Evidence.of(history).losses).sum())
     with one_thread(), np.errstate(all="ignore"):
-        return outlook(model.ground, model, n, stream(history.seed, results, "outlook"))
+        return outlook(model.ground, model, n, stream(history.seed, evidence.results, "outlook"))
 
 
 def _ground(space: Space, history: History) -> Ground:
