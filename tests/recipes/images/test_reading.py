@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -218,3 +220,12 @@ def test_a_folder_that_may_not_be_read_is_named(
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(JobError, match=rf"{tmp_path} cannot be read: Permission denied"):
         read(tmp_path)
+
+
+def test_the_example_writes_what_is_read(tmp_path: Path) -> None:
+    program = Path(__file__).parents[3] / "examples" / "images" / "write_digits.py"
+    subprocess.run([sys.executable, program, tmp_path / "digits"], check=True)
+    images = read(tmp_path / "digits")
+    assert images.pixels.shape == (1797, 1, 8, 8)
+    assert images.classes == tuple("0123456789")
+    assert images.notices == ()

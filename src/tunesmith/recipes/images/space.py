@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 from tunesmith import spaces
-from tunesmith.core.parameter import Choice, Float, Int, Parameter
+from tunesmith.core.parameter import Choice, Fixed, Float, Int, Parameter
 from tunesmith.core.space import Space
 
 #: Stages of convolutions and pooling, at most.
@@ -31,7 +31,7 @@ def space(side: int, epochs: int) -> Space:
         spaces.torch_optimizer(),
         _schedule(),
         Space(_data(side)),
-        epochs=epochs,
+        epochs=Fixed(epochs, group="optimizer"),
     )
     for relation in (*relations(_deepest(side)), WIDEST):
         whole.require(relation)

@@ -120,7 +120,7 @@ def _load(folder: str, part: str) -> tuple[Any, Any]:
 
 
 class TooSlow(Exception):
-    """A training would take too long; it was given up after its first epoch."""
+    """A training would take too long; it was given up in its first epoch."""
 
 
 def fit(
@@ -156,20 +156,14 @@ def _fit(
     learner = Learner(config, on_device(device, train, config), trial.restore())
     metrics: dict[str, float] = {}
     for epoch in range(trial.step + 1, config["epochs"] + 1):
-        began = time.perf_counter()
-        loss = learner.learn(epoch, trial.seed)
+        # Only the first epoch: no trial fails half way for what else the machine does.
+        loss = learner.learn(epoch, trial.seed, limit_s if epoch == 1 else None)
         if not math.isfinite(loss):
             return learner.model, dict.fromkeys(METRICS, math.nan)
         if validation is not None:
             metrics = evaluate(learner.model, validation)
         trial.save(learner.state(), step=epoch)
-        seconds = time.perf_counter() - began
         trial.report(step=epoch, **metrics, train_loss=loss)
-        if epoch == 1 and limit_s is not None and seconds * config["epochs"] > limit_s:
-            raise TooSlow(
-                f"{config['epochs']} epochs would take {show_seconds(seconds * config['epochs'])}, and a training may "
-                f"take {show_seconds(limit_s)}"
-            )
     if not metrics and validation is not None:  # it had been trained to the end
         metrics = evaluate(learner.model, validation)
     return learner.model, metrics
@@ -211,8 +205,9 @@ class Learner:
             "kind": self._config["optimizer"],
         }
 
-    def learn(self, epoch: int, seed: int) -> float:
-        """Train on each image once; the mean loss."""
+    def learn(self, epoch: int, seed: int, limit_s: float | None = None) -> float:
+        """Train on each image once; the mean loss. Raises TooSlow if all epochs would take more than `limit_s`."""
+        began = time.perf_counter()
         torch.manual_seed(derive_seed(seed, epoch, "dropout"))
         rng = stream(seed, epoch, "images")
         images = len(self._train.labels)
@@ -225,6 +220,12 @@ class Learner:
             total += self._step(places, rng) * len(places)
             if not math.isfinite(total):
                 break
+            epochs, spent_s = self._config["epochs"], time.perf_counter() - began
+            if limit_s is not None and spent_s * epochs > limit_s:
+                raise TooSlow(
+                    f"{epochs} epochs would take more than {show_seconds(spent_s * epochs)}, and a training may take "
+                    f"{show_seconds(limit_s)}"
+                )
         return total / images
 
     def _step(self, places: NDArray[np.int64], rng: Generator) -> float:
