@@ -1,5 +1,7 @@
 """Measure `tunesmith report` on studies of 10,000 trials, each run a whole process: ``python report.py [--rounds 5]``.
 
+On a busy machine ``chrt -r 1 python report.py`` gives each process a core of its own.
+
 Writes REPORT.md: seconds as median (lowest .. highest), the file's size, and the bar of 3 s and 6 MB.
 """
 
@@ -116,8 +118,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
+    alone = "chrt -r 1 " if os.sched_getscheduler(0) == os.SCHED_RR else ""
     about = (
-        f"Made by `python benchmarks/speed/report.py --rounds {rounds}` on {time.strftime('%Y-%m-%d')}, Python "
+        f"Made by `{alone}python benchmarks/speed/report.py --rounds {rounds}` on {time.strftime('%Y-%m-%d')}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores: `tunesmith report` of {TRIALS:,} trials, whole processes, as "
         f"median (lowest .. highest). {os.getloadavg()[0]:.1f} processes wanted a core when it began."
     )
