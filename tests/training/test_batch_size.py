@@ -34,6 +34,17 @@ def test_all_fit_up_to_the_highest() -> None:
     assert found.picture()["layout"]["yaxis"]["title"]["text"] == "samples a second"
 
 
+def test_its_picture() -> None:
+    pytest.importorskip("plotly")
+    sizes = tuple(Size(k, max(0.01, k * 1e-4)) for k in (32, 64, 128, 136, 140))
+    shown = BatchSizes((*sizes, Size(256, None, "MemoryError"))).figure()
+    assert list(shown.data[0].x) == [32, 64, 128, 136, 140]
+    assert shown.layout.xaxis.ticktext == ("32", "64", "128"), (
+        "ticks that would overlap are left out"
+    )
+    assert "140 is the largest that fits" in shown.layout.title.subtitle.text
+
+
 def test_the_knee_is_where_more_brings_no_speed() -> None:
     times = {1: 0.1, 2: 0.1, 4: 0.1, 8: 0.15, 16: 0.29, 32: 0.6}
     found = BatchSizes(tuple(Size(size, step_s) for size, step_s in times.items()))

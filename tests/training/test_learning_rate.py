@@ -84,6 +84,14 @@ def test_the_same_seed_gives_the_same() -> None:
     assert one.suggestion == two.suggestion
     assert one.picture() == two.picture()
     assert one.picture()["layout"]["xaxis"]["type"] == "log"
+    pytest.importorskip("plotly")
+    shown = one.figure()
+    assert len(shown.data) == 2
+    assert [shape.x0 for shape in shown.layout.shapes] == [
+        one.interval[0],
+        one.suggestion,
+        one.interval[1],
+    ]
 
 
 def test_what_shows_nothing_is_said() -> None:

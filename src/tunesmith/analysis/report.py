@@ -63,7 +63,7 @@ def write_report(ledger: Ledger, path: str | os.PathLike[str]) -> Path:
 def report(ledger: Ledger) -> str:
     """The report of a study as HTML: one file, which loads nothing from anywhere.
 
-    A study of 10,000 trials takes some 2 s and 1 MB: figures show a part of the trials, and say which.
+    A study of 10,000 trials takes some 1 s and 0.6 MB: figures show a part of the trials, and say which.
     """
     from tunesmith import __version__
     from tunesmith.search import look_ahead
