@@ -10,7 +10,7 @@ import numpy as np
 
 from tunesmith.analysis.certainty import Certainty
 from tunesmith.analysis.findings import EXPLAINED, LITTLE, count, listed
-from tunesmith.analysis.importance import Importance
+from tunesmith.analysis.importance import Importance, Share
 from tunesmith.analysis.trials import Trials, cut, show
 from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.quantity import show_number, show_seconds
@@ -20,7 +20,9 @@ from tunesmith.core.trial import Kind, State
 #: The outermost part of a range, as a share of its scale.
 EDGE: Final = 0.05
 #: A parameter that surely explains less than this, and less than `LITTLE`, can be fixed.
-SURELY: Final = 0.10
+SURELY: Final = 0.05
+#: Ranges of parameters that explain less than this are left as they are.
+SOME: Final = 0.10
 #: The best few, of which most have to agree.
 FEW: Final = 5
 #: The best of a large study lie within this share of a range: it can be narrowed.
@@ -136,7 +138,11 @@ def edges(trials: Trials, found: Importance | None) -> list[str]:
     said = []
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
-        if matters.get(name, 1.0) < LITTLE or len(top) < 2 or not np.isfinite(at[0]):
+        if (
+            (name in matters and matters[name].high < LITTLE)
+            or len(top) < 2
+            or not np.isfinite(at[0])
+        ):
             continue
         if isinstance(parameter, Choice):
             said += _choice_edge(name, parameter, at)
@@ -231,7 +237,7 @@ def _needless(trials: Trials, found: Importance | None) -> list[str]:
     if not values or len(values) == len(found.parameters):
         return []
     return [
-        f"Fix what made no difference, so that the search has less to look for: {listed(values[:6])}."
+        f"Fix what made hardly any difference, so that the search has less to look for: {listed(values[:6])}."
     ]
 
 
@@ -245,7 +251,7 @@ def _narrow(trials: Trials, found: Importance | None) -> list[str]:
     said = []
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
-        if isinstance(parameter, Choice) or matters[name] < SURELY or np.isnan(at).any():
+        if isinstance(parameter, Choice) or matters[name].value < SOME or np.isnan(at).any():
             continue
         low, high = np.quantile(at, [0.05, 0.95])
         pad = 0.5 * (high - low) + 0.02
@@ -285,7 +291,7 @@ def _schedule(trials: Trials) -> list[str]:
     return [told]
 
 
-def _shares(found: Importance | None) -> dict[str, float]:
+def _shares(found: Importance | None) -> dict[str, Share]:
     if found is None or found.explained < EXPLAINED:
         return {}
-    return {s.name: s.value for s in found.parameters}
+    return {s.name: s for s in found.parameters}
