@@ -22,6 +22,7 @@ from tunesmith.core.trial import State
 from tunesmith.recipes import images, load_model
 from tunesmith.recipes.images import fitting
 from tunesmith.recipes.images.fitting import Plan, scheduler_for
+from tunesmith.recipes.images.model import save
 from tunesmith.recipes.images.reading import read
 
 #: Fits one trial, and takes the time that an import takes.
@@ -102,8 +103,9 @@ def test_another_process_predicts_the_same(
 def test_the_same_call_goes_on(tmp_path: Path) -> None:
     path = bright_file(tmp_path)
     said: list[str] = []
-    first = images.fit(path, **QUICK)
+    first = images.fit(path, **QUICK, metric="balanced_accuracy")
     again = images.fit(path, **QUICK, say=said.append)
+    assert again.metric == "balanced_accuracy"
     assert said[0] == f"going on with the search in {tmp_path / 'set-model'}"
     assert again.about == first.about
     more = images.fit(path, **{**QUICK, "trials": 2})
@@ -244,6 +246,22 @@ def test_an_image_in_another_size_and_a_broken_one_are_predicted(
     assert torn["file"] == "torn.png"
     assert {value for key, value in torn.items() if key != "file"} == {None}
     assert list(torn) == list(large)
+
+
+def test_a_full_disk_leaves_the_model_that_was_there(
+    fitted: tuple[images.Fitted, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = fitted
+    before = {path.name for path in model.path.iterdir()}
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(JobError, match=rf"{model.path}: No space left on device"):
+        save(model.path, model.about, model.network)
+    assert {path.name for path in model.path.iterdir()} == before
+    assert images.load(model.path).about == model.about
 
 
 def test_a_model_that_was_damaged_is_refused(

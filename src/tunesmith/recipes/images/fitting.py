@@ -58,10 +58,11 @@ PER_GPU: Final = 4
 SCHEDULER: Final = "hyperband"
 #: In the output folder: the images for its trials.
 PREPARED: Final = ".images"
-#: What may not change in a folder's search.
+#: What may not change in a folder's search, as far as it is given.
 SAME: Final[Mapping[str, str]] = {
     "digest": "set of images (or with these as they were before)",
     "metric": "metric ({})",
+    "seed": "seed ({})",
 }
 
 
@@ -120,7 +121,8 @@ def fit(
     parallel = parallel or _parallel()
     threads = max(1, cores() // parallel)
     seen = None if limit_s is None else _affordable(every, limit_s, parallel, threads)
-    same = {**SAME, **({} if seed is None else {"seed": "seed ({})"})}
+    given = {"digest": data, "metric": metric, "seed": seed}
+    same = {name: called for name, called in SAME.items() if given[name] is not None}
     plan = settle(folder, RECIPE, _plan(every, metric, seed or 0, seen), same, say)
     images = every.take(sample(every.labels, plan.images, plan.seed))
     parts = split(images.labels, plan.seed)

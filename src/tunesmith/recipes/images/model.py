@@ -8,6 +8,7 @@ The description names the file and is written last: a model is there whole, or i
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -121,13 +122,24 @@ class Fitted:
 
 
 def save(folder: Path, about: Mapping[str, Any], net: Any, result: Result | None = None) -> Fitted:
-    """Write a network into `folder`, with what is known of it in JSON's types."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / ".weights.draft"
-    torch.save({name: tensor.cpu() for name, tensor in net.state_dict().items()}, draft)
+    """Write a network into `folder`, with what is known of it in JSON's types.
+
+    Raises JobError if the folder cannot be written, and then holds the model that it held.
+    """
     versions = {"tunesmith": __version__, "torch": str(torch.__version__)}
     whole = {"recipe": RECIPE, "version": VERSION, **about, "versions": versions}
-    return Fitted(folder, put(folder, draft, "weights.pt", whole), result)
+    weights = io.BytesIO()
+    torch.save({name: tensor.cpu() for name, tensor in net.state_dict().items()}, weights)
+    draft = folder / ".weights.draft"
+    try:
+        draft.write_bytes(weights.getvalue())
+        return Fitted(folder, put(folder, draft, "weights.pt", whole), result)
+    except OSError as error:
+        raise JobError(
+            f"the model cannot be written to {folder}: {error.strerror or error}"
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> Fitted:

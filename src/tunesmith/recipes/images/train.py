@@ -22,6 +22,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import derive_seed, stream
 from tunesmith.core.study import Goal
@@ -104,12 +105,19 @@ class Program:
 
 
 def keep(folder: Path, part: str, images: Any, labels: Any) -> None:
-    """Write a part for `Program`: each of its files is there whole or not at all."""
-    (folder / part).mkdir(parents=True, exist_ok=True)
-    for name, array in (("images", images), ("labels", labels)):
-        draft = folder / part / f".{name}.draft.npy"
-        np.save(draft, array)
-        draft.replace(folder / part / f"{name}.npy")
+    """Write a part for `Program`: each of its files is there whole or not at all. Raises JobError."""
+    draft = folder / part / ".draft.npy"
+    try:
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        for name, array in (("images", images), ("labels", labels)):
+            np.save(draft, array)
+            draft.replace(folder / part / f"{name}.npy")
+    except OSError as error:
+        raise JobError(
+            f"the images cannot be written to {folder}: {error.strerror or error}"
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=4)
