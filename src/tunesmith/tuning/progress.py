@@ -65,7 +65,9 @@ def progress_text(ledger: Ledger, now: float) -> str:
     """``12/40 trials · best loss 0.031 (trial 7) · 1 failed · 41.2 s, about 1 min 20 s left``."""
     limits = ledger.spec.limits
     done = sum(ledger.counts[state] for state in ENDED)
-    parts = [f"{done}/{limits.trials} trials" if limits.trials else f"{done} trials"]
+    parts = [
+        f"{done}/{limits.trials} trials" if limits.trials else f"{done} trial{'s' * (done != 1)}"
+    ]
     if ledger.best is not None:
         values = ledger.values(ledger.best)
         assert values is not None
@@ -75,7 +77,7 @@ def progress_text(ledger: Ledger, now: float) -> str:
         parts.append(f"{ledger.counts[State.FAILED]} failed")
     elapsed_s = ledger.elapsed_s(now)
     left_s = time_left_s(ledger, now)
-    left = "" if left_s is None else f", about {show_seconds(left_s)} left"
+    left = "" if left_s is None or left_s < 1.0 else f", about {show_seconds(left_s)} left"
     return " · ".join([*parts, f"{show_seconds(elapsed_s)}{left}"])
 
 
