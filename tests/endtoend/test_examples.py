@@ -45,7 +45,7 @@ def test_table(tmp_path: Path) -> None:
     script = EXAMPLES / "table" / "write_tumours.py"
     subprocess.run([sys.executable, script, "tumours.csv"], cwd=tmp_path, check=True)
     options = ["--target", "diagnosis", "--trials", "2", "--algorithms", "linear", "--json"]
-    command = [TUNESMITH, "fit", "tumours.csv", *options]
+    command = [str(TUNESMITH), "fit", "tumours.csv", *options]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     model = json.loads(run.stdout.splitlines()[-1])
     assert model["classes"] == ["benign", "malignant"]
