@@ -321,5 +321,5 @@ def cleaning(seed: int) -> Problem:
 PROBLEMS: dict[str, tuple[Callable[[int], Problem], float]] = {
     "penalties": (penalties, 8.0),
     "network": (network, 12.0),
-    "cleaning": (cleaning, 30.0),
+    "cleaning": (cleaning, 16.0),
 }
