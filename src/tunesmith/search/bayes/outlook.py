@@ -35,9 +35,8 @@ def outlook(ground: Ground, model: Model, n: int, rng: Generator) -> Outlook:
     best = int(np.argmin(model.at_known))
     top = known[np.argsort(model.at_known)[:PARENTS]]
     near = mutants(top, NEAR, ground.least, ground.choices, rng)
-    spread = latin(
-        SPREAD, ground.d, rng
-    )  # a Sobol sequence would load scipy.stats: 0.4 s of a report
+    # no Sobol sequence: it would load scipy.stats, which is 0.4 s of a report
+    spread = latin(SPREAD, ground.d, rng)
     points = ground.points.snap(np.vstack([spread, near]))
     points = np.vstack([known[best : best + 1], points[ground.points.satisfies(points)]])
     drawn = model.sample(points, n + SAMPLES, rng)
