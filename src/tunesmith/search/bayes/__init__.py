@@ -31,6 +31,8 @@ OUTLOOK_FROM: Final = 10
 #: By how much the model's uncertainty is scaled. The likeliest hyperparameters are surer than all that
 #: are likely together, and with 1 the search stays around the first good optimum.
 CURIOSITY: Final = {"low": 0.7, "balanced": 1.4, "high": 2.0}
+#: ... and by how much more while other trials run, so that they do not all refine the same place.
+AMID_OTHERS: Final = 1.43
 
 
 def check_exploration(owner: str, exploration: object) -> None:
@@ -82,7 +84,10 @@ class Bayes:
         n: int,
         rng: Generator,
     ) -> None:
-        model = Model.of(ground, history, evidence, CURIOSITY[self.exploration])
+        curiosity = CURIOSITY[self.exploration]
+        if len(evidence.pending):
+            curiosity *= AMID_OTHERS
+        model = Model.of(ground, history, evidence, curiosity)
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
