@@ -27,6 +27,17 @@ def test_increasing_and_inverted(spread: float) -> None:
     assert z.std() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("bend", [True, False])
+def test_its_slope(bend: bool) -> None:
+    """Against finite differences."""
+    values = np.exp(np.random.default_rng(1).normal(size=50))
+    warp = OutputWarp.of(values, bend=bend)
+    assert warp.bent == bend
+    step = 1e-6 * values
+    slope = (warp(values + step) - warp(values - step)) / (2 * step)
+    assert warp.log_slope(values) == pytest.approx(np.log(slope).sum(), abs=1e-3)
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -31,6 +31,14 @@ def test_the_more_is_known_the_less_is_to_gain() -> None:
     assert gains[2] < 1e-4
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_little_is_to_gain_at_the_bottom_of_a_bowl(seed: int) -> None:
+    """Most results are nearly as good as the best then, and the others look like a very long tail."""
+    outlook = ts.tune(bowl, SPACE, trials=60, seed=seed, progress=False).outlook()
+    assert outlook is not None
+    assert outlook.bound < 1e-4
+
+
 def test_noise_is_told_from_gain() -> None:
     outlook = ts.tune(noisy, SPACE, trials=60, seed=1, progress=False).outlook(20)
     assert outlook is not None

@@ -32,8 +32,8 @@ class OutputWarp:
     scale: float
 
     @classmethod
-    def of(cls, values: Floats) -> OutputWarp:
-        """The warp that fits finite `values`, shape (n,), n >= 1."""
+    def of(cls, values: Floats, *, bend: bool = True) -> OutputWarp:
+        """The warp that fits finite `values`, shape (n,), n >= 1; without `bend` it is linear."""
         knee = float(np.median(values))
         low, high = float(values.min()), float(values.max())
         # halves keep differences of numbers near the largest double finite
@@ -42,14 +42,24 @@ class OutputWarp:
         if span <= 0.0:
             span = reach if reach > 0.0 else max(abs(knee), 1.0)
         span = min(span, 1e308)
-        bent = reach > TAIL_GATE * span
+        bent = bend and reach > TAIL_GATE * span
         raw = cls(knee, span, bent, 0.0, 1.0)
         bentvalues = raw(values)
         scale = float(bentvalues.std())
         return cls(knee, span, bent, float(bentvalues.mean()), scale if scale > 0.0 else 1.0)
 
+    def _away(self, values: Floats) -> Floats:
+        return 2.0 * (values / 2 / self.span - self.knee / 2 / self.span)
+
+    def log_slope(self, values: Floats) -> float:
+        """The sum of log w'(y) over `values`: what makes of a log density of z one of y (Snelson, Rasmussen &
+        Ghahramani, "Warped Gaussian processes", 2004, eq. 6)."""
+        straight = -len(values) * (math.log(self.scale) + math.log(self.span))
+        bent = float(np.log1p(np.maximum(self._away(values), 0.0)).sum()) if self.bent else 0.0
+        return straight - bent
+
     def __call__(self, values: Floats) -> Floats:
-        away = 2.0 * (values / 2 / self.span - self.knee / 2 / self.span)
+        away = self._away(values)
         if self.bent:
             away = np.where(away > 0.0, np.log1p(np.maximum(away, 0.0)), away)
         return np.clip((away - self.shift) / self.scale, -_MOST, _MOST)

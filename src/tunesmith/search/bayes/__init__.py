@@ -121,7 +121,7 @@ def model_of(history: History, evidence: Evidence) -> Model | None:
     if len(history.objectives) > 1:
         return None
     with one_thread(), np.errstate(all="ignore"):
-        return Model.of(ground, history, evidence, 1.0)
+        return Model.likeliest(ground, history, evidence)
 
 
 def look_ahead(history: History, n: int) -> Outlook | None:

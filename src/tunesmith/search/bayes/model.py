@@ -35,13 +35,20 @@ class Model:
     """The posterior of one history. Values are warped and minimised; `believe` is the only change."""
 
     def __init__(
-        self, ground: Ground, rows: NDArray[np.int64], points: Floats, losses: Floats, theta: Floats
+        self,
+        ground: Ground,
+        rows: NDArray[np.int64],
+        points: Floats,
+        losses: Floats,
+        theta: Floats,
+        *,
+        bend: bool = True,
     ) -> None:
         self.ground = ground
         #: The trials that the model sees, and their points, shape (n, d).
         self.rows = rows
         self.known = points
-        z, self._warp = _targets(losses)
+        z, self._warp = _targets(losses, bend)
         features, targets = _learned(ground, points, z)
         self._gp = gp.GP.condition(features, ground.owner, targets, theta)
         #: The predicted mean at each of them, shape (n,).
@@ -62,6 +69,29 @@ class Model:
         theta = _fitted(ground, history, evidence)
         model = cls(ground, evidence.rows[kept], points[kept], evidence.losses[kept], theta)
         model.curiosity = curiosity
+        model._sign = history.objectives[0].sign
+        model.believe(history.points[evidence.pending])
+        return model
+
+    @classmethod
+    def likeliest(cls, ground: Ground, history: History, evidence: Evidence) -> Model:
+        """Fitted to all that has ended, the bad tail compressed or not, whichever makes the results likelier.
+
+        For what is said of a study. `of` compresses whenever the tail is long, which is the safer way to search:
+        the model of a smooth function suffers, but not the suggestions.
+        """
+        points = history.points[evidence.rows]
+        kept = representatives(points, evidence.losses, ground.choices, MOST_POINTS)
+        rows, points, losses = evidence.rows[kept], points[kept], evidence.losses[kept]
+        found: list[tuple[float, bool, Floats]] = []
+        for bend in (True, False):
+            z, warp = _targets(losses, bend)
+            if not bend or warp.bent:
+                features, targets = _learned(ground, points, z)
+                theta, density = gp.fit(features, ground.owner, targets, ground.begin)
+                found.append((density + warp.log_slope(losses[np.isfinite(losses)]), bend, theta))
+        _, bend, theta = max(found, key=lambda f: f[0])
+        model = cls(ground, rows, points, losses, theta, bend=bend)
         model._sign = history.objectives[0].sign
         model.believe(history.points[evidence.pending])
         return model
@@ -184,10 +214,10 @@ def _learned(ground: Ground, points: Floats, z: Floats) -> tuple[Floats, Floats]
     return np.vstack([features, earlier]), np.concatenate([z, lessons.targets])
 
 
-def _targets(losses: Floats) -> tuple[Floats, OutputWarp]:
+def _targets(losses: Floats, bend: bool = True) -> tuple[Floats, OutputWarp]:
     """Warped losses, with something bad for failures (NaN); and the warp."""
     failed = np.isnan(losses)
-    warp = OutputWarp.of(losses[~failed])
+    warp = OutputWarp.of(losses[~failed], bend=bend)
     z = np.zeros_like(losses)
     z[~failed] = warp(losses[~failed])
     return impute_failures(z, failed), warp
