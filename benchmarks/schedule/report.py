@@ -194,6 +194,8 @@ the end. Ten learning-curve problems (LCBench by YAHPO Gym's surrogate: 52 epoch
 worker, virtual time. Costs are in whole trainings of a random config; a tuner that trains a config further pays
 for the further epochs only. Random search gets 100, the others 30. Regret 1 is the median of random search after
 one whole training, 0 the best value that anybody found; ± is the standard error over problems and seeds.
+tunesmith's runs were made again later than the others', at about twice the machine's speed: their CPU seconds are not to be
+set against each other.
 
 ![Mean normalised regret by cost](regret.svg)
 """
