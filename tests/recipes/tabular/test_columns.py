@@ -217,8 +217,11 @@ def test_identifiers_and_free_texts_are_left_out() -> None:
     column, notices = examined([f"customer {k}" for k in range(ROWS)])
     assert column is None
     assert "identifier" in notices[0]
-    column, _ = examined([f"c{k % 31}" for k in range(500)])
+    column, _ = examined([f"c{k % 31}" for k in range(31 * 4 - 1)])
     assert column is None
+    column, _ = examined([f"country {k % 142}" for k in range(142 * 9)])
+    assert column is not None  # 9 rows of each say a lot
+    assert column.kind == "category"
     column, _ = examined([f"c{k % 30}" for k in range(500)])
     assert column is not None
     column, _ = examined([f"c{k % 31}" for k in range(1_000)])

@@ -20,8 +20,9 @@ from tunesmith.core.errors import JobError, did_you_mean
 Floats = NDArray[np.float64]
 Kind = Literal["number", "category", "date"]
 
-#: A text column with more different values than this, and than a twentieth of the rows, is no category.
+#: A text column with more different values than this is a category only if each has so many rows on average.
 FEW: Final = 30
+REPEATED: Final = 4
 #: .. and no category has more than so many.
 MOST: Final = 1000
 #: The share of values that have to read as a number (or date) for a text column to be one.
@@ -83,8 +84,8 @@ def examine(frame: Any, without: Sequence[str]) -> tuple[tuple[Column, ...], lis
     - All missing, or always the same: left out.
     - Numbers, and text of which nine tenths read as numbers: a number (the rest is missing then).
     - Dates, and text that reads as dates: year, month, day, weekday, hour, and days since 1970.
-    - Other text, and mixed types: a category, if there are at most 30 different values, or at most a
-      twentieth of the rows (and 1,000 in any case); else left out, as an identifier or free text.
+    - Other text, and mixed types: a category, if there are at most 30 different values, or each has 4
+      rows on average (and 1,000 in any case); else left out, as an identifier or free text.
     - Whole numbers that count the rows up by one: left out.
     """
     columns: list[Column] = []
@@ -174,7 +175,7 @@ def _category(
     known = sorted(texts.unique())
     if len(known) == 1 and not missing:
         return None, f"{name!r} is left out: it is {known[0]!r} in every row"
-    too_many = len(known) > min(max(FEW, rows // 20), MOST)
+    too_many = len(known) > min(max(FEW, rows // REPEATED), MOST)
     if too_many or (len(known) > 2 and len(known) > 0.5 * rows):
         return None, (
             f"{name!r} is left out: {len(known):,} different texts in {rows:,} rows are an identifier, "
