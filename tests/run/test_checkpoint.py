@@ -85,7 +85,7 @@ class TestWriting:
     def test_a_damaged_one_is_passed_over(self, tmp_path: Path) -> None:
         checkpoint.save(tmp_path, "good", 1)
         checkpoint.save(tmp_path, "bad", 2)
-        (file,) = (tmp_path / "step-2").iterdir()  # of pickle, or of torch where a test before has loaded it
+        (file,) = (tmp_path / "step-2").iterdir()  # torch's, where a test before has loaded it
         file.write_bytes(b"\x80\x04")
         with pytest.warns(RuntimeWarning, match=r"step-2 cannot be read .* another one is taken"):
             assert checkpoint.restore(tmp_path) == (1, "good")
