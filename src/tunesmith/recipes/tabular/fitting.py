@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from tunesmith.analysis.report import write_report
 from tunesmith.core.errors import JobError, NothingCompleted
 from tunesmith.core.quantity import seconds, show_seconds
 from tunesmith.core.trial import State, Trial
+from tunesmith.numeric.threads import one_thread
 from tunesmith.recipes.folder import REPORT, STUDY, begin, beside, say_if, search_s
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import ensemble as blending
@@ -278,12 +278,25 @@ def _finish(
 
 
 def _fit_all(members: list[Member], data: Data, seed: int, parallel: int) -> list[Pipe]:
-    def one(member: Member) -> Pipe:
-        trees = round(member.trial.metrics.get("trees", 0.0))
-        return fit_pipe(member.trial.config, data, seed, trees=trees)
+    """Each in a process of its own, if there are several: networks hold on to the interpreter."""
+    if len(members) == 1:
+        return [_fit_one(members[0].trial, data, seed)]
+    from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
-    with quiet(), ThreadPoolExecutor(min(parallel, len(members))) as pool:
-        return list(pool.map(one, members))
+    trials = [member.trial for member in members]
+    try:
+        workers = Parallel(n_jobs=min(parallel, len(members)))
+        pipes: list[Pipe] = workers(delayed(_fit_one)(trial, data, seed) for trial in trials)
+    finally:
+        get_reusable_executor().shutdown(wait=True)
+    return pipes
+
+
+def _fit_one(trial: Trial, data: Data, seed: int) -> Pipe:
+    trees = round(trial.metrics.get("trees", 0.0))
+    with quiet(), one_thread():  # as in the trial, or it takes longer than that tells
+        return fit_pipe(trial.config, data, seed, trees=trees)
 
 
 def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,7 +232,7 @@ def _write_skops(draft: Path, content: Any, members: Sequence[Pipe], probe: Any)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            skops.io.dump(content, draft)
+            skops.io.dump(content, draft, compression=ZIP_DEFLATED, compresslevel=1)
             unknown = set(skops.io.get_untrusted_types(file=draft)) - TRUSTED
             if unknown:
                 return f"it does not trust {', '.join(sorted(unknown)[:3])}"
