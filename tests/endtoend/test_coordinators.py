@@ -51,7 +51,7 @@ def wait_for(what: Any, patience_s: float = 30.0) -> None:
 
 
 def test_a_second_coordinator_is_refused(tmp_path: Path) -> None:
-    path = job(tmp_path, "sleep 0.2; echo '{\"loss\": 1.0}'", "{trials: 40}")
+    path = job(tmp_path, "sleep 0.2; echo '{\"loss\": 1.0}'", "{trials: 400}")
     first = subprocess.Popen([TUNESMITH, "run", path, "--quiet"], cwd=tmp_path)
     wait_for(lambda: (tmp_path / "study.db").exists() and running(tmp_path))
     second = subprocess.run(

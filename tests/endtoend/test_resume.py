@@ -75,8 +75,9 @@ def test_workers_are_killed(tmp_path: Path) -> None:
     done = threading.Event()
 
     def killer() -> None:
-        moments = random.Random(1)
-        while not done.wait(moments.uniform(0.05, 0.5)):
+        moments, patience = random.Random(1), 1.0
+        while not done.wait(patience * moments.uniform(0.05, 0.5)):
+            patience *= 1.02  # however slowly workers start here, some get on in the end
             for child in psutil.Process().children():
                 with suppress(psutil.Error):
                     if "tunesmith.run.worker" in " ".join(child.cmdline()):
@@ -132,22 +133,37 @@ def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
         "seed: 3\n"
     )
     command = [str(PROGRAM), "run", "job.yaml"]
+    storage = tmp_path / "study.db"
     for _ in range(4):
+        before = halfway(storage, "killed")
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
-        time.sleep(2.5)
+        while halfway(storage, "killed") == before:
+            assert process.poll() is None, "everything was trained before it could be killed"
+            time.sleep(0.01)
         process.kill()
         process.wait()
     done = subprocess.run(
         command, cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True
     )
-    with ts.Study.open("killed", storage=tmp_path / "study.db") as study:
+    with ts.Study.open("killed", storage=storage) as study:
         result = study.result()
         check_curves(result)
         assert {t.state for t in result.trials} == {ts.State.COMPLETED, ts.State.PAUSED}
         lost = [e for e in study.store.changes("killed") if isinstance(e, events.Requeued)]
         assert len(lost) >= 3
-    check_went_on(tmp_path / "study.db", "killed")
+    check_went_on(storage, "killed")
     assert "without a checkpoint" not in done.stderr
+
+
+def halfway(storage: Path, name: str) -> set[tuple[int, int]]:
+    """Trials, and the epochs they reported while between two rungs."""
+    with suppress(ts.StudyError), ts.Study.open(name, storage=storage) as study:
+        return {
+            (e.trial, e.step)
+            for e in study.store.changes(name)
+            if isinstance(e, events.Reported) and e.step not in (1, 3, EPOCHS)
+        }
+    return set()  # it is not there yet
 
 
 def test_where_a_checkpoint_is(tmp_path: Path) -> None:
