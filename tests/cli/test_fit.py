@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from tests.cli.program import tunesmith
 
+from tunesmith.cli.fit import fate
+
 FIT = ("fit", "plants.csv", "--target", "height", "--algorithms", "linear,knn", "--parallel", "1")
 
 
@@ -54,6 +56,11 @@ def test_the_same_call_goes_on(made: Path) -> None:
     assert [event["event"] for event in events] == ["trial", "model"]
     assert events[-1]["trials"] == 4
     assert {row["algorithm"] for row in events[-1]["leaderboard"]} == {"linear", "knn"}
+
+
+def test_what_became_of_an_algorithm() -> None:
+    told = [fate({"failed": failed, "trials": 3}) for failed in (0, 1, 3)]
+    assert told == ["stopped early", "stopped or failed", "failed"]
 
 
 def test_predict(made: Path, tmp_path: Path) -> None:

@@ -80,3 +80,32 @@ def test_maximising_is_the_same() -> None:
     assert one is not None
     assert other is not None
     assert one.gain == pytest.approx(other.gain)
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal", "scale"),
+    [("val_accuracy", "maximize", 1.0), ("top1-acc", "maximize", 100.0), ("rmse", "minimize", 1.0)],
+)
+def test_nothing_is_beyond_the_end_of_a_metric(metric: str, goal: Any, scale: float) -> None:
+    def clipped(config: dict[str, Any]) -> float:
+        error = max(0.0, bowl(config) - 0.05)
+        return scale * (1.0 - error if goal == "maximize" else error)
+
+    result = ts.tune(clipped, SPACE, metric=metric, goal=goal, trials=30, seed=1, progress=False)
+    assert result.best.value == (scale if goal == "maximize" else 0.0)
+    outlook = result.outlook()
+    assert outlook is not None
+    assert outlook.gain == outlook.bound == 0.0
+
+
+def test_a_metric_whose_end_is_not_known() -> None:
+    def hill(config: dict[str, Any]) -> float:
+        return 1.0 - bowl(config)
+
+    one = ts.tune(hill, SPACE, goal="maximize", trials=15, seed=1, progress=False).outlook()
+    told = ts.tune(
+        hill, SPACE, metric="f1", goal="maximize", trials=15, seed=1, progress=False
+    ).outlook()
+    assert one is not None
+    assert told is not None
+    assert told.bound < one.bound

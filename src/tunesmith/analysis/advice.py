@@ -206,6 +206,8 @@ def go_on(trials: Trials, outlook: Outlook | None) -> list[str]:
         few = n < max(10, len(trials.ledger.spec.space) + 2)
         verb = "is" if n == 1 else "are"
         return [f"Go on: {count(n, 'result')} {verb} too few to say what more would bring."] * few
+    if outlook.bound == 0.0:
+        return ["Stopping here is sensible: nothing more is to gain in this space."]
     gain, noise = outlook.gain, outlook.noise
     spread = float(np.median(trials.losses[trials.done, 0])) - float(
         trials.losses[trials.ranked[0], 0]

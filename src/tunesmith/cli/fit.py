@@ -127,7 +127,7 @@ def _print(model: Model) -> None:
         rows = [
             (
                 row["algorithm"],
-                "stopped early" if row["value"] is None else show_number(row["value"]),
+                fate(row) if row["value"] is None else show_number(row["value"]),
                 str(row["trials"]),
             )
             for row in board
@@ -137,6 +137,13 @@ def _print(model: Model) -> None:
         typer.echo()
     typer.echo(f"report:  {model.path / 'report.html'}")
     typer.echo(f"predict: tunesmith predict {model.path} NEW_DATA")
+
+
+def fate(row: dict[str, Any]) -> str:
+    """What became of an algorithm that no trial completed with."""
+    if not row["failed"]:
+        return "stopped early"
+    return "failed" if row["failed"] == row["trials"] else "stopped or failed"
 
 
 def _print_json(model: Model) -> None:

@@ -22,7 +22,7 @@ from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.ground import Ground
 from tunesmith.search.bayes.maximise import Maximiser
 from tunesmith.search.bayes.model import LEAST, Model
-from tunesmith.search.bayes.outlook import outlook
+from tunesmith.search.bayes.outlook import outlook, room
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4
@@ -131,7 +131,8 @@ def look_ahead(history: History, n: int) -> Outlook | None:
     if model is None:
         return None
     with one_thread(), np.errstate(all="ignore"):
-        return outlook(model.ground, model, n, stream(history.seed, evidence.results, "outlook"))
+        rng = stream(history.seed, evidence.results, "outlook")
+        return outlook(model.ground, model, n, rng, room(history))
 
 
 def _ground(space: Space, history: History) -> Ground:
