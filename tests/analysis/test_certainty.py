@@ -106,7 +106,7 @@ def test_too_little_to_say() -> None:
     few = Trials(noisy_study(0, 0.1, trials=5))
     assert certainty(few) is None
     assert findings.sureness(few, None, None) == [
-        "There are too few results to say how much luck is in the best value."
+        "Only 5 trials ran to the end: too few to say how much luck is in the best value."
     ]
     rng, made = np.random.default_rng(0), study(CUBE)
     for _ in range(40):

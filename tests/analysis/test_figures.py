@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from tests.analysis.studies import SPACE, complete, loss, mixed_study, random_study, study
+from tests.analysis.studies import SPACE, complete, loss, mixed_study, random_study, stop, study
 
 from tunesmith.analysis import parameters, progress, svg
 from tunesmith.analysis.figures import Figures
@@ -23,6 +23,7 @@ from tunesmith.core.errors import StudyError, TunesmithError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.parameter import Choice, Float
 from tunesmith.core.space import Space
+from tunesmith.core.study import Strategy
 
 
 def two_objectives() -> Ledger:
@@ -201,6 +202,40 @@ def test_the_front() -> None:
     assert found["beaten by others"]["y"] == [1.5]
     with pytest.raises(StudyError, match="several objectives"):
         progress.front(Trials(study()))
+
+
+def test_the_front_of_what_is_maximised() -> None:
+    """Between two members nobody reached more than the lesser one, at what the other one took."""
+    made = study(SPACE, metrics=("accuracy", "size"), goal=("maximize", "minimize"))
+    for accuracy, size in ((0.9, 10.0), (0.8, 5.0), (0.7, 2.0)):
+        complete(made, SPACE.default(), accuracy, size)
+    front = traces(progress.front(Trials(made)))["not beaten: the front"]
+    assert (front["x"], front["y"]) == ([0.9, 0.8, 0.7], [10.0, 5.0, 2.0])
+    assert front["line"]["shape"] == "hv"
+
+
+def test_circles_of_folds_are_their_means() -> None:
+    made = study(SPACE, scheduler=Strategy("racing", {"folds": 3}))
+    complete(made, SPACE.default(), 1.0, reports=(0.2, 1.8))
+    number = stop(made, SPACE.default(), (0.1, 3.9))
+    trials = Trials(made)
+    assert trials.last_reports == {number: 2.0}
+    figure = progress.best_so_far(trials)
+    assert "Circles are means of the folds" in figure["layout"]["title"]["subtitle"]["text"]
+    assert "2 on average of its folds" in plain(traces(figure)["stopped early"]["text"][0])
+
+
+def test_the_best_of_many_choices_has_its_name_on_the_axis() -> None:
+    space = Space(kind=Choice(*"abcdefghij"), x=Float(0, 1))
+    made = random_study(space, lambda c: c["x"] + (c["kind"] != "g"), 60)
+    found = parameters.parallel(Trials(made), ("kind",))
+    assert "g" in {note["text"] for note in found["layout"]["annotations"]}
+
+
+def test_the_best_line_is_on_top() -> None:
+    made = random_study(SPACE, lambda _: 1.0, 30)
+    found = parameters.parallel(Trials(made))
+    assert found["data"][-1]["name"] == "best"
 
 
 def test_notebook_figures() -> None:

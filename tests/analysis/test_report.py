@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,48 @@ def test_the_end_of_a_range_is_widened() -> None:
     assert "share is best" not in said  # there is nothing beyond 1
 
 
+def test_shares_are_not_widened_beyond_one() -> None:
+    space = Space(momentum=Float(0, 0.99), keep=Float(0.1, 0.9), alpha=Float(1e-6, 1, log=True))
+
+    def value(config: dict[str, Any]) -> float:
+        return float(-math.log10(config["alpha"]) - 5 * config["keep"] - 5 * config["momentum"])
+
+    made = random_study(space, value, 40)
+    for near in (0.97, 0.98, 0.99):
+        config = {"momentum": near, "keep": near - 0.09, "alpha": near}
+        complete(made, config, value(config))
+    complete(made, config := {"momentum": 0.99, "keep": 0.9, "alpha": 1.0}, value(config))
+    said = steps(made)
+    assert re.search(r"keep is best at the upper end .*: widen it, to 1 say", said)
+    assert re.search(r"alpha .*: if more than 1 makes sense, widen it, to 10 say", said)
+    assert "momentum is best" not in said
+
+
+def test_a_recipes_report_begins_with_its_model() -> None:
+    made = random_study(Space(keep=Float(0.1, 0.9)), lambda c: -c["keep"], 30)
+    for keep in (0.88, 0.89, 0.9):
+        complete(made, {"keep": keep}, -keep)
+    said = Page(report(made, "accuracy 99.6% on 269 held-out images")).text
+    assert "The model that came of it: accuracy 99.6% on 269 held-out images." in said
+    assert "widen it" not in said  # the space is not the reader's
+    assert "widen it" in read(made).text
+
+
+def test_no_more_is_said_than_the_shares_bear_out() -> None:
+    made = random_study(SPACE, loss, 30)
+    trials = Trials(made)
+    found = importance(trials.history)
+    assert found is not None
+    assert "explain most of" in findings.what_mattered(trials, found)[0]
+    third = tuple(replace(s, value=0.15) for s in found.parameters)
+    said = findings.what_mattered(trials, replace(found, parameters=third))
+    assert "explain the largest part; no few parameters explain most" in said[0]
+    more = replace(found, results=found.results + 70)
+    assert (
+        "Of the 100 results behind this 70 are forecasts" in findings.what_mattered(trials, more)[1]
+    )
+
+
 def test_the_last_choice_in_order() -> None:
     space = Space(width=Choice(8, 16, 32, ordered=True), x=Float(0, 1))
     said = steps(random_study(space, lambda c: c["x"] - c["width"], 40))
@@ -365,7 +408,7 @@ def test_all_stopped_early() -> None:
     page = read(made)
     assert page.headings[0] == "8 trials ran, and none to its end: all were stopped early."
     assert "Let some trials run to their end" in page.text
-    assert "circles are the loss that stopped ones reported last" in page.text
+    assert "circles are the last reports of stopped ones" in page.text
 
 
 def test_what_is_not_finite_is_left_out() -> None:
@@ -393,7 +436,7 @@ def test_long_names_break_and_stay_apart() -> None:
 def test_many_parameters_are_shown_in_part() -> None:
     space = Space({f"p{k:02d}": Float(0, 1) for k in range(40)})
     text = read(random_study(space, lambda c: c["p00"] - c["p07"], 60)).text
-    assert "Of the parameters only the 12 that matter most are shown." in text
+    assert "Of the parameters that these use, the 12 that explain most are shown." in text
     assert "Of 40 parameters 14 are shown: those that the best use, and matter most." in text
 
 

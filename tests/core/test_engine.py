@@ -541,7 +541,7 @@ def test_lost_trials_run_again_and_fail_at_last() -> None:
         shell.exit(0, reason=LOST)
     trial = shell.ledger.trial(0)
     assert trial.state is State.FAILED
-    assert trial.reason == Reason(Kind.LOST, "the machine died, for the 3. time")
+    assert trial.reason == Reason(Kind.LOST, "the machine died; it was lost 3 times")
     assert shell.tick()[-1].why == "trials", "it counts once"
 
 

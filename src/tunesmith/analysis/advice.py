@@ -67,7 +67,9 @@ def next_steps(
             steps.append("Run some trials first: tunesmith run, or ts.tune.")
         return steps
     single = len(trials.ledger.spec.objectives) == 1
-    if single:
+    if single and trials.model:  # the space is not the reader's
+        steps += go_on(trials, outlook)
+    elif single:
         steps += edges(trials, found)
         steps += go_on(trials, outlook)
         steps += _needless(trials, found)
@@ -187,14 +189,22 @@ def _beyond(name: str, p: Float | Int, at_high: bool, n: int, of: int) -> list[s
         wider = p.high + span / 2 if at_high else p.low - span / 2
         if p.low >= 0:
             wider = max(wider, 0.0)
+    if isinstance(p, Float) and p.low >= 0 and p.high < 1:
+        wider = min(wider, 1.0)  # many such are shares
+        if not p.log and abs(wider - end) < EDGE * (p.high - p.low):
+            return []
     if isinstance(p, Int):
         wider = max(1.0, math.floor(wider)) if p.low >= 1 else math.floor(wider)
     if wider == end:
         return []
     side = "upper" if at_high else "lower"
+    if p.log and isinstance(p, Float) and at_high and end == 1:
+        wide = f"if more than 1 makes sense, widen it, to {show_number(wider, 3)} say"
+    else:
+        wide = f"widen it, to {show_number(wider, 3)} say"
     told = (
         f"{name} is best at the {side} end of its range ({n} of the best {of} are near {show_number(float(end), 3)}): "
-        f"widen it, to {show_number(wider, 3)} say. tunesmith edit does so, and keeps all trials."
+        f"{wide}. tunesmith edit does so, and keeps all trials."
     )
     return [told]
 
@@ -224,7 +234,8 @@ def go_on(trials: Trials, outlook: Outlook | None) -> list[str]:
         return [
             f"Going on would bring little: {told}; the metric's noise alone is {show_number(noise, 2)}."
         ]
-    return [f"Going on is worth it: {told}."]
+    how = " The same command with a longer time goes on." if trials.model else ""
+    return [f"Going on is worth it: {told}.{how}"]
 
 
 def _needless(trials: Trials, found: Importance | None) -> list[str]:

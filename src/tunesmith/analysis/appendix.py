@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 
 from tunesmith.analysis import progress
-from tunesmith.analysis.findings import count, listed
+from tunesmith.analysis.findings import count
 from tunesmith.analysis.importance import NO_GROUP
-from tunesmith.analysis.page import Drawings, copyable, escape, folded, paragraphs, table
+from tunesmith.analysis.page import Drawings, bullets, copyable, escape, folded, paragraphs, table
 from tunesmith.analysis.trials import Trials, brief, cut, show
 from tunesmith.core.parameter import Choice, Fixed, Parameter
 from tunesmith.core.quantity import show_bytes, show_number, show_seconds
@@ -112,9 +112,8 @@ def tuned(trials: Trials) -> str:
     columns = [["parameter", "searched", "group", "only if"][k] for k in keep]
     parts = [table(columns, [[row[k] for k in keep] for row in rows])]
     if space.relations:
-        parts.append(
-            paragraphs([f"It had to hold that {listed([r.text for r in space.relations])}."])
-        )
+        parts.append(paragraphs(["Every config had to satisfy:"]))
+        parts.append(bullets([r.text for r in space.relations]))
     return "".join(parts)
 
 
@@ -157,7 +156,7 @@ def _limit(name: str, value: object) -> str:
             return show_seconds(value)
         if name in _SIZES:
             return show_bytes(value)
-    return show(value)
+    return "none" if value is None else show(value)
 
 
 def _strategy(spec: object) -> str:

@@ -70,9 +70,10 @@ def gains(trials: Trials) -> list[str]:
             f"The best is taken at {show_number(value)}, what it reached on average when it was run again."
         )
     first = int(trials.done[0])
+    what, why = "The first trial to be completed", ledger.origin(first).why
+    if "defaults" not in why and "middle" not in why:
+        first = int(trials.done[np.argmin(ledger.column("ended_at")[trials.done])])
     if first != trials.best:
-        why = ledger.origin(first).why
-        what = "The first trial to be completed"
         if "defaults" in why:
             what = "The defaults"
         elif "middle" in why:
@@ -130,7 +131,9 @@ def sureness(trials: Trials, sure: Certainty | None, found: Importance | None) -
     if trials.best is None or len(trials.done) < 2:
         return []
     if sure is None:
-        return ["There are too few results to say how much luck is in the best value."]
+        return [
+            f"Only {count(len(trials.done), 'trial')} ran to the end: too few to say how much luck is in the best value."
+        ]
     if found is None or found.explained < EXPLAINED:
         little = "The parameters explain too little of the differences between results"
         return [f"{little} to say how much luck is in the best value."]
@@ -171,7 +174,19 @@ def percent(share: float) -> str:
     return "over 99 %" if share > 0.99 else "under 1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
-def what_mattered(found: Importance | None) -> list[str]:
+def _forecasts(trials: Trials, found: Importance) -> list[str]:
+    """What the importance rests on, beside the results of completed trials."""
+    forecasts = found.results - len(trials.done)
+    if forecasts <= 0:
+        return []
+    told = (
+        f"Of the {found.results:,} results behind this {forecasts:,} are forecasts: "
+        "what trials that were stopped would have come to."
+    )
+    return [told]
+
+
+def what_mattered(trials: Trials, found: Importance | None) -> list[str]:
     """Importance in words."""
     if found is None:
         return ["There are too few different results to say what mattered."]
@@ -184,7 +199,14 @@ def what_mattered(found: Importance | None) -> list[str]:
     top = [s for s in found.parameters if s.value >= 0.1][:3] or list(found.parameters[:1])
     words = [f"{s.name} ({100 * s.value:.0f} %)" for s in top]
     verb = "explains" if len(words) == 1 else "explain"
-    said.append(f"{listed(words)} {verb} most of the differences between results.")
+    if sum(s.value for s in top) >= 0.5:
+        said.append(f"{listed(words)} {verb} most of the differences between results.")
+    else:
+        said.append(
+            f"Of the differences between results, {listed(words)} {verb} the largest part; "
+            "no few parameters explain most of them."
+        )
+    said += _forecasts(trials, found)
     little = [
         s.name for s in found.parameters if s.high < LITTLE + 0.02 and s.value < LITTLE and s.usual
     ]

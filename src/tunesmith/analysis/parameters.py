@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -181,8 +182,12 @@ def parallel(trials: Trials, order: tuple[str, ...] = ()) -> Figure:
     rows = [-float(i) for i in range(len(names) + 1)]
     data: list[Trace] = []
     named: set[str] = set()
-    best = int(trials.ranked[0]) if len(trials.ranked) else None
-    for number in sorted(chosen.tolist(), key=lambda n: (n in top, -trials.losses[n, 0])):
+    best = trials.best if trials.best is not None else next(iter(trials.ranked.tolist()), None)
+    top.update([best] if best is not None else [])
+    chosen = np.union1d(chosen, list(top))
+    for number in sorted(
+        chosen.tolist(), key=lambda n: (n == best, n in top, -trials.losses[n, 0])
+    ):
         name = "best" if number == best else f"next {len(top) - 1}" if number in top else "others"
         colour, width, opacity = {
             "best": (ORANGE, 3.0, 1.0),
@@ -207,7 +212,9 @@ def parallel(trials: Trials, order: tuple[str, ...] = ()) -> Figure:
     notes: list[dict[str, Any]] = []
     shapes: list[dict[str, Any]] = []
     for k, (row, name) in enumerate(zip(rows, names, strict=False)):
-        ticks = _ticks(space.tunables[name])
+        ticks = _ticks(
+            space.tunables[name], None if best is None else float(points[best, columns[k]])
+        )
         if (at[chosen, k] == UNUSED).any():
             ticks.append((UNUSED, "unused"))
         _axis(notes, shapes, row, name, ticks)
@@ -286,11 +293,15 @@ def _axis(
         )
 
 
-def _ticks(parameter: Float | Int | Choice) -> list[tuple[float, str]]:
-    """Where on [0, 1] which values are."""
+def _ticks(parameter: Float | Int | Choice, best: float | None) -> list[tuple[float, str]]:
+    """Where on [0, 1] which values are; of many choices a few, and that of the point `best`."""
     if isinstance(parameter, Choice):
         k = parameter.size
-        shown = range(k) if k <= 6 else (0, k // 2, k - 1)
+        shown: Sequence[int] = range(k)
+        if k > 6:
+            own = k // 2 if best is None or math.isnan(best) else min(int(best * k), k - 1)
+            far = [i for i in (0, k // 2, k - 1) if abs(i - own) > k / 5]
+            shown = sorted([own, *far])
         width = max(6, 44 // len(shown))
         return [((i + 0.5) / k, cut(show(parameter.values[i]), width)) for i in shown]
     levels = [parameter.low, parameter.decode(0.5), parameter.high]

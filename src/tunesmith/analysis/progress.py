@@ -69,7 +69,9 @@ def best_so_far(trials: Trials, over: str = "trials") -> Figure:
         f"The line is the best {metric} so far ({'less' if trials.sign > 0 else 'more'} is better)."
     )
     if not len(trials.done):
-        caption = f"No trial has been completed; circles are the {metric} that stopped ones reported last."
+        caption = f"No trial has been completed; circles are {trials.reached} of stopped ones."
+    elif len(stopped):
+        caption += f" Circles are {trials.reached} of trials that were stopped: no final values."
     if axis.clipped:
         caption += " Values far worse than the others are drawn at the edge."
     if len(failed) and len(trials.done) and over == "trials":
@@ -134,7 +136,7 @@ def curves(trials: Trials) -> Figure:
     )
     for i in order:
         state = trials.ledger.state(numbers[i])
-        name = "best" if numbers[i] == best else _STATE_NAMES.get(state, "still going")
+        name = "best" if numbers[i] == best else _STATE_NAMES.get(state, "not ended")
         if state is State.STOPPED:
             stops.append(i)
         colour, width, opacity = _CURVES[name]
@@ -185,20 +187,21 @@ _STATE_NAMES: Final = {
     State.COMPLETED: "completed",
     State.STOPPED: "stopped early",
     State.FAILED: "failed",
-    State.CANCELLED: "failed",
+    State.CANCELLED: "cancelled",
 }
 #: colour, width, opacity.
 _CURVES: Final[dict[str, tuple[str, float, float]]] = {
     "failed": (RED, 1.2, 0.6),
     "stopped early": (GREY, 1.2, 0.6),
-    "still going": (GREEN, 1.2, 0.7),
+    "cancelled": (GREY, 1.2, 0.6),
+    "not ended": (GREEN, 1.2, 0.7),
     "completed": (BLUE, 1.4, 0.6),
     "best": (ORANGE, 3.0, 1.0),
 }
 
 
 def _state(trials: Trials, number: int) -> int:
-    name = _STATE_NAMES.get(trials.ledger.state(number), "still going")
+    name = _STATE_NAMES.get(trials.ledger.state(number), "not ended")
     return list(_CURVES).index(name)
 
 
@@ -299,13 +302,7 @@ def front(trials: Trials) -> Figure:
         shown("beaten by others", others) | {"marker": {"color": GREY, "size": 6, "opacity": 0.6}},
         shown("not beaten: the front", members)
         | {"mode": "lines+markers", "marker": {"color": ORANGE, "size": 8}}
-        | {
-            "line": {
-                "color": ORANGE,
-                "width": 1.5,
-                "shape": "hv" if objectives[0].sign > 0 else "vh",
-            }
-        },
+        | {"line": {"color": ORANGE, "width": 1.5, "shape": "hv"}},  # from the best in x on
     ]
     if len(objectives) > 2:
         data[1]["mode"] = "markers"

@@ -148,8 +148,6 @@ class _Trace:
                 d = f"M{px:.1f} {py:.1f}"
             elif shape == "hv":
                 d += f"H{px:.1f}V{py:.1f}"
-            elif shape == "vh":
-                d += f"V{py:.1f}H{px:.1f}"
             else:
                 d += f"L{px:.1f} {py:.1f}"
             before = (px, py)

@@ -32,6 +32,8 @@ class Trials:
     """A study as it is looked at. `sign` times a value is to be minimised."""
 
     ledger: Ledger
+    #: How good the model is that came of it, where a recipe searched a space of its own.
+    model: str = ""
 
     @cached_property
     def history(self) -> History:
@@ -93,10 +95,28 @@ class Trials:
             (self.ledger.column("state") == CODES[state]) & ~self.ledger.column("retracted")
         )
 
+    @property
+    def _folds(self) -> bool:
+        """Whether steps are folds, whose mean is the final value."""
+        scheduler = self.ledger.spec.scheduler
+        return scheduler is not None and scheduler.name == "racing"
+
+    @property
+    def reached(self) -> str:
+        """What `last_reports` holds, in words."""
+        return "means of the folds" if self._folds else "the last reports"
+
     @cached_property
     def last_reports(self) -> dict[int, float]:
-        """What stopped trials reported last of the metric."""
+        """What stopped trials reported last of the metric; where steps are folds, their mean."""
         metric, found = self.metric, {}
+        if self._folds:
+            of, _, values = self.ledger.curves.columns(metric)
+            known = np.isfinite(values)
+            folds = np.bincount(of[known], minlength=self.size)
+            means = np.bincount(of[known], values[known], self.size) / np.maximum(folds, 1)
+            stopped = self.of(State.STOPPED)
+            return {n: float(means[n]) for n in stopped[folds[stopped] > 0].tolist()}
         for number in self.of(State.STOPPED).tolist():
             for report in self.ledger.curves.back(number):
                 if metric in report.metrics:
@@ -162,7 +182,8 @@ class Trials:
             ]
         elif number in self.last_reports:
             lines.append(
-                f"{self.metric} = {show_number(self.last_reports[number])} at the last report"
+                f"{self.metric} = {show_number(self.last_reports[number])} "
+                + ("on average of its folds" if self._folds else "at the last report")
             )
         wall = float(ledger.column("wall_s")[number])
         if wall == wall:

@@ -217,7 +217,7 @@ class Engine:
         times = self.ledger.times_lost(event.trial) + 1
         if times > self.ledger.spec.limits.retries:
             reason = Reason(
-                Kind.LOST, f"{event.reason.message}, for the {times}. time", event.reason.output
+                Kind.LOST, f"{event.reason.message}; it was lost {times} times", event.reason.output
             )
             self._finish(event, Outcome(State.FAILED, None, {}, reason), out)
         else:

@@ -275,8 +275,9 @@ def _finish(
         "seed": plan.seed,
         "trials": len(result.trials),
     }
-    write_report(result._ledger, folder / REPORT)  # noqa: SLF001
-    return save(folder, about, net, result)
+    fitted = save(folder, about, net, result)
+    write_report(result._ledger, folder / REPORT, fitted.worth)  # noqa: SLF001
+    return fitted
 
 
 def _fastest(config: Config, few: Part) -> int:

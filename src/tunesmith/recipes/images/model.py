@@ -110,15 +110,20 @@ class Fitted:
             out.append(found | dict(zip(columns, each, strict=False)))
         return out
 
-    def summary(self) -> str:
-        """What it is and how good, in a few lines."""
+    @property
+    def worth(self) -> str:
+        """How good it is, in a line."""
         held_out = self.about["images"]["held_out"]
         low, high = self.accuracy_interval
-        others = (f"{n} {show_number(v)}" for n, v in self.scores.items() if n != "accuracy")
         return (
-            f"{self.path}: accuracy {self.scores['accuracy']:.1%} on {held_out:,} held-out images "
-            f"({low:.1%} to {high:.1%})\n  {'  '.join(others)}"
+            f"accuracy {self.scores['accuracy']:.1%} on {held_out:,} held-out images "
+            f"({low:.1%} to {high:.1%})"
         )
+
+    def summary(self) -> str:
+        """What it is and how good, in a few lines."""
+        others = (f"{n} {show_number(v)}" for n, v in self.scores.items() if n != "accuracy")
+        return f"{self.path}: {self.worth}\n  {'  '.join(others)}"
 
 
 def save(folder: Path, about: Mapping[str, Any], net: Any, result: Result | None = None) -> Fitted:

@@ -269,12 +269,12 @@ def _finish(
         "trials": len(result.trials),
         "versions": plan.versions(),
     }
-    written = model.write(folder, about, pipes, table.x[:50], say)
-    write_report(result._ledger, folder / REPORT)  # noqa: SLF001
+    fitted = Fitted(folder, model.write(folder, about, pipes, table.x[:50], say), result)
+    write_report(result._ledger, folder / REPORT, fitted.worth)  # noqa: SLF001
     say(
         f"fitted {len(pipes)} pipeline{'s' if len(pipes) > 1 else ''} on all rows in {show_seconds(clock.monotonic() - begun)}"
     )
-    return Fitted(folder, written, result)
+    return fitted
 
 
 def _fit_all(members: list[Member], data: Data, seed: int, parallel: int) -> list[Pipe]:

@@ -125,8 +125,9 @@ class Fitted:
             found.append({target: classes[k], **each})
         return found
 
-    def summary(self) -> str:
-        """What it is and how good, in a few lines."""
+    @property
+    def worth(self) -> str:
+        """How good it is, and what it is made of, in a line."""
         best, members = self.about["best"], self.about["members"]
         kind = best["config"]["algorithm"]
         if len(members) > 1:
@@ -134,11 +135,12 @@ class Fitted:
                 f"{len(members)} pipelines blended; the best of them alone, {kind}: "
                 f"{show_number(best['value'])}"
             )
+        return f"{self.metric} {show_number(self.value)} by cross-validation ({kind})"
+
+    def summary(self) -> str:
+        """What it is and how good, in a few lines."""
         others = (f"{n} {show_number(v)}" for n, v in self.scores.items() if n != self.metric)
-        return (
-            f"{self.path}: {self.metric} {show_number(self.value)} by cross-validation ({kind})\n"
-            f"  {'  '.join(others)}"
-        )
+        return f"{self.path}: {self.worth}\n  {'  '.join(others)}"
 
     def unknown_columns(self, frame: Any) -> list[str]:
         """Columns of a DataFrame that were not there when the model was trained."""
