@@ -330,6 +330,8 @@ HOW: Final = """## How to make it again
     benchmarks/quality/install ENVIRONMENTS
     ENVIRONMENTS/problems/bin/python benchmarks/quality/run.py --environments ENVIRONMENTS --surrogates DATA \\
         --tuners auto,random,optuna-tpe,optuna-gp,hyperopt,nevergrad,smac --seeds 0-9 --trials 100 --jobs 2
+    ENVIRONMENTS/problems/bin/python benchmarks/quality/run.py --environments ENVIRONMENTS --surrogates DATA \\
+        --tuners ax,hebo,skopt --seeds 0 --trials 50 --jobs 2
     ENVIRONMENTS/problems/bin/python benchmarks/quality/report.py
 
 `DATA` holds YAHPO Gym's `lcbench`, `rbv2_xgboost` and `rbv2_rpart`. A run that was interrupted goes on where

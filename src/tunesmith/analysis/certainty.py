@@ -46,7 +46,7 @@ class Certainty:
 
 
 def certainty(trials: Trials) -> Certainty | None:
-    """None where there is too little to go by (fewer than 10 results), or several objectives."""
+    """None where there is too little to go by (fewer than 10 results, or than parameters and two more), or several objectives."""
     best = trials.best
     # forecasts of what was stopped are no results: they may be off by more than the noise
     model = None if best is None else model_of(trials.history, Evidence.completed(trials.history))

@@ -4,7 +4,7 @@ The functional analysis of variance of Hutter, Hoos & Leyton-Brown, "An efficien
 hyperparameter importance" (ICML 2014), on a Gaussian process in place of a random forest: it needs fewer trials,
 and knows what it does not know. A parameter alone explains S_j, with all of its interactions T_j (Saltelli et al.,
 "Variance based sensitivity analysis of model output", 2010, table 2: the estimators of Jansen). Its share is their mean,
-which splits an interaction of two evenly between them: the Shapley effect, up to interactions of three (Owen, "Sobol'
+which splits an interaction of two evenly between them: the Shapley effect where no three interact (Owen, "Sobol'
 indices and Shapley value", 2014). Shares add up to 1, so those of a group are the sum of its members'.
 
 Intervals are those of functions drawn from the posterior, of several kernels where results are few, each looked at in a bootstrap sample of the places where

@@ -91,7 +91,7 @@ class Result:
 
     def outlook(self, trials: int = 20) -> Outlook | None:
         """What so many more trials would gain, by the model of the default searcher; None where there is too
-        little to go by (fewer than 10 results), or several objectives."""
+        little to go by (fewer than 10 results, or than parameters and two more), or several objectives."""
         return search.look_ahead(History(self._ledger), trials)
 
     def schedule(self, trial: int | None = None) -> list[tuple[int, Config]]:
@@ -129,7 +129,7 @@ class Result:
 
     @property
     def ended_by(self) -> str:
-        """Why it ended, in a word: "trials", "time", "target", "no_improvement", "converged", "confirmed", "exhausted", "failures", "interrupted"."""
+        """Why it ended, in a word: "trials", "time", "target", "no_improvement", "converged", "confirmed", "exhausted", "failures", "compute_time", "cost", "interrupted"."""
         return self._ledger.ended.why if self._ledger.ended else ""
 
     @property

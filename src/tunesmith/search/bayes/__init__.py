@@ -114,7 +114,8 @@ class Bayes:
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:
-    """A model of what has ended; None for fewer than `OUTLOOK_FROM` results, or several objectives."""
+    """A model of what has ended; None for fewer than `OUTLOOK_FROM` results, or than parameters
+    and two more, or several objectives."""
     ground = _ground(history.space, history)
     if evidence.results < max(OUTLOOK_FROM, ground.d + 2) or not ground.d:
         return None
