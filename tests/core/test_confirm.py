@@ -95,7 +95,7 @@ def test_a_study_confirms_its_best(tmp_path: Any) -> None:
     confirmed = result.confirmed
     assert len(confirmed) == 3
     assert sum(c.runs for c in confirmed) == len(result.trials) - 64
-    assert result.best.number == confirmed[0].trial
+    assert result.to_dict()["best"] == result.best.number == confirmed[0].trial
     assert all(c.before < c.mean for c in confirmed), "the best of many is best by luck, too"
     again = [t for t in result.trials if t.origin.searcher == CONFIRM]
     assert len({t.seed for t in again}) == len(again)

@@ -23,6 +23,7 @@ from tunesmith.core.space import Space
 from tunesmith.core.strategy import (
     Decision,
     Drop,
+    Outlook,
     Resume,
     Scheduler,
     Searcher,
@@ -32,6 +33,8 @@ from tunesmith.core.strategy import (
 )
 from tunesmith.core.study import Objective, Strategy, StudySpec
 from tunesmith.core.trial import Cost, Kind, Reason, State
+from tunesmith.schedule.hyperband import Hyperband
+from tunesmith.schedule.pasha import Pasha
 from tunesmith.search.random import Random
 
 LOST = Reason(Kind.LOST, "the machine died")
@@ -320,6 +323,20 @@ def test_a_target_ends_the_study(goal: Any, miss: float, hit: float) -> None:
     assert [stop.trial for stop in stops(shell.tick())] == [2]
     shell.obey()
     assert shell.tick()[-1] == Quit("target", "trial 1 reached the target: loss 0.2")
+
+
+@pytest.mark.parametrize(("limit", "trials"), [({"target": 0.3}, 4), ({"no_improvement": 2}, 6)])
+def test_of_several_objectives_the_first_counts(limit: dict[str, Any], trials: int) -> None:
+    both = (Objective("loss"), Objective("size"))
+    shell = Shell(spec(objectives=both, **limit))
+    for loss, size in ((0.9, 1.0), (0.7, 2.0), (0.5, 3.0), (0.3, 4.0), (0.4, 0.1), (0.5, 0.1)):
+        shell.tick()
+        if shell.quit is None:
+            shell.exit(min(shell.jobs), {"loss": loss, "size": size})
+    shell.tick()
+    assert shell.quit is not None
+    assert shell.quit.why == next(iter(limit))
+    assert (shell.ledger.size, shell.ledger.leader, shell.ledger.best) == (trials, 3, None)
 
 
 def test_no_improvement_for_a_while_ends_the_study() -> None:
@@ -667,6 +684,148 @@ def test_a_scheduler_pauses_trials_and_lets_them_go_on() -> None:
     assert shell.states() == ["completed", "paused", "stopped", "completed"]
     again = Ledger(shell.spec).extend(shell.stored)
     assert [again.trial(n) for n in range(4)] == [shell.ledger.trial(n) for n in range(4)]
+
+
+def run_out(shell: Shell, upto: int = 1) -> None:
+    """Every trial reports its x at the steps up to `upto`, and ends; so to the end of the study."""
+    for _ in range(500):
+        shell.tick()
+        if shell.quit is not None:
+            return
+        trial = min(shell.jobs)
+        last = shell.ledger.curves.last(trial)
+        for step in range(last.step + 1 if last else 1, upto + 1):
+            if trial not in shell.told:
+                shell.report(trial, step, shell.ledger.config(trial)["x"])
+        stop = shell.told.get(trial)
+        shell.exit(trial, None, stop.reason if stop else None)
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.parametrize("scheduler", [Hyperband(max=4, min=1, reduction=2.0), Pasha(max=4, min=1)])
+def test_what_waits_beyond_the_limit_is_not_waited_for(scheduler: Scheduler) -> None:
+    shell = Shell(spec(trials=3), *map(enqueued, range(6)), scheduler=scheduler)
+    run_out(shell, upto=4)
+    assert shell.ledger.best == 0
+    assert shell.states()[3:] == ["waiting"] * 3
+
+
+def test_a_scheduler_is_told_that_the_space_is_exhausted() -> None:
+    space = Space(x=Int(1, 3))
+    shell = Shell(spec(space=space), scheduler=Hyperband(max=4, min=1, reduction=2.0))
+    run_out(shell, upto=4)
+    assert shell.quit is not None
+    assert shell.quit.why == "exhausted"
+    assert sorted(shell.states()) == ["completed", "stopped", "stopped"]
+    told = [e for e in shell.stored if isinstance(e, (events.Started, events.Finished))]
+    assert [(type(e).__name__, e.full) for e in told] == [
+        ("Started", True),
+        ("Started", True),
+        ("Finished", True),
+        ("Started", True),
+        ("Finished", False),
+        ("Finished", True),
+    ]
+
+
+def test_drops_are_no_want_of_improvement_before_there_is_a_best() -> None:
+    shell = Shell(spec(no_improvement=15), scheduler=Hyperband(max=27, min=1))
+    run_out(shell, upto=27)
+    assert shell.quit is not None
+    assert shell.quit.why == "no_improvement"
+    assert shell.ledger.best is not None
+
+
+# -- confirming the best --------------------------------------------------------------------------
+
+
+def confirming(shell: Shell) -> list[int]:
+    return sorted(shell.ledger.confirming)
+
+
+def test_a_higher_limit_is_for_searching_again() -> None:
+    shell = Shell(spec(trials=20, confirm=2))
+    run_out(shell)
+    assert confirming(shell) == [16, 17, 18, 19]
+    raised = events.Edited(shell.now, {"limits": {"trials": 60, "confirm": 2}}, "me")
+    again = Shell(shell.spec, *shell.stored, raised, session="t")
+    run_out(again)
+    assert again.ledger.size > 52
+    assert confirming(again) == [16, 17, 18, 19, *range(52, again.ledger.size)]
+    assert again.quit is not None
+    assert again.quit.why == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("why", "limits"), [("no_improvement", {"no_improvement": 5}), ("target", {"target": 0.5})]
+)
+def test_the_best_are_confirmed_when_the_search_is_over_early(
+    why: str, limits: dict[str, Any]
+) -> None:
+    alone = Shell(spec(**limits))
+    run_out(alone)
+    assert alone.quit is not None
+    assert alone.quit.why == why
+    shell = Shell(spec(confirm=2, trials=40, **limits))
+    run_out(shell)
+    assert shell.quit is not None
+    assert shell.quit.why == "confirmed"
+    assert shell.quit.detail.startswith(f"{alone.quit.detail}; trial ")
+    assert 3 <= len(confirming(shell)) <= shell.spec.limits.reserve
+    assert min(confirming(shell)) == alone.ledger.size
+    assert shell.ledger.leader == alone.ledger.leader
+
+
+def test_the_best_are_confirmed_when_little_is_left_to_gain() -> None:
+    shell = Shell(spec(confirm=2, least_gain=0.1))
+    shell.engine._prophet = lambda history, trials: Outlook(trials, 0.0, 0.0, 0.0, 0.1)
+    run_out(shell)
+    assert shell.quit is not None
+    assert shell.quit.why == "confirmed"
+    assert shell.quit.detail.startswith("little is left to gain: ")
+    assert min(confirming(shell)) == 30
+
+
+def test_what_runs_when_the_target_is_reached_runs_to_its_end_before_the_best_are_confirmed() -> (
+    None
+):
+    shell = Shell(spec(confirm=2, target=0.2, parallel=3, trials=40))
+    shell.tick()
+    shell.exit(0, 0.1)
+    assert shell.tick() == []
+    shell.exit(1, reason=LOST)
+    assert shell.tick() == [], "it is not run again"
+    shell.exit(2, 0.05)
+    assert started(shell.tick()) == [3, 4, 5]
+    assert shell.ledger.parent(3) == 2
+    shell.exit(3, reason=LOST)
+    assert started(shell.tick()) == [3], "but a run that confirms is"
+
+
+def test_a_lucky_run_that_confirms_is_no_improvement() -> None:
+    shell = Shell(spec(confirm=2, no_improvement=2, trials=40))
+    for value in (0.1, 0.2, 0.3):
+        shell.tick()
+        shell.exit(min(shell.jobs), value)
+    for _ in range(20):
+        shell.tick()
+        if shell.quit is not None:
+            break
+        shell.exit(min(shell.jobs), 0.01 * shell.ledger.size)
+    assert shell.ledger.leader == 0
+    assert confirming(shell) == list(range(3, shell.ledger.size)) != []
+
+
+def test_other_limits_end_the_study_while_the_best_are_confirmed() -> None:
+    shell = Shell(spec(confirm=2, target=0.5, time=60))
+    shell.tick()
+    shell.exit(0, 0.1)
+    assert started(shell.tick()) == [1]
+    shell.tick(100.0)
+    shell.obey()
+    shell.tick()
+    assert shell.quit is not None
+    assert shell.quit.why == "time"
 
 
 def test_a_lost_trial_over_its_time_is_timed_anew() -> None:

@@ -18,7 +18,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import stream
 from tunesmith.core.strategy import Drop, Resume, Resumer, Scheduler, Verdict
 from tunesmith.core.study import Objective
-from tunesmith.core.trial import Kind, Reason, State
+from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.hyperband import Hyperband
 from tunesmith.tuning.replay import replay
@@ -205,6 +205,23 @@ class TestHyperband:
         )
         assert study.all() == ([0, 1], [2])
 
+    def test_runs_that_confirm_others_are_not_ranked(self) -> None:
+        study = Study(Hyperband(max=4, min=1, reduction=2.0), trials=5, confirm=1)
+        study.begin(0, 1)
+        origin = Origin(CONFIRM, "trial 1 once more")
+        for number in (2, 3):
+            study.ledger.apply(events.Enqueued(1.0, number, {"x": 0.5, "c": "a"}, origin, {}, 1))
+            study.ledger.apply(started(number))
+        study.ledger.apply(reported(2, 1, -1.0))
+        for trial in range(2):
+            study.report(trial, 1, trial / 10)
+        study.begin(4)
+        assert study.all() == ([0, 1], [])
+        for trial in range(2):
+            study.report(trial, 2, trial / 10)
+        study.report(4, 2, 0.1)
+        assert study.next() == Resume(0, "number 1 of 2 at step 2, on to its end")
+
     def test_a_study_that_ends_in_the_middle_of_a_bracket(self) -> None:
         study = Study(Hyperband(max=4, min=1, reduction=2.0), trials=3)
         study.begin(0, 1, 2)
@@ -220,6 +237,31 @@ class TestHyperband:
         for trial in order:
             study.report(trial, 1, trial / 10)
         assert study.all() == ([0, 1], [2, 3])
+
+
+def test_a_scheduler_that_finishes_what_a_grid_began_does_it_again(tmp_path: Any) -> None:
+    """That no more trials begin is in the events."""
+
+    def train(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        trial.restore()
+        for step in range(trial.step + 1, 10):
+            trial.save(None, step=step)
+            trial.report(step=step, value=config["x"] + 1 / step)
+        return float(config["x"])
+
+    result = ts.tune(
+        train,
+        ts.Space(x=ts.Float(0.0, 1.0)),
+        name="grid",
+        storage=tmp_path / "study.db",
+        searcher={"grid": {"levels": 5}},
+        scheduler={"hyperband": {"max": 9, "min": 1}},
+        progress=False,
+    )
+    assert (result.ended_by, result.best.config) == ("exhausted", {"x": 0.0})
+    with ts.Study.open("grid", storage=tmp_path / "study.db") as study:
+        found = replay(study.store, "grid")
+    assert (found.problems, found.decisions > 0) == ([], True)
 
 
 def toy(config: dict[str, Any], trial: ts.LiveTrial) -> float:

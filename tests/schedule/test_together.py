@@ -43,15 +43,78 @@ def test_all_pairs(name: str, searcher: str) -> None:
     assert told.result.ended_by == "trials"
 
 
-def test_a_grid() -> None:
-    space = ts.Space(x=ts.Float(0.0, 1.0), kind=ts.Choice("a", "b"))
-
-    def flat(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
-        for step in range(1, STEPS + 1):
-            yield 1.0, config["x"] + 1.0 / step
-
+@pytest.mark.parametrize("configs", [3, 12])
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "scripted"])
+def test_a_grid(name: str, configs: int) -> None:
+    """No limit says when the last trial has begun: the searcher does."""
     told = simulate(
-        flat, space, searcher={"grid": {"levels": 4}}, scheduler={"asha": {"max": STEPS}}, seed=1
+        flat,
+        ts.Space(x=ts.Float(0.0, 1.0)),
+        searcher={"grid": {"levels": configs}},
+        scheduler={name.split(",", maxsplit=1)[0]: OPTIONS[name]},
+        parallel=2,
+        seed=1,
     )
     assert told.result.ended_by == "exhausted"
-    assert len(told.result.trials) == 8
+    assert len([t for t in told.result.trials if t.parent is None]) == configs
+    if name != "threshold":
+        assert told.result.counts[ts.State.COMPLETED]
+    if name == "hyperband":
+        assert not told.result.counts[ts.State.PAUSED]
+
+
+def flat(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
+    for step in range(1, STEPS + 1):
+        yield 1.0, config["x"] + 1.0 / step
+
+
+#: Those that let trials go on which they have paused.
+PAUSING = {
+    "asha": {"max": 27, "type": "promotion"},
+    "hyperband": {"max": 27, "min": 1},
+    "pasha": {"max": 27},
+    "pbt": {"max": 27, "interval": 5},
+}
+
+
+def long(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
+    for step in range(1, 28):
+        yield 1.0, abs(config["x"] - 0.3) + 1.0 / step
+
+
+ENDS: list[tuple[str, dict[str, Any]]] = [
+    ("trials", {"trials": 25}),
+    ("confirmed", {"trials": 25, "confirm": 3}),
+    ("confirmed", {"trials": 40, "confirm": 3, "parallel": 3}),
+    ("no_improvement", {"no_improvement": 15}),
+    ("no_improvement", {"no_improvement": 15, "parallel": 3}),
+    ("time", {"time": 200.0}),
+    ("time", {"time": 200.0, "parallel": 3}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "why", "limits"),
+    [
+        (name, why, limits)
+        for name in PAUSING
+        for why, limits in ENDS
+        if (name, why) != ("pasha", "no_improvement")  # it completes none while the search goes on
+    ],
+)
+def test_however_a_study_ends_a_trial_has_been_completed(
+    name: str, why: str, limits: dict[str, Any]
+) -> None:
+    told = simulate(
+        long,
+        ts.Space(x=ts.Float(0.0, 1.0)),
+        searcher="random",
+        scheduler={name: PAUSING[name]},
+        seed=1,
+        **limits,
+    )
+    result = told.result
+    assert result.counts[ts.State.COMPLETED]
+    assert result.ended_by in {why, "trials"}
+    if "confirm" in limits:
+        assert result.confirmed

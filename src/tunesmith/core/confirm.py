@@ -51,8 +51,7 @@ def contenders(history: History, k: int) -> list[int]:
     """The `k` best completed trials that are no runs of others, the best first."""
     losses = history.losses[:, 0]
     may = history.where(State.COMPLETED)
-    repeats = [trial for runs in history.confirmations.values() for trial in runs]
-    may[repeats] = False
+    may[list(history.confirming)] = False
     numbers = np.flatnonzero(may)
     order = np.argsort(losses[numbers], kind="stable")[:k]
     found: list[int] = numbers[order].tolist()

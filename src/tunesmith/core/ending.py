@@ -19,24 +19,31 @@ LOOK_AHEAD: Final = 20
 LOOK_HOLDS: Final = 3
 
 
-def limit_reached(ledger: Ledger, at: float) -> Quit | None:
-    """The first limit that is used up; None if none is. O(running trials)."""
+def good_enough(ledger: Ledger, at: float) -> Quit | None:
+    """The first limit that says that there is no need to search on; None if none does. O(1)."""
     limits = ledger.spec.limits
-    if limits.target is not None and ledger.best is not None:
+    leader = ledger.leader
+    if limits.target is not None and leader is not None:
         objective = ledger.spec.objective
-        value = ledger.values(ledger.best)
+        value = ledger.values(leader)
         assert value is not None
         if value[0] * objective.sign <= limits.target * objective.sign:
-            detail = f"trial {ledger.best} reached the target: {objective.metric} {value[0]:g}"
+            detail = f"trial {leader} reached the target: {objective.metric} {value[0]:g}"
             return Quit("target", detail)
     if limits.no_improvement is not None and ledger.since_best >= limits.no_improvement:
-        best = "" if ledger.best is None else f", which is still trial {ledger.best}'s"
+        best = "" if leader is None else f", which is still trial {leader}'s"
         detail = f"{ledger.since_best} trials have not improved on the best value{best}"
         return Quit("no_improvement", detail)
     patience_s = limits.no_improvement_time
     if patience_s is not None and ledger.best_age_s(at) >= patience_s:
         detail = f"no better value for {show_seconds(patience_s)}"
         return Quit("no_improvement", detail)
+    return None
+
+
+def used_up(ledger: Ledger, at: float) -> Quit | None:
+    """The first limit that is used up; None if none is. O(running trials)."""
+    limits = ledger.spec.limits
     if limits.time is not None and ledger.elapsed_s(at) >= limits.time:
         return Quit("time", f"the time limit of {show_seconds(limits.time)} is used up")
     if limits.compute_time is not None or limits.cost is not None:
@@ -93,7 +100,7 @@ class Gains(NamedTuple):
     def look(self, history: History, prophet: Prophet, least: float | str) -> Gains:
         """Ask `prophet` what is to gain, if it is time to; `least` is a number, or "noise"."""
         results = history.completed
-        if results < LOOK_FROM or results // LOOK_EVERY <= self.asked // LOOK_EVERY:
+        if self.over or results < LOOK_FROM or results // LOOK_EVERY <= self.asked // LOOK_EVERY:
             return self
         outlook = prophet(history, LOOK_AHEAD)
         if outlook is None:

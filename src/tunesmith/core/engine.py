@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from tunesmith.core import confirm, events
-from tunesmith.core.ending import LOOK_AHEAD, Gains, limit_reached
+from tunesmith.core.ending import LOOK_AHEAD, Gains, good_enough, used_up
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
@@ -23,7 +23,13 @@ from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import stream
 from tunesmith.core.space import Config
 from tunesmith.core.strategy import Drop, Prophet, Resumer, Scheduler, Searcher, Verdict, pauses
-from tunesmith.core.study import CONFIRM_SHARE, SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
+from tunesmith.core.study import (
+    CONFIRM_SHARE,
+    SILENCE_FACTOR,
+    SILENCE_FLOOR_S,
+    SILENCE_SIBLINGS,
+    StudySpec,
+)
 from tunesmith.core.trial import CONFIRM, ENDED, Cost, Kind, Origin, Reason, State
 
 #: What the engine handles.
@@ -52,8 +58,10 @@ class Engine:
         self.session = session
         self._prophet = prophet
         self._gains = Gains()
-        #: Whether the searcher had nothing more to propose.
-        self._exhausted = False
+        #: The study (before it is edited) for which the searcher had nothing more to propose.
+        self._searched: StudySpec | None = None
+        #: Why the search is over, where the best are still to be confirmed.
+        self._enough: Quit | None = None
         self.quit: Quit | None = None
         self._memo: dict[Any, Any] = {}
         self._stopping: dict[int, Reason] = {}
@@ -108,6 +116,7 @@ class Engine:
         """Go on with another ledger of the same study."""
         self.ledger = ledger
         self._memo.clear()
+        self._searched = self._enough = None
         self._count_strangers()
 
     def abandon(self, at: float) -> list[Command]:
@@ -125,6 +134,7 @@ class Engine:
             self.ledger.apply(event)
             if type(event) is events.Edited:
                 self._memo.clear()
+                self._enough = None
         self._count_strangers()
 
     def recover(self, at: float, dead: Iterable[str]) -> list[Command]:
@@ -192,7 +202,9 @@ class Engine:
             return Outcome(State.STOPPED, so_far.values, so_far.metrics, event.reason)
         return Outcome(State.FAILED, None, finite(latest), event.reason)
 
-    def _finish(self, event: Exited, outcome: Outcome, out: list[Command]) -> None:
+    def _finish(
+        self, event: Exited, outcome: Outcome, out: list[Command], *, full: bool = False
+    ) -> None:
         finished = events.Finished(
             event.at,
             event.trial,
@@ -202,6 +214,7 @@ class Engine:
             outcome.metrics,
             outcome.reason,
             self._priced(event.cost),
+            full,
         )
         self._write(finished, out)
 
@@ -233,7 +246,7 @@ class Engine:
     def _tick(self, at: float, out: list[Command]) -> None:
         ledger = self.ledger
         if self._over is None:
-            self._over = limit_reached(self.ledger, at) or self._converged()
+            self._over = self._limit(at)
             if self._over is not None and self._over.why in _STOP_RUNNING:
                 self._drain_at = at - ledger.spec.limits.grace  # no more waiting
         if self._over is None and ledger.stop_requested is not None:
@@ -256,6 +269,16 @@ class Engine:
         """Running trials of others: ask-and-tell clients that were here before us."""
         sessions = [running.session for running in self.ledger.running.values()]
         self._strangers = len(sessions) - sessions.count(self.session)
+
+    def _limit(self, at: float) -> Quit | None:
+        """What ends the study now. What only ends the search waits until the best are confirmed."""
+        found, spent = self._enough or good_enough(self.ledger, at), used_up(self.ledger, at)
+        if found is None and spent is None:
+            found = self._converged()
+        if self.ledger.spec.limits.confirm is None:
+            return found or spent
+        self._enough = found
+        return spent
 
     def _converged(self) -> Quit | None:
         """Whether too little is to gain, where that is to end the study."""
@@ -325,70 +348,99 @@ class Engine:
     # -- new trials ---------------------------------------------------------------------------
 
     def _fill(self, at: float, out: list[Command]) -> None:
-        """Start trials while there is room: the scheduler's first, then waiting ones, then the
-        searcher's."""
-        ledger, limits = self.ledger, self.ledger.spec.limits
-        free = limits.parallel - self._own
+        """Start trials while there is room."""
+        free = self.ledger.spec.limits.parallel - self._own
         while free > 0:
-            if self._resume(at, out):
-                free -= 1
-                continue
-            budget = None if limits.trials is None else limits.trials - ledger.started_count
-            if budget is not None and budget <= 0:
-                if not self._own:
-                    self._over = Quit("trials", f"all {limits.trials} trials have been run")
+            begun = self._begin(free, at, out)
+            if not begun:
                 return
-            waiting = ledger.next_waiting()
-            if waiting is not None:
-                self._start_waiting(waiting, at, out)
-                free -= 1
-                continue
-            if self._confirms(at):
-                if not self._confirm(at, out):
-                    return
-                free -= 1
-                continue
-            wanted = free if budget is None else min(free, budget - limits.reserve)
-            started = self._suggest(wanted, at, out)
-            if started == 0 and self._over is not None and limits.confirm and not self._exhausted:
-                self._exhausted, self._over = True, None
-                continue
-            if started == 0:
-                return
-            free -= started
+            free -= begun
 
-    def _confirms(self, at: float) -> bool:
-        """Whether what is left is for confirming the best trials."""
+    def _begin(self, free: int, at: float, out: list[Command]) -> int:
+        """Start what comes next, and say how many trials (up to `free`) that were: the scheduler's first,
+        then waiting ones, then the searcher's, at last those that confirm the best."""
         ledger, limits = self.ledger, self.ledger.spec.limits
-        if limits.confirm is None or len(ledger.spec.objectives) > 1:
-            return False
-        if ledger.confirmations or self._exhausted:
-            return True
-        if limits.trials is not None and ledger.started_count >= limits.trials - limits.reserve:
-            return True
-        return limits.time is not None and ledger.elapsed_s(at) >= limits.time * (1 - CONFIRM_SHARE)
+        if self._enough is None and self._resume(at, out):
+            return 1
+        if limits.trials is not None and ledger.started_count >= limits.trials:
+            if not self._own:
+                all_run = Quit("trials", f"all {limits.trials} trials have been run")
+                self._over = self._enough or all_run
+            return 0
+        waiting = self._next_waiting()
+        if waiting is not None:
+            self._start_waiting(waiting, at, out)
+            return 1
+        if self._searches(at):
+            left = ledger.search_left
+            begun = self._suggest(free if left is None else min(free, left), at, out)
+            return begun if begun or not self._exhausted else self._begin(free, at, out)
+        if limits.confirm is not None:
+            return self._confirm(at, out)
+        if self._exhausted and not self._own:
+            self._over = Quit("exhausted", "every config of the space has been tried")
+        return 0
 
-    def _confirm(self, at: float, out: list[Command]) -> bool:
-        """Run one of the best trials again; whether there was one to run."""
-        ledger, k = self.ledger, self.ledger.spec.limits.confirm
+    def _next_waiting(self) -> int | None:
+        """The waiting trial to start next: any, or one that confirms another where the search is over."""
+        ledger = self.ledger
+        if self._enough is None:
+            return ledger.next_waiting()
+        waiting = (n for n in ledger.confirming if ledger.state(n) is State.WAITING)
+        return min(waiting, default=None)
+
+    def _searches(self, at: float) -> bool:
+        """Whether the searcher is to be asked for more."""
+        left = self.ledger.search_left
+        if self._enough is not None or self._exhausted or (left is not None and left <= 0):
+            return False
+        alone = self.ledger.spec.limits.confirm is None and not self._own
+        return alone or not self._late(at)
+
+    @property
+    def _exhausted(self) -> bool:
+        return self._searched is self.ledger.spec
+
+    def _late(self, at: float) -> bool:
+        """Whether the time that is left is for the best: to confirm them, or, where all have paused so far,
+        to complete one."""
+        ledger, limits = self.ledger, self.ledger.spec.limits
+        if limits.time is None or ledger.elapsed_s(at) < limits.time * (1 - CONFIRM_SHARE):
+            return False
+        return limits.confirm is not None or bool(ledger.paused and not ledger.completed)
+
+    def _full(self, at: float) -> bool:
+        """Whether no more trials will begin, for another reason than the limit on trials."""
+        return self.ledger.next_waiting() is None and (self._exhausted or self._late(at))
+
+    def _confirm(self, at: float, out: list[Command]) -> int:
+        """Run one of the best trials again; how many that were: 1, or 0 where there is none to run."""
+        ledger, limits, k = self.ledger, self.ledger.spec.limits, self.ledger.spec.limits.confirm
         assert k is not None
-        if self._own and not ledger.confirmations:
-            return False  # who is best is not known yet
+        mine = (n for n, running in ledger.running.items() if running.session == self.session)
+        if any(number not in ledger.confirming for number in mine):
+            return 0  # who is best is not known yet
         history = History(ledger, memo=self._memo)
-        trial = confirm.next_run(history, k)
+        used = limits.trials is not None and len(ledger.confirming) >= limits.reserve
+        trial = None if used else confirm.next_run(history, k)
         if trial is None:
             if not self._own:
-                known = confirm.standings(history, k)
-                detail = "no trial has been completed, so there is none to confirm"
-                if known:
-                    detail = f"trial {known[0].trial} is the best of {len(known)}: {known[0]}"
-                self._over = Quit("confirmed", detail)
-            return False
+                self._over = self._confirmed(confirm.standings(history, k))
+            return 0
         number, config = ledger.size, ledger.config(trial)
         origin = Origin(CONFIRM, f"trial {trial} once more, with another seed")
         self._write(events.Enqueued(at, number, config, origin, {}, trial), out)
         self._start_waiting(number, at, out)
-        return True
+        return 1
+
+    def _confirmed(self, known: list[confirm.Confirmed]) -> Quit:
+        """The end of a study whose best trials have been run again."""
+        if known:
+            why = "" if self._enough is None else f"{self._enough.detail}; "
+            best = f"trial {known[0].trial} is the best of {len(known)}: {known[0]}"
+            return Quit("confirmed", why + best)
+        none = Quit("confirmed", "no trial has been completed, so there is none to confirm")
+        return self._enough or none
 
     def _resume(self, at: float, out: list[Command]) -> bool:
         """Let the scheduler start a trial that goes on from a checkpoint; whether it did."""
@@ -396,15 +448,17 @@ class Engine:
             ledger = self.ledger
             number = ledger.size
             rng = stream(ledger.spec.seed, number, RESUME)
-            said = self.scheduler.resume(History(ledger, memo=self._memo), rng)
+            full = self._full(at)
+            said = self.scheduler.resume(History(ledger, memo=self._memo, full=full), rng)
             if said is None:
                 return False
             if isinstance(said, Drop):
-                self._drop(said, at, out)
+                self._drop(said, at, full, out)
                 continue
             if said.config is None:
                 attempt = ledger.attempts_begun(said.trial)
-                self._write(events.Started(at, said.trial, attempt, self.session, said.why), out)
+                started = events.Started(at, said.trial, attempt, self.session, said.why, full)
+                self._write(started, out)
                 self._start(said.trial, attempt, ledger.config(said.trial), out)
             else:
                 assert ledger.spec.scheduler is not None
@@ -412,20 +466,22 @@ class Engine:
                 config = ledger.spec.space.clean(said.config)
                 last = ledger.curves.last(said.trial)
                 step = last.step if last else 0
-                forked = events.Forked(at, number, said.trial, config, origin, self.session, step)
+                forked = events.Forked(
+                    at, number, said.trial, config, origin, self.session, step, full
+                )
                 self._write(forked, out)
                 self._start(number, 0, config, out, parent=said.trial)
             return True
         return False
 
-    def _drop(self, said: Drop, at: float, out: list[Command]) -> None:
+    def _drop(self, said: Drop, at: float, full: bool, out: list[Command]) -> None:
         """End a paused trial; what it reported last stays with it."""
         ledger, number = self.ledger, said.trial
         so_far = judge(ledger.spec.objectives, None, ledger.curves.latest(number))
         reason = Reason(Kind.STOPPED, said.why)
         outcome = Outcome(State.STOPPED, so_far.values, so_far.metrics, reason)
         attempt = ledger.attempt(number)
-        self._finish(Exited(at, number, attempt, reason=reason), outcome, out)
+        self._finish(Exited(at, number, attempt, reason=reason), outcome, out, full=full)
 
     def _start_waiting(self, number: int, at: float, out: list[Command]) -> None:
         attempt = self.ledger.attempts_begun(number)
@@ -466,7 +522,7 @@ class Engine:
                 return 0
         proposals = propose(ledger, self.searcher, n, memo=self._memo)
         if not proposals and not self._own:
-            self._over = Quit("exhausted", "every config of the space has been tried")
+            self._searched = ledger.spec
         for config, origin in proposals:
             number = ledger.size
             self._write(events.Suggested(at, number, config, origin, self.session), out)

@@ -73,6 +73,8 @@ class Started(_Event, frozen=True, gc=False, tag="started"):
     attempt: int
     session: str
     why: str = ""
+    #: Whether the scheduler had been told that no more trials will begin (see `History.full`).
+    full: bool = False
 
 
 class Forked(_Event, frozen=True, gc=False, tag="forked"):
@@ -85,6 +87,8 @@ class Forked(_Event, frozen=True, gc=False, tag="forked"):
     session: str
     #: The last step that the other one had reported.
     step: int = 0
+    #: As in `Started`.
+    full: bool = False
 
 
 class Reported(_Event, frozen=True, gc=False, tag="reported"):
@@ -106,6 +110,8 @@ class Finished(_Event, frozen=True, gc=False, tag="finished"):
     metrics: Mapping[str, float | None] = {}
     reason: Reason | None = None
     cost: Cost = Cost()
+    #: As in `Started`, for a paused trial that a scheduler dropped.
+    full: bool = False
 
 
 class Requeued(_Event, frozen=True, gc=False, tag="requeued"):

@@ -80,11 +80,13 @@ def _no_number(history: History, rungs: Rungs, k: int) -> Decision:
 
 def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list[tuple[float, int]]:
     """Loss and number of the usable trials that have come to rung `k`, the best first; of equal ones the
-    earlier. O(1) for all of them, if none has been retracted; else O(n log n).
+    earlier. Those that confirm others are left out. O(1) for all trials, if there are none of these and
+    none has been retracted; else O(n log n).
 
     With several objectives, by non-dominated sorting of what they had there: O(n^2).
     """
     usable, one = history.usable, len(history.objectives) == 1
+    usable[list(history.confirming)] = False
     if among is None and one and usable.all():
         return rungs.ordered(k)
     everyone = rungs.at(k)[0].tolist() if among is None else among
@@ -131,11 +133,8 @@ def promote(
 
 def finish(history: History, rungs: Rungs) -> Resume | None:
     """The best paused trial of the highest rung that has one, if the study would end without any trial
-    that ran to its end: all trials are there, none runs, none has been completed."""
-    limit = history.trials_limit
-    if limit is None or len(history) < limit:
-        return None
-    if history.where(State.RUNNING, State.WAITING, State.COMPLETED).any():
+    that ran to its end: no more will begin, none runs, none has been completed."""
+    if not history.full or history.where(State.RUNNING, State.COMPLETED).any():
         return None
     states = history.states
     for k in reversed(range(len(rungs.levels))):

@@ -44,16 +44,23 @@ class History:
     """A read-only view of a ledger.
 
     With `visible`, the results of trials from that number on are hidden: they look as if they had
-    just started (`deterministic=True` builds on it).
+    just started (`deterministic=True` builds on it). `full` is what the engine knows, beyond the limit
+    on trials, of whether more will begin.
     """
 
-    __slots__ = ("_hides_from", "_ledger", "_memo")
+    __slots__ = ("_full", "_hides_from", "_ledger", "_memo")
 
     def __init__(
-        self, ledger: Ledger, *, visible: int | None = None, memo: dict[Any, Any] | None = None
+        self,
+        ledger: Ledger,
+        *,
+        visible: int | None = None,
+        memo: dict[Any, Any] | None = None,
+        full: bool = False,
     ) -> None:
         self._ledger = ledger
         self._hides_from = visible
+        self._full = full
         self._memo = {} if memo is None else memo
 
     @property
@@ -83,6 +90,13 @@ class History:
     def trials_limit(self) -> int | None:
         """How many trials the study may have, if that is known."""
         return self._ledger.spec.limits.trials
+
+    @property
+    def full(self) -> bool:
+        """Whether no more trials will begin, but for those that confirm the best: the limit on trials is
+        reached, the space is exhausted, or what is left of the time is for the best. Trials that still wait
+        stay where they are."""
+        return self._full or self._ledger.full
 
     @property
     def parallel(self) -> int:
@@ -171,9 +185,14 @@ class History:
         return self._ledger.confirmations
 
     @property
+    def confirming(self) -> Set[int]:
+        """The trials that run the config of another one again, to confirm it."""
+        return self._ledger.confirming
+
+    @property
     def completed(self) -> int:
         """How many trials have been completed. O(1)."""
-        return self._ledger.counts[State.COMPLETED]
+        return self._ledger.completed
 
     @property
     def forks(self) -> int:

@@ -55,6 +55,7 @@ _CANCELLED: Final = CODES[State.CANCELLED]
 _MOVES: Final = {(CODES[state], verb): CODES[after] for (state, verb), after in TABLE.items()}
 _FAILED: Final = State.FAILED
 _CALLED_OFF: Final = State.CANCELLED
+_DROPPED: Final = State.STOPPED
 _DELIVERED: Final = State.COMPLETED
 #: Codes of the ends that count as a try.
 _TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
@@ -124,7 +125,8 @@ class Ledger:
         #: Trials by state, trials that count against the limit, sums over ended trials.
         self._tally = [0] * len(STATES)
         self.retractions = 0
-        #: How many trials have ended since the best one, without being better.
+        #: How many trials have ended since the leader, without being better. Those that confirm others do
+        #: not count, nor do those that a scheduler drops from a pause before anybody leads.
         self.since_best = 0
         self._best_elapsed_s = 0.0
         #: How the last trials ended: whether they failed, newest last.
@@ -136,7 +138,10 @@ class Ledger:
         self.failures: list[int] = []
         #: Trials that did not fail since the current coordinator began.
         self.session_successes = 0
+        #: The best trial of a study with one objective.
         self.best: int | None = None
+        #: The best trial by the first objective, of those that do not confirm others.
+        self.leader: int | None = None
         self.last_at = 0.0
         self._elapsed_s = 0.0
         self._session_began: float | None = None
@@ -226,6 +231,29 @@ class Ledger:
             self._tally[_WAITING] + self._tally[_CANCELLED] + self.retractions + len(self.forks)
         )
         return self.size - uncounted
+
+    @property
+    def completed(self) -> int:
+        """How many trials have been completed. O(1)."""
+        return self._tally[_COMPLETED]
+
+    @property
+    def search_left(self) -> int | None:
+        """How many more trials the limit leaves to search with, beside those that are to confirm the best;
+        None without a limit."""
+        limits = self.spec.limits
+        if limits.trials is None:
+            return None
+        kept = max(0, limits.reserve - len(self.confirming))
+        return limits.trials - self.started_count - kept
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit on trials lets no more begin, but for those that confirm the best."""
+        limits, left = self.spec.limits, self.search_left
+        if limits.trials is None or left is None:
+            return False
+        return self.started_count >= limits.trials or (left <= 0 and not self._tally[_WAITING])
 
     @property
     def counts(self) -> dict[State, int]:
@@ -419,7 +447,7 @@ class Ledger:
         self._ended_at[i] = e.at
         if self.decided:
             self.decided.discard(i)
-        self.paused.pop(i, None)
+        paused = self.paused.pop(i, None) is not None
         if i in self.running:
             if e.reason is None or e.reason.kind is not _TIMEOUT:  # how long it hung is no example
                 self._heard(i, e.at)
@@ -437,8 +465,10 @@ class Ledger:
             self.session_successes += 1
             self.failures.clear()
         if state is not _CALLED_OFF:
-            self.since_best += 1
             self.recent.append(state is _FAILED)
+            dropped = paused and state is _DROPPED
+            if i not in self.confirming and not (dropped and self.leader is None):
+                self.since_best += 1
         if state is _DELIVERED:
             self._consider_best(i)
 
@@ -629,24 +659,35 @@ class Ledger:
     # -- the best -----------------------------------------------------------------------------
 
     def _consider_best(self, i: int) -> None:
-        if len(self._signs) > 1 or self._retracted[i] or self._outside[i]:
+        if self._retracted[i] or self._outside[i]:
             return
-        # of equal ones the first, whichever came in first
-        if self.best is None or (self._losses[i, 0], i) < (self._losses[self.best, 0], self.best):
+        if len(self._signs) == 1 and self._beats(i, self.best):
             self.best = i
+        if i not in self.confirming and self._beats(i, self.leader):
+            self.leader = i
             self.since_best = 0
             self._best_elapsed_s = self.elapsed_s(float(self._ended_at[i]))
 
+    def _beats(self, i: int, other: int | None) -> bool:
+        """Whether trial `i` is better by the first objective; of equal ones the first is, whichever came
+        in first."""
+        losses = self._losses
+        return other is None or bool((losses[i, 0], i) < (losses[other, 0], other))
+
     def _find_best(self) -> None:
         """The best after something other than a new result has changed: O(trials)."""
-        self.best = None
-        if len(self._signs) > 1:
-            return
         counts = self.eligible()
-        if counts.any():
-            self.best = int(np.argmin(np.where(counts, self._losses[: self.size, 0], np.inf)))
-        later = self._state[0 if self.best is None else self.best + 1 : self.size]
-        self.since_best = int(np.isin(later, _TRIED).sum())
+        self.best = self._least_of(counts) if len(self._signs) == 1 else None
+        tried = np.isin(self._state[: self.size], _TRIED)
+        counts[list(self.confirming)] = tried[list(self.confirming)] = False
+        self.leader = self._least_of(counts)
+        self.since_best = int(tried[0 if self.leader is None else self.leader + 1 :].sum())
+
+    def _least_of(self, counts: NDArray[np.bool_]) -> int | None:
+        """The best by the first objective of the trials that count."""
+        if not counts.any():
+            return None
+        return int(np.argmin(np.where(counts, self._losses[: self.size, 0], np.inf)))
 
     def eligible(self) -> NDArray[np.bool_]:
         """Which trials may be the best: completed, not retracted, inside the space."""

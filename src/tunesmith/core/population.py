@@ -101,9 +101,7 @@ class Population:
                 return Resume(
                     parent, f"as trial {parent}{_changes(history, parent, config)}", config
                 )
-        limit = history.trials_limit
-        begun = len(history) - history.forks - int(history.where(State.WAITING).sum())
-        if limit is not None and begun < limit:
+        if history.trials_limit is not None and not history.full:
             return None
         waiting = np.flatnonzero(history.states == _PAUSED)
         if not len(waiting):
@@ -125,7 +123,9 @@ class Population:
         A copy is never behind a parent that it equals, or it would give way to the next copy for ever.
         """
         latest = self.latest(history)
-        members = np.flatnonzero(history.where(*_MEMBERS))
+        member = history.where(*_MEMBERS)
+        member[list(history.confirming)] = False
+        members = np.flatnonzero(member)
         losses = latest.losses[members]
         known = ~np.isnan(losses)
         members, losses = members[known], losses[known]

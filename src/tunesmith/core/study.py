@@ -137,7 +137,8 @@ class Limits:
     confirm: int | None = _limit(
         None,
         "The best so many trials are run again with fresh seeds, for up to a fifth of the trials (or of the "
-        "time), or two runs for each if that is more, until one is best with a probability of 95 %.",
+        "time), or two runs for each if that is more, until one is best with a probability of 95 %. Not where "
+        "cost, compute_time, failures or a request to stop end the study.",
     )
     keep: int | Literal["all"] = _limit(
         1, "The checkpoints of how many of the best completed trials stay: a number, or all."

@@ -99,12 +99,13 @@ class Hyperband:
         return rungs.update(history)
 
     def _next(self, history: History, bracket: _Bracket) -> Resume | Drop | None:
-        limit, trials = history.trials_limit, bracket.trials
-        if len(history) < trials.stop and (limit is None or len(history) < limit):
+        trials, full = bracket.trials, history.full
+        if len(history) < trials.stop and not full:
             return None  # not all have begun
         rungs, states = self._rungs(history), history.states
         here = states[trials.start : trials.stop]
-        moving = (np.flatnonzero(np.isin(here, _MOVING)) + trials.start).tolist()
+        moves = np.isin(here, [_RUNNING] if full else _MOVING)
+        moving = set((np.flatnonzero(moves) + trials.start).tolist()) - history.confirming
         planned = float(len(trials))
         for k in range(bracket.first, len(rungs.levels)):
             if any(rungs.highest(trial) < k or trial in history.ending for trial in moving):
@@ -141,6 +142,7 @@ def _over(history: History, trials: range) -> bool:
 #: What is lost in a logarithm, or a power, of floats.
 _ROUND: Final = 1e-9
 _PAUSED: Final = CODES[State.PAUSED]
-_MOVING: Final = [CODES[State.WAITING], CODES[State.RUNNING]]
+_RUNNING: Final = CODES[State.RUNNING]
+_MOVING: Final = [CODES[State.WAITING], _RUNNING]
 
 SCHEDULER = Hyperband

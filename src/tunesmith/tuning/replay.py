@@ -123,7 +123,8 @@ class _Pass:
         again = None
         if isinstance(self._scheduler, Resumer):
             rng = stream(self._ledger.spec.seed, self._ledger.size, RESUME)
-            again = self._scheduler.resume(History(self._ledger, memo=self._memo), rng)
+            history = History(self._ledger, memo=self._memo, full=event.full)
+            again = self._scheduler.resume(history, rng)
         self._found.decisions += 1
         if again != done:
             self._found.problems.append(f"the scheduler said {done}, but again it would be {again}")

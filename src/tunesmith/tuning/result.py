@@ -247,7 +247,7 @@ class Result:
         return {
             "study": self.spec.to_dict(),
             "ended": self.ended,
-            "best": self._ledger.best,
+            "best": None if self._ledger.best is None else self.best.number,
             "trials": [finite(trial.to_dict()) for trial in self.trials],
         }
 
