@@ -21,6 +21,7 @@ from tunesmith.core.study import Objective
 from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.hyperband import Hyperband
+from tunesmith.schedule.pasha import Pasha
 from tunesmith.tuning.replay import replay
 
 
@@ -163,6 +164,25 @@ class TestPromotion:
         for trial in (t for t in order if t < 3):
             assert study.report(trial, 3, trial / 10) == "pause"
         assert study.all()[0] == [0]
+
+
+class TestPasha:
+    @settings(max_examples=40, deadline=None)
+    @given(st.permutations(range(9)))
+    def test_the_order_of_arrival_does_not_matter(self, order: list[int]) -> None:
+        """The second rung ranks as the first does: nobody goes beyond it, but the best at the end."""
+        study = Study(Pasha(max=27, min=1), trials=9)
+        study.begin(*range(9))
+        for trial in order:
+            assert study.report(trial, 1, trial / 10) == "pause"
+        assert study.all() == ([0, 1, 2], [])
+        for trial in (t for t in order if t < 3):
+            assert study.report(trial, 3, trial / 10) == "pause"
+        said = study.next()
+        assert said == Resume(
+            0, "the best at step 3, on to step 9: no trial has run to its end yet"
+        )
+        assert study.next() is None
 
 
 class TestHyperband:
@@ -363,3 +383,18 @@ def test_several_objectives_are_ranked_by_non_dominated_sorting() -> None:
         if number >= 2:
             verdict = study.scheduler.decide(study.history, number).verdict
             assert verdict is (Verdict.STOP if number == 2 else Verdict.CONTINUE)
+
+
+def test_a_trial_outside_an_edited_space_has_no_place_among_several_objectives() -> None:
+    both = (Objective("loss"), Objective("size"))
+    study = Study(Asha(max=9, min=1, reduction=1.3), objectives=both)
+    study.begin(0, 1, 2, 3)
+    for number in range(3):
+        metrics = {"loss": float(number), "size": float(number)}
+        study.ledger.apply(events.Reported(2.0, number, 0, 1, metrics))
+    narrower = ts.Space(x=ts.Float(0, 2 / 64), c=ts.Choice("a", "b"))
+    study.ledger.apply(events.Edited(2.0, {"space": narrower.to_dict()}, "me"))
+    study.memo.clear()
+    assert study.ledger.trial(3).outside
+    study.ledger.apply(events.Reported(2.0, 3, 0, 1, {"loss": 9.0, "size": 9.0}))
+    assert study.scheduler.decide(study.history, 3).verdict is Verdict.CONTINUE

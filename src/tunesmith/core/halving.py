@@ -100,9 +100,11 @@ def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list
 
 
 def _place(history: History, ordered: list[tuple[float, int]], loss: float, trial: int) -> int:
-    """The place of a trial among them, from 1 on; equal ones share the first."""
+    """The place of a trial among them, from 1 on; equal ones share the first. With several objectives, one
+    that is not among them (it is outside the space) has the first place."""
     if len(history.objectives) > 1:
-        return [t for _, t in ordered].index(trial) + 1 if ordered else 1
+        trials = [t for _, t in ordered]
+        return trials.index(trial) + 1 if trial in trials else 1
     return bisect_left(ordered, (loss, -1)) + 1
 
 
