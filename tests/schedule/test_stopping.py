@@ -6,6 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tunesmith as ts
 from tunesmith.core import events
@@ -70,6 +72,15 @@ class TestAsha:
         #: places:  1    2    1    3    2 of 5: 1 goes on    1    3 of 7: 2 go on
         stopped = [study.stops(k, 1, loss) for k, loss in enumerate(losses)]
         assert stopped == [False, False, False, True, True, False, True]
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.permutations(range(12)))
+    def test_each_is_compared_with_those_that_came_before(self, ranks: list[int]) -> None:
+        study = Study(Asha(max=9))
+        for trial, rank in enumerate(ranks):
+            n, place = trial + 1, sorted(ranks[: trial + 1]).index(rank) + 1
+            goes_on = n < 3 or place <= max(n // 3, 1)
+            assert study.stops(trial, 1, rank / 10) is not goes_on
 
     def test_only_at_rungs_and_by_the_value_there(self) -> None:
         study = Study(Asha(max=9))
@@ -269,3 +280,23 @@ class TestAudit:
             ts.StrategyError, match="audit: the share is a number above 0 and below 1"
         ):
             ts.Study.create(ts.Space(x=ts.Float(0, 1)), scheduler={"median": {"audit": share}})
+
+    @pytest.mark.parametrize(
+        ("name", "options"),
+        [
+            ("hyperband", {"max": 9}),
+            ("pasha", {"max": 9}),
+            ("asha", {"max": 9, "type": "promotion"}),
+            ("pbt", {"max": 6, "interval": 2}),
+            ("pb2", {"max": 6, "interval": 2}),
+            ("scripted", {"schedule": [[0, {"x": 0.5}]]}),
+        ],
+    )
+    def test_trials_that_others_go_on_from_are_not_audited(
+        self, name: str, options: dict[str, Any]
+    ) -> None:
+        with pytest.raises(
+            ts.StrategyError,
+            match=f"audit is for schedulers that only stop trials; this {name} lets",
+        ):
+            ts.Study.create(ts.Space(x=ts.Float(0, 1)), scheduler={name: {**options, "audit": 0.1}})

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numpy.random import Generator
-
 from tunesmith.core import options
+from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.rng import stream
-from tunesmith.core.strategy import Decision, Drop, Resume, Resumer, Scheduler, Verdict, pauses
+from tunesmith.core.strategy import Decision, Scheduler, Verdict, pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +20,12 @@ class Audited:
 
     def __post_init__(self) -> None:
         options.number("a scheduler's audit", "the share", self.share, above=0.0, below=1.0)
+        if pauses(self.scheduler):
+            name = type(self.scheduler).__name__.lower()
+            raise StrategyError(
+                f"audit is for schedulers that only stop trials; this {name} lets paused ones or copies go on: "
+                "leave audit out"
+            )
 
     def decide(self, history: History, trial: int) -> Decision:
         decision = self.scheduler.decide(history, trial)
@@ -29,11 +34,3 @@ class Audited:
         if stream(history.seed, trial, "audit").random() >= self.share:
             return decision
         return Decision(Verdict.AUDIT, decision.why)
-
-    @property
-    def pauses(self) -> bool:
-        return pauses(self.scheduler)
-
-    def resume(self, history: History, rng: Generator) -> Resume | Drop | None:
-        """What the scheduler says, if it pauses trials."""
-        return self.scheduler.resume(history, rng) if isinstance(self.scheduler, Resumer) else None

@@ -19,8 +19,8 @@ ENTRY_POINTS: Final = "tunesmith.schedulers"
 def make(strategy: Strategy | None) -> Scheduler | None:
     """The scheduler of that name, with its options; None for none. Raises StrategyError.
 
-    Every scheduler has the option `audit`: the share of the trials it would stop that run to their
-    end, so that `Result.audit` can tell how many winners it would have stopped.
+    Every scheduler that only stops trials has the option `audit`: the share of the trials it would stop
+    that run to their end, so that `Result.audit` can tell how many winners it would have stopped.
     """
     if strategy is None:
         return None
