@@ -325,6 +325,19 @@ def test_large_and_narrow_spaces(space: ts.Space) -> None:
     assert all(space.contains(c) for c in configs(ledger))
 
 
+def test_a_climb_does_not_activate_what_it_has_no_value_for() -> None:
+    """Past layers = 5 there is a width, which the relation keeps at 20 at most."""
+    space = ts.Space(
+        layers=ts.Int(1, 10), x=ts.Float(0, 1), width=ts.Int(1, 100, when="layers >= 5")
+    ).require("width <= 20")
+
+    def objective(c: Config) -> float:
+        return float((c["layers"] - 4.9) ** 2 + (c["x"] - 0.3) ** 2 + 0.001 * c.get("width", 10))
+
+    ledger = run(space, objective, 20, seed=1)
+    assert all(space.contains(c) for c in configs(ledger))
+
+
 def test_a_space_with_one_config() -> None:
     space = ts.Space(x=ts.Float(1, 1), k=ts.Int(3, 3), c=ts.Choice("only"))
     assert run(space, lambda c: 1.0, 5).size == 1
