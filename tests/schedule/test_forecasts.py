@@ -180,7 +180,6 @@ class TestGrowth:
         evidence = Evidence.of(told(curves | others))
         assert evidence.rows.tolist() == [0, 1, 2, 3, 4, 5]
         assert evidence.losses[4:] == pytest.approx([6.5, 4.5], abs=1e-6)
-        assert evidence.told[4] == 6.9
         assert evidence.pending.tolist() == [6]
 
 

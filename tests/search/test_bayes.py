@@ -413,6 +413,32 @@ def test_a_late_result_is_taken_in() -> None:
     assert propose(ledger, Bayes(), 1, memo) == propose(ledger, Bayes(), 1, {})
 
 
+def test_reports_of_others_move_the_forecasts_and_a_memo_changes_nothing() -> None:
+    """What stopped trials would have come to is fitted to as it is now, by whoever has the memo."""
+    space = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
+    ledger = Ledger(StudySpec(name="stopped", space=space))
+
+    def report(number: int, steps: range) -> float:
+        x, y = ledger.config(number).values()
+        for step in steps:
+            value = (x - 0.3) ** 2 + (y - 0.6) ** 2 + (0.5 + x) / step
+            ledger.apply(events.Reported(0.0, number, 0, step, {"value": value}))
+        return float(value)
+
+    for number in range(17):
+        config = space.sample(stream(0, number, "stopped"))
+        ledger.apply(events.Suggested(0.0, number, config, USERS, "s"))
+    for number in range(12):
+        state, last = (State.STOPPED, 3) if number % 3 == 1 else (State.COMPLETED, 8)
+        value = report(number, range(1, last + 1))
+        ledger.apply(events.Finished(0.0, number, 0, state, (value,), {"value": value}))
+    memo: dict[Any, Any] = {}
+    propose(ledger, Bayes(), 1, memo)
+    for number in range(12, 17):
+        report(number, range(1, 8))
+    assert propose(ledger, Bayes(), 1, memo) == propose(ledger, Bayes(), 1, {})
+
+
 class TestPrior:
     """A narrow valley in six dimensions, whose place the user knows, or believes to know."""
 
