@@ -92,9 +92,10 @@ class Growth:
 
     @classmethod
     def of(cls, history: History) -> Growth:
-        """Of a history as it is: O(new reports), and O(reports) when a longer run has been completed."""
+        """Of a history as it is: O(new reports), and O(reports) when a longer run has been completed, or where
+        results are hidden."""
         longest = longest_run(history)
-        growth: Growth = history.memo(("growth", longest), lambda: cls(longest))
+        growth: Growth = history.fold(("growth", longest), lambda: cls(longest))
         growth._rungs.update(history)
         return growth
 
