@@ -352,6 +352,21 @@ def test_a_small_space_is_exhausted_best_first() -> None:
     assert first < 20
 
 
+@pytest.mark.parametrize("fate", ["running", "failed"])
+def test_a_small_space_is_exhausted_without_any_result(fate: str) -> None:
+    """More configs than the design has points, and no model."""
+    space = ts.Space({name: ts.Choice(*range(6)) for name in "abc"})
+    ledger = Ledger(StudySpec(name="silent", space=space))
+    while proposals := propose(ledger, Bayes(), 4):
+        for config, origin in proposals:
+            number = ledger.size
+            ledger.apply(events.Suggested(0.0, number, config, origin, "s"))
+            if fate == "failed":
+                finish(ledger, number, math.nan)
+    assert ledger.size == 6**3
+    assert ledger.origin(215).why == "random: there is no model yet"
+
+
 def test_many_trials_are_cheap_in_memory() -> None:
     """The model sees a few hundred of them, the best included."""
     space = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
