@@ -129,7 +129,7 @@ def told(curves: dict[int, tuple[str, list[float]]]) -> History:
         if state == "paused":
             ledger.apply(events.Paused(3.0, number, 0, Reason(Kind.PAUSED, "wait")))
         elif state != "running":
-            values = None if state == "failed" else (losses[-1],)
+            values = None if state == "failed" or not losses else (losses[-1],)
             ledger.apply(events.Finished(3.0, number, 0, State(state), values, {}, None))
     return History(ledger)
 
@@ -148,6 +148,13 @@ class TestGrowth:
         stride = Stride.of(x, 0.5 * x)
         carried, _ = stride.carry(np.array([0.2, 0.9]), np.zeros(2))
         assert carried == pytest.approx([0.1, 0.45], abs=0.02)
+
+    def test_no_more_is_fitted_than_lies_ahead(self) -> None:
+        curves = {k: ("completed", [k - 0.1 * step for step in range(9)]) for k in range(4)}
+        history = told(curves | {4: ("stopped", [7.0, 6.9, 6.8]), 5: ("stopped", [])})
+        growth = Growth.of(history)
+        growth.ends(history, np.array([4, 5]))
+        assert [growth.grid[k] for k, _ in growth._strides] == [3, 5, 8]
 
     def test_nobody_went_on(self) -> None:
         history = told({0: ("stopped", [0.5]), 1: ("stopped", [0.4]), 2: ("paused", [0.3])})

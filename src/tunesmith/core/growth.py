@@ -112,7 +112,8 @@ class Growth:
         losses[np.isinf(losses)] = np.nan
         usable = history.usable
         known = None if usable.all() else usable
-        for k in range(max(int(highest.min(initial=0)), 0), len(self.grid) - 1):
+        lowest = int(highest[highest >= 0].min(initial=len(self.grid)))
+        for k in range(lowest, len(self.grid) - 1):
             stride = self._stride(k, known)
             if stride is None:
                 if not len(self._rungs.at(k + 1)[0]):

@@ -88,7 +88,7 @@ def representatives(
     """Which rows stand for all, at most `most`, in order: O(n d).
 
     A third are the best, a third the nearest to the best one, the rest an even selection of what
-    remains. Losses that are NaN (failures) are never among the best.
+    remains. Losses that are NaN (failures) are the last to be taken for the best.
     """
     n = len(losses)
     if n <= most:
