@@ -213,6 +213,12 @@ def test_unseen_categories_are_missing_and_blanks_do_not_count() -> None:
     assert np.isnan(as_matrix([None, None], column)).all()
 
 
+def test_whole_numbers_among_the_categories_of_a_text_file_may_have_a_point() -> None:
+    column = Column("it", "category", ("01", "1", "A1"))
+    np.testing.assert_array_equal(as_matrix(["1.0", "1", "01"], column)[:, 0], [1, 1, 0])
+    assert np.isnan(as_matrix(["1.5", "002.0", "001"], column)[:, 0]).all()
+
+
 def test_identifiers_and_free_texts_are_left_out() -> None:
     column, notices = examined([f"customer {k}" for k in range(ROWS)])
     assert column is None

@@ -159,6 +159,16 @@ def test_rows_without_a_target_are_left_out_and_said() -> None:
     np.testing.assert_array_equal(data.x[:, 0], frame["x"][frame["y"].notna()])
 
 
+def test_none_can_be_a_class_of_a_file(tmp_path: Path) -> None:
+    table(["None", "mild", "severe"]).to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", "y")
+    assert (data.rows, data.classes) == (60, ("None", "mild", "severe"))
+    table(["NA", "mild", "severe"]).to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", " y")
+    assert data.rows == 40
+    assert any("'NA' in 'y' counts as missing" in notice for notice in data.notices)
+
+
 def test_a_class_with_one_row_is_said() -> None:
     data = load(table(["a", "b"] * 29 + ["a", "c"]), "y")
     assert data.classes == ("a", "b", "c")

@@ -53,7 +53,8 @@ def described(data: Data, pipes: list[Pipe]) -> dict[str, Any]:
     weight = 1 / len(pipes)
     return {
         "task": data.task, "target": data.target, "classes": list(data.classes), "left_out": list(data.left_out),
-        "columns": [c.to_dict() for c in data.columns], "sparse": data.sparse, "versions": {"numpy": "2"},
+        "columns": [c.to_dict() for c in data.columns], "sparse": data.sparse, "base": data.base,
+        "versions": {"numpy": "2"},
         "members": [{"weight": weight, **model.member_about(pipe)} for pipe in pipes],
     }  # fmt: skip
 
@@ -129,6 +130,40 @@ def test_numbered_features_are_not_named_columns(tmp_path: Path) -> None:
     (tmp_path / "t.svm").write_text("1 1:0.5 2:1\n0 2:2\n")
     with pytest.raises(JobError, match="trained with named columns such as 'a'"):
         fitted.predict(tmp_path / "t.svm")
+
+
+def test_categories_are_known_again_whatever_rows_share_their_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    new = frame("regression").assign(
+        code=rng.choice(["01", "02", "A1"], 60), flag=rng.choice(["TRUE", "FALSE", "maybe"], 60)
+    )
+    new["y"] = 10.0 * (new["code"] == "01") + 5.0 * (new["flag"] == "TRUE") + new["a"]
+    new.to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", "y")
+    pipes = [fit(LINEAR, data, seed=0)]
+    (tmp_path / "m").mkdir()
+    fitted = Fitted(
+        tmp_path / "m", model.write(tmp_path / "m", described(data, pipes), pipes, data.x, print)
+    )
+    plain = (new["code"] != "A1") & (new["flag"] != "maybe")
+    new[plain].to_csv(tmp_path / "few.csv", index=False)
+    wanted = fitted.predict(tmp_path / "t.csv")[plain]
+    np.testing.assert_allclose(fitted.predict(tmp_path / "few.csv"), wanted)
+    said = [row["y"] for row in fitted.rows(tmp_path / "few.csv")]
+    np.testing.assert_allclose(said, wanted)
+
+
+def test_sparse_features_are_counted_as_in_training(tmp_path: Path) -> None:
+    lines = [f"{k % 2} 0:{k % 2} 1:0.5 2:1\n" for k in range(40)]
+    (tmp_path / "t.svm").write_text("".join(lines))
+    data = load(tmp_path / "t.svm", None)
+    pipes = [fit({**LINEAR, "scale": "none"}, data, seed=0)]
+    (tmp_path / "m").mkdir()
+    about = model.write(tmp_path / "m", described(data, pipes), pipes, data.x[:50], print)
+    (tmp_path / "new.svm").write_text("0 1:1 2:1\n")  # no row has the first feature
+    assert Fitted(tmp_path / "m", about).predict(tmp_path / "new.svm").tolist() == [0]
+    before = {**about, "base": None}  # a model of earlier days
+    assert Fitted(tmp_path / "m", before).predict(tmp_path / "new.svm").tolist() == [1]
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -35,6 +35,7 @@ _DAYS: Final = (
 )  # fmt: skip
 #: How dates are written; of what fits as well the first. ISO8601 is 2024-05-17 with or without a time.
 DATES: Final = ("ISO8601", *(day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")))
+_WHOLE: Final = re.compile(r"(?<=\d)\.0+$")
 _LIKE_A_DATE: Final = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?")
 
 
@@ -344,7 +345,7 @@ def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
     if column.kind == "category":
         index = {text: float(k) for k, text in enumerate(column.known)}
         codes, different = pd.factorize(_texts(series[present]))
-        known = np.array([index.get(text, np.nan) for text in different])
+        known = np.array([index.get(t, index.get(_WHOLE.sub("", t), np.nan)) for t in different])
         out[present.to_numpy(), 0] = known[codes]
         return
     if _holds_numbers(series):

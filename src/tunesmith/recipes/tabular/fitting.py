@@ -246,6 +246,7 @@ def _finish(
         "columns": [c.to_dict() for c in table.columns],
         "left_out": list(table.left_out),
         "sparse": table.sparse,
+        "base": table.base,
         "metric": metric.name,
         "goal": metric.goal,
         "value": metric.of(searched.y, judged),
