@@ -125,6 +125,23 @@ def test_other_columns_categories_and_gaps(tmp_path: Path) -> None:
         fitted.predict(new.assign(a="much"))
 
 
+@pytest.mark.parametrize("kind", ["skops", "joblib"])
+def test_gaps_are_filled_in_by_a_model_that_was_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "joblib":
+        monkeypatch.setattr(model, "TRUSTED", frozenset())
+    fitted = written(tmp_path, configs=({**FOREST, "encode_trees": "ordinal"},))
+    monkeypatch.undo()
+    assert str(fitted.about["file"]).endswith(kind)
+    commonest = frame()["kind"].mode()[0]
+    again = model.load(tmp_path)
+    np.testing.assert_array_equal(
+        again.predict_proba(frame().assign(kind="never seen")),
+        again.predict_proba(frame().assign(kind=commonest)),
+    )
+
+
 def test_numbered_features_are_not_named_columns(tmp_path: Path) -> None:
     fitted = written(tmp_path)
     (tmp_path / "t.svm").write_text("1 1:0.5 2:1\n0 2:2\n")

@@ -209,7 +209,9 @@ def write(
     `probe`, some rows of the matrix, is predicted with what was read back: it has to be the same. Raises
     JobError if the folder cannot be written, and then holds the model that it held.
     """
-    content = [{"pipeline": m.pipeline, "transformer": m.transformer} for m in members]
+    content = [
+        {"pipeline": m.pipeline, "transformer": m.transformer, "fill": m.fill} for m in members
+    ]
     draft = folder / ".pipelines.draft"
     try:
         kind, why = "skops", _write_skops(draft, content, members, probe)
@@ -277,6 +279,7 @@ def _pipe(entry: dict[str, Any], about: dict[str, Any]) -> Pipe:
         about["classes"],
         (about["reach"][0], about["reach"][1]),
         about["trees"],
+        entry.get("fill"),
     )
 
 
