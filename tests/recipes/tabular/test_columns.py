@@ -78,9 +78,12 @@ def test_numbers_as_texts(values: list[Any]) -> None:
 def test_a_few_texts_among_numbers_count_as_missing_and_are_said() -> None:
     values = [str(v) for v in rng.integers(0, 99, 38)] + ["unknown", "n.k."]
     column, notices = examined(values)
-    assert column == Column("it", "number", missing=True)
+    assert column == Column("it", "number", missing=True, odd=("n.k.", "unknown"))
     assert "2 values that are none, such as 'unknown'" in notices[0]
     assert np.isnan(as_matrix(values, column)[-2:, 0]).all()
+    assert np.isnan(as_matrix([" unknown"], column)).all()
+    with pytest.raises(JobError, match=r"'it' held numbers .* such as 'big'"):
+        as_matrix(["unknown", "big"], column)
 
 
 def test_numbers_mixed_with_many_texts_are_a_category() -> None:
@@ -329,7 +332,9 @@ def test_dates_out_of_the_calendar_are_missing() -> None:
     column, _ = examined(values)
     assert column is not None
     assert column.missing
+    assert column.odd == ("0000-00-00", "2024-02-30")
     assert np.isnan(as_matrix(values, column)[-2:]).all()
+    assert np.isnan(as_matrix(values[-1:], column)).all()
 
 
 def test_dates_written_otherwise_later_are_refused() -> None:
@@ -357,7 +362,7 @@ def test_missing_and_changed_columns() -> None:
 
 def test_columns_are_kept_in_json() -> None:
     for column in (
-        Column("a", "number", missing=True),
+        Column("a", "number", missing=True, odd=("n.k.", "unknown")),
         Column("b", "category", ("x", "y")),
         Column("c", "date", written="%d.%m.%Y", parts=("days", "year")),
     ):
