@@ -100,6 +100,22 @@ def test_numbers_as_text_can_be_predicted_as_numbers() -> None:
     assert abs(data.y).max() < 10
 
 
+@pytest.mark.parametrize(
+    "values", [[1, 2, 3], [0.5, 1.5], ["1", "2.5"], [2.0, None], [1.0, np.inf]]
+)
+@pytest.mark.parametrize("dtype", ["category", "object"])
+def test_categories_that_are_numbers_can_be_predicted_as_numbers(
+    values: list[Any], dtype: str
+) -> None:
+    series = pd.Series([values[k % len(values)] for k in range(60)])
+    series[0] = {int: 7, float: 7.0, str: "7"}[type(values[0])]
+    data = load(table(series.astype(dtype)), "y", "regression")
+    assert (data.task, data.classes) == ("regression", ())
+    assert data.y[0] == 7.0
+    assert data.y[-2] == float(values[58 % len(values)])
+    assert load(table(pd.Series(["a", "b"] * 30, dtype="category")), "y").task == "binary"
+
+
 # -- what cannot be learned ---------------------------------------------------------------------
 
 

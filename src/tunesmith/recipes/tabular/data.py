@@ -174,6 +174,8 @@ def _target(
     first = series.dropna().iloc[0]
     if isinstance(first, (list, dict, set, np.ndarray)):
         raise JobError(f"{table}: {name!r} holds {type(first).__name__}s, not single values")
+    if task == "regression" and not types.is_numeric_dtype(series):
+        series = series.astype(object).infer_objects()  # categories may be numbers
     texts = types.is_object_dtype(series) or types.is_string_dtype(series)
     if texts and (task == "regression" or (task is None and series.nunique() > CLASSES)):
         series = shapes.as_numbers(series)  # few of them are names of classes
