@@ -261,6 +261,7 @@ DAYS = pd.date_range("2021-03-28", periods=ROWS, freq="53D")
     [
         "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%Y/%m/%d", "%m/%d/%Y",
         "%m/%d/%Y %H:%M:%S", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d.%m.%y",
+        "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d %b %Y %H:%M",
     ],
 )  # fmt: skip
 def test_dates_in_texts(written: str) -> None:
@@ -325,6 +326,12 @@ def test_dates_written_in_two_ways_are_no_dates() -> None:
     column, notices = examined(values)
     assert column is None
     assert "identifier" in notices[0]
+
+
+def test_texts_that_only_look_like_dates_are_categories() -> None:
+    column, _ = examined(repeated("10 pack 2000", "May 40, 2024", "12 gold 1999"))
+    assert column is not None
+    assert column.kind == "category"
 
 
 def test_dates_out_of_the_calendar_are_missing() -> None:

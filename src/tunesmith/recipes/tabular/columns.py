@@ -32,11 +32,14 @@ LARGEST: Final = 1e30
 TRUTHS: Final = {"true": "1", "false": "0"}
 _DAYS: Final = (
     "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y",
+    "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y",
 )  # fmt: skip
 #: How dates are written; of what fits as well the first. ISO8601 is 2024-05-17 with or without a time.
 DATES: Final = ("ISO8601", *(day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")))
 _WHOLE: Final = re.compile(r"(?<=\d)\.0+$")
-_LIKE_A_DATE: Final = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?")
+_LIKE_A_DATE: Final = re.compile(
+    r"\s*(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}|[A-Za-z]{3,9} \d{1,2}, \d{4})([T ].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
