@@ -105,7 +105,7 @@ def test_numbers_as_text_can_be_predicted_as_numbers() -> None:
 )
 @pytest.mark.parametrize("dtype", ["category", "object"])
 def test_categories_that_are_numbers_can_be_predicted_as_numbers(
-    values: list[Any], dtype: str
+    values: list[Any], dtype: Any
 ) -> None:
     series = pd.Series([values[k % len(values)] for k in range(60)])
     series[0] = {int: 7, float: 7.0, str: "7"}[type(values[0])]

@@ -142,6 +142,16 @@ def test_gaps_are_filled_in_by_a_model_that_was_read_back(
     )
 
 
+def test_what_has_to_be_said_of_a_file_to_predict_is_said(tmp_path: Path) -> None:
+    fitted = written(tmp_path)
+    new = tmp_path / "new.csv"
+    new.write_bytes("a,b,c,kind\n1,2,3,x\n1,2,3,ö\n".encode("latin-1"))
+    said: list[str] = []
+    assert len(fitted.rows(new, say=said.append)) == 2
+    (note,) = said
+    assert note.startswith("note: this is not UTF-8 (byte 0xf6 in line 3)")
+
+
 def test_numbered_features_are_not_named_columns(tmp_path: Path) -> None:
     fitted = written(tmp_path)
     (tmp_path / "t.svm").write_text("1 1:0.5 2:1\n0 2:2\n")

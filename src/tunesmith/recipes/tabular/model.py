@@ -106,9 +106,15 @@ class Fitted:
             raise JobError(_NO_PROBABILITIES.format(self.path))
         return pd.DataFrame(self._raw(data), columns=list(self.about["classes"]))
 
-    def rows(self, data: Any, *, proba: bool = False) -> list[dict[str, Any]]:
-        """``{target: prediction}`` for each row, and with `proba` the probability of each class. Raises JobError."""
+    def rows(
+        self, data: Any, *, proba: bool = False, say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """``{target: prediction}`` for each row, and with `proba` the probability of each class; `say` is told what
+        was found. Raises JobError."""
         source = self._read(data)
+        if say:
+            for notice in source.notices:
+                say(f"note: {notice}")
         target, classes = self.about["target"], self.about["classes"]
         if proba and not classes:
             raise JobError(_NO_PROBABILITIES.format(self.path))
