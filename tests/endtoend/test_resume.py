@@ -166,6 +166,28 @@ def halfway(storage: Path, name: str) -> set[tuple[int, int]]:
     return set()  # it is not there yet
 
 
+def test_a_new_study_leaves_the_checkpoints_of_a_deleted_one_alone(tmp_path: Path) -> None:
+    def again(seed: int, trials: int) -> ts.Result:
+        return ts.tune(
+            train,
+            SPACE,
+            metric="loss",
+            name="again",
+            storage=tmp_path / "study.db",
+            searcher="sobol",
+            seed=seed,
+            trials=trials,
+            keep="all",
+            progress=False,
+        )
+
+    again(1, trials=4)
+    (tmp_path / "study.db").unlink()
+    result = again(2, trials=2)
+    check_curves(result)
+    assert [len(trial.reports) for trial in result.trials] == [EPOCHS] * 2
+
+
 def test_where_a_checkpoint_is(tmp_path: Path) -> None:
     storage = tmp_path / "study.db"
     ts.tune(

@@ -210,6 +210,24 @@ class TestKeeper:
             Keeper(folder, said.append).look(study, [number])
         assert [n for n in range(2) if self.kept(folder, n)] == [1]
 
+    def test_what_a_deleted_study_left_there_is_not_counted(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        study = Ledger(spec(disk=ROOM_FOR_TWO)).extend([opened(), suggested(0)])
+        for number in (0, 1, 2, 3):
+            put(folder, number, 1)
+        study.apply(completed(0, 0.5))
+        keeper.look(study, [0])
+        assert self.kept(folder, 0) == ["step-1"]
+        assert not (folder.path / FULL).exists()
+
+    def test_a_new_trial_begins_with_none(self, folder: Folder, keeper: Keeper) -> None:
+        put(folder, 0, 5)
+        (folder.trial(0) / CHECKPOINT / "model.bin").write_text("of a study that was deleted")
+        keeper.clear(0)
+        assert self.kept(folder, 0) == []
+        keeper.clear(1)
+
     def test_a_pause_without_a_checkpoint_is_told_once(
         self, folder: Folder, keeper: Keeper, said: list[str]
     ) -> None:

@@ -35,6 +35,13 @@ class Keeper:
         self._full = False
         self._warned = False
 
+    def clear(self, number: int) -> None:
+        """Let a trial that has not run yet begin with none: a study of this name that was deleted may have
+        left some."""
+        shutil.rmtree(self._of(number), ignore_errors=True)
+        if self._sizes is not None:
+            self._sizes.pop(number, None)
+
     def inherit(self, ledger: Ledger, parent: int, child: int) -> None:
         """Let `child` begin with the last checkpoint of `parent`."""
         self._folder.make(child)
@@ -67,19 +74,19 @@ class Keeper:
         return self._folder.trial(number) / CHECKPOINT
 
     def _tidy(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> None:
-        sizes = self._measured()
+        sizes = self._measured(ledger)
         state = ledger.state(number)
         if state.ended and state is not State.COMPLETED:
-            self._remove(number, found)
+            self._remove(ledger, number, found)
         else:
             needed = {found[-1].step, self._best_step(ledger, number, found)}
-            self._remove(number, [c for c in found if c.step not in needed])
+            self._remove(ledger, number, [c for c in found if c.step not in needed])
         sizes[number] = _bytes_of(self._of(number))
         keep = ledger.spec.limits.keep
         if state is State.COMPLETED and keep != "all":
             ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
             for loser in sorted(ended, key=lambda n: (_loss(ledger, n), n))[keep:]:
-                self._remove(loser, checkpoint.complete(self._of(loser)))
+                self._remove(ledger, loser, checkpoint.complete(self._of(loser)))
         limit = ledger.spec.limits.disk
         if limit is not None:
             self._fit(ledger, limit)
@@ -97,21 +104,22 @@ class Keeper:
 
     # -- room ---------------------------------------------------------------------------------
 
-    def _measured(self) -> dict[int, int]:
+    def _measured(self, ledger: Ledger) -> dict[int, int]:
         """What trials' checkpoints take: O(files of the study) when first asked."""
         if self._sizes is None:
             self._sizes = {}
             for path in self._folder.path.glob(f"*/{CHECKPOINT}"):
-                if path.parent.name.isdigit():
-                    self._sizes[int(path.parent.name)] = _bytes_of(path)
+                name = path.parent.name
+                if name.isdigit() and int(name) < ledger.size:
+                    self._sizes[int(name)] = _bytes_of(path)
         return self._sizes
 
     def _fit(self, ledger: Ledger, limit: int) -> None:
-        sizes = self._measured()
+        sizes = self._measured(ledger)
         for number, dispensable in self._dispensable(ledger):
             if sum(sizes.values()) <= limit:
                 break
-            self._remove(number, dispensable)
+            self._remove(ledger, number, dispensable)
         used = sum(sizes.values())
         full = used > limit
         if full != self._full:
@@ -129,7 +137,7 @@ class Keeper:
 
     def _dispensable(self, ledger: Ledger) -> Iterator[tuple[int, list[Checkpoint]]]:
         """Trials and checkpoints of theirs, the least needed first."""
-        sizes = self._measured()
+        sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
         ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != ledger.best]
         for number in sorted(ended, key=lambda n: -_loss(ledger, n)):
@@ -140,11 +148,11 @@ class Keeper:
         for number in sorted(paused, key=lambda n: -_last_loss(ledger, n)):
             yield number, checkpoint.complete(self._of(number))
 
-    def _remove(self, number: int, gone: list[Checkpoint]) -> None:
+    def _remove(self, ledger: Ledger, number: int, gone: list[Checkpoint]) -> None:
         for one in gone:
             shutil.rmtree(one.path, ignore_errors=True)
         if gone:
-            self._measured()[number] = _bytes_of(self._of(number))
+            self._measured(ledger)[number] = _bytes_of(self._of(number))
 
 
 def _loss(ledger: Ledger, number: int) -> float:

@@ -255,11 +255,18 @@ class Loop:
         assert executor is not None
         for command in commands:
             if type(command) is Start:
-                if command.parent is not None and self._keeper is not None:
-                    self._keeper.inherit(self.ledger, command.parent, command.trial)
+                if self._keeper is not None:
+                    self._prepare(command, self._keeper)
                 executor.start(command)
             elif type(command) is Stop:
                 executor.stop(command)
+
+    def _prepare(self, start: Start, keeper: Keeper) -> None:
+        """See to the checkpoints that a trial begins with."""
+        if start.attempt == 0:
+            keeper.clear(start.trial)
+        if start.parent is not None:
+            keeper.inherit(self.ledger, start.parent, start.trial)
 
     # -- other writers ------------------------------------------------------------------------
 
