@@ -283,14 +283,19 @@ class Loop:
         spec = self.ledger.spec
         self._engine.absorb(foreign)
         if self.ledger.spec is not spec:
-            self._engine.searcher = search.make(self.ledger.spec.searcher)
-            self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
+            self._remake_strategies()
         self._check_fence()
 
     def _reload(self) -> None:
         """Forget what was not stored: O(trials), and only when somebody else wrote just now."""
         self._engine.rebase(self._read())
+        self._remake_strategies()
         self._check_fence()
+
+    def _remake_strategies(self) -> None:
+        """Take those that the study has now: it may have been edited."""
+        self._engine.searcher = search.make(self.ledger.spec.searcher)
+        self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
 
     def _check_fence(self) -> None:
         if self.ledger.coordinator != self._session.id:
