@@ -603,6 +603,47 @@ def test_a_new_attempt_goes_on_with_the_curve_of_the_one_before() -> None:
     assert shell.ledger.trial(0).value == 0.6
 
 
+def restarted(shell: Shell) -> Start:
+    """The next attempt of the trial that runs, once that is lost."""
+    shell.exit(next(iter(shell.jobs)), reason=LOST)
+    (start,) = [command for command in shell.tick() if isinstance(command, Start)]
+    return start
+
+
+def test_where_a_trial_goes_on_that_has_reported_nothing_yet() -> None:
+    """Where others report as they go, a checkpoint without a report leaves a gap; where they report at
+    their end, it is all there is."""
+    shell = Shell(spec(retries=10))
+    shell.tick()
+    assert restarted(shell).reported is None, "nobody knows yet"
+    shell.report(0, 1, 0.5)
+    shell.exit(0)
+    shell.tick()
+    assert restarted(shell).reported is None
+    shell.report(1, 1, 0.4)
+    shell.exit(1, reason=LOST)
+    shell.tick()
+    shell.report(1, 1, 0.4)
+    shell.exit(1)
+    shell.tick()
+    assert restarted(shell).reported is None, "a report that took the place of another is one"
+    shell.report(2, 1, 0.5)
+    shell.report(2, 2, 0.4)
+    assert restarted(shell).reported == 2
+    shell.exit(2, 0.4)
+    shell.tick()
+    assert restarted(shell).reported == events.NO_STEP
+
+
+def test_where_a_trial_goes_on_while_none_has_come_to_its_end() -> None:
+    shell = Shell(spec(parallel=2))
+    shell.tick()
+    shell.report(0, 1, 0.5)
+    shell.exit(1, reason=LOST)
+    (start,) = [command for command in shell.tick() if isinstance(command, Start)]
+    assert start.reported == events.NO_STEP
+
+
 def test_costs_are_summed_over_attempts() -> None:
     shell = Shell(spec(compute_time=100, price_per_hour=3600))
     shell.tick()

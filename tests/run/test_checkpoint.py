@@ -142,6 +142,31 @@ class TestKeeper:
             keeper.look(study, [0])
         assert self.kept(folder, 0) == ["step-2", "step-4"]
 
+    def test_what_a_trial_goes_on_from_stays_until_a_later_one_is_reported(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        """A program may be killed after it has saved a step, and before it has reported it."""
+        study = Ledger(spec()).extend([opened(), suggested(0)])
+        for step, loss in enumerate([0.5, 0.2, 0.3, 0.4, 0.45, 0.46], start=1):
+            put(folder, 0, step)
+            study.apply(reported(0, step, loss))
+            keeper.look(study, [0])
+        put(folder, 0, 7)
+        study.apply(events.Paused(3.0, 0, 0, Reason(Kind.PAUSED, "wait")))
+        keeper.look(study, [0])
+        assert self.kept(folder, 0) == ["step-2", "step-6", "step-7"]
+
+    def test_a_disk_limit_leaves_what_a_trial_goes_on_from(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        study = Ledger(spec(disk=ROOM_FOR_TWO)).extend([opened(), suggested(0)])
+        for step, loss in enumerate([0.2, 0.3], start=1):
+            put(folder, 0, step)
+            study.apply(reported(0, step, loss))
+        put(folder, 0, 3)
+        keeper.look(study, [0])
+        assert self.kept(folder, 0) == ["step-2", "step-3"]
+
     def test_of_those_that_ended_the_best_ones_stay(self, folder: Folder, keeper: Keeper) -> None:
         study = Ledger(spec(keep=2)).extend([opened()])
         for number, loss in enumerate([0.5, 0.2, 0.3, 0.1, 0.4]):

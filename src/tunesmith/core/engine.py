@@ -454,7 +454,10 @@ class Engine:
         last = curves.last(number)
         if last is not None:
             return last.step
-        return events.NO_STEP if len(curves) and self.ledger.parent(number) is None else None
+        at_ends = not curves.long and self.ledger.counts[State.COMPLETED]
+        if not len(curves) or at_ends or self.ledger.parent(number) is not None:
+            return None
+        return events.NO_STEP
 
     def _suggest(self, n: int, at: float, out: list[Command]) -> int:
         """Ask the searcher for `n` trials and start them; how many there were."""

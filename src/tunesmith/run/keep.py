@@ -22,9 +22,9 @@ _GOES_ON = frozenset({State.RUNNING, State.WAITING, State.PAUSED})
 class Keeper:
     """Removes what nobody needs. The only one that does: a trial writes, the coordinator removes.
 
-    While a trial goes on, its last checkpoint stays, and the one at its best report. When it has ended,
-    they stay if it is one of the best (`keep` of them). Over the `disk` limit, the least needed go first;
-    if that is not enough, trials write none until there is room.
+    While a trial goes on, its last checkpoint stays, the last one that it has reported, and the one at its
+    best report. When it has ended, they stay if it is one of the best (`keep` of them). Over the `disk`
+    limit, the least needed go first; if that is not enough, trials write none until there is room.
     """
 
     def __init__(self, folder: Folder, say: Callable[[str], None]) -> None:
@@ -79,8 +79,10 @@ class Keeper:
         if state.ended and state is not State.COMPLETED:
             self._remove(ledger, number, found)
         else:
-            needed = {found[-1].step, self._best_step(ledger, number, found)}
-            self._remove(ledger, number, [c for c in found if c.step not in needed])
+            best = self._best_step(ledger, number, found)
+            self._remove(
+                ledger, number, [c for c in _older(ledger, number, found) if c.step != best]
+            )
         sizes[number] = _bytes_of(self._of(number))
         keep = ledger.spec.limits.keep
         if state is State.COMPLETED and keep != "all":
@@ -143,7 +145,7 @@ class Keeper:
         for number in sorted(ended, key=lambda n: -_loss(ledger, n)):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:
-            yield number, checkpoint.complete(self._of(number))[:-1]
+            yield number, _older(ledger, number, checkpoint.complete(self._of(number)))
         paused = [n for n in with_some if n in ledger.paused]
         for number in sorted(paused, key=lambda n: -_last_loss(ledger, n)):
             yield number, checkpoint.complete(self._of(number))
@@ -153,6 +155,14 @@ class Keeper:
             shutil.rmtree(one.path, ignore_errors=True)
         if gone:
             self._measured(ledger)[number] = _bytes_of(self._of(number))
+
+
+def _older(ledger: Ledger, number: int, found: list[Checkpoint]) -> list[Checkpoint]:
+    """All but the newest one, and the newest that the trial has reported: it goes on from there, if the
+    report of the other one never comes."""
+    last = None if ledger.state(number).ended else ledger.curves.last(number)
+    reported = [c for c in found if last is not None and c.step <= last.step]
+    return [c for c in found[:-1] if c not in reported[-1:]]
 
 
 def _loss(ledger: Ledger, number: int) -> float:
