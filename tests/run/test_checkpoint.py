@@ -16,7 +16,7 @@ from tests.core.driver import completed, opened, reported, spec, started, sugges
 
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.trial import Kind, Reason, State
+from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.run import checkpoint
 from tunesmith.run.folder import CHECKPOINT, FULL, Folder
 from tunesmith.run.keep import Keeper
@@ -176,6 +176,41 @@ class TestKeeper:
             study.apply(completed(number, loss))
             keeper.look(study, [number])
         assert [n for n in range(5) if self.kept(folder, n)] == [1, 3]
+
+    def test_the_best_ones_stay_while_they_are_confirmed(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        """Whichever of them wins, and however lucky a run that confirms it is."""
+        study = Ledger(spec(confirm=2)).extend([opened()])
+        for number, loss in enumerate([0.3, 0.1, 0.2]):
+            study.apply(suggested(number))
+            put(folder, number, 1)
+            study.apply(completed(number, loss))
+            keeper.look(study, [number])
+        again = Origin(CONFIRM, "once more")
+        for number, loss in ((3, 0.05), (4, 0.15)):
+            study.apply(events.Enqueued(2.0, number, {"x": 0.0, "c": "a"}, again, {}, 1))
+            study.apply(started(number))
+            put(folder, number, 1)
+            study.apply(completed(number, loss))
+            keeper.look(study, [number])
+        assert [n for n in range(5) if self.kept(folder, n)] == [1, 2]
+
+    def test_a_disk_limit_takes_runs_that_confirm_before_what_they_confirm(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        study = Ledger(spec(keep="all", confirm=1, disk=ROOM_FOR_TWO)).extend([opened()])
+        for number, loss in enumerate([0.2, 0.1]):
+            study.apply(suggested(number))
+            put(folder, number, 1)
+            study.apply(completed(number, loss))
+        again = Origin(CONFIRM, "once more")
+        study.apply(events.Enqueued(2.0, 2, {"x": 0.0, "c": "a"}, again, {}, 1))
+        study.apply(started(2))
+        put(folder, 2, 1)
+        study.apply(completed(2, 0.05))
+        keeper.look(study, [2])
+        assert [n for n in range(3) if self.kept(folder, n)] == [0, 1]
 
     def test_stopped_and_failed_ones_go(self, folder: Folder, keeper: Keeper) -> None:
         study = Ledger(spec()).extend([opened(), suggested(0), suggested(1)])

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from tunesmith.core.confirm import contenders
+from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.trial import State
@@ -23,8 +25,9 @@ class Keeper:
     """Removes what nobody needs. The only one that does: a trial writes, the coordinator removes.
 
     While a trial goes on, its last checkpoint stays, the last one that it has reported, and the one at its
-    best report. When it has ended, they stay if it is one of the best (`keep` of them). Over the `disk`
-    limit, the least needed go first; if that is not enough, trials write none until there is room.
+    best report. When it has ended, they stay if it is one of the best (`keep` of them, and all that are to
+    be confirmed). Over the `disk` limit, the least needed go first; if that is not enough, trials write none
+    until there is room.
     """
 
     def __init__(self, folder: Folder, say: Callable[[str], None]) -> None:
@@ -84,14 +87,22 @@ class Keeper:
                 ledger, number, [c for c in _older(ledger, number, found) if c.step != best]
             )
         sizes[number] = _bytes_of(self._of(number))
-        keep = ledger.spec.limits.keep
-        if state is State.COMPLETED and keep != "all":
-            ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
-            for loser in sorted(ended, key=lambda n: (_loss(ledger, n), n))[keep:]:
+        limits = ledger.spec.limits
+        if state is State.COMPLETED and limits.keep != "all":
+            wanted = limits.keep and max(limits.keep, limits.confirm or 0)
+            for loser in self._losers(ledger, wanted):
                 self._remove(ledger, loser, checkpoint.complete(self._of(loser)))
-        limit = ledger.spec.limits.disk
-        if limit is not None:
-            self._fit(ledger, limit)
+        if limits.disk is not None:
+            self._fit(ledger, limits.disk)
+
+    def _losers(self, ledger: Ledger, wanted: int) -> list[int]:
+        """The completed trials with checkpoints that are not among the `wanted` best; those that only
+        confirm others are losers all."""
+        sizes = self._measured(ledger)
+        ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
+        repeats = [n for n in ended if n in ledger.confirming]
+        ranked = sorted(set(ended) - set(repeats), key=lambda n: (_loss(ledger, n), n))
+        return [*repeats, *ranked[wanted:]]
 
     def _best_step(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> int:
         """The step of the checkpoint at the trial's best report; its last one if that has none."""
@@ -141,8 +152,9 @@ class Keeper:
         """Trials and checkpoints of theirs, the least needed first."""
         sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
-        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != ledger.best]
-        for number in sorted(ended, key=lambda n: -_loss(ledger, n)):
+        best = _best(ledger)
+        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != best]
+        for number in sorted(ended, key=lambda n: (n not in ledger.confirming, -_loss(ledger, n))):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:
             yield number, _older(ledger, number, checkpoint.complete(self._of(number)))
@@ -163,6 +175,13 @@ def _older(ledger: Ledger, number: int, found: list[Checkpoint]) -> list[Checkpo
     last = None if ledger.state(number).ended else ledger.curves.last(number)
     reported = [c for c in found if last is not None and c.step <= last.step]
     return [c for c in found[:-1] if c not in reported[-1:]]
+
+
+def _best(ledger: Ledger) -> int | None:
+    """The best trial that does not just confirm another."""
+    if ledger.best not in ledger.confirming:
+        return ledger.best
+    return next(iter(contenders(History(ledger), 1)), None)
 
 
 def _loss(ledger: Ledger, number: int) -> float:
