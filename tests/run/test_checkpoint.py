@@ -288,6 +288,25 @@ class TestKeeper:
         assert self.kept(folder, 0) == []
         keeper.clear(1)
 
+    def test_a_limit_that_was_raised_makes_room(
+        self, folder: Folder, keeper: Keeper, said: list[str]
+    ) -> None:
+        study = Ledger(spec(disk=500)).extend([opened(), suggested(0)])
+        put(folder, 0, 1)
+        keeper.look(study, [0])
+        assert (folder.path / FULL).exists()
+        study.apply(events.Edited(2.0, {"limits": {"disk": ROOM_FOR_TWO}}, "me"))
+        Keeper(folder, said.append).look(study, [0])
+        assert not (folder.path / FULL).exists()
+
+    def test_a_limit_that_was_lifted_makes_room(self, folder: Folder, keeper: Keeper) -> None:
+        study = Ledger(spec(disk=500)).extend([opened(), suggested(0)])
+        put(folder, 0, 1)
+        keeper.look(study, [0])
+        study.apply(events.Edited(2.0, {"limits": {}}, "me"))
+        keeper.look(study, [0])
+        assert not (folder.path / FULL).exists()
+
     def test_a_pause_without_a_checkpoint_is_told_once(
         self, folder: Folder, keeper: Keeper, said: list[str]
     ) -> None:

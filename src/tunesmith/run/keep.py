@@ -36,6 +36,7 @@ class Keeper:
         #: What each trial's checkpoints take, in bytes; None before anything was looked at.
         self._sizes: dict[int, int] | None = None
         self._full = False
+        (folder.path / FULL).unlink(missing_ok=True)
         self._warned = False
 
     def clear(self, number: int) -> None:
@@ -67,6 +68,9 @@ class Keeper:
                 self._complain(f"trial {number} was paused", "will start over if it goes on")
             if found:
                 self._tidy(ledger, number, found)
+        limit = ledger.spec.limits.disk
+        if limit is not None or self._full:
+            self._fit(ledger, math.inf if limit is None else limit)
 
     def _complain(self, what: str, then: str) -> None:
         if not self._warned:
@@ -92,8 +96,6 @@ class Keeper:
             wanted = limits.keep and max(limits.keep, limits.confirm or 0)
             for loser in self._losers(ledger, wanted):
                 self._remove(ledger, loser, checkpoint.complete(self._of(loser)))
-        if limits.disk is not None:
-            self._fit(ledger, limits.disk)
 
     def _losers(self, ledger: Ledger, wanted: int) -> list[int]:
         """The completed trials with checkpoints that are not among the `wanted` best; those that only
@@ -127,7 +129,7 @@ class Keeper:
                     self._sizes[int(name)] = _bytes_of(path)
         return self._sizes
 
-    def _fit(self, ledger: Ledger, limit: int) -> None:
+    def _fit(self, ledger: Ledger, limit: float) -> None:
         sizes = self._measured(ledger)
         for number, dispensable in self._dispensable(ledger):
             if sum(sizes.values()) <= limit:
