@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.random import Generator
-from tests.core.driver import ERROR, completed, enqueued, opened, spec, suggested
+from tests.core.driver import ERROR, completed, enqueued, opened, reported, spec, suggested
 
 from tunesmith.core import codec, events
 from tunesmith.core.engine import Engine
@@ -737,6 +737,41 @@ def test_recovery_of_what_was_lost_too_often() -> None:
     shell = Shell(spec(retries=0), *past, session="new")
     (finished,) = written(shell.carry_out(shell.engine.recover(2.0, ["old"])), events.Finished)
     assert (finished.state, finished.reason.kind) == (State.FAILED, Kind.LOST)
+
+
+DECISIONS = pytest.mark.parametrize(
+    ("decision", "state"), [("stop", "stopped"), ("pause", "paused")]
+)
+
+
+@DECISIONS
+def test_a_decision_outlives_the_coordinator_that_was_killed(decision: str, state: str) -> None:
+    decided = events.Decided(1.5, 0, decision, "too much")
+    past = (opened(1.0, "old"), suggested(0, session="old"), reported(0, 1, 0.9), decided)
+    shell = Shell(spec(retries=0), *past, session="new")
+    shell.carry_out(shell.engine.recover(2.0, ["old"]))
+    trial = shell.ledger.trial(0)
+    assert (str(trial.state), trial.reason) == (state, Reason(Kind(state), "too much"))
+    assert trial.value == (0.9 if state == "stopped" else None)
+    assert not shell.ledger.decided
+
+
+@DECISIONS
+def test_a_decision_outlives_the_coordinator_that_was_ended(decision: str, state: str) -> None:
+    shell = Shell(spec(), scheduler=StopAbove(verdict=Verdict(decision)))
+    shell.tick()
+    shell.report(0, 1, 0.9)
+    shell.jobs.clear()
+    shell.carry_out(shell.engine.abandon(shell.now))
+    assert shell.states() == [state]
+
+
+def test_a_trial_that_is_audited_runs_again() -> None:
+    decided = events.Decided(1.5, 0, "audit", "too much")
+    past = (opened(1.0, "old"), suggested(0, session="old"), reported(0, 1, 0.9), decided)
+    shell = Shell(spec(), *past, session="new")
+    shell.carry_out(shell.engine.recover(2.0, ["old"]))
+    assert shell.states() == ["waiting"]
 
 
 def test_recovery_leaves_the_living_alone() -> None:

@@ -412,10 +412,8 @@ class Study:
 
     def _told_to_stop(self, number: int) -> str | None:
         """Why the scheduler has told a running trial to stop; None if it has not."""
-        if number not in History(self._ledger).ending:
-            return None
-        said = [e for e in self.log(number) if isinstance(e, events.Decided)]
-        return said[-1].why
+        told = self._ledger.told.get(number)
+        return None if told is None else told.message
 
     def _current_scheduler(self) -> Scheduler | None:
         wanted = self._refresh().spec.scheduler
