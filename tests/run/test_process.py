@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import uuid
@@ -72,6 +73,23 @@ def test_a_signal_that_comes_while_a_trial_reports_leaves_the_next_one_alone(
         executor.start(Start(1, 0, {"x": 0.25}, 1))
         following = finished(executor)
         assert (following.returned, following.reason) == (0.25, None)
+    finally:
+        executor.close()
+
+
+def test_a_worker_that_dies_has_taken_its_time(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> float:
+        time.sleep(config["x"])
+        os._exit(3)
+
+    executor = process.ProcessExecutor(
+        objective, metric="loss", session=uuid.uuid4().hex, folder=Folder(tmp_path)
+    )
+    try:
+        executor.start(Start(0, 0, {"x": 0.1}, 1))
+        cost = finished(executor).cost
+        assert cost.wall_s is not None
+        assert cost.wall_s >= 0.1
     finally:
         executor.close()
 
