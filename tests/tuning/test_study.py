@@ -759,6 +759,23 @@ class TestBusy:
         assert study.coordinator() is None
         assert study.ask().config["x"] == 0.5
 
+    def test_a_coordinator_that_was_taken_over_writes_no_more(self) -> None:
+        """Though the trial in its own thread, which is the first to hear of it, keeps that to itself."""
+        store = MemoryStore()
+        written: list[int] = []
+
+        def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+            opened = events.Opened(1.0, "other", "host", 1, 0.0)
+            store.append("study", [opened], store.cursor("study"))
+            written.append(store.cursor("study"))
+            with suppress(ts.StudyBusy):
+                trial.report(step=1, loss=0.5)
+            return 0.5
+
+        with pytest.raises(ts.StudyBusy, match="was taken over by process 1 on host"):
+            ts.tune(objective, SPACE, metric="loss", name="study", storage=store, trials=3)
+        assert [store.cursor("study")] == written
+
     def test_a_coordinator_that_died_keeps_nobody_away(self, tmp_path: Path) -> None:
         storage = tmp_path / "study.db"
         create(storage=storage).close()

@@ -180,14 +180,7 @@ class Loop:
         assert self._executor is not None
         happened = self._executor.events(WAIT_S if self.ledger.running else 0.0)
         now = self._clock()
-        inputs: list[Input] = list(happened)
-        if self._interrupts > self._told:
-            self._told = self._interrupts
-            inputs.append(Interrupt(now, now=self._told > 1))
-        inputs.append(Tick(now))
-        if now - self._polled_at >= POLL_S:
-            self._poll(now)
-        self._advance(inputs)
+        self._handle(happened, now)
         if self._watcher is not None and (now - self._watched_at >= WAIT_S or self._engine.quit):
             self._watched_at = now
             self._watcher(self.ledger, now)
@@ -196,6 +189,7 @@ class Loop:
         """End the session; what still runs (after an error) goes back into the queue."""
         with contextlib.suppress(StudyBusy):
             while True:
+                self._check_fence()
                 now = self._clock()
                 before = self.ledger.cursor
                 commands = self._engine.abandon(now)
@@ -210,10 +204,22 @@ class Loop:
 
     def deliver(self, reported: Reported) -> None:
         """Handle a report of a trial that runs in this thread (see `run.inline`)."""
-        self._advance([reported])
+        self._handle([reported], self._clock())
+
+    def _handle(self, happened: Sequence[Input], now: float) -> None:
+        """Let the engine handle what has happened, and that it is `now`."""
+        inputs = [*happened]
+        if self._interrupts > self._told:
+            self._told = self._interrupts
+            inputs.append(Interrupt(now, now=self._told > 1))
+        inputs.append(Tick(now))
+        if now - self._polled_at >= POLL_S:
+            self._poll(now)
+        self._advance(inputs)
 
     def _advance(self, inputs: Sequence[Input]) -> None:
         """Let the engine handle `inputs`, store what it wants written, carry the rest out."""
+        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
         while True:
             saved = self._engine.save()
             before = self.ledger.cursor
