@@ -79,6 +79,8 @@ class Loop:
         self._leased_at = 0.0
         self._polled_at = 0.0
         self._watched_at = 0.0
+        #: What became of the trials that earlier coordinators left running.
+        self._recovered: list[Event] = []
         ledger = self._claim()
         try:
             self._engine = self._open(ledger)
@@ -139,9 +141,9 @@ class Loop:
             for session in dead:  # their guards have seen to it, unless those were killed as well
                 kill_marked((SESSION_MARK, session))
             commands = engine.recover(opened.at, dead)
-            events: list[Event] = [opened, *(c.event for c in commands if isinstance(c, Write))]
+            self._recovered = [c.event for c in commands if isinstance(c, Write)]
             with contextlib.suppress(Conflict):
-                self._store.append(self._name, events, before)
+                self._store.append(self._name, [opened, *self._recovered], before)
                 return engine
             ledger = self._read()
 
@@ -165,6 +167,7 @@ class Loop:
         self._executor = executor
         self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
+            self._tidy(self._recovered)
             with self._signals():
                 while self._engine.quit is None:
                     self._turn()
@@ -236,8 +239,13 @@ class Loop:
                 self._engine.restore(saved)
                 self._reload()
         self._carry_out(commands)
-        if self._keeper is not None and events:
-            heard = {event.trial for event in events if isinstance(event, _TIDY_AFTER)}
+        if events:
+            self._tidy(events)
+
+    def _tidy(self, happened: Sequence[Event]) -> None:
+        """Remove the checkpoints that nobody needs any more."""
+        if self._keeper is not None:
+            heard = {event.trial for event in happened if isinstance(event, _TIDY_AFTER)}
             self._keeper.look(self.ledger, sorted(heard))
 
     def _append(self, events: Sequence[Event], expect: int) -> None:
