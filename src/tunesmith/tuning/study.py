@@ -396,26 +396,29 @@ class Study:
             return [events.Reported(time.time(), number, attempt, at_step, finite(values))]
 
         def decided() -> list[Event]:
-            ledger = self._ledger
-            if scheduler is None or number in ledger.decided or number not in ledger.running:
-                return []
-            decision = scheduler.decide(History(ledger, memo=self._memo), number)
-            if decision.verdict is Verdict.CONTINUE:
+            if number in self._ledger.decided or number not in self._ledger.running:
                 return []
             verdict = str(decision.verdict)
             return [events.Decided(time.time(), number, verdict, decision.why)]
 
         self.commit(reported)
-        self.commit(decided)
+        decision = self._decide(scheduler, number)  # before anybody else's reports come in
+        if decision.verdict is not Verdict.CONTINUE:
+            self.commit(decided)
         why = self._told_to_stop(number)
         return CONTINUE if why is None else Decision(Verdict.STOP, why)
 
+    def _decide(self, scheduler: Scheduler | None, number: int) -> Decision:
+        """What the scheduler wants of a trial that has just reported."""
+        ledger = self._ledger
+        if scheduler is None or number in ledger.decided | ledger.confirming:
+            return CONTINUE
+        return scheduler.decide(History(ledger, memo=self._memo), number)
+
     def _told_to_stop(self, number: int) -> str | None:
         """Why the scheduler has told a running trial to stop; None if it has not."""
-        if number not in History(self._ledger).ending:
-            return None
-        said = [e for e in self.log(number) if isinstance(e, events.Decided)]
-        return said[-1].why
+        told = self._ledger.told.get(number)
+        return None if told is None else told.message
 
     def _current_scheduler(self) -> Scheduler | None:
         wanted = self._refresh().spec.scheduler
