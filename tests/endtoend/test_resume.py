@@ -214,10 +214,10 @@ def test_a_new_study_leaves_the_checkpoints_of_a_deleted_one_alone(tmp_path: Pat
 
 def test_where_a_checkpoint_is(tmp_path: Path) -> None:
     storage = tmp_path / "study.db"
-    ts.tune(
-        train, SPACE, metric="loss", name="kept", storage=storage, trials=3, seed=1, progress=False
-    )
-    with ts.Study.open(storage=storage) as study:
+    url = f"sqlite:///{storage}"
+    ts.tune(train, SPACE, metric="loss", name="kept", storage=url, trials=3, seed=1, progress=False)
+    assert (tmp_path / "study.trials" / "kept").is_dir()
+    with ts.Study.open(storage=url) as study:
         best = study.best
         path = study.checkpoint(best)
         assert path is not None

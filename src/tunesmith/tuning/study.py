@@ -45,7 +45,7 @@ from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.live import checked_report
-from tunesmith.store import Durability, Store, open_store
+from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Session, alive, describe
 from tunesmith.tuning.warm import Earlier, pasts
@@ -181,7 +181,7 @@ class Study:
         )
         store = open_store(storage, durability=durability)
         store.create(replace(spec, past=pasts(warm_start, store, name)), time.time())
-        return cls(store, name, _file(storage))
+        return cls(store, name, file_of(storage))
 
     @classmethod
     def open(
@@ -192,10 +192,9 @@ class Study:
         durability: Durability = "crash",
     ) -> Study:
         """An existing study; without a name, the only one there. Raises StudyNotFound, StoreError."""
-        if isinstance(storage, (str, Path)) and "://" not in str(storage):
-            path = Path(storage).expanduser()
-            if not path.exists():
-                raise StudyNotFound(f"there is no file {path}")
+        path = file_of(storage)
+        if path is not None and not path.exists():
+            raise StudyNotFound(f"there is no file {path}")
         store = open_store(storage, durability=durability)
         if name is None:
             names = store.names()
@@ -203,7 +202,7 @@ class Study:
                 listed = ", ".join(names) or "none"
                 raise StudyError(f"say which study; {storage} has {len(names)}: {listed}")
             name = names[0]
-        return cls(store, name, _file(storage))
+        return cls(store, name, path)
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
@@ -579,13 +578,6 @@ class Study:
                 f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "
                 "stop it first"
             )
-
-
-def _file(storage: str | Path | Store | None) -> Path | None:
-    """The file that is meant, if one is."""
-    if isinstance(storage, (str, Path)) and "://" not in str(storage):
-        return Path(storage).expanduser()
-    return None
 
 
 def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
