@@ -95,12 +95,35 @@ def at(trace: Trace, cost: float) -> float:
 
 def main() -> None:
     results = Results(HERE / "results.csv")
-    lines = [INTRODUCTION, *bars(results)]
+    lines = [INTRODUCTION, *reached(results), *bars(results)]
     for half in ("dev", "final"):
         lines += by_cost(results, half)
     lines += [*stopped(results), AT_SCALE, HOW]
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
     draw(results, list(results.traces))
+
+
+def reached(results: Results) -> list[str]:
+    """What was to be reached, and what was."""
+    shown = ("hyperband;min=1", "asha", "forecast", "median")
+    tuners = [f"tunesmith:{name}" for name in shown]
+    lines = [
+        f"| what | bar | {' | '.join(NAMES[t].removeprefix('tunesmith, ') for t in tuners)} |",
+        "|---" * (len(tuners) + 2) + "|",
+    ]
+    for half in ("dev", "final"):
+        best = min(results.peers, key=lambda t: results.regret(t, half, BUDGET)[0])
+        for what, goals, budget, most in (
+            ("random search's end: share of its cost", results.final("random"), 100.0, 0.1),
+            ("the best peer's end: share of its cost", results.final(best), BUDGET, 0.7),
+        ):
+            parts = [float(np.median(results.reach(t, half, goals))) / budget for t in tuners]
+            cells = [f"{p:.2f}{'' if p <= most else ' (no)'}" for p in parts]
+            lines.append(f"| {half} half, {what} | {most} | {' | '.join(cells)} |")
+    shares = [float(np.mean([x > 0.01 for x in results.lost[t]])) for t in tuners]
+    cells = [f"{100 * s:.0f} %{'' if s <= 0.05 else ' (no)'}" for s in shares]
+    lines.append(f"| studies that lost more than 1 % | 5 % | {' | '.join(cells)} |")
+    return ["## The bars", "", *lines, "", BARS_AT_SCALE, ""]
 
 
 def bars(results: Results) -> list[str]:
@@ -199,6 +222,10 @@ set against each other.
 
 ![Mean normalised regret by cost](regret.svg)
 """
+
+BARS_AT_SCALE = """\
+At scale (below): 64 workers are busy 99.9 % of the time (bar 98 %), and a decision among 100,000 trials takes at most 0.7 ms
+(bar 1 ms). "(no)" marks what was not reached. Who cannot afford to lose a winner takes `forecast`; `hyperband` is the fastest."""
 
 AT_SCALE = """\
 ## At scale

@@ -75,6 +75,10 @@ def test_predict(made: Path, tmp_path: Path) -> None:
     assert tunesmith(made, "predict", "plants-model", "new.csv", "-o", file).code == 0
     assert file.read_text() == said.out
     assert len(tunesmith(made, "predict", "plants-model", "new.csv", "--json").json) == 3
+    (made / "old.csv").write_bytes("soil,light\nrötlich,0.5\n".encode("latin-1"))
+    noted = tunesmith(made, "predict", "plants-model", "old.csv")
+    assert len(noted.out.split()) == 2
+    assert noted.err.startswith("note: this is not UTF-8")
 
 
 @pytest.mark.parametrize(

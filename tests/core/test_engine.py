@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.random import Generator
-from tests.core.driver import ERROR, completed, enqueued, opened, spec, suggested
+from tests.core.driver import ERROR, completed, enqueued, opened, reported, spec, suggested
 
 from tunesmith.core import codec, events
 from tunesmith.core.engine import Engine
@@ -620,6 +620,47 @@ def test_a_new_attempt_goes_on_with_the_curve_of_the_one_before() -> None:
     assert shell.ledger.trial(0).value == 0.6
 
 
+def restarted(shell: Shell) -> Start:
+    """The next attempt of the trial that runs, once that is lost."""
+    shell.exit(next(iter(shell.jobs)), reason=LOST)
+    (start,) = [command for command in shell.tick() if isinstance(command, Start)]
+    return start
+
+
+def test_where_a_trial_goes_on_that_has_reported_nothing_yet() -> None:
+    """Where others report as they go, a checkpoint without a report leaves a gap; where they report at
+    their end, it is all there is."""
+    shell = Shell(spec(retries=10))
+    shell.tick()
+    assert restarted(shell).reported is None, "nobody knows yet"
+    shell.report(0, 1, 0.5)
+    shell.exit(0)
+    shell.tick()
+    assert restarted(shell).reported is None
+    shell.report(1, 1, 0.4)
+    shell.exit(1, reason=LOST)
+    shell.tick()
+    shell.report(1, 1, 0.4)
+    shell.exit(1)
+    shell.tick()
+    assert restarted(shell).reported is None, "a report that took the place of another is one"
+    shell.report(2, 1, 0.5)
+    shell.report(2, 2, 0.4)
+    assert restarted(shell).reported == 2
+    shell.exit(2, 0.4)
+    shell.tick()
+    assert restarted(shell).reported == events.NO_STEP
+
+
+def test_where_a_trial_goes_on_while_none_has_come_to_its_end() -> None:
+    shell = Shell(spec(parallel=2))
+    shell.tick()
+    shell.report(0, 1, 0.5)
+    shell.exit(1, reason=LOST)
+    (start,) = [command for command in shell.tick() if isinstance(command, Start)]
+    assert start.reported == events.NO_STEP
+
+
 def test_costs_are_summed_over_attempts() -> None:
     shell = Shell(spec(compute_time=100, price_per_hour=3600))
     shell.tick()
@@ -855,6 +896,41 @@ def test_recovery_of_what_was_lost_too_often() -> None:
     shell = Shell(spec(retries=0), *past, session="new")
     (finished,) = written(shell.carry_out(shell.engine.recover(2.0, ["old"])), events.Finished)
     assert (finished.state, finished.reason.kind) == (State.FAILED, Kind.LOST)
+
+
+DECISIONS = pytest.mark.parametrize(
+    ("decision", "state"), [("stop", "stopped"), ("pause", "paused")]
+)
+
+
+@DECISIONS
+def test_a_decision_outlives_the_coordinator_that_was_killed(decision: str, state: str) -> None:
+    decided = events.Decided(1.5, 0, decision, "too much")
+    past = (opened(1.0, "old"), suggested(0, session="old"), reported(0, 1, 0.9), decided)
+    shell = Shell(spec(retries=0), *past, session="new")
+    shell.carry_out(shell.engine.recover(2.0, ["old"]))
+    trial = shell.ledger.trial(0)
+    assert (str(trial.state), trial.reason) == (state, Reason(Kind(state), "too much"))
+    assert trial.value == (0.9 if state == "stopped" else None)
+    assert not shell.ledger.decided
+
+
+@DECISIONS
+def test_a_decision_outlives_the_coordinator_that_was_ended(decision: str, state: str) -> None:
+    shell = Shell(spec(), scheduler=StopAbove(verdict=Verdict(decision)))
+    shell.tick()
+    shell.report(0, 1, 0.9)
+    shell.jobs.clear()
+    shell.carry_out(shell.engine.abandon(shell.now))
+    assert shell.states() == [state]
+
+
+def test_a_trial_that_is_audited_runs_again() -> None:
+    decided = events.Decided(1.5, 0, "audit", "too much")
+    past = (opened(1.0, "old"), suggested(0, session="old"), reported(0, 1, 0.9), decided)
+    shell = Shell(spec(), *past, session="new")
+    shell.carry_out(shell.engine.recover(2.0, ["old"]))
+    assert shell.states() == ["waiting"]
 
 
 def test_recovery_leaves_the_living_alone() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import itertools
+from copy import deepcopy
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tunesmith.core.lattice import Count, Lattice
 from tunesmith.core.parameter import Choice, Float, Int, identity
@@ -64,25 +65,6 @@ def test_a_walk_is_every_combination_once(space: Space) -> None:
     assert grid.count() == Count(len(walked), exact=True)
 
 
-@settings(max_examples=30, deadline=None)
-@given(spaces(4), st.data())
-def test_a_walk_goes_on_where_it_was(space: Space, data: st.DataObject) -> None:
-    grid = Lattice(space, {name: p.levels(2)[:4] for name, p in space.tunables.items()})
-    walked = list(grid.walk())
-    if walked:
-        place = data.draw(st.integers(0, len(walked) - 1))
-        rest = list(grid.walk(after=walked[place]))
-        assert [key(c) for c in rest] == [key(c) for c in walked[place + 1 :]]
-
-
-def test_after_a_stranger_a_walk_starts_at_the_first() -> None:
-    space = Space(x=Float(0, 1))
-    grid = lattice(space)
-    assert [c["x"] for c in grid.walk(after={"x": 0.3})] == [0.0, 0.5, 1.0]
-    assert [c["x"] for c in grid.walk(after={"x": 9.0})] == [0.0, 0.5, 1.0]
-    assert [c["x"] for c in grid.walk(after={"x": 0.5})] == [1.0]
-
-
 def test_relations_prune() -> None:
     space = Space(a=Int(1, 9), b=Int(1, 9), c=Int(1, 9)).require("a < b").require("b < c")
     walked = [tuple(c.values()) for c in lattice(space, 9).walk()]
@@ -105,3 +87,9 @@ def test_counts_that_cannot_be_walked() -> None:
     assert str(lattice(related, 10).count()) == "at most 1,000,000,000"
     assert lattice(Space()).count() == Count(1, exact=True)
     assert list(lattice(Space()).walk()) == [{}]
+
+
+@pytest.mark.parametrize("space", [Space(), Space(a=1), Space(a=Int(1, 3))])
+def test_relations_that_name_nothing(space: Space) -> None:
+    assert lattice(deepcopy(space).require("1 == 1")).count().points == len(space) * 2 + 1
+    assert list(lattice(space.require("1 == 2")).walk()) == []

@@ -76,6 +76,13 @@ def test_a_stuck_searcher_walks_a_finite_space_to_its_end() -> None:
     assert seen == [{"k": 1}, {"k": 2, "c": "a"}, {"k": 2, "c": "b"}]
 
 
+def test_a_huge_space_is_not_listed_to_find_its_last_config() -> None:
+    study = Ledger(spec(space=Space(n=Int(1, 10**9, log=True)).require("n <= 2")))
+    while proposals := propose(study, Random(), 1):
+        study.apply(suggested(study.size, proposals[0][0]))
+    assert sorted(study.config(number)["n"] for number in range(study.size)) == [1, 2]
+
+
 def test_nothing_suggested_is_exhaustion() -> None:
     @dataclass(frozen=True)
     class Silent:

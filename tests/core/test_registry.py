@@ -60,7 +60,7 @@ def test_others_by_import_path() -> None:
         ("tunesmith.search.grid", {}, "there is no searcher"),
         ("__init__", {}, "there is no searcher '__init__'"),
         ("grid", {"level": 3}, "searcher 'grid' has no option 'level'; did you mean 'levels'"),
-        ("grid", {"levels": 0}, "levels are whole numbers"),
+        ("grid", {"levels": 0}, "levels are a whole number"),
         ("no_such_module:X", {}, "cannot be imported: No module named"),
         (f"{__name__}:Nothing", {}, "cannot be imported: .*has no attribute 'Nothing'"),
         (f"{__name__}:Odd", {}, "missing 1 required positional argument: 'least'"),

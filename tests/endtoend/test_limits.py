@@ -115,6 +115,38 @@ def test_the_time_of_the_study_is_limited(tmp_path: Path) -> None:
     )
 
 
+def slow(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+    for step in range(400):
+        trial.report(step=step, value=config["x"])
+        time.sleep(0.01)
+    return float(config["x"])
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"time": 0.5}, {"compute_time": 0.5}, {"cost": 0.5, "price_per_hour": 3600.0}],
+    ids=str,
+)
+def test_a_trial_in_this_process_is_ended_at_a_report(limit: dict[str, Any]) -> None:
+    result = ts.tune(slow, SPACE, trials=1, executor="inline", progress=False, **limit)
+    assert result.ended_by == next(iter(limit))
+    (trial,) = result.trials
+    assert str(trial.state) == "waiting"
+    assert len(trial.reports) < 400
+
+
+def test_a_trial_in_this_process_hears_that_the_study_is_to_stop(tmp_path: Path) -> None:
+    def asked(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        with ts.Study.open(storage=tmp_path / "study.db") as study:
+            study.stop()
+        return slow(config, trial)
+
+    storage = tmp_path / "study.db"
+    result = ts.tune(asked, SPACE, trials=1, grace=0.1, storage=storage, progress=False)
+    assert result.ended_by == "interrupted"
+    assert str(result.trials[0].state) == "waiting"
+
+
 def test_the_same_error_again_and_again_ends_the_study() -> None:
     def broken(config: dict[str, Any]) -> float:
         raise FileNotFoundError(f"no such file: data-{config['x']}.csv")

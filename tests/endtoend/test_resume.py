@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from tests.endtoend.training import EPOCHS, curve, train
 
 import tunesmith as ts
 from tunesmith.core import events
+from tunesmith.run import checkpoint
 from tunesmith.tuning.replay import replay
 
 SPACE = ts.Space(rate=ts.Float(1e-4, 1.0, log=True))
@@ -166,12 +168,56 @@ def halfway(storage: Path, name: str) -> set[tuple[int, int]]:
     return set()  # it is not there yet
 
 
+def test_a_trial_that_was_told_to_stop_has_though_its_coordinator_was_killed(
+    tmp_path: Path,
+) -> None:
+    storage = tmp_path / "study.db"
+    options: dict[str, Any] = {"metric": "loss", "name": "told", "storage": storage, "trials": 2}
+    with ts.Study.create(SPACE, seed=3, searcher="sobol", **options) as study:
+        study.enqueue({"rate": 0.5})
+        killed: list[events.Event] = [
+            events.Opened(1.0, "old", socket.gethostname(), 1, 0.0),
+            events.Started(1.0, 0, 0, "old"),
+            events.Reported(2.0, 0, 0, 1, {"loss": 0.5}),
+            events.Decided(2.0, 0, "stop", "not among the best"),
+        ]
+        study.store.append("told", killed, study.store.cursor("told"))
+    folder = tmp_path / "study.trials" / "told"
+    checkpoint.save(folder / "000000" / "checkpoint", {}, 1)
+    result = ts.tune(train, SPACE, searcher="sobol", progress=False, **options)
+    assert [str(trial.state) for trial in result.trials] == ["stopped", "completed"]
+    assert result.trials[0].value == 0.5
+    assert [int(path.parts[-3]) for path in folder.glob("*/*/step-*")] == [1]
+
+
+def test_a_new_study_leaves_the_checkpoints_of_a_deleted_one_alone(tmp_path: Path) -> None:
+    def again(seed: int, trials: int) -> ts.Result:
+        return ts.tune(
+            train,
+            SPACE,
+            metric="loss",
+            name="again",
+            storage=tmp_path / "study.db",
+            searcher="sobol",
+            seed=seed,
+            trials=trials,
+            keep="all",
+            progress=False,
+        )
+
+    again(1, trials=4)
+    (tmp_path / "study.db").unlink()
+    result = again(2, trials=2)
+    check_curves(result)
+    assert [len(trial.reports) for trial in result.trials] == [EPOCHS] * 2
+
+
 def test_where_a_checkpoint_is(tmp_path: Path) -> None:
     storage = tmp_path / "study.db"
-    ts.tune(
-        train, SPACE, metric="loss", name="kept", storage=storage, trials=3, seed=1, progress=False
-    )
-    with ts.Study.open(storage=storage) as study:
+    url = f"sqlite:///{storage}"
+    ts.tune(train, SPACE, metric="loss", name="kept", storage=url, trials=3, seed=1, progress=False)
+    assert (tmp_path / "study.trials" / "kept").is_dir()
+    with ts.Study.open(storage=url) as study:
         best = study.best
         path = study.checkpoint(best)
         assert path is not None

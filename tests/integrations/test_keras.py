@@ -15,6 +15,7 @@ if find_spec("keras") is None or find_spec("torch") is None:
 PROGRAM = """
 import keras, numpy as np
 from keras.optimizers import schedules as lib
+from tunesmith.core.errors import ConfigError
 from tunesmith.integrations.keras import lr_schedule
 from tunesmith.training.schedules import *
 
@@ -53,6 +54,14 @@ for epoch in range(200):
     callback.on_epoch_end(epoch, {"loss": loss})
     assert abs(float(model.optimizer.learning_rate) - RATE * plateau.factor) < 1e-6, epoch
 assert plateau.factor < 0.1
+config = {"schedule": "plateau", "plateau.gamma": 0.5, "plateau.patience": 0.05}
+try:
+    lr_schedule(RATE, from_config(config, 100), steps=100)
+except ConfigError as error:
+    assert "give model.fit the callback keras.callbacks.ReduceLROnPlateau(" in str(error)
+    assert "mode='min', factor=0.5, patience=6" in str(error)
+else:
+    raise AssertionError
 print("equal")
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,7 @@ def test_a_plateau_is_equal_to_pytorchs_own(goal: Any) -> None:
             -1 if goal == "maximize" else 1
         )
         metric += 10.0 if goal == "maximize" else 0.0
+        metric = math.nan if k < 6 else metric
         plateau = plateau.observe(metric)
         theirs.step(metric)
         assert mine.param_groups[0]["lr"] == pytest.approx(RATE * plateau.factor, abs=2e-8)

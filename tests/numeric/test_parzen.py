@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,12 +53,20 @@ def test_without_observations_it_is_uniform() -> None:
     assert density.log_density(points) == pytest.approx(np.zeros(10), abs=1e-12)
 
 
-def test_what_is_inactive_counts_for_nothing() -> None:
-    """An inactive column, of an observation or of a query, changes no ratio."""
-    both = Parzen.of(np.array([[0.2, np.nan], [0.7, np.nan]]), [0, 0], np.zeros(2))
+@pytest.mark.parametrize("size", [0, 3], ids=["a number", "a choice"])
+def test_what_is_inactive_counts_for_nothing(size: int) -> None:
+    """An inactive column, of an observation or of a query, is as good as none."""
+    centres = np.array([[0.2, np.nan], [0.7, np.nan]])
+    both = Parzen.of(centres, [0, size], np.zeros(2))
     points = np.array([[0.3, 0.1], [0.3, 0.9], [0.3, np.nan]])
     values = both.log_density(points)
     assert values == pytest.approx(np.full(3, values[0]))
+    one = replace(Parzen.of(centres[:, :1], [0], np.zeros(1)), widths=both.widths[:1])
+    assert values == pytest.approx(one.log_density(points[:, :1]))
+    active = Parzen.of(np.array([[0.2, 0.5]]), [0, size], np.zeros(2))
+    alone = Parzen.of(np.array([[0.2, np.nan]]), [0, size], np.zeros(2))
+    query = points[2:]
+    assert active.log_density(query) == pytest.approx(alone.log_density(query))
 
 
 def test_kernels_of_stepped_numbers_reach_their_neighbours() -> None:

@@ -16,7 +16,7 @@ from tests.core.driver import completed, opened, reported, spec, started, sugges
 
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.trial import Kind, Reason, State
+from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.run import checkpoint
 from tunesmith.run.folder import CHECKPOINT, FULL, Folder
 from tunesmith.run.keep import Keeper
@@ -142,6 +142,31 @@ class TestKeeper:
             keeper.look(study, [0])
         assert self.kept(folder, 0) == ["step-2", "step-4"]
 
+    def test_what_a_trial_goes_on_from_stays_until_a_later_one_is_reported(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        """A program may be killed after it has saved a step, and before it has reported it."""
+        study = Ledger(spec()).extend([opened(), suggested(0)])
+        for step, loss in enumerate([0.5, 0.2, 0.3, 0.4, 0.45, 0.46], start=1):
+            put(folder, 0, step)
+            study.apply(reported(0, step, loss))
+            keeper.look(study, [0])
+        put(folder, 0, 7)
+        study.apply(events.Paused(3.0, 0, 0, Reason(Kind.PAUSED, "wait")))
+        keeper.look(study, [0])
+        assert self.kept(folder, 0) == ["step-2", "step-6", "step-7"]
+
+    def test_a_disk_limit_leaves_what_a_trial_goes_on_from(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        study = Ledger(spec(disk=ROOM_FOR_TWO)).extend([opened(), suggested(0)])
+        for step, loss in enumerate([0.2, 0.3], start=1):
+            put(folder, 0, step)
+            study.apply(reported(0, step, loss))
+        put(folder, 0, 3)
+        keeper.look(study, [0])
+        assert self.kept(folder, 0) == ["step-2", "step-3"]
+
     def test_of_those_that_ended_the_best_ones_stay(self, folder: Folder, keeper: Keeper) -> None:
         study = Ledger(spec(keep=2)).extend([opened()])
         for number, loss in enumerate([0.5, 0.2, 0.3, 0.1, 0.4]):
@@ -151,6 +176,41 @@ class TestKeeper:
             study.apply(completed(number, loss))
             keeper.look(study, [number])
         assert [n for n in range(5) if self.kept(folder, n)] == [1, 3]
+
+    def test_the_best_ones_stay_while_they_are_confirmed(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        """Whichever of them wins, and however lucky a run that confirms it is."""
+        study = Ledger(spec(confirm=2)).extend([opened()])
+        for number, loss in enumerate([0.3, 0.1, 0.2]):
+            study.apply(suggested(number))
+            put(folder, number, 1)
+            study.apply(completed(number, loss))
+            keeper.look(study, [number])
+        again = Origin(CONFIRM, "once more")
+        for number, loss in ((3, 0.05), (4, 0.15)):
+            study.apply(events.Enqueued(2.0, number, {"x": 0.0, "c": "a"}, again, {}, 1))
+            study.apply(started(number))
+            put(folder, number, 1)
+            study.apply(completed(number, loss))
+            keeper.look(study, [number])
+        assert [n for n in range(5) if self.kept(folder, n)] == [1, 2]
+
+    def test_a_disk_limit_takes_runs_that_confirm_before_what_they_confirm(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        study = Ledger(spec(keep="all", confirm=1, disk=ROOM_FOR_TWO)).extend([opened()])
+        for number, loss in enumerate([0.2, 0.1]):
+            study.apply(suggested(number))
+            put(folder, number, 1)
+            study.apply(completed(number, loss))
+        again = Origin(CONFIRM, "once more")
+        study.apply(events.Enqueued(2.0, 2, {"x": 0.0, "c": "a"}, again, {}, 1))
+        study.apply(started(2))
+        put(folder, 2, 1)
+        study.apply(completed(2, 0.05))
+        keeper.look(study, [2])
+        assert [n for n in range(3) if self.kept(folder, n)] == [0, 1]
 
     def test_stopped_and_failed_ones_go(self, folder: Folder, keeper: Keeper) -> None:
         study = Ledger(spec()).extend([opened(), suggested(0), suggested(1)])
@@ -209,6 +269,43 @@ class TestKeeper:
             study.apply(completed(number, loss))
             Keeper(folder, said.append).look(study, [number])
         assert [n for n in range(2) if self.kept(folder, n)] == [1]
+
+    def test_what_a_deleted_study_left_there_is_not_counted(
+        self, folder: Folder, keeper: Keeper
+    ) -> None:
+        study = Ledger(spec(disk=ROOM_FOR_TWO)).extend([opened(), suggested(0)])
+        for number in (0, 1, 2, 3):
+            put(folder, number, 1)
+        study.apply(completed(0, 0.5))
+        keeper.look(study, [0])
+        assert self.kept(folder, 0) == ["step-1"]
+        assert not (folder.path / FULL).exists()
+
+    def test_a_new_trial_begins_with_none(self, folder: Folder, keeper: Keeper) -> None:
+        put(folder, 0, 5)
+        (folder.trial(0) / CHECKPOINT / "model.bin").write_text("of a study that was deleted")
+        keeper.clear(0)
+        assert self.kept(folder, 0) == []
+        keeper.clear(1)
+
+    def test_a_limit_that_was_raised_makes_room(
+        self, folder: Folder, keeper: Keeper, said: list[str]
+    ) -> None:
+        study = Ledger(spec(disk=500)).extend([opened(), suggested(0)])
+        put(folder, 0, 1)
+        keeper.look(study, [0])
+        assert (folder.path / FULL).exists()
+        study.apply(events.Edited(2.0, {"limits": {"disk": ROOM_FOR_TWO}}, "me"))
+        Keeper(folder, said.append).look(study, [0])
+        assert not (folder.path / FULL).exists()
+
+    def test_a_limit_that_was_lifted_makes_room(self, folder: Folder, keeper: Keeper) -> None:
+        study = Ledger(spec(disk=500)).extend([opened(), suggested(0)])
+        put(folder, 0, 1)
+        keeper.look(study, [0])
+        study.apply(events.Edited(2.0, {"limits": {}}, "me"))
+        keeper.look(study, [0])
+        assert not (folder.path / FULL).exists()
 
     def test_a_pause_without_a_checkpoint_is_told_once(
         self, folder: Folder, keeper: Keeper, said: list[str]

@@ -21,6 +21,12 @@ class TestFolder:
         monkeypatch.chdir(tmp_path)
         assert Folder.beside(Path("study.db"), "a").path == tmp_path / "study.trials" / "a"
 
+    def test_is_where_the_store_is_in_a_home(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert Folder.beside(Path("~/study.db"), "a").path == tmp_path / "study.trials" / "a"
+
     def test_nothing_is_made_before_it_is_needed(self, tmp_path: Path) -> None:
         folder = Folder.beside(tmp_path / "study.db", "digits")
         folder.trial(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import uuid
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tunesmith.core.events import Exited, Start
-from tunesmith.core.trial import Kind
+import tunesmith as ts
+from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.trial import Kind, Reason
 from tunesmith.run import process
 from tunesmith.run.folder import Folder
 
@@ -43,6 +45,51 @@ def test_a_worker_that_is_killed_before_it_hears_anything(
         assert lost.reason.kind is Kind.LOST
         executor.start(Start(0, 1, {"x": 0.5}, 1))
         assert finished(executor).returned == 0.5
+    finally:
+        executor.close()
+
+
+def test_a_signal_that_comes_while_a_trial_reports_leaves_the_next_one_alone(
+    tmp_path: Path,
+) -> None:
+    def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        if trial.number == 0:
+            trial.report(step=1, loss=0.5)
+        return float(config["x"])
+
+    executor = process.ProcessExecutor(
+        objective, metric="loss", session=uuid.uuid4().hex, folder=Folder(tmp_path)
+    )
+    try:
+        executor.start(Start(0, 0, {"x": 0.5}, 1))
+        (worker,) = executor._workers.values()
+        assert worker.connection.poll(60), "it has reported, and nobody has read that yet"
+        executor.stop(Stop(0, Reason(Kind.TIMEOUT, "over its time limit"), 60.0))
+        (reported,) = executor.events(60.0)  # the signal falls due in this very call
+        assert isinstance(reported, Reported)
+        stopped = finished(executor)
+        assert stopped.reason is not None
+        assert stopped.reason.message == "over its time limit"
+        executor.start(Start(1, 0, {"x": 0.25}, 1))
+        following = finished(executor)
+        assert (following.returned, following.reason) == (0.25, None)
+    finally:
+        executor.close()
+
+
+def test_a_worker_that_dies_has_taken_its_time(tmp_path: Path) -> None:
+    def objective(config: dict[str, Any]) -> float:
+        time.sleep(config["x"])
+        os._exit(3)
+
+    executor = process.ProcessExecutor(
+        objective, metric="loss", session=uuid.uuid4().hex, folder=Folder(tmp_path)
+    )
+    try:
+        executor.start(Start(0, 0, {"x": 0.1}, 1))
+        cost = finished(executor).cost
+        assert cost.wall_s is not None
+        assert cost.wall_s >= 0.1
     finally:
         executor.close()
 

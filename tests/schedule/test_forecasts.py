@@ -14,6 +14,7 @@ import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.evidence import Evidence
 from tunesmith.core.growth import Growth, Stride
+from tunesmith.core.halving import longest_run
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.strategy import Resume
@@ -128,7 +129,7 @@ def told(curves: dict[int, tuple[str, list[float]]]) -> History:
         if state == "paused":
             ledger.apply(events.Paused(3.0, number, 0, Reason(Kind.PAUSED, "wait")))
         elif state != "running":
-            values = (losses[-1],)
+            values = None if state == "failed" or not losses else (losses[-1],)
             ledger.apply(events.Finished(3.0, number, 0, State(state), values, {}, None))
     return History(ledger)
 
@@ -147,6 +148,13 @@ class TestGrowth:
         stride = Stride.of(x, 0.5 * x)
         carried, _ = stride.carry(np.array([0.2, 0.9]), np.zeros(2))
         assert carried == pytest.approx([0.1, 0.45], abs=0.02)
+
+    def test_no_more_is_fitted_than_lies_ahead(self) -> None:
+        curves = {k: ("completed", [k - 0.1 * step for step in range(9)]) for k in range(4)}
+        history = told(curves | {4: ("stopped", [7.0, 6.9, 6.8]), 5: ("stopped", [])})
+        growth = Growth.of(history)
+        growth.ends(history, np.array([4, 5]))
+        assert [growth.grid[k] for k, _ in growth._strides] == [3, 5, 8]
 
     def test_nobody_went_on(self) -> None:
         history = told({0: ("stopped", [0.5]), 1: ("stopped", [0.4]), 2: ("paused", [0.3])})
@@ -174,13 +182,35 @@ class TestGrowth:
             np.testing.assert_array_equal(again.losses, fresh.losses)
             np.testing.assert_array_equal(again.deviations, fresh.deviations)
 
+    @pytest.mark.parametrize(("first", "then"), [(1, 2), (1, 4), (None, 1)])
+    def test_a_memo_changes_nothing_where_results_are_hidden(
+        self, first: int | None, then: int
+    ) -> None:
+        """In a deterministic study they come to light by number, whenever they came in."""
+        curves = {k: ("stopped", [2.0 + k / 10, 1.0 + k / 10]) for k in range(1, 4)}
+        ledger = told({0: ("stopped", [3.0])} | curves)._ledger
+        kept: dict[Any, Any] = {}
+        Evidence.of(History(ledger, visible=first, memo=kept))
+        memo = Evidence.of(History(ledger, visible=then, memo=kept))
+        fresh = Evidence.of(History(ledger, visible=then))
+        assert memo.rows.tolist() == list(range(then))
+        assert memo.losses.tolist() == fresh.losses.tolist()
+
+    def test_the_longest_run_is_that_of_trials_as_they_are_now(self) -> None:
+        history = told({0: ("failed", [3.0, 2.0, 1.0]), 1: ("completed", [0.5, 0.4])})
+        ledger = history._ledger
+        assert longest_run(history) == 2
+        ledger.apply(events.Corrected(5.0, 0, (1.0,), {"loss": 1.0}, "it was done", "me"))
+        assert longest_run(history) == 3
+        ledger.apply(events.Retracted(6.0, 0, "it was not", "me"))
+        assert longest_run(history) == 2
+
     def test_what_searchers_learn_from(self) -> None:
         curves = {k: ("completed", [k - 0.1 * step for step in range(6)]) for k in range(4)}
         others = {4: ("stopped", [7.0, 6.9]), 5: ("paused", [5.0]), 6: ("running", [9.0])}
         evidence = Evidence.of(told(curves | others))
         assert evidence.rows.tolist() == [0, 1, 2, 3, 4, 5]
         assert evidence.losses[4:] == pytest.approx([6.5, 4.5], abs=1e-6)
-        assert evidence.told[4] == 6.9
         assert evidence.pending.tolist() == [6]
 
 

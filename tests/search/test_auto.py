@@ -67,6 +67,15 @@ def test_later_two_searchers_share(space: Space, name: str) -> None:
         assert abs(len(mine) - share / 5) <= 1
 
 
+def test_in_a_batch_each_trial_is_by_whose_it_is() -> None:
+    """The shares are worked out from the numbers of the trials: the batch has to keep to them."""
+    ledger = study(MIXED, [1.0 + math.sin(k) for k in range(ALONE)])
+    others = auto._is_others(np.arange(ALONE, ALONE + 20), auto.LEAST_SHARE)
+    whys = [why for _, why in suggest(ledger, 20)]
+    assert [why.startswith("evolution ") for why in whys] == others.tolist()
+    assert 0 < others.sum() < 20
+
+
 def test_who_improves_gets_more() -> None:
     """In the first shared block only the other searcher's trials improve, or only the model's."""
     others = auto._is_others(np.arange(ALONE, ALONE + BLOCK), auto.LEAST_SHARE)
@@ -75,6 +84,17 @@ def test_who_improves_gets_more() -> None:
         for k in range(BLOCK):
             losses.append(-float(k) if whose[k] else 2.0)
         assert least <= auto._share(History(study(MIXED, losses))) <= most
+
+
+def test_a_retracted_result_is_no_bar() -> None:
+    others = auto._is_others(np.arange(ALONE, ALONE + BLOCK), auto.LEAST_SHARE)
+    losses = (
+        [-1e9] + [1.0] * (ALONE - 1) + [-float(k) * is_other for k, is_other in enumerate(others)]
+    )
+    ledger = study(MIXED, losses)
+    assert auto._share(History(ledger)) == auto.LEAST_SHARE
+    ledger.apply(events.Retracted(1e3, 0, "wrong", "me"))
+    assert auto._share(History(ledger)) > 0.3
 
 
 def test_nobody_improves_and_both_go_on() -> None:

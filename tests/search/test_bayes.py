@@ -325,6 +325,19 @@ def test_large_and_narrow_spaces(space: ts.Space) -> None:
     assert all(space.contains(c) for c in configs(ledger))
 
 
+def test_a_climb_does_not_activate_what_it_has_no_value_for() -> None:
+    """Past layers = 5 there is a width, which the relation keeps at 20 at most."""
+    space = ts.Space(
+        layers=ts.Int(1, 10), x=ts.Float(0, 1), width=ts.Int(1, 100, when="layers >= 5")
+    ).require("width <= 20")
+
+    def objective(c: Config) -> float:
+        return float((c["layers"] - 4.9) ** 2 + (c["x"] - 0.3) ** 2 + 0.001 * c.get("width", 10))
+
+    ledger = run(space, objective, 20, seed=1)
+    assert all(space.contains(c) for c in configs(ledger))
+
+
 def test_a_space_with_one_config() -> None:
     space = ts.Space(x=ts.Float(1, 1), k=ts.Int(3, 3), c=ts.Choice("only"))
     assert run(space, lambda c: 1.0, 5).size == 1
@@ -337,6 +350,21 @@ def test_a_small_space_is_exhausted_best_first() -> None:
     assert ledger.size == 36
     first = next(k for k in range(36) if ledger.config(k) == {"k": 13, "c": "b"})
     assert first < 20
+
+
+@pytest.mark.parametrize("fate", ["running", "failed"])
+def test_a_small_space_is_exhausted_without_any_result(fate: str) -> None:
+    """More configs than the design has points, and no model."""
+    space = ts.Space({name: ts.Choice(*range(6)) for name in "abc"})
+    ledger = Ledger(StudySpec(name="silent", space=space))
+    while proposals := propose(ledger, Bayes(), 4):
+        for config, origin in proposals:
+            number = ledger.size
+            ledger.apply(events.Suggested(0.0, number, config, origin, "s"))
+            if fate == "failed":
+                finish(ledger, number, math.nan)
+    assert ledger.size == 6**3
+    assert ledger.origin(215).why == "random: there is no model yet"
 
 
 def test_many_trials_are_cheap_in_memory() -> None:
@@ -397,6 +425,32 @@ def test_a_late_result_is_taken_in() -> None:
     memo: dict[Any, Any] = {}
     propose(ledger, Bayes(), 1, memo)
     finish(ledger, 2, mixed(ledger.config(2)))
+    assert propose(ledger, Bayes(), 1, memo) == propose(ledger, Bayes(), 1, {})
+
+
+def test_reports_of_others_move_the_forecasts_and_a_memo_changes_nothing() -> None:
+    """What stopped trials would have come to is fitted to as it is now, by whoever has the memo."""
+    space = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
+    ledger = Ledger(StudySpec(name="stopped", space=space))
+
+    def report(number: int, steps: range) -> float:
+        x, y = ledger.config(number).values()
+        for step in steps:
+            value = (x - 0.3) ** 2 + (y - 0.6) ** 2 + (0.5 + x) / step
+            ledger.apply(events.Reported(0.0, number, 0, step, {"value": value}))
+        return float(value)
+
+    for number in range(17):
+        config = space.sample(stream(0, number, "stopped"))
+        ledger.apply(events.Suggested(0.0, number, config, USERS, "s"))
+    for number in range(12):
+        state, last = (State.STOPPED, 3) if number % 3 == 1 else (State.COMPLETED, 8)
+        value = report(number, range(1, last + 1))
+        ledger.apply(events.Finished(0.0, number, 0, state, (value,), {"value": value}))
+    memo: dict[Any, Any] = {}
+    propose(ledger, Bayes(), 1, memo)
+    for number in range(12, 17):
+        report(number, range(1, 8))
     assert propose(ledger, Bayes(), 1, memo) == propose(ledger, Bayes(), 1, {})
 
 

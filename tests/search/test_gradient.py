@@ -180,6 +180,22 @@ def test_relations_hold() -> None:
     assert sum(why.startswith("gradient step") for why in whys(result)) > 2
 
 
+def test_a_step_activates_nothing() -> None:
+    """Past lr = 0.5 there is a width: a step ends before that."""
+    space = ts.Space(lr=ts.Float(0, 1, default=0.4), width=ts.Float(0, 1, when="lr > 0.5"))
+
+    def rising(config: Config) -> Metrics:
+        return ts.hypergrad.as_metrics(-config["lr"], {"lr": -1.0})
+
+    play = Play(space)
+    start, config, _ = play.ask()
+    play.tell(start, rising(config))
+    _, config, why = play.ask()
+    assert why.startswith("gradient step 1 from trial 0")
+    assert list(config) == ["lr"]
+    assert 0.4 < config["lr"] <= 0.5
+
+
 def test_a_failed_step_is_shortened_and_in_the_end_given_up() -> None:
     play = Play(BOWL)
     start, config, _ = play.ask()

@@ -132,9 +132,14 @@ def test_levels_by_name() -> None:
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        (0, "levels are whole numbers from 1 on, not 0"),
-        (True, "levels are whole numbers"),
-        ({"a": 0}, "levels are whole numbers"),
+        (0, "levels are a whole number from 1, or by name such a number or a list.*, not 0"),
+        (True, "levels are a whole number from 1.*, not True"),
+        (2.5, "levels are a whole number from 1.*, not 2.5"),
+        ([1, 2], r"levels are a whole number from 1.*, not \[1, 2\]"),
+        ({"a": 0}, "levels are a whole number from 1.*, not 0 for a"),
+        ({"a": 2.5}, "levels are a whole number from 1.*, not 2.5 for a"),
+        ({"a": []}, r"levels are a whole number from 1.*, not \[\] for a"),
+        ({"a": "ab"}, "levels are a whole number from 1.*, not 'ab' for a"),
         ({"aa": 3}, "levels name 'aa', which is no parameter to tune; did you mean 'a'|known: a"),
         ({"a": [0.5, 2]}, "a level of a is 2, outside 0 .. 1"),
     ],

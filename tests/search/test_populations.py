@@ -10,11 +10,13 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core import events
+from tunesmith.core.evidence import Evidence
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import stream
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
+from tunesmith.search.evolution import _parents
 
 MIXED = ts.Space(
     x=ts.Float(-5, 5),
@@ -100,6 +102,14 @@ def test_in_parallel(searcher: str) -> None:
     )  # fmt: skip
     assert len({str(t.config) for t in result.trials}) == 60
     assert result.best.value is not None
+
+
+def test_the_best_is_a_parent_among_many_that_are_equal() -> None:
+    losses = np.ones(131)
+    losses[100] = 0.5
+    rows = np.arange(131)
+    parents = _parents(Evidence(rows, losses, rows[:0]), 40).tolist()
+    assert parents == [100, *range(19), *range(111, 131)]
 
 
 def test_the_whys() -> None:

@@ -16,7 +16,7 @@ from tunesmith.core.rng import stream
 from tunesmith.core.space import Config, Space
 from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER, Origin
-from tunesmith.search.sobol import Sobol
+from tunesmith.search.sobol import Sequence, Sobol
 
 SQUARE = Space(x=Float(0, 1), y=Float(0, 1))
 
@@ -111,6 +111,15 @@ def test_relations_are_respected_and_points_told_apart() -> None:
 def test_where_relations_leave_almost_nothing_it_samples() -> None:
     space = Space(x=Float(0, 1), y=Float(0, 1)).require("x < 0.0005")
     assert all(config["x"] < 0.0005 for config in points(space, 6))
+
+
+def test_a_sequence_that_has_run_dry_stays_so_however_it_is_asked_for() -> None:
+    space = Space(a=Int(1, 2000), b=Int(1, 2000)).require("a == b")
+    in_turn = Sequence(space, 7)
+    configs = [in_turn.config(k) for k in range(6)]
+    assert configs == [Sequence(space, 7).config(k) for k in range(6)]
+    assert configs[0] is not None
+    assert configs[-1] is None
 
 
 def test_it_says_which_point_it_is() -> None:

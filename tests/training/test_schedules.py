@@ -64,6 +64,14 @@ def test_a_plateau_is_a_fold() -> None:
     assert seen == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]
 
 
+def test_a_plateau_that_begins_with_nan_sees_what_improves_later() -> None:
+    state = ReduceOnPlateau(patience=1).observe(math.nan)
+    assert (state.best, state.bad) == (None, 1)
+    for metric in (1.0, 0.9, 0.8, 0.7):
+        state = state.observe(metric)
+    assert (state.best, state.bad, state.factor) == (0.7, 0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -87,6 +87,21 @@ def test_of_a_run_in_two_parts_with_an_edit_between(path: Path) -> None:
     assert (found.problems, found.suggestions) == ([], 15)
 
 
+def test_of_a_run_that_somebody_edits_as_it_writes(tmp_path: Path) -> None:
+    """The coordinator learns of it because the store refuses what it was about to write."""
+    path = tmp_path / "study.db"
+
+    def editing(config: dict[str, Any]) -> float:
+        with ts.Study.open("study", storage=path) as study:
+            study.edit(searcher="sobol")
+        return float(config["x"])
+
+    options: dict[str, Any] = {"name": "study", "storage": path, "seed": 3, "progress": False}
+    result = ts.tune(editing, SPACE, searcher="random", trials=6, **options)
+    assert [t.origin.searcher for t in result.trials[2:]] == ["sobol"] * 4
+    assert replayed(path).problems == []
+
+
 def body(row: str, **changes: Any) -> str:
     return json.dumps(json.loads(row) | changes)
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -759,6 +759,23 @@ class TestBusy:
         assert study.coordinator() is None
         assert study.ask().config["x"] == 0.5
 
+    def test_a_coordinator_that_was_taken_over_writes_no_more(self) -> None:
+        """Though the trial in its own thread, which is the first to hear of it, keeps that to itself."""
+        store = MemoryStore()
+        written: list[int] = []
+
+        def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+            opened = events.Opened(1.0, "other", "host", 1, 0.0)
+            store.append("study", [opened], store.cursor("study"))
+            written.append(store.cursor("study"))
+            with suppress(ts.StudyBusy):
+                trial.report(step=1, loss=0.5)
+            return 0.5
+
+        with pytest.raises(ts.StudyBusy, match="was taken over by process 1 on host"):
+            ts.tune(objective, SPACE, metric="loss", name="study", storage=store, trials=3)
+        assert [store.cursor("study")] == written
+
     def test_a_coordinator_that_died_keeps_nobody_away(self, tmp_path: Path) -> None:
         storage = tmp_path / "study.db"
         create(storage=storage).close()
@@ -850,6 +867,32 @@ class TestReportToAScheduler:
             assert ended.reason is not None
             assert ended.reason.message == decision.why
             assert study.tell(0).state is ts.State.COMPLETED
+            assert replay(study.store, "study").problems == []
+
+    def test_others_may_report_in_between(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "study.db"
+        scheduler = {"asha": {"max": 9}}
+        with (
+            ts.Study.create(self.SPACE, metric="loss", storage=path, scheduler=scheduler) as study,
+            ts.Study.open(storage=path) as other,
+        ):
+            mine, theirs = [study.ask() for _ in range(3)], other.ask()
+            for trial in mine[:2]:
+                study.report(trial, step=1, loss=0.5)
+            append, between = study.store.append, [theirs]
+
+            def slow(name: str, new: Sequence[events.Event], expect: int) -> None:
+                append(name, new, expect)
+                while between:
+                    other.report(between.pop(), step=1, loss=0.1)
+
+            monkeypatch.setattr(study.store, "append", slow)
+            decision = study.report(mine[2], step=1, loss=50.0)
+            assert decision.verdict is ts.Verdict.STOP
+            assert decision.why == "at step 1 its loss of 50 is number 3 of 3; the best 1 go on"
+            assert study.tell(mine[2]).state is ts.State.STOPPED
             assert replay(study.store, "study").problems == []
 
     def test_without_a_scheduler(self) -> None:

@@ -28,13 +28,14 @@ def predict(
     import csv
     import io
     import sys
+    from functools import partial
 
     from tunesmith.cli.tables import print_json
     from tunesmith.core.errors import JobError
     from tunesmith.recipes import load_model
     from tunesmith.run.folder import write_text
 
-    rows = load_model(model).rows(data, proba=proba)
+    rows = load_model(model).rows(data, proba=proba, say=partial(typer.echo, err=True))
     if json and output is None:
         print_json(rows)
         return

@@ -26,6 +26,8 @@ class Curves:
         self._before = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
         self._metrics: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
         self._last: dict[int, int] = {}
+        #: Whether any trial has reported more than once.
+        self.long = False
 
     def __len__(self) -> int:
         return self._size
@@ -54,6 +56,7 @@ class Curves:
         while first and before >= 0 and self._step[before] >= step:
             before = int(self._before[before])
         self._before[i] = before
+        self.long = self.long or before >= 0
         for name, value in metrics.items():
             column = self._metrics.get(name)
             if column is None:

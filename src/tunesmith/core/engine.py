@@ -120,12 +120,11 @@ class Engine:
         self._count_strangers()
 
     def abandon(self, at: float) -> list[Command]:
-        """Put the trials of this session back into the queue: nobody runs them any more."""
+        """Put the trials of this session back into the queue, for nobody runs them any more; those that
+        were told to end have."""
         out: list[Command] = []
         reason = Reason(Kind.INTERRUPTED, "its coordinator was ended")
-        for number in [n for n, r in self.ledger.running.items() if r.session == self.session]:
-            attempt = self.ledger.attempt(number)
-            self._write(events.Requeued(at, number, attempt, reason), out)
+        self._give_up(at, {self.session}, reason, out)
         return out
 
     def absorb(self, foreign: Iterable[Event]) -> None:
@@ -138,14 +137,19 @@ class Engine:
         self._count_strangers()
 
     def recover(self, at: float, dead: Iterable[str]) -> list[Command]:
-        """Requeue the trials of sessions that died, or fail those that died too often."""
-        gone = set(dead)
+        """Requeue the trials of sessions that died, or fail those that died too often; those that were
+        told to end have."""
         out: list[Command] = []
-        for number in [n for n, r in self.ledger.running.items() if r.session in gone]:
-            reason = Reason(Kind.LOST, "its coordinator died")
-            self._lost(Exited(at, number, self.ledger.attempt(number), reason=reason), out)
+        self._give_up(at, set(dead), Reason(Kind.LOST, "its coordinator died"), out)
         self._count_strangers()
         return out
+
+    def _give_up(self, at: float, sessions: set[str], reason: Reason, out: list[Command]) -> None:
+        """The trials of `sessions` run no more: for `reason`, or because they were told to end."""
+        ledger = self.ledger
+        for number in [n for n, r in ledger.running.items() if r.session in sessions]:
+            why = ledger.told.get(number, reason)
+            self._exited(Exited(at, number, ledger.attempt(number), reason=why), out)
 
     # -- what happened ------------------------------------------------------------------------
 
@@ -168,9 +172,9 @@ class Engine:
         if decision.verdict is not Verdict.CONTINUE:
             verdict = str(decision.verdict)
             self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
-        kind = _ENDS.get(decision.verdict)
-        if kind is not None:
-            self._stop(event.trial, Reason(kind, decision.why), out)
+        told = ledger.told.get(event.trial)
+        if told is not None:
+            self._stop(event.trial, told, out)
 
     def _exited(self, event: Exited, out: list[Command]) -> None:
         if not self._mine(event.trial, event.attempt):
@@ -510,7 +514,10 @@ class Engine:
         last = curves.last(number)
         if last is not None:
             return last.step
-        return events.NO_STEP if len(curves) and self.ledger.parent(number) is None else None
+        at_ends = not curves.long and self.ledger.counts[State.COMPLETED]
+        if not len(curves) or at_ends or self.ledger.parent(number) is not None:
+            return None
+        return events.NO_STEP
 
     def _suggest(self, n: int, at: float, out: list[Command]) -> int:
         """Ask the searcher for `n` trials and start them; how many there were."""
@@ -530,7 +537,5 @@ class Engine:
         return len(proposals)
 
 
-#: The kind of reason with which a verdict ends a trial's job.
-_ENDS: Final = {Verdict.STOP: Kind.STOPPED, Verdict.PAUSE: Kind.PAUSED}
 #: Ends that do not wait for running trials.
 _STOP_RUNNING: Final = frozenset({"target", "time", "compute_time", "cost", "failures"})

@@ -265,7 +265,7 @@ class Start(NamedTuple):
     #: The trial whose checkpoint it starts from, until it has reported anything itself.
     parent: int | None = None
     #: The last step that earlier attempts reported: checkpoints beyond it would leave a gap in the curve.
-    #: Before any if this trial has reported none, though others do; None if nobody does.
+    #: Before any if this trial has reported none, though others report as they go; None if they do not.
     reported: int | None = None
 
     @property

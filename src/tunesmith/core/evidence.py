@@ -24,18 +24,17 @@ class Evidence:
     failures; pending: the trials that wait or run.
 
     The loss of a trial that was stopped or pauses is what it would have come to (see `growth`), which changes
-    a little with every report of the others; `told`, shape (n,), is as the history has it.
+    a little as the others report.
     """
 
     rows: NDArray[np.int64]
     losses: Floats
     pending: NDArray[np.int64]
-    told: Floats
 
     @classmethod
     def of(cls, history: History) -> Evidence:
         """O(trials), in a few passes of NumPy's."""
-        told = losses = history.losses[:, 0]
+        losses = history.losses[:, 0]
         early = np.flatnonzero(history.where(State.STOPPED, State.PAUSED))
         if len(early):
             losses = losses.copy()
@@ -44,14 +43,14 @@ class Evidence:
         failed = history.where(State.FAILED)
         pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
         rows = np.flatnonzero(known | failed)
-        return cls(rows, np.where(failed, np.nan, losses)[rows], pending, told[rows])
+        return cls(rows, np.where(failed, np.nan, losses)[rows], pending)
 
     @classmethod
     def completed(cls, history: History) -> Evidence:
         """The completed trials alone: no forecasts, no failures, nothing pending."""
         losses = history.losses[:, 0]
         rows = np.flatnonzero(history.where(State.COMPLETED) & np.isfinite(losses))
-        return cls(rows, losses[rows], rows[:0], losses[rows])
+        return cls(rows, losses[rows], rows[:0])
 
     @property
     def results(self) -> int:

@@ -92,9 +92,10 @@ class Growth:
 
     @classmethod
     def of(cls, history: History) -> Growth:
-        """Of a history as it is: O(new reports), and O(reports) when a longer run has been completed."""
+        """Of a history as it is: O(new reports), and O(reports) when a longer run has been completed, or where
+        results are hidden."""
         longest = longest_run(history)
-        growth: Growth = history.memo(("growth", longest), lambda: cls(longest))
+        growth: Growth = history.fold(("growth", longest), lambda: cls(longest))
         growth._rungs.update(history)
         return growth
 
@@ -111,7 +112,8 @@ class Growth:
         losses[np.isinf(losses)] = np.nan
         usable = history.usable
         known = None if usable.all() else usable
-        for k in range(max(int(highest.min(initial=0)), 0), len(self.grid) - 1):
+        lowest = int(highest[highest >= 0].min(initial=len(self.grid)))
+        for k in range(lowest, len(self.grid) - 1):
             stride = self._stride(k, known)
             if stride is None:
                 if not len(self._rungs.at(k + 1)[0]):

@@ -279,3 +279,8 @@ class History:
             self._memo[key] = make()
         kept: T = self._memo[key]
         return kept
+
+    def fold(self, key: Hashable, make: Callable[[], T]) -> T:
+        """`make()`, for what reads the reports one after the other: kept as in `memo`, but made anew where
+        results are hidden, since those come to light later, between others."""
+        return make() if self._visible < len(self) else self.memo(key, make)

@@ -36,47 +36,35 @@ class Lattice:
 
     space: Space
     levels: Mapping[str, Sequence[Any]]
+    #: The relations that can be looked at when so many steps of the plan are set.
     _due: tuple[tuple[Any, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        place = {step.name: i for i, step in enumerate(self.space.plan)}
-        due: list[list[Any]] = [[] for _ in self.space.plan]
+        place = {step.name: i for i, step in enumerate(self.space.plan, 1)}
+        due: list[list[Any]] = [[] for _ in range(len(place) + 1)]
         for relation in self.space.relations:
             due[max((place[name] for name in relation.names), default=0)].append(relation)
         object.__setattr__(self, "_due", tuple(map(tuple, due)))
 
-    def walk(self, after: Mapping[str, Any] | None = None) -> Iterator[Config]:
-        """Every config in order, the last parameter fastest; O(parameters) memory and per step.
-
-        With `after`, starts behind that config; if it is none of the lattice's, at the first.
-        """
-        start = None if after is None else self._indices(after)
-        fresh = self._walk(0, {}, start)
-        if start is not None:
-            next(fresh, None)  # `after` itself
-        for config in fresh:
+    def walk(self) -> Iterator[Config]:
+        """Every config in order, the last parameter fastest; O(parameters) memory and per step."""
+        for config in self._walk(0, {}):
             yield {name: config[name] for name in self.space if name in config}
 
-    def _walk(self, depth: int, config: Config, start: list[int] | None) -> Iterator[Config]:
+    def _walk(self, depth: int, config: Config) -> Iterator[Config]:
+        """The configs that go on from `config`, which has what `depth` steps of the plan have set."""
+        if not self._allowed(depth, config):
+            return
         if depth == len(self.space.plan):
             yield config
             return
         step = self.space.plan[depth]
         if step.active is not None and not step.active(config):
-            values: Sequence[Any] = ()
-        elif isinstance(step.parameter, Fixed):
-            values = (step.parameter.standard(),)
-        else:
-            values = self.levels[step.name]
-        if not values:
-            if self._allowed(depth, config):
-                yield from self._walk(depth + 1, config, start)
+            yield from self._walk(depth + 1, config)
             return
-        first = 0 if start is None else start[depth]
-        for index in range(first, len(values)):
-            extended = config | {step.name: values[index]}
-            if self._allowed(depth, extended):
-                yield from self._walk(depth + 1, extended, start if index == first else None)
+        fixed = isinstance(step.parameter, Fixed)
+        for value in (step.parameter.standard(),) if fixed else self.levels[step.name]:
+            yield from self._walk(depth + 1, config | {step.name: value})
 
     def _allowed(self, depth: int, config: Config) -> bool:
         return all(
@@ -84,23 +72,6 @@ class Lattice:
             for relation in self._due[depth]
             if all(name in config for name in relation.names)
         )
-
-    def _indices(self, config: Mapping[str, Any]) -> list[int] | None:
-        if not self.space.contains(config):
-            return None
-        indices: list[int] = []
-        for step in self.space.plan:
-            if step.name not in config or isinstance(step.parameter, Fixed):
-                indices.append(0)
-                continue
-            wanted = identity(config[step.name])
-            for index, value in enumerate(self.levels[step.name]):
-                if identity(value) == wanted:
-                    indices.append(index)
-                    break
-            else:
-                return None
-        return indices
 
     def count(self) -> Count:
         """How many points `walk` gives.

@@ -60,6 +60,8 @@ _DELIVERED: Final = State.COMPLETED
 #: Codes of the ends that count as a try.
 _TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
 _TIMEOUT: Final = Kind.TIMEOUT
+#: The kind of reason with which a decision ends a trial's job.
+_TOLD: Final = {"stop": Kind.STOPPED, "pause": Kind.PAUSED}
 
 #: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
@@ -118,6 +120,8 @@ class Ledger:
         self.confirming: set[int] = set()
         #: Running trials that the scheduler has decided to end: it is not asked again.
         self.decided: set[int] = set()
+        #: Why those of them that were told to end, or to pause, will do so.
+        self.told: dict[int, Reason] = {}
         #: Trials that the scheduler would have stopped and that go on, to see what they come to.
         self.audited: set[int] = set()
         self.ended: events.Ended | None = None
@@ -447,6 +451,7 @@ class Ledger:
         self._ended_at[i] = e.at
         if self.decided:
             self.decided.discard(i)
+            self.told.pop(i, None)
         paused = self.paused.pop(i, None) is not None
         if i in self.running:
             if e.reason is None or e.reason.kind is not _TIMEOUT:  # how long it hung is no example
@@ -487,6 +492,7 @@ class Ledger:
     def _off(self, i: int, reason: Reason, cost: Cost) -> None:
         """Trial `i` does not run any more, and has not ended."""
         self.decided.discard(i)
+        self.told.pop(i, None)
         self.audited.discard(i)
         self.running.pop(i, None)
         self._reasons[i] = reason
@@ -497,6 +503,8 @@ class Ledger:
         self.decided.add(self._check(e.trial))
         if e.decision == "audit":
             self.audited.add(e.trial)
+        elif (kind := _TOLD.get(e.decision)) is not None:
+            self.told[e.trial] = Reason(kind, e.why)
 
     def _corrected(self, e: events.Corrected) -> None:
         i = self._move(e.trial, "correct")

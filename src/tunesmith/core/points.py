@@ -126,6 +126,13 @@ class Points:
                 out[:, column] = mask
         return out
 
+    def whole(self, points: Floats) -> Mask:
+        """Which points (snapped) have a coordinate for every active parameter, shape (n,)."""
+        if not self.conditional:
+            return np.ones(len(points), dtype=np.bool_)
+        out: Mask = np.all(~self.active(points) | ~np.isnan(points), axis=1)
+        return out
+
     def satisfies(self, points: Floats) -> Mask:
         """Which points (snapped) satisfy every relation of the space, shape (n,)."""
         out = np.ones(len(points), dtype=np.bool_)
@@ -136,7 +143,7 @@ class Points:
         return out
 
     def config(self, point: Floats) -> Config:
-        """The config at a snapped point."""
+        """The config at a snapped point that is whole."""
         return self.space.decode(np.where(np.isnan(point), 0.5, point))
 
     def all(self) -> Floats:

@@ -20,6 +20,8 @@ from tunesmith.core.trial import Origin
 UNTRIED: Final = "untried"
 #: How many suggestions a searcher is asked for, at most, to find one that has not been run.
 _MOST_ASKED: Final = 1024
+#: Parameters with more values than this are not gone through one value after the other.
+_MOST_LEVELS: Final = 10**6
 
 
 def propose(
@@ -32,7 +34,7 @@ def propose(
 
     Unless the study allows duplicates, configs that have been run are left out. If that leaves none,
     the searcher is asked for four times as many, and so on; if that does not help, the first untried
-    config of a finite space (or a random one) is taken instead.
+    config of a finite space (or a random one of any other, or of a huge one) is taken instead.
     """
     spec = ledger.spec
     history = History(ledger, visible=visible_results(spec, ledger.size), memo=memo)
@@ -109,11 +111,12 @@ def _checked(space: Space, config: Mapping[str, Any], searcher: str) -> Config:
 
 
 def _untried(ledger: Ledger, history: History) -> list[tuple[Config, Origin]]:
-    """One config that has not been run, or [] if there is none: O(configs that have been)."""
+    """One config that has not been run, or [] if none was found: O(configs that have been, and levels)."""
     space = ledger.spec.space
     origin = Origin(UNTRIED, "all suggestions had been run", ledger.cursor, ledger.size, 1, 0)
-    if all(parameter.size is not None for parameter in space.tunables.values()):
-        everything = {name: p.levels(p.size or 1) for name, p in space.tunables.items()}
+    sizes = {name: parameter.size for name, parameter in space.tunables.items()}
+    if all(size is not None and size <= _MOST_LEVELS for size in sizes.values()):
+        everything = {name: p.levels(sizes[name] or 1) for name, p in space.tunables.items()}
         for config in Lattice(space, everything).walk():
             if history.find(config) is None:
                 return [(config, origin)]

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.training.schedules import Schedule
+from tunesmith.core.errors import ConfigError
+from tunesmith.training.schedules import ReduceOnPlateau, Schedule
 
 
-def lr_schedule(learning_rate: float, schedule: Schedule, *, steps: int) -> Any:
+def lr_schedule(learning_rate: float, schedule: Schedule | ReduceOnPlateau, *, steps: int) -> Any:
     """A ``keras.optimizers.schedules.LearningRateSchedule``: `learning_rate` times the factor.
 
     The factors of `steps` steps are computed once and looked up, so that it compiles on every
     backend (TensorFlow, JAX, PyTorch); later steps have the last one. It is saved with the model by
-    value: ``get_config`` holds the factors.
+    value: ``get_config`` holds the factors. Raises ConfigError for `ReduceOnPlateau`, which follows a metric.
     """
+    if isinstance(schedule, ReduceOnPlateau):
+        mode = "min" if schedule.goal == "minimize" else "max"
+        raise ConfigError(
+            "the schedule 'plateau' follows a metric, and an optimizer's schedule the steps; give model.fit the callback "
+            f"keras.callbacks.ReduceLROnPlateau(mode={mode!r}, factor={schedule.gamma:g}, "
+            f"patience={schedule.patience + 1}), or leave plateau out of the space"
+        )
     factors = [schedule(step) for step in range(steps + 1)]
     return table_class()(learning_rate, factors)
 

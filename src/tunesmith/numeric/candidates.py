@@ -74,13 +74,21 @@ def other_choices(here: int, size: int, rng: Generator) -> list[int]:
     return others
 
 
+def lowest(losses: Floats, count: int) -> NDArray[np.int64]:
+    """The places of the lowest losses, ties by place. O(n)."""
+    bound = np.partition(losses, count - 1)[count - 1]
+    below = np.flatnonzero(losses < bound)
+    ties = np.flatnonzero(losses == bound)[: count - len(below)]
+    return np.concatenate([below, ties])
+
+
 def representatives(
     points: Floats, losses: Floats, choices: NDArray[np.bool_], most: int
 ) -> NDArray[np.int64]:
     """Which rows stand for all, at most `most`, in order: O(n d).
 
     A third are the best, a third the nearest to the best one, the rest an even selection of what
-    remains. Losses that are NaN (failures) are never among the best.
+    remains. Losses that are NaN (failures) are the last to be taken for the best.
     """
     n = len(losses)
     if n <= most:

@@ -81,7 +81,7 @@ def _stretch(d: int) -> float:
 
 
 def start(d: int) -> Floats:
-    """Where a fit begins: the middle of the prior."""
+    """Where a fit begins: at the prior's mode, but with ten times the noise."""
     theta = np.full(d + 2, math.log(_stretch(d)))
     theta[d] = 0.0
     theta[d + 1] = math.log(1e-2)

@@ -85,7 +85,7 @@ class Parzen:
             else:
                 s = float(self.widths[j])
                 factor = -0.5 * ((x - c) / s) ** 2 - _log_mass(c, s) - math.log(s) - _LOG_ROOT_TAU
-            total += np.nan_to_num(factor, nan=0.0)
+            total += np.where(np.isnan(x + c), 0.0, factor)
         whole = np.column_stack([total, np.zeros(m)]) + self.log_weights
         top = whole.max(axis=1)
         density: Floats = top + np.log(np.exp(whole - top[:, None]).sum(axis=1))

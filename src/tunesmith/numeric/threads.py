@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,18 +18,42 @@ _SPELLINGS: Final = (
 )
 
 
+_lock: Final = threading.Lock()
+#: How many are within, and the thread counts that the first of them found.
+_within = 0
+_before: Final[list[int]] = []
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within: OpenBLAS computes on the calling thread alone. Other libraries stay as they are."""
-    controls = _controls()
-    before = [get() for get, _ in controls]
-    for _, put in controls:
-        put(1)
+    """Within: OpenBLAS computes on the calling thread alone. Other libraries stay as they are.
+
+    Several threads may be within at a time: the last one to leave puts back what the first one found.
+    """
+    _enter()
     try:
         yield
     finally:
-        for (_, put), count in zip(controls, before, strict=True):
-            put(count)
+        _leave()
+
+
+def _enter() -> None:
+    global _within
+    with _lock:
+        if not _within:
+            _before[:] = [get() for get, _ in _controls()]
+            for _, put in _controls():
+                put(1)
+        _within += 1
+
+
+def _leave() -> None:
+    global _within
+    with _lock:
+        _within -= 1
+        if not _within:
+            for (_, put), count in zip(_controls(), _before, strict=True):
+                put(count)
 
 
 @cache

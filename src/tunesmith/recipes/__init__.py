@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from tunesmith.core.errors import JobError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tunesmith.tuning.result import Result
 
@@ -43,8 +43,11 @@ class Model(Protocol):
         """What it says of each row or image of `data`. Raises JobError."""
         ...
 
-    def rows(self, data: Any, *, proba: bool = False) -> list[dict[str, Any]]:
-        """A prediction for each row or image of `data`, with probabilities if asked. Raises JobError."""
+    def rows(
+        self, data: Any, *, proba: bool = False, say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """A prediction for each row or image of `data`, with probabilities if asked; `say` is told what was found.
+        Raises JobError."""
         ...
 
 

@@ -117,16 +117,27 @@ def keep(folder: Path, recipe: str, plan: DataclassInstance) -> None:
 
 @contextmanager
 def begin(folder: Path, recipe: str, plan: DataclassInstance) -> Iterator[None]:
-    """Write the plan down for the search in the block. A new folder goes again if there is none: where the call made
-    no sense, nothing is left."""
-    fresh = not folder.exists()
+    """Write the plan down for the search in the block. What is written into a new or empty folder goes again if there
+    is none: where the call made no sense, nothing is left."""
+    there = folder.exists()
+    fresh = not there or not any(folder.iterdir())
     keep(folder, recipe, plan)
     try:
         yield
     except TunesmithError:
         if fresh and not any(folder.glob("*.db")):
-            shutil.rmtree(folder)
+            _clear(folder)
+            if not there:
+                folder.rmdir()
         raise
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 # -- the result ---------------------------------------------------------------------------------

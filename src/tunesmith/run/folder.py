@@ -43,7 +43,7 @@ class Folder:
             return cls(Path(tempfile.mkdtemp(prefix="tunesmith-")), temporary=True)
         name = storage.name
         own = f"{name[:-3]}.trials" if name.endswith(".db") else f"{name}-trials"
-        return cls(storage.absolute().with_name(own) / study)
+        return cls(storage.expanduser().absolute().with_name(own) / study)
 
     def trial(self, number: int) -> Path:
         """The folder of a trial (which may not be there yet)."""

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from tunesmith.core.confirm import contenders
+from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.trial import State
@@ -22,9 +24,10 @@ _GOES_ON = frozenset({State.RUNNING, State.WAITING, State.PAUSED})
 class Keeper:
     """Removes what nobody needs. The only one that does: a trial writes, the coordinator removes.
 
-    While a trial goes on, its last checkpoint stays, and the one at its best report. When it has ended,
-    they stay if it is one of the best (`keep` of them). Over the `disk` limit, the least needed go first;
-    if that is not enough, trials write none until there is room.
+    While a trial goes on, its last checkpoint stays, the last one that it has reported, and the one at its
+    best report. When it has ended, they stay if it is one of the best (`keep` of them, and all that are to
+    be confirmed). Over the `disk` limit, the least needed go first; if that is not enough, trials write none
+    until there is room.
     """
 
     def __init__(self, folder: Folder, say: Callable[[str], None]) -> None:
@@ -33,7 +36,15 @@ class Keeper:
         #: What each trial's checkpoints take, in bytes; None before anything was looked at.
         self._sizes: dict[int, int] | None = None
         self._full = False
+        (folder.path / FULL).unlink(missing_ok=True)
         self._warned = False
+
+    def clear(self, number: int) -> None:
+        """Let a trial that has not run yet begin with none: a study of this name that was deleted may have
+        left some."""
+        shutil.rmtree(self._of(number), ignore_errors=True)
+        if self._sizes is not None:
+            self._sizes.pop(number, None)
 
     def inherit(self, ledger: Ledger, parent: int, child: int) -> None:
         """Let `child` begin with the last checkpoint of `parent`."""
@@ -57,6 +68,9 @@ class Keeper:
                 self._complain(f"trial {number} was paused", "will start over if it goes on")
             if found:
                 self._tidy(ledger, number, found)
+        limit = ledger.spec.limits.disk
+        if limit is not None or self._full:
+            self._fit(ledger, math.inf if limit is None else limit)
 
     def _complain(self, what: str, then: str) -> None:
         if not self._warned:
@@ -67,22 +81,30 @@ class Keeper:
         return self._folder.trial(number) / CHECKPOINT
 
     def _tidy(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> None:
-        sizes = self._measured()
+        sizes = self._measured(ledger)
         state = ledger.state(number)
         if state.ended and state is not State.COMPLETED:
-            self._remove(number, found)
+            self._remove(ledger, number, found)
         else:
-            needed = {found[-1].step, self._best_step(ledger, number, found)}
-            self._remove(number, [c for c in found if c.step not in needed])
+            best = self._best_step(ledger, number, found)
+            self._remove(
+                ledger, number, [c for c in _older(ledger, number, found) if c.step != best]
+            )
         sizes[number] = _bytes_of(self._of(number))
-        keep = ledger.spec.limits.keep
-        if state is State.COMPLETED and keep != "all":
-            ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
-            for loser in sorted(ended, key=lambda n: (_loss(ledger, n), n))[keep:]:
-                self._remove(loser, checkpoint.complete(self._of(loser)))
-        limit = ledger.spec.limits.disk
-        if limit is not None:
-            self._fit(ledger, limit)
+        limits = ledger.spec.limits
+        if state is State.COMPLETED and limits.keep != "all":
+            wanted = limits.keep and max(limits.keep, limits.confirm or 0)
+            for loser in self._losers(ledger, wanted):
+                self._remove(ledger, loser, checkpoint.complete(self._of(loser)))
+
+    def _losers(self, ledger: Ledger, wanted: int) -> list[int]:
+        """The completed trials with checkpoints that are not among the `wanted` best; those that only
+        confirm others are losers all."""
+        sizes = self._measured(ledger)
+        ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
+        repeats = [n for n in ended if n in ledger.confirming]
+        ranked = sorted(set(ended) - set(repeats), key=lambda n: (_loss(ledger, n), n))
+        return [*repeats, *ranked[wanted:]]
 
     def _best_step(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> int:
         """The step of the checkpoint at the trial's best report; its last one if that has none."""
@@ -97,21 +119,22 @@ class Keeper:
 
     # -- room ---------------------------------------------------------------------------------
 
-    def _measured(self) -> dict[int, int]:
+    def _measured(self, ledger: Ledger) -> dict[int, int]:
         """What trials' checkpoints take: O(files of the study) when first asked."""
         if self._sizes is None:
             self._sizes = {}
             for path in self._folder.path.glob(f"*/{CHECKPOINT}"):
-                if path.parent.name.isdigit():
-                    self._sizes[int(path.parent.name)] = _bytes_of(path)
+                name = path.parent.name
+                if name.isdigit() and int(name) < ledger.size:
+                    self._sizes[int(name)] = _bytes_of(path)
         return self._sizes
 
-    def _fit(self, ledger: Ledger, limit: int) -> None:
-        sizes = self._measured()
+    def _fit(self, ledger: Ledger, limit: float) -> None:
+        sizes = self._measured(ledger)
         for number, dispensable in self._dispensable(ledger):
             if sum(sizes.values()) <= limit:
                 break
-            self._remove(number, dispensable)
+            self._remove(ledger, number, dispensable)
         used = sum(sizes.values())
         full = used > limit
         if full != self._full:
@@ -129,22 +152,38 @@ class Keeper:
 
     def _dispensable(self, ledger: Ledger) -> Iterator[tuple[int, list[Checkpoint]]]:
         """Trials and checkpoints of theirs, the least needed first."""
-        sizes = self._measured()
+        sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
-        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != ledger.best]
-        for number in sorted(ended, key=lambda n: -_loss(ledger, n)):
+        best = _best(ledger)
+        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != best]
+        for number in sorted(ended, key=lambda n: (n not in ledger.confirming, -_loss(ledger, n))):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:
-            yield number, checkpoint.complete(self._of(number))[:-1]
+            yield number, _older(ledger, number, checkpoint.complete(self._of(number)))
         paused = [n for n in with_some if n in ledger.paused]
         for number in sorted(paused, key=lambda n: -_last_loss(ledger, n)):
             yield number, checkpoint.complete(self._of(number))
 
-    def _remove(self, number: int, gone: list[Checkpoint]) -> None:
+    def _remove(self, ledger: Ledger, number: int, gone: list[Checkpoint]) -> None:
         for one in gone:
             shutil.rmtree(one.path, ignore_errors=True)
         if gone:
-            self._measured()[number] = _bytes_of(self._of(number))
+            self._measured(ledger)[number] = _bytes_of(self._of(number))
+
+
+def _older(ledger: Ledger, number: int, found: list[Checkpoint]) -> list[Checkpoint]:
+    """All but the newest one, and the newest that the trial has reported: it goes on from there, if the
+    report of the other one never comes."""
+    last = None if ledger.state(number).ended else ledger.curves.last(number)
+    reported = [c for c in found if last is not None and c.step <= last.step]
+    return [c for c in found[:-1] if c not in reported[-1:]]
+
+
+def _best(ledger: Ledger) -> int | None:
+    """The best trial that does not just confirm another."""
+    if ledger.best not in ledger.confirming:
+        return ledger.best
+    return next(iter(contenders(History(ledger), 1)), None)
 
 
 def _loss(ledger: Ledger, number: int) -> float:

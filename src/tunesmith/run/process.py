@@ -59,6 +59,7 @@ class Worker:
         self.slot = slot
         self.mark = (tree.ATTEMPT_MARK, f"{session}/worker{slot}")
         self.start: Start | None = None
+        self.began = 0.0
         self.reporting = False
         self.supervisor: Supervisor | None = None
         self._log_start = 0
@@ -86,6 +87,7 @@ class Worker:
     def run(self, start: Start, memory_limit: int | None) -> None:
         """Send it a trial."""
         self.start = start
+        self.began = time.perf_counter()
         self.reporting = False
         if self.log.seek(0, os.SEEK_END) > _LOG_BYTES:
             self.log.truncate(0)
@@ -285,7 +287,8 @@ class ProcessExecutor:
             reason = Reason(Kind.LOST, "its process was killed from outside (SIGKILL)")
         else:
             reason = Reason(Kind.ERROR, f"its process died: {death(status)}")
-        cost = Cost(memory_bytes=supervisor.peak_bytes or None)
+        wall_s = time.perf_counter() - worker.began
+        cost = Cost(wall_s, memory_bytes=supervisor.peak_bytes or None)
         reason = Reason(reason.kind, reason.message, output)
         return Exited(time.time(), start.trial, start.attempt, None, reason, cost)
 

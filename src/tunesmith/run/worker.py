@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -66,29 +66,67 @@ def _serve(connection: Connection) -> None:
         connection.send(("broken", reason_of(error)))
         return
 
+    told = _Told()
+
     def send(step: int, metrics: dict[str, float | None]) -> Reason | None:
-        connection.send(("report", step, metrics))
-        stop: Reason | None = connection.recv()
+        with told.later():
+            connection.send(("report", step, metrics))
+            stop: Reason | None = connection.recv()
+        if stop is None:
+            told.heed()
         return stop
 
     while True:
         trial, attempt, config, seed, reported = connection.recv()
         folder = partial(Path, directory, f"{trial:06d}")
         live = LiveTrial(trial, attempt, config, seed, folder, send, reported)
-        returned, reason, cost = _run(objective, live)
+        returned, reason, cost = _run(objective, live, told)
         sys.stdout.flush()
         sys.stderr.flush()
         connection.send(("exit", plain(returned), reason, cost))
 
 
-def _run(objective: Objective, live: LiveTrial) -> tuple[Any, Reason | None, Cost]:
+class _Told:
+    """Whether SIGTERM has told the present trial to stop: that raises Stopped in its objective, but not
+    between a report and the answer, which the next trial would read."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._waits = False
+
+    def listen(self) -> None:
+        """Be there for a new trial."""
+        self._came = False
+        signal.signal(signal.SIGTERM, self._hear)
+
+    def _hear(self, _: int, __: FrameType | None) -> None:
+        self._came = True
+        if not self._waits:
+            self.heed()
+
+    def heed(self) -> None:
+        """Raise Stopped if it has come."""
+        if self._came:
+            raise Stopped("told to stop")
+
+    @contextlib.contextmanager
+    def later(self) -> Iterator[None]:
+        """A block that is not broken off."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+
+
+def _run(objective: Objective, live: LiveTrial, told: _Told) -> tuple[Any, Reason | None, Cost]:
     """Call the objective; SIGTERM raises Stopped inside it."""
     returned: Any = None
     reason: Reason | None = None
     _reset_peak()
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
     try:
-        signal.signal(signal.SIGTERM, _raise_stopped)
+        told.listen()
         returned = objective(live.config, lambda: live)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except Exception as error:  # noqa: BLE001 (the user's code may raise anything)
@@ -99,10 +137,6 @@ def _run(objective: Objective, live: LiveTrial) -> tuple[Any, Reason | None, Cos
     except KeyboardInterrupt:
         reason = Reason(Kind.ERROR, "the objective raised KeyboardInterrupt")
     return returned, reason, Cost(time.perf_counter() - wall_s, _cpu_s() - cpu_s, _peak_bytes())
-
-
-def _raise_stopped(_: int, __: FrameType | None) -> None:
-    raise Stopped("told to stop")
 
 
 def _cpu_s() -> float:

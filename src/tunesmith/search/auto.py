@@ -7,7 +7,9 @@ as long as it improves on the best value more often than the model does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 import numpy as np
@@ -56,13 +58,15 @@ class Auto:
             ]
         name, other = _other(space)
         share = _share(history)
-        chosen: list[Suggestion] = []
-        for searcher, wanted in _split(bayes, other, number, n, share):
-            label = "bayes" if searcher is not other else name
-            percent = share if searcher is other else 1.0 - share
-            for config, why in searcher.suggest(space, history, wanted, rng):
-                chosen.append(Suggestion(config, f"{label} ({percent:.0%} of trials now): {why}"))
-        return chosen
+        others: list[bool] = _is_others(np.arange(number, number + n), share).tolist()
+        made: dict[bool, Iterator[Suggestion]] = {}
+        for is_other in dict.fromkeys(others):
+            searcher: Bayes | Cmaes | Evolution = other if is_other else bayes
+            percent = share if is_other else 1.0 - share
+            label = f"{name if is_other else 'bayes'} ({percent:.0%} of trials now)"
+            found = searcher.suggest(space, history, others.count(is_other), rng)
+            made[is_other] = iter([Suggestion(config, f"{label}: {why}") for config, why in found])
+        return [suggestion for is_other in others for suggestion in islice(made[is_other], 1)]
 
     def recommend(self, space: Space, history: History) -> int | None:
         """The completed trial whose noise-free value the model predicts to be best."""
@@ -83,23 +87,10 @@ def _is_others(numbers: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     return others
 
 
-def _split(
-    bayes: Bayes, other: Cmaes | Evolution, number: int, n: int, share: float
-) -> list[tuple[Bayes | Cmaes | Evolution, int]]:
-    """How many of `n` suggestions from trial `number` on each searcher makes, the first one's first."""
-    others = _is_others(np.arange(number, number + n), share)
-    counts: list[tuple[Bayes | Cmaes | Evolution, int]] = [
-        (bayes, int((~others).sum())),
-        (other, int(others.sum())),
-    ]
-    ordered = counts[::-1] if others[0] else counts
-    return [(searcher, count) for searcher, count in ordered if count]
-
-
 def _share(history: History) -> float:
     """The other searcher's share now: a fold over the blocks that have gone by. O(trials)."""
     losses = history.losses[:, 0]
-    losses = np.where(np.isnan(losses), np.inf, losses)
+    losses = np.where(np.isnan(losses) | ~history.usable, np.inf, losses)
     before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])
     better = losses < before
     share = LEAST_SHARE

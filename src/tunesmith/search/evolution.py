@@ -19,6 +19,7 @@ from tunesmith.core.points import Points
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Suggestion
+from tunesmith.numeric.candidates import lowest
 from tunesmith.numeric.design import stratified
 
 Floats = NDArray[np.float64]
@@ -68,11 +69,10 @@ class Evolution:
 
 
 def _parents(evidence: Evidence, size: int) -> NDArray[np.int64]:
-    """Places of the best and of the newest results, the best first. O(trials)."""
+    """Places of the best and of the newest results, half of `size` each, the best first. O(trials)."""
     losses = np.where(np.isnan(evidence.losses), np.inf, evidence.losses)
     half = min(size // 2, evidence.results)
-    bound = np.partition(losses, half - 1)[half - 1]
-    best = np.flatnonzero(losses <= bound)[:size]
+    best = lowest(losses, half)
     newest = np.arange(max(0, len(losses) - size // 2), len(losses))
     chosen = np.union1d(best, newest[np.isfinite(losses[newest])])
     return chosen[np.argsort(losses[chosen], kind="stable")]

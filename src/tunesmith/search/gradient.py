@@ -270,7 +270,8 @@ def _leads_nowhere_new(slopes: _Slopes, start: int, members: list[int]) -> bool:
 def _allowed(points: Points, begin: Floats, to: Floats, history: History) -> bool:
     """Whether `to` has the same active parameters as `begin`, keeps the relations, and is new."""
     snapped = points.snap(to[None])
-    if not (np.isnan(snapped[0]) == np.isnan(begin)).all() or not points.satisfies(snapped)[0]:
+    same = (points.active(snapped)[0] != np.isnan(begin)).all()
+    if not same or not points.satisfies(snapped)[0]:
         return False
     return history.find(points.config(snapped[0])) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 from numpy.random import Generator
@@ -28,10 +29,13 @@ class Grid:
     levels: int | Mapping[str, int | Sequence[Any]] = 5
 
     def __post_init__(self) -> None:
-        given = self.levels.values() if isinstance(self.levels, Mapping) else [self.levels]
-        for level in given:
-            if isinstance(level, bool) or (isinstance(level, int) and level < 1):
-                raise StrategyError(f"grid: levels are whole numbers from 1 on, not {level!r}")
+        if not isinstance(self.levels, Mapping):
+            if not _is_count(self.levels):
+                raise _wrong(repr(self.levels))
+            return
+        for name, wanted in self.levels.items():
+            if not (_is_count(wanted) or _is_list(wanted)):
+                raise _wrong(f"{wanted!r} for {name}")
 
     def lattice(self, space: Space) -> Lattice:
         """The lattice over `space`. Raises StrategyError if `levels` do not fit it."""
@@ -42,11 +46,11 @@ class Grid:
                 raise StrategyError(
                     f"grid: levels name {name!r}, which is no parameter to tune{hint}"
                 )
-        default = self.levels if isinstance(self.levels, int) else 5
+        default = 5 if isinstance(self.levels, Mapping) else self.levels
         levels: dict[str, Sequence[Any]] = {}
         for name, parameter in space.tunables.items():
             wanted = by_name.get(name, default)
-            if isinstance(wanted, int):
+            if not isinstance(wanted, Sequence):
                 levels[name] = parameter.levels(wanted)
                 continue
             for value in wanted:
@@ -62,6 +66,21 @@ class Grid:
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
         walk = history.memo(Grid, lambda: Walk(self.lattice(space)))
         return walk.untried(history, n)
+
+
+def _is_count(wanted: object) -> bool:
+    return isinstance(wanted, Integral) and not isinstance(wanted, bool) and int(wanted) >= 1
+
+
+def _is_list(wanted: object) -> bool:
+    return isinstance(wanted, Sequence) and not isinstance(wanted, (str, bytes)) and bool(wanted)
+
+
+def _wrong(given: str) -> StrategyError:
+    return StrategyError(
+        "grid: levels are a whole number from 1, or by name such a number or a list of values "
+        f"({{'x': [0.1, 0.5]}}), not {given}"
+    )
 
 
 @dataclass(slots=True)

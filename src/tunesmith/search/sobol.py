@@ -48,13 +48,14 @@ class Sequence:
         self._configs: list[Config] = []
         self._points: NDArray[np.float64] = np.empty((0, len(space)))
         self._used = 0
+        #: Whether too many points in a row were skipped: there are no more configs.
+        self._dry = False
 
     def config(self, k: int) -> Config | None:
         """The k-th config; None where the relations leave too few."""
-        while len(self._configs) <= k:
-            if not self._extend():
-                return None
-        return dict(self._configs[k])
+        while len(self._configs) <= k and not self._dry:
+            self._dry = not self._extend()
+        return dict(self._configs[k]) if k < len(self._configs) else None
 
     def _extend(self) -> bool:
         """Decode points up to the next one that satisfies the relations."""

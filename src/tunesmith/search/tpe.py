@@ -19,6 +19,7 @@ from tunesmith.core.points import Points
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space import Space
 from tunesmith.core.strategy import Suggestion
+from tunesmith.numeric.candidates import lowest
 from tunesmith.numeric.design import stratified
 from tunesmith.numeric.parzen import Parzen
 
@@ -72,7 +73,7 @@ def _best(
     known = history.points
     losses = np.where(np.isnan(evidence.losses), np.inf, evidence.losses)
     count = min(int(np.ceil(GOOD * evidence.results)), MOST_GOOD)
-    best = np.argsort(losses, kind="stable")[:count] if len(losses) < 512 else _top(losses, count)
+    best = np.argsort(losses, kind="stable")[:count] if len(losses) < 512 else lowest(losses, count)
     rest = np.setdiff1d(np.arange(len(losses)), best, assume_unique=True)
     even = np.unique(np.linspace(0, len(rest) - 1, min(len(rest), MOST_OTHERS)).astype(np.int64))
     others = [
@@ -92,14 +93,6 @@ def _best(
                 j
             ], f"{times:.3g} times as likely among the best {count} as among the others"
     return None
-
-
-def _top(losses: Floats, count: int) -> NDArray[np.int64]:
-    """The places of the lowest losses, ties by place. O(n)."""
-    bound = np.partition(losses, count - 1)[count - 1]
-    below = np.flatnonzero(losses < bound)
-    ties = np.flatnonzero(losses == bound)[: count - len(below)]
-    return np.concatenate([below, ties])
 
 
 SEARCHER = Tpe

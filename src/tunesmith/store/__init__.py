@@ -21,21 +21,29 @@ def open_store(where: str | Path | Store | None, *, durability: Durability = "cr
         from tunesmith.store.memory import MemoryStore
 
         return MemoryStore()
-    if isinstance(where, (str, Path)):
-        text = str(where)
-        scheme, separator, rest = text.partition("://")
-        if separator and scheme != "sqlite":
-            raise StoreError(
-                f"{text!r}: tunesmith does not know the database {scheme!r}; name a file, such as "
-                "study.db"
-            )
-        from tunesmith.store.sqlite import open_sqlite
+    path = file_of(where)
+    if path is None:
+        assert not isinstance(where, (str, Path))
+        return where
+    from tunesmith.store.sqlite import open_sqlite
 
-        return open_sqlite(rest.removeprefix("/") if separator else text, durability=durability)
-    return where
+    return open_sqlite(path, durability=durability)
 
 
-__all__ = ["Durability", "Lease", "MemoryStore", "Store", "Summary", "open_store"]
+def file_of(where: str | Path | Store | None) -> Path | None:
+    """The file that a storage's name means; None if it is no name. Raises StoreError for another database's."""
+    if not isinstance(where, (str, Path)):
+        return None
+    text = str(where)
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme != "sqlite":
+        raise StoreError(
+            f"{text!r}: tunesmith does not know the database {scheme!r}; name a file, such as study.db"
+        )
+    return Path(rest.removeprefix("/") if separator else text).expanduser()
+
+
+__all__ = ["Durability", "Lease", "MemoryStore", "Store", "Summary", "file_of", "open_store"]
 
 
 def __getattr__(name: str) -> object:

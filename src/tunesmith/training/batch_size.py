@@ -55,7 +55,7 @@ class BatchSizes:
 
     @property
     def largest(self) -> int:
-        """The largest that fits (or the largest that was asked for)."""
+        """The largest that fits, to within 5 % (or the largest that was asked for)."""
         return self.fitting[-1].batch_size
 
     @property

@@ -245,7 +245,7 @@ class ReduceOnPlateau:
 
     def observe(self, metric: float) -> ReduceOnPlateau:
         """The state after one more observation; NaN is no improvement."""
-        improved = self.best is None or self._better(metric)
+        improved = not math.isnan(metric) and (self.best is None or self._better(metric))
         bad = 0 if improved or self.cooling > 0 else self.bad + 1
         changed = replace(
             self,

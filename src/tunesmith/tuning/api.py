@@ -15,7 +15,7 @@ from tunesmith.run.base import Executor
 from tunesmith.run.folder import Folder
 from tunesmith.run.inline import InlineExecutor
 from tunesmith.run.process import ProcessExecutor
-from tunesmith.store import Durability, Store, open_store
+from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.tuning.loop import Loop, Watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import LimitOptions, Study, edit_events, make_spec
@@ -85,7 +85,7 @@ def tune(
     store = open_store(storage, durability=durability)
     study = open_or_create(store, spec, seed, warm_start)
     queue(study, enqueue)
-    folder = Folder.beside(Path(storage) if isinstance(storage, (str, Path)) else None, spec.name)
+    folder = Folder.beside(file_of(storage), spec.name)
     from tunesmith.tuning.progress import progress_watcher
 
     with progress_watcher(progress, also=watcher) as shown:

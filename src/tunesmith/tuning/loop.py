@@ -79,6 +79,8 @@ class Loop:
         self._leased_at = 0.0
         self._polled_at = 0.0
         self._watched_at = 0.0
+        #: What became of the trials that earlier coordinators left running.
+        self._recovered: list[Event] = []
         ledger = self._claim()
         try:
             self._engine = self._open(ledger)
@@ -139,9 +141,9 @@ class Loop:
             for session in dead:  # their guards have seen to it, unless those were killed as well
                 kill_marked((SESSION_MARK, session))
             commands = engine.recover(opened.at, dead)
-            events: list[Event] = [opened, *(c.event for c in commands if isinstance(c, Write))]
+            self._recovered = [c.event for c in commands if isinstance(c, Write)]
             with contextlib.suppress(Conflict):
-                self._store.append(self._name, events, before)
+                self._store.append(self._name, [opened, *self._recovered], before)
                 return engine
             ledger = self._read()
 
@@ -165,6 +167,7 @@ class Loop:
         self._executor = executor
         self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
+            self._tidy(self._recovered)
             with self._signals():
                 while self._engine.quit is None:
                     self._turn()
@@ -180,14 +183,7 @@ class Loop:
         assert self._executor is not None
         happened = self._executor.events(WAIT_S if self.ledger.running else 0.0)
         now = self._clock()
-        inputs: list[Input] = list(happened)
-        if self._interrupts > self._told:
-            self._told = self._interrupts
-            inputs.append(Interrupt(now, now=self._told > 1))
-        inputs.append(Tick(now))
-        if now - self._polled_at >= POLL_S:
-            self._poll(now)
-        self._advance(inputs)
+        self._handle(happened, now)
         if self._watcher is not None and (now - self._watched_at >= WAIT_S or self._engine.quit):
             self._watched_at = now
             self._watcher(self.ledger, now)
@@ -196,6 +192,7 @@ class Loop:
         """End the session; what still runs (after an error) goes back into the queue."""
         with contextlib.suppress(StudyBusy):
             while True:
+                self._check_fence()
                 now = self._clock()
                 before = self.ledger.cursor
                 commands = self._engine.abandon(now)
@@ -210,10 +207,22 @@ class Loop:
 
     def deliver(self, reported: Reported) -> None:
         """Handle a report of a trial that runs in this thread (see `run.inline`)."""
-        self._advance([reported])
+        self._handle([reported], self._clock())
+
+    def _handle(self, happened: Sequence[Input], now: float) -> None:
+        """Let the engine handle what has happened, and that it is `now`."""
+        inputs = [*happened]
+        if self._interrupts > self._told:
+            self._told = self._interrupts
+            inputs.append(Interrupt(now, now=self._told > 1))
+        inputs.append(Tick(now))
+        if now - self._polled_at >= POLL_S:
+            self._poll(now)
+        self._advance(inputs)
 
     def _advance(self, inputs: Sequence[Input]) -> None:
         """Let the engine handle `inputs`, store what it wants written, carry the rest out."""
+        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
         while True:
             saved = self._engine.save()
             before = self.ledger.cursor
@@ -230,8 +239,13 @@ class Loop:
                 self._engine.restore(saved)
                 self._reload()
         self._carry_out(commands)
-        if self._keeper is not None and events:
-            heard = {event.trial for event in events if isinstance(event, _TIDY_AFTER)}
+        if events:
+            self._tidy(events)
+
+    def _tidy(self, happened: Sequence[Event]) -> None:
+        """Remove the checkpoints that nobody needs any more."""
+        if self._keeper is not None:
+            heard = {event.trial for event in happened if isinstance(event, _TIDY_AFTER)}
             self._keeper.look(self.ledger, sorted(heard))
 
     def _append(self, events: Sequence[Event], expect: int) -> None:
@@ -255,11 +269,18 @@ class Loop:
         assert executor is not None
         for command in commands:
             if type(command) is Start:
-                if command.parent is not None and self._keeper is not None:
-                    self._keeper.inherit(self.ledger, command.parent, command.trial)
+                if self._keeper is not None:
+                    self._prepare(command, self._keeper)
                 executor.start(command)
             elif type(command) is Stop:
                 executor.stop(command)
+
+    def _prepare(self, start: Start, keeper: Keeper) -> None:
+        """See to the checkpoints that a trial begins with."""
+        if start.attempt == 0:
+            keeper.clear(start.trial)
+        if start.parent is not None:
+            keeper.inherit(self.ledger, start.parent, start.trial)
 
     # -- other writers ------------------------------------------------------------------------
 
@@ -276,14 +297,19 @@ class Loop:
         spec = self.ledger.spec
         self._engine.absorb(foreign)
         if self.ledger.spec is not spec:
-            self._engine.searcher = search.make(self.ledger.spec.searcher)
-            self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
+            self._remake_strategies()
         self._check_fence()
 
     def _reload(self) -> None:
         """Forget what was not stored: O(trials), and only when somebody else wrote just now."""
         self._engine.rebase(self._read())
+        self._remake_strategies()
         self._check_fence()
+
+    def _remake_strategies(self) -> None:
+        """Take those that the study has now: it may have been edited."""
+        self._engine.searcher = search.make(self.ledger.spec.searcher)
+        self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
 
     def _check_fence(self) -> None:
         if self.ledger.coordinator != self._session.id:

@@ -69,6 +69,7 @@ class _Pass:
         for event in history:
             if isinstance(event, events.Suggested):
                 self._due.setdefault(event.origin.seen, []).append(event)
+        self._decided = _decisions(history)
         self._make_strategies()
 
     def _make_strategies(self) -> None:
@@ -86,9 +87,7 @@ class _Pass:
             elif isinstance(event, events.Opened) and event.version not in ("", __version__):
                 self._found.versions.add(event.version)
             elif isinstance(event, events.Reported):
-                self._decide_again(
-                    event, self._history[i + 1] if i + 1 < len(self._history) else None
-                )
+                self._decide_again(event, self._decided.get(i))
         for late in self._due.values():
             for event in late:
                 self._found.problems.append(f"trial {event.trial} claims to have seen the future")
@@ -129,17 +128,28 @@ class _Pass:
         if again != done:
             self._found.problems.append(f"the scheduler said {done}, but again it would be {again}")
 
-    def _decide_again(self, event: events.Reported, following: Event | None) -> None:
+    def _decide_again(self, event: events.Reported, decided: events.Decided | None) -> None:
         ledger = self._ledger
         if self._scheduler is None or event.trial in ledger.decided | ledger.confirming:
             return
         decision = self._scheduler.decide(History(self._ledger, memo=self._memo), event.trial)
         self._found.decisions += 1
-        recorded = Verdict.CONTINUE
-        if isinstance(following, events.Decided) and following.trial == event.trial:
-            recorded = Verdict(following.decision)
+        recorded = Verdict.CONTINUE if decided is None else Verdict(decided.decision)
         if decision.verdict is not recorded:
             self._found.problems.append(
                 f"trial {event.trial} at step {event.step}: decided {recorded}, but again it would be "
                 f"{decision.verdict}"
             )
+
+
+def _decisions(history: list[Event]) -> dict[int, events.Decided]:
+    """What was decided after a report, by its place in `history`: where others ask and tell, their events
+    may come in between."""
+    found: dict[int, events.Decided] = {}
+    last: dict[int, int] = {}
+    for i, event in enumerate(history):
+        if isinstance(event, events.Reported):
+            last[event.trial] = i
+        elif isinstance(event, events.Decided) and event.trial in last:
+            found[last.pop(event.trial)] = event
+    return found

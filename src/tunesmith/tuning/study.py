@@ -45,7 +45,7 @@ from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.live import checked_report
-from tunesmith.store import Durability, Store, open_store
+from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Session, alive, describe
 from tunesmith.tuning.warm import Earlier, pasts
@@ -181,7 +181,7 @@ class Study:
         )
         store = open_store(storage, durability=durability)
         store.create(replace(spec, past=pasts(warm_start, store, name)), time.time())
-        return cls(store, name, _file(storage))
+        return cls(store, name, file_of(storage))
 
     @classmethod
     def open(
@@ -192,10 +192,9 @@ class Study:
         durability: Durability = "crash",
     ) -> Study:
         """An existing study; without a name, the only one there. Raises StudyNotFound, StoreError."""
-        if isinstance(storage, (str, Path)) and "://" not in str(storage):
-            path = Path(storage).expanduser()
-            if not path.exists():
-                raise StudyNotFound(f"there is no file {path}")
+        path = file_of(storage)
+        if path is not None and not path.exists():
+            raise StudyNotFound(f"there is no file {path}")
         store = open_store(storage, durability=durability)
         if name is None:
             names = store.names()
@@ -203,7 +202,7 @@ class Study:
                 listed = ", ".join(names) or "none"
                 raise StudyError(f"say which study; {storage} has {len(names)}: {listed}")
             name = names[0]
-        return cls(store, name, _file(storage))
+        return cls(store, name, path)
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
@@ -396,26 +395,29 @@ class Study:
             return [events.Reported(time.time(), number, attempt, at_step, finite(values))]
 
         def decided() -> list[Event]:
-            ledger = self._ledger
-            if scheduler is None or number in ledger.decided or number not in ledger.running:
-                return []
-            decision = scheduler.decide(History(ledger, memo=self._memo), number)
-            if decision.verdict is Verdict.CONTINUE:
+            if number in self._ledger.decided or number not in self._ledger.running:
                 return []
             verdict = str(decision.verdict)
             return [events.Decided(time.time(), number, verdict, decision.why)]
 
         self.commit(reported)
-        self.commit(decided)
+        decision = self._decide(scheduler, number)  # before anybody else's reports come in
+        if decision.verdict is not Verdict.CONTINUE:
+            self.commit(decided)
         why = self._told_to_stop(number)
         return CONTINUE if why is None else Decision(Verdict.STOP, why)
 
+    def _decide(self, scheduler: Scheduler | None, number: int) -> Decision:
+        """What the scheduler wants of a trial that has just reported."""
+        ledger = self._ledger
+        if scheduler is None or number in ledger.decided | ledger.confirming:
+            return CONTINUE
+        return scheduler.decide(History(ledger, memo=self._memo), number)
+
     def _told_to_stop(self, number: int) -> str | None:
         """Why the scheduler has told a running trial to stop; None if it has not."""
-        if number not in History(self._ledger).ending:
-            return None
-        said = [e for e in self.log(number) if isinstance(e, events.Decided)]
-        return said[-1].why
+        told = self._ledger.told.get(number)
+        return None if told is None else told.message
 
     def _current_scheduler(self) -> Scheduler | None:
         wanted = self._refresh().spec.scheduler
@@ -576,13 +578,6 @@ class Study:
                 f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "
                 "stop it first"
             )
-
-
-def _file(storage: str | Path | Store | None) -> Path | None:
-    """The file that is meant, if one is."""
-    if isinstance(storage, (str, Path)) and "://" not in str(storage):
-        return Path(storage).expanduser()
-    return None
 
 
 def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:

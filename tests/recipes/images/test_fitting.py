@@ -240,7 +240,9 @@ def test_an_image_in_another_size_and_a_broken_one_are_predicted(
     model, _ = fitted
     Image.fromarray(draw("circle", np.random.default_rng(0), 50)).save(tmp_path / "large.png")
     (tmp_path / "torn.png").write_text("no image")
-    large, torn = model.rows(tmp_path, proba=True)
+    said: list[str] = []
+    large, torn = model.rows(tmp_path, proba=True, say=said.append)
+    assert said == ["note: 1 of 2 images cannot be read: torn.png (it is no image)"]
     assert large["label"] in SHAPES
     assert sum(large[f"probability of {name}"] for name in SHAPES) == pytest.approx(1, abs=1e-5)
     assert torn["file"] == "torn.png"

@@ -167,6 +167,30 @@ def test_images_to_predict_get_the_size_and_channels_of_the_model(tmp_path: Path
         read_unlabelled(tmp_path / "torn.png", Shape(1, 8, 9, 255.0))
 
 
+@pytest.mark.parametrize(
+    ("top", "white"), [(1.0, 255.0), (0.4, 65535.0), (255.0, 1.0), (4095.0, 255.0)]
+)
+def test_pixels_in_another_unit_are_refused(tmp_path: Path, top: float, white: float) -> None:
+    images = np.linspace(0, top, 128, dtype=np.float32).reshape(2, 8, 8)
+    np.savez(tmp_path / "set.npz", images=images)
+    says = f"are 0 to {top:g}, and those that the model was trained on 0 to {white:g}; bring them"
+    with pytest.raises(JobError, match=says):
+        read_unlabelled(tmp_path / "set.npz", Shape(1, 8, 8, white))
+
+
+@pytest.mark.parametrize(
+    ("top", "white"),
+    [(1.0, 1.0), (0.1, 1.0), (90.0, 255.0), (300.0, 255.0), (0.5, 3.0), (0.0, 255.0)],
+)
+def test_dark_and_bright_pixels_are_taken_as_they_are(
+    tmp_path: Path, top: float, white: float
+) -> None:
+    np.savez(tmp_path / "set.npz", images=np.full((2, 8, 8), top))
+    found = read_unlabelled(tmp_path / "set.npz", Shape(1, 8, 8, white))
+    assert found.white == white
+    assert found.pixels.max() == np.float32(top)
+
+
 def test_files_that_are_no_images_are_left_out_and_named(tmp_path: Path) -> None:
     root = folder(tmp_path, {"a": 3, "b": 3, "c": 0})
     (root / "a" / "notes.txt").write_text("a note")

@@ -94,6 +94,24 @@ def test_a_seed_gives_one_curve_and_leaves_other_random_numbers_alone() -> None:
     assert fit(TINY, TRAIN, VALIDATION, Alone(2))[1] != one
 
 
+def test_black_and_white_images_are_mixed_and_not_made_black_and_white_again() -> None:
+    """Or one of two images would be seen, and both be the target."""
+    plain = {"binarize": True, "threshold": 0.5, "scaling": "none", "mixup": 0.4}
+    plain |= {"flip": "none", "crop": 0.0, "rotation": 0.0, "resize": 8}
+    train = training.on_device(torch.device("cpu"), TRAIN, TINY | plain)
+    seen: list[torch.Tensor] = []
+    learner = training.Learner(TINY | plain, train, None)
+    learner.model[0].register_forward_hook(lambda _, __, out: seen.append(out))
+    learner.learn(1, 0)
+    greys = [sorted(set(x.unique().tolist()) - {0.0, 1.0}) for x in seen]
+    assert any(greys)
+    for grey in greys:  # a weight, and what is left of 1
+        assert sum(grey) == pytest.approx(len(grey) / 2)
+        assert len(grey) <= 2
+    evaluate(learner.model, train)
+    assert set(seen[-1].unique().tolist()) == {0.0, 1.0}
+
+
 def test_it_learns() -> None:
     config = TINY | {"epochs": 12, "adam.learning_rate": 0.01, "flip": "none", "dropout": 0.0}
     _, metrics = fit(config, TRAIN, VALIDATION, Alone(0))

@@ -78,9 +78,12 @@ def test_numbers_as_texts(values: list[Any]) -> None:
 def test_a_few_texts_among_numbers_count_as_missing_and_are_said() -> None:
     values = [str(v) for v in rng.integers(0, 99, 38)] + ["unknown", "n.k."]
     column, notices = examined(values)
-    assert column == Column("it", "number", missing=True)
+    assert column == Column("it", "number", missing=True, odd=("n.k.", "unknown"))
     assert "2 values that are none, such as 'unknown'" in notices[0]
     assert np.isnan(as_matrix(values, column)[-2:, 0]).all()
+    assert np.isnan(as_matrix([" unknown"], column)).all()
+    with pytest.raises(JobError, match=r"'it' held numbers .* such as 'big'"):
+        as_matrix(["unknown", "big"], column)
 
 
 def test_numbers_mixed_with_many_texts_are_a_category() -> None:
@@ -213,6 +216,12 @@ def test_unseen_categories_are_missing_and_blanks_do_not_count() -> None:
     assert np.isnan(as_matrix([None, None], column)).all()
 
 
+def test_whole_numbers_among_the_categories_of_a_text_file_may_have_a_point() -> None:
+    column = Column("it", "category", ("01", "1", "A1"))
+    np.testing.assert_array_equal(as_matrix(["1.0", "1", "01"], column)[:, 0], [1, 1, 0])
+    assert np.isnan(as_matrix(["1.5", "002.0", "001"], column)[:, 0]).all()
+
+
 def test_identifiers_and_free_texts_are_left_out() -> None:
     column, notices = examined([f"customer {k}" for k in range(ROWS)])
     assert column is None
@@ -252,6 +261,7 @@ DAYS = pd.date_range("2021-03-28", periods=ROWS, freq="53D")
     [
         "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%Y/%m/%d", "%m/%d/%Y",
         "%m/%d/%Y %H:%M:%S", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d.%m.%y",
+        "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d %b %Y %H:%M",
     ],
 )  # fmt: skip
 def test_dates_in_texts(written: str) -> None:
@@ -318,12 +328,20 @@ def test_dates_written_in_two_ways_are_no_dates() -> None:
     assert "identifier" in notices[0]
 
 
+def test_texts_that_only_look_like_dates_are_categories() -> None:
+    column, _ = examined(repeated("10 pack 2000", "May 40, 2024", "12 gold 1999"))
+    assert column is not None
+    assert column.kind == "category"
+
+
 def test_dates_out_of_the_calendar_are_missing() -> None:
     values = [*DAYS[:38].strftime("%Y-%m-%d"), "2024-02-30", "0000-00-00"]
     column, _ = examined(values)
     assert column is not None
     assert column.missing
+    assert column.odd == ("0000-00-00", "2024-02-30")
     assert np.isnan(as_matrix(values, column)[-2:]).all()
+    assert np.isnan(as_matrix(values[-1:], column)).all()
 
 
 def test_dates_written_otherwise_later_are_refused() -> None:
@@ -351,7 +369,7 @@ def test_missing_and_changed_columns() -> None:
 
 def test_columns_are_kept_in_json() -> None:
     for column in (
-        Column("a", "number", missing=True),
+        Column("a", "number", missing=True, odd=("n.k.", "unknown")),
         Column("b", "category", ("x", "y")),
         Column("c", "date", written="%d.%m.%Y", parts=("days", "year")),
     ):

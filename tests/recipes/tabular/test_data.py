@@ -100,6 +100,22 @@ def test_numbers_as_text_can_be_predicted_as_numbers() -> None:
     assert abs(data.y).max() < 10
 
 
+@pytest.mark.parametrize(
+    "values", [[1, 2, 3], [0.5, 1.5], ["1", "2.5"], [2.0, None], [1.0, np.inf]]
+)
+@pytest.mark.parametrize("dtype", ["category", "object"])
+def test_categories_that_are_numbers_can_be_predicted_as_numbers(
+    values: list[Any], dtype: Any
+) -> None:
+    series = pd.Series([values[k % len(values)] for k in range(60)])
+    series[0] = {int: 7, float: 7.0, str: "7"}[type(values[0])]
+    data = load(table(series.astype(dtype)), "y", "regression")
+    assert (data.task, data.classes) == ("regression", ())
+    assert data.y[0] == 7.0
+    assert data.y[-2] == float(values[58 % len(values)])
+    assert load(table(pd.Series(["a", "b"] * 30, dtype="category")), "y").task == "binary"
+
+
 # -- what cannot be learned ---------------------------------------------------------------------
 
 
@@ -157,6 +173,16 @@ def test_rows_without_a_target_are_left_out_and_said() -> None:
     assert data.rows == 40
     assert any("20 rows without a value of 'y'" in notice for notice in data.notices)
     np.testing.assert_array_equal(data.x[:, 0], frame["x"][frame["y"].notna()])
+
+
+def test_none_can_be_a_class_of_a_file(tmp_path: Path) -> None:
+    table(["None", "mild", "severe"]).to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", "y")
+    assert (data.rows, data.classes) == (60, ("None", "mild", "severe"))
+    table(["NA", "mild", "severe"]).to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", " y")
+    assert data.rows == 40
+    assert any("'NA' in 'y' counts as missing" in notice for notice in data.notices)
 
 
 def test_a_class_with_one_row_is_said() -> None:

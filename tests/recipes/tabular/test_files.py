@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular.files import Source, read
+from tunesmith.recipes.tabular.files import Known, Source, read
 
 FRAME = pd.DataFrame({"size": [1.5, 2.25, -3.0], "kind": ["a", "b", "a"], "n": [1, 2, 3]})
 
@@ -88,6 +88,32 @@ def test_what_stands_for_a_missing_value(tmp_path: Path) -> None:
     frame = read(written(tmp_path / "t.csv", "a,b\n1,?\n,x\nNA,y\n")).frame
     assert frame["a"].isna().tolist() == [False, True, True]
     assert frame["b"].isna().tolist() == [True, False, False]
+
+
+def test_columns_of_texts_are_read_as_they_stand(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "code ,flag,n\n01,TRUE,01\n02, FALSE,2\n?,,3\n")
+    frame = read(path, Known(texts=["code", "flag", "gone"])).frame
+    assert frame["code"].tolist()[:2] == ["01", "02"]
+    assert frame["flag"].tolist()[:2] == ["TRUE", "FALSE"]
+    assert frame[["code", "flag"]].isna().to_numpy().tolist() == [
+        [False] * 2,
+        [False] * 2,
+        [True] * 2,
+    ]
+    assert frame["n"].tolist() == [1, 2, 3]
+
+
+def test_none_is_a_class_among_texts_and_a_gap_among_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "pain , n,x\nNone,None,None\nmild,1,a\n NA,2,b\n,3,c\n")
+    found = read(path, Known(target="pain"))
+    assert found.frame["pain"].fillna("-").tolist() == ["None", "mild", "-", "-"]
+    assert found.frame["x"].isna().tolist() == [True, False, False, False]
+    assert found.notices == (
+        "'NA' in 'pain' counts as missing; if it is a class, give it another name",
+    )
+    numbers = read(path, Known(target="n"))
+    assert numbers.frame["n"].isna().tolist() == [True, False, False, False]
+    assert numbers.notices == ()
 
 
 def test_one_column(tmp_path: Path) -> None:
@@ -183,6 +209,20 @@ def test_svmlight(tmp_path: Path) -> None:
     assert found.frame is None
     assert found.target.tolist() == [1, -1]
     np.testing.assert_array_equal(found.sparse.toarray(), [[0.5, 0, 2], [0, 1, 0]])
+
+
+def test_svmlight_counts_features_from_0_or_1(tmp_path: Path) -> None:
+    from_0 = read(written(tmp_path / "zero.svm", "1 0:5 1:6\n0 1:7\n"))
+    from_1 = read(written(tmp_path / "one.svm", "1 1:5 2:6\n0 2:7\n"))
+    assert (from_0.base, from_1.base) == (0, 1)
+    np.testing.assert_array_equal(from_0.sparse.toarray(), [[5, 6], [0, 7]])
+    np.testing.assert_array_equal(from_1.sparse.toarray(), [[5, 6], [0, 7]])
+    known = read(tmp_path / "one.svm", Known(base=0))
+    np.testing.assert_array_equal(known.sparse.toarray(), [[0, 5, 6], [0, 0, 7]])
+    with pytest.raises(
+        JobError, match="has a feature 0, and the model was trained with features from 1"
+    ):
+        read(tmp_path / "zero.svm", Known(base=1))
 
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.feather", "t.arrow", "t.svm"])

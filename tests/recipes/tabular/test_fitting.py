@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tunesmith.core.errors import JobError, StudyError
 from tunesmith.core.trial import State, Trial
 from tunesmith.recipes import tabular
 from tunesmith.recipes.tabular import fitting, plan
-from tunesmith.recipes.tabular.data import save
+from tunesmith.recipes.tabular.data import sample, save
 from tunesmith.recipes.tabular.fitting import Member
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
 from tunesmith.recipes.tabular.train import TooSlow, Training
@@ -24,6 +25,7 @@ from tunesmith.run.folder import Folder
 
 FINE = "a,y\n" + "1,2\n2,3\n3,1.5\n" * 9
 QUICK = ["linear", "svm", "knn"]
+RIDGE = {"algorithm": "linear", "linear.C": 1.0, "linear.l1_ratio": 0.0, "scale": "standard"}
 
 
 class Found:
@@ -181,6 +183,24 @@ def test_a_frame_with_three_classes_and_every_algorithm(tmp_path: Path) -> None:
     assert fitted.predict_proba(frame).shape == (178, 3)
 
 
+def test_the_target_is_transformed_as_all_rows_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one value below 0 is not in the sample that the search is on."""
+    monkeypatch.setattr(plan, "LEAST_ROWS", 40)
+    monkeypatch.setattr(plan, "NUMBERS_PER_S", 0)
+    a = np.random.default_rng(0).normal(size=400)
+    frame = pd.DataFrame({"a": a, "y": np.exp(a + 3)})
+    frame.loc[7, "y"] = -50.0
+    assert not (sample(frame["y"].to_numpy(), 40, 0) == 7).any()
+    fitted = tabular.fit(
+        frame, target="y", trials=2, seed=0, parallel=1, algorithms=["linear"], output=tmp_path / "m",
+        time="60s",
+    )  # fmt: skip
+    assert fitted.about["searched_rows"] == 40
+    assert "log" not in fitted.result.spec.space.parameters["target"].values  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [
@@ -232,6 +252,45 @@ def test_members_that_cannot_be_fitted_in_time_are_left_out() -> None:
     assert [m.trial.number for m in fitting._within(members, planned, data, 1, 0.0)] == [1]
 
 
+def test_pipelines_that_cannot_be_fitted_on_all_rows_are_left_out() -> None:
+    data = table("numbers", "regression")
+    configs = [RIDGE, {**RIDGE, "target": "log"}, {**RIDGE, "linear.C": 0.1}]
+    members = [
+        replace(m, trial=replace(m.trial, config=config))
+        for m, config in zip(
+            [member(0, 0.2, 1.0), member(1, 0.5, 1.0), member(2, 0.3, 1.0)], configs, strict=True
+        )
+    ]
+    below = replace(data, y=data.y - data.y.mean())
+    for parallel in (1, 2):
+        said: list[str] = []
+        kept, pipes = fitting._fit_all(members, below, 0, parallel, said.append)
+        assert {m.trial.number: pytest.approx(m.weight) for m in kept} == {0: 0.4, 2: 0.6}
+        assert len(pipes) == 2
+        (note,) = said
+        assert "linear of trial 1 cannot be fitted on all rows, and is left out: ValueError" in note
+    with pytest.raises(JobError, match="no pipeline can be fitted on all rows: ValueError"):
+        fitting._fit_all(members[1:2], below, 0, 1, print)
+
+
+def test_retracted_trials_are_neither_blended_nor_listed(tmp_path: Path) -> None:
+    data = table("numbers", "regression")
+    trials = [
+        replace(member(k, 1.0, 1.0).trial, values=(float(k),), retracted=k == 0) for k in range(3)
+    ]
+    trials.append(replace(trials[0], number=3, config={"algorithm": "knn"}))
+    for trial in trials:
+        folder = tmp_path / str(trial.number)
+        folder.mkdir()
+        np.save(folder / "predictions.npy", data.y[:, None] + trial.number)
+    result: Any = SimpleNamespace(trials=trials)
+    metric = METRICS["mae"]
+    chosen = fitting._choose(result, data, metric, 10, lambda number: tmp_path / str(number))
+    assert [m.trial.number for m in chosen] == [1]
+    (row,) = fitting.leaderboard(result, metric)
+    assert (row["algorithm"], row["value"], row["trials"]) == ("linear", 1.0, 2)
+
+
 class Listener:
     """As a trial is to its training."""
 
@@ -253,9 +312,6 @@ def trained(tmp_path: Path, data: Any, config: Any, **changed: Any) -> tuple[Any
     } | changed
     listener: Any = Listener(tmp_path)
     return Training(str(tmp_path / "rows.npz"), **options)(config, listener), listener
-
-
-RIDGE = {"algorithm": "linear", "linear.C": 1.0, "linear.l1_ratio": 0.0, "scale": "standard"}
 
 
 def test_each_fold_is_a_step_and_the_value_their_mean(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def described(data: Data, pipes: list[Pipe]) -> dict[str, Any]:
     weight = 1 / len(pipes)
     return {
         "task": data.task, "target": data.target, "classes": list(data.classes), "left_out": list(data.left_out),
-        "columns": [c.to_dict() for c in data.columns], "sparse": data.sparse, "versions": {"numpy": "2"},
+        "columns": [c.to_dict() for c in data.columns], "sparse": data.sparse, "base": data.base,
+        "versions": {"numpy": "2"},
         "members": [{"weight": weight, **model.member_about(pipe)} for pipe in pipes],
     }  # fmt: skip
 
@@ -124,11 +125,72 @@ def test_other_columns_categories_and_gaps(tmp_path: Path) -> None:
         fitted.predict(new.assign(a="much"))
 
 
+@pytest.mark.parametrize("kind", ["skops", "joblib"])
+def test_gaps_are_filled_in_by_a_model_that_was_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "joblib":
+        monkeypatch.setattr(model, "TRUSTED", frozenset())
+    fitted = written(tmp_path, configs=({**FOREST, "encode_trees": "ordinal"},))
+    monkeypatch.undo()
+    assert str(fitted.about["file"]).endswith(kind)
+    commonest = frame()["kind"].mode()[0]
+    again = model.load(tmp_path)
+    np.testing.assert_array_equal(
+        again.predict_proba(frame().assign(kind="never seen")),
+        again.predict_proba(frame().assign(kind=commonest)),
+    )
+
+
+def test_what_has_to_be_said_of_a_file_to_predict_is_said(tmp_path: Path) -> None:
+    fitted = written(tmp_path)
+    new = tmp_path / "new.csv"
+    new.write_bytes("a,b,c,kind\n1,2,3,x\n1,2,3,ö\n".encode("latin-1"))
+    said: list[str] = []
+    assert len(fitted.rows(new, say=said.append)) == 2
+    (note,) = said
+    assert note.startswith("note: this is not UTF-8 (byte 0xf6 in line 3)")
+
+
 def test_numbered_features_are_not_named_columns(tmp_path: Path) -> None:
     fitted = written(tmp_path)
     (tmp_path / "t.svm").write_text("1 1:0.5 2:1\n0 2:2\n")
     with pytest.raises(JobError, match="trained with named columns such as 'a'"):
         fitted.predict(tmp_path / "t.svm")
+
+
+def test_categories_are_known_again_whatever_rows_share_their_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    new = frame("regression").assign(
+        code=rng.choice(["01", "02", "A1"], 60), flag=rng.choice(["TRUE", "FALSE", "maybe"], 60)
+    )
+    new["y"] = 10.0 * (new["code"] == "01") + 5.0 * (new["flag"] == "TRUE") + new["a"]
+    new.to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", "y")
+    pipes = [fit(LINEAR, data, seed=0)]
+    (tmp_path / "m").mkdir()
+    fitted = Fitted(
+        tmp_path / "m", model.write(tmp_path / "m", described(data, pipes), pipes, data.x, print)
+    )
+    plain = (new["code"] != "A1") & (new["flag"] != "maybe")
+    new[plain].to_csv(tmp_path / "few.csv", index=False)
+    wanted = fitted.predict(tmp_path / "t.csv")[plain]
+    np.testing.assert_allclose(fitted.predict(tmp_path / "few.csv"), wanted)
+    said = [row["y"] for row in fitted.rows(tmp_path / "few.csv")]
+    np.testing.assert_allclose(said, wanted)
+
+
+def test_sparse_features_are_counted_as_in_training(tmp_path: Path) -> None:
+    lines = [f"{k % 2} 0:{k % 2} 1:0.5 2:1\n" for k in range(40)]
+    (tmp_path / "t.svm").write_text("".join(lines))
+    data = load(tmp_path / "t.svm", None)
+    pipes = [fit({**LINEAR, "scale": "none"}, data, seed=0)]
+    (tmp_path / "m").mkdir()
+    about = model.write(tmp_path / "m", described(data, pipes), pipes, data.x[:50], print)
+    (tmp_path / "new.svm").write_text("0 1:1 2:1\n")  # no row has the first feature
+    assert Fitted(tmp_path / "m", about).predict(tmp_path / "new.svm").tolist() == [0]
+    before = {**about, "base": None}  # a model of earlier days
+    assert Fitted(tmp_path / "m", before).predict(tmp_path / "new.svm").tolist() == [1]
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -19,6 +19,7 @@ from tunesmith.recipes.tabular.pipeline import model as estimator
 from tunesmith.recipes.tabular.space import (
     ALGORITHMS,
     BOOSTING,
+    FORESTS,
     algorithms,
     finds_trees,
     first_configs,
@@ -178,6 +179,47 @@ def test_what_is_held_out_changes_nothing() -> None:
             clean, _ = fit_fold(config, data, learned, probe, seed=1)
             dirty, _ = fit_fold(config, spoiled, learned, probe, seed=1)
             np.testing.assert_array_equal(clean, dirty, err_msg=str(config))
+
+
+# -- what no row of the training had ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", [*BOOSTING, *FORESTS])
+def test_an_unseen_category_is_taken_for_the_commonest_one(algorithm: str) -> None:
+    texts = np.repeat(list("abcd"), [40, 60, 50, 50])
+    means = {"a": 50.0, "b": 0.0, "c": 1.0, "d": 2.0}
+    frame = pd.DataFrame({"kind": texts, "y": [means[text] for text in texts]})
+    frame["y"] += np.random.default_rng(0).normal(size=200) / 100
+    data = load(frame, "y")
+    space = space_for(data, [algorithm], metric_for("regression"), 5)
+    config = _quick(space.complete({"algorithm": algorithm, "encode_trees": "ordinal"}))
+    config[f"{algorithm}.n_estimators"] = 60
+    with quiet():
+        pipe = fit(config, data, seed=0)
+    first, commonest, unseen = pipe.predict(np.array([[0.0], [1.0], [np.nan]]))[:, 0]
+    assert first > 40
+    assert unseen == commonest
+
+
+@pytest.mark.parametrize("algorithm", BOOSTING)
+def test_a_number_that_was_never_missing_is_filled_in_later(algorithm: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.uniform(100, 200, 200), "b": rng.uniform(100, 200, 200)})
+    frame["y"] = frame["a"] + np.where(frame["b"] < 120, 0.0, frame["b"])
+    frame.loc[:19, "b"] = np.nan
+    data = load(frame, "y")
+    config = space_for(data, [algorithm], metric_for("regression"), 5).complete(
+        {"algorithm": algorithm}
+    )
+    with quiet():
+        pipe = fit(config, data, seed=0)
+    middle = np.median(data.x[:, 0])
+    one, other = pipe.predict(np.array([[np.nan, 150.0], [middle, 150.0]]))[:, 0]
+    assert one == other
+    gap, filled = pipe.predict(np.array([[150.0, np.nan], [150.0, np.nanmedian(data.x[:, 1])]]))[
+        :, 0
+    ]
+    assert gap != filled  # gaps that were there were learned from
 
 
 # -- early stopping -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from tunesmith.core.quantity import show_number
 from tunesmith.recipes.folder import checked, put
 from tunesmith.recipes.images import network
 from tunesmith.recipes.images.augment import resize
-from tunesmith.recipes.images.data import Shape
+from tunesmith.recipes.images.data import Shape, listed
 from tunesmith.recipes.images.reading import read_unlabelled
 from tunesmith.recipes.images.train import scores
 from tunesmith.tuning.result import Result
@@ -89,13 +89,18 @@ class Fitted:
         """The class of each image of a folder or ``.npz`` file, or of one image file, as `rows`."""
         return [row["label"] for row in self.rows(data)]
 
-    def rows(self, data: str | Path, *, proba: bool = False) -> list[dict[str, Any]]:
+    def rows(
+        self, data: str | Path, *, proba: bool = False, say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
         """``{"file", "label", "probability"}`` for each image, and with `proba` the probability of each class.
 
         `data` is a folder, an ``.npz`` file or one image file. A file among others that cannot be read has None,
-        but for its name. Raises JobError.
+        but for its name; `say` is told of such. Raises JobError.
         """
         images = read_unlabelled(Path(data).expanduser(), Shape(**self.about["shape"]))
+        if say and images.broken:
+            which = listed([f"{name} ({why})" for name, why in images.broken.items()])
+            say(f"note: {len(images.broken)} of {len(images.names)} images cannot be read: {which}")
         pixels = resize(torch.from_numpy(images.pixels), self.best_config["resize"])
         rows = iter(np.exp(scores(self.network, pixels, images.white)).round(6))
         columns = [f"probability of {name}" for name in self.classes] if proba else []

@@ -85,6 +85,7 @@ def _pooling(config: Config) -> list[Any]:
 class Scale(nn.Module):  # type: ignore[misc]
     """The first layer: binarizes and scales pixels that are 0 (black) to 1 (white).
 
+    In training they are taken as `black_or_white` has left them: blends of such images are grey.
     Its `mean` and `deviation`, (channels,), are those of the training images once `measure` has been
     called; they are saved with the weights.
     """
@@ -97,7 +98,8 @@ class Scale(nn.Module):  # type: ignore[misc]
         self.register_buffer("deviation", torch.ones(channels))
 
     def forward(self, x: Any) -> Any:
-        x = self.black_or_white(x)
+        if not self.training:
+            x = self.black_or_white(x)
         if self.scaling == "each":
             mean = x.mean((1, 2, 3), keepdim=True)
             return (x - mean) / (x.std((1, 2, 3), keepdim=True) + LEAST)

@@ -37,6 +37,10 @@ from tunesmith.recipes.images.pictures import SUFFIXES, Header
 
 #: One broken file in so many is left out; more are an error.
 BROKEN: Final = 20
+#: Numbers up to 1 that are so many times less than white are no dark pixels, but count from 0 to 1.
+DARK: Final = 100
+#: Numbers so many times as large as white are in another unit, too.
+BRIGHT: Final = 4
 _SPLITS: Final = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
@@ -78,7 +82,11 @@ def read_unlabelled(data: str | Path, shape: Shape) -> Unlabelled:
         raise JobError(f"there is no {path}; name a folder, an image or an .npz file")
     if path.suffix.lower() == ".npz":
         pixels, _ = arrays.read_arrays(path, labelled=False)
-        white = arrays.white_of(pixels) if pixels.dtype == np.uint8 else shape.white
+        if pixels.dtype == np.uint8:
+            white = arrays.white_of(pixels)
+        else:
+            white = shape.white
+            _check_unit(path, float(pixels.max()), white)
         return Unlabelled(_fitted(path, pixels, shape), white, numbered(pixels), {})
     root, files = (path, pictures.files(path)[0]) if path.is_dir() else (path.parent, [path])
     if not files:
@@ -92,6 +100,15 @@ def read_unlabelled(data: str | Path, shape: Shape) -> Unlabelled:
     names = tuple(str(file.relative_to(root)) for file in files)
     failed = {str(file.relative_to(root)): why for file, why in broken.items()}
     return Unlabelled(np.stack(list(found.values())), 255.0, names, failed)
+
+
+def _check_unit(path: Path, top: float, white: float) -> None:
+    """Raise JobError if numbers up to `top` cannot be pixels of which `white` is a white one."""
+    if (0.0 < top <= 1.0 and DARK * top < white) or top > BRIGHT * white:
+        raise JobError(
+            f"the pixels of {path} are 0 to {top:g}, and those that the model was trained on 0 to {white:g}; bring them "
+            "to the same scale, or save them as bytes (uint8)"
+        )
 
 
 def _fitted(path: Path, pixels: Pixels, shape: Shape) -> Pixels:

@@ -242,7 +242,7 @@ class Learner:
         chosen = torch.from_numpy(places).to(train.labels.device)
         x = distort(_unit(train.images[chosen], train.white), self._config, rng)
         y = functional.one_hot(train.labels[chosen], train.classes).to(x.dtype)
-        x, y = mix(x, y, self._config, rng)
+        x, y = mix(self.model[0].black_or_white(x), y, self._config, rng)
         self._optimizer.zero_grad()
         loss = functional.cross_entropy(self.model(x), y)
         loss.backward()

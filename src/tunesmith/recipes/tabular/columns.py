@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -32,16 +32,21 @@ LARGEST: Final = 1e30
 TRUTHS: Final = {"true": "1", "false": "0"}
 _DAYS: Final = (
     "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y",
+    "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y",
 )  # fmt: skip
 #: How dates are written; of what fits as well the first. ISO8601 is 2024-05-17 with or without a time.
 DATES: Final = ("ISO8601", *(day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")))
-_LIKE_A_DATE: Final = re.compile(r"\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ].*)?")
+_WHOLE: Final = re.compile(r"(?<=\d)\.0+$")
+_LIKE_A_DATE: Final = re.compile(
+    r"\s*(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}|[A-Za-z]{3,9} \d{1,2}, \d{4})([T ].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of the table. `known`: a category's texts in order; `written`: a date's format;
-    `parts`: those of a date that differ; `missing`: whether any value was missing."""
+    `parts`: those of a date that differ; `missing`: whether any value was missing; `odd`: the commonest texts
+    among numbers or dates, which count as missing."""
 
     name: str
     kind: Kind
@@ -49,6 +54,7 @@ class Column:
     written: str = ""
     parts: tuple[str, ...] = ()
     missing: bool = False
+    odd: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -57,7 +63,7 @@ class Column:
 
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"name": self.name, "kind": self.kind}
-        for key in ("known", "parts"):
+        for key in ("known", "parts", "odd"):
             if getattr(self, key):
                 out[key] = list(getattr(self, key))
         if self.written:
@@ -75,6 +81,7 @@ class Column:
             spec.get("written", ""),
             tuple(spec.get("parts", ())),
             spec.get("missing", False),
+            tuple(spec.get("odd", ())),
         )
 
 
@@ -130,6 +137,7 @@ def _examine(series: Any, name: str) -> tuple[Column | None, str]:
         found, notice = _number(values, name)
         odd = texts[np.isnan(numbers)]
         if found is not None and len(odd):
+            found = replace(found, odd=_commonest(odd))
             notice = (
                 f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as "
                 f"{odd.iloc[0]!r}, count as missing"
@@ -164,8 +172,10 @@ def _date(series: Any, name: str, written: str, missing: bool) -> tuple[Column |
     )
     if not differ:
         return None, f"{name!r} is left out: it is the same date in every row"
-    missing = missing or not np.isfinite(parts["days"]).all()
-    column = Column(name, "date", written=written, parts=differ, missing=missing)
+    unread = np.isnan(parts["days"])
+    odd = _commonest(series[unread]) if written else ()
+    missing = missing or bool(unread.any())
+    column = Column(name, "date", written=written, parts=differ, missing=missing, odd=odd)
     return column, f"{name!r} holds dates: {', '.join(differ)} are learned from"
 
 
@@ -187,6 +197,10 @@ def _category(
         else ""
     )
     return Column(name, "category", tuple(known), missing=missing), notice
+
+
+def _commonest(texts: Any) -> tuple[str, ...]:
+    return tuple(sorted(texts.value_counts().index[:FEW]))
 
 
 def _texts(present: Any) -> Any:
@@ -338,28 +352,32 @@ def _fill(out: Floats, series: Any, column: Column, name: str) -> None:
         source = series[present] if dated else _texts(series[present])
         parts = _date_parts(source, "" if dated else column.written or "ISO8601")
         if np.isnan(parts["days"]).all():
-            raise _changed(name, column, "dates", series[present])
+            _check_odd(name, column, "dates", source)
         out[present.to_numpy()] = np.column_stack([parts[part] for part in column.parts])
         return
     if column.kind == "category":
         index = {text: float(k) for k, text in enumerate(column.known)}
         codes, different = pd.factorize(_texts(series[present]))
-        known = np.array([index.get(text, np.nan) for text in different])
+        known = np.array([index.get(t, index.get(_WHOLE.sub("", t), np.nan)) for t in different])
         out[present.to_numpy(), 0] = known[codes]
         return
     if _holds_numbers(series):
         values = _floats(series[present])
     else:
-        values = _read_numbers(_texts(series[present]))
+        texts = _texts(series[present])
+        values = _read_numbers(texts)
         if np.isnan(values).all():
-            raise _changed(name, column, "numbers", series[present])
+            _check_odd(name, column, "numbers", texts)
     finite = np.where(np.isfinite(values), values, np.nan)
     out[present.to_numpy(), 0] = np.clip(finite, -LARGEST, LARGEST)
 
 
-def _changed(table: str, column: Column, held: str, present: Any) -> JobError:
-    how = f" written as {column.written}" * bool(column.written)
-    return JobError(
-        f"{table}: {column.name!r} held {held}{how} when the model was trained, and here it holds values "
-        f"such as {str(present.iloc[0])!r}"
-    )
+def _check_odd(table: str, column: Column, held: str, present: Any) -> None:
+    """Raise JobError unless texts, none of which can be read, are all known to stand for what is missing."""
+    other = present[~present.isin(column.odd)]
+    if len(other):
+        how = f" written as {column.written}" * bool(column.written)
+        raise JobError(
+            f"{table}: {column.name!r} held {held}{how} when the model was trained, and here it holds values "
+            f"such as {str(other.iloc[0])!r}"
+        )

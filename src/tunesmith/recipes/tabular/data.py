@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
-from tunesmith.recipes.tabular.files import Source, read
+from tunesmith.recipes.tabular.files import Known, Source, read
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -50,6 +50,8 @@ class Data:
     why: str = ""
     #: The names of all columns of the table.
     found: tuple[str, ...] = ()
+    #: Of a sparse file: the number of its first feature.
+    base: int | None = None
 
     @property
     def rows(self) -> int:
@@ -103,7 +105,8 @@ def load(data: Any, target: str | None, task: str | None = None) -> Data:
     known = (*TASKS, "classification")
     if task is not None and task not in known:
         raise JobError(f"there is no task {task!r}{did_you_mean(task, known)}")
-    source = read(data)
+    target = None if target is None else str(target).strip()
+    source = read(data, Known(target=target))
     if source.frame is None:
         return _sparse(source, target, task)
     if target is None:
@@ -112,7 +115,6 @@ def load(data: Any, target: str | None, task: str | None = None) -> Data:
             f"say which column of {source.name} is to be predicted, with --target (target= in Python); the last "
             f"one is {last!r}"
         )
-    target = str(target).strip()
     if target not in source.frame.columns:
         raise JobError(
             f"{source.name} has no column {target!r} to predict"
@@ -156,8 +158,9 @@ def _sparse(source: Source, target: str | None, task: str | None) -> Data:
         )
     columns = tuple(Column(f"f{k + 1}", "number") for k in range(matrix.shape[1]))
     return Data(
-        source.name, matrix, y, wanted, target or SPARSE_TARGET, columns, classes, notices, why
-    )
+        source.name, matrix, y, wanted, target or SPARSE_TARGET, columns, classes, notices, why,
+        base=source.base,
+    )  # fmt: skip
 
 
 def _target(
@@ -171,6 +174,8 @@ def _target(
     first = series.dropna().iloc[0]
     if isinstance(first, (list, dict, set, np.ndarray)):
         raise JobError(f"{table}: {name!r} holds {type(first).__name__}s, not single values")
+    if task == "regression" and not types.is_numeric_dtype(series):
+        series = series.astype(object).infer_objects()  # categories may be numbers
     texts = types.is_object_dtype(series) or types.is_string_dtype(series)
     if texts and (task == "regression" or (task is None and series.nunique() > CLASSES)):
         series = shapes.as_numbers(series)  # few of them are names of classes

@@ -10,7 +10,7 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -34,14 +34,26 @@ KINDS: Final = (*TEXTS, ".parquet", ".pq", *ARROWS, *SPARSE)
 class Source:
     """A table as it was found, and what has to be said about it.
 
-    `frame` is a DataFrame; a sparse file has `sparse`, a CSR matrix (rows, features), and its target.
+    `frame` is a DataFrame; a sparse file has `sparse`, a CSR matrix (rows, features), its target, and `base`, the
+    number of its first feature.
     """
 
     name: str
     frame: Any = None
     sparse: Any = None
     target: Any = None
+    base: int | None = None
     notices: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a file before it is read: the column to predict; or, of what a model was trained with, the
+    columns that hold texts and the `base` of sparse features."""
+
+    target: str | None = None
+    texts: Collection[str] = ()
+    base: int | None = None
 
 
 def need(*modules: str) -> None:
@@ -55,7 +67,7 @@ def need(*modules: str) -> None:
         )
 
 
-def read(data: Any) -> Source:
+def read(data: Any, known: Known = Known()) -> Source:
     """The table in a file or a DataFrame. Raises JobError, saying what is wrong and where."""
     need("pandas", "sklearn")
     import pandas as pd
@@ -63,7 +75,7 @@ def read(data: Any) -> Source:
     if isinstance(data, pd.DataFrame):
         source = Source("the table", data)
     elif isinstance(data, (str, Path)):
-        source = _read_file(Path(data).expanduser())
+        source = _read_file(Path(data).expanduser(), known)
     else:
         raise JobError(
             f"the data is a file ({', '.join(KINDS)}) or a pandas DataFrame, not "
@@ -85,7 +97,7 @@ def read(data: Any) -> Source:
     return Source(source.name, frame, notices=source.notices)
 
 
-def _read_file(path: Path) -> Source:
+def _read_file(path: Path, known: Known) -> Source:
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise JobError(f"there is no file {path}{did_you_mean(path.name, near) if near else ''}")
@@ -100,7 +112,7 @@ def _read_file(path: Path) -> Source:
     for suffixes, reader in _READERS:
         if name.endswith(suffixes):
             try:
-                return reader(path)
+                return reader(path, known)
             except OSError as error:
                 raise JobError(f"{path} cannot be read: {error.strerror or error}") from None
     raise JobError(
@@ -112,7 +124,7 @@ def _read_file(path: Path) -> Source:
 # -- text ---------------------------------------------------------------------------------------
 
 
-def _read_text(path: Path) -> Source:
+def _read_text(path: Path, known: Known) -> Source:
     import pandas as pd
 
     raw = path.read_bytes()
@@ -142,10 +154,15 @@ def _read_text(path: Path) -> Source:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
+            found = pd.read_csv(io.StringIO(text), nrows=0, **options).columns
+            options["dtype"] = {name: str for name in found if name.strip() in known.texts}
             frame = pd.read_csv(io.StringIO(text), **options)
             if separator != "," and _has_decimal_commas(frame):
                 frame = pd.read_csv(io.StringIO(text), decimal=",", **options)
                 notices = (*notices, "numbers are written with decimal commas (3,14)")
+            for name in found:
+                if name.strip() == known.target:
+                    notices += _fill_gaps(frame, name, text, options)
     except pd.errors.ParserWarning:  # every line has more fields than the header
         width, line, fields = len(header), *_first_beyond(text, separator, len(header))
         raise JobError(f"{path}: {_too_many(line, fields, width)}") from None
@@ -154,6 +171,24 @@ def _read_text(path: Path) -> Source:
     except ValueError as error:
         raise JobError(f"{path} cannot be read as a table: {error}") from None
     return Source(str(path), frame, notices=notices)
+
+
+def _fill_gaps(frame: Any, name: str, text: str, options: dict[str, Any]) -> tuple[str, ...]:
+    """Take ``None`` for a class in a column of texts; a notice of other words there that count as missing."""
+    import pandas as pd
+    from pandas.api import types
+
+    missing = frame[name].isna()
+    if not missing.any() or types.infer_dtype(frame[name], skipna=True) != "string":
+        return ()
+    as_written = {"usecols": [name], "dtype": str, "na_values": [], "keep_default_na": False}
+    words = pd.read_csv(io.StringIO(text), **(options | as_written))[name]
+    frame[name] = frame[name].mask(missing & (words == "None"), "None")
+    others = sorted(set(words[missing].unique()) - {"", "?", "None"})
+    return tuple(
+        f"{word!r} in {name.strip()!r} counts as missing; if it is a class, give it another name"
+        for word in others
+    )
 
 
 def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
@@ -239,7 +274,7 @@ def _said(error: Exception) -> str:
 # -- binary -------------------------------------------------------------------------------------
 
 
-def _read_parquet(path: Path) -> Source:
+def _read_parquet(path: Path, _: Known) -> Source:
     need("pyarrow")
     import pandas as pd
 
@@ -249,7 +284,7 @@ def _read_parquet(path: Path) -> Source:
         raise JobError(f"{path} cannot be read as Parquet: {_short(error)}") from None
 
 
-def _read_arrow(path: Path) -> Source:
+def _read_arrow(path: Path, _: Known) -> Source:
     need("pyarrow")
     from pyarrow import feather, ipc
 
@@ -263,16 +298,20 @@ def _read_arrow(path: Path) -> Source:
         raise JobError(f"{path} cannot be read as Arrow: {_short(error)}") from None
 
 
-def _read_sparse(path: Path) -> Source:
+def _read_sparse(path: Path, known: Known) -> Source:
     from sklearn.datasets import load_svmlight_file
 
     try:
-        matrix, target = load_svmlight_file(str(path))
+        matrix, target = load_svmlight_file(str(path), zero_based=True)
     except Exception as error:  # noqa: BLE001 (a broken file raises anything)
         raise JobError(
             f"{path} cannot be read as svmlight (lines such as '1 3:0.5 7:2'): {_short(error)}"
         ) from None
-    return Source(str(path), sparse=matrix, target=target)
+    first = int(matrix.indices.min()) if matrix.nnz else known.base
+    base = min(first or 0, 1) if known.base is None else known.base
+    if base and not first:
+        raise JobError(f"{path} has a feature 0, and the model was trained with features from 1")
+    return Source(str(path), sparse=matrix[:, base:], target=target, base=base)
 
 
 def _short(error: Exception) -> str:
@@ -280,7 +319,7 @@ def _short(error: Exception) -> str:
     return text[0][:200] if text else type(error).__name__
 
 
-_READERS: Final[tuple[tuple[tuple[str, ...], Callable[[Path], Source]], ...]] = (
+_READERS: Final[tuple[tuple[tuple[str, ...], Callable[[Path, Known], Source]], ...]] = (
     (TEXTS, _read_text),
     ((".parquet", ".pq"), _read_parquet),
     (ARROWS, _read_arrow),

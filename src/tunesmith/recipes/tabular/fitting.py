@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,7 +100,7 @@ def fit(
     names, notices = choice.algorithms(searched, algorithms, table.rows)
     for line in (*plan.summary(planned, table, judged), *(f"note: {n}" for n in notices)):
         say(line)
-    space = choice.space_for(searched, names, judged, planned.folds)
+    space = choice.space_for(searched, names, judged, planned.folds, float(table.y.min()))
     trial_s = planned.training_limit_s(limit_s)
     parallel = parallel or cores()
     program = Training(
@@ -170,7 +170,10 @@ def _choose(
     done = [
         trial
         for trial in result.trials
-        if trial.state is State.COMPLETED and trial.value is not None and not trial.outside
+        if trial.state is State.COMPLETED
+        and trial.value is not None
+        and not trial.outside
+        and not trial.retracted
     ]
     done.sort(key=lambda trial: metric.sign * (trial.value or 0.0))
     kept: list[Trial] = []
@@ -212,8 +215,13 @@ def _within(
         if not kept or total_s + takes_s < left_s:
             kept.append(member)
             total_s += takes_s
-    weight = sum(m.weight for m in kept)
-    return [Member(m.trial, m.weight / weight, m.predicted) for m in kept]
+    return _weighed(kept)
+
+
+def _weighed(members: list[Member]) -> list[Member]:
+    """With weights that sum to 1 again."""
+    weight = sum(m.weight for m in members)
+    return [replace(m, weight=m.weight / weight) for m in members]
 
 
 def _finish(
@@ -235,7 +243,7 @@ def _finish(
         say(
             f"note: {len(final)} of {len(members)} pipelines of the ensemble can be fitted in the time that is left"
         )
-    pipes = _fit_all(final, table, planned.seed, parallel)
+    final, pipes = _fit_all(final, table, planned.seed, parallel, say)
     held_out = np.sum([m.weight * m.predicted for m in final], axis=0)
     judged = held_out[:, 0] if table.task == "regression" else held_out
     best = result.best
@@ -246,6 +254,7 @@ def _finish(
         "columns": [c.to_dict() for c in table.columns],
         "left_out": list(table.left_out),
         "sparse": table.sparse,
+        "base": table.base,
         "metric": metric.name,
         "goal": metric.goal,
         "value": metric.of(searched.y, judged),
@@ -277,32 +286,57 @@ def _finish(
     return fitted
 
 
-def _fit_all(members: list[Member], data: Data, seed: int, parallel: int) -> list[Pipe]:
+def _fit_all(
+    members: list[Member], data: Data, seed: int, parallel: int, say: Callable[[str], None]
+) -> tuple[list[Member], list[Pipe]]:
+    """The fitted pipelines, and whose they are: one that fails is left out. Raises JobError if all do."""
+    made = _fit_each([member.trial for member in members], data, seed, parallel)
+    pipes = [pipe for pipe in made if isinstance(pipe, Pipe)]
+    if len(pipes) == len(members):
+        return members, pipes
+    for member, why in zip(members, made, strict=True):
+        if isinstance(why, str):
+            if not pipes:
+                raise JobError(f"no pipeline can be fitted on all rows: {why}")
+            say(
+                f"note: the {member.trial.config['algorithm']} of trial {member.trial.number} cannot be fitted on "
+                f"all rows, and is left out: {why}"
+            )
+    kept = [m for m, pipe in zip(members, made, strict=True) if isinstance(pipe, Pipe)]
+    return _weighed(kept), pipes
+
+
+def _fit_each(trials: list[Trial], data: Data, seed: int, parallel: int) -> list[Pipe | str]:
     """Each in a process of its own, if there are several: networks hold on to the interpreter."""
-    if len(members) == 1:
-        return [_fit_one(members[0].trial, data, seed)]
+    if len(trials) == 1:
+        return [_fit_one(trials[0], data, seed)]
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
 
-    trials = [member.trial for member in members]
     try:
-        workers = Parallel(n_jobs=min(parallel, len(members)))
-        pipes: list[Pipe] = workers(delayed(_fit_one)(trial, data, seed) for trial in trials)
+        workers = Parallel(n_jobs=min(parallel, len(trials)))
+        made: list[Pipe | str] = workers(delayed(_fit_one)(trial, data, seed) for trial in trials)
     finally:
         get_reusable_executor().shutdown(wait=True)
-    return pipes
+    return made
 
 
-def _fit_one(trial: Trial, data: Data, seed: int) -> Pipe:
+def _fit_one(trial: Trial, data: Data, seed: int) -> Pipe | str:
+    """A fitted pipeline, or why there is none."""
     trees = round(trial.metrics.get("trees", 0.0))
-    with quiet(), one_thread():  # as in the trial, or it takes longer than that tells
-        return fit_pipe(trial.config, data, seed, trees=trees)
+    try:
+        with quiet(), one_thread():  # as in the trial, or it takes longer than that tells
+            return fit_pipe(trial.config, data, seed, trees=trees)
+    except Exception as error:  # noqa: BLE001 (whatever an algorithm raises)
+        return f"{type(error).__name__}: {error}"
 
 
 def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:
     """For each algorithm: its best value, trial and config, and how many trials it had; the best first."""
     rows: dict[str, dict[str, Any]] = {}
     for trial in result.trials:
+        if trial.retracted:
+            continue
         name = trial.config["algorithm"]
         row = rows.setdefault(name, {"algorithm": name, "value": None, "trials": 0, "failed": 0})
         row["trials"] += 1

@@ -24,7 +24,7 @@ from tunesmith.core.quantity import show_number
 from tunesmith.recipes.folder import ABOUT, checked, put
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
-from tunesmith.recipes.tabular.files import Source, need, read
+from tunesmith.recipes.tabular.files import Known, Source, need, read
 from tunesmith.recipes.tabular.plan import RECIPE
 from tunesmith.recipes.tabular.train import Pipe, quiet
 from tunesmith.tuning.result import Result
@@ -106,9 +106,15 @@ class Fitted:
             raise JobError(_NO_PROBABILITIES.format(self.path))
         return pd.DataFrame(self._raw(data), columns=list(self.about["classes"]))
 
-    def rows(self, data: Any, *, proba: bool = False) -> list[dict[str, Any]]:
-        """``{target: prediction}`` for each row, and with `proba` the probability of each class. Raises JobError."""
-        source = read(data)
+    def rows(
+        self, data: Any, *, proba: bool = False, say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """``{target: prediction}`` for each row, and with `proba` the probability of each class; `say` is told what
+        was found. Raises JobError."""
+        source = self._read(data)
+        if say:
+            for notice in source.notices:
+                say(f"note: {notice}")
         target, classes = self.about["target"], self.about["classes"]
         if proba and not classes:
             raise JobError(_NO_PROBABILITIES.format(self.path))
@@ -149,13 +155,18 @@ class Fitted:
 
     def _raw(self, data: Any) -> Floats:
         """Blended predictions, shape (rows, outputs)."""
-        x = self._matrix(data if isinstance(data, Source) else read(data))
+        x = self._matrix(data if isinstance(data, Source) else self._read(data))
         weights = [m["weight"] for m in self.about["members"]]
         total = np.zeros((x.shape[0], max(1, len(self.about["classes"]))))
         with quiet():
             for weight, member in zip(weights, self.members, strict=True):
                 total += weight * member.predict(x)
         return total
+
+    def _read(self, data: Any) -> Source:
+        """Rows to predict. A text file says what its columns hold by those rows only: the model knows better."""
+        texts = {c.name for c in self.columns if c.kind == "category"}
+        return read(data, Known(texts=texts, base=self.about.get("base")))
 
     def _matrix(self, source: Source) -> Any:
         if source.frame is not None:
@@ -204,7 +215,9 @@ def write(
     `probe`, some rows of the matrix, is predicted with what was read back: it has to be the same. Raises
     JobError if the folder cannot be written, and then holds the model that it held.
     """
-    content = [{"pipeline": m.pipeline, "transformer": m.transformer} for m in members]
+    content = [
+        {"pipeline": m.pipeline, "transformer": m.transformer, "fill": m.fill} for m in members
+    ]
     draft = folder / ".pipelines.draft"
     try:
         kind, why = "skops", _write_skops(draft, content, members, probe)
@@ -272,6 +285,7 @@ def _pipe(entry: dict[str, Any], about: dict[str, Any]) -> Pipe:
         about["classes"],
         (about["reach"][0], about["reach"][1]),
         about["trees"],
+        entry.get("fill"),
     )
 
 

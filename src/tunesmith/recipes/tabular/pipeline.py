@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.space import BOOSTING, FORESTS, SCALED
@@ -53,12 +54,32 @@ def _columns(config: dict[str, Any], data: Data, seed: int) -> Any:
     return ColumnTransformer(branches, sparse_threshold=0.0)
 
 
+def fillings(config: dict[str, Any], data: Data) -> NDArray[np.float64] | None:
+    """What is put into the gaps of later rows, shape (width,), where trees would take them for the least value: in
+    columns that have none in `data`. NaN: gaps stay. None: all do.
+
+    Trees that were grown on gaps know what to do with them.
+    """
+    algorithm = config["algorithm"]
+    if data.sparse or algorithm in SCALED:
+        return None
+    out = np.full(data.width, np.nan)
+    categories = set(data.categories)
+    for k in np.flatnonzero(~np.isnan(data.x).any(axis=0)):
+        if k in categories:
+            if config.get("encode_trees") == "ordinal":
+                out[k] = np.bincount(data.x[:, k].astype(int)).argmax()
+        elif algorithm in BOOSTING:
+            out[k] = np.median(data.x[:, k])
+    return None if np.isnan(out).all() else out
+
+
 def _numbers(config: dict[str, Any], data: Data) -> Any:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
     if config["algorithm"] in BOOSTING:
-        return "passthrough"  # they know what to do with NaN
+        return "passthrough"  # they know what to do with NaN: see `fillings`
     how = config.get("impute", "median")
     steps = [
         SimpleImputer(

@@ -77,11 +77,13 @@ def finds_trees(data: Data, folds: int) -> bool:
     return data.rows * (folds - 1) / folds >= EARLY_STOPPING_ROWS
 
 
-def space_for(data: Data, names: Sequence[str], metric: Metric, folds: int) -> Space:
-    """The space of algorithms `names` on `data`."""
+def space_for(
+    data: Data, names: Sequence[str], metric: Metric, folds: int, lowest: float = np.inf
+) -> Space:
+    """The space of algorithms `names` on `data`; `lowest` is the least target of the final fit, if it is less."""
     branches = {name: _branch(name, data, folds) for name in names}
     every = spaces.branches("algorithm", branches, default=names[0])
-    return spaces.joined(every, **_data_parameters(data, names, metric))
+    return spaces.joined(every, **_data_parameters(data, names, metric, lowest))
 
 
 def _branch(name: str, data: Data, folds: int) -> Space:
@@ -116,7 +118,9 @@ def _branch(name: str, data: Data, folds: int) -> Space:
             return spaces.mlp()
 
 
-def _data_parameters(data: Data, names: Sequence[str], metric: Metric) -> dict[str, Any]:
+def _data_parameters(
+    data: Data, names: Sequence[str], metric: Metric, lowest: float
+) -> dict[str, Any]:
     """What is done to the data before an algorithm sees it, each where it makes sense."""
 
     def where(*some: str) -> dict[str, Any] | None:
@@ -155,7 +159,7 @@ def _data_parameters(data: Data, names: Sequence[str], metric: Metric) -> dict[s
     if data.task != "regression" and not metric.calibrated and (when := where(*weighs)):
         out["class_weight"] = Choice("none", "balanced", default="none", group="data", when=when)
     if data.task == "regression":
-        out["target"] = Choice(*_target_transforms(data.y), default="none", group="data")
+        out["target"] = Choice(*_target_transforms(data.y, lowest), default="none", group="data")
     return out
 
 
@@ -167,10 +171,10 @@ def _mlp_weighs() -> bool:
     return bool(has_fit_parameter(MLPClassifier, "sample_weight"))
 
 
-def _target_transforms(y: Any) -> list[str]:
+def _target_transforms(y: Any, lowest: float) -> list[str]:
     """The logarithm only of what is never negative, and of which 1 is not large."""
     kinds = ["none", "quantile", "power"]
-    if y.min() >= 0.0 and np.median(y) > 1.0:
+    if min(y.min(), lowest) >= 0.0 and np.median(y) > 1.0:
         kinds.insert(1, "log")
     return kinds
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import METRICS
-from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, target_transformer
+from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, fillings, target_transformer
 from tunesmith.recipes.tabular.space import BOOSTING
 from tunesmith.run.live import LiveTrial
 
@@ -121,7 +121,7 @@ def stops_early(config: dict[str, Any]) -> bool:
 @dataclass(frozen=True, eq=False)
 class Pipe:
     """A fitted pipeline. `present`: which of the classes it saw, in order; `reach`: the least and largest
-    value that it may predict; `trees`: found by early stopping, else 0."""
+    value that it may predict; `trees`: found by early stopping, else 0; `fill`: see `fillings`."""
 
     pipeline: Any
     transformer: Any
@@ -129,9 +129,12 @@ class Pipe:
     classes: int
     reach: tuple[float, float]
     trees: int = 0
+    fill: Floats | None = None
 
     def predict(self, x: Any) -> Floats:
         """Values, shape (rows, 1), or probabilities of all classes, shape (rows, classes)."""
+        if self.fill is not None:
+            x = np.where(np.isnan(x), self.fill, x)
         if not self.classes:
             raw = np.asarray(self.pipeline.predict(x), dtype=np.float64).reshape(-1, 1)
             return tame(self.transformer.inverse_transform(raw), self.reach)
@@ -174,7 +177,10 @@ def fit(
     else:
         options = {} if weights is None else {"model__sample_weight": weights}
         pipeline.fit(data.x, y, **options)
-    return Pipe(pipeline, transformer, tuple(present.tolist()), len(data.classes), reach, trees)
+    fill = fillings(config, data)
+    return Pipe(
+        pipeline, transformer, tuple(present.tolist()), len(data.classes), reach, trees, fill
+    )
 
 
 def _weights(config: dict[str, Any], y: NDArray[Any]) -> Floats | None:

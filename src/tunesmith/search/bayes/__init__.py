@@ -73,6 +73,10 @@ class Bayes:
                 self._add_modelled(ground, history, evidence, proposals, n, rng)
         if ground.everything is None or history.duplicates:
             proposals.fill(n, rng)
+        elif evidence.results < LEAST:
+            for point in rng.permutation(ground.everything):
+                if len(proposals) < n and proposals.fresh(point):
+                    proposals.add(point, "random: there is no model yet")
         return proposals.made
 
     def _add_modelled(

@@ -91,11 +91,11 @@ class Ground:
             self._design = self.points.snap(self.prior.bend(design) if self.prior else design)
         return self._design
 
-    def theta(self, rows: NDArray[np.int64], values: Floats, make: Callable[[], Floats]) -> Floats:
-        """`make()`, kept until rows or values change."""
+    def theta(self, rows: NDArray[np.int64], losses: Floats, make: Callable[[], Floats]) -> Floats:
+        """`make()`, kept until rows or losses change."""
         kept = self._fit
         if kept is None or not (
-            np.array_equal(kept[0], rows) and np.array_equal(kept[1], values, equal_nan=True)
+            np.array_equal(kept[0], rows) and np.array_equal(kept[1], losses, equal_nan=True)
         ):
-            self._fit = kept = (rows, values, make())
+            self._fit = kept = (rows, losses, make())
         return kept[2]

@@ -144,11 +144,10 @@ class Maximiser:
         movable = ~np.isnan(starts) & self._ground.climbable
         scale = np.minimum(self._model.lengths, 10.0)
         slopes = self._model.slopes(starts, best)
-        ends = self._ground.points.snap(climb(slopes, starts, movable, scale, CLIMB_STEPS))
-        if self._ground.space.relations:
-            holds = self._ground.points.satisfies(ends)
-            ends = np.where(holds[:, None], ends, starts)
-        return ends
+        points = self._ground.points
+        ends = points.snap(climb(slopes, starts, movable, scale, CLIMB_STEPS))
+        kept = points.whole(ends) & points.satisfies(ends)
+        return np.where(kept[:, None], ends, starts)
 
     def _neighbours(self, point: Floats) -> Floats:
         near = neighbours(point, self._ground.levels, self._ground.choices, self._rng)

@@ -189,7 +189,10 @@ def checkpoint(results: int) -> int:
 
 
 def _fitted(ground: Ground, history: History, evidence: Evidence) -> Floats:
-    """The hyperparameters, fitted to the first results up to the last checkpoint."""
+    """The hyperparameters, fitted to the first results up to the last checkpoint.
+
+    Fitted again between checkpoints only where forecasts of trials that ended early have changed.
+    """
     c = min(checkpoint(len(evidence.rows)), len(evidence.rows))
     rows, losses = evidence.rows[:c], evidence.losses[:c]
     if np.isfinite(losses).sum() < LEAST:
@@ -202,7 +205,7 @@ def _fitted(ground: Ground, history: History, evidence: Evidence) -> Floats:
         features, targets = _learned(ground, points[kept], z)
         return gp.fit(features, ground.owner, targets, ground.begin)[0]
 
-    return ground.theta(rows, evidence.told[: len(rows)], make)
+    return ground.theta(rows, losses, make)
 
 
 def _learned(ground: Ground, points: Floats, z: Floats) -> tuple[Floats, Floats]:
