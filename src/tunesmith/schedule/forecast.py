@@ -29,7 +29,7 @@ class Forecast:
     asked at steps 1, 2, 3, 5, 8, 11, 17, .. A decision takes O(steps of that grid).
     """
 
-    chance: float = 0.05
+    chance: float = 0.02
     after: int | None = None
     trials: int = 4
 
