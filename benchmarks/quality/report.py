@@ -161,20 +161,25 @@ def table(runs: Runs, marks: Sequence[int]) -> list[str]:
     return lines
 
 
+def rival(values: Floats, me: int) -> int:
+    """The best of the others by the mean of `values`, shape (tuners, problems, seeds)."""
+    others = [t for t in range(len(values)) if t != me]
+    return min(others, key=lambda t: float(values[t].mean()))
+
+
 def lead(runs: Runs, mark: int) -> tuple[str, bool]:
     """How far ahead of the next by rank we are, and whether that is more than chance."""
     k, me = MARKS.index(mark), runs.tuners.index(OURS)
     ranks = runs.ranks[..., k]
-    second = min((t for t in range(len(ranks)) if t != me), key=lambda t: float(ranks[t].mean()))
-    apart = ranks[me] - ranks[second]
+    apart = ranks[me] - ranks[rival(ranks, me)]
     return f"{float(apart.mean()):+.2f}{bracket(apart, '+.2f')}", interval(bootstrap(apart))[1] < 0
 
 
 def share(runs: Runs, mark: int) -> tuple[str, bool]:
     """Our regret divided by the least of the others', and whether that is within the bar."""
     k, me = MARKS.index(mark), runs.tuners.index(OURS)
-    regrets = runs.regret[..., k].mean(axis=(1, 2))
-    ratio = float(regrets[me] / np.delete(regrets, me).min())
+    regrets = runs.regret[..., k]
+    ratio = float(regrets[me].mean() / regrets[rival(regrets, me)].mean())
     return f"{ratio:.2f}", ratio <= MOST
 
 
@@ -216,17 +221,15 @@ def bars(runs: Runs) -> list[str]:
 def verdict(runs: Runs, mark: int) -> list[str]:
     """Ours against the best of the others, by rank and by regret."""
     k, me = MARKS.index(mark), runs.tuners.index(OURS)
-    others = [t for t in range(len(runs.tuners)) if t != me]
     ranks, regrets = runs.ranks[..., k], runs.regret[..., k]
-    second = min(others, key=lambda t: float(ranks[t].mean()))
-    best = min(others, key=lambda t: float(regrets[t].mean()))
+    second, best = rival(ranks, me), rival(regrets, me)
     draws = bootstrap(np.stack([regrets[me], regrets[best]]))
     ratio = float(regrets[me].mean() / regrets[best].mean())
     low, high = interval(draws[:, 0] / draws[:, 1])
     spread = f" ({low:.2f} .. {high:.2f})" if ranks.shape[-1] > 1 else ""
     text = (
         f"- {mark} trials: mean rank minus that of {NAMES[runs.tuners[second]]}, the best of the others: "
-        f"{float((ranks[me] - ranks[second]).mean()):+.2f}{bracket(ranks[me] - ranks[second], '+.2f')}; "
+        f"{lead(runs, mark)[0]}; "
         f"regret divided by {NAMES[runs.tuners[best]]}'s, the least of the others: {ratio:.2f}{spread}"
     )
     return [text]

@@ -63,6 +63,10 @@ class Results:
     def peers(self) -> list[str]:
         return [t for t in self.traces if not t.startswith(("tunesmith", "random"))]
 
+    def best_peer(self, half: str) -> str:
+        """Whose regret is least when the budget is used up."""
+        return min(self.peers, key=lambda t: self.regret(t, half, BUDGET)[0])
+
     def regret(self, tuner: str, half: str, cost: float) -> tuple[float, float]:
         """Mean normalised regret at a cost, and its standard error over runs."""
         found = [
@@ -112,7 +116,7 @@ def reached(results: Results) -> list[str]:
         "|---" * (len(tuners) + 2) + "|",
     ]
     for half in ("dev", "final"):
-        best = min(results.peers, key=lambda t: results.regret(t, half, BUDGET)[0])
+        best = results.best_peer(half)
         for what, goals, budget, most in (
             ("random search's end: share of its cost", results.final("random"), 100.0, 0.1),
             ("the best peer's end: share of its cost", results.final(best), BUDGET, 0.7),
@@ -130,7 +134,7 @@ def bars(results: Results) -> list[str]:
     """What was spent until the values were reached that others end with, over both halves."""
     lines = ["## What was spent to reach what others end with", ""]
     for half in ("dev", "final"):
-        best = min(results.peers, key=lambda t: results.regret(t, half, BUDGET)[0])
+        best = results.best_peer(half)
         lines += [
             f"{half.capitalize()} half, medians over problems and seeds; the best peer at the end is {NAMES[best]}.",
             "",

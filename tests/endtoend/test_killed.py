@@ -114,7 +114,7 @@ def test_the_workers(tmp_path: Path) -> None:
     finally:
         done.set()
         thread.join()
-    assert kills > 50
+    assert kills == 100
     study = check_history(tmp_path / "study.db", "killed", 150)
     lost = [e for e in study.store.changes("killed") if isinstance(e, events.Requeued)]
     assert len(lost) > 20

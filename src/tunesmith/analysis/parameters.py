@@ -182,7 +182,7 @@ def parallel(trials: Trials, order: tuple[str, ...] = ()) -> Figure:
     rows = [-float(i) for i in range(len(names) + 1)]
     data: list[Trace] = []
     named: set[str] = set()
-    best = trials.best if trials.best is not None else next(iter(trials.ranked.tolist()), None)
+    best = trials.leader
     top.update([best] if best is not None else [])
     chosen = np.union1d(chosen, list(top))
     for number in sorted(

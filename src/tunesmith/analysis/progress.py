@@ -130,7 +130,7 @@ def curves(trials: Trials) -> Figure:
     data: list[Trace] = []
     stops: list[int] = []
     named: set[str] = set()
-    best = trials.best if trials.best is not None else next(iter(trials.ranked.tolist()), None)
+    best = trials.leader
     order = sorted(
         range(len(numbers)), key=lambda i: (numbers[i] == best, _state(trials, numbers[i]))
     )

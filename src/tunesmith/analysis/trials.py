@@ -74,6 +74,11 @@ class Trials:
             return None
         return self.standings[0].trial if self.standings else self.ledger.best
 
+    @property
+    def leader(self) -> int | None:
+        """The best one; where no one trial is, for there are several objectives, the best by the first."""
+        return self.best if self.best is not None else next(iter(self.ranked.tolist()), None)
+
     @cached_property
     def standings(self) -> list[Any]:
         from tunesmith.core.confirm import standings

@@ -8,8 +8,6 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tunesmith.core.confirm import contenders
-from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.trial import State
@@ -154,8 +152,7 @@ class Keeper:
         """Trials and checkpoints of theirs, the least needed first."""
         sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
-        best = _best(ledger)
-        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != best]
+        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != ledger.leader]
         for number in sorted(ended, key=lambda n: (n not in ledger.confirming, -_loss(ledger, n))):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:
@@ -177,13 +174,6 @@ def _older(ledger: Ledger, number: int, found: list[Checkpoint]) -> list[Checkpo
     last = None if ledger.state(number).ended else ledger.curves.last(number)
     reported = [c for c in found if last is not None and c.step <= last.step]
     return [c for c in found[:-1] if c not in reported[-1:]]
-
-
-def _best(ledger: Ledger) -> int | None:
-    """The best trial that does not just confirm another."""
-    if ledger.best not in ledger.confirming:
-        return ledger.best
-    return next(iter(contenders(History(ledger), 1)), None)
 
 
 def _loss(ledger: Ledger, number: int) -> float:
