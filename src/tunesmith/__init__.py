@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith import spaces
-    from tunesmith.core.belief import Normal
     from tunesmith.core.errors import (
         ConfigError,
         Conflict,
@@ -44,8 +43,9 @@ if TYPE_CHECKING:
         TunesmithError,
     )
     from tunesmith.core.history import History
-    from tunesmith.core.parameter import Choice, Fixed, Float, Int
-    from tunesmith.core.space import Space
+    from tunesmith.core.space.parameter import Choice, Fixed, Float, Int
+    from tunesmith.core.space.prior import Normal
+    from tunesmith.core.space.space import Space
     from tunesmith.core.strategy import (
         Decision,
         Drop,
@@ -96,9 +96,9 @@ _HOMES = {
         "TunesmithError",
     ),
     "tunesmith.core.history": ("History",),
-    "tunesmith.core.belief": ("Normal",),
-    "tunesmith.core.parameter": ("Choice", "Fixed", "Float", "Int"),
-    "tunesmith.core.space": ("Space",),
+    "tunesmith.core.space.prior": ("Normal",),
+    "tunesmith.core.space.parameter": ("Choice", "Fixed", "Float", "Int"),
+    "tunesmith.core.space.space": ("Space",),
     "tunesmith.core.strategy": (
         "Decision",
         "Drop",

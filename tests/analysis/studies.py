@@ -9,8 +9,8 @@ import numpy as np
 
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Space
 from tunesmith.core.study import Limits, Objective, Strategy, StudySpec
 from tunesmith.core.trial import Cost, Kind, Origin, Reason, State
 

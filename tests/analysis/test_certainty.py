@@ -13,8 +13,8 @@ from tunesmith.analysis.certainty import certainty
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.trials import Trials
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Float
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Float
+from tunesmith.core.space.space import Space
 
 CUBE = Space(a=Float(0, 1), b=Float(0, 1), c=Float(0, 1))
 

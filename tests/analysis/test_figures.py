@@ -21,8 +21,8 @@ from tunesmith.analysis.style import Figure, Value, plain, text, to_figure, unit
 from tunesmith.analysis.trials import DOTS, Trials
 from tunesmith.core.errors import StudyError, TunesmithError
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float
+from tunesmith.core.space.space import Space
 from tunesmith.core.study import Strategy
 
 

@@ -12,8 +12,8 @@ from tests.analysis.studies import SPACE, complete, fail, mixed_study, random_st
 from tunesmith.analysis.importance import Importance, Share, importance
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float
+from tunesmith.core.space.space import Space
 
 CUBE = Space(
     a=Float(0, 1, group="model"),

@@ -32,8 +32,8 @@ from tunesmith.analysis.report import report, write_report
 from tunesmith.analysis.trials import Trials
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Space
 from tunesmith.core.study import Strategy
 from tunesmith.core.trial import CONFIRM, Cost, Kind, Origin, Reason, State
 

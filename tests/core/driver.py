@@ -7,8 +7,8 @@ from typing import Any
 from tunesmith.core import events
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.parameter import Choice, Float
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.study import Limits, Objective, Strategy, StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State
 

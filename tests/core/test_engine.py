@@ -18,8 +18,8 @@ from tunesmith.core.engine import Engine
 from tunesmith.core.events import Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import (
     Decision,
     Drop,

@@ -25,8 +25,8 @@ from tests.core.driver import (
 from tunesmith.core import codec, events
 from tunesmith.core.errors import StudyError
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Space
 from tunesmith.core.study import Objective
 from tunesmith.core.trial import Cost, Kind, Origin, Reason, State
 from tunesmith.testing.stores import one_of_each

@@ -10,9 +10,9 @@ from tests.core.driver import SPACE, completed, ledger, opened, spec, suggested
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.propose import UNTRIED, propose, recompute
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Suggestion, Suggestions
 from tunesmith.core.trial import Origin
 from tunesmith.search.random import Random

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tunesmith.core.errors import SpaceError, StudyError
-from tunesmith.core.parameter import Choice, Float
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float
+from tunesmith.core.space.space import Space
 from tunesmith.core.study import Limits, Objective, Strategy, StudySpec, objectives_of
 
 SPACE = Space(x=Float(0, 1), c=Choice("a", "b"))

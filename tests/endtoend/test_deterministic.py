@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 import tunesmith as ts
 from tunesmith.core.history import History
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.space import Config, Space
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core import events
-from tunesmith.run import tree
+from tunesmith.run import process_tree
 from tunesmith.tuning.replay import replay
 
 COORDINATOR = Path(__file__).with_name("coordinator.py")
@@ -62,10 +62,10 @@ def test_the_coordinator(tmp_path: Path, mode: str, kills: int, trials: int) -> 
     sessions = [e.session for e in study.store.changes("killed") if isinstance(e, events.Opened)]
     assert len(sessions) > kills // 3
     deadline = time.monotonic() + 10
-    left = [p for s in sessions for p in tree.marked((tree.SESSION_MARK, s))]
+    left = [p for s in sessions for p in process_tree.marked((process_tree.SESSION_MARK, s))]
     while left and time.monotonic() < deadline:
         time.sleep(0.1)
-        left = [p for s in sessions for p in tree.marked((tree.SESSION_MARK, s))]
+        left = [p for s in sessions for p in process_tree.marked((process_tree.SESSION_MARK, s))]
     assert left == [], "processes outlived their coordinator"
 
 

@@ -19,7 +19,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.run import checkpoint
 from tunesmith.run.folder import CHECKPOINT, FULL, Folder
-from tunesmith.run.keep import Keeper
+from tunesmith.run.retention import Keeper
 
 ROOM_FOR_TWO = 2500
 

@@ -12,9 +12,6 @@ from tests.schedule.test_pausing import Study
 
 import tunesmith as ts
 from tunesmith.core import events
-from tunesmith.core.evidence import Evidence
-from tunesmith.core.growth import Growth, Stride
-from tunesmith.core.halving import longest_run
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.strategy import Resume
@@ -22,6 +19,9 @@ from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.schedule.forecast import Forecast
 from tunesmith.schedule.pasha import Pasha
 from tunesmith.schedule.racing import Racing, chance_of_luck
+from tunesmith.strategy.evidence import Evidence
+from tunesmith.strategy.extrapolation import Growth, Stride
+from tunesmith.strategy.halving import longest_run
 from tunesmith.tuning.simulate import simulate
 
 

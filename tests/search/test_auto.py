@@ -12,10 +12,10 @@ from tunesmith.core import events
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.search import auto

@@ -19,9 +19,9 @@ import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.points import Points
 from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
+from tunesmith.core.space.points import Points
 from tunesmith.core.strategy import Suggestion
 from tunesmith.core.study import Objective, StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State

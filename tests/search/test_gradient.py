@@ -21,7 +21,7 @@ from tunesmith.core.history import History, derivative
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Config
+from tunesmith.core.space.space import Config
 from tunesmith.core.study import Objective, StudySpec
 from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.numeric.quasi_newton import direction, shorter
@@ -29,7 +29,7 @@ from tunesmith.search.auto import Auto
 from tunesmith.search.gradient import MOST_TRIES, Gradient
 from tunesmith.store import open_store
 from tunesmith.testing.strategies import spaces
-from tunesmith.tuning import query
+from tunesmith.tuning import table
 from tunesmith.tuning.replay import replay
 
 BOWL = ts.Space(x=ts.Float(-5, 5), rate=ts.Float(1e-5, 1, log=True))
@@ -290,7 +290,7 @@ def test_whatever_comes_it_stays_inside_the_space(data: st.DataObject, space: ts
 
 def test_tables_do_not_drown_in_derivatives() -> None:
     result = tune(bowl, BOWL, 2)
-    rows = query.select(result)
+    rows = table.select(result)
     assert _columns(result, rows) == ["number", "state", "loss", "x", "rate", "wall_s"]
     assert "d_loss/d_x" in rows[0]
 

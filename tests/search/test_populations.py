@@ -10,13 +10,13 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core import events
-from tunesmith.core.evidence import Evidence
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import stream
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.search.evolution import _parents
+from tunesmith.strategy.evidence import Evidence
 
 MIXED = ts.Space(
     x=ts.Float(-5, 5),

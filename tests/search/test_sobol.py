@@ -11,9 +11,9 @@ from scipy.stats import qmc
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER, Origin
 from tunesmith.search.sobol import Sequence, Sobol

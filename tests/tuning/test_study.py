@@ -18,7 +18,7 @@ import pytest
 import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.store.memory import MemoryStore
-from tunesmith.tuning.loop import Loop
+from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.replay import replay
 
 SPACE = ts.Space(x=ts.Float(0, 1), k=ts.Int(1, 4, default=2), o=ts.Choice("sgd", "adam"))
@@ -781,7 +781,7 @@ class TestBusy:
         create(storage=storage).close()
         code = (
             "import sys, time, tunesmith as ts\n"
-            "from tunesmith.tuning.loop import Loop\n"
+            "from tunesmith.tuning.coordinator import Loop\n"
             "loop = Loop(ts.open_store(sys.argv[1]), 'study')\n"
             "print('running', flush=True)\n"
             "time.sleep(600)\n"
@@ -804,7 +804,7 @@ class TestBusy:
         create(storage=storage).close()
         code = (
             "import os, signal, sys, tunesmith as ts\n"
-            "from tunesmith.tuning.loop import Loop\n"
+            "from tunesmith.tuning.coordinator import Loop\n"
             "Loop._open = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
             "Loop(ts.open_store(sys.argv[1]), 'study')\n"
         )

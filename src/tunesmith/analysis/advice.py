@@ -12,8 +12,8 @@ from tunesmith.analysis.certainty import Certainty
 from tunesmith.analysis.findings import EXPLAINED, LITTLE, count, listed
 from tunesmith.analysis.importance import Importance, Share
 from tunesmith.analysis.trials import Trials, cut, show
-from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.trial import Kind, State
 

@@ -14,8 +14,8 @@ from tunesmith.analysis.findings import count
 from tunesmith.analysis.importance import NO_GROUP
 from tunesmith.analysis.page import Drawings, bullets, copyable, escape, folded, paragraphs, table
 from tunesmith.analysis.trials import Trials, brief, cut, show
-from tunesmith.core.parameter import Choice, Fixed, Parameter
 from tunesmith.core.quantity import show_bytes, show_number, show_seconds
+from tunesmith.core.space.parameter import Choice, Fixed, Parameter
 from tunesmith.core.text import write_yaml
 from tunesmith.core.trial import State
 

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from tunesmith.analysis.trials import Trials
-from tunesmith.core.evidence import Evidence
 from tunesmith.core.rng import stream
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes import model_of
+from tunesmith.strategy.evidence import Evidence
 
 #: Functions drawn, and the trials compared: the best ones, by value and by what the model expects.
 DRAWS: Final = 2000

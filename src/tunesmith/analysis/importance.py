@@ -23,16 +23,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.analysis.kernels import kernels
-from tunesmith.core.evidence import Evidence
 from tunesmith.core.history import History
-from tunesmith.core.points import Points
 from tunesmith.core.rng import stream
+from tunesmith.core.space.points import Points
 from tunesmith.core.trial import State
 from tunesmith.numeric import gp
 from tunesmith.numeric.design import latin
 from tunesmith.numeric.features import Features
 from tunesmith.numeric.threads import one_thread
 from tunesmith.numeric.warp import OutputWarp
+from tunesmith.strategy.evidence import Evidence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

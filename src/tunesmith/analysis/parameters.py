@@ -22,8 +22,8 @@ from tunesmith.analysis.style import (
 )
 from tunesmith.analysis.trials import Trials, brief, cut, marks, show
 from tunesmith.core.errors import StudyError
-from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.quantity import show_number
+from tunesmith.core.space.parameter import Choice, Float, Int
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

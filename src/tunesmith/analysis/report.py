@@ -31,8 +31,8 @@ from tunesmith.analysis.page import (
 from tunesmith.analysis.style import GROUP_COLOURS, NAMES, Value
 from tunesmith.analysis.trials import Trials, brief, show
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import GROUPS, Choice, Fixed, Parameter
 from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.space.parameter import GROUPS, Choice, Fixed, Parameter
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.trial import State
 

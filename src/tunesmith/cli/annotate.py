@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Storage
+from tunesmith.cli.arguments import Storage
 
 
 def annotate(
@@ -19,7 +19,7 @@ def annotate(
     storage: Storage = None,
 ) -> None:
     """Add a note or tags to a trial."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.core.errors import StudyError
 
     tags = dict(given.partition("=")[::2] for given in tag or [])

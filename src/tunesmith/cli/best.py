@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli import errors
-from tunesmith.cli.places import Json, Storage, StudyName
+from tunesmith.cli.arguments import Json, Storage, StudyName
 
 
 def best(
@@ -21,7 +21,7 @@ def best(
     """Show the best trial: its value and its config."""
     import shlex
 
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import config_block, print_json
     from tunesmith.core.errors import NothingCompleted
     from tunesmith.core.quantity import show_number

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Storage
+from tunesmith.cli.arguments import Storage
 
 
 def correct(
@@ -19,7 +19,7 @@ def correct(
     storage: Storage = None,
 ) -> None:
     """Mend the result of a trial that has ended; the old value stays in its log."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.core.errors import StudyError
 
     metrics = {}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli import errors
-from tunesmith.cli.places import Json, Storage
+from tunesmith.cli.arguments import Json, Storage
 
 _MARKS = {"ok": "ok     ", "hint": "hint   ", "warning": "warning", "error": "ERROR  "}
 
@@ -30,8 +30,8 @@ def doctor(
     """
     from tunesmith.cli.tables import print_json
     from tunesmith.core.quantity import seconds
+    from tunesmith.store.location import default_storage
     from tunesmith.tuning.doctor import check_environment, check_job
-    from tunesmith.tuning.where import default_storage
 
     if job is None:
         findings = check_environment(storage or default_storage())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Storage
+from tunesmith.cli.arguments import Storage
 
 
 def edit(

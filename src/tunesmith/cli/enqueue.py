@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Storage
+from tunesmith.cli.arguments import Storage
 
 
 def enqueue(
@@ -19,7 +19,7 @@ def enqueue(
     why: Annotated[str, typer.Option(help="Why, in a few words; shown with the trial.")] = "",
 ) -> None:
     """Put a config into a study's queue, running or not: it is run before the searcher's."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import show_config
     from tunesmith.core.errors import ConfigError
     from tunesmith.core.text import read_yaml

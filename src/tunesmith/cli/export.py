@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Storage, StudyName
+from tunesmith.cli.arguments import Storage, StudyName
 
 
 class Format(StrEnum):
@@ -31,7 +31,7 @@ def export(
 ) -> None:
     """Write a study with all of its trials as CSV (a table) or JSON (everything); or the best trial's schedule,
     which values it had from which step on, as JSON for the scheduler `scripted`."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.run.folder import write_text
 
     if form is None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from tunesmith.cli.places import Json, Storage
+from tunesmith.cli.arguments import Json, Storage
 
 
 def ls(storage: Storage = None, json: Json = False) -> None:
     """List the studies in a store."""
-    from tunesmith.cli.places import locate
+    from tunesmith.cli.arguments import locate
     from tunesmith.cli.tables import print_json, print_table
     from tunesmith.core.errors import StudyNotFound
     from tunesmith.core.quantity import show_number

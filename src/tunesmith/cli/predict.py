@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Json
+from tunesmith.cli.arguments import Json
 
 
 def predict(

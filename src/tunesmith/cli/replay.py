@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from tunesmith.cli import errors
-from tunesmith.cli.places import Json, Storage, StudyName
+from tunesmith.cli.arguments import Json, Storage, StudyName
 
 
 def replay(study: StudyName = None, storage: Storage = None, json: Json = False) -> None:
@@ -13,7 +13,7 @@ def replay(study: StudyName = None, storage: Storage = None, json: Json = False)
 
     Also checks that nothing in the store was changed after it was written.
     """
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import print_json
     from tunesmith.tuning.replay import replay as replay_study
 

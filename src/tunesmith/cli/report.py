@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Json, Storage, StudyName
+from tunesmith.cli.arguments import Json, Storage, StudyName
 
 
 def report(
@@ -23,7 +23,7 @@ def report(
     import gc
 
     gc.disable()  # a short-lived process that makes few cycles: a tenth of its time
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import print_json
     from tunesmith.core.errors import StudyError
 

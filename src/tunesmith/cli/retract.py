@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.places import Storage
+from tunesmith.cli.arguments import Storage
 
 
 def retract(
@@ -17,7 +17,7 @@ def retract(
     storage: Storage = None,
 ) -> None:
     """Take a trial's result out of consideration: it no longer counts, and stays visible."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
 
     with open_study(study, storage) as opened:
         changed = opened.retract(trial, why=why, undo=undo)

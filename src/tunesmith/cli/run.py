@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.cli import errors
-from tunesmith.cli.places import Storage
+from tunesmith.cli.arguments import Storage
 
 if TYPE_CHECKING:
     from tunesmith.tuning.result import Result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunesmith.cli.places import Json, Storage, StudyName
+from tunesmith.cli.arguments import Json, Storage, StudyName
 
 if TYPE_CHECKING:
     from tunesmith.core.events import Event
@@ -25,7 +25,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a study, or one of its trials in full."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import print_json
 
     with open_study(study, storage) as opened:

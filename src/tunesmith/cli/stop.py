@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from tunesmith.cli.places import Storage, StudyName
+from tunesmith.cli.arguments import Storage, StudyName
 
 
 def stop(study: StudyName = None, storage: Storage = None) -> None:
     """Ask whoever runs a study to stop: no new trials, running ones get their grace."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.tuning.session import describe
 
     with open_study(study, storage) as opened:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunesmith.cli.places import Json, Storage, StudyName
+from tunesmith.cli.arguments import Json, Storage, StudyName
 
 if TYPE_CHECKING:
     from tunesmith.tuning.result import Result
@@ -35,18 +35,18 @@ def trials(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """List the trials of a study."""
-    from tunesmith.cli.places import open_study
+    from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import print_json, print_table, show_value
-    from tunesmith.tuning import query
+    from tunesmith.tuning import table
 
     with open_study(study, storage) as opened:
         result = opened.result()
-        rows = query.select(result, sort=sort, states=state or [], where=where, limit=limit)
-        names = query.columns_of(rows, columns) if columns else _columns(result, rows)
+        rows = table.select(result, sort=sort, states=state or [], where=where, limit=limit)
+        names = table.columns_of(rows, columns) if columns else _columns(result, rows)
     if json:
         print_json([{name: row.get(name) for name in names} if columns else row for row in rows])
     elif csv:
-        sys.stdout.write(query.to_csv(rows, query.columns_of(rows, columns)))
+        sys.stdout.write(table.to_csv(rows, table.columns_of(rows, columns)))
     else:
         numeric = [n for n in names if any(isinstance(row.get(n), (int, float)) for row in rows)]
         cells = ([show_value(row.get(name)) for name in names] for row in rows)

@@ -15,7 +15,7 @@ from tunesmith.core.trial import ENDED, State, Trial
 from tunesmith.tuning.result import Result, finite, flat
 
 if TYPE_CHECKING:
-    from tunesmith.core.lattice import Count
+    from tunesmith.core.space.lattice import Count
     from tunesmith.tuning.study import Study
 
 Mode: TypeAlias = Literal["live", "plain", "quiet", "json"]
@@ -39,7 +39,7 @@ def watcher_for(
     `grid_points`: how many a grid search has.
     """
     if mode == "live":
-        from tunesmith.cli.live import Screen
+        from tunesmith.cli.screen import Screen
 
         with Screen(names, grid_points) as screen:
             yield screen

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from tunesmith.core import confirm, events
-from tunesmith.core.ending import LOOK_AHEAD, Gains, good_enough, used_up
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
@@ -21,7 +20,8 @@ from tunesmith.core.outcome import Outcome, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Config
+from tunesmith.core.space.space import Config
+from tunesmith.core.stopping import LOOK_AHEAD, Gains, good_enough, used_up
 from tunesmith.core.strategy import Drop, Prophet, Resumer, Scheduler, Searcher, Verdict, pauses
 from tunesmith.core.study import (
     CONFIRM_SHARE,

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from tunesmith.core.rng import derive_seed
-from tunesmith.core.space import Config
+from tunesmith.core.space.space import Config
 from tunesmith.core.trial import Cost, Origin, Reason, State
 
 # -- events -----------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice
-from tunesmith.core.past import Past
-from tunesmith.core.space import Space
+from tunesmith.core.prior_study import Past
+from tunesmith.core.space.parameter import Choice
+from tunesmith.core.space.space import Space
 from tunesmith.core.study import Objective
 from tunesmith.core.trial import CODES, Origin, Report, State, Trial
 

@@ -24,7 +24,7 @@ from tunesmith.core.curves import NOT_FINITE, Curves
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
 from tunesmith.core.rng import derive_seed
-from tunesmith.core.space import Config
+from tunesmith.core.space.space import Config
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import (
     CODES,

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from tunesmith.core.errors import ConfigError, StrategyError
 from tunesmith.core.history import History
-from tunesmith.core.lattice import Lattice
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import passing_stream
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.lattice import Lattice
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Searcher, Suggestion
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Origin

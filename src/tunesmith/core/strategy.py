@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkabl
 from numpy.random import Generator
 
 from tunesmith.core.history import History
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.space import Config, Space
 
 
 class Suggestion(NamedTuple):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, TypeAlias
 
 from tunesmith.core.errors import StudyError, did_you_mean
-from tunesmith.core.parameter import plain
-from tunesmith.core.past import Past
+from tunesmith.core.prior_study import Past
 from tunesmith.core.quantity import seconds, size_bytes
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import plain
+from tunesmith.core.space.space import Space
 
 Goal: TypeAlias = Literal["minimize", "maximize"]
 GOALS: Final = ("minimize", "maximize")

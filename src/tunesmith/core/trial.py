@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tunesmith.core.errors import TransitionError
-from tunesmith.core.space import Config
+from tunesmith.core.space.space import Config
 
 
 class State(StrEnum):

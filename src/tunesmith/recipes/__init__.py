@@ -81,7 +81,7 @@ def fit(data: Any, *, recipe: str | None = None, **options: Any) -> Model:
 
 def load_model(path: str | Path) -> Model:
     """The model in a folder that `fit` wrote. Raises JobError."""
-    from tunesmith.recipes.folder import read_about
+    from tunesmith.recipes.output import read_about
 
     model: Model = _recipe(read_about(Path(path).expanduser())["recipe"]).load(path)
     return model

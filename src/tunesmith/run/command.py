@@ -23,12 +23,12 @@ from typing import Any, BinaryIO, Final
 from tunesmith.core.errors import JobError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
-from tunesmith.run import tree
+from tunesmith.run import process_tree
 from tunesmith.run.base import Happened
 from tunesmith.run.folder import CHECKPOINT, CONFIG, METRICS, OUTPUT, STOP, Folder, write_json
-from tunesmith.run.guard import Guard
 from tunesmith.run.objective import tail
 from tunesmith.run.output import Scanner, compile_metrics
+from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
 from tunesmith.run.template import Template, text_of
@@ -213,7 +213,7 @@ class CommandExecutor:
             "checkpoint_dir": str(folder / CHECKPOINT),
             "config_file": str(folder / CONFIG),
         }
-        mark = (tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
+        mark = (process_tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
         argv = self._template.fill(start.config, built_in)
         with (folder / OUTPUT).open("wb") as output:
             (folder / METRICS).write_bytes(b"")
@@ -250,7 +250,7 @@ class CommandExecutor:
             **gpu_environment(gpus, self._gpus_per_trial),
             **self._program.environment,
             **parameters,
-            tree.SESSION_MARK: self._session,
+            process_tree.SESSION_MARK: self._session,
             mark[0]: mark[1],
             "TUNESMITH_TRIAL": str(start.trial),
             "TUNESMITH_SEED": str(start.seed),

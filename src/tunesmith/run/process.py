@@ -31,11 +31,11 @@ from typing import IO, Any, Final
 from tunesmith.core.errors import JobError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
-from tunesmith.run import tree
+from tunesmith.run import process_tree
 from tunesmith.run.base import Happened
 from tunesmith.run.folder import Folder
-from tunesmith.run.guard import Guard
 from tunesmith.run.objective import tail, takes_trial
+from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
 
@@ -57,7 +57,7 @@ class Worker:
         session: str,
     ) -> None:
         self.slot = slot
-        self.mark = (tree.ATTEMPT_MARK, f"{session}/worker{slot}")
+        self.mark = (process_tree.ATTEMPT_MARK, f"{session}/worker{slot}")
         self.start: Start | None = None
         self.began = 0.0
         self.reporting = False
@@ -76,7 +76,12 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=self.log,
-                env={**os.environ, tree.SESSION_MARK: session, **dict([self.mark]), **environment},
+                env={
+                    **os.environ,
+                    process_tree.SESSION_MARK: session,
+                    **dict([self.mark]),
+                    **environment,
+                },
                 start_new_session=True,
             )
         os.close(alive)
@@ -105,7 +110,7 @@ class Worker:
         """Kill it and everything it started."""
         self.connection.close()
         os.close(self.lifeline)
-        tree.kill(self.process.pid, self.mark)
+        process_tree.kill(self.process.pid, self.mark)
         self.process.wait()
         self.log.close()
 

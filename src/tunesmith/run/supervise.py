@@ -11,7 +11,7 @@ import psutil
 from tunesmith.core.events import Stop
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.trial import Kind, Reason
-from tunesmith.run import tree
+from tunesmith.run import process_tree
 
 #: How often memory is looked at (s): with a limit, and without.
 _SAMPLE_S = (0.05, 0.5)
@@ -63,20 +63,20 @@ class Supervisor:
             self._kill_at = self._terminate_at = None
         elif self._terminate_at is not None and now >= self._terminate_at:
             self.interfered = True
-            tree.send(tree.family(self.root, self.mark), signal.SIGTERM)
+            process_tree.send(process_tree.family(self.root, self.mark), signal.SIGTERM)
             self._terminate_at = None
 
     def kill(self) -> None:
         """SIGKILL everything that belongs to the attempt."""
-        tree.kill(self.root, self.mark)
+        process_tree.kill(self.root, self.mark)
 
     def _sample(self) -> None:
         began = time.monotonic()
-        members = tree.family(self.root)
-        used = tree.memory_bytes(members)
+        members = process_tree.family(self.root)
+        used = process_tree.memory_bytes(members)
         over = self.memory_limit is not None and used > self.memory_limit
         if len(members) > 1 and (over or used > self.peak_bytes):
-            used = tree.memory_bytes(members, shared_once=True)
+            used = process_tree.memory_bytes(members, shared_once=True)
         self.peak_bytes = max(self.peak_bytes, used)
         if self.memory_limit is not None and used > self.memory_limit:
             self.stopping = Reason(
@@ -93,12 +93,12 @@ class Supervisor:
     def _dump(self) -> None:
         """Make the tree's Python processes write their stacks to their stderr."""
         number = signal.SIGUSR1 if self.dumps_on_usr1 else signal.SIGABRT
-        members = [p for p in tree.family(self.root, self.mark) if _is_python(p)]
+        members = [p for p in process_tree.family(self.root, self.mark) if _is_python(p)]
         if self.dumps_on_usr1:
             members = [p for p in members if p.pid == self.root]  # it has the handler
         else:
             self.interfered = True
-        tree.send(members, number)
+        process_tree.send(members, number)
 
 
 def _is_python(process: psutil.Process) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tunesmith.core import registry
-from tunesmith.core.audit import Audited
 from tunesmith.core.strategy import Scheduler
 from tunesmith.core.study import Strategy
+from tunesmith.strategy import registry
+from tunesmith.strategy.audit import Audited
 
 ENTRY_POINTS: Final = "tunesmith.schedulers"
 

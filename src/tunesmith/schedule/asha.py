@@ -14,11 +14,11 @@ from typing import Literal
 
 from numpy.random import Generator
 
-from tunesmith.core import halving, options
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
-from tunesmith.core.rungs import Rungs
 from tunesmith.core.strategy import CONTINUE, Decision, Resume
+from tunesmith.strategy import halving, options
+from tunesmith.strategy.rungs import Rungs
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Forecasts: a trial stops when its chance to become the best falls under a level.
 
-Where a trial would end is predicted from how others went on from where it is (`tunesmith.core.growth`: a chain
+Where a trial would end is predicted from how others went on from where it is (`tunesmith.strategy.extrapolation`: a chain
 of robust linear regressions over a grid of steps, each with the deviation of its residuals), without an assumption
 on the form of curves. The rule is that of Domhan, Springenberg & Hutter, "Speeding up automatic
 hyperparameter optimization of deep neural networks by extrapolation of learning curves" (IJCAI 2015).
@@ -12,10 +12,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from tunesmith.core import halving, options
-from tunesmith.core.growth import Growth
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
+from tunesmith.strategy import halving, options
+from tunesmith.strategy.extrapolation import Growth
 
 #: Without `after`, nobody is judged before this part of the longest completed run.
 WARM_UP: Final = 13

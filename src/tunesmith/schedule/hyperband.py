@@ -17,12 +17,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from tunesmith.core import halving, options
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
-from tunesmith.core.rungs import Rungs
 from tunesmith.core.strategy import CONTINUE, Decision, Drop, Resume
 from tunesmith.core.trial import CODES, State
+from tunesmith.strategy import halving, options
+from tunesmith.strategy.rungs import Rungs
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunesmith.core import options
 from tunesmith.core.history import History
-from tunesmith.core.rungs import Standings
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
+from tunesmith.strategy import options
+from tunesmith.strategy.rungs import Standings
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 from numpy.random import Generator
 
-from tunesmith.core import halving, options
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
-from tunesmith.core.rungs import Rungs
 from tunesmith.core.strategy import CONTINUE, Decision, Resume
+from tunesmith.strategy import halving, options
+from tunesmith.strategy.rungs import Rungs
 
 #: Of the trials in the highest rung, so many of the best are compared with each other.
 COMPARED: Final = 30

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tunesmith.core import options
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
+from tunesmith.strategy import options
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.random import Generator
 
 from tunesmith.core.history import History
-from tunesmith.core.points import Points
-from tunesmith.core.population import Floats, Latest, Population, changeable, changed
-from tunesmith.core.space import Config
+from tunesmith.core.space.points import Points
+from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Decision, Resume
 from tunesmith.core.trial import State
 from tunesmith.numeric import gp
 from tunesmith.numeric.features import Features
+from tunesmith.strategy.population import Floats, Latest, Population, changeable, changed
 
 #: The newest rows that the model learns from, and the values that are tried for each copy.
 ROWS: Final = 300

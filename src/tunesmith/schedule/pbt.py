@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from tunesmith.core import options
 from tunesmith.core.history import History
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.population import Floats, Population, changeable, changed
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Decision, Resume
+from tunesmith.strategy import options
+from tunesmith.strategy.population import Floats, Population, changeable, changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tunesmith.core import registry
 from tunesmith.core.history import History
 from tunesmith.core.strategy import Outlook, Searcher
 from tunesmith.core.study import Strategy
+from tunesmith.strategy import registry
 
 ENTRY_POINTS: Final = "tunesmith.searchers"
 

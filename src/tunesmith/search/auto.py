@@ -17,8 +17,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.history import History
-from tunesmith.core.parameter import Choice
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Suggestion
 from tunesmith.search.bayes import Bayes, check_exploration
 from tunesmith.search.cmaes import Cmaes

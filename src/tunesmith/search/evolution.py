@@ -13,14 +13,14 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import StrategyError
-from tunesmith.core.evidence import Evidence, Proposals
 from tunesmith.core.history import History
-from tunesmith.core.points import Points
 from tunesmith.core.rng import derive_seed
-from tunesmith.core.space import Space
+from tunesmith.core.space.points import Points
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Suggestion
 from tunesmith.numeric.candidates import lowest
 from tunesmith.numeric.design import stratified
+from tunesmith.strategy.evidence import Evidence, Proposals
 
 Floats = NDArray[np.float64]
 

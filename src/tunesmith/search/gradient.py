@@ -20,8 +20,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.history import History
-from tunesmith.core.points import Points
-from tunesmith.core.space import Space
+from tunesmith.core.space.points import Points
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Suggestion
 from tunesmith.core.trial import State
 from tunesmith.numeric.quasi_newton import curved, direction, shorter

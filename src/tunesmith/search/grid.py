@@ -11,8 +11,8 @@ from numpy.random import Generator
 
 from tunesmith.core.errors import StrategyError, did_you_mean
 from tunesmith.core.history import History
-from tunesmith.core.lattice import Count, Lattice
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.lattice import Count, Lattice
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Suggestion
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numpy.random import Generator
 
 from tunesmith.core.history import History
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.space import Config, Space
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.history import History
 from tunesmith.core.rng import derive_seed
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Suggestion
 
 #: Points drawn at first; later blocks double. A power of two keeps the net balanced.

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.core.errors import SpaceError, did_you_mean
-from tunesmith.core.parameter import Fixed, Group, Parameter, parameter_from_dict
-from tunesmith.core.space import RELATIONS, Config, Space
+from tunesmith.core.space.parameter import Fixed, Group, Parameter, parameter_from_dict
+from tunesmith.core.space.space import RELATIONS, Config, Space
 
 
 def overridden(space: Space, overrides: Mapping[str, Any]) -> Space:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.core.belief import Normal
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.prior import Normal
+from tunesmith.core.space.space import Space
 from tunesmith.spaces.compose import overridden
 
 #: Hidden layers, the smallest network first.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Space
 from tunesmith.spaces.compose import branches, joined, overridden
 
 

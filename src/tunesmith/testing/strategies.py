@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.parameter import Choice, Fixed, Float, Int, Parameter
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Fixed, Float, Int, Parameter
+from tunesmith.core.space.space import Space
 from tunesmith.core.study import Limits, Objective, StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State
 

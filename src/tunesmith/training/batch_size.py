@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from tunesmith.analysis.style import BLUE, ORANGE, Figure, figure, to_figure
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.parameter import Group, Int
 from tunesmith.core.quantity import show_bytes, size_bytes
+from tunesmith.core.space.parameter import Group, Int
 
 #: What libraries say when there is no memory.
 _SAYINGS: Final = (

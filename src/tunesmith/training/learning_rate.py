@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.analysis.style import BLUE, GREY, ORANGE, Figure, figure, to_figure
-from tunesmith.core.belief import Normal
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.parameter import Float, Group
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Float, Group
+from tunesmith.core.space.prior import Normal
+from tunesmith.core.space.space import Space
 from tunesmith.spaces.compose import overridden
 
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, Unpack
 
 from tunesmith.core.errors import StudyError, StudyNotFound
-from tunesmith.core.space import Space
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Searcher
 from tunesmith.core.study import Goal, StudySpec
 from tunesmith.run.base import Executor
@@ -16,10 +16,10 @@ from tunesmith.run.folder import Folder
 from tunesmith.run.inline import InlineExecutor
 from tunesmith.run.process import ProcessExecutor
 from tunesmith.store import Durability, Store, file_of, open_store
-from tunesmith.tuning.loop import Loop, Watcher
+from tunesmith.tuning.coordinator import Loop, Watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import LimitOptions, Study, edit_events, make_spec
-from tunesmith.tuning.warm import Earlier, pasts
+from tunesmith.tuning.warm_start import Earlier, pasts
 
 Objective: TypeAlias = Callable[..., Any]
 Where: TypeAlias = Literal["auto", "inline", "process"]

@@ -11,10 +11,10 @@ from typing import Literal
 
 from tunesmith import __version__
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.parameter import Choice, Float, Int
 from tunesmith.core.quantity import show_bytes, show_seconds
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.space import Space
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.run.template import Template
 from tunesmith.store import open_store

@@ -15,9 +15,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
-from tunesmith.core.lattice import Count
-from tunesmith.core.parameter import parameter_from_dict
-from tunesmith.core.space import RELATIONS, Config, Space
+from tunesmith.core.space.lattice import Count
+from tunesmith.core.space.parameter import parameter_from_dict
+from tunesmith.core.space.space import RELATIONS, Config, Space
 from tunesmith.core.study import Limits, StudySpec, objectives_of
 from tunesmith.core.text import read_yaml
 from tunesmith.run.command import CommandExecutor, Program
@@ -25,11 +25,11 @@ from tunesmith.run.folder import Folder
 from tunesmith.run.output import STEP, compile_metrics
 from tunesmith.run.template import Template
 from tunesmith.store import Durability, open_store
+from tunesmith.store.location import default_storage
 from tunesmith.tuning.api import check_limits, open_or_create, queue
-from tunesmith.tuning.loop import Loop, Watcher
+from tunesmith.tuning.coordinator import Loop, Watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import Study, make_spec
-from tunesmith.tuning.where import default_storage
 
 Path_ = tuple[str | int, ...]
 T = TypeVar("T")

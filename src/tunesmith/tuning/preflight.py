@@ -18,7 +18,7 @@ import psutil
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.outcome import judge
 from tunesmith.core.quantity import show_bytes, show_seconds
-from tunesmith.core.space import Config
+from tunesmith.core.space.space import Config
 from tunesmith.core.trial import Cost, Kind, Reason, State
 from tunesmith.run.command import CommandExecutor
 from tunesmith.run.folder import Folder

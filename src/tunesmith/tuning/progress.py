@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import ENDED, State
-from tunesmith.tuning.loop import Watcher
+from tunesmith.tuning.coordinator import Watcher
 
 
 class Quiet:

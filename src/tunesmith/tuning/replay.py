@@ -19,7 +19,7 @@ from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.propose import recompute
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Config
+from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Drop, Resume, Resumer, Verdict
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.store import Store

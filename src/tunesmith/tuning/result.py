@@ -15,8 +15,8 @@ from tunesmith.core.confirm import Confirmed, standings
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.past import Past
-from tunesmith.core.space import Config
+from tunesmith.core.prior_study import Past
+from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
@@ -237,7 +237,7 @@ class Result:
 
     def to_csv(self) -> str:
         """The table as CSV; lists and mappings are written as JSON."""
-        from tunesmith.tuning.query import to_csv
+        from tunesmith.tuning.table import to_csv
 
         rows = list(self.rows())
         return to_csv(rows, columns(rows))

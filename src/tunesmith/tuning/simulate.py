@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Unpack
 
-from tunesmith.core.space import Space
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Searcher
 from tunesmith.core.study import Goal
 from tunesmith.run.simulate import Curve, SimulateExecutor
 from tunesmith.store import open_store
 from tunesmith.tuning.api import check_limits
-from tunesmith.tuning.loop import Loop
+from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import LimitOptions, make_spec
 

@@ -29,7 +29,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.rng import derive_seed
-from tunesmith.core.space import Space
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import (
     CONTINUE,
     Decision,
@@ -48,7 +48,7 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Session, alive, describe
-from tunesmith.tuning.warm import Earlier, pasts
+from tunesmith.tuning.warm_start import Earlier, pasts
 
 
 class LimitOptions(TypedDict, total=False):

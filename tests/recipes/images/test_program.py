@@ -10,11 +10,11 @@ import pytest
 from tests.recipes.images.pictures import bright_and_dark
 
 import tunesmith as ts
-from tunesmith.core.registry import names
 from tunesmith.core.trial import State
 from tunesmith.recipes.images.fitting import scheduler_for
 from tunesmith.recipes.images.space import space
 from tunesmith.recipes.images.train import Program, keep
+from tunesmith.strategy.registry import names
 
 EPOCHS = 9
 SPACE = space(8, EPOCHS)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes import folder as outputs
+from tunesmith.recipes import output
 from tunesmith.recipes.tabular import model
 from tunesmith.recipes.tabular.data import Data, load
 from tunesmith.recipes.tabular.model import Fitted
@@ -359,7 +359,7 @@ def test_a_kill_leaves_the_model_that_was_there(
     if at == "pipelines":
         monkeypatch.setattr(skops.io, "dump", killed)
     else:
-        monkeypatch.setattr(outputs, "write_json", killed)
+        monkeypatch.setattr(output, "write_json", killed)
     with pytest.raises(SystemExit):
         written(tmp_path, configs=(FOREST,))
     monkeypatch.undo()

@@ -19,16 +19,16 @@ from tunesmith.core.outcome import whole
 from tunesmith.core.quantity import seconds, show_seconds
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.study import Strategy
-from tunesmith.recipes.folder import REPORT, STUDY, begin, beside, say_if, search_s, settle
 from tunesmith.recipes.images import reading
 from tunesmith.recipes.images import train as training
 from tunesmith.recipes.images.data import Images, Places, Shape, Split, sample, split
 from tunesmith.recipes.images.model import RECIPE, Fitted, save, wilson
 from tunesmith.recipes.images.space import space
 from tunesmith.recipes.images.train import METRICS, Alone, Config, Part, Program
+from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, settle
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.tuning.api import tune
-from tunesmith.tuning.loop import Watcher
+from tunesmith.tuning.coordinator import Watcher
 from tunesmith.tuning.result import Result
 
 #: A whole training sees about so many images, ...

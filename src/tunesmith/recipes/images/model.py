@@ -22,12 +22,12 @@ import torch
 from tunesmith import __version__
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_number
-from tunesmith.recipes.folder import checked, put
 from tunesmith.recipes.images import network
 from tunesmith.recipes.images.augment import resize
 from tunesmith.recipes.images.data import Shape, listed
 from tunesmith.recipes.images.reading import read_unlabelled
 from tunesmith.recipes.images.train import scores
+from tunesmith.recipes.output import checked, put
 from tunesmith.tuning.result import Result
 
 RECIPE: Final = "images"

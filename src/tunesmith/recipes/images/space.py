@@ -11,8 +11,8 @@ import math
 from typing import Final
 
 from tunesmith import spaces
-from tunesmith.core.parameter import Choice, Fixed, Float, Int, Parameter
-from tunesmith.core.space import Space
+from tunesmith.core.space.parameter import Choice, Fixed, Float, Int, Parameter
+from tunesmith.core.space.space import Space
 
 #: Stages of convolutions and pooling, at most.
 DEEPEST: Final = 5

@@ -16,7 +16,7 @@ from tunesmith.core.errors import JobError, NothingCompleted
 from tunesmith.core.quantity import seconds, show_seconds
 from tunesmith.core.trial import State, Trial
 from tunesmith.numeric.threads import one_thread
-from tunesmith.recipes.folder import REPORT, STUDY, begin, beside, say_if, search_s
+from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import ensemble as blending
 from tunesmith.recipes.tabular import model, plan
@@ -30,7 +30,7 @@ from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
 from tunesmith.tuning.api import tune
-from tunesmith.tuning.loop import Watcher
+from tunesmith.tuning.coordinator import Watcher
 from tunesmith.tuning.result import Result
 
 Floats = NDArray[np.float64]

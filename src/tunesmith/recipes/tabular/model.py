@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_number
-from tunesmith.recipes.folder import ABOUT, checked, put
+from tunesmith.recipes.output import ABOUT, checked, put
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
 from tunesmith.recipes.tabular.files import Known, Source, need, read

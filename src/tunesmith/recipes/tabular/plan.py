@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.recipes import folder as shared
+from tunesmith.recipes import output
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric
 
@@ -59,7 +59,7 @@ def settle(folder: Path, wanted: Plan, seed: int | None, say: Callable[[str], No
     same = {"digest": "table, or another target", "metric": "metric ({})"}
     if seed is not None:
         same["seed"] = "seed ({})"
-    return shared.settle(folder, RECIPE, wanted, same, say)
+    return output.settle(folder, RECIPE, wanted, same, say)
 
 
 def summary(plan: Plan, data: Data, metric: Metric) -> list[str]:

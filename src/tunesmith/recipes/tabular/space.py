@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from tunesmith import spaces
-from tunesmith.core.belief import Normal
 from tunesmith.core.errors import JobError, did_you_mean
-from tunesmith.core.parameter import Choice, Float, Int
-from tunesmith.core.space import Config, Space
+from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.prior import Normal
+from tunesmith.core.space.space import Config, Space
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric
 

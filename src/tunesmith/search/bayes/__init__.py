@@ -13,16 +13,16 @@ import numpy as np
 from numpy.random import Generator
 
 from tunesmith.core.errors import StrategyError
-from tunesmith.core.evidence import Evidence, Proposals
 from tunesmith.core.history import History
 from tunesmith.core.rng import stream
-from tunesmith.core.space import Space
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Outlook, Suggestion
 from tunesmith.numeric.threads import one_thread
-from tunesmith.search.bayes.ground import Ground
-from tunesmith.search.bayes.maximise import Maximiser
-from tunesmith.search.bayes.model import LEAST, Model
-from tunesmith.search.bayes.outlook import outlook, room
+from tunesmith.search.bayes.acquire import Maximiser
+from tunesmith.search.bayes.domain import Ground
+from tunesmith.search.bayes.expected_gain import outlook, room
+from tunesmith.search.bayes.surrogate import LEAST, Model
+from tunesmith.strategy.evidence import Evidence, Proposals
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4

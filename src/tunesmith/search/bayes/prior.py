@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.parameter import Choice
-from tunesmith.core.points import Points
+from tunesmith.core.space.parameter import Choice
+from tunesmith.core.space.points import Points
 
 Floats = NDArray[np.float64]
 

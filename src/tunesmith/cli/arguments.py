@@ -1,0 +1,49 @@
+"""The arguments that several commands share: which study, in which store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from tunesmith.tuning.study import Study
+
+StudyName: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STUDY]",
+        help="A study's name or a job file; not needed where there is only one study.",
+    ),
+]
+Storage: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--storage",
+        "-s",
+        envvar="TUNESMITH_STORAGE",
+        help="The file that keeps studies (default: tunesmith.db here, or what the job file says).",
+    ),
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def open_study(name: str | None, storage: Path | None) -> Study:
+    """The study that a command is about. Raises StudyNotFound, StudyError, StoreError."""
+    from tunesmith.tuning.study import Study
+
+    study, path = locate(name, storage)
+    return Study.open(study, storage=path)
+
+
+def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
+    """A study's name and file, from what the user gave: a name, a job file, or nothing."""
+    from tunesmith.store.location import default_storage
+
+    if name is not None and name.endswith((".yaml", ".yml", ".json")):
+        from tunesmith.tuning.job import load_job
+
+        job = load_job(name, {"storage": storage})
+        return job.spec.name, job.storage
+    return name, storage if storage is not None else default_storage()

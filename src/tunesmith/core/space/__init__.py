@@ -1,0 +1,1 @@
+"""The space: its parameters, conditions, relations and priors; sample, contains, encode, decode."""

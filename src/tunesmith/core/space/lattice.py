@@ -1,0 +1,133 @@
+"""The configs of a space whose every parameter has a list of levels, walked lazily.
+
+Conditional branches are walked once each: a parameter that is inactive has no levels to walk. A
+relation prunes a branch as soon as everything it names is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tunesmith.core.space.parameter import Fixed, identity
+from tunesmith.core.space.space import Config, Space
+
+#: Points counted one by one before `Lattice.count` gives up on relations.
+_MOST_WALKED: Final = 200_000
+#: Combinations of parents remembered while counting.
+_MOST_STATES: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many points: `exact`, or an upper bound."""
+
+    points: int
+    exact: bool
+
+    def __str__(self) -> str:
+        return f"{self.points:,}" if self.exact else f"at most {self.points:,}"
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """`levels` has a list of values for each tunable parameter of `space`."""
+
+    space: Space
+    levels: Mapping[str, Sequence[Any]]
+    #: The relations that can be looked at when so many steps of the plan are set.
+    _due: tuple[tuple[Any, ...], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        place = {step.name: i for i, step in enumerate(self.space.plan, 1)}
+        due: list[list[Any]] = [[] for _ in range(len(place) + 1)]
+        for relation in self.space.relations:
+            due[max((place[name] for name in relation.names), default=0)].append(relation)
+        object.__setattr__(self, "_due", tuple(map(tuple, due)))
+
+    def walk(self) -> Iterator[Config]:
+        """Every config in order, the last parameter fastest; O(parameters) memory and per step."""
+        for config in self._walk(0, {}):
+            yield {name: config[name] for name in self.space if name in config}
+
+    def _walk(self, depth: int, config: Config) -> Iterator[Config]:
+        """The configs that go on from `config`, which has what `depth` steps of the plan have set."""
+        if not self._allowed(depth, config):
+            return
+        if depth == len(self.space.plan):
+            yield config
+            return
+        step = self.space.plan[depth]
+        if step.active is not None and not step.active(config):
+            yield from self._walk(depth + 1, config)
+            return
+        fixed = isinstance(step.parameter, Fixed)
+        for value in (step.parameter.standard(),) if fixed else self.levels[step.name]:
+            yield from self._walk(depth + 1, config | {step.name: value})
+
+    def _allowed(self, depth: int, config: Config) -> bool:
+        return all(
+            relation.holds(config)
+            for relation in self._due[depth]
+            if all(name in config for name in relation.names)
+        )
+
+    def count(self) -> Count:
+        """How many points `walk` gives.
+
+        Conditions are counted exactly without walking (dynamic programming over the parents that
+        later conditions still name). Relations are counted by walking, up to 200,000 points;
+        beyond that the count is an upper bound.
+        """
+        bound = self._count_conditions()
+        if not self.space.relations:
+            return bound
+        points = 0
+        for _ in self.walk():
+            points += 1
+            if points > _MOST_WALKED:
+                return Count(bound.points, exact=False)
+        return Count(points, exact=True)
+
+    def _count_conditions(self) -> Count:
+        plan = self.space.plan
+        # needed[i]: the parents that a condition at i or later names
+        needed: list[frozenset[str]] = [frozenset()] * (len(plan) + 1)
+        for i in range(len(plan) - 1, -1, -1):
+            condition = plan[i].active
+            needed[i] = needed[i + 1] | (condition.parents if condition else frozenset())
+        memo: dict[tuple[int, tuple[Any, ...]], int] = {}
+
+        def count(depth: int, config: Config) -> int:
+            if depth == len(plan):
+                return 1
+            state = (
+                depth,
+                tuple(sorted((n, identity(config[n])) for n in needed[depth] if n in config)),
+            )
+            if state in memo:
+                return memo[state]
+            if len(memo) > _MOST_STATES:
+                raise OverflowError
+            step = plan[depth]
+            if step.active is not None and not step.active(config):
+                total = count(depth + 1, config)
+            elif isinstance(step.parameter, Fixed):
+                total = count(depth + 1, config | {step.name: step.parameter.constant})
+            elif step.name in needed[depth + 1]:
+                total = sum(
+                    count(depth + 1, config | {step.name: v}) for v in self.levels[step.name]
+                )
+            else:
+                total = len(self.levels[step.name]) * count(depth + 1, config)
+            memo[state] = total
+            return total
+
+        try:
+            return Count(count(0, {}), exact=True)
+        except (OverflowError, RecursionError):
+            product = 1
+            for values in self.levels.values():
+                product *= len(values)
+            return Count(product, exact=False)

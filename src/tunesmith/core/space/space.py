@@ -1,0 +1,451 @@
+"""A search space: named parameters, conditions between them, and relations that must hold.
+
+A config is a plain ``dict[str, value]`` with one value for every *active* parameter. A parameter is
+active when it has no condition, or when its condition holds and everything the condition names is
+active itself.
+
+Arrays: a space has one column for each tunable parameter, in the order of declaration. ``row`` gives
+a config's *numbers* (values and choice indices), ``encode`` its place in the unit cube; inactive
+parameters are NaN in both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import ConfigError, SpaceError, did_you_mean
+from tunesmith.core.space.condition import Condition
+from tunesmith.core.space.expression import Expression
+from tunesmith.core.space.parameter import (
+    MISSING,
+    Choice,
+    Fixed,
+    Float,
+    Parameter,
+    Tunable,
+    parameter_from_dict,
+)
+from tunesmith.core.text import read_mapping, write_yaml
+
+Config: TypeAlias = dict[str, Any]
+Floats: TypeAlias = NDArray[np.float64]
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+#: The key under which a space's dict form keeps its relations.
+RELATIONS: Final = "require"
+#: A relation that fewer random configs than 1 in this many satisfy counts as impossible.
+_TRIES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one parameter of a config (or with the relation named)."""
+
+    parameter: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.parameter} {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The answer of `Space.contains`: true or false, and the problems that make it false."""
+
+    problems: tuple[Problem, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.problems
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.problems)) or "contained"
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How one parameter is decoded: `column` is -1 for a fixed value."""
+
+    name: str
+    parameter: Parameter
+    column: int
+    active: Condition | None
+
+
+class Space:
+    """The parameters to tune.
+
+    >>> space = Space(
+    ...     optimizer=Choice("sgd", "adam"),
+    ...     momentum=Float(0, 0.99, when={"optimizer": "sgd"}),
+    ...     epochs=10,
+    ... )
+    >>> space.contains({"optimizer": "adam", "momentum": 0.9, "epochs": 10}).problems[0].why
+    'is given, but it is inactive: it needs optimizer = sgd'
+
+    A mapping as the only positional argument gives parameters whose names are no identifiers
+    (``Space({"model.depth": Int(1, 8)})``).
+    """
+
+    def __init__(self, parameters: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        given = {**(parameters or {}), **named}
+        self._parameters: dict[str, Parameter] = {}
+        for name, spec in given.items():
+            _check_name(name)
+            self._parameters[name] = parameter_from_dict(name, spec)
+        self._tunables = {n: p for n, p in self._parameters.items() if not isinstance(p, Fixed)}
+        self._conditions = {
+            name: Condition.of(name, p.when, self._parameters)
+            for name, p in self._parameters.items()
+            if p.when is not None
+        }
+        self._plan = self._order()
+        self._decoders = [
+            (step.name, step.active, step.column, _decoder(step.parameter)) for step in self._plan
+        ]
+        self._numberers = [(name, _numberer(p)) for name, p in self._tunables.items()]
+        #: Whether some value is a list or mapping, which whoever gets a config could change.
+        self.nested = any(
+            isinstance(value, (list, dict))
+            for p in self._parameters.values()
+            for value in (
+                p.values if isinstance(p, Choice) else [p.constant] if isinstance(p, Fixed) else []
+            )
+        )
+        self._declared = [step.name for step in self._plan] == list(self._parameters)
+        self._relations: tuple[Expression, ...] = ()
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Every parameter by name, fixed values included, in the order of declaration."""
+        return MappingProxyType(self._parameters)
+
+    @property
+    def tunables(self) -> Mapping[str, Tunable]:
+        """The parameters that have a column in `row` and `encode`."""
+        return MappingProxyType(self._tunables)
+
+    @property
+    def relations(self) -> tuple[Expression, ...]:
+        return self._relations
+
+    @property
+    def plan(self) -> Sequence[_Step]:
+        """The parameters, parents before children."""
+        return self._plan
+
+    def condition(self, name: str) -> Condition | None:
+        """When `name` is active; None for always (as far as it itself is concerned)."""
+        return self._conditions.get(name)
+
+    def __len__(self) -> int:
+        return len(self._tunables)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __getitem__(self, name: str) -> Parameter:
+        try:
+            return self._parameters[name]
+        except KeyError:
+            raise SpaceError(f"no parameter {name!r}{did_you_mean(name, self)}") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # `require` changes a space in place
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{name}={p!r}" for name, p in self._parameters.items())
+        return f"Space({inner})" + "".join(f".require({r.text!r})" for r in self._relations)
+
+    def require(self, relation: str) -> Space:
+        """Demand that `relation` holds in every config, e.g. ``"min_leaf <= max_leaf"``.
+
+        Changes this space in place and returns it; a study takes a copy of its own. A relation
+        that names an inactive parameter does not apply. Raises ExpressionError.
+        """
+        expression = Expression(relation)
+        expression.check(self._parameters, {n: p.standard() for n, p in self._parameters.items()})
+        self._relations = (*self._relations, expression)
+        return self
+
+    # -- configs ------------------------------------------------------------------------------
+
+    def sample(self, rng: Generator) -> Config:
+        """A random config: uniform on each parameter's scale, relations respected."""
+        width = len(self._tunables)
+        if not self._relations:
+            return self._decode(rng.random(width).tolist())
+        for _ in range(_TRIES):
+            config = self._decode(rng.random(width).tolist())
+            if self.satisfies(config):
+                return config
+        raise SpaceError(
+            f"none of {_TRIES:,} random configs satisfies every relation of the space "
+            f"({'; '.join(repr(r.text) for r in self._relations)}); loosen them, or narrow the "
+            "ranges to where they hold"
+        )
+
+    def default(self) -> Config:
+        """Each parameter's `standard` value: its default, else its prior's centre, else its middle."""
+        config: Config = {}
+        for step in self._plan:
+            if step.active is None or step.active(config):
+                config[step.name] = step.parameter.standard()
+        return self._declare(config)
+
+    def corner(self, u: float) -> Config:
+        """The smallest config (`u` 0), the largest (1), or one between; relations respected.
+
+        Every parameter is at `u` on its scale; where relations forbid that, the nearest of 2,000
+        random configs is taken.
+        """
+        from tunesmith.core.rng import stream
+
+        config = self._decode([u] * len(self))
+        if self.satisfies(config):
+            return config
+        rng = stream(0, 0, "corner")
+        near = [self.sample(rng) for _ in range(2000)]
+        return min(near, key=lambda c: float(np.nansum((self.encode(c) - u) ** 2)))
+
+    def complete(self, config: Mapping[str, Any]) -> Config:
+        """`config` with `default` values for what it leaves out; unknown names are kept."""
+        _check_mapping(config)
+        full: Config = {}
+        for step in self._plan:
+            if step.name in config:
+                full[step.name] = config[step.name]
+            elif step.active is None or step.active(full):
+                full[step.name] = step.parameter.standard()
+        return self._declare(full) | {k: v for k, v in config.items() if k not in full}
+
+    def adopt(self, config: Mapping[str, Any]) -> Config | None:
+        """What `config`, of another space, is in this one; None if a value is none of mine.
+
+        Unknown parameters are left out, missing ones take their `standard` values. Relations may be
+        broken.
+        """
+        here: Config = {}
+        for step in self._plan:
+            if step.active is not None and not step.active(here):
+                continue
+            given = config.get(step.name, MISSING)
+            if given is MISSING or isinstance(step.parameter, Fixed):
+                here[step.name] = step.parameter.standard()
+            elif step.parameter.problem(given) is None:
+                here[step.name] = step.parameter.clean(given)
+            else:
+                return None
+        return here
+
+    def contains(self, config: Mapping[str, Any]) -> Membership:
+        """Whether `config` is one of mine; if not, which parameters are wrong and why."""
+        problems = [
+            Problem(str(name), f"is no parameter of this space{did_you_mean(str(name), self)}")
+            for name in config
+            if name not in self._parameters
+        ]
+        known: Config = {}
+        for step in self._plan:
+            active = step.active is None or step.active(known)
+            given = config.get(step.name, MISSING)
+            if given is MISSING:
+                if active:
+                    problems.append(Problem(step.name, "is missing"))
+            elif not active:
+                needs = self._conditions[step.name].text
+                problems.append(
+                    Problem(step.name, f"is given, but it is inactive: it needs {needs}")
+                )
+            elif why := step.parameter.problem(given):
+                problems.append(Problem(step.name, why))
+            else:
+                known[step.name] = step.parameter.clean(given)
+        if not problems:
+            problems = [
+                Problem(r.text, f"does not hold for {_values(r, known)}")
+                for r in self._relations
+                if not _applies_and_holds(r, known)
+            ]
+        return Membership(tuple(problems))
+
+    def clean(self, config: Mapping[str, Any]) -> Config:
+        """`config` in this space's own types and order; raises ConfigError if not contained."""
+        _check_mapping(config)
+        membership = self.contains(config)
+        if not membership:
+            raise ConfigError(f"the config does not fit the space: {membership}")
+        return {n: p.clean(config[n]) for n, p in self._parameters.items() if n in config}
+
+    def satisfies(self, config: Mapping[str, Any]) -> bool:
+        """Whether every relation holds (for a config that is otherwise contained)."""
+        return all(_applies_and_holds(r, config) for r in self._relations)
+
+    # -- arrays -------------------------------------------------------------------------------
+
+    def row(self, config: Mapping[str, Any]) -> list[float]:
+        """The numbers of a contained config, one per column."""
+        get = config.get
+        return [
+            _NAN if (value := get(name, MISSING)) is MISSING else number(value)
+            for name, number in self._numberers
+        ]
+
+    def from_row(self, row: Sequence[float]) -> Config:
+        """The config with these numbers: the inverse of `row`."""
+        config: Config = {}
+        for step in self._plan:
+            if step.active is None or step.active(config):
+                p = step.parameter
+                config[step.name] = (
+                    p.constant if isinstance(p, Fixed) else p.value(row[step.column])
+                )
+        return self._declare(config)
+
+    def units(self, rows: Floats) -> Floats:
+        """Rows of numbers, (n, d), as points of the unit cube, (n, d)."""
+        out = np.empty_like(rows)
+        for column, parameter in enumerate(self._tunables.values()):
+            out[:, column] = parameter.unit(rows[:, column])
+        return out
+
+    def encode(self, config: Mapping[str, Any]) -> Floats:
+        """The point of the unit cube, shape (d,), that stands for a contained config."""
+        row = np.array([self.row(config)], dtype=np.float64).reshape(1, len(self))
+        point: Floats = self.units(row)[0]
+        return point
+
+    def decode(self, point: Sequence[float] | Floats) -> Config:
+        """The config at a point of the unit cube, shape (d,); inactive columns are ignored.
+
+        ``decode(encode(config)) == config`` for every config that the space itself makes, and
+        for every config whose floats are decimals of at most 12 digits.
+        """
+        coordinates = [float(u) for u in point]
+        if len(coordinates) != len(self):
+            raise ConfigError(
+                f"the point has {len(coordinates)} coordinates, the space {len(self)}"
+            )
+        config = self._decode([u if 0.0 <= u <= 1.0 else 0.5 for u in coordinates])
+        for name, u in zip(self._tunables, coordinates, strict=True):
+            if name in config and not 0.0 <= u <= 1.0:
+                raise ConfigError(f"{name} is active, but its coordinate is {u}, not in [0, 1]")
+        return config
+
+    def _decode(self, point: list[float]) -> Config:
+        config: Config = {}
+        for name, active, column, decode in self._decoders:
+            if active is None or active(config):
+                config[name] = decode(point[column] if column >= 0 else 0.0)
+        return config if self._declared else self._declare(config)
+
+    def _declare(self, config: Config) -> Config:
+        return {name: config[name] for name in self._parameters if name in config}
+
+    # -- as data ------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space in JSON's types; `from_dict` reads it back equal."""
+        out: dict[str, Any] = {name: p.to_dict() for name, p in self._parameters.items()}
+        if self._relations:
+            out[RELATIONS] = [r.text for r in self._relations]
+        return out
+
+    @classmethod
+    def from_dict(cls, spec: Mapping[str, Any]) -> Space:
+        """A space from its dict form (what a job file has under ``space:``). Raises SpaceError."""
+        if not isinstance(spec, Mapping):
+            raise SpaceError(f"a space is a mapping of parameter names, not {spec!r}")
+        relations = spec.get(RELATIONS, [])
+        if isinstance(relations, str):
+            relations = [relations]
+        if not isinstance(relations, Sequence):
+            raise SpaceError(f"{RELATIONS}: a list of relations is needed, not {relations!r}")
+        space = cls({name: p for name, p in spec.items() if name != RELATIONS})
+        for relation in relations:
+            space.require(relation)
+        return space
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Space:
+        """A space from YAML or JSON text. Raises SpaceError."""
+        return cls.from_dict(read_mapping(text, "space"))
+
+    def to_yaml(self) -> str:
+        """The space as YAML, one parameter a line."""
+        return write_yaml(self.to_dict())
+
+    def _order(self) -> list[_Step]:
+        graph = {
+            name: sorted(self._conditions[name].parents) if name in self._conditions else []
+            for name in self._parameters
+        }
+        columns = {name: column for column, name in enumerate(self._tunables)}
+        rank = {name: place for place, name in enumerate(self._parameters)}
+        try:
+            # depth by depth, each in the order of declaration
+            sorter = TopologicalSorter(graph)
+            sorter.prepare()
+            order: list[str] = []
+            while sorter.is_active():
+                ready = sorted(sorter.get_ready(), key=rank.__getitem__)
+                order += ready
+                sorter.done(*ready)
+        except CycleError as error:
+            path = " -> ".join(reversed(error.args[1]))
+            raise SpaceError(f"the conditions go round in a circle: {path}") from None
+        return [
+            _Step(name, self._parameters[name], columns.get(name, -1), self._conditions.get(name))
+            for name in order
+        ]
+
+
+_NAN: Final = float("nan")
+
+
+def _check_name(name: object) -> None:
+    if name == RELATIONS:
+        raise SpaceError(f"a parameter cannot be called {RELATIONS!r}: relations go by that name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        suggestion = re.sub(r"[^A-Za-z0-9_.]+", "_", str(name)).strip("_.")
+        raise SpaceError(
+            f"{name!r} cannot name a parameter: letters, digits and underscores (dots between "
+            f"parts), not starting with a digit; write {suggestion or 'a_name'!r}?"
+        )
+
+
+def _decoder(parameter: Parameter) -> Callable[[float], Any]:
+    """How a coordinate becomes a value; a Float's axis is asked without a detour."""
+    if isinstance(parameter, Fixed):
+        return lambda _: parameter.standard()
+    return parameter.axis.value if isinstance(parameter, Float) else parameter.decode
+
+
+def _numberer(parameter: Tunable) -> Callable[[Any], float]:
+    """How a value becomes a number; a number is its own."""
+    return parameter.number if isinstance(parameter, Choice) else float
+
+
+def _check_mapping(config: Any) -> None:
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"a config is a mapping of names to values, not {config!r}")
+
+
+def _applies_and_holds(relation: Expression, config: Mapping[str, Any]) -> bool:
+    return not all(name in config for name in relation.names) or relation.holds(config)
+
+
+def _values(relation: Expression, config: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {config[name]!r}" for name in sorted(relation.names))

@@ -1,0 +1,155 @@
+"""The search for the point of which the model expects most."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tunesmith.numeric import gp
+from tunesmith.numeric.ascent import climb
+from tunesmith.numeric.candidates import mutants, neighbours, other_choices
+from tunesmith.search.bayes.domain import Ground
+from tunesmith.search.bayes.surrogate import Model
+from tunesmith.strategy.evidence import Proposals
+
+Floats = NDArray[np.float64]
+
+#: Mutants of the best trials, among the candidates.
+MUTANTS: Final = 192
+PARENTS: Final = 5
+#: Points from which the acquisition is climbed.
+STARTS: Final = 5
+CLIMB_STEPS: Final = 30
+#: How many deviations below its mean a choice is hoped to be.
+HOPE: Final = 2.0
+
+
+class Maximiser:
+    """Looks for fresh points with a high score: all over, near the best, uphill, next door."""
+
+    def __init__(self, ground: Ground, model: Model, proposals: Proposals, rng: Generator) -> None:
+        self._ground = ground
+        self._model = model
+        self._proposals = proposals
+        self._rng = rng
+
+    def best(self) -> tuple[Floats, str] | None:
+        """The best fresh point; None if none was found."""
+        if self._ground.everything is not None:
+            return self._first_fresh(self._ground.everything)
+        pool = self._candidates()
+        scores = self._model.score(pool)
+        heat = scores + self._rng.gumbel(size=len(scores))
+        heat[np.argmax(scores)] = np.inf
+        starts = pool[np.argpartition(-heat, STARTS)[:STARTS]] if len(pool) > STARTS else pool
+        ends = self._climbed(starts)
+        end_scores = self._model.score(ends)
+        for _ in range(2):
+            near = self._neighbours(ends[np.argmax(end_scores)])
+            if not len(near):
+                break
+            near_scores = self._model.score(near)
+            j = int(np.argmax(near_scores))
+            if near_scores[j] <= end_scores.max():
+                break
+            better = self._climbed(near[j : j + 1])
+            ends = np.vstack([ends, near[j : j + 1], better])
+            end_scores = np.concatenate(
+                [end_scores, near_scores[j : j + 1], self._model.score(better)]
+            )
+        return self._first_fresh(np.vstack([ends, pool]), np.concatenate([end_scores, scores]))
+
+    def leave(self) -> tuple[Floats, str] | None:
+        """The best point with another choice than the best trial's, judged within that choice.
+
+        Expected improvement is short-sighted: a branch that takes ten trials to tune looks worthless
+        beside one that is tuned already. So choices take turns, by how good they may turn out to be,
+        and each is improved on its own best trial.
+        """
+        model, ground = self._model, self._ground
+        top = model.known[int(np.argmin(model.at_known))]
+        choices = ground.unordered
+        choices = choices[~np.isnan(top[choices])]
+        apart = 1.0 - gp.matern(model.lengths[choices] ** -2.0)  # how much its values differ
+        if not apart.sum() > 0.0:
+            return None
+        j = int(self._rng.choice(choices, p=apart / apart.sum()))
+        column = ground.points.columns[j]
+        assert column.levels is not None
+        spread = self._candidates()
+        here = int(column.index(top[j : j + 1])[0])
+        k = self._most_hopeful(other_choices(here, column.choices, self._rng), spread, top, j)
+        if k is None:
+            return None
+        inside = model.known[:, j] == column.levels[k]
+        goal = model.best
+        if inside.any():
+            goal = max(goal, float(model.at_known[inside].min()))
+        pool = self._within(spread, top, j, k)
+        starts = pool[np.argsort(-model.score(pool, goal), kind="stable")[:STARTS]]
+        pool = np.vstack([self._climbed(starts, goal), pool])
+        found = self._first_fresh(pool, model.score(pool, goal))
+        if found is None:
+            return None
+        name, point = list(ground.space.tunables)[j], found[0]
+        now, then = column.parameter.decode(float(top[j])), column.parameter.decode(float(point[j]))
+        return point, f"leaving {name}={now} for {then}: "
+
+    def _most_hopeful(self, levels: list[int], spread: Floats, top: Floats, j: int) -> int | None:
+        """The level of column `j` with the lowest optimistic prediction, by a few points each."""
+        hopes: list[tuple[float, int]] = []
+        for k in levels:
+            pool = self._within(spread[:: max(1, len(spread) // 64)], top, j, k)
+            if len(pool):
+                mean, deviation = self._model.predict(pool)
+                hopes.append((float((mean - HOPE * deviation).min()), k))
+        return min(hopes)[1] if hopes else None
+
+    def _within(self, spread: Floats, top: Floats, j: int, k: int) -> Floats:
+        """Points with level `k` in column `j`: spread, `top` with it, and the best known ones."""
+        column = self._ground.points.columns[j]
+        assert column.levels is not None
+        level = column.levels[k]
+        inside = np.flatnonzero(self._model.known[:, j] == level)
+        inside = inside[np.argsort(self._model.at_known[inside], kind="stable")][:PARENTS]
+        pool = np.vstack([spread, top, self._model.known[inside]])
+        pool[:, j] = level
+        pool = np.where(np.isnan(pool), self._rng.random(pool.shape), pool)
+        pool = self._ground.points.snap(pool)
+        return pool[~np.isnan(pool[:, j]) & self._ground.points.satisfies(pool)]
+
+    def _first_fresh(self, pool: Floats, scores: Floats | None = None) -> tuple[Floats, str] | None:
+        scores = self._model.score(pool) if scores is None else scores
+        point = self._proposals.first_fresh(pool, np.argsort(-scores, kind="stable"))
+        return None if point is None else (point, "")
+
+    def _candidates(self) -> Floats:
+        """Points all over the space, and mutants of the best known ones; relations hold."""
+        ground, model, rng = self._ground, self._model, self._rng
+        spread = (ground.spread + rng.random(ground.d)) % 1.0
+        parents = model.known[np.argsort(model.at_known, kind="stable")[:PARENTS]]
+        bred = mutants(parents, MUTANTS, ground.least, ground.choices, rng)
+        pool = ground.points.snap(np.vstack([spread, bred]))
+        if ground.space.relations:
+            pool = pool[ground.points.satisfies(pool)]
+            if len(pool) < 32:
+                more = [ground.space.encode(ground.space.sample(rng)) for _ in range(32)]
+                pool = np.vstack([pool, more])
+        return pool
+
+    def _climbed(self, starts: Floats, best: float | None = None) -> Floats:
+        movable = ~np.isnan(starts) & self._ground.climbable
+        scale = np.minimum(self._model.lengths, 10.0)
+        slopes = self._model.slopes(starts, best)
+        points = self._ground.points
+        ends = points.snap(climb(slopes, starts, movable, scale, CLIMB_STEPS))
+        kept = points.whole(ends) & points.satisfies(ends)
+        return np.where(kept[:, None], ends, starts)
+
+    def _neighbours(self, point: Floats) -> Floats:
+        near = neighbours(point, self._ground.levels, self._ground.choices, self._rng)
+        near = self._ground.points.snap(near)
+        return near[self._ground.points.satisfies(near)]

@@ -1,0 +1,101 @@
+"""What the search in one space stands on, whatever its trials have found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.prior_study import Past
+from tunesmith.core.rng import derive_seed
+from tunesmith.core.space.points import Points
+from tunesmith.core.space.space import Space
+from tunesmith.numeric import gp
+from tunesmith.numeric.design import sobol, stratified
+from tunesmith.numeric.features import Features
+from tunesmith.search.bayes.prior import Prior
+from tunesmith.search.bayes.transfer import Lessons
+
+Floats = NDArray[np.float64]
+
+#: Spaces of at most this many configs are searched exhaustively.
+SMALL: Final = 2048
+#: Candidates spread over the space.
+SPREAD: Final = 256
+
+
+class Ground:
+    """What depends on space, seed and earlier studies alone, and the last fit, which may be needed
+    again. Droppable."""
+
+    def __init__(self, space: Space, seed: int, past: Sequence[Past] = ()) -> None:
+        self.space = space
+        self.points = Points(space)
+        self.d = len(space)
+        self.lessons = Lessons(self.points, past)
+        sizes = self.points.choices
+        self._features = Features([*sizes, self.lessons.studies + 1] if self.lessons else sizes)
+        #: The parameter that each feature is of; after the last one comes the study.
+        self.owner = self._features.owner
+        self.numbers = self._features.numbers
+        #: The features that are numbers, and the columns that are unordered choices.
+        self.places = self._features.start[self.numbers]
+        self.unordered = np.flatnonzero(np.array(sizes) > 0)
+        self.prior = Prior(self.points)
+        self._seed = seed
+        self._fit: tuple[NDArray[np.int64], Floats, Floats] | None = None
+        self._spread: Floats | None = None
+        self._design: Floats | None = None
+        size = self.points.size
+        self.everything: Floats | None = None
+        if size is not None and size <= SMALL:
+            every = self.points.all()
+            self.everything = every[self.points.satisfies(every)]
+        columns = self.points.columns
+        self.levels = [c.levels for c in columns]
+        self.choices = np.array([c.choices > 0 for c in columns], dtype=np.bool_)
+        #: The smallest step that changes a value, 0 for a continuum.
+        self.least = np.array([0.0 if c.levels is None else 1.0 / len(c.levels) for c in columns])
+        #: Columns that the climb may move: numbers with more than a few values.
+        self.climbable = np.array(
+            [c.choices == 0 and (c.levels is None or len(c.levels) > 4) for c in columns],
+            dtype=np.bool_,
+        )
+
+    def features(self, points: Floats, study: Floats | None = None) -> Floats:
+        """The features of `points`, shape (n, d), of this study or of earlier ones."""
+        if self.lessons:
+            which = np.zeros(len(points)) if study is None else study
+            points = np.column_stack([points, (which + 0.5) / (self.lessons.studies + 1)])
+        return self._features(points)
+
+    @property
+    def begin(self) -> Floats:
+        """Where the fit of the model's hyperparameters begins."""
+        return gp.start(self.d + bool(self.lessons))
+
+    @property
+    def spread(self) -> Floats:
+        """Points that fill the unit cube, shape (SPREAD, d)."""
+        if self._spread is None:
+            self._spread = sobol(SPREAD, self.d, derive_seed(self._seed, 0, "candidates"))
+        return self._spread
+
+    def design(self, size: int) -> Floats:
+        """The initial design, snapped, shape (at least `size`, d)."""
+        if self._design is None or len(self._design) < 8 * (size - 1):
+            seed = derive_seed(self._seed, 0, "design")
+            design = stratified(size - 1, self.points.choices, seed)
+            self._design = self.points.snap(self.prior.bend(design) if self.prior else design)
+        return self._design
+
+    def theta(self, rows: NDArray[np.int64], losses: Floats, make: Callable[[], Floats]) -> Floats:
+        """`make()`, kept until rows or losses change."""
+        kept = self._fit
+        if kept is None or not (
+            np.array_equal(kept[0], rows) and np.array_equal(kept[1], losses, equal_nan=True)
+        ):
+            self._fit = kept = (rows, losses, make())
+        return kept[2]

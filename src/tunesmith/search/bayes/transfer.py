@@ -1,0 +1,83 @@
+"""Earlier studies, in this study's coordinates: what the model starts with.
+
+They enter the same Gaussian process as this study's trials, told apart by one more feature, which study
+a trial is of. Its lengthscale is learned like any other: long where the studies are alike, short where
+they are not (the intrinsic coregionalisation model with equal correlations: Bonilla, Chai & Williams,
+"Multi-task Gaussian process prediction", 2007, eq. 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.prior_study import Past
+from tunesmith.core.space.points import Points
+from tunesmith.numeric.warp import OutputWarp
+
+Floats = NDArray[np.float64]
+
+#: All earlier studies together give the model at most this many trials, ...
+MOST: Final = 100
+#: ... and none when this one has so many results of its own.
+UNTIL: Final = 150
+#: The first trials are some of the earlier studies' best: so many, ...
+TRIED: Final = 3
+#: ... no two of them nearer than this in every number.
+APART: Final = 0.05
+
+
+class Lessons:
+    """points, shape (m, d); targets, shape (m,), standardised within each study; study, shape (m,),
+    counted from 1. `tried` are the points to try first, with their studies' names."""
+
+    def __init__(self, points: Points, past: Sequence[Past]) -> None:
+        d = len(points.columns)
+        self.studies = len(past)
+        found: list[tuple[Floats, Floats, Floats]] = []
+        best: list[tuple[int, int, Floats, str]] = []
+        for k, earlier in enumerate(past, 1):
+            rows: list[Floats] = []
+            losses: list[float] = []
+            for config, loss in zip(earlier.configs, earlier.losses, strict=True):
+                here = points.space.adopt(config)
+                if here is not None:
+                    rows.append(points.space.encode(here))
+                    losses.append(loss)
+            if not rows:
+                continue
+            values = np.array(losses)
+            order = np.argsort(values, kind="stable")
+            best += [(place, k, rows[j], earlier.study) for place, j in enumerate(order)]
+            kept = np.sort(_some(order, max(1, MOST // len(past))))
+            z = OutputWarp.of(values)(values)
+            found.append((np.array(rows)[kept], z[kept], np.full(len(kept), float(k))))
+        self.points = np.vstack([np.empty((0, d)), *(f[0] for f in found)])
+        self.targets = np.concatenate([np.empty(0), *(f[1] for f in found)])
+        self.study = np.concatenate([np.empty(0), *(f[2] for f in found)])
+        self.tried: list[tuple[Floats, str]] = []
+        for _, _, row, name in sorted(best, key=lambda b: b[:2]):
+            if len(self.tried) == TRIED:
+                break
+            if points.satisfies(row[None])[0] and all(_apart(row, o) for o, _ in self.tried):
+                self.tried.append((row, name))
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def _some(order: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The first half of `most`, and an even selection of the others."""
+    if len(order) <= most:
+        return order
+    rest = order[most // 2 :]
+    even = np.linspace(0, len(rest) - 1, most - most // 2).astype(np.int64)
+    return np.concatenate([order[: most // 2], rest[even]])
+
+
+def _apart(a: Floats, b: Floats) -> bool:
+    apart = np.abs(np.nan_to_num(a, nan=-1.0) - np.nan_to_num(b, nan=-1.0))
+    return bool((apart > APART).any())

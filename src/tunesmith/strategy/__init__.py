@@ -1,0 +1,1 @@
+"""What searchers and schedulers are built from."""

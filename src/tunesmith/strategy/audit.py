@@ -1,0 +1,36 @@
+"""A scheduler on trial: some of what it would stop runs to its end, to see what would have been lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunesmith.core.errors import StrategyError
+from tunesmith.core.history import History
+from tunesmith.core.rng import stream
+from tunesmith.core.strategy import Decision, Scheduler, Verdict, pauses
+from tunesmith.strategy import options
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """`scheduler`, but a `share` of the trials that it would stop go on."""
+
+    scheduler: Scheduler
+    share: float
+
+    def __post_init__(self) -> None:
+        options.number("a scheduler's audit", "the share", self.share, above=0.0, below=1.0)
+        if pauses(self.scheduler):
+            name = type(self.scheduler).__name__.lower()
+            raise StrategyError(
+                f"audit is for schedulers that only stop trials; this {name} lets paused ones or copies go on: "
+                "leave audit out"
+            )
+
+    def decide(self, history: History, trial: int) -> Decision:
+        decision = self.scheduler.decide(history, trial)
+        if decision.verdict is not Verdict.STOP:
+            return decision
+        if stream(history.seed, trial, "audit").random() >= self.share:
+            return decision
+        return Decision(Verdict.AUDIT, decision.why)

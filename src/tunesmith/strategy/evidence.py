@@ -1,0 +1,119 @@
+"""What a searcher learns from: results, failures and running trials, as arrays; and first configs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tunesmith.core.history import History
+from tunesmith.core.space.points import Points
+from tunesmith.core.strategy import Suggestion
+from tunesmith.core.trial import State
+from tunesmith.strategy.extrapolation import Growth
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """rows, shape (n,): the trials with a result or a failure, in order; losses, shape (n,), NaN for
+    failures; pending: the trials that wait or run.
+
+    The loss of a trial that was stopped or pauses is what it would have come to (see `growth`), which changes
+    a little as the others report.
+    """
+
+    rows: NDArray[np.int64]
+    losses: Floats
+    pending: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, history: History) -> Evidence:
+        """O(trials), in a few passes of NumPy's."""
+        losses = history.losses[:, 0]
+        early = np.flatnonzero(history.where(State.STOPPED, State.PAUSED))
+        if len(early):
+            losses = losses.copy()
+            losses[early] = Growth.of(history).ends(history, early).losses
+        known = history.where(State.COMPLETED, State.STOPPED, State.PAUSED) & np.isfinite(losses)
+        failed = history.where(State.FAILED)
+        pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
+        rows = np.flatnonzero(known | failed)
+        return cls(rows, np.where(failed, np.nan, losses)[rows], pending)
+
+    @classmethod
+    def completed(cls, history: History) -> Evidence:
+        """The completed trials alone: no forecasts, no failures, nothing pending."""
+        losses = history.losses[:, 0]
+        rows = np.flatnonzero(history.where(State.COMPLETED) & np.isfinite(losses))
+        return cls(rows, losses[rows], rows[:0])
+
+    @property
+    def results(self) -> int:
+        """How many of them have a result."""
+        return int(np.isfinite(self.losses).sum())
+
+
+class Proposals:
+    """Suggestions as they are collected: none of them run before, none twice, all relations kept."""
+
+    def __init__(self, points: Points, history: History) -> None:
+        self._points = points
+        self._history = history
+        #: Whether a config that has been run may be proposed.
+        self.repeats = False
+        self.taken: list[Floats] = []
+        self.made: list[Suggestion] = []
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def fresh(self, point: Floats) -> bool:
+        """Whether a snapped point satisfies the relations, and nobody has run it or is about to."""
+        if any(np.array_equal(point, other, equal_nan=True) for other in self.taken):
+            return False
+        if not self._points.satisfies(point[None])[0]:
+            return False
+        return self.repeats or self._history.find(self._points.config(point)) is None
+
+    def add(self, point: Floats, why: str) -> None:
+        self.taken.append(point)
+        self.made.append(Suggestion(self._points.config(point), why))
+
+    def first_fresh(self, pool: Floats, order: Sequence[int] | NDArray[np.int64]) -> Floats | None:
+        """The first of `pool`'s rows, in `order`, that is fresh."""
+        return next((pool[j] for j in order if self.fresh(pool[j])), None)
+
+    def fill(self, n: int, rng: Generator) -> None:
+        """Add random configs up to `n`, run before or not: the engine drops what has been run, and
+        knows how to find the last config of a space."""
+        space = self._points.space
+        while len(self) < n:
+            self.made.append(Suggestion(space.sample(rng), "random: what was better has been run"))
+
+    def open(self, design: Floats, until: int, n: int) -> None:
+        """Add up to `n` first configs, for trials before `until`: the defaults (or where the priors
+        are highest, or the middle of every range), then the rows of `design`, which may be more than `until`."""
+        space = self._points.space
+        first = len(self._history) + len(self)
+        for k in range(first, min(first + n - len(self), until)):
+            if k == 0:
+                told = space.tunables.values()
+                what = "the middle"
+                if any(p.has_default for p in told):
+                    what = "the defaults"
+                elif any(p.prior is not None for p in told):
+                    what = "the priors' centres"
+                config = space.corner(0.5) if what == "the middle" else space.default()
+                if space.satisfies(config):
+                    self.add(space.encode(config), f"initial design: {what}")
+                    continue
+            begin = min(max(0, k - 1), len(design))  # the first trial is none of the design
+            point = self.first_fresh(design, [*range(begin, len(design)), *range(begin)])
+            if point is None:
+                return
+            self.add(point, "initial design")

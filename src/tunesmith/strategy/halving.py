@@ -1,0 +1,175 @@
+"""Successive halving, as its schedulers share it: who goes on from a rung, and who does not."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from tunesmith.core import pareto
+from tunesmith.core.history import History
+from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
+from tunesmith.core.trial import CODES, State
+from tunesmith.strategy.rungs import Rungs
+
+#: Without a first rung given, it is at this share of the longest run.
+FIRST: Final = 27
+#: The trials that are compared; None for all.
+Among: TypeAlias = Sequence[int] | None
+_PAUSED: Final = CODES[State.PAUSED]
+_COMPLETED: Final = CODES[State.COMPLETED]
+
+
+def levels(longest: int, first: int | None, reduction: float) -> tuple[int, ...]:
+    """The rungs of a whole run of `longest` steps: first, first * reduction, .. below `longest`."""
+    level = float(first or max(1, math.ceil(longest / FIRST)))
+    found: list[int] = []
+    while math.ceil(level) < longest:
+        if not found or math.ceil(level) > found[-1]:
+            found.append(math.ceil(level))
+        level *= reduction
+    return tuple(found)
+
+
+def crossed(history: History, rungs: Rungs, trial: int) -> int | None:
+    """The rung to which `trial` has just come for the first time; None for none.
+
+    One that starts over, because it was lost or had no checkpoint, is not judged again where it was.
+    """
+    stride = history.stride(trial)
+    k = None if stride is None else rungs.crossed(*stride)
+    return k if k is not None and rungs.just_came(k, trial) else None
+
+
+def judge(
+    history: History, rungs: Rungs, k: int, trial: int, reduction: float, *, among: Among = None
+) -> Decision:
+    """Whether `trial` is among the best ``1/reduction`` at rung `k`: it goes on, or stops."""
+    mine = rungs.loss(k, trial)
+    if math.isinf(mine):
+        return _no_number(history, rungs, k)
+    ordered = ranking(history, rungs, k, among)
+    n, place = len(ordered), _place(history, ordered, mine, trial)
+    most = int(n / reduction)
+    if n < reduction or place <= max(most, 1):
+        return CONTINUE
+    value = history.objectives[0].sign * mine
+    return Decision(
+        Verdict.STOP,
+        f"at step {rungs.levels[k]} its {history.objectives[0].metric} of {value:.4g} is number {place} "
+        f"of {n}; the best {most} go on",
+    )
+
+
+def pause(history: History, rungs: Rungs, k: int, trial: int) -> Decision:
+    """Every trial pauses at rung `k`; one without a finite value goes no further."""
+    if math.isinf(rungs.loss(k, trial)):
+        return _no_number(history, rungs, k)
+    rungs.reopen(k, trial)
+    return Decision(Verdict.PAUSE, f"the best at step {rungs.levels[k]} will go on")
+
+
+def _no_number(history: History, rungs: Rungs, k: int) -> Decision:
+    metric = history.objectives[0].metric
+    return Decision(Verdict.STOP, f"its {metric} is not finite at step {rungs.levels[k]}")
+
+
+def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list[tuple[float, int]]:
+    """Loss and number of the usable trials that have come to rung `k`, the best first; of equal ones the
+    earlier. Those that confirm others are left out. O(1) for all trials, if there are none of these and
+    none has been retracted; else O(n log n).
+
+    With several objectives, by non-dominated sorting of what they had there: O(n^2).
+    """
+    usable, one = history.usable, len(history.objectives) == 1
+    usable[list(history.confirming)] = False
+    if among is None and one and usable.all():
+        return rungs.ordered(k)
+    everyone = rungs.at(k)[0].tolist() if among is None else among
+    trials = [trial for trial in everyone if rungs.highest(trial) >= k and usable[trial]]
+    found = [(rungs.loss(k, trial), trial) for trial in trials]
+    if one:
+        return sorted(found)
+    reports = np.array([rungs.report(k, trial) for trial in trials], dtype=np.int64)
+    losses = np.nan_to_num(history.losses_at(reports), nan=np.inf, posinf=np.inf)
+    return [found[i] for i in pareto.order(losses).tolist()]
+
+
+def _place(history: History, ordered: list[tuple[float, int]], loss: float, trial: int) -> int:
+    """The place of a trial among them, from 1 on; equal ones share the first. With several objectives, one
+    that is not among them (it is outside the space) has the first place."""
+    if len(history.objectives) > 1:
+        trials = [t for _, t in ordered]
+        return trials.index(trial) + 1 if trial in trials else 1
+    return bisect_left(ordered, (loss, -1)) + 1
+
+
+def promote(
+    history: History, rungs: Rungs, k: int, reduction: float, *, among: Among = None
+) -> Resume | None:
+    """The best trial that pauses at rung `k`, if it is among the best ``1/reduction`` of all that came
+    there. O(log n) in their number, amortised, where there is one bracket."""
+    states, ending = history.states, history.ending
+
+    def waits(trial: int) -> bool:
+        paused = states[trial] == _PAUSED or trial in ending
+        return bool(paused) and rungs.highest(trial) == k
+
+    ordered = ranking(history, rungs, k, among)
+    if among is None and len(history.objectives) == 1:
+        trial = rungs.first(k, waits)
+    else:
+        trial = next((t for _, t in ordered if waits(t)), None)
+    if trial is None or states[trial] != _PAUSED:
+        return None
+    at = (rungs.loss(k, trial), trial)
+    place = (ordered.index(at) if len(history.objectives) > 1 else bisect_left(ordered, at)) + 1
+    if place > int(len(ordered) / reduction):
+        return None
+    return Resume(trial, f"number {place} of {len(ordered)} {way(rungs, k)}")
+
+
+def finish(history: History, rungs: Rungs) -> Resume | None:
+    """The best paused trial of the highest rung that has one, if the study would end without any trial
+    that ran to its end: no more will begin, none runs, none has been completed."""
+    if not history.full or history.where(State.RUNNING, State.COMPLETED).any():
+        return None
+    states = history.states
+    for k in reversed(range(len(rungs.levels))):
+        for _, trial in ranking(history, rungs, k):
+            if states[trial] == _PAUSED and rungs.highest(trial) == k:
+                return Resume(trial, f"the best {way(rungs, k)}: no trial has run to its end yet")
+    return None
+
+
+def way(rungs: Rungs, k: int) -> str:
+    """From rung `k` to the next, in words."""
+    to = f"step {rungs.levels[k + 1]}" if k + 1 < len(rungs.levels) else "its end"
+    return f"at step {rungs.levels[k]}, on to {to}"
+
+
+def longest_run(history: History) -> int | None:
+    """The last step of the longest completed run: O(new reports), and O(trials) in a few passes of NumPy's."""
+    found: _Lengths = history.fold("halving: lengths", _Lengths)
+    return found.longest(history)
+
+
+class _Lengths:
+    """The highest step that each trial has reported."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._steps = np.zeros(0, dtype=np.int64)
+
+    def longest(self, history: History) -> int | None:
+        new = history.reports(self._read)
+        self._read = new.upto
+        if len(self._steps) < len(history):
+            more = np.zeros(len(history), dtype=np.int64)
+            self._steps = np.concatenate([self._steps, more])
+        np.maximum.at(self._steps, new.trials, new.steps)
+        completed = (history.states == _COMPLETED) & history.usable
+        return int(self._steps[: len(history)][completed].max(initial=0)) or None

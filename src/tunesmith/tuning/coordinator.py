@@ -1,0 +1,352 @@
+"""The coordinator: carries the engine's commands out, and feeds it what happens.
+
+Each turn: collect what the executor has to say, let the engine handle it, store what it wants
+written (one transaction), then start and stop trials. Nothing is acted on before it is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any, Final
+
+from tunesmith import schedule, search
+from tunesmith.core.engine import Engine, Input
+from tunesmith.core.errors import Conflict, StoreFull, StudyBusy
+from tunesmith.core.events import (
+    Closed,
+    Command,
+    Event,
+    Finished,
+    Interrupt,
+    Opened,
+    Paused,
+    Quit,
+    Reported,
+    Start,
+    Stop,
+    Tick,
+    Write,
+)
+from tunesmith.core.ledger import Ledger
+from tunesmith.run.base import Executor
+from tunesmith.run.folder import Folder
+from tunesmith.run.process_tree import SESSION_MARK, kill_marked
+from tunesmith.run.retention import Keeper
+from tunesmith.store import Store
+from tunesmith.tuning.session import Session, alive, describe
+
+#: A lease lives this long without news (s), and is renewed three times as often.
+LEASE_S: Final = 30.0
+#: How often other writers' changes are looked for (s).
+POLL_S: Final = 0.25
+#: How long to wait for the executor at a time (s).
+WAIT_S: Final = 0.1
+#: How long to wait for space on a full disk before giving up (s).
+FULL_DISK_S: Final = 60.0
+
+Watcher = Callable[[Ledger, float], None]
+_TIDY_AFTER: Final = (Reported, Finished, Paused)
+
+
+class Loop:
+    """One coordinator's run over one study. Use once."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        *,
+        watcher: Watcher | None = None,
+        say: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._watcher = watcher
+        self._say = say or (lambda _: None)
+        self._clock = clock
+        self._session = Session.new()
+        self._executor: Executor | None = None
+        self._keeper: Keeper | None = None
+        #: Signals that came, and those that the engine knows of.
+        self._interrupts = 0
+        self._told = 0
+        self._leased_at = 0.0
+        self._polled_at = 0.0
+        self._watched_at = 0.0
+        #: What became of the trials that earlier coordinators left running.
+        self._recovered: list[Event] = []
+        ledger = self._claim()
+        try:
+            self._engine = self._open(ledger)
+        except BaseException:
+            self._store.release(self._name, self._session.holder)
+            raise
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._engine.ledger
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    # -- beginning and end --------------------------------------------------------------------
+
+    def _claim(self) -> Ledger:
+        """Take the study's lease; the study as it is. Raises StudyBusy if somebody has it."""
+        ledger, now = self._read(), self._clock()
+        last = ledger.sessions.get(ledger.coordinator or "")
+        if last is not None and last.session in ledger.open_sessions and alive(last):
+            raise self._busy(last)  # it may be too busy to renew its lease
+        until = now + LEASE_S
+        mine = self._session.holder
+        lease = self._store.lease(self._name, mine, until, now)
+        if lease.holder != mine and alive(Session.of(lease.holder)) is False:
+            lease = self._store.lease(self._name, mine, until, now, instead_of=lease.holder)
+        if lease.holder != mine:
+            raise self._busy(Session.of(lease.holder))
+        self._leased_at = now
+        return ledger
+
+    def _busy(self, holder: Opened | Session) -> StudyBusy:
+        return StudyBusy(
+            f"study {self._name!r} is being run by {describe(holder)}; wait for it, stop it "
+            f"(tunesmith stop {self._name}), or enqueue configs for it to run"
+        )
+
+    def _read(self) -> Ledger:
+        return Ledger(self._store.load(self._name)).extend(self._store.changes(self._name))
+
+    def _open(self, ledger: Ledger) -> Engine:
+        """Begin the session: say so, and requeue what earlier coordinators left running."""
+        while True:
+            spec = ledger.spec
+            engine = Engine(
+                ledger,
+                search.make(spec.searcher),
+                schedule.make(spec.scheduler),
+                self._session.id,
+                search.look_ahead,
+            )
+            opened = self._session.opened(coordinator=True)
+            before = ledger.cursor
+            ledger.apply(opened)
+            dead = self._dead(ledger)
+            for session in dead:  # their guards have seen to it, unless those were killed as well
+                kill_marked((SESSION_MARK, session))
+            commands = engine.recover(opened.at, dead)
+            self._recovered = [c.event for c in commands if isinstance(c, Write)]
+            with contextlib.suppress(Conflict):
+                self._store.append(self._name, [opened, *self._recovered], before)
+                return engine
+            ledger = self._read()
+
+    def _dead(self, ledger: Ledger) -> list[str]:
+        """Sessions whose running trials are nobody's any more."""
+        mine = self._session.id
+        running = {running.session for running in ledger.running.values()} - {mine}
+        return [
+            session
+            for session in running
+            if (opened := ledger.sessions.get(session)) is None
+            or opened.coordinator  # we hold the lease, so it does not
+            or alive(opened) is False
+        ]
+
+    def run(self, executor: Executor, folder: Folder | None = None) -> Quit:
+        """Tune until the study is over or stopped. Closes the executor.
+
+        `folder` is where trials keep their checkpoints, if they can.
+        """
+        self._executor = executor
+        self._keeper = None if folder is None else Keeper(folder, self._say)
+        try:
+            self._tidy(self._recovered)
+            with self._signals():
+                while self._engine.quit is None:
+                    self._turn()
+        finally:
+            try:
+                executor.close()
+            finally:
+                self.close()
+        assert self._engine.quit is not None
+        return self._engine.quit
+
+    def _turn(self) -> None:
+        assert self._executor is not None
+        happened = self._executor.events(WAIT_S if self.ledger.running else 0.0)
+        now = self._clock()
+        self._handle(happened, now)
+        if self._watcher is not None and (now - self._watched_at >= WAIT_S or self._engine.quit):
+            self._watched_at = now
+            self._watcher(self.ledger, now)
+
+    def close(self) -> None:
+        """End the session; what still runs (after an error) goes back into the queue."""
+        with contextlib.suppress(StudyBusy):
+            while True:
+                self._check_fence()
+                now = self._clock()
+                before = self.ledger.cursor
+                commands = self._engine.abandon(now)
+                events = [c.event for c in commands if isinstance(c, Write)]
+                with contextlib.suppress(Conflict):
+                    self._store.append(self._name, [*events, Closed(now, self._session.id)], before)
+                    break
+                self._reload()
+        self._store.release(self._name, self._session.holder)
+
+    # -- a turn -------------------------------------------------------------------------------
+
+    def deliver(self, reported: Reported) -> None:
+        """Handle a report of a trial that runs in this thread (see `run.inline`)."""
+        self._handle([reported], self._clock())
+
+    def _handle(self, happened: Sequence[Input], now: float) -> None:
+        """Let the engine handle what has happened, and that it is `now`."""
+        inputs = [*happened]
+        if self._interrupts > self._told:
+            self._told = self._interrupts
+            inputs.append(Interrupt(now, now=self._told > 1))
+        inputs.append(Tick(now))
+        if now - self._polled_at >= POLL_S:
+            self._poll(now)
+        self._advance(inputs)
+
+    def _advance(self, inputs: Sequence[Input]) -> None:
+        """Let the engine handle `inputs`, store what it wants written, carry the rest out."""
+        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
+        while True:
+            saved = self._engine.save()
+            before = self.ledger.cursor
+            commands: list[Command] = []
+            for item in inputs:
+                commands += self._engine.handle(item)
+            events = [command.event for command in commands if type(command) is Write]
+            if not events:
+                break
+            try:
+                self._append(events, before)
+                break
+            except Conflict:  # somebody enqueued, say: read it, then think again
+                self._engine.restore(saved)
+                self._reload()
+        self._carry_out(commands)
+        if events:
+            self._tidy(events)
+
+    def _tidy(self, happened: Sequence[Event]) -> None:
+        """Remove the checkpoints that nobody needs any more."""
+        if self._keeper is not None:
+            heard = {event.trial for event in happened if isinstance(event, _TIDY_AFTER)}
+            self._keeper.look(self.ledger, sorted(heard))
+
+    def _append(self, events: Sequence[Event], expect: int) -> None:
+        """Store `events`; on a full disk wait for a while, for nothing else is lost yet."""
+        deadline: float | None = None
+        while True:
+            try:
+                self._store.append(self._name, events, expect)
+                return
+            except StoreFull as error:
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + FULL_DISK_S
+                    self._say(f"{error}; waiting {FULL_DISK_S:.0f} s for space")
+                if now > deadline or self._interrupts > 1:
+                    raise
+                time.sleep(1.0)
+
+    def _carry_out(self, commands: Sequence[Command]) -> None:
+        executor = self._executor
+        assert executor is not None
+        for command in commands:
+            if type(command) is Start:
+                if self._keeper is not None:
+                    self._prepare(command, self._keeper)
+                executor.start(command)
+            elif type(command) is Stop:
+                executor.stop(command)
+
+    def _prepare(self, start: Start, keeper: Keeper) -> None:
+        """See to the checkpoints that a trial begins with."""
+        if start.attempt == 0:
+            keeper.clear(start.trial)
+        if start.parent is not None:
+            keeper.inherit(self.ledger, start.parent, start.trial)
+
+    # -- other writers ------------------------------------------------------------------------
+
+    def _poll(self, now: float) -> None:
+        """Take in what others wrote, and renew the lease in time."""
+        self._polled_at = now
+        if self._store.cursor(self._name) != self.ledger.cursor:
+            self._take_in(self._store.changes(self._name, self.ledger.cursor))
+        if now - self._leased_at >= LEASE_S / 3:
+            self._store.lease(self._name, self._session.holder, now + LEASE_S, now)
+            self._leased_at = now
+
+    def _take_in(self, foreign: Any) -> None:
+        spec = self.ledger.spec
+        self._engine.absorb(foreign)
+        if self.ledger.spec is not spec:
+            self._remake_strategies()
+        self._check_fence()
+
+    def _reload(self) -> None:
+        """Forget what was not stored: O(trials), and only when somebody else wrote just now."""
+        self._engine.rebase(self._read())
+        self._remake_strategies()
+        self._check_fence()
+
+    def _remake_strategies(self) -> None:
+        """Take those that the study has now: it may have been edited."""
+        self._engine.searcher = search.make(self.ledger.spec.searcher)
+        self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
+
+    def _check_fence(self) -> None:
+        if self.ledger.coordinator != self._session.id:
+            other = self.ledger.sessions[self.ledger.coordinator or ""]
+            raise StudyBusy(
+                f"study {self._name!r} was taken over by {describe(other)}, because this process had "
+                f"not been heard of for {LEASE_S:.0f} s; its running trials are run again there"
+            )
+
+    # -- signals ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C once: drain; twice: kill; a third time: KeyboardInterrupt wherever we are."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(number: int, _: FrameType | None) -> None:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                grace = self.ledger.spec.limits.grace
+                self._say(
+                    f"stopping: no new trials; running ones have {grace:g} s "
+                    "(again to kill them now)"
+                )
+            elif number == signal.SIGINT:
+                from tunesmith.run.inline import InlineExecutor
+
+                inline = isinstance(self._executor, InlineExecutor) and self._executor.busy
+                if inline or self._interrupts > 2:
+                    raise KeyboardInterrupt
+
+        watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, interrupt) for number in watched}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.core.space.axis import Axis
+from tunesmith.core.space.parameter import Float, Int
+from tunesmith.testing.strategies import floats, ints
+
+UNITS = st.floats(0, 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(floats(), UNITS)
+def test_a_value_is_found_again_at_its_own_place(parameter: Float, u: float) -> None:
+    value = parameter.decode(u)
+    assert parameter.problem(value) is None
+    assert parameter.decode(float(parameter.unit(value))) == value, "exactly"
+
+
+@settings(max_examples=100, deadline=None)
+@given(ints(), UNITS)
+def test_an_int_is_found_again_at_its_own_place(parameter: Int, u: float) -> None:
+    value = parameter.decode(u)
+    assert type(value) is int
+    assert parameter.problem(value) is None
+    assert parameter.decode(float(parameter.unit(value))) == value
+
+
+@settings(max_examples=100, deadline=None)
+@given(floats(), st.lists(UNITS, min_size=2, max_size=5))
+def test_order_is_kept(parameter: Float, units: list[float]) -> None:
+    values = [parameter.decode(u) for u in sorted(units)]
+    assert values == sorted(values)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(floats(), ints()))
+def test_the_ends_are_the_ends(parameter: Float | Int) -> None:
+    assert parameter.decode(0.0) == parameter.low
+    assert parameter.decode(1.0) == parameter.high
+
+
+@pytest.mark.parametrize(
+    ("axis", "middle"),
+    [
+        (Axis(0.0, 10.0, False, None), 5.0),
+        (Axis(-3.0, 1.0, False, None), -1.0),
+        (Axis(1e-5, 1e-1, True, None), 1e-3),
+        (Axis(0.9, 0.9999, "reverse", None), 1 - math.sqrt(0.1 * 0.0001)),
+        (Axis(0.0, 1.0, False, 0.25), 0.5),
+        (Axis(2.0, 2.0, False, None), 2.0),
+    ],
+)
+def test_the_middle_of_each_scale(axis: Axis, middle: float) -> None:
+    assert axis.value(0.5) == pytest.approx(middle, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "parameter", [Float(-0.0, 1), Float(-1, 1), Float(-1, -0.0), Float(-1, 1, step=0.1)]
+)
+def test_there_is_one_zero(parameter: Float) -> None:
+    """-0.0 equals 0.0, but has other bits: a config would not be found again."""
+    near = [0.0, 0.5, 0.5 - 1e-17, 0.5 - 1e-16, 1.0, 1e-38]
+    values = [*map(parameter.decode, near), *parameter.levels(5), parameter.standard()]
+    values.append(parameter.clean(-0.0))
+    assert "-0.0" not in [repr(value) for value in values]
+
+
+def test_each_step_owns_a_cell_of_the_same_size() -> None:
+    axis = Axis(0.0, 1.0, False, 0.25)
+    drawn = [axis.value(u) for u in np.linspace(0.0, 1.0, 10_001)[:-1]]
+    counts = {value: drawn.count(value) for value in set(drawn)}
+    assert set(counts) == {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert max(counts.values()) - min(counts.values()) <= 2, "the ends are as likely as the rest"
+
+
+def test_values_on_a_log_scale_get_rarer_as_they_grow() -> None:
+    axis = Axis(1.0, 4.0, True, 1.0)
+    drawn = [axis.value(u) for u in np.linspace(0.0, 1.0, 10_001)]
+    counts = [drawn.count(value) for value in (1.0, 2.0, 3.0, 4.0)]
+    assert counts == sorted(counts, reverse=True)
+    assert min(counts) > 500
+
+
+def test_values_are_decimals_that_people_would_write() -> None:
+    assert [Axis(0.0, 1.0, False, 0.1).nth(k) for k in (3, 7)] == [0.3, 0.7]
+    assert Axis(0.1, 0.7, False, 0.2).levels(9) == [0.1, 0.3, 0.5, 0.7]
+    assert Axis(1e-3, 1.0, False, 1e-3).nth(17) == 0.018
+    for value in (0.3, 1e-4, 0.12345):
+        axis = Axis(0.0, 1.0, False, None)
+        assert axis.value(float(axis.unit(value))) == value
+
+
+@pytest.mark.parametrize(
+    ("axis", "most", "wanted"),
+    [
+        (Axis(0.0, 1.0, False, None), 3, [0.0, 0.5, 1.0]),
+        (Axis(0.0, 1.0, False, None), 1, [0.5]),
+        (Axis(1e-4, 1.0, True, None), 5, [1e-4, 1e-3, 1e-2, 1e-1, 1.0]),
+        (Axis(2.0, 2.0, False, None), 5, [2.0]),
+        (Axis(0.0, 1.0, False, 0.5), 2, [0.0, 0.5, 1.0]),
+    ],
+)
+def test_levels(axis: Axis, most: int, wanted: list[float]) -> None:
+    assert axis.levels(most) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_places_of_arrays_by_element() -> None:
+    axis = Axis(0.0, 2.0, False, None)
+    places: Any = axis.unit(np.array([0.0, 1.0, 2.0, 9.0, -1.0, np.nan]))
+    assert places[:5].tolist() == [0.0, 0.5, 1.0, 1.0, 0.0], "clipped to the axis"
+    assert math.isnan(places[5])
+    assert Axis(2.0, 2.0, False, None).unit(np.array([2.0])).tolist() == [0.5]
+
+
+@settings(max_examples=100, deadline=None)
+@given(floats(), st.floats(0.01, 0.99))
+def test_stretch_is_the_derivative_of_the_value(parameter: Float, u: float) -> None:
+    axis = parameter.axis
+    x = axis.backward(axis.start + u * axis.span)
+    step = 1e-4
+    up, down = (axis.backward(axis.start + (u + h) * axis.span) for h in (step, -step))
+    found = float(axis.stretch(np.array([x]))[0])
+    assert found == pytest.approx((up - down) / (2 * step), rel=1e-2, abs=1e-12 * abs(x))
