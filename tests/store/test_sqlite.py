@@ -22,7 +22,8 @@ import pytest
 import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.events import Event
-from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.objective import Objective
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, Origin, State
 from tunesmith.store import Store, open_store
 from tunesmith.store.memory import MemoryStore
