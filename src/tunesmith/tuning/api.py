@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, Unpack
 
 from tunesmith.core.errors import StudyError, StudyNotFound
+from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
-from tunesmith.core.study import Goal, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.run.base import Executor
 from tunesmith.run.folder import Folder
 from tunesmith.run.inline import InlineExecutor

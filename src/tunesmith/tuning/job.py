@@ -15,10 +15,12 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import objectives_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.parameter import parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Config, Space
-from tunesmith.core.study import Limits, StudySpec, objectives_of
+from tunesmith.core.study import StudySpec
 from tunesmith.core.text import read_yaml
 from tunesmith.run.command import CommandExecutor, Program
 from tunesmith.run.folder import Folder

@@ -26,6 +26,8 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Event
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Goal, Objective, objectives_of
 from tunesmith.core.outcome import finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.rng import derive_seed
@@ -40,7 +42,7 @@ from tunesmith.core.strategy import (
     Verdict,
     pauses,
 )
-from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
+from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
