@@ -16,6 +16,7 @@ from tunesmith.core import confirm, events
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import CONFIRM_SHARE, SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
 from tunesmith.core.outcome import Outcome, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
@@ -23,13 +24,7 @@ from tunesmith.core.rng import stream
 from tunesmith.core.space.space import Config
 from tunesmith.core.stopping import LOOK_AHEAD, Gains, good_enough, used_up
 from tunesmith.core.strategy import Drop, Prophet, Resumer, Scheduler, Searcher, Verdict, pauses
-from tunesmith.core.study import (
-    CONFIRM_SHARE,
-    SILENCE_FACTOR,
-    SILENCE_FLOOR_S,
-    SILENCE_SIBLINGS,
-    StudySpec,
-)
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CONFIRM, ENDED, Cost, Kind, Origin, Reason, State
 
 #: What the engine handles.
