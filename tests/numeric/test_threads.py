@@ -43,7 +43,7 @@ def test_who_overlap_leave_as_many_as_the_first_one_found(counts: list[int]) -> 
     assert counts == [4, 2]
 
 
-@pytest.mark.parametrize("wanted", ["Haswell", "Prescott"])
+@pytest.mark.parametrize("wanted", ["Haswell", "Nehalem"])
 def test_the_kernel_is_the_one_that_is_used(wanted: str) -> None:
     if not threads.kernel():
         pytest.skip("another library than OpenBLAS")
