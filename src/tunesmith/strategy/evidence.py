@@ -78,7 +78,12 @@ class Proposals:
             return False
         if not self._points.satisfies(point[None])[0]:
             return False
-        return self.repeats or self._history.find(self._points.config(point)) is None
+        if self.repeats:
+            return True
+        if self._history.find(self._points.config(point)) is not None:
+            return False
+        # users' own values need not be on the grid that suggestions are rounded to
+        return not self._points.rounded or self._history.find(self._points.exact(point)) is None
 
     def add(self, point: Floats, why: str) -> None:
         self.taken.append(point)

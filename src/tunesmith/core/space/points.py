@@ -72,6 +72,8 @@ class Points:
             (step.name, step.column, None if step.active is None else self._rule(step.active))
             for step in space.plan
         ]
+        #: Whether some parameter is a continuum: what is suggested is rounded to a grid then.
+        self.rounded = any(c.levels is None for c in self.columns)
         self.conditional = any(rule is not None for _, column, rule in self._active if column >= 0)
 
     @property
@@ -145,6 +147,12 @@ class Points:
     def config(self, point: Floats) -> Config:
         """The config at a snapped point that is whole."""
         return self.space.decode(np.where(np.isnan(point), 0.5, point))
+
+    def exact(self, point: Floats) -> Config:
+        """As `config`, with the values to 12 digits: what somebody wrote who is exactly there."""
+        places = zip(self.space.tunables.items(), point.tolist(), strict=True)
+        written = {name: p.exact(u) for (name, p), u in places if u == u}  # noqa: PLR0124 (NaN)
+        return self.config(point) | written
 
     def all(self) -> Floats:
         """Every point of a finite space once, relations aside, shape (configs, d)."""

@@ -330,8 +330,8 @@ class Space:
     def decode(self, point: Sequence[float] | Floats) -> Config:
         """The config at a point of the unit cube, shape (d,); inactive columns are ignored.
 
-        ``decode(encode(config)) == config`` for every config that the space itself makes, and
-        for every config whose floats are decimals of at most 12 digits.
+        ``decode(encode(config)) == config`` for every config that the space itself makes; other
+        floats are rounded to the grid of what is suggested (see `Axis.value`).
         """
         coordinates = [float(u) for u in point]
         if len(coordinates) != len(self):
