@@ -18,7 +18,7 @@ class Random:
     """Independent random configs. O(parameters) per config, whatever the history."""
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Config]:
-        return [space.sample(rng) for _ in range(n)]
+        return space.samples(n, rng)
 
 
 SEARCHER = Random

@@ -143,11 +143,11 @@ def wild(draw: st.DrawFn) -> Float | Int:
     signed = st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(1e-300, 1e300))
     try:
         if kind.startswith("int"):
-            low, high = sorted(draw(st.tuples(*[st.integers(-(2**53), 2**53)] * 2)))
+            first, last = sorted(draw(st.tuples(*[st.integers(-(2**53), 2**53)] * 2)))
             if kind == "int log":
-                return Int(abs(low) or 1, max(abs(low), abs(high), 1), log=True)
-            step = draw(st.sampled_from([1, 2, 3, 10**6])) if kind == "int step" else 1
-            return Int(low, high - (high - low) % step, step=step)
+                return Int(abs(first) or 1, max(abs(first), abs(last), 1), log=True)
+            by = draw(st.sampled_from([1, 2, 3, 10**6])) if kind == "int step" else 1
+            return Int(first, last - (last - first) % by, step=by)
         if kind == "step":
             low, step = draw(st.sampled_from([0.0, 1e9, -7.3, 1e-9])), draw(st.floats(1e-9, 1e6))
             high = low + step * draw(st.sampled_from([1, 2, 3, 7, 10**6, 10**9]))
@@ -228,7 +228,7 @@ def test_steps_are_walked_lazily(space: ts.Space) -> None:
     result = ts.tune(lambda c: c["x"], space, searcher="grid", trials=3, progress=False)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert [t.config["x"] for t in result.trials][0] == space["x"].low  # type: ignore[union-attr]
+    assert next(t.config["x"] for t in result.trials) == space["x"].low  # type: ignore[union-attr]
     assert peak < 50e6
 
 

@@ -155,7 +155,9 @@ class Axis:
             unsure = 16.0 * _EPS * most
         elif self.log is True:
             unsure *= self.low / self.step
-        k = _coarse(k, max(math.ceil(math.log2(unsure)) if unsure > 1.0 else 0, k.bit_length() - 40))
+        k = _coarse(
+            k, max(math.ceil(math.log2(unsure)) if unsure > 1.0 else 0, k.bit_length() - 40)
+        )
         return last if k >= last - (1 << max(0, last.bit_length() - 38)) else k
 
     def nth(self, k: int) -> float:

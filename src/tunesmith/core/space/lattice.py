@@ -14,7 +14,7 @@ from tunesmith.core.space.parameter import Fixed, identity
 from tunesmith.core.space.space import Config, Space
 
 #: Steps that `Lattice.count` takes before it gives up on relations.
-_MOST_WALKED: Final = 200_000
+_MOST_WALKED: Final = 20_000
 #: Combinations of parents remembered while counting.
 _MOST_STATES: Final = 200_000
 
@@ -86,7 +86,7 @@ class Lattice:
         """How many points `walk` gives.
 
         Conditions are counted exactly without walking (dynamic programming over the parents that
-        later conditions still name). Relations are counted by walking, 200,000 steps at most;
+        later conditions still name). Relations are counted by walking, 20,000 steps at most;
         beyond that the count is an upper bound.
         """
         bound = self._count_conditions()

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.space.condition import Condition
@@ -143,6 +144,19 @@ class Points:
                 config = self._values(relation.names, points[row])
                 out[row] = len(config) < len(relation.names) or relation.holds(config)
         return out
+
+    def mended(self, points: Floats, rng: Generator) -> Floats:
+        """Snapped points, those that break a relation moved to where all hold, or left out."""
+        if not self.space.relations:
+            return points
+        rows = []
+        for point, holds in zip(points, self.satisfies(points), strict=True):
+            config = None if holds else self.space.repaired(self.config(point), rng)
+            if holds:
+                rows.append(point)
+            elif config is not None:
+                rows.append(self.space.encode(config))
+        return np.array(rows, dtype=np.float64).reshape(len(rows), points.shape[1])
 
     def config(self, point: Floats) -> Config:
         """The config at a snapped point that is whole."""
