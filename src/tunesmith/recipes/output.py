@@ -23,7 +23,7 @@ import numpy as np
 
 from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
 from tunesmith.core.text import shorten
-from tunesmith.run.folder import write_json
+from tunesmith.files import write_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
