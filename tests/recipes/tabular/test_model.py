@@ -361,7 +361,8 @@ def test_content_of_another_shape(tmp_path: Path) -> None:
     import skops.io
 
     file = tmp_path / written(tmp_path).about["file"]
-    for content in ([], {}, [1, 2], [{}, {}], "text", None):
+    contents: list[Any] = [[], {}, [1, 2], [{}, {}], "text", None]
+    for content in contents:
         skops.io.dump(content, file)
         with pytest.raises(JobError, match="cannot be read"):
             model.load(tmp_path).predict(frame())
