@@ -51,7 +51,7 @@ def edits_space(batch: Sequence[Event]) -> bool:
 def summarize(spec: StudySpec, history: Iterable[Event], created_at: float) -> Summary:
     """The summary of a study by folding all of its events."""
     ledger = Ledger(spec).extend(history)
-    best = ledger.best
+    best = ledger.incumbent
     values = None if best is None else ledger.values(best)
     return Summary(
         spec.name,
