@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         StoreReadOnly,
         StoreVersionError,
         StrategyError,
+        StrategyNotAllowed,
         StudyBusy,
         StudyError,
         StudyExists,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from tunesmith.run.live import LiveTrial
     from tunesmith.run.report import checkpoint, last_checkpoint, report, restore, save
     from tunesmith.store import open_store
+    from tunesmith.strategy.registry import allow_strategy
     from tunesmith.training import hypergrad, schedules
     from tunesmith.training.batch_size import find_batch_size
     from tunesmith.training.learning_rate import find_learning_rate
@@ -87,6 +89,7 @@ _HOMES = {
         "StoreReadOnly",
         "StoreVersionError",
         "StrategyError",
+        "StrategyNotAllowed",
         "StudyBusy",
         "StudyError",
         "StudyExists",
@@ -114,6 +117,7 @@ _HOMES = {
     "tunesmith.run.live": ("LiveTrial",),
     "tunesmith.run.report": ("checkpoint", "last_checkpoint", "report", "restore", "save"),
     "tunesmith.store": ("open_store",),
+    "tunesmith.strategy.registry": ("allow_strategy",),
     "tunesmith.training.batch_size": ("find_batch_size",),
     "tunesmith.training.learning_rate": ("find_learning_rate",),
     "tunesmith.tuning.api": ("tune",),
@@ -133,9 +137,9 @@ __all__ = [
     "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
     "Paused", "Reason", "Result", "Resume", "Scheduler", "Searcher", "Space", "SpaceError", "State",
     "Stopped", "StoreError", "StoreFull", "StoreLocked", "StoreReadOnly", "StoreVersionError",
-    "StrategyError", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",
+    "StrategyError", "StrategyNotAllowed", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",
     "StudyOver", "Suggestion", "TransitionError", "Trial", "TunesmithError", "Verdict",
-    "__version__", "checkpoint", "find_batch_size", "find_learning_rate", "fit", "hypergrad",
+    "__version__", "allow_strategy", "checkpoint", "find_batch_size", "find_learning_rate", "fit", "hypergrad",
     "last_checkpoint", "load_model", "open_store", "report", "restore", "save", "schedules",
     "spaces", "tune",
 ]  # fmt: skip

@@ -6,9 +6,20 @@ import io
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tunesmith.core.errors import SpaceError
+
+#: A message repeats this many characters of what it was given, at most.
+SHOWN: Final = 200
+
+
+def shorten(text: str, most: int = SHOWN) -> str:
+    """`text` for a message: of a very long one the beginning, an ellipsis and the end."""
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def read_yaml(text: str) -> Any:
