@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tunesmith.version import __version__
+
 if TYPE_CHECKING:
     from tunesmith import spaces
     from tunesmith.core.errors import (
@@ -69,8 +71,6 @@ if TYPE_CHECKING:
     from tunesmith.tuning.api import tune
     from tunesmith.tuning.result import Result
     from tunesmith.tuning.study import Study
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "tunesmith.core.errors": (

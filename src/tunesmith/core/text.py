@@ -1,4 +1,4 @@
-"""YAML and JSON to data and back."""
+"""Data as text and back: YAML, JSON, and values on a command line."""
 
 from __future__ import annotations
 
@@ -59,3 +59,13 @@ def read_mapping(text: str, what: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         raise SpaceError(f"{what}: a mapping is needed, not {data!r}")
     return data
+
+
+def text_of(value: Any) -> str:
+    """A value as programs read it: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def arguments(config: Mapping[str, Any]) -> list[str]:
+    """``--name value`` for every active parameter, in order; what ``{args}`` stands for."""
+    return [word for name, value in config.items() for word in (f"--{name}", text_of(value))]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tunesmith import __version__, schedule, search
+from tunesmith import schedule, search
 from tunesmith.core import events
 from tunesmith.core.engine import RESUME
 from tunesmith.core.errors import StrategyNotAllowed
@@ -24,6 +24,7 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Drop, Resume, Resumer, Verdict
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.store import Store
+from tunesmith.version import __version__
 
 
 @dataclass(slots=True)
