@@ -269,6 +269,15 @@ def test_where_a_refinement_has_been_no_other_begins() -> None:
     assert play.ask()[2].startswith("bayes: ")
 
 
+def test_a_slope_that_is_nearly_zero_is_none() -> None:
+    """The step along it was infinitely long, and halved without end."""
+    play = Play(ts.Space(x=ts.Float(0, 1)))
+    for _ in range(4):
+        trial, _, why = play.ask()
+        assert not why.startswith("gradient step")
+        play.tell(trial, {"loss": float(trial), "d_loss/d_x": 1e-310})
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data(), spaces())
 def test_whatever_comes_it_stays_inside_the_space(data: st.DataObject, space: ts.Space) -> None:
