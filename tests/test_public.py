@@ -51,6 +51,7 @@ PUBLIC = [
     "StudyNotFound",
     "StudyOver",
     "Suggestion",
+    "TextError",
     "TransitionError",
     "Trial",
     "TunesmithError",
