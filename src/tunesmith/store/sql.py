@@ -22,7 +22,7 @@ from tunesmith.core.events import Edited, Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State
-from tunesmith.store.base import Lease, Summary
+from tunesmith.store.base import Head, Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
 from tunesmith.store.fold import (
     confirming,
@@ -36,6 +36,9 @@ from tunesmith.store.schema import events, studies, trials
 
 #: Events read at a time: the body of each is a few hundred bytes.
 _PAGE: Final = 5000
+#: Values in one condition, and the states by their texts.
+_MANY: Final = 500
+_STATES: Final = {str(state): state for state in State}
 #: The execution option that tells the database's own file a reader from a writer.
 READ_ONLY: Final = "tunesmith_read_only"
 
@@ -229,6 +232,26 @@ class SqlStore:
         query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
         for page in connection.execute(query).scalars().partitions(_PAGE):
             yield from codec.decode_many(page)
+
+    def heads(self, name: str) -> list[Head]:
+        with self._begin() as connection:
+            mine = trials.c.study == self._id(connection, name)
+            query = sa.select(trials.c.number, trials.c.state, trials.c.value).where(mine)
+            rows = connection.execute(query.order_by(trials.c.number))
+            return [Head(number, _STATES[state], value) for number, state, value in rows]
+
+    def part(self, name: str, trials: Sequence[int]) -> Iterable[Event]:
+        with self._begin() as connection:
+            mine = events.c.study == self._id(connection, name)
+            rows: list[tuple[int, str]] = []
+            some = [events.c.trial.is_(None)]
+            some += [
+                events.c.trial.in_(trials[k : k + _MANY]) for k in range(0, len(trials), _MANY)
+            ]
+            for which in some:
+                query = sa.select(events.c.seq, events.c.body).where(mine, which)
+                rows += [(row.seq, row.body) for row in connection.execute(query)]
+            return codec.decode_many(body for _, body in sorted(rows))
 
     def cursor(self, name: str) -> int:
         with self._begin() as connection:
