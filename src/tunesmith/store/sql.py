@@ -108,7 +108,9 @@ class SqlStore:
             index_elements=[trials.c.study, trials.c.number],
             set_={"state": upsert.excluded.state, "value": upsert.excluded.value},
         )
-        event, study, seq = events.c, sa.bindparam("study"), sa.bindparam("seq")
+        event = events.c
+        study: Any = sa.bindparam("study")
+        seq: Any = sa.bindparam("seq")
         after = sa.select(event.seq, event.body, event.digest).order_by(event.seq)
         self._insert_events = Prepared(engine, events.insert(), [c.name for c in events.columns])
         self._upsert_trials = Prepared(engine, states, ["study", "number", "state", "value"])
@@ -140,21 +142,28 @@ class SqlStore:
                     connection = self._connections.get(write)
                 else:  # before SQLite makes an empty file where ours was
                     connection = None
-                    self._dialect.check({}, {})
+                    self._check({})
                 if connection is None:
                     connection = self._dialect.connect(self._engine, write=write)
                     self._connections[write] = connection
                 with connection.begin():
                     yield connection
-                self._dialect.check(self._connections, self._heads)
+                self._check(self._heads)
             except (SQLAlchemyError, self._driver.Error) as error:
+                heads = dict(self._heads)
                 self._heads.clear()
+                self._check(heads)
                 raise self._dialect.error(error) or StoreError(
                     f"{self._dialect.where}: {error}"
                 ) from error
-            except StoreLost as error:
-                self._lost = error
-                raise
+
+    def _check(self, heads: dict[int, tuple[int, str]]) -> None:
+        """See `Dialect.check`; what is lost once is not looked for again."""
+        try:
+            self._dialect.check(self._connections, heads)
+        except StoreLost as error:
+            self._lost = error
+            raise
 
     def _refuse_strangers(self) -> None:
         if self._lost is not None:

@@ -167,7 +167,7 @@ def _begin_writing(driver: sqlite3.Connection, timeout_s: float) -> None:
             deadline = deadline if deadline is not None else now + timeout_s
             if now > deadline:
                 raise
-            time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 (who is first is no secret)
+            time.sleep(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(1.5 * pause_s, 0.01)
 
 
@@ -366,7 +366,7 @@ class AskingTurn:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     return
-                time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
+                time.sleep(pause_s * random.uniform(0.5, 1.5))
                 pause_s = min(1.5 * pause_s, 0.005)
 
     def _open(self) -> None:
@@ -413,17 +413,17 @@ def prepare(engine: Engine, path: Path, lock_timeout_s: float, *, read_only: boo
         version = connection.execute(sa.select(versions.c.version_num)).scalar()
     if version == HEAD:
         return
+    if read_only:
+        raise StoreReadOnly(
+            f"{path} was written by another tunesmith (schema {version}, this one's is {HEAD}) and can only "
+            "be read, so it cannot be upgraded; copy it to where you may write"
+        )
     from tunesmith.store.migrate import known_versions, upgrade_sqlite
 
     if version not in known_versions():
         raise StoreVersionError(
             f"{path} was written by a newer tunesmith (schema {version}, this one knows up to {HEAD});"
             " pip install --upgrade tunesmith"
-        )
-    if read_only:
-        raise StoreReadOnly(
-            f"{path} was written by an older tunesmith (schema {version}) and has to be upgraded, but can "
-            "only be read; copy it to where you may write"
         )
     upgrade_sqlite(engine, path, str(version))
 
