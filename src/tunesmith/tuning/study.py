@@ -418,7 +418,7 @@ class Study:
 
     def _told_to_stop(self, number: int) -> str | None:
         """Why the scheduler has told a running trial to stop; None if it has not."""
-        told = self._ledger.told.get(number)
+        told = self._ledger.stop_reasons.get(number)
         return None if told is None else told.message
 
     def _current_scheduler(self) -> Scheduler | None:
