@@ -63,8 +63,8 @@ class Outlook(NamedTuple):
         )
 
 
-#: Looks ahead by so many trials; None where there is too little to go by.
-Prophet: TypeAlias = Callable[[History, int], Outlook | None]
+#: Says what so many more trials are expected to gain; None where there is too little to go by.
+Forecaster: TypeAlias = Callable[[History, int], Outlook | None]
 
 
 class Verdict(StrEnum):

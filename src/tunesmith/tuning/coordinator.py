@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Final
 
+import msgspec
+
 from tunesmith import schedule, search
-from tunesmith.core.engine import Engine, Input
+from tunesmith.core.engine import Engine, Happening
 from tunesmith.core.errors import Conflict, StoreFull, StudyBusy
 from tunesmith.core.events import (
     Closed,
@@ -29,7 +31,6 @@ from tunesmith.core.events import (
     Reported,
     Start,
     Stop,
-    Tick,
     Write,
 )
 from tunesmith.core.ledger import Ledger
@@ -134,7 +135,9 @@ class Loop:
                 self._session.id,
                 search.look_ahead,
             )
-            opened = self._session.opened(coordinator=True)
+            opened = msgspec.structs.replace(
+                self._session.opened(coordinator=True), at=self._clock()
+            )
             before = ledger.cursor
             ledger.apply(opened)
             dead = self._dead(ledger)
@@ -209,26 +212,24 @@ class Loop:
         """Handle a report of a trial that runs in this thread (see `run.inline`)."""
         self._handle([reported], self._clock())
 
-    def _handle(self, happened: Sequence[Input], now: float) -> None:
-        """Let the engine handle what has happened, and that it is `now`."""
-        inputs = [*happened]
+    def _handle(self, happened: Sequence[Happening], now: float) -> None:
+        """Store what has happened, then let the engine say what to do, for it is `now`."""
+        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
         if self._interrupts > self._told:
             self._told = self._interrupts
-            inputs.append(Interrupt(now, now=self._told > 1))
-        inputs.append(Tick(now))
+            happened = [Interrupt(now, now=self._told > 1), *happened]
+        if happened:
+            self._advance(lambda: self._engine.record(happened))
         if now - self._polled_at >= POLL_S:
             self._poll(now)
-        self._advance(inputs)
+        self._advance(lambda: self._engine.respond(now))
 
-    def _advance(self, inputs: Sequence[Input]) -> None:
-        """Let the engine handle `inputs`, store what it wants written, carry the rest out."""
-        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
+    def _advance(self, decide: Callable[[], list[Command]]) -> None:
+        """Store what the engine wants written, carry the rest out."""
         while True:
             saved = self._engine.save()
             before = self.ledger.cursor
-            commands: list[Command] = []
-            for item in inputs:
-                commands += self._engine.handle(item)
+            commands = decide()
             events = [command.event for command in commands if type(command) is Write]
             if not events:
                 break
@@ -308,8 +309,8 @@ class Loop:
 
     def _remake_strategies(self) -> None:
         """Take those that the study has now: it may have been edited."""
-        self._engine.searcher = search.make(self.ledger.spec.searcher)
-        self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
+        spec = self.ledger.spec
+        self._engine.remake(search.make(spec.searcher), schedule.make(spec.scheduler))
 
     def _check_fence(self) -> None:
         if self.ledger.coordinator != self._session.id:
