@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TunesmithError,
     )
     from tunesmith.core.history import History
+    from tunesmith.core.limits import Limits
     from tunesmith.core.space.parameter import Choice, Fixed, Float, Int
     from tunesmith.core.space.prior import Normal
     from tunesmith.core.space.space import Space
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         Suggestion,
         Verdict,
     )
-    from tunesmith.core.study import Limits
     from tunesmith.core.trial import Reason, State, Trial
     from tunesmith.recipes import fit, load_model
     from tunesmith.run.live import LiveTrial
@@ -108,7 +108,7 @@ _HOMES = {
         "Suggestion",
         "Verdict",
     ),
-    "tunesmith.core.study": ("Limits",),
+    "tunesmith.core.limits": ("Limits",),
     "tunesmith.core.trial": ("Reason", "State", "Trial"),
     "tunesmith.recipes": ("fit", "load_model"),
     "tunesmith.run.live": ("LiveTrial",),

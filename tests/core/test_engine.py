@@ -18,6 +18,7 @@ from tunesmith.core.engine import Engine
 from tunesmith.core.events import Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import (
@@ -31,7 +32,7 @@ from tunesmith.core.strategy import (
     Suggestions,
     Verdict,
 )
-from tunesmith.core.study import Objective, Strategy, StudySpec
+from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import Cost, Kind, Reason, State
 from tunesmith.schedule.hyperband import Hyperband
 from tunesmith.schedule.pasha import Pasha

@@ -25,9 +25,9 @@ from tests.core.driver import (
 from tunesmith.core import codec, events
 from tunesmith.core.errors import StudyError
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Space
-from tunesmith.core.study import Objective
 from tunesmith.core.trial import Cost, Kind, Origin, Reason, State
 from tunesmith.testing.stores import one_of_each
 from tunesmith.testing.strategies import pasts, spaces

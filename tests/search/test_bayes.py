@@ -19,11 +19,12 @@ import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
 from tunesmith.core.space.points import Points
 from tunesmith.core.strategy import Suggestion
-from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.search.bayes import Bayes
 from tunesmith.search.bayes.prior import Prior

@@ -19,10 +19,11 @@ from tunesmith.cli.trials import _columns
 from tunesmith.core import events
 from tunesmith.core.history import History, derivative
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
 from tunesmith.core.space.space import Config
-from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.numeric.quasi_newton import direction, shorter
 from tunesmith.search.auto import Auto

@@ -16,6 +16,7 @@ from tunesmith.core.errors import StrategyError, TunesmithError
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import CONFIRM_SHARE, Limits
 from tunesmith.core.outcome import Outcome, finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
@@ -26,12 +27,11 @@ from tunesmith.core.strategy import (
     Drop,
     Forecaster,
     Resume,
-    Resumer,
     Scheduler,
     Searcher,
     pauses,
 )
-from tunesmith.core.study import CONFIRM_SHARE, Limits, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CONFIRM, Cost, Kind, Origin, Reason, State
 
 #: What the random stream of `Resumer.resume` is for.
@@ -283,7 +283,7 @@ def _confirmed(strategies: Strategies, standings: list[confirm.Confirmed]) -> Qu
 def resumption(ledger: Ledger, strategies: Strategies, *, full: bool) -> Resume | Drop | None:
     """What the scheduler does next with paused trials; `full` says that no more will begin."""
     scheduler = strategies.scheduler
-    if not isinstance(scheduler, Resumer) or not pauses(scheduler):
+    if not pauses(scheduler):
         return None
     rng = stream(ledger.spec.seed, ledger.size, RESUME)
     try:

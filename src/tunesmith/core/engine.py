@@ -4,8 +4,8 @@ What is decided is decided by `core.decide`; the engine keeps account of the run
 which to stop, and when all of that is over.
 
 The shell around it stores what `Write` carries (all of a batch in one transaction, before anything
-else of the batch), then carries out the rest: first of `record`, which asks no strategy, then of `respond`. So
-whatever a searcher does, what has happened is stored. The engine's ledger already contains what it asked to
+else of the batch), then carries out the rest: first of `record`, which asks no strategy, then of `judge` and `respond`. So
+whatever a strategy does, what has happened is stored. The engine's ledger already contains what it asked to
 be written: if the store refuses because somebody else wrote first, the shell throws the engine away,
 makes a new one from the store, and hands it the same input again.
 """
@@ -20,10 +20,10 @@ from tunesmith.core import decide, events
 from tunesmith.core.decide import STOP_RUNNING, Strategies
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.space.space import Config
-from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict
-from tunesmith.core.study import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
+from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict, instant
 from tunesmith.core.trial import ENDED, Kind, Reason, State
 
 #: What has happened, to trials or to the loop itself.
@@ -50,8 +50,8 @@ class Engine:
         self.strategies = Strategies(searcher, scheduler, forecaster)
         self.session = session
         self.quit: Quit | None = None
-        #: Trials that have reported, on which the scheduler is still to be asked.
-        self._unjudged: list[events.Reported] = []
+        #: The report about which the scheduler is still to be asked.
+        self._unjudged: events.Reported | None = None
         self._stopping: dict[int, Reason] = {}
         #: Why no new trials are started, and since when.
         self._over: Quit | None = None
@@ -66,38 +66,57 @@ class Engine:
         """What to do about `event`, all at once; [] once `quit` is set."""
         if isinstance(event, Tick):
             return self.respond(event.at)
-        out = self.record([event])
-        self._judge(out)
-        return out
+        return self.record(event) + self.judge()
 
-    def record(self, happened: Iterable[Happening]) -> list[Command]:
-        """Take in what has happened; no strategy is asked."""
+    def record(self, event: Happening) -> list[Command]:
+        """Take in what has happened; no strategy is asked. A report is to be followed by `judge`."""
         out: list[Command] = []
         if self.quit is None:
-            for event in happened:
-                if type(event) is Exited:
-                    self._exited(event, out)
-                elif type(event) is events.Reported:
-                    self._reported(event, out)
-                elif type(event) is Interrupt:
-                    self._interrupt(event)
+            if type(event) is Exited:
+                self._exited(event, out)
+            elif type(event) is events.Reported:
+                self._reported(event, out)
+            elif type(event) is Interrupt:
+                self._interrupt(event)
+        return out
+
+    def judge(self) -> list[Command]:
+        """Ask the scheduler about the trial that has just reported, before anything else happens. Raises
+        StrategyError."""
+        out: list[Command] = []
+        event, self._unjudged = self._unjudged, None
+        if event is None or self.quit is not None:
+            return out
+        decision = decide.verdict(self.ledger, self.strategies, event.trial)
+        if decision is None:
+            return out
+        if decision.verdict is not Verdict.CONTINUE:
+            verdict = str(decision.verdict)
+            self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
+        stop = self.ledger.told.get(event.trial)
+        if stop is not None:
+            self._stop(event.trial, stop, out)
         return out
 
     def respond(self, at: float) -> list[Command]:
-        """What to do at that time, about what was recorded before; [] once `quit` is set.
-
-        Raises StrategyError for a strategy that raises.
-        """
+        """What to do at that time; [] once `quit` is set. Raises StrategyError for a strategy that raises."""
         out: list[Command] = []
         if self.quit is None:
-            self._judge(out)
             self._tick(at, out)
         return out
+
+    @property
+    def instant(self) -> bool:
+        """Whether strategies answer so fast that what `judge` and `respond` want written may be stored together with
+        what `record` does."""
+        strategies = self.strategies
+        quick = instant(strategies.searcher) and instant(strategies.scheduler)
+        return quick and not self.ledger.spec.space.relations
 
     def save(self) -> Any:
         """What the engine knows beside its ledger, to go back to with `restore`."""
         return (
-            list(self._unjudged),
+            self._unjudged,
             dict(self._stopping),
             self._over,
             self._drain_at,
@@ -110,7 +129,7 @@ class Engine:
     def restore(self, saved: Any) -> None:
         """Undo what was done since `save`; the ledger needs a `rebase` too."""
         (
-            unjudged,
+            self._unjudged,
             stopping,
             self._over,
             self._drain_at,
@@ -119,7 +138,7 @@ class Engine:
             self.strategies.gains,
             self.quit,
         ) = saved
-        self._unjudged, self._stopping = list(unjudged), dict(stopping)
+        self._stopping = dict(stopping)
 
     def rebase(self, ledger: Ledger) -> None:
         """Go on with another ledger of the same study."""
@@ -170,23 +189,7 @@ class Engine:
     def _reported(self, event: events.Reported, out: list[Command]) -> None:
         if self._mine(event.trial, event.attempt):
             self._write(event, out)
-            self._unjudged.append(event)
-
-    def _judge(self, out: list[Command]) -> None:
-        """Ask the scheduler about the trials that have reported."""
-        unjudged, self._unjudged = self._unjudged, []
-        for event in unjudged:
-            if not self._mine(event.trial, event.attempt):
-                continue  # it has ended meanwhile
-            decision = decide.verdict(self.ledger, self.strategies, event.trial)
-            if decision is None:
-                continue
-            if decision.verdict is not Verdict.CONTINUE:
-                verdict = str(decision.verdict)
-                self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
-            stop = self.ledger.told.get(event.trial)
-            if stop is not None:
-                self._stop(event.trial, stop, out)
+            self._unjudged = event
 
     def _exited(self, event: Exited, out: list[Command]) -> None:
         if not self._mine(event.trial, event.attempt):

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.prior_study import Past
 from tunesmith.core.space.parameter import Choice
 from tunesmith.core.space.space import Space
-from tunesmith.core.study import Objective
 from tunesmith.core.trial import CODES, Origin, Report, State, Trial
 
 T = TypeVar("T")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from numpy.random import Generator
 
 from tunesmith.core.history import History
+from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
 
 
@@ -43,6 +44,15 @@ class Recommender(Protocol):
 
     def recommend(self, space: Space, history: History) -> int | None:
         """The completed trial whose noise-free value its model predicts to be best; None if it has none."""
+        ...
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """A searcher that proposes a fixed number of configs, whatever comes of them."""
+
+    def count(self, space: Space) -> Count:
+        """How many."""
         ...
 
 
@@ -124,9 +134,27 @@ class Resumer(Protocol):
         ...
 
 
-def pauses(scheduler: Scheduler | None) -> bool:
+def pauses(scheduler: Scheduler | Resumer | None) -> TypeGuard[Resumer]:
     """Whether a scheduler needs `Resumer.resume` to be asked: it has the verb, and no `pauses` that says no."""
-    return isinstance(scheduler, Resumer) and bool(getattr(scheduler, "pauses", True))
+    # isinstance() with a protocol takes as long as all the rest of a trial in memory
+    return hasattr(scheduler, "resume") and bool(getattr(scheduler, "pauses", True))
+
+
+def valid(searcher: Searcher) -> bool:
+    """Whether a searcher's configs need no check, since it has them from the space: it says so by `valid`."""
+    return bool(getattr(searcher, "valid", False))
+
+
+def instant(strategy: Searcher | Scheduler | None) -> bool:
+    """Whether a strategy answers faster than an event is stored, so that what has happened may be stored together
+    with its answer: it says so by `instant`."""
+    return strategy is None or bool(getattr(strategy, "instant", False))
+
+
+def repeats(scheduler: Scheduler | None) -> bool:
+    """Whether the steps of trials are repetitions (folds, seeds), whose mean is the result: a scheduler says so by
+    `repeats`."""
+    return bool(getattr(scheduler, "repeats", False))
 
 
 Options: TypeAlias = Mapping[str, Any]

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -218,14 +219,39 @@ class Loop:
         if self._interrupts > self._told:
             self._told = self._interrupts
             happened = [Interrupt(now, now=self._told > 1), *happened]
-        if happened:
-            self._advance(lambda: self._engine.record(happened))
         if now - self._polled_at >= POLL_S:
             self._poll(now)
-        self._advance(lambda: self._engine.respond(now))
+        written: list[Event] = []
+        if not self._engine.instant:
+            for event in happened:
+                written += self._advance(partial(self._engine.record, event))
+                written += self._advance(self._engine.judge)
+            happened = ()
+        failure: Exception | None = None
 
-    def _advance(self, decide: Callable[[], list[Command]]) -> None:
-        """Store what the engine wants written, carry the rest out."""
+        def commands() -> list[Command]:
+            nonlocal failure
+            made, failure = [], None
+            for event in happened:
+                made += self._engine.record(event)
+                try:
+                    made += [] if failure else self._engine.judge()
+                except Exception as error:  # noqa: BLE001 (a strategy may raise anything)
+                    failure = error
+            try:
+                made += [] if failure else self._engine.respond(now)
+            except Exception as error:  # noqa: BLE001
+                failure = error
+            return made
+
+        written += self._advance(commands)
+        if failure is not None:
+            raise failure
+        if written:  # only now: a trial may go on from the checkpoint of one that has just ended
+            self._tidy(written)
+
+    def _advance(self, decide: Callable[[], list[Command]]) -> list[Event]:
+        """Store what the engine wants written, carry the rest out; what was stored."""
         while True:
             saved = self._engine.save()
             before = self.ledger.cursor
@@ -240,8 +266,7 @@ class Loop:
                 self._engine.restore(saved)
                 self._reload()
         self._carry_out(commands)
-        if events:
-            self._tidy(events)
+        return events
 
     def _tidy(self, happened: Sequence[Event]) -> None:
         """Remove the checkpoints that nobody needs any more."""

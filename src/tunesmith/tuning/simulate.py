@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Unpack
 
+from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Searcher
-from tunesmith.core.study import Goal
 from tunesmith.run.simulate import Curve, SimulateExecutor
 from tunesmith.store import open_store
 from tunesmith.tuning.api import check_limits

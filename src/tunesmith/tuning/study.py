@@ -26,6 +26,8 @@ from tunesmith.core.errors import (
 )
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Goal, Objective, objectives_of
 from tunesmith.core.outcome import finite, judge
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Space
@@ -39,7 +41,7 @@ from tunesmith.core.strategy import (
     Verdict,
     pauses,
 )
-from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
+from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder

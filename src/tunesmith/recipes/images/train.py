@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from tunesmith.core.errors import JobError
+from tunesmith.core.objective import Goal
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import derive_seed, stream
-from tunesmith.core.study import Goal
 from tunesmith.integrations.torch import make_optimizer
 from tunesmith.recipes.images import network
 from tunesmith.recipes.images.augment import distort, mix, resize
