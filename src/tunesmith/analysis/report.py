@@ -35,6 +35,7 @@ from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.space.parameter import GROUPS, Choice, Fixed, Parameter
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.trial import State
+from tunesmith.files import write_text
 
 #: How far the outlook looks.
 AHEAD: Final = 20
@@ -51,12 +52,7 @@ Section = tuple[str, str, str]
 def write_report(ledger: Ledger, path: str | os.PathLike[str], model: str = "") -> Path:
     """Write the report of a study to `path`, whole or not at all; `model` as for `report`. Raises OSError."""
     target = Path(path)
-    draft = target.with_name(f".{target.name}.draft")
-    try:
-        draft.write_text(report(ledger, model), encoding="utf-8")
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_text(target, report(ledger, model))
     return target
 
 
@@ -66,8 +62,8 @@ def report(ledger: Ledger, model: str = "") -> str:
     `model` is for recipes, which search a space of their own: how good the model is that came of it.
     A study of 10,000 trials takes some 1 s and 0.6 MB: figures show a part of the trials, and say which.
     """
-    from tunesmith import __version__
     from tunesmith.search import look_ahead
+    from tunesmith.version import __version__
 
     trials = Trials(ledger, model)
     single = len(ledger.spec.objectives) == 1
@@ -161,7 +157,7 @@ def _states(trials: Trials) -> str:
 
 
 def _winner(trials: Trials) -> str:
-    from tunesmith.run.template import arguments
+    from tunesmith.core.text import arguments
 
     assert trials.best is not None
     config = trials.ledger.config(trials.best)

@@ -32,8 +32,8 @@ def predict(
 
     from tunesmith.cli.tables import print_json
     from tunesmith.core.errors import JobError
+    from tunesmith.files import write_text
     from tunesmith.recipes import load_model
-    from tunesmith.run.folder import write_text
 
     rows = load_model(model).rows(data, proba=proba, say=partial(typer.echo, err=True))
     if json and output is None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
-from tunesmith.run.folder import write_json
+from tunesmith.files import write_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

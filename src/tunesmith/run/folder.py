@@ -8,13 +8,11 @@ study.trials/digits/000012/config.json
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 CONFIG: Final = "config.json"
 OUTPUT: Final = "output.log"
@@ -57,18 +55,3 @@ class Folder:
     def close(self) -> None:
         if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file so that it is there whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all. Raises OSError."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -37,6 +37,7 @@ from tunesmith.core.strategy import (
     Decision,
     Outlook,
     Recommender,
+    Scheduler,
     Searcher,
     Verdict,
     pauses,
@@ -88,7 +89,7 @@ def make_spec(
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
     searcher: str | Mapping[str, Any] | Searcher = "auto",
-    scheduler: str | Mapping[str, Any] | None = None,
+    scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
     deterministic: bool = False,
     duplicates: bool = False,
@@ -101,8 +102,8 @@ def make_spec(
         space=space if isinstance(space, Space) else Space.from_dict(space),
         objectives=objectives_of(metric, goal),
         limits=Limits.from_dict(limits),
-        searcher=_strategy(searcher),
-        scheduler=None if scheduler is None else Strategy.of(scheduler),
+        searcher=_strategy(searcher, search.describe),
+        scheduler=None if scheduler is None else _strategy(scheduler, schedule.describe),
         seed=secrets.randbits(32) if seed is None else seed,
         deterministic=deterministic,
         duplicates=duplicates,
@@ -113,11 +114,11 @@ def make_spec(
     return spec
 
 
-def _strategy(given: Any) -> Strategy:
-    """A strategy by name; a searcher object is named by its import path, for whoever resumes."""
-    if isinstance(given, (str, Mapping, Strategy)):
-        return Strategy.of(given)
-    return search.describe(given)
+def _strategy(strategy: Any, describe_object: Callable[[Any], Strategy]) -> Strategy:
+    """A strategy by name; an object is named by its import path, for whoever resumes."""
+    if isinstance(strategy, (str, Mapping, Strategy)):
+        return Strategy.of(strategy)
+    return describe_object(strategy)
 
 
 def me() -> str:
@@ -168,7 +169,7 @@ class Study:
         name: str = "study",
         storage: str | Path | Store | None = None,
         searcher: str | Mapping[str, Any] | Searcher = "auto",
-        scheduler: str | Mapping[str, Any] | None = None,
+        scheduler: str | Mapping[str, Any] | Scheduler | None = None,
         seed: int | None = None,
         deterministic: bool = False,
         duplicates: bool = False,
@@ -384,7 +385,10 @@ class Study:
             ledger, at = self._ledger, self._clock()
             if ledger.running or ledger.ended is not None:
                 return []
-            strategies = self._strategies
+            try:
+                strategies = self._strategies
+            except StrategyError:  # whoever runs the study will see to its end
+                return []
             end = decide.over(ledger, strategies, at) or decide.complete(ledger, strategies)
             if end is None or self.coordinator() is not None:
                 return []
@@ -547,7 +551,7 @@ class Study:
         self,
         *,
         space: Space | None = None,
-        searcher: str | Mapping[str, Any] | None = None,
+        searcher: str | Mapping[str, Any] | Searcher | None = None,
         duplicates: bool | None = None,
         **limits: Unpack[LimitOptions],
     ) -> None:
@@ -563,7 +567,7 @@ class Study:
             if space is not None:
                 changes["space"] = space.to_dict()
             if searcher is not None:
-                changes["searcher"] = Strategy.of(searcher).to_dict()
+                changes["searcher"] = _strategy(searcher, search.describe).to_dict()
             if duplicates is not None:
                 changes["duplicates"] = duplicates
             if limits:

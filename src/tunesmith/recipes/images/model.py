@@ -19,7 +19,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from tunesmith import __version__
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_number
 from tunesmith.recipes.images import network
@@ -29,6 +28,7 @@ from tunesmith.recipes.images.reading import read_unlabelled
 from tunesmith.recipes.images.train import scores
 from tunesmith.recipes.output import checked, put
 from tunesmith.tuning.result import Result
+from tunesmith.version import __version__
 
 RECIPE: Final = "images"
 VERSION: Final = 1
