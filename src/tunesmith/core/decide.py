@@ -15,6 +15,7 @@ from tunesmith.core import confirm, events
 from tunesmith.core.errors import StrategyError, TunesmithError
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.history import History
+from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import CONFIRM_SHARE, Limits
 from tunesmith.core.outcome import Outcome, finite, judge
@@ -264,13 +265,13 @@ def _confirm(ledger: Ledger, strategies: Strategies, at: float, running: Collect
     if trial is None:
         if running:
             return Wait("confirm", "the runs that confirm the best have all begun")
-        return _confirmed(strategies, confirm.standings(history, k))
+        return _confirmed(strategies, ledger.confirmed)
     number, config = ledger.size, ledger.config(trial)
     origin = Origin(CONFIRM, f"trial {trial} once more, with another seed")
     return [events.Enqueued(at, number, config, origin, {}, trial)]
 
 
-def _confirmed(strategies: Strategies, standings: list[confirm.Confirmed]) -> Quit:
+def _confirmed(strategies: Strategies, standings: list[Confirmed]) -> Quit:
     """The end of a study whose best trials have been run again."""
     if standings:
         why = "" if strategies.enough is None else f"{strategies.enough.detail}; "
@@ -363,7 +364,7 @@ def give_up(ledger: Ledger, at: float, sessions: Collection[str], reason: Reason
     and without blame, but for those that had been told to end, and have."""
     ends: list[Event] = []
     for number in [n for n, running in ledger.running.items() if running.session in sessions]:
-        attempt, stop = ledger.attempt(number), ledger.told.get(number)
+        attempt, stop = ledger.attempt(number), ledger.stop_reasons.get(number)
         if stop is None:
             ends.append(events.Requeued(at, number, attempt, reason))
         else:

@@ -93,7 +93,7 @@ class Engine:
         if decision.verdict is not Verdict.CONTINUE:
             verdict = str(decision.verdict)
             self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
-        stop = self.ledger.told.get(event.trial)
+        stop = self.ledger.stop_reasons.get(event.trial)
         if stop is not None:
             self._stop(event.trial, stop, out)
         return out

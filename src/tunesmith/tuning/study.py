@@ -17,7 +17,6 @@ from tunesmith import schedule, search
 from tunesmith.core import decide, events
 from tunesmith.core.decide import Strategies, Wait
 from tunesmith.core.errors import (
-    Conflict,
     StrategyError,
     StudyBusy,
     StudyError,
@@ -48,6 +47,7 @@ from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
+from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Session, alive, describe
 from tunesmith.tuning.warm_start import Earlier, pasts
@@ -149,13 +149,12 @@ class Study:
         self._storage = storage
         #: Seconds since the epoch.
         self._clock = clock
-        self._loaded: Ledger | None = None
+        self._journal = Journal(store, name)
         self._session: Session | None = None
         #: The strategies, and the study (before it is edited) for which they were made.
         self._made: tuple[StudySpec, Strategies] | None = None
         #: Why `report` said that trials are to end, where that is no scheduler's wish.
         self._halted: dict[int, Reason] = {}
-        store.cursor(name)  # raises if there is no such study
 
     # -- making and opening -------------------------------------------------------------------
 
@@ -221,7 +220,7 @@ class Study:
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
-        if self._session is not None:
+        if self._session is not None and self._session.mine:
             session, self._session = self._session.id, None
             self.commit(lambda: [events.Closed(self._clock(), session)])
         self._store.close()
@@ -267,7 +266,7 @@ class Study:
     @property
     def best(self) -> Trial:
         """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
-        if self._loaded is None:
+        if not self._journal.loaded:
             summary = self._store.summary(self._name)
             if summary.best is not None and summary.spec.limits.confirm is None:
                 return _alone(
@@ -323,26 +322,27 @@ class Study:
         coordinator runs the study.
         """
         self._join()
-        begun = self.commit(self._next_trial)[-1]
+        begun = self._think(self._next_trial)[-1]
         while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
-            begun = self.commit(self._next_trial)[-1]
+            begun = self._think(self._next_trial)[-1]
         if isinstance(begun, events.Ended):
             raise self._over(begun)
         return self._ledger.trial(begun.trial)  # type: ignore[union-attr]
 
     def _join(self) -> None:
-        """Begin a session, if this handle has none yet."""
+        """Begin a session, if this process has none yet."""
 
         def opened() -> list[Event]:
+            assert self._session is not None
             self._refuse_if_run()
-            if self._session is not None and self._session.id in self._ledger.sessions:
-                return []
-            self._session = self._session or Session.new()
             session = self._session.opened(coordinator=False)
             return [msgspec.structs.replace(session, at=self._clock())]
 
-        if self._session is None or self._session.id not in self._ledger.sessions:
-            self.commit(opened)
+        with self._journal.lock:
+            if self._session is None or not self._session.mine:
+                self._session = Session.new()
+            if self._session.id not in self._ledger.sessions:
+                self.commit(opened)
 
     def _next_trial(self) -> list[Event]:
         """The events that begin the next trial, or the one that ends the study."""
@@ -382,20 +382,20 @@ class Study:
         """End the study, if nothing of it runs any more and no more is to begin."""
 
         def ended() -> list[Event]:
+            over = ledger.running or ledger.ended is not None
+            return [] if over or end is None else [events.Ended(at, end.why, end.detail)]
+
+        with self._journal.lock:
             ledger, at = self._ledger, self._clock()
             if ledger.running or ledger.ended is not None:
-                return []
+                return
             try:
                 strategies = self._strategies
             except StrategyError:  # whoever runs the study will see to its end
-                return []
+                return
             end = decide.over(ledger, strategies, at) or decide.complete(ledger, strategies)
-            if end is None or self.coordinator() is not None:
-                return []
-            return [events.Ended(at, end.why, end.detail)]
-
-        if not self._ledger.running:
-            self.commit(ended)
+            if end is not None and self.coordinator() is None:
+                self.commit(ended)
 
     def tell(
         self,
@@ -418,7 +418,7 @@ class Study:
             if failed is not None:
                 reason = Reason(Kind.ERROR, _text("failed", failed))
             elif result is None:
-                reason = ledger.told.get(number) or self._halted.get(number)
+                reason = ledger.stop_reasons.get(number) or self._halted.get(number)
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
             exited = Exited(now, number, ledger.attempt(number), result, reason, cost)
             return [decide.ending(ledger, exited, requested=True)]
@@ -451,17 +451,17 @@ class Study:
                 return []
             return [events.Decided(self._clock(), number, str(decision.verdict), decision.why)]
 
-        self.commit(reported)
-        ledger = self._ledger
-        # before anybody else's reports come in
-        decision = decide.verdict(ledger, self._strategies, number) or CONTINUE
-        if decision.verdict is not Verdict.CONTINUE:
-            self.commit(decided)
-        reason = self._ledger.told.get(number)
-        if reason is None and number in ledger.running:
-            reason = decide.halt(ledger, number, self._clock())
-            if reason is not None:
-                self._halted[number] = reason
+        with self._journal.lock:  # the scheduler is asked before anybody else's reports come in
+            self.commit(reported)
+            decision = decide.verdict(self._ledger, self._strategies, number) or CONTINUE
+            if decision.verdict is not Verdict.CONTINUE:
+                self.commit(decided)
+            ledger = self._ledger
+            reason = ledger.stop_reasons.get(number)
+            if reason is None and number in ledger.running:
+                reason = decide.halt(ledger, number, self._clock())
+                if reason is not None:
+                    self._halted[number] = reason
         return CONTINUE if reason is None else Decision(Verdict.STOP, reason.message)
 
     def _refuse_pausing(self) -> None:
@@ -584,33 +584,24 @@ class Study:
 
     @property
     def _ledger(self) -> Ledger:
-        """The history, read when it is first needed: O(trials)."""
-        if self._loaded is None:
-            self._loaded = Ledger(self._store.load(self._name))
-        return self._loaded
+        """The history as it was when it was last read."""
+        return self._journal.ledger
 
     def _refresh(self) -> Ledger:
         """Take in what others have written."""
-        return self._ledger.extend(self._store.changes(self._name, self._ledger.cursor))
+        return self._journal.refresh()
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The number of the first trial with this config."""
         return self._refresh().find(config)
 
     def commit(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event]:
-        """Decide on the newest state, check, store; if somebody was faster, decide again."""
-        while True:
-            self._refresh()
-            decided = decide()
-            for event in decided:
-                self._ledger.check(event)
-            try:
-                if decided:
-                    self._store.append(self._name, decided, self._ledger.cursor)
-            except Conflict:
-                continue
-            self._ledger.extend(decided)
-            return decided
+        """Decide on the newest state, check and store, in one transaction: see `Journal.write`."""
+        return self._journal.write(lambda _: decide())
+
+    def _think(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event]:
+        """The same for what may take its time: see `Journal.ask`."""
+        return self._journal.ask(lambda _: decide())
 
     def _refuse_if_run(self) -> None:
         opened = self.coordinator()
