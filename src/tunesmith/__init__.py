@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tunesmith.core.errors import (
         ConfigError,
         Conflict,
+        ExecutorError,
         ExpressionError,
         JobError,
         NotAStore,
@@ -74,6 +75,7 @@ _HOMES = {
     "tunesmith.core.errors": (
         "ConfigError",
         "Conflict",
+        "ExecutorError",
         "ExpressionError",
         "JobError",
         "NotAStore",
@@ -129,8 +131,8 @@ _MODULES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExpressionError", "Fixed", "Float",
-    "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
+    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExecutorError", "ExpressionError",
+    "Fixed", "Float", "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
     "Paused", "Reason", "Result", "Resume", "Scheduler", "Searcher", "Space", "SpaceError", "State",
     "Stopped", "StoreError", "StoreFull", "StoreLocked", "StoreReadOnly", "StoreVersionError",
     "StrategyError", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",

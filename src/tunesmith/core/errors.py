@@ -13,6 +13,7 @@
     ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
     ├── TransitionError                a trial was asked for an illegal move
     ├── JobError (ValueError)          a job file, a command line or a program that cannot be used
+    ├── ExecutorError                  this machine cannot run trials now: their files, or a process
     ├── StoreError                     the store cannot be read or written
     │   ├── StoreLocked                another program holds the lock
     │   ├── StoreFull                  the disk is full
@@ -71,6 +72,9 @@ class TransitionError(TunesmithError): ...
 
 
 class JobError(TunesmithError, ValueError): ...
+
+
+class ExecutorError(TunesmithError): ...
 
 
 class StoreError(TunesmithError): ...

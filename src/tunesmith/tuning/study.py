@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 import msgspec
 
@@ -41,6 +41,7 @@ from tunesmith.core.strategy import (
     pauses,
 )
 from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
+from tunesmith.core.text import cut, utf8
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
@@ -607,11 +608,15 @@ def _number(trial: Trial | int) -> int:
     return trial.number if isinstance(trial, Trial) else int(trial)
 
 
+#: A longer text is cut before it is stored.
+_TEXT_CHARACTERS: Final = 100_000
+
+
 def _text(what: str, value: Any) -> str:
     """What is stored as a text has to be one, or it could not be read again."""
     if not isinstance(value, str):
         raise TypeError(f"{what} is a text, not {value!r}")
-    return value
+    return cut(utf8(value), _TEXT_CHARACTERS)
 
 
 def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:
