@@ -15,7 +15,7 @@ import typer.main
 import tunesmith
 from tunesmith.cli import errors
 from tunesmith.cli.app import app
-from tunesmith.core.study import Limits
+from tunesmith.core.limits import Limits
 from tunesmith.run.template import BUILT_IN
 from tunesmith.tuning.job import JobModel
 

@@ -17,9 +17,10 @@ from tunesmith import schedule
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.rng import stream
 from tunesmith.core.strategy import Resumer
-from tunesmith.core.study import Objective, Strategy, StudySpec
+from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.tuning.simulate import simulate
 

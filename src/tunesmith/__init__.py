@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tunesmith.version import __version__
+
 if TYPE_CHECKING:
     from tunesmith import spaces
     from tunesmith.core.errors import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         StoreReadOnly,
         StoreVersionError,
         StrategyError,
+        StrategyNotAllowed,
         StudyBusy,
         StudyError,
         StudyExists,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
         TunesmithError,
     )
     from tunesmith.core.history import History
+    from tunesmith.core.limits import Limits
     from tunesmith.core.space.parameter import Choice, Fixed, Float, Int
     from tunesmith.core.space.prior import Normal
     from tunesmith.core.space.space import Space
@@ -56,20 +60,18 @@ if TYPE_CHECKING:
         Suggestion,
         Verdict,
     )
-    from tunesmith.core.study import Limits
     from tunesmith.core.trial import Reason, State, Trial
     from tunesmith.recipes import fit, load_model
     from tunesmith.run.live import LiveTrial
     from tunesmith.run.report import checkpoint, last_checkpoint, report, restore, save
     from tunesmith.store import open_store
+    from tunesmith.strategy.registry import allow_strategy
     from tunesmith.training import hypergrad, schedules
     from tunesmith.training.batch_size import find_batch_size
     from tunesmith.training.learning_rate import find_learning_rate
     from tunesmith.tuning.api import tune
     from tunesmith.tuning.result import Result
     from tunesmith.tuning.study import Study
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "tunesmith.core.errors": (
@@ -89,6 +91,7 @@ _HOMES = {
         "StoreReadOnly",
         "StoreVersionError",
         "StrategyError",
+        "StrategyNotAllowed",
         "StudyBusy",
         "StudyError",
         "StudyExists",
@@ -110,12 +113,13 @@ _HOMES = {
         "Suggestion",
         "Verdict",
     ),
-    "tunesmith.core.study": ("Limits",),
+    "tunesmith.core.limits": ("Limits",),
     "tunesmith.core.trial": ("Reason", "State", "Trial"),
     "tunesmith.recipes": ("fit", "load_model"),
     "tunesmith.run.live": ("LiveTrial",),
     "tunesmith.run.report": ("checkpoint", "last_checkpoint", "report", "restore", "save"),
     "tunesmith.store": ("open_store",),
+    "tunesmith.strategy.registry": ("allow_strategy",),
     "tunesmith.training.batch_size": ("find_batch_size",),
     "tunesmith.training.learning_rate": ("find_learning_rate",),
     "tunesmith.tuning.api": ("tune",),
@@ -135,9 +139,9 @@ __all__ = [
     "Fixed", "Float", "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
     "Paused", "Reason", "Result", "Resume", "Scheduler", "Searcher", "Space", "SpaceError", "State",
     "Stopped", "StoreError", "StoreFull", "StoreLocked", "StoreReadOnly", "StoreVersionError",
-    "StrategyError", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",
+    "StrategyError", "StrategyNotAllowed", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",
     "StudyOver", "Suggestion", "TransitionError", "Trial", "TunesmithError", "Verdict",
-    "__version__", "checkpoint", "find_batch_size", "find_learning_rate", "fit", "hypergrad",
+    "__version__", "allow_strategy", "checkpoint", "find_batch_size", "find_learning_rate", "fit", "hypergrad",
     "last_checkpoint", "load_model", "open_store", "report", "restore", "save", "schedules",
     "spaces", "tune",
 ]  # fmt: skip

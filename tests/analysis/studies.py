@@ -9,9 +9,11 @@ import numpy as np
 
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Objective
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Space
-from tunesmith.core.study import Limits, Objective, Strategy, StudySpec
+from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import Cost, Kind, Origin, Reason, State
 
 SPACE = Space(

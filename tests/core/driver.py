@@ -7,9 +7,11 @@ from typing import Any
 from tunesmith.core import events
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Objective
 from tunesmith.core.space.parameter import Choice, Float
 from tunesmith.core.space.space import Config, Space
-from tunesmith.core.study import Limits, Objective, Strategy, StudySpec
+from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State
 
 SPACE = Space(x=Float(0, 1), c=Choice("a", "b"))

@@ -4,9 +4,9 @@ from tests.core.driver import completed, failed, ledger, opened, reported, sugge
 from tunesmith.core import events
 from tunesmith.core.history import History, derivative
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.space.parameter import Choice, Float
 from tunesmith.core.space.space import Space
-from tunesmith.core.study import Objective
 from tunesmith.core.trial import CODES, State
 
 

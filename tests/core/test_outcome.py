@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.core.objective import Objective
 from tunesmith.core.outcome import (
     Outcome,
     Unusable,
@@ -22,7 +23,6 @@ from tunesmith.core.outcome import (
     numbers,
     whole,
 )
-from tunesmith.core.study import Objective
 from tunesmith.core.trial import Kind, Reason, State
 
 ONE = (Objective("loss"),)

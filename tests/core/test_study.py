@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from tunesmith.core.errors import SpaceError, StudyError
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Objective, objectives_of
 from tunesmith.core.space.parameter import Choice, Float
 from tunesmith.core.space.space import Space
-from tunesmith.core.study import Limits, Objective, Strategy, StudySpec, objectives_of
+from tunesmith.core.study import Strategy, StudySpec
 
 SPACE = Space(x=Float(0, 1), c=Choice("a", "b"))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tunesmith as ts
-from tunesmith.core import study as study_module
+from tunesmith.core import limits as limits_module
 
 SPACE = ts.Space(kind=ts.Choice("good", "bad"), x=ts.Float(0, 1))
 
@@ -94,7 +94,7 @@ def test_a_silent_trial_is_ended_by_what_its_siblings_did(monkeypatch: pytest.Mo
     assert reason.kind == "timeout"
     assert "nothing reported for" in reason.message
     assert "trial_silence" in reason.message, "it says how to change that"
-    assert study_module.SILENCE_FLOOR_S == 60.0
+    assert limits_module.SILENCE_FLOOR_S == 60.0
 
 
 def test_the_time_of_the_study_is_limited(tmp_path: Path) -> None:

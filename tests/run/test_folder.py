@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.run.folder import Folder, write_json
+from tunesmith.files import write_json
+from tunesmith.run.folder import Folder
 
 
 class TestFolder:

@@ -17,7 +17,7 @@ SPACE = ts.Space(x=ts.Float(0, 1))
 EXECUTORS = ("inline", "process")
 
 
-def tune(objective: Any, tmp_path: Path, executor: str, trials: int = 4, **options: Any) -> Any:
+def tune(objective: Any, tmp_path: Path, executor: Any, trials: int = 4, **options: Any) -> Any:
     return ts.tune(
         objective,
         SPACE,
@@ -44,24 +44,26 @@ def test_a_thread_that_outlives_its_trial_is_refused(tmp_path: Path, executor: s
     refused = tmp_path / "refused"
 
     def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
-        began, end = threading.Event(), getattr(ts, "over", None)
-        if end is not None:  # the trial before this one in this process is over: its thread reports
-            end.set()
-            ts.late.join()  # type: ignore[attr-defined]
-        end = ts.over = threading.Event()  # type: ignore[attr-defined]
+        began = threading.Event()
+        if hasattr(sys, "late"):  # of the trial before this one in this process
+            over, thread = sys.late
+            over.set()
+            thread.join()
+        over = threading.Event()
 
         def report() -> None:
             trial.report(step=1, loss=float(trial.number))
             began.set()
-            end.wait()
+            over.wait()
             try:
                 trial.report(step=2, loss=float(trial.number))
             except ts.TransitionError as error:
                 with refused.open("a") as file:
                     file.write(f"{error}\n")
 
-        thread = ts.late = threading.Thread(target=report, daemon=True)  # type: ignore[attr-defined]
+        thread = threading.Thread(target=report, daemon=True)
         thread.start()
+        sys.late = over, thread  # type: ignore[attr-defined]
         began.wait()
         return float(config["x"])
 
@@ -70,8 +72,7 @@ def test_a_thread_that_outlives_its_trial_is_refused(tmp_path: Path, executor: s
     for trial in result.trials:
         assert [(r.step, r.metrics) for r in trial.reports] == [(1, {"loss": trial.number})]
     assert "is over, so this thread's report is not taken" in refused.read_text()
-    for name in ("over", "late"):
-        vars(ts).pop(name, None)
+    vars(sys).pop("late", None)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

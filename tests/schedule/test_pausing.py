@@ -15,9 +15,9 @@ import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.rng import stream
 from tunesmith.core.strategy import Drop, Resume, Resumer, Scheduler, Verdict
-from tunesmith.core.study import Objective
 from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.hyperband import Hyperband

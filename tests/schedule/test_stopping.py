@@ -13,8 +13,9 @@ import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.strategy import Decision, Scheduler, Verdict
-from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.median import Median

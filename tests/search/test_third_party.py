@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tunesmith as ts
 from tunesmith import search
 from tunesmith.core.study import Strategy
+from tunesmith.strategy import registry
 
 MODULE = """
 from dataclasses import dataclass
@@ -25,6 +30,11 @@ class Unusable:
     def suggest(self, space, history, n, rng):
         return []
 """
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_allowed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_allowed", {})
 
 
 @pytest.fixture
@@ -45,6 +55,12 @@ SPACE = ts.Space(x=ts.Float(0, 1), k=ts.Int(1, 9))
 
 @pytest.mark.parametrize("name", ["corner", "corner_search:Corner"])
 def test_by_name(package: Path, name: str) -> None:
+    if ":" in name:
+        with pytest.raises(
+            ts.StrategyNotAllowed, match=r"tunesmith.allow_strategy\('corner_search:"
+        ):
+            ts.Study.create(SPACE, searcher=name)
+        ts.allow_strategy(name)
     assert ("corner" in search.names()) or ":" in name
     result = ts.tune(
         lambda c: c["x"], SPACE, searcher={name: {"at": 1.0}}, trials=1, progress=False
@@ -69,6 +85,49 @@ def test_as_an_object_and_resumed_by_name(package: Path, tmp_path: Path) -> None
         )
     assert result.spec.searcher == Strategy("corner_search:Corner", {"at": 0.5})
     assert [t.config for t in result.trials] == [SPACE.corner(0.5)] * 2
+    code = (
+        "import tunesmith as ts, sys; study = ts.Study.open(storage='study.db'); study.edit(trials=3)\n"
+        "try: study.ask()\n"
+        "except ts.StrategyNotAllowed: assert 'corner_search' not in sys.modules\n"
+        "else: raise SystemExit('made by a name in the store')\n"
+        "ts.allow_strategy('corner_search:Corner'); print(study.ask().config)"
+    )
+    search_path = {**os.environ, "PYTHONPATH": str(package)}
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=search_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert elsewhere.stdout.strip() == str(SPACE.corner(0.5)), elsewhere.stderr
+
+
+def test_a_scheduler_as_an_object(tmp_path: Path) -> None:
+    from tunesmith.schedule.median import Median
+
+    for scheduler in (Median(), StopAtOnce(), StopAtOnce()):
+        result = ts.tune(
+            reporting,
+            SPACE,
+            scheduler=scheduler,
+            trials=2,
+            storage=tmp_path / "study.db",
+            progress=False,
+        )
+    assert result.spec.scheduler == Strategy(f"{__name__}:StopAtOnce")
+
+
+@dataclass(frozen=True)
+class StopAtOnce:
+    def decide(self, history: ts.History, trial: int) -> ts.Decision:
+        return ts.Decision(ts.Verdict.STOP, "at once")
+
+
+def reporting(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+    trial.report(step=1, value=config["x"])
+    return float(config["x"])
 
 
 def test_mistakes_are_named(package: Path) -> None:
@@ -78,6 +137,7 @@ def test_mistakes_are_named(package: Path) -> None:
         ts.Study.create(SPACE, searcher="corne")
     with pytest.raises(ts.StrategyError, match="no option 'att'; did you mean 'at'"):
         ts.Study.create(SPACE, searcher={"corner": {"att": 1}})
+    ts.allow_strategy("no_such_module:Thing")
     with pytest.raises(ts.StrategyError, match="cannot be imported"):
         ts.Study.create(SPACE, searcher="no_such_module:Thing")
     with pytest.raises(ts.StrategyError, match="has to be a dataclass"):

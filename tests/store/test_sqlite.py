@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +22,8 @@ import pytest
 import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.events import Event
-from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.objective import Objective
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, Origin, State
 from tunesmith.store import Store, open_store
 from tunesmith.store.memory import MemoryStore
@@ -87,6 +90,20 @@ class TestNoStore:
         assert path.read_bytes() == content
         assert [p.name for p in tmp_path.iterdir()] == ["job.yaml"]
 
+    @pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device"])
+    def test_what_is_no_ordinary_file(self, tmp_path: Path, kind: str) -> None:
+        """A pipe would block for ever, were it opened."""
+        path = tmp_path / "study.db"
+        with closing(socket.socket(socket.AF_UNIX)) as listener:
+            if kind == "a named pipe":
+                os.mkfifo(path)
+            elif kind == "a socket":
+                listener.bind(os.path.relpath(path))
+            else:
+                path.symlink_to("/dev/zero")
+            with pytest.raises(ts.NotAStore, match=f"is {kind}; name an ordinary file"):
+                open_sqlite(path)
+
     def test_another_programs_database(self, tmp_path: Path) -> None:
         path = tmp_path / "other.db"
         with closing(sqlite3.connect(path)) as connection:
@@ -136,6 +153,57 @@ class TestNoStore:
         unreadable = pytest.raises(ts.StoreError, match=r"an event cannot be read .*danced")
         with closing(open_sqlite(path)) as store, unreadable:
             list(store.changes("study"))
+
+
+#: Tells, while another handle of this process opens the file again, and another process looks.
+TWO_HANDLES = """
+import os, subprocess, sys
+import tunesmith as ts
+study = ts.Study.create(ts.Space(x=ts.Float(0, 1)), storage=sys.argv[1], name="s", searcher="random")
+study.tell(study.ask(), 1.0)
+second = ts.Study.open("s", storage=sys.argv[1])
+command = [sys.executable, "-m", "tunesmith", "ls", "--storage", sys.argv[1]]
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+for _ in range(10):
+    study.tell(study.ask(), 2.0)
+os._exit(9)
+"""
+#: Says which files Python itself opens.
+COMMANDS = """
+import sys
+from tunesmith.cli.app import app
+storage = sys.argv.pop(1)
+def hook(event, arguments):
+    if event in ("open", "shutil.copyfile", "os.truncate") and str(arguments[0]).startswith(storage):
+        print("OPENED", event, arguments, file=sys.stderr)
+sys.addaudithook(hook)
+app()
+"""
+
+
+class TestLocks:
+    """Nothing but SQLite touches the file: a descriptor that is closed takes SQLite's locks with it."""
+
+    def test_a_second_handle_loses_nothing(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+        run = subprocess.run([sys.executable, "-c", TWO_HANDLES, path], check=False)
+        assert run.returncode == 9
+        with ts.Study.open("s", storage=path) as study:
+            assert [trial.value for trial in study.trials] == [1.0, *[2.0] * 10]
+            assert study.store.verify("s") is None
+
+    @pytest.mark.parametrize(
+        "command",
+        ["ls", "show", "best", "export", "report", "replay"],
+    )
+    def test_no_command_opens_the_file(self, tmp_path: Path, command: str) -> None:
+        path = tmp_path / "study.db"
+        with ts.Study.create(SPEC.space, storage=path, searcher="random", seed=1) as study:
+            study.tell(study.ask(), 1.0)
+            words = [sys.executable, "-c", COMMANDS, str(path), *command.split(), "-s", str(path)]
+            run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+            assert run.returncode == 0, run.stderr
+            assert "OPENED" not in run.stderr
 
 
 class TestNames:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.core.errors import StrategyError
+from tunesmith.core.errors import StrategyError, StrategyNotAllowed
 from tunesmith.core.study import Strategy
 from tunesmith.search.grid import Grid
 from tunesmith.search.random import Random
@@ -16,6 +16,7 @@ SEARCH: dict[str, Any] = {
     "attribute": "SEARCHER",
     "group": "tunesmith.searchers",
     "noun": "searcher",
+    "verb": "suggest",
 }
 
 
@@ -26,6 +27,8 @@ class Odd:
     least: int
     most: int = 9
 
+    def suggest(self) -> None: ...
+
     def __post_init__(self) -> None:
         if self.least > self.most:
             raise ValueError(f"least is {self.least}, above {self.most}")
@@ -34,7 +37,16 @@ class Odd:
 class Outer:
     @dataclass(frozen=True)
     class Inner:
-        pass
+        def suggest(self) -> None: ...
+
+
+class Strange:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_allowed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_allowed", {})
 
 
 def make(name: str, **options: Any) -> Any:
@@ -47,7 +59,10 @@ def test_our_own_by_file_name() -> None:
     assert {"random", "grid", "sobol", "auto"} <= set(registry.names("tunesmith.search", "none"))
 
 
-def test_others_by_import_path() -> None:
+def test_others_by_import_path_where_they_are_allowed() -> None:
+    with pytest.raises(StrategyNotAllowed, match=f"--allow-import {__name__}:Odd on the command"):
+        make(f"{__name__}:Odd", least=1)
+    registry.allow_strategy(f"{__name__}:Odd", Outer.Inner)
     assert make(f"{__name__}:Odd", least=1) == Odd(1)
     assert make(f"{__name__}:Outer.Inner") == Outer.Inner()
 
@@ -61,6 +76,9 @@ def test_others_by_import_path() -> None:
         ("__init__", {}, "there is no searcher '__init__'"),
         ("grid", {"level": 3}, "searcher 'grid' has no option 'level'; did you mean 'levels'"),
         ("grid", {"levels": 0}, "levels are a whole number"),
+        (f"{__name__}:Strange", {}, "is no searcher: it has no method 'suggest'"),
+        (f"{__name__}:SEARCH", {}, "is no class"),
+        ("os:system", {"command": "true"}, "is Python code that the study or job file names"),
         ("no_such_module:X", {}, "cannot be imported: No module named"),
         (f"{__name__}:Nothing", {}, "cannot be imported: .*has no attribute 'Nothing'"),
         (f"{__name__}:Odd", {}, "missing 1 required positional argument: 'least'"),
@@ -69,6 +87,8 @@ def test_others_by_import_path() -> None:
     ],
 )
 def test_mistakes_are_named(name: str, options: dict[str, Any], message: str) -> None:
+    if name != "os:system" and ":" in name:
+        registry.allow_strategy(name)
     with pytest.raises(StrategyError, match=message):
         make(name, **options)
 
@@ -106,3 +126,15 @@ def test_what_could_not_be_found_again_is_refused() -> None:
     ):
         with pytest.raises(StrategyError, match=message):
             registry.describe(strategy, package="tunesmith.search", noun="searcher")
+
+
+@pytest.mark.parametrize("path", ["climb", "climb:", ":Climb", 3])
+def test_only_import_paths_are_allowed(path: Any) -> None:
+    with pytest.raises(StrategyError, match="by its class or import path"):
+        registry.allow_strategy(path)
+
+
+def test_a_name_of_a_file_is_shortened_in_messages() -> None:
+    with pytest.raises(StrategyNotAllowed) as refused:
+        make("a:" + "b" * 10**6)
+    assert len(str(refused.value)) < 1500

@@ -118,7 +118,7 @@ def tuned(trials: Trials) -> str:
 
 
 def again(trials: Trials) -> str:
-    from tunesmith import __version__
+    from tunesmith.version import __version__
 
     spec = trials.ledger.spec
     versions = {s.version for s in trials.ledger.sessions.values() if getattr(s, "version", "")}

@@ -35,6 +35,7 @@ from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.space.parameter import GROUPS, Choice, Fixed, Parameter
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.trial import State
+from tunesmith.files import write_text
 
 #: How far the outlook looks.
 AHEAD: Final = 20
@@ -51,12 +52,7 @@ Section = tuple[str, str, str]
 def write_report(ledger: Ledger, path: str | os.PathLike[str], model: str = "") -> Path:
     """Write the report of a study to `path`, whole or not at all; `model` as for `report`. Raises OSError."""
     target = Path(path)
-    draft = target.with_name(f".{target.name}.draft")
-    try:
-        draft.write_text(report(ledger, model), encoding="utf-8")
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_text(target, report(ledger, model))
     return target
 
 
@@ -66,8 +62,8 @@ def report(ledger: Ledger, model: str = "") -> str:
     `model` is for recipes, which search a space of their own: how good the model is that came of it.
     A study of 10,000 trials takes some 1 s and 0.6 MB: figures show a part of the trials, and say which.
     """
-    from tunesmith import __version__
     from tunesmith.search import look_ahead
+    from tunesmith.version import __version__
 
     trials = Trials(ledger, model)
     single = len(ledger.spec.objectives) == 1
@@ -120,8 +116,8 @@ def _head(trials: Trials) -> str:
     if trials.best is not None:
         value = show_number(trials.values(np.array([trials.best]))[0])
         pairs.append((f"best {brief(trials.metric, 26)} (trial {trials.best})", value))
-        if trials.standings:
-            pairs.append(("when run again, on average", show_number(trials.standings[0].mean)))
+        if trials.confirmed:
+            pairs.append(("when run again, on average", show_number(trials.confirmed[0].mean)))
     elif len(trials.done):
         for k, objective in enumerate(ledger.spec.objectives[:3]):
             found = trials.values(trials.done, k) * objective.sign
@@ -161,7 +157,7 @@ def _states(trials: Trials) -> str:
 
 
 def _winner(trials: Trials) -> str:
-    from tunesmith.run.template import arguments
+    from tunesmith.core.text import arguments
 
     assert trials.best is not None
     config = trials.ledger.config(trials.best)
@@ -206,7 +202,7 @@ def _config_table(trials: Trials, config: dict[str, object]) -> str:
 
 
 def _front(trials: Trials, drawings: Drawings) -> str:
-    members = progress.front_of(trials)
+    members = trials.front
     members = members[np.argsort(trials.losses[members, 0], kind="stable")]
     said = (
         f"With several objectives no one trial is best: {count(len(members), 'trial')} of the {len(trials.done):,} completed "

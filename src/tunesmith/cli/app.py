@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tunesmith import __version__
 from tunesmith.cli import (
     annotate,
     best,
@@ -27,6 +26,7 @@ from tunesmith.cli import (
     stop,
     trials,
 )
+from tunesmith.version import __version__
 
 app = typer.Typer(
     help="Find good hyperparameters for any training program.",

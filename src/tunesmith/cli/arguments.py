@@ -28,6 +28,27 @@ Storage: TypeAlias = Annotated[
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+AllowImport: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-import",
+        metavar="MODULE:CLASS",
+        envvar="TUNESMITH_ALLOW_IMPORT",
+        help="Let the study use this searcher or scheduler of your own; may be repeated.",
+    ),
+]
+
+
+def allow_imports(names: list[str] | None) -> None:
+    """Allow strategies by import path; modules in the current folder are found too. Raises StrategyError."""
+    if names:
+        import sys
+
+        from tunesmith.strategy.registry import allow_strategy
+
+        allow_strategy(*names)
+        sys.path.append(str(Path.cwd()))
+
 
 def open_study(name: str | None, storage: Path | None) -> Study:
     """The study that a command is about. Raises StudyNotFound, StudyError, StoreError."""
@@ -42,8 +63,7 @@ def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
     from tunesmith.store.location import default_storage
 
     if name is not None and name.endswith((".yaml", ".yml", ".json")):
-        from tunesmith.tuning.job import load_job
+        from tunesmith.tuning.job import study_of_job
 
-        job = load_job(name, {"storage": storage})
-        return job.spec.name, job.storage
+        return study_of_job(name, storage)
     return name, storage if storage is not None else default_storage()

@@ -25,7 +25,7 @@ def best(
     from tunesmith.cli.tables import config_block, print_json
     from tunesmith.core.errors import NothingCompleted
     from tunesmith.core.quantity import show_number
-    from tunesmith.run.template import arguments
+    from tunesmith.core.text import arguments
 
     with open_study(study, storage) as opened:
         try:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli import errors
-from tunesmith.cli.arguments import Json, Storage
+from tunesmith.cli.arguments import AllowImport, Json, Storage, allow_imports
 
 _MARKS = {"ok": "ok     ", "hint": "hint   ", "warning": "warning", "error": "ERROR  "}
 
@@ -23,6 +23,7 @@ def doctor(
     ] = "30s",
     no_run: Annotated[bool, typer.Option("--no-run", help="Do not run the program.")] = False,
     json: Json = False,
+    allow_import: AllowImport = None,
 ) -> None:
     """Look for mistakes: in the environment, and in a job file if one is given.
 
@@ -33,6 +34,7 @@ def doctor(
     from tunesmith.store.location import default_storage
     from tunesmith.tuning.doctor import check_environment, check_job
 
+    allow_imports(allow_import)
     if job is None:
         findings = check_environment(storage or default_storage())
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.arguments import Storage
+from tunesmith.cli.arguments import AllowImport, Storage, allow_imports
 
 
 def edit(
@@ -15,6 +15,7 @@ def edit(
         Path, typer.Argument(metavar="JOB", help="The job file as it should be from now on.")
     ],
     storage: Storage = None,
+    allow_import: AllowImport = None,
 ) -> None:
     """Bring a study, running or not, to what its job file says now: space, limits, searcher.
 
@@ -24,6 +25,7 @@ def edit(
     from tunesmith.tuning.api import open_or_create
     from tunesmith.tuning.job import load_job
 
+    allow_imports(allow_import)
     loaded = load_job(job, {"storage": None if storage is None else str(storage)})
     store = open_store(loaded.storage)
     before = store.load(loaded.spec.name)  # an unknown study is an error here

@@ -32,7 +32,7 @@ def export(
     """Write a study with all of its trials as CSV (a table) or JSON (everything); or the best trial's schedule,
     which values it had from which step on, as JSON for the scheduler `scripted`."""
     from tunesmith.cli.arguments import open_study
-    from tunesmith.run.folder import write_text
+    from tunesmith.files import write_text
 
     if form is None:
         form = Format.JSON if output is not None and output.suffix == ".json" else Format.CSV

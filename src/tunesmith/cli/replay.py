@@ -5,10 +5,15 @@ from __future__ import annotations
 import typer
 
 from tunesmith.cli import errors
-from tunesmith.cli.arguments import Json, Storage, StudyName
+from tunesmith.cli.arguments import AllowImport, Json, Storage, StudyName, allow_imports
 
 
-def replay(study: StudyName = None, storage: Storage = None, json: Json = False) -> None:
+def replay(
+    study: StudyName = None,
+    storage: Storage = None,
+    json: Json = False,
+    allow_import: AllowImport = None,
+) -> None:
     """Compute every suggestion and decision of a study again, and say whether they are the same.
 
     Also checks that nothing in the store was changed after it was written.
@@ -17,6 +22,7 @@ def replay(study: StudyName = None, storage: Storage = None, json: Json = False)
     from tunesmith.cli.tables import print_json
     from tunesmith.tuning.replay import replay as replay_study
 
+    allow_imports(allow_import)
     with open_study(study, storage) as opened:
         found = replay_study(opened.store, opened.name)
         if json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.cli import errors
-from tunesmith.cli.arguments import Storage
+from tunesmith.cli.arguments import AllowImport, Storage, allow_imports
 
 if TYPE_CHECKING:
     from tunesmith.tuning.result import Result
@@ -34,6 +34,7 @@ def run(
         typer.Option(help="Try the smallest, default and largest configs, forecast, and exit."),
     ] = False,
     preflight_time: Annotated[str, typer.Option(help="Longest try of one config.")] = "30s",
+    allow_import: AllowImport = None,
 ) -> None:
     """Run a job, or go on with it where it stopped.
 
@@ -42,6 +43,7 @@ def run(
     from tunesmith.cli.watch import mode_of, watcher_for
     from tunesmith.tuning.job import load_job, run_job
 
+    allow_imports(allow_import)
     overrides = {
         "storage": None if storage is None else str(storage),
         "name": name,

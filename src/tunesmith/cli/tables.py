@@ -58,7 +58,7 @@ def show_config(config: dict[str, Any]) -> str:
 
 def config_block(config: dict[str, Any]) -> str:
     """A config to copy from: one parameter a line, with all of its digits."""
-    from tunesmith.run.template import text_of
+    from tunesmith.core.text import text_of
 
     width = max((len(name) for name in config), default=0)
     return "".join(f"  {name.ljust(width)}  {text_of(value)}\n" for name, value in config.items())

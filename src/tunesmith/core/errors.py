@@ -11,6 +11,7 @@
     │   ├── NothingCompleted           it has no best trial yet
     │   └── StudyBusy                  another coordinator runs it
     ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
+    │   └── StrategyNotAllowed         code that a file or store names, and the user has not allowed
     ├── TransitionError                a trial was asked for an illegal move
     ├── JobError (ValueError)          a job file, a command line or a program that cannot be used
     ├── ExecutorError                  this machine cannot run trials now: their files, or a process
@@ -66,6 +67,9 @@ class StudyBusy(StudyError): ...
 
 
 class StrategyError(TunesmithError, ValueError): ...
+
+
+class StrategyNotAllowed(StrategyError): ...
 
 
 class TransitionError(TunesmithError): ...

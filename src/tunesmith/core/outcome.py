@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from tunesmith.core.study import Objective
+from tunesmith.core.objective import Objective
 from tunesmith.core.text import utf8
 from tunesmith.core.trial import Kind, Reason, State
 

@@ -1,4 +1,4 @@
-"""YAML and JSON to data and back."""
+"""Data as text and back: YAML, JSON, and values on a command line."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ import io
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tunesmith.core.errors import SpaceError
+
+#: A message repeats this many characters of what it was given, at most.
+SHOWN: Final = 200
+
+
+def shorten(text: str, most: int = SHOWN) -> str:
+    """`text` for a message: of a very long one the beginning, an ellipsis and the end."""
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def utf8(text: str) -> str:
@@ -21,13 +32,6 @@ def utf8(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
-
-
-def cut(text: str, most: int) -> str:
-    """The first `most` characters of a text, and how many are missing."""
-    if len(text) <= most:
-        return text
-    return f"{text[:most]}... ({len(text) - most:,} more characters)"
 
 
 def read_yaml(text: str) -> Any:
@@ -67,3 +71,13 @@ def read_mapping(text: str, what: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         raise SpaceError(f"{what}: a mapping is needed, not {data!r}")
     return data
+
+
+def text_of(value: Any) -> str:
+    """A value as programs read it: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def arguments(config: Mapping[str, Any]) -> list[str]:
+    """``--name value`` for every active parameter, in order; what ``{args}`` stands for."""
+    return [word for name, value in config.items() for word in (f"--{name}", text_of(value))]

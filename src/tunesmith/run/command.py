@@ -23,7 +23,9 @@ from typing import Any, BinaryIO, Final
 
 from tunesmith.core.errors import JobError, TunesmithError
 from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.text import text_of
 from tunesmith.core.trial import Cost, Kind, Reason
+from tunesmith.files import write_json, write_text
 from tunesmith.run import process_tree
 from tunesmith.run.base import Happened
 from tunesmith.run.folder import (
@@ -34,15 +36,13 @@ from tunesmith.run.folder import (
     STOP,
     Folder,
     fault_of,
-    write_json,
-    write_text,
 )
 from tunesmith.run.objective import reason_of, tail
 from tunesmith.run.output import Scanner, compile_metrics
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
-from tunesmith.run.template import Template, text_of
+from tunesmith.run.template import Template
 
 #: How often running programs are looked at (s).
 _POLL_S: Final = 0.02

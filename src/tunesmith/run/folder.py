@@ -9,14 +9,12 @@ study.trials/digits/000012/config.json
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tunesmith.core.errors import ExecutorError
 
@@ -99,18 +97,3 @@ def fault_of(error: OSError, path: Path, *, unused: bool = False) -> OSError | E
         f"trials cannot be run here: {error} (their files are in {path.parent}); once that is mended, run "
         "the study again: it goes on where it was"
     )
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file so that it is there whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all. Raises OSError."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 from tunesmith.core.errors import ExecutorError, Stopped
 from tunesmith.core.outcome import Unusable, number
-from tunesmith.core.text import cut
+from tunesmith.core.text import shorten
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.live import LiveTrial
 
@@ -159,7 +159,7 @@ def takes_trial(function: Callable[..., Any]) -> bool:
 def reason_of(error: BaseException) -> Reason:
     """Why a trial failed, from the exception that ended it, with the traceback's last lines."""
     name = type(error).__name__
-    words = cut(_words(error), _MESSAGE)
+    words = shorten(_words(error), _MESSAGE)
     if isinstance(error, Stopped):
         return Reason(Kind.STOPPED, words)
     if isinstance(error, SystemExit):

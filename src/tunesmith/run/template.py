@@ -9,7 +9,6 @@ inactive. ``{{`` and ``}}`` stand for braces, ``[[`` at the start of a word for 
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,15 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.text import arguments, text_of
 
 #: Placeholders that every command may use beside its parameters.
 BUILT_IN: Final = ("trial", "attempt", "seed", "trial_dir", "checkpoint_dir", "config_file", "args")
 _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-
-
-def text_of(value: Any) -> str:
-    """A value as programs read it: text as it is, everything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +106,6 @@ class Template:
                 else:
                     words.append(_PLACEHOLDER.sub(lambda m: _plain(m, values), word))
         return words
-
-
-def arguments(config: Mapping[str, Any]) -> list[str]:
-    """``--name value`` for every active parameter, in order; what ``{args}`` stands for."""
-    return [word for name, value in config.items() for word in (f"--{name}", text_of(value))]
 
 
 def _parts(words: Sequence[str]) -> Iterator[_Part]:

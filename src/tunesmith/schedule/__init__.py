@@ -31,8 +31,14 @@ def make(strategy: Strategy | None) -> Scheduler | None:
         attribute="SCHEDULER",
         group=ENTRY_POINTS,
         noun="scheduler",
+        verb="decide",
     )
     return Audited(made, strategy.options["audit"]) if "audit" in strategy.options else made
+
+
+def describe(scheduler: Scheduler) -> Strategy:
+    """The name and options under which `make` finds this scheduler's class again."""
+    return registry.describe(scheduler, package=__name__, noun="scheduler")
 
 
 def names() -> list[str]:

@@ -19,7 +19,12 @@ ENTRY_POINTS: Final = "tunesmith.searchers"
 def make(strategy: Strategy) -> Searcher:
     """The searcher of that name, with its options. Raises StrategyError."""
     made: Searcher = registry.make(
-        strategy, package=__name__, attribute="SEARCHER", group=ENTRY_POINTS, noun="searcher"
+        strategy,
+        package=__name__,
+        attribute="SEARCHER",
+        group=ENTRY_POINTS,
+        noun="searcher",
+        verb="suggest",
     )
     return made
 

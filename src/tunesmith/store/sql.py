@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -24,7 +24,14 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State
 from tunesmith.store.base import Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
-from tunesmith.store.fold import edits_space, retractions, row_changes, summarize
+from tunesmith.store.fold import (
+    confirming,
+    edits_space,
+    retractions,
+    row_changes,
+    summarize,
+    winner,
+)
 from tunesmith.store.schema import events, studies, trials
 
 #: Events read at a time: the body of each is a few hundred bytes.
@@ -238,27 +245,19 @@ class SqlStore:
             whole = events.c.trial.is_(None)  # there is an index for this
             edits = (events.c.study == study) & whole & (events.c.kind == "edited")
             bodies = sa.select(events.c.body).where(edits).order_by(events.c.seq)
+            confirms = spec.limits.confirm is not None
             for event in codec.decode_many(connection.execute(bodies).scalars()):
                 assert isinstance(event, Edited)
                 spec = spec.edited(event.changes)
+                confirms = confirms or spec.limits.confirm is not None
             per_state = sa.select(trials.c.state, sa.func.count()).where(trials.c.study == study)
             counts = dict.fromkeys(State, 0)
             for state, count in connection.execute(per_state.group_by(trials.c.state)):
                 counts[State(state)] = count
             best = None
             if len(spec.objectives) == 1:
-                value = trials.c.value
-                candidates = (
-                    sa.select(trials.c.number, value)
-                    .where(
-                        trials.c.study == study,
-                        trials.c.state == State.COMPLETED,
-                        ~trials.c.retracted,
-                        ~trials.c.outside,
-                    )
-                    .order_by(value if spec.objective.sign > 0 else value.desc(), trials.c.number)
-                )
-                best = connection.execute(candidates.limit(1)).first()
+                runs = self._confirming(connection, study) if confirms else {}
+                best = self._best(connection, study, spec, runs)
             return Summary(
                 name,
                 created_at,
@@ -268,6 +267,36 @@ class SqlStore:
                 None if best is None else best[0],
                 None if best is None else best[1],
             )
+
+    def _best(
+        self, connection: Connection, study: int, spec: StudySpec, confirming: Mapping[int, int]
+    ) -> tuple[int, float] | None:
+        """The incumbent and its value, of one objective; `confirming` has the trial that each run confirms."""
+        value, k = trials.c.value, spec.limits.confirm or 0
+        feasible = (
+            sa.select(trials.c.number, value)
+            .where(
+                trials.c.study == study,
+                trials.c.state == State.COMPLETED,
+                ~trials.c.retracted,
+                ~trials.c.outside,
+            )
+            .order_by(value if spec.objective.sign > 0 else value.desc(), trials.c.number)
+        )
+        rows = connection.execute(feasible.limit(max(1, k) + len(confirming) if confirming else 1))
+        ranked = [(n, v) for n, v in rows if n not in confirming][: max(1, k)]
+        if confirming and k and ranked:
+            again = connection.execute(feasible.where(trials.c.number >= min(confirming)))
+            values = {row.number: row.value for row in again}
+            confirmed = winner(spec, ranked, confirming, values)
+            ranked = [pair for pair in ranked if pair[0] == confirmed] or ranked
+        return ranked[0] if ranked else None
+
+    def _confirming(self, connection: Connection, study: int) -> dict[int, int]:
+        """The runs that confirm others, each with the other one: O(events), for studies that confirm only."""
+        enqueued = (events.c.study == study) & (events.c.kind == "enqueued")
+        bodies = connection.execute(sa.select(events.c.body).where(enqueued)).scalars()
+        return confirming(codec.decode_many(bodies))
 
     # -- leases -------------------------------------------------------------------------------
 

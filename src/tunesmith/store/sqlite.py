@@ -2,11 +2,18 @@
 
 ``durability="crash"`` (the default) survives ``kill -9``: a commit is in the kernel's hands when it
 returns. ``durability="power"`` waits for the disk at every commit.
+
+Nothing but SQLite opens the file, its ``-wal`` or its ``-shm``, be it only to look at the first bytes:
+POSIX locks belong to the process, so closing *any* descriptor of the file drops those that SQLite holds.
+Whoever closes the database next then believes to be the last one and deletes the log, and what is
+committed after that is in no file (sqlite.org/howtocorrupt.html, 2.2). ``stat`` is harmless.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +40,6 @@ T = TypeVar("T")
 
 #: How long to wait for another program's lock (s).
 LOCK_TIMEOUT_S: Final = 30.0
-_MAGIC: Final = b"SQLite format 3\x00"
 
 
 def open_sqlite(
@@ -48,14 +54,16 @@ def open_sqlite(
     where = str(path)
     if not path.parent.is_dir():
         raise StoreError(f"{where}: the folder {path.parent} does not exist; make it first")
-    if path.is_dir():
-        raise NotAStore(f"{where} is a folder; name a file, such as {path / 'study.db'}")
-    _check_magic(path)
+    _check_kind(path)
     engine = make_engine(path, durability, lock_timeout_s)
     try:
         prepare(engine, path, lock_timeout_s)
     except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
+        if "file is not a database" in str(error):
+            raise NotAStore(
+                f"{where} is no SQLite database; name another file for the store"
+            ) from error
         raise (sqlite_error(error, where) or StoreError(f"{where}: {error}")) from error
     except BaseException:
         engine.dispose()
@@ -148,16 +156,34 @@ def _patiently(act: Callable[[], T], timeout_s: float) -> T:
             time.sleep(0.05)
 
 
-def _check_magic(path: Path) -> None:
+def _check_kind(path: Path) -> None:
+    """Refuse what is no ordinary file, without opening it: see the module's text."""
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
+        status = path.stat()
     except FileNotFoundError:
         return
     except PermissionError as error:
         raise StoreReadOnly(f"{path} cannot be read: {error.strerror}") from None
-    if head and head != _MAGIC:
+    except OSError as error:  # a name that is too long, a link to itself
+        raise NotAStore(f"{path} cannot be a store: {error.strerror}; name another file") from None
+    mode, size = status.st_mode, status.st_size
+    if stat.S_ISDIR(mode):
+        raise NotAStore(f"{path} is a folder; name a file, such as {path / 'study.db'}")
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no ordinary file")
+        raise NotAStore(f"{path} is {kind}; name an ordinary file for the store")
+    if size == 1:  # SQLite takes that for an empty file
         raise NotAStore(f"{path} is no SQLite database; name another file for the store")
+    if not os.access(path, os.R_OK):
+        raise StoreReadOnly(f"{path} cannot be read: Permission denied")
+
+
+_KINDS: Final = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 _MESSAGES: Final = (

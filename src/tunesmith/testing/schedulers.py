@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from tunesmith.core import events
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Goal, Objective
 from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import Float
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Decision, Drop, Resume, Resumer, Scheduler, Verdict
-from tunesmith.core.study import Goal, Objective, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.testing.check import Check, collect, examples_of
 

@@ -15,12 +15,13 @@ from tunesmith.core import events
 from tunesmith.core.events import Event
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
 from tunesmith.core.propose import propose
 from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Searcher, Suggestion
-from tunesmith.core.study import Limits, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.testing.check import Check, collect, examples_of
 from tunesmith.testing.strategies import pasts, spaces

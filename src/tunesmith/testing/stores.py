@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tunesmith.core import events
 from tunesmith.core.errors import Conflict, StudyExists, StudyNotFound
 from tunesmith.core.events import Event
+from tunesmith.core.objective import Objective
 from tunesmith.core.space.parameter import Choice, Float
 from tunesmith.core.space.space import Space
-from tunesmith.core.study import Objective, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, Kind, Origin, Reason, State
 from tunesmith.store.base import Store
 from tunesmith.store.fold import summarize

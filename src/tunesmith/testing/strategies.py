@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Objective
 from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import Choice, Fixed, Float, Int, Parameter
 from tunesmith.core.space.space import Space
-from tunesmith.core.study import Limits, Objective, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State
 
 JSON_SCALARS = st.none() | st.booleans() | st.integers(-99, 99) | st.text("abc", max_size=3)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, Unpack
 
 from tunesmith.core.errors import StudyError, StudyNotFound
+from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
-from tunesmith.core.strategy import Searcher
-from tunesmith.core.study import Goal, StudySpec
+from tunesmith.core.strategy import Scheduler, Searcher
+from tunesmith.core.study import StudySpec
 from tunesmith.run.base import Executor
 from tunesmith.run.folder import Folder
 from tunesmith.run.inline import InlineExecutor
@@ -34,7 +35,7 @@ def tune(
     name: str | None = None,
     storage: str | Path | Store | None = None,
     searcher: str | Mapping[str, Any] | Searcher = "auto",
-    scheduler: str | Mapping[str, Any] | None = None,
+    scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
     enqueue: Iterable[Mapping[str, Any]] = (),
     warm_start: Earlier | Sequence[Earlier] = (),
@@ -58,8 +59,8 @@ def tune(
     ``time="2h"``, ``compute_time``, ``cost`` with ``price_per_hour``, ``target``; ``parallel=4`` runs
     that many at a time, in processes of their own. Other limits: see `Limits`.
 
-    Other arguments: `name` of the study (the function's); `searcher`, `scheduler`, by name or
-    ``{name: options}``; `enqueue`, configs to run first; `warm_start`, earlier studies to learn from (or their
+    Other arguments: `name` of the study (the function's); `searcher`, `scheduler`, by name,
+    ``{name: options}`` or as an object; `enqueue`, configs to run first; `warm_start`, earlier studies to learn from (or their
     results, or names in the same storage; taken in when the study is new); `deterministic` (the same trials on every run,
     however parallel); `duplicates` (the same config may run twice); `executor` ("auto" takes processes
     if trials are parallel, limited in time or memory, isolated or on GPUs); `isolate` (a process for

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tunesmith import __version__
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.quantity import show_bytes, show_seconds
 from tunesmith.core.rng import stream
@@ -20,6 +19,7 @@ from tunesmith.run.template import Template
 from tunesmith.store import open_store
 from tunesmith.tuning.job import Job, load_job
 from tunesmith.tuning.preflight import Try, try_config
+from tunesmith.version import __version__
 
 #: Random configs that the space is judged by.
 _SAMPLES = 1000

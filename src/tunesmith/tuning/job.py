@@ -15,10 +15,12 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import objectives_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.parameter import parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Config, Space
-from tunesmith.core.study import Limits, StudySpec, objectives_of
+from tunesmith.core.study import StudySpec
 from tunesmith.core.text import read_yaml
 from tunesmith.run.command import CommandExecutor, Program
 from tunesmith.run.folder import Folder
@@ -207,23 +209,39 @@ def load_job(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Jo
     Raises JobError with the file, the line, what is wrong there and what to write instead.
     """
     path = Path(path)
-    text = _read(path)
-    data, lines = _parse(path, text)
-    for name, value in (overrides or {}).items():
+    model, lines = _model(path, overrides or {})
+    try:
+        spec = _spec(path, model)
+    except _Located as error:
+        raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
+    return Job(path, model, spec, _storage(path, model, (overrides or {}).get("storage")))
+
+
+def study_of_job(path: Path | str, storage: Path | None = None) -> tuple[str, Path]:
+    """The name and storage of a job file's study, for commands that only read it. Raises JobError."""
+    path = Path(path)
+    model, _ = _model(path, {})
+    return _name(path, model), _storage(path, model, storage)
+
+
+def _model(path: Path, overrides: Mapping[str, Any]) -> tuple[JobModel, _Lines]:
+    """What the file says, `overrides` on top, and on which lines. Raises JobError."""
+    data, lines = _parse(path, _read(path))
+    for name, value in overrides.items():
         if value is not None:
             if name in Limits.__dataclass_fields__:
                 data["limits"] = {**(data.get("limits") or {}), name: value}
             else:
                 data[name] = value
     try:
-        model = JobModel.model_validate(data)
-        spec = _spec(path, model)
+        return JobModel.model_validate(data), lines
     except ValidationError as error:
         raise JobError("\n".join(_describe(path, lines, data, e) for e in error.errors())) from None
-    except _Located as error:
-        raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
-    override = (overrides or {}).get("storage")
-    return Job(path, model, spec, _storage(path, model, override))
+
+
+def _name(path: Path, model: JobModel) -> str:
+    folder = path.absolute().parent.name
+    return model.name or re.sub(r"[^A-Za-z0-9_.-]+", "-", folder).strip("-.")
 
 
 def _read(path: Path) -> str:
@@ -319,7 +337,6 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     _at(("objective",), lambda: objectives_of(metrics, goals))
     for index, config in enumerate(model.enqueue):
         _at(("enqueue", index), partial(_complete, space, config))
-    name = model.name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.absolute().parent.name).strip("-.")
     job = model.model_dump(
         include={"command", "metrics", "shell", "cwd", "environment", "gpus_per_trial"},
         exclude_defaults=True,
@@ -328,7 +345,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
         ("searcher",) if model.name else ("name",),
         lambda: make_spec(
             space,
-            name=name,
+            name=_name(path, model),
             metric=metrics,
             goal=goals,
             searcher=model.searcher,

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from tunesmith import __version__, schedule, search
+from tunesmith import schedule, search
 from tunesmith.core import events
 from tunesmith.core.engine import RESUME
+from tunesmith.core.errors import StrategyNotAllowed
 from tunesmith.core.events import Event
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
@@ -23,6 +24,7 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Drop, Resume, Resumer, Verdict
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.store import Store
+from tunesmith.version import __version__
 
 
 @dataclass(slots=True)
@@ -42,7 +44,10 @@ class Replay:
 
 
 def replay(store: Store, name: str) -> Replay:
-    """Check the store's own chain, then compute everything again. Raises StudyNotFound."""
+    """Check the store's own chain, then compute everything again.
+
+    Raises StudyNotFound; StrategyNotAllowed for a study whose strategies are code that has to be allowed first.
+    """
     found = Replay()
     tampered = store.verify(name)
     if tampered:
@@ -51,6 +56,8 @@ def replay(store: Store, name: str) -> Replay:
     found.events = len(history)
     try:
         _Pass(Ledger(store.load(name)), history, found).run()
+    except StrategyNotAllowed:
+        raise
     except Exception as error:  # noqa: BLE001 (a falsified history may break anything)
         found.problems.append(f"the history does not hold together: {error}")
     return found

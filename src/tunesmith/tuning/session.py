@@ -9,8 +9,8 @@ import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tunesmith import __version__
 from tunesmith.core.events import Opened
+from tunesmith.version import __version__
 
 
 @lru_cache(maxsize=1)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Unpack
 
+from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
-from tunesmith.core.strategy import Searcher
-from tunesmith.core.study import Goal
+from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.simulate import Curve, SimulateExecutor
 from tunesmith.store import open_store
 from tunesmith.tuning.api import check_limits
@@ -33,7 +33,7 @@ def simulate(
     metric: str = "value",
     goal: Goal = "minimize",
     searcher: str | Mapping[str, Any] | Searcher = "auto",
-    scheduler: str | Mapping[str, Any] | None = None,
+    scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
     **limits: Unpack[LimitOptions],
 ) -> Simulated:

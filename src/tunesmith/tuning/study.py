@@ -26,6 +26,8 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Event
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Goal, Objective, objectives_of
 from tunesmith.core.outcome import finite, judge
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.rng import derive_seed
@@ -40,8 +42,8 @@ from tunesmith.core.strategy import (
     Verdict,
     pauses,
 )
-from tunesmith.core.study import Goal, Limits, Objective, Strategy, StudySpec, objectives_of
-from tunesmith.core.text import cut, utf8
+from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
@@ -85,7 +87,7 @@ def make_spec(
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
     searcher: str | Mapping[str, Any] | Searcher = "auto",
-    scheduler: str | Mapping[str, Any] | None = None,
+    scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
     deterministic: bool = False,
     duplicates: bool = False,
@@ -98,8 +100,8 @@ def make_spec(
         space=space if isinstance(space, Space) else Space.from_dict(space),
         objectives=objectives_of(metric, goal),
         limits=Limits.from_dict(limits),
-        searcher=_strategy(searcher),
-        scheduler=None if scheduler is None else Strategy.of(scheduler),
+        searcher=_strategy(searcher, search.describe),
+        scheduler=None if scheduler is None else _strategy(scheduler, schedule.describe),
         seed=secrets.randbits(32) if seed is None else seed,
         deterministic=deterministic,
         duplicates=duplicates,
@@ -110,11 +112,11 @@ def make_spec(
     return spec
 
 
-def _strategy(given: Any) -> Strategy:
-    """A strategy by name; a searcher object is named by its import path, for whoever resumes."""
-    if isinstance(given, (str, Mapping, Strategy)):
-        return Strategy.of(given)
-    return search.describe(given)
+def _strategy(strategy: Any, describe_object: Callable[[Any], Strategy]) -> Strategy:
+    """A strategy by name; an object is named by its import path, for whoever resumes."""
+    if isinstance(strategy, (str, Mapping, Strategy)):
+        return Strategy.of(strategy)
+    return describe_object(strategy)
 
 
 def me() -> str:
@@ -155,7 +157,7 @@ class Study:
         name: str = "study",
         storage: str | Path | Store | None = None,
         searcher: str | Mapping[str, Any] | Searcher = "auto",
-        scheduler: str | Mapping[str, Any] | None = None,
+        scheduler: str | Mapping[str, Any] | Scheduler | None = None,
         seed: int | None = None,
         deterministic: bool = False,
         duplicates: bool = False,
@@ -417,7 +419,7 @@ class Study:
 
     def _told_to_stop(self, number: int) -> str | None:
         """Why the scheduler has told a running trial to stop; None if it has not."""
-        told = self._ledger.told.get(number)
+        told = self._ledger.stop_reasons.get(number)
         return None if told is None else told.message
 
     def _current_scheduler(self) -> Scheduler | None:
@@ -507,7 +509,7 @@ class Study:
         self,
         *,
         space: Space | None = None,
-        searcher: str | Mapping[str, Any] | None = None,
+        searcher: str | Mapping[str, Any] | Searcher | None = None,
         duplicates: bool | None = None,
         **limits: Unpack[LimitOptions],
     ) -> None:
@@ -523,7 +525,7 @@ class Study:
             if space is not None:
                 changes["space"] = space.to_dict()
             if searcher is not None:
-                changes["searcher"] = Strategy.of(searcher).to_dict()
+                changes["searcher"] = _strategy(searcher, search.describe).to_dict()
             if duplicates is not None:
                 changes["duplicates"] = duplicates
             if limits:
@@ -616,7 +618,7 @@ def _text(what: str, value: Any) -> str:
     """What is stored as a text has to be one, or it could not be read again."""
     if not isinstance(value, str):
         raise TypeError(f"{what} is a text, not {value!r}")
-    return cut(utf8(value), _TEXT_CHARACTERS)
+    return shorten(utf8(value), _TEXT_CHARACTERS)
 
 
 def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
-from tunesmith.core.study import Goal
+from tunesmith.core.objective import Goal
 
 Floats = NDArray[np.float64]
 
