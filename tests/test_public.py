@@ -41,6 +41,7 @@ PUBLIC = [
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "StoreLost",
     "StoreReadOnly",
     "StoreVersionError",
     "StrategyError",
