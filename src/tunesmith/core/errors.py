@@ -15,10 +15,12 @@
     ├── TransitionError                a trial was asked for an illegal move
     ├── TextError (ValueError)         a text that is no YAML or JSON, or is deeper or larger than can be meant
     ├── JobError (ValueError)          a job file, a command line or a program that cannot be used
+    ├── ExecutorError                  this machine cannot run trials now: their files, or a process
     ├── StoreError                     the store cannot be read or written
     │   ├── StoreLocked                another program holds the lock
     │   ├── StoreFull                  the disk is full
     │   ├── StoreReadOnly
+    │   ├── StoreLost                  it was deleted, replaced or cut short while it was in use
     │   ├── StoreVersionError          written by a newer tunesmith
     │   └── NotAStore                  the file is something else
     └── Conflict                       somebody else appended first (internal: read, then try again)
@@ -98,6 +100,9 @@ class TextError(TunesmithError, ValueError):
 class JobError(TunesmithError, ValueError): ...
 
 
+class ExecutorError(TunesmithError): ...
+
+
 class StoreError(TunesmithError): ...
 
 
@@ -108,6 +113,9 @@ class StoreFull(StoreError): ...
 
 
 class StoreReadOnly(StoreError): ...
+
+
+class StoreLost(StoreError): ...
 
 
 class StoreVersionError(StoreError): ...
