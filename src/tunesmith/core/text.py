@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tunesmith.core.errors import SpaceError, TextError, shown
-from tunesmith.core.errors import shorten as shorten  # for whoever writes texts
+from tunesmith.core.errors import shorten as shorten  # noqa: PLC0414 (for whoever writes texts)
 
 #: How deep and how large data from outside may be, aliases and shared parts expanded.
 DEEPEST: Final = 100
