@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkabl
 from numpy.random import Generator
 
 from tunesmith.core.history import History
+from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
 
 
@@ -43,6 +44,15 @@ class Recommender(Protocol):
 
     def recommend(self, space: Space, history: History) -> int | None:
         """The completed trial whose noise-free value its model predicts to be best; None if it has none."""
+        ...
+
+
+@runtime_checkable
+class Exhaustive(Protocol):
+    """A searcher that plans every config in advance, and ends when all have been run."""
+
+    def count(self, space: Space) -> Count:
+        """How many there are."""
         ...
 
 
