@@ -40,6 +40,7 @@ PUBLIC = [
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "StoreLost",
     "StoreReadOnly",
     "StoreVersionError",
     "StrategyError",

@@ -168,7 +168,7 @@ def test_as_many_at_a_time_as_may_run() -> None:
     ended, quitting = shell.tick()
     assert ended == Write(events.Ended(shell.now, "trials", "all 5 trials have been run"))
     assert quitting == Quit("trials", "all 5 trials have been run")
-    assert shell.ledger.best == 4
+    assert shell.ledger.incumbent == 4
     assert shell.tick() == [], "over is over"
     assert shell.give(Interrupt(shell.now)) == []
 
@@ -337,7 +337,11 @@ def test_of_several_objectives_the_first_counts(limit: dict[str, Any], trials: i
     shell.tick()
     assert shell.quit is not None
     assert shell.quit.why == next(iter(limit))
-    assert (shell.ledger.size, shell.ledger.leader, shell.ledger.best) == (trials, 3, None)
+    assert (shell.ledger.size, shell.ledger.improvement.trial, shell.ledger.incumbent) == (
+        trials,
+        3,
+        None,
+    )
 
 
 def test_no_improvement_for_a_while_ends_the_study() -> None:
@@ -748,7 +752,7 @@ def run_out(shell: Shell, upto: int = 1) -> None:
 def test_what_waits_beyond_the_limit_is_not_waited_for(scheduler: Scheduler) -> None:
     shell = Shell(spec(trials=3), *map(enqueued, range(6)), scheduler=scheduler)
     run_out(shell, upto=4)
-    assert shell.ledger.best == 0
+    assert shell.ledger.incumbent == 0
     assert shell.states()[3:] == ["waiting"] * 3
 
 
@@ -775,7 +779,7 @@ def test_drops_are_no_want_of_improvement_before_there_is_a_best() -> None:
     run_out(shell, upto=27)
     assert shell.quit is not None
     assert shell.quit.why == "no_improvement"
-    assert shell.ledger.best is not None
+    assert shell.ledger.incumbent is not None
 
 
 # -- confirming the best --------------------------------------------------------------------------
@@ -815,7 +819,7 @@ def test_the_best_are_confirmed_when_the_search_is_over_early(
     assert shell.quit.detail.startswith(f"{alone.quit.detail}; trial ")
     assert 3 <= len(confirming(shell)) <= shell.spec.limits.reserve
     assert min(confirming(shell)) == alone.ledger.size
-    assert shell.ledger.leader == alone.ledger.leader
+    assert shell.ledger.improvement.trial == alone.ledger.improvement.trial
 
 
 def test_the_best_are_confirmed_when_little_is_left_to_gain() -> None:
@@ -854,7 +858,7 @@ def test_a_lucky_run_that_confirms_is_no_improvement() -> None:
         if shell.quit is not None:
             break
         shell.exit(min(shell.jobs), 0.01 * shell.ledger.size)
-    assert shell.ledger.leader == 0
+    assert shell.ledger.improvement.trial == 0
     assert confirming(shell) == list(range(3, shell.ledger.size)) != []
 
 
@@ -1014,7 +1018,7 @@ def test_a_scheduler_stops_a_trial() -> None:
     shell.obey()
     trial = shell.ledger.trial(0)
     assert (trial.state, trial.value) == (State.STOPPED, 0.95)
-    assert (trial.reason, shell.ledger.best) == (stop.reason, None)
+    assert (trial.reason, shell.ledger.incumbent) == (stop.reason, None)
     assert started(shell.tick()) == [1]
     assert len(shell.report(1, 1, 0.9)) == 3, "the next one is asked about"
 
@@ -1225,7 +1229,7 @@ def picture(ledger: Ledger) -> Any:
     return (
         repr([ledger.trial(number) for number in range(ledger.size)]),
         ledger.counts,
-        (ledger.best, ledger.cursor, ledger.started_count, ledger.ended, ledger.failures),
+        (ledger.incumbent, ledger.cursor, ledger.started_count, ledger.ended, ledger.failures),
         (ledger.compute_time_s, ledger.longest_gap_s, ledger.elapsed_s(1e6), ledger.decided),
         sorted(ledger.running),
         [ledger.times_lost(number) for number in range(ledger.size)],

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -37,3 +41,16 @@ def test_who_overlap_leave_as_many_as_the_first_one_found(counts: list[int]) -> 
     assert counts == [1, 1], "the second one is still within"
     second.__exit__(None, None, None)
     assert counts == [4, 2]
+
+
+@pytest.mark.parametrize("wanted", ["Haswell", "Nehalem"])
+def test_the_kernel_is_the_one_that_is_used(wanted: str) -> None:
+    if not threads.kernel():
+        pytest.skip("another library than OpenBLAS")
+    code = "from tunesmith.numeric.threads import kernel; print(kernel())"
+    environment = os.environ | {"OPENBLAS_CORETYPE": wanted}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    if platform.machine() in ("x86_64", "AMD64"):
+        assert done.stdout.strip() == wanted

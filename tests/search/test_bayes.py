@@ -93,6 +93,11 @@ def best(ledger: Ledger) -> float:
     return float(np.nanmin(ledger.column("losses")))
 
 
+def median(statement: Callable[[int], float], seeds: int = 3) -> float:
+    """Of a statement over several seeds: no test may hang on one study's last digits."""
+    return float(np.median([statement(seed) for seed in range(seeds)]))
+
+
 def configs(ledger: Ledger) -> list[Config]:
     return [ledger.config(k) for k in range(ledger.size)]
 
@@ -101,9 +106,8 @@ def configs(ledger: Ledger) -> list[Config]:
 
 
 def test_finds_a_minimum_that_chance_does_not() -> None:
-    found = best(run(MIXED, mixed, 60))
     sample = min(mixed(MIXED.sample(stream(0, k, "chance"))) for k in range(600))
-    assert found < 0.02 < sample
+    assert median(lambda seed: best(run(MIXED, mixed, 60, seed=seed))) < 0.001 < sample
 
 
 def test_numbers_alone() -> None:
@@ -114,7 +118,7 @@ def test_numbers_alone() -> None:
         ridge = b - 5.1 / (4 * math.pi**2) * a * a + 5 / math.pi * a - 6
         return float(ridge**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(a) + 10)
 
-    assert best(run(space, branin, 35)) < 0.397887 + 0.01
+    assert median(lambda seed: best(run(space, branin, 35, seed=seed))) < 0.397887 + 0.02
 
 
 def test_maximising_is_minimising_the_opposite() -> None:
@@ -125,12 +129,16 @@ def test_maximising_is_minimising_the_opposite() -> None:
 
 def test_noise_is_seen_through() -> None:
     """The recommended trial is good though single results say little."""
-    rng = np.random.default_rng(0)
-    ledger = run(MIXED, lambda c: mixed(c) + 0.1 * rng.standard_normal(), 70)
-    recommended = Bayes().recommend(MIXED, History(ledger))
-    assert recommended is not None
-    assert mixed(ledger.config(recommended)) < 0.12
-    assert ledger.state(recommended) is State.COMPLETED
+
+    def recommended(seed: int) -> float:
+        rng = np.random.default_rng(seed)
+        ledger = run(MIXED, lambda c: mixed(c) + 0.1 * rng.standard_normal(), 70, seed=seed)
+        number = Bayes().recommend(MIXED, History(ledger))
+        assert number is not None
+        assert ledger.state(number) is State.COMPLETED
+        return mixed(ledger.config(number))
+
+    assert median(recommended, seeds=7) < 0.1
 
 
 def test_stopped_trials_are_evidence() -> None:
@@ -154,10 +162,10 @@ def test_failures_are_avoided() -> None:
     def objective(c: Config) -> float:
         return math.nan if c["x"] > 0.5 else (c["x"] - 0.4) ** 2 + (c["y"] - 0.7) ** 2
 
-    ledger = run(space, objective, 40)
-    late = [c["x"] > 0.5 for c in configs(ledger)[15:]]
-    assert sum(late) < 8  # by chance: 12
-    assert best(ledger) < 1e-3
+    studies = [run(space, objective, 40, seed=seed) for seed in range(5)]
+    late = [sum(c["x"] > 0.5 for c in configs(ledger)[15:]) for ledger in studies]
+    assert np.median(late) < 9  # by chance: 12
+    assert np.median([best(ledger) for ledger in studies]) < 1e-3
 
 
 def test_leaves_a_choice_that_is_tuned_for_one_that_is_not() -> None:
@@ -174,9 +182,10 @@ def test_leaves_a_choice_that_is_tuned_for_one_that_is_not() -> None:
             return float(0.3 + 0.01 * (c["z"] - 0.5) ** 2)
         return 3.0 * ((c["x"] - 0.83) ** 2 + (c["y"] - 0.13) ** 2) + (c["z"] - 0.5) ** 2
 
-    ledger = run(space, objective, 45)
-    assert best(ledger) < 0.05
-    assert any("leaving kind=" in ledger.origin(k).why for k in range(ledger.size))
+    studies = [run(space, objective, 45, seed=seed) for seed in range(3)]
+    assert np.median([best(ledger) for ledger in studies]) < 0.05
+    whys = [ledger.origin(k).why for ledger in studies for k in range(ledger.size)]
+    assert any("leaving kind=" in why for why in whys)
 
 
 # -- in parallel ------------------------------------------------------------------------------
@@ -250,8 +259,11 @@ def test_exploration_moves_the_search() -> None:
     """More exploration: suggestions whose results are less sure."""
 
     def spread(exploration: Any) -> float:
-        ledger = run(MIXED, mixed, 40, searcher=Bayes(exploration=exploration))
-        return float(np.nanmean(ledger.column("losses")[14:]))
+        def late(seed: int) -> float:
+            ledger = run(MIXED, mixed, 40, searcher=Bayes(exploration=exploration), seed=seed)
+            return float(np.nanmean(ledger.column("losses")[14:]))
+
+        return median(late)
 
     assert spread("low") < spread("high")
     with pytest.raises(ts.StrategyError, match="bayes: exploration is 'low', 'balanced', 'high'"):
@@ -347,10 +359,13 @@ def test_a_space_with_one_config() -> None:
 
 def test_a_small_space_is_exhausted_best_first() -> None:
     space = ts.Space(k=ts.Int(0, 19), c=ts.Choice("a", "b")).require("k > 1")
-    ledger = run(space, lambda c: abs(c["k"] - 13) + (c["c"] == "a"), 100)
-    assert ledger.size == 36
-    first = next(k for k in range(36) if ledger.config(k) == {"k": 13, "c": "b"})
-    assert first < 20
+
+    def first(seed: int) -> int:
+        ledger = run(space, lambda c: abs(c["k"] - 13) + (c["c"] == "a"), 100, seed=seed)
+        assert ledger.size == 36
+        return configs(ledger).index({"k": 13, "c": "b"})
+
+    assert median(first) < 18
 
 
 @pytest.mark.parametrize("fate", ["running", "failed"])
@@ -376,8 +391,8 @@ def test_many_trials_are_cheap_in_memory() -> None:
         config = space.sample(stream(0, number, "many"))
         ledger.apply(events.Suggested(0.0, number, config, USERS, "s"))
         finish(ledger, number, (config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2)
-    config = suggest(ledger)[0].config
-    assert (config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2 < 1e-3
+    near = [s.config for s in suggest(ledger, 5)]
+    assert np.median([(c["x"] - 0.3) ** 2 + (c["y"] - 0.6) ** 2 for c in near]) < 0.01
 
 
 # -- the same again ---------------------------------------------------------------------------
@@ -471,14 +486,14 @@ class TestPrior:
         away = [config[f"x{j}"] - 0.8 for j in range(6)]
         return float(sum(abs(a) ** 0.5 for a in away) + (config["kind"] == "b"))
 
-    def mean_best(self, space: ts.Space) -> float:
-        return float(np.mean([best(run(space, self.valley, 30, seed=s)) for s in range(3)]))
+    def usual_best(self, space: ts.Space) -> float:
+        return median(lambda seed: best(run(space, self.valley, 30, seed=seed)), seeds=5)
 
     def test_a_right_one_helps_and_a_wrong_one_costs_little(self) -> None:
         bare = ts.Space({f"x{j}": ts.Float(0, 1) for j in range(6)}, kind=ts.Choice("a", "b"))
-        right, none, wrong = map(self.mean_best, (self.space(0.78), bare, self.space(0.2)))
-        assert right < 0.6 * none
-        assert wrong < 1.3 * none
+        right, none, wrong = map(self.usual_best, (self.space(0.78), bare, self.space(0.2)))
+        assert right < 0.75 * none
+        assert wrong < 1.5 * none
 
     def test_the_search_begins_where_it_is(self) -> None:
         ledger = run(self.space(0.78), self.valley, 1)

@@ -260,13 +260,22 @@ def test_where_a_refinement_has_been_no_other_begins() -> None:
     trial, _, _ = asked
     play.tell(trial, {"loss": 1e6, "d_loss/d_x": 1.0, "d_loss/d_rate": 1.0})
     assert play.ask()[2].startswith("bayes: "), "it is not among the best third"
-    near = dict(play.ledger.config(play.ledger.best or 0))
+    near = dict(play.ledger.config(play.ledger.incumbent or 0))
     near["x"] += 0.01
     number = play.ledger.size
     origin = play.ledger.origin(0)
     play.ledger.apply(events.Suggested(9.0, number, near, origin, "s"))
     play.tell(number, bowl(near) | {"loss": 1e-3})
     assert play.ask()[2].startswith("bayes: ")
+
+
+def test_a_slope_that_is_nearly_zero_is_none() -> None:
+    """The step along it was infinitely long, and halved without end."""
+    play = Play(ts.Space(x=ts.Float(0, 1)))
+    for _ in range(4):
+        trial, _, why = play.ask()
+        assert not why.startswith("gradient step")
+        play.tell(trial, {"loss": float(trial), "d_loss/d_x": 1e-310})
 
 
 @settings(max_examples=25, deadline=None)

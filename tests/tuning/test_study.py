@@ -881,14 +881,15 @@ class TestReportToAScheduler:
             mine, theirs = [study.ask() for _ in range(3)], other.ask()
             for trial in mine[:2]:
                 study.report(trial, step=1, loss=0.5)
-            append, between = study.store.append, [theirs]
+            write, between = study.commit, [theirs]
 
-            def slow(name: str, new: Sequence[events.Event], expect: int) -> None:
-                append(name, new, expect)
+            def slow(decide: Callable[[], Sequence[events.Event]]) -> Sequence[events.Event]:
+                written = write(decide)
                 while between:
                     other.report(between.pop(), step=1, loss=0.1)
+                return written
 
-            monkeypatch.setattr(study.store, "append", slow)
+            monkeypatch.setattr(study, "commit", slow)
             decision = study.report(mine[2], step=1, loss=50.0)
             assert decision.verdict is ts.Verdict.STOP
             assert decision.why == "at step 1 its loss of 50 is number 3 of 3; the best 1 go on"

@@ -135,7 +135,7 @@ class JsonLines(Quiet):
     def watch(self, ledger: Ledger, now: float) -> None:
         for trial in self._follower.new(ledger):
             event = {State.PAUSED: "paused", State.RUNNING: "resumed"}.get(trial.state, "trial")
-            self._put({"event": event, "best": ledger.best == trial.number, **trial.to_dict()})
+            self._put({"event": event, "best": ledger.incumbent == trial.number, **trial.to_dict()})
 
     def finish(self, result: Result) -> None:
         best = result.front[0].to_dict() if result.front else None
@@ -185,7 +185,7 @@ def trial_line(ledger: Ledger, trial: Trial) -> str:
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(names, trial.values, strict=True)
         )
-        return f"{name}  {outcome}{' *' if ledger.best == trial.number else ''}  {told}"
+        return f"{name}  {outcome}{' *' if ledger.incumbent == trial.number else ''}  {told}"
     if trial.state in (State.STOPPED, State.PAUSED) and last is not None:
         outcome = " ".join(f"{n}={show_number(v)}" for n, v in last.metrics.items())
         why = "" if trial.reason is None else f" ({one_line(trial.reason.message)})"

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from tunesmith.core import confirm, events
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
+from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import CONFIRM_SHARE, SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
 from tunesmith.core.outcome import Outcome, finite, judge
@@ -143,7 +144,7 @@ class Engine:
         """The trials of `sessions` run no more: for `reason`, or because they were told to end."""
         ledger = self.ledger
         for number in [n for n, r in ledger.running.items() if r.session in sessions]:
-            why = ledger.told.get(number, reason)
+            why = ledger.stop_reasons.get(number, reason)
             self._exited(Exited(at, number, ledger.attempt(number), reason=why), out)
 
     # -- what happened ------------------------------------------------------------------------
@@ -167,7 +168,7 @@ class Engine:
         if decision.verdict is not Verdict.CONTINUE:
             verdict = str(decision.verdict)
             self._write(events.Decided(event.at, event.trial, verdict, decision.why), out)
-        told = ledger.told.get(event.trial)
+        told = ledger.stop_reasons.get(event.trial)
         if told is not None:
             self._stop(event.trial, told, out)
 
@@ -424,7 +425,7 @@ class Engine:
         trial = None if used else confirm.next_run(history, k)
         if trial is None:
             if not self._own:
-                self._over = self._confirmed(confirm.standings(history, k))
+                self._over = self._confirmed(ledger.confirmed)
             return 0
         number, config = ledger.size, ledger.config(trial)
         origin = Origin(CONFIRM, f"trial {trial} once more, with another seed")
@@ -432,7 +433,7 @@ class Engine:
         self._start_waiting(number, at, out)
         return 1
 
-    def _confirmed(self, known: list[confirm.Confirmed]) -> Quit:
+    def _confirmed(self, known: list[Confirmed]) -> Quit:
         """The end of a study whose best trials have been run again."""
         if known:
             why = "" if self._enough is None else f"{self._enough.detail}; "

@@ -18,6 +18,7 @@
     │   ├── StoreLocked                another program holds the lock
     │   ├── StoreFull                  the disk is full
     │   ├── StoreReadOnly
+    │   ├── StoreLost                  it was deleted, replaced or cut short while it was in use
     │   ├── StoreVersionError          written by a newer tunesmith
     │   └── NotAStore                  the file is something else
     └── Conflict                       somebody else appended first (internal: read, then try again)
@@ -87,6 +88,9 @@ class StoreFull(StoreError): ...
 
 
 class StoreReadOnly(StoreError): ...
+
+
+class StoreLost(StoreError): ...
 
 
 class StoreVersionError(StoreError): ...

@@ -22,7 +22,7 @@ LOOK_HOLDS: Final = 3
 def good_enough(ledger: Ledger, at: float) -> Quit | None:
     """The first limit that says that there is no need to search on; None if none does. O(1)."""
     limits = ledger.spec.limits
-    leader = ledger.leader
+    leader = ledger.improvement.trial
     if limits.target is not None and leader is not None:
         objective = ledger.spec.objective
         value = ledger.values(leader)
@@ -30,9 +30,14 @@ def good_enough(ledger: Ledger, at: float) -> Quit | None:
         if value[0] * objective.sign <= limits.target * objective.sign:
             detail = f"trial {leader} reached the target: {objective.metric} {value[0]:g}"
             return Quit("target", detail)
-    if limits.no_improvement is not None and ledger.since_best >= limits.no_improvement:
+    if (
+        limits.no_improvement is not None
+        and ledger.improvement.trials_since >= limits.no_improvement
+    ):
         best = "" if leader is None else f", which is still trial {leader}'s"
-        detail = f"{ledger.since_best} trials have not improved on the best value{best}"
+        detail = (
+            f"{ledger.improvement.trials_since} trials have not improved on the best value{best}"
+        )
         return Quit("no_improvement", detail)
     patience_s = limits.no_improvement_time
     if patience_s is not None and ledger.best_age_s(at) >= patience_s:

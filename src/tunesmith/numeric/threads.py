@@ -6,8 +6,8 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Final
+from functools import cache, partial
+from typing import Any, Final
 
 #: OpenBLAS as NumPy's and SciPy's wheels name its functions, and as systems do.
 _SPELLINGS: Final = (
@@ -59,17 +59,39 @@ def _leave() -> None:
 @cache
 def _controls() -> tuple[tuple[Callable[[], int], Callable[[int], None]], ...]:
     """A getter and a setter of the thread count for each OpenBLAS that NumPy and SciPy load."""
+    return tuple(
+        (function("get_num_threads"), function("set_num_threads")) for function in _libraries()
+    )
+
+
+@cache
+def kernel() -> str:
+    """The kind of processor that OpenBLAS computes for (``SkylakeX``): results differ between kinds by
+    rounding. Empty for other libraries."""
+    for function in _libraries():
+        name = function("get_corename")
+        name.restype = ctypes.c_char_p
+        return str(name().decode())
+    return ""
+
+
+@cache
+def _libraries() -> tuple[Callable[[str], Any], ...]:
+    """For each OpenBLAS that NumPy and SciPy load: its functions by their plain names."""
     import numpy.linalg._umath_linalg as of_numpy
     import scipy.linalg._flapack as of_scipy
 
-    found: dict[int, tuple[Callable[[], int], Callable[[int], None]]] = {}
+    found: dict[int, Callable[[str], Any]] = {}
     for module in (of_numpy, of_scipy):
         library = ctypes.CDLL(module.__file__)  # its symbols include those of what it links to
         for prefix, suffix in _SPELLINGS:
-            get = getattr(library, f"{prefix}get_num_threads{suffix}", None)
             put = getattr(library, f"{prefix}set_num_threads{suffix}", None)
-            if get is not None and put is not None:
+            if put is not None:
                 address = ctypes.cast(put, ctypes.c_void_p).value or 0
-                found[address] = (get, put)
+                found[address] = partial(_function, library, prefix, suffix)
                 break
     return tuple(found.values())
+
+
+def _function(library: ctypes.CDLL, prefix: str, suffix: str, name: str) -> Any:
+    return getattr(library, f"{prefix}{name}{suffix}")

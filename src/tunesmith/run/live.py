@@ -70,11 +70,17 @@ class LiveTrial:
         """
         checkpoint.save(self._directory() / CHECKPOINT, state, step)
 
-    def restore(self, default: Any = None) -> Any:
+    def restore(self, default: Any = None, *, weights_only: bool = False) -> Any:
         """What was saved last, by an earlier attempt or by the trial that this one goes on from; `default`
         if nothing was. What was saved for a step whose report never came is passed over. Tensors come back in
-        main memory."""
-        found = checkpoint.restore(self._directory() / CHECKPOINT, self.reported)
+        main memory.
+
+        What was saved is a pickle, which can run any code as it is read: go on with a stranger's study only if you
+        trust it. With `weights_only`, only torch's own format of tensors, numbers, texts and containers is read.
+        """
+        found = checkpoint.restore(
+            self._directory() / CHECKPOINT, self.reported, weights_only=weights_only
+        )
         if found is None:
             return default
         self._step, state = found

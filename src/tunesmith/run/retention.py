@@ -152,7 +152,11 @@ class Keeper:
         """Trials and checkpoints of theirs, the least needed first."""
         sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
-        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != ledger.leader]
+        ended = [
+            n
+            for n in with_some
+            if ledger.state(n) not in _GOES_ON and n != ledger.improvement.trial
+        ]
         for number in sorted(ended, key=lambda n: (n not in ledger.confirming, -_loss(ledger, n))):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:

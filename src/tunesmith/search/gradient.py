@@ -52,6 +52,8 @@ MOST_STARTS: Final = 100
 NEAR: Final = 0.05
 
 _WHY: Final = re.compile(r"gradient step \d+ from trial (\d+), ")
+#: The reciprocals of smaller numbers overflow: a step along such a slope would be infinitely long.
+_LEAST: Final = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class _Refinement:
             return None
         down, pairs = self._direction(slopes, g, free)
         longest = float(np.abs(down).max())
-        if not 0.0 < longest < np.inf:
+        if not _LEAST <= longest < np.inf:
             return None
         if pairs and self._converged(slopes, -0.5 * float(g[free] @ down[free])):
             return None

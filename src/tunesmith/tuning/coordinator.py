@@ -103,11 +103,10 @@ class Loop:
         last = ledger.sessions.get(ledger.coordinator or "")
         if last is not None and last.session in ledger.open_sessions and alive(last):
             raise busy(self._name, last)  # it may be too busy to renew its lease
-        until = now + LEASE_S
         mine = self._session.holder
-        lease = self._store.lease(self._name, mine, until, now)
+        lease = self._store.lease(self._name, mine, LEASE_S)
         if lease.holder != mine and alive(Session.of(lease.holder)) is False:
-            lease = self._store.lease(self._name, mine, until, now, instead_of=lease.holder)
+            lease = self._store.lease(self._name, mine, LEASE_S, instead_of=lease.holder)
         if lease.holder != mine:
             raise busy(self._name, Session.of(lease.holder))
         self._leased_at = now
@@ -283,7 +282,7 @@ class Loop:
         if self._store.cursor(self._name) != self.ledger.cursor:
             self._take_in(self._store.changes(self._name, self.ledger.cursor))
         if now - self._leased_at >= LEASE_S / 3:
-            self._store.lease(self._name, self._session.holder, now + LEASE_S, now)
+            self._store.lease(self._name, self._session.holder, LEASE_S)
             self._leased_at = now
 
     def _take_in(self, foreign: Any) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tunesmith import search
-from tunesmith.core.confirm import Confirmed, standings
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
+from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.prior_study import Past
 from tunesmith.core.space.space import Config
@@ -81,7 +81,7 @@ class Result:
     def audit(self) -> Audit:
         """What became of the trials that the scheduler would have stopped (its option `audit`)."""
         ledger = self._ledger
-        losses, done = ledger.column("losses")[:, 0], ledger.eligible()
+        losses, done = ledger.column("losses")[:, 0], ledger.feasible()
         let_on = np.zeros(len(done), dtype=np.bool_)
         let_on[list(ledger.audited)] = True
         others = losses[done & ~let_on]
@@ -159,18 +159,14 @@ class Result:
             raise StudyError(
                 f"with several objectives ({metrics}) no one trial is best; see .front"
             )
-        if self._ledger.best is None:
+        if self._ledger.incumbent is None:
             raise NothingCompleted(self.nothing)
-        confirmed = self.confirmed
-        return self._ledger.trial(confirmed[0].trial if confirmed else self._ledger.best)
+        return self._ledger.trial(self._ledger.incumbent)
 
     @property
     def confirmed(self) -> list[Confirmed]:
         """The best trials that were run again (limit `confirm`), the likeliest to be the best first."""
-        k = self.spec.limits.confirm
-        if k is None or not self._ledger.confirmations:
-            return []
-        return standings(History(self._ledger), k)
+        return list(self._ledger.confirmed)
 
     @property
     def nothing(self) -> str:
@@ -184,18 +180,7 @@ class Result:
     @property
     def front(self) -> list[Trial]:
         """The trials that no other beats in every objective: O(completed * front)."""
-        if len(self.spec.objectives) == 1:
-            return [] if self._ledger.best is None else [self.best]
-        eligible = np.flatnonzero(self._ledger.eligible())
-        losses = self._ledger.column("losses")[eligible]
-        front: list[int] = []
-        for i in np.lexsort(losses.T[::-1]):
-            dominated = any(
-                (losses[j] <= losses[i]).all() and (losses[j] < losses[i]).any() for j in front
-            )
-            if not dominated:
-                front.append(int(i))
-        return [self._ledger.trial(int(eligible[i])) for i in sorted(front)]
+        return [self._ledger.trial(number) for number in self._ledger.front().tolist()]
 
     # -- as pictures --------------------------------------------------------------------------
 
@@ -247,7 +232,7 @@ class Result:
         return {
             "study": self.spec.to_dict(),
             "ended": self.ended,
-            "best": None if self._ledger.best is None else self.best.number,
+            "best": None if self._ledger.incumbent is None else self.best.number,
             "trials": [finite(trial.to_dict()) for trial in self.trials],
         }
 
@@ -256,7 +241,7 @@ class Result:
 
     def __repr__(self) -> str:
         best = ""
-        if self._ledger.best is not None:
+        if self._ledger.incumbent is not None:
             trial = self.best
             best = f", best {self.spec.objective.metric} {trial.value:g} (trial {trial.number})"
         return f"<Result of {self.spec.name!r}: {len(self.trials)} trials{best}>"

@@ -36,6 +36,11 @@ class Session:
         return cls(uuid.uuid4().hex[:16], _me(pid)[0], pid, _me(pid)[1])
 
     @property
+    def mine(self) -> bool:
+        """Whether it is this process: a child that was forked is another one."""
+        return self.pid == os.getpid()
+
+    @property
     def holder(self) -> str:
         """Its name as a lease's holder. It says who that is: a process that dies right after it took
         a lease has written nothing else."""

@@ -13,7 +13,6 @@ import msgspec
 from tunesmith import schedule, search
 from tunesmith.core import events
 from tunesmith.core.errors import (
-    Conflict,
     StrategyError,
     StudyBusy,
     StudyError,
@@ -45,6 +44,7 @@ from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
+from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Session, alive, describe
 from tunesmith.tuning.spec import (
@@ -70,12 +70,11 @@ class Study:
         self._name = name
         #: The file it is in, beside which its trials keep theirs.
         self._storage = storage
-        self._loaded: Ledger | None = None
+        self._journal = Journal(store, name)
         self._memo: dict[Any, Any] = {}
         self._session: Session | None = None
         self._searcher: tuple[Strategy, Searcher] | None = None
         self._scheduler: tuple[Strategy | None, Scheduler | None] | None = None
-        store.cursor(name)  # raises if there is no such study
 
     # -- making and opening -------------------------------------------------------------------
 
@@ -146,7 +145,7 @@ class Study:
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
-        if self._session is not None:
+        if self._session is not None and self._session.mine:
             session, self._session = self._session.id, None
             self.commit(lambda: [events.Closed(time.time(), session)])
         self._store.close()
@@ -192,7 +191,7 @@ class Study:
     @property
     def best(self) -> Trial:
         """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
-        if self._loaded is None:
+        if not self._journal.loaded:
             summary = self._store.summary(self._name)
             if summary.best is not None and summary.spec.limits.confirm is None:
                 return _alone(
@@ -247,7 +246,7 @@ class Study:
         Raises StudyOver if the trials are used up or the space is exhausted, StudyBusy if a
         coordinator runs the study.
         """
-        number = self.commit(self._next_trial)[-1].trial  # type: ignore[union-attr]
+        number = self._think(self._next_trial)[-1].trial  # type: ignore[union-attr]
         return self._ledger.trial(number)
 
     def _next_trial(self) -> list[Event]:
@@ -257,8 +256,9 @@ class Study:
         if limit is not None and ledger.started_count >= limit:
             raise StudyOver(f"all {limit} trials of study {self._name!r} have been started")
         opening: list[Event] = []
-        if self._session is None or self._session.id not in ledger.sessions:
-            self._session = self._session or Session.new()
+        if self._session is None or not self._session.mine:
+            self._session = Session.new()
+        if self._session.id not in ledger.sessions:
             opening = [self._session.opened(coordinator=False)]
         session = self._session.id
         waiting = ledger.next_waiting()
@@ -356,7 +356,7 @@ class Study:
 
     def _told_to_stop(self, number: int) -> str | None:
         """Why the scheduler has told a running trial to stop; None if it has not."""
-        told = self._ledger.told.get(number)
+        told = self._ledger.stop_reasons.get(number)
         return None if told is None else told.message
 
     def _current_scheduler(self) -> Scheduler | None:
@@ -491,37 +491,24 @@ class Study:
 
     @property
     def _ledger(self) -> Ledger:
-        """The history, read when it is first needed: O(trials)."""
-        if self._loaded is None:
-            self._loaded = Ledger(self._store.load(self._name))
-        return self._loaded
+        """The history as it was when it was last read."""
+        return self._journal.ledger
 
     def _refresh(self) -> Ledger:
         """Take in what others have written."""
-        spec = self._ledger.spec
-        self._ledger.extend(self._store.changes(self._name, self._ledger.cursor))
-        if self._ledger.spec is not spec:
-            self._memo.clear()
-        return self._ledger
+        return self._journal.refresh()
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The number of the first trial with this config."""
         return self._refresh().find(config)
 
     def commit(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event]:
-        """Decide on the newest state, check, store; if somebody was faster, decide again."""
-        while True:
-            self._refresh()
-            decided = decide()
-            for event in decided:
-                self._ledger.check(event)
-            try:
-                if decided:
-                    self._store.append(self._name, decided, self._ledger.cursor)
-            except Conflict:
-                continue
-            self._ledger.extend(decided)
-            return decided
+        """Decide on the newest state, check and store, in one transaction: see `Journal.write`."""
+        return self._journal.write(lambda _: decide())
+
+    def _think(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event]:
+        """The same for what may take its time: see `Journal.ask`."""
+        return self._journal.ask(lambda _: decide())
 
     def _refuse_if_run(self) -> None:
         opened = self.coordinator()
