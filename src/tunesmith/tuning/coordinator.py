@@ -11,16 +11,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
 from typing import Any, Final
 
 from tunesmith import schedule, search
 from tunesmith.core.engine import Engine, Input
-from tunesmith.core.errors import Conflict, StoreFull, StudyBusy
+from tunesmith.core.errors import Conflict, StoreFull, StudyBusy, TunesmithError
 from tunesmith.core.events import (
     Closed,
     Command,
     Event,
+    Exited,
     Finished,
     Interrupt,
     Paused,
@@ -32,8 +32,10 @@ from tunesmith.core.events import (
     Write,
 )
 from tunesmith.core.ledger import Ledger
-from tunesmith.run.base import Executor
+from tunesmith.run import signals
+from tunesmith.run.base import Executor, Happened, Interruptible, storable
 from tunesmith.run.folder import Folder
+from tunesmith.run.objective import reason_of
 from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
@@ -71,6 +73,8 @@ class Loop:
         self._clock = clock
         self._session = Session.new()
         self._executor: Executor | None = None
+        #: Trials that the executor could not start.
+        self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
         #: Signals that came, and those that the engine knows of.
         self._interrupts = 0
@@ -173,7 +177,9 @@ class Loop:
 
     def _turn(self) -> None:
         assert self._executor is not None
-        happened = self._executor.events(WAIT_S if self.ledger.running else 0.0)
+        wait_s = WAIT_S if self.ledger.running and not self._unstarted else 0.0
+        happened = [*self._unstarted, *self._storable(self._executor.events(wait_s))]
+        self._unstarted.clear()
         now = self._clock()
         self._handle(happened, now)
         if self._watcher is not None and (now - self._watched_at >= WAIT_S or self._engine.quit):
@@ -261,18 +267,39 @@ class Loop:
         assert executor is not None
         for command in commands:
             if type(command) is Start:
-                if self._keeper is not None:
-                    self._prepare(command, self._keeper)
-                executor.start(command)
+                try:
+                    self._prepare(command)
+                    executor.start(command)
+                except TunesmithError:  # our own fault, not the trial's
+                    raise
+                except Exception as error:  # noqa: BLE001 (whatever is wrong with one trial, the study goes on)
+                    reason = reason_of(error)
+                    exited = Exited(self._clock(), command.trial, command.attempt, None, reason)
+                    self._unstarted.append(exited)
             elif type(command) is Stop:
                 executor.stop(command)
 
-    def _prepare(self, start: Start, keeper: Keeper) -> None:
+    def _prepare(self, start: Start) -> None:
         """See to the checkpoints that a trial begins with."""
+        if self._keeper is None:
+            return
         if start.attempt == 0:
-            keeper.clear(start.trial)
+            self._keeper.clear(start.trial)
         if start.parent is not None:
-            keeper.inherit(self.ledger, start.parent, start.trial)
+            self._keeper.inherit(self.ledger, start.parent, start.trial)
+
+    def _storable(self, happened: Sequence[Happened]) -> Iterator[Happened]:
+        """What has happened, as it can be stored; a trial of which that cannot be said fails."""
+        assert self._executor is not None
+        for event in happened:
+            try:
+                yield storable(event)
+            except Exception as error:  # noqa: BLE001 (whatever a foreign executor says of a trial)
+                reason = reason_of(error)
+                if isinstance(event, Exited):
+                    yield event._replace(returned=None, reason=reason)
+                else:
+                    self._executor.stop(Stop(event.trial, reason, 0.0))
 
     # -- other writers ------------------------------------------------------------------------
 
@@ -320,7 +347,7 @@ class Loop:
             yield
             return
 
-        def interrupt(number: int, _: FrameType | None) -> None:
+        def interrupt(number: int) -> None:
             self._interrupts += 1
             if self._interrupts == 1:
                 grace = self.ledger.spec.limits.grace
@@ -329,16 +356,10 @@ class Loop:
                     "(again to kill them now)"
                 )
             elif number == signal.SIGINT:
-                from tunesmith.run.inline import InlineExecutor
-
-                inline = isinstance(self._executor, InlineExecutor) and self._executor.busy
-                if inline or self._interrupts > 2:
+                if isinstance(self._executor, Interruptible):
+                    self._executor.interrupt()
+                if self._interrupts > 2:
                     raise KeyboardInterrupt
 
-        watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, interrupt) for number in watched}
-        try:
+        with signals.handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], interrupt):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 import msgspec
 
@@ -39,6 +39,7 @@ from tunesmith.core.strategy import (
     pauses,
 )
 from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
@@ -535,11 +536,15 @@ def _number(trial: Trial | int) -> int:
     return trial.number if isinstance(trial, Trial) else int(trial)
 
 
+#: A longer text is cut before it is stored.
+_TEXT_CHARACTERS: Final = 100_000
+
+
 def _text(what: str, value: Any) -> str:
     """What is stored as a text has to be one, or it could not be read again."""
     if not isinstance(value, str):
         raise TypeError(f"{what} is a text, not {value!r}")
-    return value
+    return shorten(utf8(value), _TEXT_CHARACTERS)
 
 
 def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:
