@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from numpy.random import Generator
 
@@ -48,11 +48,11 @@ class Recommender(Protocol):
 
 
 @runtime_checkable
-class Exhaustive(Protocol):
-    """A searcher that plans every config in advance, and ends when all have been run."""
+class Countable(Protocol):
+    """A searcher that proposes a fixed number of configs, whatever comes of them."""
 
     def count(self, space: Space) -> Count:
-        """How many there are."""
+        """How many."""
         ...
 
 
@@ -73,8 +73,8 @@ class Outlook(NamedTuple):
         )
 
 
-#: Looks ahead by so many trials; None where there is too little to go by.
-Prophet: TypeAlias = Callable[[History, int], Outlook | None]
+#: Says what so many more trials are expected to gain; None where there is too little to go by.
+Forecaster: TypeAlias = Callable[[History, int], Outlook | None]
 
 
 class Verdict(StrEnum):
@@ -134,9 +134,27 @@ class Resumer(Protocol):
         ...
 
 
-def pauses(scheduler: Scheduler | None) -> bool:
+def pauses(scheduler: Scheduler | Resumer | None) -> TypeGuard[Resumer]:
     """Whether a scheduler needs `Resumer.resume` to be asked: it has the verb, and no `pauses` that says no."""
-    return isinstance(scheduler, Resumer) and bool(getattr(scheduler, "pauses", True))
+    # isinstance() with a protocol takes as long as all the rest of a trial in memory
+    return hasattr(scheduler, "resume") and bool(getattr(scheduler, "pauses", True))
+
+
+def valid(searcher: Searcher) -> bool:
+    """Whether a searcher's configs need no check, since it has them from the space: it says so by `valid`."""
+    return bool(getattr(searcher, "valid", False))
+
+
+def instant(strategy: Searcher | Scheduler | None) -> bool:
+    """Whether a strategy answers faster than an event is stored, so that what has happened may be stored together
+    with its answer: it says so by `instant`."""
+    return strategy is None or bool(getattr(strategy, "instant", False))
+
+
+def repeats(scheduler: Scheduler | None) -> bool:
+    """Whether the steps of trials are repetitions (folds, seeds), whose mean is the result: a scheduler says so by
+    `repeats`."""
+    return bool(getattr(scheduler, "repeats", False))
 
 
 Options: TypeAlias = Mapping[str, Any]

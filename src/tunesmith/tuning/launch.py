@@ -82,12 +82,12 @@ def open_or_create(
 ) -> Study:
     """The study called `spec.name`: the one that is there, or a new one."""
     try:
-        return Study(store, spec.name)
+        return Study(store, spec.name, clock=clock)
     except StudyNotFound:
         # where somebody else creates it at this moment, theirs is as good
         with suppress(StudyExists):
             store.create(replace(spec, past=pasts(warm_start, store, spec.name)), clock())
-        return Study(store, spec.name)
+        return Study(store, spec.name, clock=clock)
 
 
 def match(study: Study, spec: StudySpec, seed: int | None) -> None:

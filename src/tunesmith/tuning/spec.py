@@ -20,7 +20,7 @@ from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, objectives_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
-from tunesmith.core.strategy import Exhaustive, Scheduler, Searcher
+from tunesmith.core.strategy import Countable, Scheduler, Searcher
 from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER
 
@@ -117,7 +117,7 @@ def check_limits(spec: StudySpec) -> None:
     if (
         all(limit is None for limit in ends)
         and (spec.duplicates or not countable)
-        and not isinstance(search.make(spec.searcher), Exhaustive)
+        and not isinstance(search.make(spec.searcher), Countable)
     ):
         raise StudyError(
             "nothing would end this study: say what to spend, for example trials=100 or time='10m'"
@@ -127,7 +127,7 @@ def check_limits(spec: StudySpec) -> None:
 def planned_configs(spec: StudySpec) -> Count | None:
     """How many configs the searcher has planned; None for one that goes on for as long as it is asked."""
     searcher = search.make(spec.searcher)
-    return searcher.count(spec.space) if isinstance(searcher, Exhaustive) else None
+    return searcher.count(spec.space) if isinstance(searcher, Countable) else None
 
 
 def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
