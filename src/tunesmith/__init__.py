@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tunesmith.core.errors import (
         ConfigError,
         Conflict,
+        ExecutorError,
         ExpressionError,
         JobError,
         NotAStore,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         StoreError,
         StoreFull,
         StoreLocked,
+        StoreLost,
         StoreReadOnly,
         StoreVersionError,
         StrategyError,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         StudyExists,
         StudyNotFound,
         StudyOver,
+        TextError,
         TransitionError,
         TunesmithError,
     )
@@ -76,6 +79,7 @@ _HOMES = {
     "tunesmith.core.errors": (
         "ConfigError",
         "Conflict",
+        "ExecutorError",
         "ExpressionError",
         "JobError",
         "NotAStore",
@@ -86,6 +90,7 @@ _HOMES = {
         "StoreError",
         "StoreFull",
         "StoreLocked",
+        "StoreLost",
         "StoreReadOnly",
         "StoreVersionError",
         "StrategyError",
@@ -95,6 +100,7 @@ _HOMES = {
         "StudyExists",
         "StudyNotFound",
         "StudyOver",
+        "TextError",
         "TransitionError",
         "TunesmithError",
     ),
@@ -133,12 +139,12 @@ _MODULES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExpressionError", "Fixed", "Float",
-    "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
+    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExecutorError", "ExpressionError",
+    "Fixed", "Float", "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
     "Paused", "Reason", "Result", "Resume", "Scheduler", "Searcher", "Space", "SpaceError", "State",
-    "Stopped", "StoreError", "StoreFull", "StoreLocked", "StoreReadOnly", "StoreVersionError",
+    "Stopped", "StoreError", "StoreFull", "StoreLocked", "StoreLost", "StoreReadOnly", "StoreVersionError",
     "StrategyError", "StrategyNotAllowed", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",
-    "StudyOver", "Suggestion", "TransitionError", "Trial", "TunesmithError", "Verdict",
+    "StudyOver", "Suggestion", "TextError", "TransitionError", "Trial", "TunesmithError", "Verdict",
     "__version__", "allow_strategy", "checkpoint", "find_batch_size", "find_learning_rate", "fit", "hypergrad",
     "last_checkpoint", "load_model", "open_store", "report", "restore", "save", "schedules",
     "spaces", "tune",

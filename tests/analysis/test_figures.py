@@ -115,7 +115,7 @@ def test_curves_mark_where_trials_were_stopped() -> None:
     assert set(crosses["x"]) == {3}
     best = made["data"][-2]
     assert (best["name"], best["line"]["width"]) == ("best", 3.0)
-    assert f"trial {ledger.best}\n" in plain(best["text"][0])
+    assert f"trial {ledger.incumbent}\n" in plain(best["text"][0])
 
 
 def test_large_studies_are_thinned_and_say_so() -> None:
@@ -196,7 +196,7 @@ def test_the_front() -> None:
     for error, speed in ((1.0, 1.0), (2.0, 2.0), (3.0, 1.5), (2.0, 2.0)):
         complete(made, SPACE.default(), error, speed)
     trials = Trials(made)
-    assert progress.front_of(trials).tolist() == [0, 1, 3]
+    assert trials.front.tolist() == [0, 1, 3]
     found = traces(progress.front(trials))
     assert found["not beaten: the front"]["x"] == [1.0, 2.0, 2.0]
     assert found["beaten by others"]["y"] == [1.5]

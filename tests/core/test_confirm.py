@@ -11,8 +11,9 @@ from tests.core.driver import completed, opened, spec, suggested
 
 import tunesmith as ts
 from tunesmith.core import events
-from tunesmith.core.confirm import Confirmed, _quantile, contenders, next_run, standings
+from tunesmith.core.confirm import contenders, next_run, standings
 from tunesmith.core.history import History
+from tunesmith.core.incumbent import Confirmed, _quantile
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import CONFIRM, Origin
 from tunesmith.tuning.replay import replay

@@ -168,7 +168,7 @@ def test_as_many_at_a_time_as_may_run() -> None:
     ended, quitting = shell.tick()
     assert ended == Write(events.Ended(shell.now, "trials", "all 5 trials have been run"))
     assert quitting == Quit("trials", "all 5 trials have been run")
-    assert shell.ledger.best == 4
+    assert shell.ledger.incumbent == 4
     assert shell.tick() == [], "over is over"
     assert shell.give(Interrupt(shell.now)) == []
 
@@ -337,7 +337,11 @@ def test_of_several_objectives_the_first_counts(limit: dict[str, Any], trials: i
     shell.tick()
     assert shell.quit is not None
     assert shell.quit.why == next(iter(limit))
-    assert (shell.ledger.size, shell.ledger.leader, shell.ledger.best) == (trials, 3, None)
+    assert (shell.ledger.size, shell.ledger.improvement.trial, shell.ledger.incumbent) == (
+        trials,
+        3,
+        None,
+    )
 
 
 def test_no_improvement_for_a_while_ends_the_study() -> None:
@@ -570,12 +574,24 @@ def test_no_retries() -> None:
     assert shell.states() == ["failed"]
 
 
-def test_being_interrupted_uses_up_no_retry() -> None:
+def test_being_told_to_end_uses_up_no_retry() -> None:
     shell = Shell(spec(retries=0, trials=1))
-    for _ in range(5):
-        shell.tick()
-        shell.exit(0, reason=Reason(Kind.INTERRUPTED, "a stop"))
+    shell.tick()
+    shell.give(Interrupt(shell.now, now=True))
+    shell.tick()
+    shell.exit(0, reason=Reason(Kind.INTERRUPTED, "a stop"))
     assert shell.states() == ["waiting"]
+
+
+def test_a_trial_that_interrupts_itself_is_not_run_for_ever() -> None:
+    shell = Shell(spec(retries=2, trials=1))
+    for _ in range(3):
+        shell.tick()
+        shell.exit(0, reason=Reason(Kind.INTERRUPTED, "KeyboardInterrupt"))
+    trial = shell.ledger.trial(0)
+    assert trial.state is State.FAILED
+    assert str(trial.reason) == "interrupted: KeyboardInterrupt; it was to be run again 3 times"
+    assert shell.tick()[-1].why == "trials"
 
 
 def test_what_an_earlier_attempt_says_is_ignored() -> None:
@@ -748,7 +764,7 @@ def run_out(shell: Shell, upto: int = 1) -> None:
 def test_what_waits_beyond_the_limit_is_not_waited_for(scheduler: Scheduler) -> None:
     shell = Shell(spec(trials=3), *map(enqueued, range(6)), scheduler=scheduler)
     run_out(shell, upto=4)
-    assert shell.ledger.best == 0
+    assert shell.ledger.incumbent == 0
     assert shell.states()[3:] == ["waiting"] * 3
 
 
@@ -775,7 +791,7 @@ def test_drops_are_no_want_of_improvement_before_there_is_a_best() -> None:
     run_out(shell, upto=27)
     assert shell.quit is not None
     assert shell.quit.why == "no_improvement"
-    assert shell.ledger.best is not None
+    assert shell.ledger.incumbent is not None
 
 
 # -- confirming the best --------------------------------------------------------------------------
@@ -815,12 +831,12 @@ def test_the_best_are_confirmed_when_the_search_is_over_early(
     assert shell.quit.detail.startswith(f"{alone.quit.detail}; trial ")
     assert 3 <= len(confirming(shell)) <= shell.spec.limits.reserve
     assert min(confirming(shell)) == alone.ledger.size
-    assert shell.ledger.leader == alone.ledger.leader
+    assert shell.ledger.improvement.trial == alone.ledger.improvement.trial
 
 
 def test_the_best_are_confirmed_when_little_is_left_to_gain() -> None:
     shell = Shell(spec(confirm=2, least_gain=0.1))
-    shell.engine._prophet = lambda history, trials: Outlook(trials, 0.0, 0.0, 0.0, 0.1)
+    shell.engine.strategies.forecaster = lambda history, trials: Outlook(trials, 0.0, 0.0, 0.0, 0.1)
     run_out(shell)
     assert shell.quit is not None
     assert shell.quit.why == "confirmed"
@@ -854,7 +870,7 @@ def test_a_lucky_run_that_confirms_is_no_improvement() -> None:
         if shell.quit is not None:
             break
         shell.exit(min(shell.jobs), 0.01 * shell.ledger.size)
-    assert shell.ledger.leader == 0
+    assert shell.ledger.improvement.trial == 0
     assert confirming(shell) == list(range(3, shell.ledger.size)) != []
 
 
@@ -892,11 +908,25 @@ def test_recovery_after_a_killed_coordinator() -> None:
     assert shell.jobs == {0: 1, 1: 1}
 
 
-def test_recovery_of_what_was_lost_too_often() -> None:
-    past = (opened(1.0, "old"), suggested(0, session="old"))
-    shell = Shell(spec(retries=0), *past, session="new")
-    (finished,) = written(shell.carry_out(shell.engine.recover(2.0, ["old"])), events.Finished)
-    assert (finished.state, finished.reason.kind) == (State.FAILED, Kind.LOST)
+def test_the_death_of_coordinators_is_no_fault_of_a_trial() -> None:
+    shell = Shell(spec(retries=0), opened(1.0, "old"), suggested(0, session="old"), session="s")
+    shell.carry_out(shell.engine.recover(2.0, ["old"]))
+    for death in range(5):
+        shell.tick()
+        assert shell.jobs == {0: death + 1}
+        shell.jobs.clear()
+        shell.carry_out(shell.engine.recover(shell.now, ["s"]))
+    shell.tick()
+    assert shell.ledger.times_lost(0) == 0
+    shell.exit(0, reason=LOST)
+    assert shell.states() == ["failed"], "that was its own doing"
+
+
+def test_more_attempts_than_16_bits_count() -> None:
+    shell = Shell(spec(trials=1), opened(1.0, "old"), suggested(0, session="old"))
+    again = events.Requeued(2.0, 0, 0, LOST)
+    shell.engine.absorb([again, events.Started(3.0, 0, 40_000, "old")])
+    assert shell.ledger.trial(0).attempt == 40_000
 
 
 DECISIONS = pytest.mark.parametrize(
@@ -1014,7 +1044,7 @@ def test_a_scheduler_stops_a_trial() -> None:
     shell.obey()
     trial = shell.ledger.trial(0)
     assert (trial.state, trial.value) == (State.STOPPED, 0.95)
-    assert (trial.reason, shell.ledger.best) == (stop.reason, None)
+    assert (trial.reason, shell.ledger.incumbent) == (stop.reason, None)
     assert started(shell.tick()) == [1]
     assert len(shell.report(1, 1, 0.9)) == 3, "the next one is asked about"
 
@@ -1202,7 +1232,10 @@ class Fate:
         stored = codec.decode_many(codec.encode(event) for event in old.stored)
         self.coordinators += 1
         new = Shell(
-            old.spec, *stored, scheduler=old.engine.scheduler, session=f"s{self.coordinators}"
+            old.spec,
+            *stored,
+            scheduler=old.engine.strategies.scheduler,
+            session=f"s{self.coordinators}",
         )
         new.begun, new.now = old.begun, old.now
         new.carry_out(new.engine.recover(new.now, [old.session]))
@@ -1225,7 +1258,7 @@ def picture(ledger: Ledger) -> Any:
     return (
         repr([ledger.trial(number) for number in range(ledger.size)]),
         ledger.counts,
-        (ledger.best, ledger.cursor, ledger.started_count, ledger.ended, ledger.failures),
+        (ledger.incumbent, ledger.cursor, ledger.started_count, ledger.ended, ledger.failures),
         (ledger.compute_time_s, ledger.longest_gap_s, ledger.elapsed_s(1e6), ledger.decided),
         sorted(ledger.running),
         [ledger.times_lost(number) for number in range(ledger.size)],

@@ -57,11 +57,11 @@ def test_a_life() -> None:
     assert (trial.created_at, trial.started_at, trial.ended_at) == (1.0, 1.0, 5.0)
     assert trial.cost == Cost(4.0, 3.5, 1000, 0.25)
     assert (trial.attempt, trial.origin.searcher, trial.origin.why) == (0, "random", "why")
-    assert (study.compute_time_s, study.money, study.best) == (4.0, 0.25, 0)
+    assert (study.compute_time_s, study.money, study.incumbent) == (4.0, 0.25, 0)
 
 
 def test_lost_and_run_again() -> None:
-    study = ledger(opened(), suggested(0), requeued(0))
+    study = ledger(opened(), suggested(0), requeued(0, counted=True))
     assert study.state(0) is State.WAITING
     assert study.next_waiting() == 0
     assert study.trial(0).reason == Reason(Kind.LOST, "gone")
@@ -70,6 +70,10 @@ def test_lost_and_run_again() -> None:
     trial = study.trial(0)
     assert (trial.attempt, trial.reason, trial.state) == (1, None, State.COMPLETED)
     assert study.next_waiting() is None
+
+
+def test_the_loss_of_a_coordinator_is_not_counted() -> None:
+    assert ledger(opened(), suggested(0), requeued(0)).times_lost(0) == 0
 
 
 def test_an_interruption_is_no_loss() -> None:
@@ -138,7 +142,7 @@ def test_many_trials_outgrow_every_capacity() -> None:
         assert trial.metrics == {"loss": float(number), f"extra{number % 3}": 1.0}
         assert trial.reports[0].metrics == {"loss": number / 7}
         assert study.find(trial.config) == number
-    assert study.best == 0
+    assert study.incumbent == 0
     assert study.column("points").shape == (1000, 2)
 
 
@@ -159,13 +163,13 @@ def test_the_best_by_its_goal(goal: Any, best: int) -> None:
     study = ledger(opened(), objectives=(Objective("loss", goal),))
     for number, loss in enumerate([0.5, -1.0, 3.0]):
         study.extend([suggested(number), completed(number, loss)])
-    assert study.best == best
+    assert study.incumbent == best
     assert study.values(best) == ((-1.0,) if goal == "minimize" else (3.0,))
 
 
 def test_of_equal_ones_the_first_is_best_whenever_it_came() -> None:
     study = ledger(opened(), suggested(0), suggested(1), completed(1, 0.5), completed(0, 0.5))
-    assert study.best == 0
+    assert study.incumbent == 0
 
 
 def test_corrections_and_retractions_change_the_best() -> None:
@@ -173,32 +177,32 @@ def test_corrections_and_retractions_change_the_best() -> None:
     for number, loss in enumerate([0.5, 0.1, 0.3]):
         study.extend([suggested(number), completed(number, loss)])
     study.apply(events.Corrected(4.0, 1, (0.9,), {"loss": 0.9}, "typo", "me"))
-    assert (study.best, study.trial(1).metrics["loss"]) == (2, 0.9)
+    assert (study.incumbent, study.trial(1).metrics["loss"]) == (2, 0.9)
     study.apply(events.Retracted(5.0, 2, "wrong data", "me"))
-    assert study.best == 0
+    assert study.incumbent == 0
     study.apply(events.Retracted(5.5, 2, "again", "me"))
     assert study.retractions == 1, "twice is once"
     study.apply(events.Retracted(6.0, 2, "it was right", "me", undo=True))
-    assert (study.best, study.retractions) == (2, 0)
+    assert (study.incumbent, study.retractions) == (2, 0)
 
 
 def test_a_failed_trial_may_be_mended() -> None:
     study = ledger(opened(), suggested(0), failed(0))
     study.apply(events.Corrected(4.0, 0, (0.2,), {"loss": 0.2}, "read from the log", "me"))
-    assert (study.state(0), study.best, study.trial(0).reason) == (State.COMPLETED, 0, None)
+    assert (study.state(0), study.incumbent, study.trial(0).reason) == (State.COMPLETED, 0, None)
 
 
 def test_stopped_failed_and_paused_trials_are_never_best() -> None:
     stopped = events.Finished(3.0, 0, 0, State.STOPPED, (-9.0,), {"loss": -9.0})
     study = ledger(opened(), suggested(0), stopped, suggested(1), completed(1, 1.0))
-    assert study.best == 1
+    assert study.incumbent == 1
 
 
 def test_several_objectives_have_no_one_best() -> None:
     study = ledger(opened(), objectives=(Objective("loss"), Objective("speed", "maximize")))
     two = events.Finished(3.0, 0, 0, State.COMPLETED, (0.5, 9.0), {"loss": 0.5, "speed": 9.0})
     study.extend([suggested(0), two])
-    assert study.best is None
+    assert study.incumbent is None
     assert study.values(0) == (0.5, 9.0)
     assert study.column("losses")[0].tolist() == [0.5, -9.0]
 
@@ -239,7 +243,7 @@ def test_narrowing_keeps_and_marks() -> None:
     assert [study.trial(n).outside for n in range(3)] == [True, False, False]
     assert study.trial(0).config == {"x": 0.1, "c": "a"}
     assert study.trial(0).value == 0.1
-    assert study.best == 1, "the best lies inside"
+    assert study.incumbent == 1, "the best lies inside"
     assert math.isnan(study.column("points")[0, 0])
     assert study.find({"x": 0.5, "c": "a"}) == 1
 
@@ -249,7 +253,7 @@ def test_widening_takes_them_back_in() -> None:
     study.apply(edited(Space(x=Float(0.3, 1), c=Choice("a", "b"))))
     study.apply(edited(Space(x=Float(-1, 2), c=Choice("a", "b", "z"))))
     assert [study.trial(n).outside for n in range(3)] == [False] * 3
-    assert study.best == 0
+    assert study.incumbent == 0
     assert study.column("points")[0, 0] == pytest.approx(1.1 / 3)
     study.apply(suggested(3, {"x": 2.0, "c": "z"}))
     assert study.trial(3).config == {"x": 2.0, "c": "z"}
@@ -269,7 +273,7 @@ def test_a_choice_that_goes_takes_its_trials_out() -> None:
     study.apply(edited(Space(x=Float(0, 1), c=Choice("a", "z"))))
     assert study.trial(0).outside
     assert study.trial(0).config == {"x": 0.5, "c": "b"}
-    assert study.best is None
+    assert study.incumbent is None
 
 
 def test_a_parameter_may_be_fixed() -> None:
@@ -291,7 +295,7 @@ def test_illegal_edits_change_nothing() -> None:
             with pytest.raises(StudyError, match=words):
                 attempt(events.Edited(9.0, changes, "me"))
     assert study.spec == spec()
-    assert study.best == 0
+    assert study.incumbent == 0
 
 
 def test_limits_and_searcher_may_be_edited() -> None:
@@ -303,17 +307,33 @@ def test_limits_and_searcher_may_be_edited() -> None:
 # -- sessions and time ----------------------------------------------------------------------------
 
 
-def test_time_is_that_of_coordinators() -> None:
+def test_time_is_that_of_sessions() -> None:
     study = ledger(opened(100.0, "a"))
     assert study.elapsed_s(130.0) == 30.0
     study.apply(events.Closed(140.0, "a"))
     assert study.elapsed_s(999.0) == 40.0
     study.apply(opened(1000.0, "asker", coordinator=False))
     study.apply(events.Closed(1100.0, "asker"))
-    assert study.elapsed_s(1200.0) == 40.0
+    assert study.elapsed_s(1200.0) == 140.0
     study.extend([opened(2000.0, "b"), suggested(0, at=2010.0)])  # then b is killed
     study.apply(opened(5000.0, "c"))
-    assert study.elapsed_s(5001.0) == 40.0 + 10.0 + 1.0
+    assert study.elapsed_s(5001.0) == 140.0 + 10.0 + 1.0
+
+
+def test_time_is_counted_once_where_sessions_overlap() -> None:
+    study = ledger(opened(100.0, "a", coordinator=False), suggested(0, session="a", at=110.0))
+    study.extend([opened(110.0, "b", coordinator=False), events.Closed(120.0, "a")])
+    assert study.elapsed_s(130.0) == 30.0
+    study.apply(events.Closed(140.0, "b"))
+    assert study.elapsed_s(999.0) == 40.0
+
+
+def test_a_study_that_is_over_goes_on_with_the_next_trial() -> None:
+    study = ledger(opened(), suggested(0), failed(0), events.Ended(5.0, "failures", "why"))
+    study.apply(opened(6.0, "asker", coordinator=False))
+    assert (study.ended, study.failures) == (None, [])
+    study.extend([events.Ended(7.0, "target", "why"), suggested(1, at=8.0)])
+    assert study.ended is None, "it was edited, say"
 
 
 def test_a_new_coordinator_starts_with_a_clean_slate() -> None:
@@ -384,6 +404,10 @@ def test_a_fold_of_the_stored_text_is_the_same_ledger(data: st.DataObject, space
     assert [first.trial(n) for n in range(first.size)] == [
         again.trial(n) for n in range(again.size)
     ]
-    assert (first.best, first.counts, first.cursor) == (again.best, again.counts, again.cursor)
+    assert (first.incumbent, first.counts, first.cursor) == (
+        again.incumbent,
+        again.counts,
+        again.cursor,
+    )
     for number in range(first.size):
         assert first.config(number) == original.config(number)

@@ -71,7 +71,7 @@ def picture(ledger: Ledger) -> object:
         ledger.trial(0),
         ledger.counts,
         ledger.cursor,
-        ledger.best,
+        ledger.incumbent,
         ledger.started_count,
         sorted(ledger.running),
         ledger.next_waiting(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -346,3 +347,25 @@ class TestKeeper:
         mine = folder.trial(1) / CHECKPOINT / "model.bin"
         assert mine.read_text() == "weights"
         assert mine.stat().st_nlink == 1, "a program may write to its own again"
+
+
+def test_weights_only_runs_no_code(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Touch:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "TOUCHED",)
+
+    with checkpoint.writing(tmp_path / "pickle", 1) as folder:
+        (folder / "state.pkl").write_bytes(pickle.dumps(Touch()))
+    with checkpoint.writing(tmp_path / "torch", 1) as folder:
+        torch.save({"model": Touch()}, folder / "state.pt")
+    for kind in ("pickle", "torch"):
+        with pytest.warns(RuntimeWarning, match="cannot be read"):
+            assert checkpoint.restore(tmp_path / kind, weights_only=True) is None
+    assert not (tmp_path / "TOUCHED").exists()
+    with checkpoint.writing(tmp_path / "torch", 2) as folder:
+        torch.save({"model": torch.ones(2), "step": 2}, folder / "state.pt")
+    restored = checkpoint.restore(tmp_path / "torch", weights_only=True)
+    assert restored is not None
+    assert restored[1]["model"].tolist() == [1, 1]

@@ -260,7 +260,7 @@ def test_where_a_refinement_has_been_no_other_begins() -> None:
     trial, _, _ = asked
     play.tell(trial, {"loss": 1e6, "d_loss/d_x": 1.0, "d_loss/d_rate": 1.0})
     assert play.ask()[2].startswith("bayes: "), "it is not among the best third"
-    near = dict(play.ledger.config(play.ledger.best or 0))
+    near = dict(play.ledger.config(play.ledger.incumbent or 0))
     near["x"] += 0.01
     number = play.ledger.size
     origin = play.ledger.origin(0)
@@ -301,7 +301,14 @@ def test_whatever_comes_it_stays_inside_the_space(data: st.DataObject, space: ts
 def test_tables_do_not_drown_in_derivatives() -> None:
     result = tune(bowl, BOWL, 2)
     rows = table.select(result)
-    assert _columns(result, rows) == ["number", "state", "loss", "x", "rate", "wall_s"]
+    assert _columns(result.ledger, table.Columns.of(result.ledger), rows) == [
+        "number",
+        "state",
+        "loss",
+        "x",
+        "rate",
+        "wall_s",
+    ]
     assert "d_loss/d_x" in rows[0]
 
 

@@ -22,6 +22,7 @@ from tunesmith.tuning.replay import replay
 
 DUMPS = Path(__file__).with_name("data")
 TABLES = ("studies", "events", "trials")
+NEW_TABLES = {"heartbeats"}
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ class TestSchema:
     def test_an_upgraded_file_has_the_tables_of_a_new_one(self, old: Path) -> None:
         new = old.with_name("new.db")
         open_sqlite(new).close()
-        assert set(schema(new)) == {*TABLES, "tunesmith_version"}
+        assert set(schema(new)) == {*TABLES, *NEW_TABLES, "tunesmith_version"}
         assert schema(old) != schema(new)
         open_sqlite(old).close()
         assert schema(old) == schema(new)

@@ -206,6 +206,109 @@ class TestLocks:
             assert "OPENED" not in run.stderr
 
 
+class TestLost:
+    """What is in no file that others find is not acknowledged; and it is not lost either."""
+
+    @pytest.mark.parametrize(
+        "how", ["deleted", "replaced", "emptied", "written over", "without its log"]
+    )
+    def test_while_it_is_in_use(self, path: Path, how: str) -> None:
+        with closing(open_sqlite(path)) as store:
+            assert store.append("study", [note(1)], 6) == 7
+            if how == "deleted":
+                for file in path.parent.iterdir():
+                    file.unlink()
+            elif how == "replaced":
+                other = path.with_name("other.db")
+                open_sqlite(other).close()
+                other.replace(path)
+            elif how == "emptied":
+                os.truncate(path, 0)
+            elif how == "written over":
+                path.write_bytes(b"no database" * 9999)
+            else:
+                path.with_name(path.name + "-wal").unlink()
+            for _ in range(2):
+                with pytest.raises(ts.StoreLost, match=f"{path}: .* in use; nothing more") as lost:
+                    store.append("study", trial(3, 0.1), 7)
+            with pytest.raises(ts.StoreLost):
+                store.names()
+        rescued = [p for p in path.parent.iterdir() if ".rescued-" in p.name]
+        if how in ("emptied", "written over") and not rescued:
+            return
+        assert [str(p) in str(lost.value) for p in rescued] == [True]
+        with closing(open_sqlite(rescued[0])) as store:
+            assert len(list(store.changes("study"))) >= 7
+            assert store.verify("study") is None
+
+    def test_between_two_looks(self, path: Path) -> None:
+        """No empty file comes in its place."""
+        with closing(open_sqlite(path)) as store:
+            path.unlink()
+            with pytest.raises(ts.StoreLost, match="the file was deleted"):
+                store.names()
+            assert not path.exists()
+
+    def test_others_may_shrink_it(self, path: Path) -> None:
+        with closing(open_sqlite(path)) as store:
+            store.append("study", [note(200_000)], 6)
+            with closing(open_sqlite(path)) as other:
+                other.delete("study")
+                other.create(SPEC, 1.0)
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            assert store.names() == ["study"]
+
+    def test_a_study_ends_with_a_clear_error(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+
+        def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+            if trial.number == 2:
+                path.unlink()
+            return 1.0
+
+        with pytest.raises(ts.StoreLost, match=r"the file was deleted .* saved in .*\.rescued-"):
+            ts.tune(objective, SPEC.space, trials=9, storage=path, name="s", searcher="random")
+        (rescued,) = tmp_path.glob("study.db.rescued-*")
+        assert not path.exists()
+        with ts.Study.open("s", storage=rescued) as study:
+            assert [t.value for t in study.trials][:2] == [1.0, 1.0]
+
+
+#: Forks in every way there is; each child writes by the store that its parent had open.
+FORKS = """
+import multiprocessing, sys
+import tunesmith as ts
+study = ts.Study.create(ts.Space(x=ts.Float(0, 1)), storage=sys.argv[1], name="s", searcher="random")
+study.tell(study.ask(), 1.0)
+def work(number):
+    trial = study.ask()
+    study.tell(trial, 2.0)
+    with ts.Study.open("s", storage=sys.argv[1]) as second:
+        second.tell(second.ask(), 3.0)
+    return study.log(trial)[0].session
+with multiprocessing.get_context("fork").Pool(3) as pool:
+    sessions = set(pool.map(work, range(6)))
+study.tell(study.ask(), 4.0)
+print(len(sessions | {study.log(0)[0].session}) - 1 == len(sessions), study.log(0)[0].session not in sessions)
+"""
+
+
+class TestForks:
+    def test_both_sides_go_on(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+        run = subprocess.run(
+            [sys.executable, "-c", FORKS, path], capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stdout) == (0, "True True\n"), run.stderr
+        with ts.Study.open("s", storage=path) as study:
+            assert sorted(str(t.value) for t in study.trials) == sorted(
+                ["1.0", *["2.0"] * 6, *["3.0"] * 6, "4.0"]
+            )
+            assert study.store.verify("s") is None
+
+
 class TestNames:
     def test_memory(self) -> None:
         assert isinstance(open_store(None), MemoryStore)
@@ -267,7 +370,8 @@ if os.getuid() == 0:
     os.setuid(65534)
 try:
     store = open_sqlite(sys.argv[1])
-    print("opened", len(list(store.changes("study"))))
+    print("opened", len(list(store.changes("study"))), store.summary("study").best, end="; ")
+    store.append("study", list(store.changes("study"))[-1:], 6)
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -297,10 +401,40 @@ class TestReadOnly:
     def test_a_file(self, shared: Path, tmp_path: Path) -> None:
         shared.chmod(0o444)
         shared.parent.chmod(0o555)
-        said = opened_by_nobody(shared, tmp_path)
-        assert said.startswith(f"StoreReadOnly {shared}: "), said
-        assert "written" in said or "write" in said
+        output = opened_by_nobody(shared, tmp_path)
+        assert output.startswith(f"opened 6 2; StoreReadOnly {shared}: "), output
+        assert "cannot be written" in output
+        assert [p.name for p in shared.parent.iterdir()] == ["study.db"]
         holds_what_it_held(shared)
+
+    def test_a_file_in_use_by_somebody_else(self, shared: Path, tmp_path: Path) -> None:
+        shared.parent.chmod(0o555)
+        with closing(open_sqlite(shared)) as store:
+            store.append("study", [note(1)], 6)
+            for suffix in ("-wal", "-shm"):
+                shared.with_name(shared.name + suffix).chmod(0o644)
+            output = opened_by_nobody(shared, tmp_path)
+        assert output.startswith("opened 7 2; StoreReadOnly"), output
+
+    def test_a_file_whose_log_cannot_be_read_alone(self, shared: Path, tmp_path: Path) -> None:
+        log = shared.with_name(shared.name + "-wal")
+        with closing(open_sqlite(shared)) as store:
+            store.append("study", [note(1)], 6)
+            log_bytes = log.read_bytes()  # another file than the database: no lock is on it
+        log.write_bytes(log_bytes)
+        shared.parent.chmod(0o555)
+        output = opened_by_nobody(shared, tmp_path)
+        assert output.startswith(f"StoreReadOnly {shared} can only be read"), output
+        assert "study.db-wal" in output
+
+    def test_an_older_file(self, shared: Path, tmp_path: Path) -> None:
+        with closing(sqlite3.connect(shared)) as connection:
+            connection.execute("UPDATE tunesmith_version SET version_num = '0002'")
+            connection.commit()
+        shared.parent.chmod(0o555)
+        output = opened_by_nobody(shared, tmp_path)
+        assert output.startswith(f"StoreReadOnly {shared} was written by another"), output
+        assert "copy it to where you may write" in output
 
     def test_a_folder_for_a_new_file(self, shared: Path, tmp_path: Path) -> None:
         shared.parent.chmod(0o555)
@@ -446,7 +580,7 @@ class TestLocked:
                 with pytest.raises(ts.StoreLocked):
                     store.create(StudySpec(name="other", space=SPEC.space), 1.0)
                 with pytest.raises(ts.StoreLocked):
-                    store.lease("study", "me", 99.0, 1.0)
+                    store.lease("study", "me", 99.0)
                 assert time.monotonic() - began < 10.0
             assert store.append("study", trial(3, 0.1), 6) == 8, "the lock is free, it goes on"
             assert store.names() == ["study"]

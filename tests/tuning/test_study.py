@@ -181,13 +181,13 @@ class TestAsk:
         study = create(trials=2)
         told(study, 0.5)
         study.ask()
-        with pytest.raises(ts.StudyOver, match="all 2 trials of study 'study' have been started"):
+        with pytest.raises(ts.StudyOver, match="'study' is over: all 2 trials have been started"):
             study.ask()
 
     def test_until_the_space_is_exhausted(self) -> None:
         study = create(space=ts.Space(k=ts.Int(1, 3)), searcher="grid")
         assert sorted(study.ask().config["k"] for _ in range(3)) == [1, 2, 3]
-        with pytest.raises(ts.StudyOver, match="every config in the space of study 'study'"):
+        with pytest.raises(ts.StudyOver, match="'study' is over: every config of the space"):
             study.ask()
 
     def test_no_config_twice(self) -> None:
@@ -202,7 +202,9 @@ class TestAsk:
         study = create(deterministic=True, parallel=2)
         study.ask()
         study.ask()
-        with pytest.raises(ts.StudyError, match="deterministic: tell trial 0 before you ask"):
+        with pytest.raises(
+            ts.StudyError, match="deterministic, and trial 0 still runs: tell trial 0 before"
+        ):
             study.ask()
         study.tell(0, 0.5)
         assert study.ask().number == 2
@@ -881,14 +883,15 @@ class TestReportToAScheduler:
             mine, theirs = [study.ask() for _ in range(3)], other.ask()
             for trial in mine[:2]:
                 study.report(trial, step=1, loss=0.5)
-            append, between = study.store.append, [theirs]
+            write, between = study.commit, [theirs]
 
-            def slow(name: str, new: Sequence[events.Event], expect: int) -> None:
-                append(name, new, expect)
+            def slow(decide: Callable[[], Sequence[events.Event]]) -> Sequence[events.Event]:
+                written = write(decide)
                 while between:
                     other.report(between.pop(), step=1, loss=0.1)
+                return written
 
-            monkeypatch.setattr(study.store, "append", slow)
+            monkeypatch.setattr(study, "commit", slow)
             decision = study.report(mine[2], step=1, loss=50.0)
             assert decision.verdict is ts.Verdict.STOP
             assert decision.why == "at step 1 its loss of 50 is number 3 of 3; the best 1 go on"

@@ -281,7 +281,7 @@ def _narrow(trials: Trials, found: Importance | None) -> list[str]:
 
 def confirm(trials: Trials, sure: Certainty | None) -> list[str]:
     """Whether the winner should be run again."""
-    if trials.standings or sure is None or not sure.noisy or sure.chance >= CLOSE:
+    if trials.confirmed or sure is None or not sure.noisy or sure.chance >= CLOSE:
         return []
     return [
         "The best few are too close to call: confirm=3 (under limits) runs them again, and names the likeliest winner."

@@ -45,10 +45,8 @@ def headline(trials: Trials) -> str:
             return f"{count(trials.size, 'trial').capitalize()} ran, and none to its end: all were stopped early."
         return f"No trial has been completed yet, of {trials.size:,}."
     if len(ledger.spec.objectives) > 1:
-        from tunesmith.analysis.progress import front_of
-
         metrics = listed([o.metric for o in ledger.spec.objectives])
-        n = len(front_of(trials))
+        n = len(trials.front)
         stand = "is one that no other beats" if n == 1 else f"are {n} that no other beats"
         return f"Among {count(trials.size, 'trial')} there {stand} in all of {metrics}."
     best = trials.best
@@ -65,7 +63,7 @@ def gains(trials: Trials) -> list[str]:
     ledger = trials.ledger
     value = best_value(trials)
     said = []
-    if trials.standings:
+    if trials.confirmed:
         said.append(
             f"The best is taken at {show_number(value)}, what it reached on average when it was run again."
         )
@@ -86,7 +84,7 @@ def gains(trials: Trials) -> list[str]:
     said.append(
         f"The median of the completed trials is {show_number(middle)}: {better(value, middle, trials.sign)}."
     )
-    if len(trials.ranked) > 1 and not trials.standings:
+    if len(trials.ranked) > 1 and not trials.confirmed:
         second = next(int(n) for n in trials.ranked if n != trials.best)
         other = float(trials.values(np.array([second]))[0])
         equal = trials.losses[second, 0] == trials.losses[trials.best, 0]
@@ -101,8 +99,8 @@ def gains(trials: Trials) -> list[str]:
 
 def best_value(trials: Trials) -> float:
     """What the best one is worth: its mean when it was run again, if it was."""
-    if trials.standings:
-        return float(trials.standings[0].mean)
+    if trials.confirmed:
+        return float(trials.confirmed[0].mean)
     return float(trials.values(np.array([trials.best]))[0])
 
 
@@ -121,11 +119,11 @@ def better(value: float, other: float, sign: float) -> str:
 def sureness(trials: Trials, sure: Certainty | None, found: Importance | None) -> list[str]:
     """How sure it is that the best is the best."""
     said = []
-    for k, one in enumerate(trials.standings):
+    for k, one in enumerate(trials.confirmed):
         who = "The winner" if k == 0 else "Behind it"
         said.append(f"{who}, trial {one.trial}: {one}.")
-    if trials.standings:
-        if trials.standings[0].chance < SURE:
+    if trials.confirmed:
+        if trials.confirmed[0].chance < SURE:
             said.append("That is not settled: more runs of these few would tell them apart.")
         return said
     if trials.best is None or len(trials.done) < 2:

@@ -288,7 +288,7 @@ def front(trials: Trials) -> Figure:
     objectives = trials.ledger.spec.objectives
     if len(objectives) < 2:
         raise StudyError("a front needs several objectives; this study has one")
-    members = front_of(trials)
+    members = trials.front
     within = set(members.tolist())
     others = np.array([n for n in trials.dots.tolist() if n not in within], dtype=np.int64)
     members = members[np.argsort(trials.losses[members, 0], kind="stable")]
@@ -316,15 +316,3 @@ def front(trials: Trials) -> Figure:
         xaxis=axes[0].axis(objectives[0].metric),
         yaxis=axes[1].axis(objectives[1].metric),
     )
-
-
-def front_of(trials: Trials) -> Ints:
-    """The trials that no other beats in every objective, by number: O(completed * front)."""
-    losses = trials.losses[trials.done]
-    order = np.lexsort(losses.T[::-1])
-    found: list[int] = []
-    for i in order.tolist():
-        kept = losses[found]
-        if not found or not ((kept <= losses[i]).all(1) & (kept < losses[i]).any(1)).any():
-            found.append(i)
-    return np.sort(trials.done[found])

@@ -116,8 +116,8 @@ def _head(trials: Trials) -> str:
     if trials.best is not None:
         value = show_number(trials.values(np.array([trials.best]))[0])
         pairs.append((f"best {brief(trials.metric, 26)} (trial {trials.best})", value))
-        if trials.standings:
-            pairs.append(("when run again, on average", show_number(trials.standings[0].mean)))
+        if trials.confirmed:
+            pairs.append(("when run again, on average", show_number(trials.confirmed[0].mean)))
     elif len(trials.done):
         for k, objective in enumerate(ledger.spec.objectives[:3]):
             found = trials.values(trials.done, k) * objective.sign
@@ -202,7 +202,7 @@ def _config_table(trials: Trials, config: dict[str, object]) -> str:
 
 
 def _front(trials: Trials, drawings: Drawings) -> str:
-    members = progress.front_of(trials)
+    members = trials.front
     members = members[np.argsort(trials.losses[members, 0], kind="stable")]
     said = (
         f"With several objectives no one trial is best: {count(len(members), 'trial')} of the {len(trials.done):,} completed "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -10,10 +11,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith import schedule
 from tunesmith.analysis.style import text
+from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
+from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.strategy import repeats
 from tunesmith.core.trial import CODES, State
 
 Floats = NDArray[np.float64]
@@ -54,7 +59,7 @@ class Trials:
     @cached_property
     def done(self) -> Ints:
         """Completed trials that count, and have a finite value; runs that only confirm others are left out."""
-        counts = self.ledger.eligible() & np.isfinite(self.losses).all(axis=1)
+        counts = self.ledger.feasible() & np.isfinite(self.losses).all(axis=1)
         counts[list(self.ledger.confirming)] = False
         return np.flatnonzero(counts)
 
@@ -67,26 +72,25 @@ class Trials:
         """The completed trials, the best first; by the first objective."""
         return self.done[np.argsort(self.losses[self.done, 0], kind="stable")]
 
-    @cached_property
+    @property
     def best(self) -> int | None:
         """The trial that `Result.best` names: of those that were confirmed the likeliest."""
-        if len(self.ledger.spec.objectives) > 1:
-            return None
-        return self.standings[0].trial if self.standings else self.ledger.best
+        return self.ledger.incumbent
 
     @property
     def leader(self) -> int | None:
         """The best one; where no one trial is, for there are several objectives, the best by the first."""
         return self.best if self.best is not None else next(iter(self.ranked.tolist()), None)
 
-    @cached_property
-    def standings(self) -> list[Any]:
-        from tunesmith.core.confirm import standings
+    @property
+    def confirmed(self) -> Sequence[Confirmed]:
+        """The best trials that were run again, the likeliest to be the best first."""
+        return self.ledger.confirmed
 
-        k = self.ledger.spec.limits.confirm
-        if k is None or not self.ledger.confirmations:
-            return []
-        return list(standings(self.history, k))
+    @cached_property
+    def front(self) -> Ints:
+        """The trials that no other beats in every objective, by number."""
+        return self.ledger.front()
 
     def values(self, numbers: Ints, objective: int = 0) -> Floats:
         """As the user's metric has them."""
@@ -100,11 +104,14 @@ class Trials:
             (self.ledger.column("state") == CODES[state]) & ~self.ledger.column("retracted")
         )
 
-    @property
+    @cached_property
     def _folds(self) -> bool:
         """Whether steps are folds, whose mean is the final value."""
-        scheduler = self.ledger.spec.scheduler
-        return scheduler is not None and scheduler.name == "racing"
+        strategy = self.ledger.spec.scheduler
+        try:
+            return repeats(schedule.make(strategy))
+        except StrategyError:  # of a package that is not installed here
+            return False
 
     @property
     def reached(self) -> str:

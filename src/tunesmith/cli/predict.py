@@ -23,6 +23,12 @@ def predict(
     ] = None,
     proba: Annotated[bool, typer.Option(help="The probability of each class, too.")] = False,
     json: Json = False,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--allow-pickle", help="Open a model that is a pickle, which can run any code."
+        ),
+    ] = False,
 ) -> None:
     """Predict with a fitted model: a line for each row of a table, or for each image."""
     import csv
@@ -35,7 +41,9 @@ def predict(
     from tunesmith.files import write_text
     from tunesmith.recipes import load_model
 
-    rows = load_model(model).rows(data, proba=proba, say=partial(typer.echo, err=True))
+    rows = load_model(model, allow_pickle=allow_pickle).rows(
+        data, proba=proba, say=partial(typer.echo, err=True)
+    )
     if json and output is None:
         print_json(rows)
         return

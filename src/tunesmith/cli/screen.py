@@ -108,7 +108,7 @@ class Screen:
             return None
         table = self._table("trial", ledger.spec.objective.metric, "time")
         for trial in self._top:
-            is_best = trial.number == ledger.best
+            is_best = trial.number == ledger.incumbent
             cells = [str(trial.number), show_number(trial.value), show_seconds(trial.cost.wall_s)]
             table.add_row(*cells, *self._values(trial), style="bold green" if is_best else None)
         return table
@@ -147,6 +147,6 @@ def _best(ledger: Ledger) -> list[Trial]:
 
     if len(ledger.spec.objectives) > 1:
         return []
-    numbers = np.flatnonzero(ledger.eligible())
+    numbers = np.flatnonzero(ledger.feasible())
     losses = ledger.column("losses")[numbers, 0]
     return [ledger.trial(int(numbers[i])) for i in np.argsort(losses, kind="stable")[:_BEST_ROWS]]

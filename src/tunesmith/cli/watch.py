@@ -12,7 +12,8 @@ from tunesmith.cli.tables import config_block, show_config
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import ENDED, State, Trial
-from tunesmith.tuning.result import Result, finite, flat
+from tunesmith.tuning.result import Result
+from tunesmith.tuning.table import finite, rows
 
 if TYPE_CHECKING:
     from tunesmith.core.space.lattice import Count
@@ -135,7 +136,7 @@ class JsonLines(Quiet):
     def watch(self, ledger: Ledger, now: float) -> None:
         for trial in self._follower.new(ledger):
             event = {State.PAUSED: "paused", State.RUNNING: "resumed"}.get(trial.state, "trial")
-            self._put({"event": event, "best": ledger.best == trial.number, **trial.to_dict()})
+            self._put({"event": event, "best": ledger.incumbent == trial.number, **trial.to_dict()})
 
     def finish(self, result: Result) -> None:
         best = result.front[0].to_dict() if result.front else None
@@ -185,7 +186,7 @@ def trial_line(ledger: Ledger, trial: Trial) -> str:
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(names, trial.values, strict=True)
         )
-        return f"{name}  {outcome}{' *' if ledger.best == trial.number else ''}  {told}"
+        return f"{name}  {outcome}{' *' if ledger.incumbent == trial.number else ''}  {told}"
     if trial.state in (State.STOPPED, State.PAUSED) and last is not None:
         outcome = " ".join(f"{n}={show_number(v)}" for n, v in last.metrics.items())
         why = "" if trial.reason is None else f" ({one_line(trial.reason.message)})"
@@ -218,8 +219,8 @@ def print_result(result: Result) -> None:
         return
     if len(result.spec.objectives) > 1:
         out.write(f"{len(result.front)} trials that no other beats in every objective:\n")
-        for trial in result.front:
-            out.write(f"  {trial.number}: {show_config(flat(trial))}\n")
+        for row in rows(result, result.ledger.front()):
+            out.write(f"  {row['number']}: {show_config(row)}\n")
         return
     best = result.best
     metric = result.spec.objective.metric

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.incumbent import contenders
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
 from tunesmith.core.prior_study import Past
@@ -264,14 +265,14 @@ class History:
 
     @property
     def best(self) -> int | None:
-        """The best completed trial of a study with one objective."""
-        if self._visible == len(self):
-            return self._ledger.best
-        mask = self._ledger.eligible()
-        mask[self._visible :] = False
-        if len(self.objectives) > 1 or not mask.any():
+        """The completed trial with the best value of a study with one objective; none that confirms another."""
+        if len(self.objectives) > 1:
             return None
-        return int(np.argmin(np.where(mask, self.losses[:, 0], np.inf)))
+        if self._visible == len(self):
+            return self._ledger.improvement.trial
+        candidates = self._ledger.feasible()
+        candidates[[*self.confirming, *range(self._visible, len(self))]] = False
+        return next(iter(contenders(self.losses[:, 0], candidates, 1)), None)
 
     def memo(self, key: Hashable, make: Callable[[], T]) -> T:
         """`make()`, kept under `key` for as long as the engine likes."""

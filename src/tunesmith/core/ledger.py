@@ -1,17 +1,13 @@
-"""The fold of a study's events: what is known of every trial, in arrays.
+"""The fold of a study's events.
 
 `Ledger.apply` is the only place where the state of a study changes, and the TABLE in `trial` says
 which changes are legal. Adding a trial or an event is O(1) amortised in the number of trials; an
-edit of the space is O(trials). A million trials of ten parameters take some 700 MB.
-
-Goal signs are normalised here and nowhere else: `losses` are always to be minimised.
+edit of the space is O(trials). The trials themselves are in `table`, their reports in `curves`.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -20,19 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core import events
-from tunesmith.core.curves import NOT_FINITE, Curves
+from tunesmith.core.curves import Curves
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
+from tunesmith.core.incumbent import Confirmed, Improvement, confirmed_of, feasible, front
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config
 from tunesmith.core.study import StudySpec
+from tunesmith.core.table import Table, known
 from tunesmith.core.trial import (
     CODES,
     CONFIRM,
     ENDING_MOVE,
     STATES,
     TABLE,
-    USER,
     Cost,
     Kind,
     Origin,
@@ -42,9 +39,6 @@ from tunesmith.core.trial import (
     move,
 )
 
-Array = NDArray[Any]
-
-_FIRST_CAPACITY: Final = 64
 #: Of so many trials the ends are remembered in order.
 RECENT: Final = 20
 _RUNNING: Final = CODES[State.RUNNING]
@@ -57,31 +51,9 @@ _FAILED: Final = State.FAILED
 _CALLED_OFF: Final = State.CANCELLED
 _DROPPED: Final = State.STOPPED
 _DELIVERED: Final = State.COMPLETED
-#: Codes of the ends that count as a try.
-_TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
 _TIMEOUT: Final = Kind.TIMEOUT
 #: The kind of reason with which a decision ends a trial's job.
-_TOLD: Final = {"stop": Kind.STOPPED, "pause": Kind.PAUSED}
-
-#: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
-_COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
-    "state": (np.int8, _WAITING),
-    "attempt": (np.int16, -1),
-    "retracted": (np.bool_, False),
-    "outside": (np.bool_, False),
-    "searcher": (np.int16, 0),
-    "seen": (np.int64, 0),
-    "first": (np.int32, 0),
-    "asked": (np.int32, 0),
-    "pick": (np.int32, 0),
-    "created_at": (np.float64, np.nan),
-    "started_at": (np.float64, np.nan),
-    "ended_at": (np.float64, np.nan),
-    "wall_s": (np.float64, np.nan),
-    "cpu_s": (np.float64, np.nan),
-    "memory_bytes": (np.float64, np.nan),
-    "money": (np.float64, np.nan),
-}
+_STOP_KINDS: Final = {"stop": Kind.STOPPED, "pause": Kind.PAUSED}
 
 
 class Running:
@@ -103,9 +75,8 @@ class Ledger:
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
         self.cursor = 0
-        self.size = 0
+        self.table = Table(spec.space, spec.objectives)
         self.curves = Curves()
-        self.metrics: dict[str, NDArray[np.float64]] = {}
         self.running: dict[int, Running] = {}
         self.sessions: dict[str, events.Opened] = {}
         self.open_sessions: set[str] = set()
@@ -121,7 +92,7 @@ class Ledger:
         #: Running trials that the scheduler has decided to end: it is not asked again.
         self.decided: set[int] = set()
         #: Why those of them that were told to end, or to pause, will do so.
-        self.told: dict[int, Reason] = {}
+        self.stop_reasons: dict[int, Reason] = {}
         #: Trials that the scheduler would have stopped and that go on, to see what they come to.
         self.audited: set[int] = set()
         self.ended: events.Ended | None = None
@@ -129,10 +100,7 @@ class Ledger:
         #: Trials by state, trials that count against the limit, sums over ended trials.
         self._tally = [0] * len(STATES)
         self.retractions = 0
-        #: How many trials have ended since the leader, without being better. Those that confirm others do
-        #: not count, nor do those that a scheduler drops from a pause before anybody leads.
-        self.since_best = 0
-        self._best_elapsed_s = 0.0
+        self.improvement = Improvement()
         #: How the last trials ended: whether they failed, newest last.
         self.recent: deque[bool] = deque(maxlen=RECENT)
         self.compute_time_s = 0.0
@@ -142,70 +110,41 @@ class Ledger:
         self.failures: list[int] = []
         #: Trials that did not fail since the current coordinator began.
         self.session_successes = 0
-        #: The best trial of a study with one objective.
-        self.best: int | None = None
-        #: The best trial by the first objective, of those that do not confirm others.
-        self.leader: int | None = None
         self.last_at = 0.0
         self._elapsed_s = 0.0
         self._session_began: float | None = None
-        self._capacity = _FIRST_CAPACITY
         self._queue: list[int] = []
-        self._keys: dict[bytes, int] = {}
-        self._searchers: dict[str, int] = {USER: 0}
-        self._why: dict[int, str] = {}
         self._reasons: dict[int, Reason] = {}
         self._tags: dict[int, dict[str, str]] = {}
         self._notes: dict[int, tuple[str, ...]] = {}
         self._parents: dict[int, int] = {}
-        self._foreign: dict[int, Config] = {}
-        self._last_row: tuple[Mapping[str, Any], list[float]] = ({}, [])
         self._lost: dict[int, int] = {}
-        for name, (dtype, fill) in _COLUMNS.items():
-            setattr(self, f"_{name}", np.full(self._capacity, fill, dtype=dtype))
-        self._losses = np.full((self._capacity, len(spec.objectives)), np.nan)
-        self._signs = tuple(objective.sign for objective in spec.objectives)
-        self._reset_numbers()
-
-    # The columns, declared for the type checker; `__init__` makes them from _COLUMNS.
-    _state: Array
-    _attempt: Array
-    _retracted: Array
-    _outside: Array
-    _searcher: Array
-    _seen: Array
-    _first: Array
-    _asked: Array
-    _pick: Array
-    _created_at: Array
-    _started_at: Array
-    _ended_at: Array
-    _wall_s: Array
-    _cpu_s: Array
-    _memory_bytes: Array
-    _money: Array
+        self._confirmed: tuple[int, list[Confirmed]] = (-1, [])
 
     # -- reading ------------------------------------------------------------------------------
 
-    def column(self, name: str) -> Array:
-        """A read-only array over all trials: one of _COLUMNS, "numbers", "losses" or "points"."""
-        if name == "points":
-            self._fill_points()
-        view: Array = getattr(self, f"_{name}")[: self.size]
-        view.flags.writeable = False
-        return view
+    @property
+    def size(self) -> int:
+        """How many trials there are; also the number of the next one."""
+        return self.table.size
+
+    @property
+    def metrics(self) -> Mapping[str, NDArray[np.float64]]:
+        return self.table.metrics
+
+    def column(self, name: str) -> NDArray[Any]:
+        """See `Table.column`."""
+        return self.table.column(name)
 
     def state(self, number: int) -> State:
         self._check(number)
-        return STATES[int(self._state[number])]
+        return STATES[int(self.table.state[number])]
 
     def attempt(self, number: int) -> int:
-        return int(self._attempt[self._check(number)])
+        return int(self.table.attempt[self._check(number)])
 
     def config(self, number: int) -> Config:
-        if number in self._foreign:
-            return dict(self._foreign[number])
-        return self.spec.space.from_row(self._numbers[number].tolist())
+        return self.table.config(number)
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this (contained) config."""
@@ -213,17 +152,15 @@ class Ledger:
 
     def find_row(self, row: list[float]) -> int | None:
         """The first trial with these numbers."""
-        return self._keys.get(array("d", row).tobytes())
+        return self.table.find(row)
 
     def row(self, config: Config | Mapping[str, Any]) -> list[float]:
         """The config's numbers; those of the config asked for last are remembered."""
-        if self._last_row[0] is not config:
-            self._last_row = (config, self.spec.space.row(config))
-        return self._last_row[1]
+        return self.table.row(config)
 
     def next_waiting(self) -> int | None:
         """The waiting trial to start next: the lowest number."""
-        while self._queue and self._state[self._queue[0]] != _WAITING:
+        while self._queue and self.table.state[self._queue[0]] != _WAITING:
             heapq.heappop(self._queue)
         return self._queue[0] if self._queue else None
 
@@ -266,29 +203,64 @@ class Ledger:
 
     def attempts_begun(self, number: int) -> int:
         """How often the trial has been started; also the number of its next attempt."""
-        return int(self._attempt[number]) + 1
+        return int(self.table.attempt[number]) + 1
 
     def times_lost(self, number: int) -> int:
         return self._lost.get(number, 0)
 
     def elapsed_s(self, now: float) -> float:
-        """How long coordinators have worked on the study."""
+        """How long sessions have worked on the study."""
         began = self._session_began
         return self._elapsed_s + (max(0.0, now - began) if began is not None else 0.0)
 
     def best_age_s(self, now: float) -> float:
         """How long coordinators have worked since the best trial ended, or since they began."""
-        return self.elapsed_s(now) - self._best_elapsed_s
+        return self.elapsed_s(now) - self.improvement.elapsed_s
 
     def started_at(self, number: int) -> float:
-        return float(self._started_at[number])
+        return float(self.table.started_at[number])
 
     def values(self, number: int) -> tuple[float, ...] | None:
         """The objectives' values as the user's metrics have them."""
-        losses = self._losses[number].tolist()
-        if losses[0] != losses[0]:
+        return self.table.values(number)
+
+    # -- the best -----------------------------------------------------------------------------
+
+    @property
+    def incumbent(self) -> int | None:
+        """The best trial of a study with one objective: of those that were confirmed the likeliest, else the
+        completed one with the best value. See `core.incumbent`."""
+        if len(self.spec.objectives) > 1:
             return None
-        return tuple(loss * sign + 0.0 for loss, sign in zip(losses, self._signs, strict=True))
+        confirmed = self.confirmed
+        return confirmed[0].trial if confirmed else self.improvement.trial
+
+    @property
+    def confirmed(self) -> list[Confirmed]:
+        """The best trials that were run again (limit `confirm`), the likeliest to be the best first."""
+        k = self.spec.limits.confirm
+        if k is None or not self.confirmations:
+            return []
+        if self._confirmed[0] != self.cursor:
+            losses, sign = self.table.losses[: self.size, 0], self.spec.objective.sign
+            usable, again, seed = self.feasible(), self.confirmations, self.spec.seed
+            confirmed = confirmed_of(losses, usable, again, self.confirming, k, sign, seed)
+            self._confirmed = (self.cursor, confirmed)
+        return self._confirmed[1]
+
+    def feasible(self) -> NDArray[np.bool_]:
+        """Which trials may be best, shape (n,)."""
+        return feasible(self.table)
+
+    def front(self) -> NDArray[np.int64]:
+        """The trials that no other beats in every objective, by number; of one objective the incumbent.
+        O(completed front)."""
+        if len(self.spec.objectives) == 1:
+            return np.array([] if self.incumbent is None else [self.incumbent], dtype=np.int64)
+        numbers = np.flatnonzero(self.feasible())
+        return numbers[front(self.table.losses[numbers])]
+
+    # -- single trials ------------------------------------------------------------------------
 
     def parent(self, number: int) -> int | None:
         return self._parents.get(number)
@@ -297,60 +269,38 @@ class Ledger:
         return self._reasons.get(number)
 
     def origin(self, number: int) -> Origin:
-        return Origin(
-            self._searcher_name(number),
-            self._why.get(number, ""),
-            int(self._seen[number]),
-            int(self._first[number]),
-            int(self._asked[number]),
-            int(self._pick[number]),
-        )
+        return self.table.origin(number)
 
     def trial(self, number: int) -> Trial:
         """Trial `number` as it stands."""
-        i = self._check(number)
+        i, table = self._check(number), self.table
         return Trial(
             number=i,
             config=self.config(i),
-            state=STATES[self._state[i]],
+            state=STATES[table.state[i]],
             values=self.values(i),
-            metrics=self._metrics_of(i),
+            metrics=table.metrics_of(i),
             reports=self.curves.of(i),
             reason=self._reasons.get(i),
-            cost=Cost(
-                _float(self._wall_s[i]),
-                _float(self._cpu_s[i]),
-                None if (memory := _float(self._memory_bytes[i])) is None else int(memory),
-                _float(self._money[i]),
-            ),
-            attempt=int(self._attempt[i]),
+            cost=table.cost(i),
+            attempt=int(table.attempt[i]),
             origin=self.origin(i),
             tags=dict(self._tags.get(i, {})),
             notes=self._notes.get(i, ()),
             parent=self._parents.get(i),
-            created_at=float(self._created_at[i]),
-            started_at=_float(self._started_at[i]),
-            ended_at=_float(self._ended_at[i]),
+            created_at=float(table.created_at[i]),
+            started_at=known(table.started_at[i]),
+            ended_at=known(table.ended_at[i]),
             seed=derive_seed(self.spec.seed, i, "objective"),
-            retracted=bool(self._retracted[i]),
-            outside=bool(self._outside[i]),
+            retracted=bool(table.retracted[i]),
+            outside=bool(table.outside[i]),
         )
-
-    def _metrics_of(self, i: int) -> dict[str, float]:
-        return {
-            name: math.nan if column[i] == NOT_FINITE else float(column[i])
-            for name, column in self.metrics.items()
-            if i < len(column) and column[i] == column[i]
-        }
 
     def _check(self, number: int) -> int:
         if not 0 <= number < self.size:
             has = f"trials 0 to {self.size - 1}" if self.size else "no trials yet"
             raise StudyError(f"there is no trial {number}; study {self.spec.name!r} has {has}")
         return int(number)
-
-    def _searcher_name(self, number: int) -> str:
-        return tuple(self._searchers)[int(self._searcher[number])]
 
     # -- folding ------------------------------------------------------------------------------
 
@@ -376,26 +326,33 @@ class Ledger:
                 move(state, verb, number)
 
     def extend(self, many: Iterable[Event]) -> Ledger:
-        for event in many:
-            self.apply(event)
+        for event in many:  # `apply`, without the call: most of a long history is small events
+            _APPLY[type(event)](self, event)
+            self.cursor += 1
+            if event.at > self.last_at:
+                self.last_at = event.at
         return self
 
     def _opened(self, e: events.Opened) -> None:
-        if e.coordinator:
+        if e.coordinator or self.coordinator not in self.open_sessions:
             self._settle(self.last_at)
             self._session_began = e.at
-            self.coordinator = e.session
+        if e.coordinator or not self.open_sessions:
+            self.stop_requested = None
+        if e.coordinator or self.ended is not None:
             self.ended = None
             self.stop_requested = None
             self.failures.clear()
             self.session_successes = 0
+        if e.coordinator:
+            self.coordinator = e.session
         self.sessions[e.session] = e
         self.open_sessions.add(e.session)
 
     def _closed(self, e: events.Closed) -> None:
         self.open_sessions.discard(e.session)
         opened = self.sessions.get(e.session)
-        if opened is not None and opened.coordinator:
+        if opened is not None and (opened.coordinator or not self.open_sessions):
             self._settle(e.at)
 
     def _settle(self, at: float) -> None:
@@ -404,10 +361,12 @@ class Ledger:
             self._session_began = None
 
     def _suggested(self, e: events.Suggested) -> None:
+        table = self.table
         i = self._add(e.trial, e.config, e.origin, e.at)
-        self._state[i] = _RUNNING
-        self._attempt[i] = 0
-        self._started_at[i] = e.at
+        self.ended = None
+        table.state[i] = _RUNNING
+        table.attempt[i] = 0
+        table.started_at[i] = e.at
         self._tally[_RUNNING] += 1
         self.running[i] = Running(e.session, e.at)
 
@@ -430,36 +389,40 @@ class Ledger:
 
     def _started(self, e: events.Started) -> None:
         i = self._move(e.trial, "start")
-        self._attempt[i] = e.attempt
-        self._started_at[i] = e.at
+        self.ended = None
+        self.table.attempt[i] = e.attempt
+        self.table.started_at[i] = e.at
         self._reasons.pop(i, None)
         self.paused.pop(i, None)
         self.running[i] = Running(e.session, e.at, e.why)
 
     def _reported(self, e: events.Reported) -> None:
-        i = self._check(e.trial)
-        if self._state[i] != _RUNNING:
-            move(STATES[self._state[i]], "report", i)
-        running = self.running[i]
-        self.curves.add(i, e.step, e.metrics, e.at, first=not running.reports)
-        self._heard(i, e.at)
+        i, at = e.trial, e.at
+        running = self.running.get(i)
+        if running is None:
+            move(self.state(i), "report", i)  # raises, and says why
+            raise AssertionError
+        self.curves.add(i, e.step, e.metrics, at, first=not running.reports)
+        if at - running.heard_at > self.longest_gap_s:
+            self.longest_gap_s = at - running.heard_at
+        running.heard_at = at
         running.reports += 1
 
     def _finished(self, e: events.Finished) -> None:
-        state = e.state
+        state, table, improvement = e.state, self.table, self.improvement
         i = self._move(e.trial, ENDING_MOVE[state])
-        self._ended_at[i] = e.at
+        table.ended_at[i] = e.at
         if self.decided:
             self.decided.discard(i)
-            self.told.pop(i, None)
+            self.stop_reasons.pop(i, None)
         paused = self.paused.pop(i, None) is not None
         if i in self.running:
             if e.reason is None or e.reason.kind is not _TIMEOUT:  # how long it hung is no example
                 self._heard(i, e.at)
             del self.running[i]
         if e.values is not None:
-            self._set_values(i, e.values)
-        self._set_metrics(i, e.metrics)
+            table.set_values(i, e.values)
+        table.set_metrics(i, e.metrics)
         if e.reason is not None:
             self._reasons[i] = e.reason
         if e.cost is not _NO_COST:
@@ -472,15 +435,15 @@ class Ledger:
         if state is not _CALLED_OFF:
             self.recent.append(state is _FAILED)
             dropped = paused and state is _DROPPED
-            if i not in self.confirming and not (dropped and self.leader is None):
-                self.since_best += 1
-        if state is _DELIVERED:
-            self._consider_best(i)
+            if i not in self.confirming and not (dropped and improvement.trial is None):
+                improvement.trials_since += 1
+        if state is _DELIVERED and i not in self.confirming and improvement.consider(table, i):
+            improvement.elapsed_s = self.elapsed_s(e.at)
 
     def _requeued(self, e: events.Requeued) -> None:
         i = self._move(e.trial, "requeue")
         self._off(i, e.reason, e.cost)
-        if e.reason.kind is Kind.LOST:
+        if e.counted:
             self._lost[i] = self._lost.get(i, 0) + 1
         heapq.heappush(self._queue, i)
 
@@ -492,7 +455,7 @@ class Ledger:
     def _off(self, i: int, reason: Reason, cost: Cost) -> None:
         """Trial `i` does not run any more, and has not ended."""
         self.decided.discard(i)
-        self.told.pop(i, None)
+        self.stop_reasons.pop(i, None)
         self.audited.discard(i)
         self.running.pop(i, None)
         self._reasons[i] = reason
@@ -503,22 +466,22 @@ class Ledger:
         self.decided.add(self._check(e.trial))
         if e.decision == "audit":
             self.audited.add(e.trial)
-        elif (kind := _TOLD.get(e.decision)) is not None:
-            self.told[e.trial] = Reason(kind, e.why)
+        elif (kind := _STOP_KINDS.get(e.decision)) is not None:
+            self.stop_reasons[e.trial] = Reason(kind, e.why)
 
     def _corrected(self, e: events.Corrected) -> None:
         i = self._move(e.trial, "correct")
         self._reasons.pop(i, None)
-        self._set_values(i, e.values)
-        self._set_metrics(i, e.metrics)
-        self._find_best()
+        self.table.set_values(i, e.values)
+        self.table.set_metrics(i, e.metrics)
+        self.improvement.search(self.table, self.confirming)
 
     def _retract(self, e: events.Retracted) -> None:
         i = self._move(e.trial, "retract")
-        if bool(self._retracted[i]) == e.undo:
-            self._retracted[i] = not e.undo
+        if bool(self.table.retracted[i]) == e.undo:
+            self.table.retracted[i] = not e.undo
             self.retractions += -1 if e.undo else 1
-        self._find_best()
+        self.improvement.search(self.table, self.confirming)
 
     def _annotated(self, e: events.Annotated) -> None:
         i = self._check(e.trial)
@@ -531,7 +494,8 @@ class Ledger:
     def _edited(self, e: events.Edited) -> None:
         spec = self.spec.edited(e.changes)
         if "space" in e.changes:
-            self._move_to(spec)
+            self.table.move_to(spec.space)
+            self.improvement.search(self.table, self.confirming)
         self.spec = spec
 
     def _stop(self, e: events.StopRequested) -> None:
@@ -543,43 +507,21 @@ class Ledger:
     # -- rows ---------------------------------------------------------------------------------
 
     def _add(self, number: int, config: Config, origin: Origin, at: float) -> int:
-        i = self.size
         self._check_next(number)
-        if i == self._capacity:
-            self._grow()
-        self._write_numbers(i, config)
-        self._created_at[i] = at
-        code = self._searchers.get(origin.searcher)
-        if code is None:
-            code = self._searchers[origin.searcher] = len(self._searchers)
-        self._searcher[i] = code
-        if origin.asked:
-            self._seen[i] = origin.seen
-            self._first[i] = origin.first
-            self._asked[i] = origin.asked
-            self._pick[i] = origin.pick
-        if origin.why:
-            self._why[i] = origin.why
-        self.size = i + 1
-        return i
+        return self.table.add(config, origin, at)
 
     def _check_next(self, number: int) -> None:
         if number != self.size:
             raise StudyError(f"trial {number} cannot come next: the study has {self.size}")
 
-    def _write_numbers(self, i: int, config: Config) -> None:
-        row = self.row(config)
-        self._numbers[i] = row
-        self._keys.setdefault(array("d", row).tobytes(), i)
-
     def _move(self, number: int, verb: str) -> int:
         i = self._check(number)
-        before = int(self._state[i])
+        before = int(self.table.state[i])
         after = _MOVES.get((before, verb))
         if after is None:
             move(STATES[before], verb, i)  # raises, and says why
             raise AssertionError
-        self._state[i] = after
+        self.table.state[i] = after
         self._tally[before] -= 1
         self._tally[after] += 1
         return i
@@ -590,120 +532,10 @@ class Ledger:
         self.longest_gap_s = max(self.longest_gap_s, at - running.heard_at)
         running.heard_at = at
 
-    def _set_values(self, i: int, values: tuple[float, ...]) -> None:
-        if len(self._signs) == 1:
-            self._losses[i, 0] = values[0] * self._signs[0]
-        else:
-            self._losses[i] = [v * sign for v, sign in zip(values, self._signs, strict=True)]
-
     def _set_cost(self, i: int, cost: Cost) -> None:
-        """Add what an attempt took to what those before it took."""
-        if cost.wall_s is not None:
-            self._wall_s[i] = cost.wall_s + _or_zero(self._wall_s[i])
-            self.compute_time_s += cost.wall_s
-        if cost.cpu_s is not None:
-            self._cpu_s[i] = cost.cpu_s + _or_zero(self._cpu_s[i])
-        if cost.memory_bytes is not None:
-            self._memory_bytes[i] = max(cost.memory_bytes, _or_zero(self._memory_bytes[i]))
-        if cost.money is not None:
-            self._money[i] = cost.money + _or_zero(self._money[i])
-            self.money += cost.money
-
-    def _set_metrics(self, i: int, metrics: Mapping[str, float | None]) -> None:
-        for name, value in metrics.items():
-            column = self.metrics.get(name)
-            if column is None or len(column) <= i:
-                fresh = np.full(self._capacity, np.nan)
-                if column is not None:
-                    fresh[: len(column)] = column
-                column = self.metrics[name] = fresh
-            column[i] = NOT_FINITE if value is None else value
-
-    def _grow(self) -> None:
-        extra = self._capacity
-        for name, (dtype, fill) in _COLUMNS.items():
-            old = getattr(self, f"_{name}")
-            setattr(self, f"_{name}", np.concatenate([old, np.full(extra, fill, dtype=dtype)]))
-        for name in ("_losses", "_numbers"):
-            old = getattr(self, name)
-            setattr(self, name, np.concatenate([old, np.full((extra, old.shape[1]), np.nan)]))
-        self._capacity += extra
-
-    def _reset_numbers(self) -> None:
-        self._last_row = ({}, [])
-        width = len(self.spec.space)
-        self._numbers = np.full((self._capacity, width), np.nan)
-        self._points = np.empty((0, width))
-        self._keys = {}
-
-    def _fill_points(self) -> None:
-        done = self._points_done if len(self._points) else 0
-        if len(self._points) < self._capacity:
-            grown = np.empty((self._capacity, len(self.spec.space)))
-            grown[:done] = self._points[:done]
-            self._points = grown
-        self._points[done : self.size] = self.spec.space.units(self._numbers[done : self.size])
-        self._points_done = self.size
-
-    _points_done = 0
-
-    def _move_to(self, spec: StudySpec) -> None:
-        """Read every config again in an edited space; what falls outside is kept and marked."""
-        configs = [self.config(i) for i in range(self.size)]
-        self.spec = spec
-        self._foreign = {}
-        self._points_done = 0
-        self._reset_numbers()
-        for i, config in enumerate(configs):
-            full = spec.space.complete(config)
-            inside = bool(spec.space.contains(full))
-            self._outside[i] = not inside
-            if inside:
-                self._write_numbers(i, full)
-            else:
-                self._foreign[i] = config
-        self._find_best()
-
-    # -- the best -----------------------------------------------------------------------------
-
-    def _consider_best(self, i: int) -> None:
-        if self._retracted[i] or self._outside[i]:
-            return
-        if len(self._signs) == 1 and self._beats(i, self.best):
-            self.best = i
-        if i not in self.confirming and self._beats(i, self.leader):
-            self.leader = i
-            self.since_best = 0
-            self._best_elapsed_s = self.elapsed_s(float(self._ended_at[i]))
-
-    def _beats(self, i: int, other: int | None) -> bool:
-        """Whether trial `i` is better by the first objective; of equal ones the first is, whichever came
-        in first."""
-        losses = self._losses
-        return other is None or bool((losses[i, 0], i) < (losses[other, 0], other))
-
-    def _find_best(self) -> None:
-        """The best after something other than a new result has changed: O(trials)."""
-        counts = self.eligible()
-        self.best = self._least_of(counts) if len(self._signs) == 1 else None
-        tried = np.isin(self._state[: self.size], _TRIED)
-        counts[list(self.confirming)] = tried[list(self.confirming)] = False
-        self.leader = self._least_of(counts)
-        self.since_best = int(tried[0 if self.leader is None else self.leader + 1 :].sum())
-
-    def _least_of(self, counts: NDArray[np.bool_]) -> int | None:
-        """The best by the first objective of the trials that count."""
-        if not counts.any():
-            return None
-        return int(np.argmin(np.where(counts, self._losses[: self.size, 0], np.inf)))
-
-    def eligible(self) -> NDArray[np.bool_]:
-        """Which trials may be the best: completed, not retracted, inside the space."""
-        n = self.size
-        mask: NDArray[np.bool_] = (
-            (self._state[:n] == _COMPLETED) & ~self._retracted[:n] & ~self._outside[:n]
-        )
-        return mask
+        self.table.add_cost(i, cost)
+        self.compute_time_s += cost.wall_s or 0.0
+        self.money += cost.money or 0.0
 
 
 _NO_COST: Final = Cost()
@@ -745,12 +577,3 @@ _APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
     events.StopRequested: Ledger._stop,
     events.Ended: Ledger._end,
 }
-
-
-def _or_zero(value: float) -> float:
-    return 0.0 if value != value else value
-
-
-def _float(value: Any) -> float | None:
-    number = float(value)
-    return None if number != number else number

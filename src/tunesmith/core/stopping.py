@@ -9,9 +9,9 @@ from tunesmith.core.history import History
 from tunesmith.core.ledger import RECENT, Ledger
 from tunesmith.core.outcome import fingerprint
 from tunesmith.core.quantity import show_seconds
-from tunesmith.core.strategy import Prophet
+from tunesmith.core.strategy import Forecaster
 
-#: The prophet is asked from so many results on, every few, how much so many more trials would gain; and the
+#: The forecaster is asked from so many results on, every few, how much so many more trials would gain; and the
 #: study ends if that is too little so often running.
 LOOK_FROM: Final = 20
 LOOK_EVERY: Final = 5
@@ -22,7 +22,7 @@ LOOK_HOLDS: Final = 3
 def good_enough(ledger: Ledger, at: float) -> Quit | None:
     """The first limit that says that there is no need to search on; None if none does. O(1)."""
     limits = ledger.spec.limits
-    leader = ledger.leader
+    leader = ledger.improvement.trial
     if limits.target is not None and leader is not None:
         objective = ledger.spec.objective
         value = ledger.values(leader)
@@ -30,9 +30,14 @@ def good_enough(ledger: Ledger, at: float) -> Quit | None:
         if value[0] * objective.sign <= limits.target * objective.sign:
             detail = f"trial {leader} reached the target: {objective.metric} {value[0]:g}"
             return Quit("target", detail)
-    if limits.no_improvement is not None and ledger.since_best >= limits.no_improvement:
+    if (
+        limits.no_improvement is not None
+        and ledger.improvement.trials_since >= limits.no_improvement
+    ):
         best = "" if leader is None else f", which is still trial {leader}'s"
-        detail = f"{ledger.since_best} trials have not improved on the best value{best}"
+        detail = (
+            f"{ledger.improvement.trials_since} trials have not improved on the best value{best}"
+        )
         return Quit("no_improvement", detail)
     patience_s = limits.no_improvement_time
     if patience_s is not None and ledger.best_age_s(at) >= patience_s:
@@ -97,12 +102,12 @@ class Gains(NamedTuple):
     asked: int = 0
     held: int = 0
 
-    def look(self, history: History, prophet: Prophet, least: float | str) -> Gains:
-        """Ask `prophet` what is to gain, if it is time to; `least` is a number, or "noise"."""
+    def look(self, history: History, forecaster: Forecaster, least: float | str) -> Gains:
+        """Ask `forecaster` what is to gain, if it is time to; `least` is a number, or "noise"."""
         results = history.completed
         if self.over or results < LOOK_FROM or results // LOOK_EVERY <= self.asked // LOOK_EVERY:
             return self
-        outlook = prophet(history, LOOK_AHEAD)
+        outlook = forecaster(history, LOOK_AHEAD)
         if outlook is None:
             return self
         enough = outlook.noise if isinstance(least, str) else least

@@ -79,11 +79,15 @@ def fit(data: Any, *, recipe: str | None = None, **options: Any) -> Model:
     return model
 
 
-def load_model(path: str | Path) -> Model:
-    """The model in a folder that `fit` wrote. Raises JobError."""
+def load_model(path: str | Path, *, allow_pickle: bool = False) -> Model:
+    """The model in a folder that `fit` wrote. Only files of that folder are read, and none runs code, unless you
+    `allow_pickle`, which a few models need. Raises JobError.
+    """
     from tunesmith.recipes.output import read_about
 
-    model: Model = _recipe(read_about(Path(path).expanduser())["recipe"]).load(path)
+    model: Model = _recipe(read_about(Path(path).expanduser())["recipe"]).load(
+        path, allow_pickle=allow_pickle
+    )
     return model
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
+from tunesmith.core.errors import JobError, TunesmithError, did_you_mean, shown
 from tunesmith.files import write_json
 
 if TYPE_CHECKING:
@@ -157,6 +157,27 @@ def put(folder: Path, draft: Path, name: str, about: Mapping[str, Any]) -> dict[
     return whole
 
 
+def own_file(folder: Path, about: Mapping[str, Any]) -> Path:
+    """The file that a description names, which lies in the model's own folder. Raises JobError."""
+    folder = folder if folder.is_dir() else folder.parent
+    name = about["file"]
+    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name or "\\" in name:
+        raise JobError(
+            f"{folder / ABOUT} names the file {shown(name)}; a model's file lies beside its {ABOUT}, "
+            "and nothing else is opened"
+        )
+    file = folder / name
+    if file.exists() and file.resolve().parent != folder.resolve():
+        raise JobError(
+            f"{file} is a link to a file outside the model's folder; copy that file here"
+        )
+    if not file.exists():
+        raise JobError(f"{file} is gone; fit the model again, or put it back")
+    if not file.is_file():
+        raise JobError(f"{file} is no file; fit the model again")
+    return file
+
+
 def read_about(folder: Path) -> dict[str, Any]:
     """What a model's description says; ``recipe`` and ``version`` are there. Raises JobError."""
     file = folder / ABOUT if folder.is_dir() else folder
@@ -172,7 +193,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(file.read_text())
         about["recipe"], about["version"] + 0, about["file"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise JobError(f"{file} is broken ({error}); fit the model again") from None
     return about
 

@@ -124,27 +124,31 @@ def save(directory: Path, state: Any, step: int) -> None:
             cloudpickle.dump(state, file)
 
 
-def restore(directory: Path, reported: int | None = None) -> tuple[int, Any] | None:
+def restore(
+    directory: Path, reported: int | None = None, *, weights_only: bool = False
+) -> tuple[int, Any] | None:
     """The step and the object of the first of `newest_first` that can be read; None if there is none.
 
-    Tensors come back in the computer's main memory.
+    Tensors come back in the computer's main memory. A file can run any code as it is read, unless `weights_only`.
     """
     for step, path in newest_first(directory, reported):
         try:
-            return step, _load(path)
+            return step, _load(path, weights_only)
         except Exception as error:  # noqa: BLE001 (a damaged file may raise anything)
             text = f"the checkpoint {path} cannot be read ({error!r}); another one is taken"
             warnings.warn(text, RuntimeWarning, stacklevel=3)
     return None
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, weights_only: bool) -> Any:
     if (path / _TORCH).is_file():
         import torch
 
-        return torch.load(path / _TORCH, map_location="cpu", weights_only=False)
+        return torch.load(path / _TORCH, map_location="cpu", weights_only=weights_only)
     if not (path / _PICKLE).is_file():
         raise FileNotFoundError(f"it was not written by save(): read its files in {path} yourself")
+    if weights_only:
+        raise ValueError("it is a pickle, which can run any code")
     with (path / _PICKLE).open("rb") as file:
         return pickle.load(file)  # noqa: S301 (the trial's own)
 

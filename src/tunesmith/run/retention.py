@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -34,7 +35,8 @@ class Keeper:
         #: What each trial's checkpoints take, in bytes; None before anything was looked at.
         self._sizes: dict[int, int] | None = None
         self._full = False
-        (folder.path / FULL).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # whoever needs the folder says what is wrong with it
+            (folder.path / FULL).unlink()
         self._warned = False
 
     def clear(self, number: int) -> None:
@@ -152,7 +154,11 @@ class Keeper:
         """Trials and checkpoints of theirs, the least needed first."""
         sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
-        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != ledger.leader]
+        ended = [
+            n
+            for n in with_some
+            if ledger.state(n) not in _GOES_ON and n != ledger.improvement.trial
+        ]
         for number in sorted(ended, key=lambda n: (n not in ledger.confirming, -_loss(ledger, n))):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:

@@ -1,4 +1,4 @@
-"""What a store promises, in ten verbs.
+"""What a store promises, and its verbs.
 
 A store keeps studies. A study is a `StudySpec` and a list of events, numbered from 1; the number of
 the last one is the study's *cursor*. Events are never changed and never removed (but with their
@@ -10,15 +10,17 @@ study). Promises, checked by ``tunesmith.testing.store_checks``:
 3. **Durable.** When `append` returns, the events survive ``kill -9`` of any process, this one
    included; with ``durability="power"`` they survive a power cut too.
 4. **Ordered.** `changes` gives the events in their order, without gaps, to every reader.
-5. **Leases.** At most one holder has a study's lease at a time, if clocks agree to within its life.
+5. **Leases.** At most one holder has a study's lease at a time. Times are by the store's own clock, so that
+   those of its users need not agree.
 6. **Errors** are those of ``tunesmith.core.errors``; after any of them the store holds what it held.
-
-A store object may be used from one thread at a time; other threads and processes open their own.
+7. **Threads.** A store object may be used by several threads, which wait for one another; other processes
+   open their own. After a fork it works on both sides, or refuses in one sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -42,8 +44,16 @@ class Summary:
     best_value: float | None
 
 
+class Head(NamedTuple):
+    """A trial's state, and its first objective's value."""
+
+    number: int
+    state: State
+    value: float | None
+
+
 class Lease(NamedTuple):
-    """Who runs a study, and until when (seconds since the epoch) if nothing more is heard."""
+    """Who runs a study, and until when (by the store's clock) if nothing more is heard."""
 
     holder: str
     until: float
@@ -85,14 +95,33 @@ class Store(Protocol):
         """The study at a glance; does not read its history. Raises StudyNotFound."""
         ...
 
+    def writing(self, name: str) -> AbstractContextManager[None]:
+        """While the block runs, this thread reads and appends as one transaction, for which other writers
+        wait, as far as the store can; where it cannot, `append` may still raise Conflict. What is appended is
+        stored when the block has ended. It has to be short: no model is fitted in it."""
+        ...
+
+    def asking(self, name: str) -> AbstractContextManager[object]:
+        """While the block runs, others who ask for a suggestion wait, as far as the store can: two that saw the
+        same history would suggest the same. A courtesy that ends with its process, not a lock to build on."""
+        ...
+
     def lease(
-        self, name: str, holder: str, until: float, now: float, *, instead_of: str | None = None
+        self, name: str, holder: str, ttl_s: float, *, instead_of: str | None = None
     ) -> Lease:
-        """Take or renew the lease if it is free, over, mine or `instead_of`'s; who has it now."""
+        """Take or renew the lease for `ttl_s` if it is free, over, mine or `instead_of`'s; who has it now."""
         ...
 
     def release(self, name: str, holder: str) -> None:
         """Give the lease back, if it is `holder`'s."""
+        ...
+
+    def beat(self, name: str, session: str) -> None:
+        """A sign of life of a session. No event: it is not part of the history."""
+        ...
+
+    def silent_s(self, name: str) -> dict[str, float]:
+        """How long ago (s) each session that ever beat did so for the last time."""
         ...
 
     def verify(self, name: str) -> str | None:
@@ -101,4 +130,19 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """What a store may offer beside its promises: a look at some trials without reading all events."""
+
+    def load(self, name: str) -> StudySpec: ...
+
+    def heads(self, name: str) -> list[Head]:
+        """Every trial at a glance, by number. Raises StudyNotFound."""
+        ...
+
+    def part(self, name: str, trials: Sequence[int]) -> Iterable[Event]:
+        """The events of these trials, and those that are about no trial. Raises StudyNotFound."""
         ...

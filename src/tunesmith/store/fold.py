@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tunesmith.core import events
 from tunesmith.core.events import Event
+from tunesmith.core.incumbent import confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import State
+from tunesmith.core.trial import CONFIRM, State
 from tunesmith.store.base import Summary
 
 
@@ -48,10 +49,37 @@ def edits_space(batch: Sequence[Event]) -> bool:
     return any(isinstance(e, events.Edited) and "space" in e.changes for e in batch)
 
 
+def confirming(batch: Iterable[Event]) -> dict[int, int]:
+    """The runs of `batch` that confirm other trials, each with the trial that it confirms."""
+    return {
+        e.trial: e.parent
+        for e in batch
+        if isinstance(e, events.Enqueued) and e.origin.searcher == CONFIRM and e.parent is not None
+    }
+
+
+def winner(
+    spec: StudySpec,
+    ranked: Sequence[tuple[int, float]],
+    confirming: Mapping[int, int],
+    values: Mapping[int, float],
+) -> int | None:
+    """The likeliest best of the contenders, `ranked` with their values, by the `values` of the runs that confirm
+    them; None where none has been run again."""
+    sign = spec.objective.sign
+    runs: dict[int, list[float]] = {}
+    for run, trial in sorted(confirming.items()):
+        if run in values:
+            runs.setdefault(trial, []).append(sign * values[run])
+    losses = [(trial, sign * value) for trial, value in ranked]
+    known = confirmed(losses, runs, sign, spec.seed)
+    return known[0].trial if known else None
+
+
 def summarize(spec: StudySpec, history: Iterable[Event], created_at: float) -> Summary:
     """The summary of a study by folding all of its events."""
     ledger = Ledger(spec).extend(history)
-    best = ledger.best
+    best = ledger.incumbent
     values = None if best is None else ledger.values(best)
     return Summary(
         spec.name,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from tunesmith.core.errors import Conflict, StudyExists, StudyNotFound, did_you_mean
@@ -18,25 +21,32 @@ class _Study:
     created_at: float
     events: list[Event] = field(default_factory=list)
     lease: Lease | None = None
+    beats: dict[str, float] = field(default_factory=dict)
+    asking: threading.RLock = field(default_factory=threading.RLock)
 
 
 class MemoryStore:
-    """A `Store` that ends with its process; "durable" means as long as that."""
+    """A `Store` that ends with its process; "durable" means as long as that. `clock` is for its leases."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._studies: dict[str, _Study] = {}
+        self._clock = clock
+        self._lock = threading.RLock()
 
     def _study(self, name: str) -> _Study:
         try:
             return self._studies[name]
         except KeyError:
-            hint = did_you_mean(name, self._studies)
+            hint = did_you_mean(name, list(self._studies))
             raise StudyNotFound(f"there is no study {name!r} in memory{hint}") from None
 
     def create(self, spec: StudySpec, at: float) -> None:
-        if spec.name in self._studies:
-            raise StudyExists(f"a study {spec.name!r} is there already; open it, or choose a name")
-        self._studies[spec.name] = _Study(spec, at)
+        with self._lock:
+            if spec.name in self._studies:
+                raise StudyExists(
+                    f"a study {spec.name!r} is there already; open it, or choose a name"
+                )
+            self._studies[spec.name] = _Study(spec, at)
 
     def load(self, name: str) -> StudySpec:
         return self._study(name).spec
@@ -45,41 +55,70 @@ class MemoryStore:
         return list(self._studies)
 
     def delete(self, name: str) -> None:
-        self._study(name)
-        del self._studies[name]
+        with self._lock:
+            self._study(name)
+            del self._studies[name]
 
     def append(self, name: str, events: Sequence[Event], expect: int) -> int:
-        kept = self._study(name).events
-        if len(kept) != expect:
-            raise Conflict(f"study {name!r} is at {len(kept)}, not at {expect}")
-        kept.extend(events)
-        return len(kept)
+        with self._lock:
+            history = self._study(name).events
+            if len(history) != expect:
+                raise Conflict(f"study {name!r} is at {len(history)}, not at {expect}")
+            history.extend(events)
+            return len(history)
 
     def changes(self, name: str, cursor: int = 0, trial: int | None = None) -> Iterable[Event]:
-        new = self._study(name).events[cursor:]
+        with self._lock:
+            new = self._study(name).events[cursor:]
         return new if trial is None else [e for e in new if getattr(e, "trial", None) == trial]
 
     def cursor(self, name: str) -> int:
-        return len(self._study(name).events)
+        with self._lock:
+            return len(self._study(name).events)
 
     def summary(self, name: str) -> Summary:
         study = self._study(name)
-        return summarize(study.spec, study.events, study.created_at)
+        return summarize(study.spec, self.changes(name), study.created_at)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        with self._lock:
+            history = self._study(name).events
+            before = len(history)
+            try:
+                yield
+            except BaseException:
+                del history[before:]
+                raise
+
+    def asking(self, name: str) -> AbstractContextManager[object]:
+        return self._study(name).asking
 
     def lease(
-        self, name: str, holder: str, until: float, now: float, *, instead_of: str | None = None
+        self, name: str, holder: str, ttl_s: float, *, instead_of: str | None = None
     ) -> Lease:
-        study = self._study(name)
-        held = study.lease
-        if held is None or held.holder in (holder, instead_of) or held.until < now:
-            study.lease = Lease(holder, until)
-        assert study.lease is not None
-        return study.lease
+        with self._lock:
+            study, now = self._study(name), self._clock()
+            held = study.lease
+            if held is None or held.holder in (holder, instead_of) or held.until < now:
+                held = study.lease = Lease(holder, now + ttl_s)
+            return held
 
     def release(self, name: str, holder: str) -> None:
-        study = self._study(name)
-        if study.lease is not None and study.lease.holder == holder:
-            study.lease = None
+        with self._lock:
+            study = self._study(name)
+            if study.lease is not None and study.lease.holder == holder:
+                study.lease = None
+
+    def beat(self, name: str, session: str) -> None:
+        with self._lock:
+            self._study(name).beats[session] = self._clock()
+
+    def silent_s(self, name: str) -> dict[str, float]:
+        with self._lock:
+            now = self._clock()
+            beats = self._study(name).beats
+            return {session: max(0.0, now - at) for session, at in beats.items()}
 
     def verify(self, name: str) -> str | None:
         self._study(name)

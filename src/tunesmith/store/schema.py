@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. `versions` has one row, the migration this database is at.
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 VERSION_TABLE: Final = "tunesmith_version"
 
 metadata: Final = MetaData()
@@ -68,6 +68,16 @@ trials: Final = Table(
     Column("value", Float),
     Column("retracted", Boolean, nullable=False, server_default=false()),
     Column("outside", Boolean, nullable=False, server_default=false()),
+    sqlite_with_rowid=False,
+)
+
+#: When each session was last heard of, by the database's clock. Not part of the history.
+heartbeats: Final = Table(
+    "heartbeats",
+    metadata,
+    Column("study", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("session", String(64), primary_key=True),
+    Column("at", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 

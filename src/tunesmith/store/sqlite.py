@@ -11,16 +11,23 @@ committed after that is in no file (sqlite.org/howtocorrupt.html, 2.2). ``stat``
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import sqlite3
 import stat
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -29,17 +36,24 @@ from tunesmith.core.errors import (
     StoreError,
     StoreFull,
     StoreLocked,
+    StoreLost,
     StoreReadOnly,
     StoreVersionError,
 )
 from tunesmith.store.base import Durability
 from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, versions
-from tunesmith.store.sql import READ_ONLY, SqlStore
+from tunesmith.store.sql import SqlStore
 
 T = TypeVar("T")
 
 #: How long to wait for another program's lock (s).
 LOCK_TIMEOUT_S: Final = 30.0
+#: How long to wait for another's suggestion before making one beside it (s).
+ASKING_TIMEOUT_S: Final = 60.0
+
+Mode: TypeAlias = Literal["rwc", "rw", "ro", "immutable"]
+#: The execution option that tells a reader from a writer.
+_READ_ONLY: Final = "tunesmith_read_only"
 
 
 def open_sqlite(
@@ -47,38 +61,74 @@ def open_sqlite(
 ) -> SqlStore:
     """Open the store in a file, making or upgrading it as needed.
 
-    Raises NotAStore (another kind of file), StoreVersionError (a newer tunesmith's), StoreReadOnly,
-    StoreLocked, StoreFull or StoreError; the file is then as it was.
+    A file that can only be read is opened for that. Raises NotAStore (another kind of file),
+    StoreVersionError (a newer tunesmith's), StoreReadOnly, StoreLocked, StoreFull or StoreError; the
+    file is then as it was.
     """
     path = Path(path).expanduser()
-    where = str(path)
     if not path.parent.is_dir():
-        raise StoreError(f"{where}: the folder {path.parent} does not exist; make it first")
+        raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first")
     _check_kind(path)
-    engine = make_engine(path, durability, lock_timeout_s)
     try:
-        prepare(engine, path, lock_timeout_s)
+        return _opened(path, "rwc", durability, lock_timeout_s)
+    except StoreReadOnly:
+        if not _holds_something(path):
+            raise
+    # SQLite needs its -wal and -shm files even to read. Where they cannot be made and nothing is in a
+    # log, the file does not change, and can be read as it is.
+    try:
+        return _opened(path, "ro", durability, lock_timeout_s)
+    except StoreReadOnly:
+        log = _beside(path, "-wal")
+        if _holds_something(log):
+            raise StoreReadOnly(
+                f"{path} can only be read, and its last changes, in {log.name}, not even that; copy both "
+                "files into a folder of yours"
+            ) from None
+    return _opened(path, "immutable", durability, lock_timeout_s)
+
+
+def _opened(path: Path, mode: Mode, durability: Durability, lock_timeout_s: float) -> SqlStore:
+    engine = make_engine(path, durability, lock_timeout_s, mode)
+    try:
+        prepare(engine, path, lock_timeout_s, read_only=mode != "rwc")
     except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
         if "file is not a database" in str(error):
             raise NotAStore(
-                f"{where} is no SQLite database; name another file for the store"
+                f"{path} is no SQLite database; name another file for the store"
             ) from error
-        raise (sqlite_error(error, where) or StoreError(f"{where}: {error}")) from error
+        raise (sqlite_error(error, str(path)) or StoreError(f"{path}: {error}")) from error
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(engine, where)
+    if mode == "rwc":  # from now on it is there; nobody wants an empty one in its place
+        engine = make_engine(path, durability, lock_timeout_s, "rw")
+    return SqlStore(engine, SqliteFile(path, lock_timeout_s))
 
 
-def make_engine(path: Path, durability: Durability, lock_timeout_s: float) -> Engine:
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def make_engine(
+    path: Path, durability: Durability, lock_timeout_s: float, mode: Mode = "rwc"
+) -> Engine:
     """An engine whose writing transactions begin IMMEDIATE: no reader has to turn into a writer."""
-    url = URL.create("sqlite", database=str(path))
-    engine = sa.create_engine(
-        url,
-        poolclass=NullPool,
-        connect_args={"timeout": lock_timeout_s, "check_same_thread": False},
-    )
+    name = quote(os.fsencode(path.absolute()))
+    uri = f"file:{name}?immutable=1" if mode == "immutable" else f"file:{name}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, timeout=lock_timeout_s, check_same_thread=False)
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _: Any) -> None:
@@ -93,17 +143,259 @@ def make_engine(path: Path, durability: Durability, lock_timeout_s: float) -> En
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        reads = connection.get_execution_options().get(READ_ONLY)
-        driver: Any = connection.connection
-        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        if connection.get_execution_options().get(_READ_ONLY):
+            driver.execute("BEGIN")
+        else:
+            _begin_writing(driver, lock_timeout_s)
 
     return engine
 
 
-def prepare(engine: Engine, path: Path, lock_timeout_s: float) -> None:
+def _begin_writing(driver: sqlite3.Connection, timeout_s: float) -> None:
+    """SQLite's own waiting sleeps for up to 100 ms at a time; a transaction here takes a third of one."""
+    deadline: float | None = None
+    pause_s = 0.0002
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            now = time.monotonic()
+            deadline = deadline if deadline is not None else now + timeout_s
+            if now > deadline:
+                raise
+            time.sleep(pause_s * random.uniform(0.5, 1.5))
+            pause_s = min(1.5 * pause_s, 0.01)
+
+
+class SqliteFile:
+    """The `Dialect` of one file, which it watches: see `check`."""
+
+    def __init__(self, path: Path, lock_timeout_s: float) -> None:
+        self.where = str(path)
+        self._path = path.absolute()
+        self._log = _beside(self._path, "-wal")
+        self._lock_timeout_s = lock_timeout_s
+        self._file = _Identity.of(self._path)
+        #: The log that our connections write to; it stays as long as one of them is open.
+        self._logged: _Identity | None = None
+        self._turns: dict[int, AskingTurn] = {}
+
+    def insert(self, table: sa.Table) -> Any:
+        return insert(table)
+
+    def connect(self, engine: Engine, *, write: bool) -> Connection:
+        connection = engine.connect().execution_options(**{_READ_ONLY: not write})
+        if write:  # it waits in `_begin_writing`
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA busy_timeout = 0")
+        return connection
+
+    def now(self, connection: Connection) -> float:
+        return time.time()  # SQLite runs in this process: its clock is the host's
+
+    def error(self, error: Exception) -> StoreError | None:
+        return sqlite_error(error, self.where)
+
+    def asking(self, study: int) -> AskingTurn:
+        turn = self._turns.get(study)
+        if turn is None:
+            assert self._file is not None
+            turn = self._turns[study] = AskingTurn(f"{self._file.name}-{study}")
+        return turn
+
+    def disconnected(self) -> None:
+        self._logged = None
+        while self._turns:
+            self._turns.popitem()[1].close()
+
+    # -- whether it is still there --------------------------------------------------------------
+
+    def check(
+        self, connections: Mapping[bool, Connection], heads: Mapping[int, tuple[int, str]]
+    ) -> None:
+        """Raise StoreLost if the file, or its log, was deleted, replaced or cut short: SQLite does not
+        look, and would go on for ever with what it has open. Two calls of ``stat``, some 4 us."""
+        now = _Identity.of(self._path)
+        damage = self._damage(now, heads)
+        if damage is None and connections:
+            log = _Identity.of(self._log)
+            if self._logged is None:
+                self._logged = log
+            elif log is None:
+                damage = f"its log {self._log.name} was deleted"
+            elif not log.same(self._logged):
+                damage = f"its log {self._log.name} was replaced"
+        if damage is None:
+            self._file = now
+            return
+        rescued = self._rescue(connections)
+        at = "while it was in use; nothing more is recorded in it. "
+        raise StoreLost(
+            f"{self.where}: {damage} {at}"
+            + (
+                f"What was known is saved in {rescued}: to go on, stop what else uses {self.where}, move "
+                "it there, remove the files that end with -wal and -shm, and run again"
+                if rescued
+                else "What it held could not be saved"
+            )
+        )
+
+    def _damage(self, now: _Identity | None, heads: Mapping[int, tuple[int, str]]) -> str | None:
+        before = self._file
+        if now is None:
+            return "the file was deleted"
+        if before is None or now == before:
+            return None
+        if not now.same(before):
+            return "the file was replaced by another"
+        if now.size == 0 and before.size > 0:
+            return "the file was emptied"
+        if not self._reads(heads):  # somebody has written: SQLite, as a rule
+            return "the file was cut short or written over"
+        return None
+
+    def _reads(self, heads: Mapping[int, tuple[int, str]]) -> bool:
+        """Whether a fresh look at the file finds what was written."""
+        query = (
+            """SELECT digest FROM studies LEFT JOIN events ON study = id AND seq = ? WHERE id = ?"""
+        )
+        uri = f"file:{quote(os.fsencode(self._path))}?mode=rw"
+        try:
+            with closing(
+                sqlite3.connect(uri, uri=True, timeout=self._lock_timeout_s)
+            ) as connection:
+                for study, (seq, digest) in heads.items():
+                    row = connection.execute(query, (seq, study)).fetchone()
+                    if seq and row is not None and row[0] != digest:
+                        return False
+                connection.execute("SELECT count(*) FROM studies").fetchone()
+        except sqlite3.OperationalError as error:
+            return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+        except sqlite3.DatabaseError:
+            return False
+        return True
+
+    def _rescue(self, connections: Mapping[bool, Connection]) -> Path | None:
+        """A new file with all that our connections still see: an open file outlives its name."""
+        folder = self._path.parent if self._path.parent.is_dir() else Path.cwd()
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = folder / f"{self._path.name}.rescued-{stamp}-{os.getpid()}"
+        for connection in connections.values():
+            driver: Any = connection.connection.driver_connection
+            try:
+                with closing(sqlite3.connect(path)) as target:
+                    driver.backup(target)
+                    if target.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                        return path
+            except (sqlite3.Error, OSError):
+                pass
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                with suppress(OSError):
+                    _beside(path, suffix).unlink()
+        return None
+
+
+class _Identity(NamedTuple):
+    """What ``stat`` says of a file: which one it is, and whether it has changed."""
+
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> _Identity | None:
+        try:
+            status = os.stat(path)  # noqa: PTH116 (twice as fast)
+        except OSError:
+            return None
+        if not status.st_nlink:
+            return None
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def same(self, other: _Identity) -> bool:
+        return (self.device, self.inode) == (other.device, other.inode)
+
+    @property
+    def name(self) -> str:
+        return f"{self.device:x}-{self.inode:x}"
+
+
+class AskingTurn:
+    """Who may ask, among the processes of this host and user: a lock that the system lets go of with its process.
+
+    It is in the folder for temporary files: beside the database it would be in the way. Where it cannot be
+    had, or not within its time (its holder hangs), all go on without.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._path = Path(tempfile.gettempdir()) / f"tunesmith-{os.getuid()}" / f"{name}.asking"
+        self._thread = threading.RLock()
+        self._depth = 0
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> None:
+        self._thread.acquire()
+        self._depth += 1
+        if self._depth == 1:
+            with suppress(OSError):
+                self._lock()
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._descriptor is not None:
+            with suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def _lock(self) -> None:
+        deadline, pause_s = time.monotonic() + ASKING_TIMEOUT_S, 0.0002
+        while True:
+            if self._descriptor is None:
+                self._open()
+            assert self._descriptor is not None
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(self._descriptor).st_nlink:
+                    return
+                self.close()  # the last holder has removed it
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(pause_s * random.uniform(0.5, 1.5))
+                pause_s = min(1.5 * pause_s, 0.005)
+
+    def _open(self) -> None:
+        folder = self._path.parent
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise PermissionError(f"{folder} is somebody else's")
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self._path, flags, 0o600)
+
+    def close(self) -> None:
+        """Let go of it, and remove it unless somebody has it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                self._path.unlink()
+        os.close(descriptor)
+
+
+def prepare(engine: Engine, path: Path, lock_timeout_s: float, *, read_only: bool) -> None:
     """Bring the file to WAL mode and to the newest schema."""
     tables = _patiently(lambda: _tables(engine), lock_timeout_s)
     if not tables:
+        if read_only:
+            raise NotAStore(f"{path} has no tables, and cannot be written; name another file")
         _patiently(lambda: _set_wal(engine), lock_timeout_s)
         with engine.begin() as connection:
             if sa.inspect(connection).has_table(VERSION_TABLE):
@@ -121,6 +413,11 @@ def prepare(engine: Engine, path: Path, lock_timeout_s: float) -> None:
         version = connection.execute(sa.select(versions.c.version_num)).scalar()
     if version == HEAD:
         return
+    if read_only:
+        raise StoreReadOnly(
+            f"{path} was written by another tunesmith (schema {version}, this one's is {HEAD}) and can only "
+            "be read, so it cannot be upgraded; copy it to where you may write"
+        )
     from tunesmith.store.migrate import known_versions, upgrade_sqlite
 
     if version not in known_versions():

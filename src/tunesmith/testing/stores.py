@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -209,17 +211,81 @@ class _StoreSuite:
     def check_leases(self) -> None:
         with self._two() as (a, b):
             a.create(spec(), 1.0)
-            assert a.lease("study", "a", 110.0, 100.0).holder == "a"
-            assert b.lease("study", "b", 111.0, 101.0).holder == "a", "it is taken"
-            assert a.lease("study", "a", 120.0, 109.0).until == 120.0, "renewed"
-            assert b.lease("study", "b", 140.0, 121.0).holder == "b", "it was over"
-            assert a.lease("study", "a", 150.0, 122.0).holder == "b"
-            a.release("study", "a")
-            assert a.lease("study", "a", 150.0, 123.0).holder == "b", "not a's to release"
-            assert a.lease("study", "a", 150.0, 124.0, instead_of="x").holder == "b"
-            assert a.lease("study", "a", 150.0, 124.0, instead_of="b").holder == "a"
-            a.release("study", "a")
-            assert b.lease("study", "b", 150.0, 125.0).holder == "b"
+            assert a.lease("study", "a", 60.0).holder == "a"
+            first = b.lease("study", "b", 60.0)
+            assert first.holder == "a", "it is taken"
+            assert a.lease("study", "a", 90.0).until > first.until, "renewed"
+            a.release("study", "b")
+            assert b.lease("study", "b", 60.0).holder == "a", "not b's to release"
+            assert b.lease("study", "b", 60.0, instead_of="x").holder == "a"
+            assert b.lease("study", "b", 60.0, instead_of="a").holder == "b"
+            b.release("study", "b")
+            assert a.lease("study", "a", 0.0).holder == "a"
+            time.sleep(0.01)
+            assert b.lease("study", "b", 60.0).holder == "b", "it was over"
+
+    def check_signs_of_life(self) -> None:
+        """They are rows, no events: a hundred sessions would flood the history."""
+        with self._two() as (a, b):
+            a.create(spec(), 1.0)
+            assert b.silent_s("study") == {}
+            a.beat("study", "one")
+            time.sleep(0.02)
+            b.beat("study", "two")
+            silent = a.silent_s("study")
+            assert 0.0 <= silent["two"] < silent["one"] < 60.0
+            a.beat("study", "one")
+            assert b.silent_s("study")["one"] < silent["one"] + 60.0
+            assert a.cursor("study") == 0
+            _raises(StudyNotFound, lambda: a.beat("studi", "one"))
+            a.delete("study")
+            a.create(spec(), 2.0)
+            assert b.silent_s("study") == {} or b.names() == ["study"]
+
+    def check_what_is_written_together_is_stored_together(self) -> None:
+        with self._two() as (a, b):
+            a.create(spec(), 1.0)
+            with a.writing("study"):
+                assert a.append("study", [opened()], a.cursor("study")) == 1
+                assert a.append("study", [suggested(0)], 1) == 2
+                assert len(list(a.changes("study"))) == 2
+            assert b.cursor("study") == 2
+
+            def fails() -> None:
+                with a.writing("study"):
+                    a.append("study", [completed(0, 0.5)], 2)
+                    raise KeyError
+
+            before = (list(b.changes("study")), b.summary("study"))
+            _raises(KeyError, fails)
+            assert (list(a.changes("study")), a.summary("study")) == before
+            assert b.append("study", [completed(0, 0.5)], 2) == 3
+            assert a.append("study", [suggested(1)], 3) == 4
+            assert a.verify("study") is None
+            _raises(StudyNotFound, lambda: a.writing("studi").__enter__())
+
+    def check_writers_wait_for_one_another(self) -> None:
+        """Whoever reads and appends while it is writing has no conflict, in threads and with two handles."""
+        with self._two() as (a, b):
+            a.create(spec(), 1.0)
+            errors: list[Exception] = []
+
+            def work(store: Store) -> None:
+                try:
+                    for _ in range(25):
+                        with store.asking("study"), store.writing("study"):
+                            store.append("study", [opened()], store.cursor("study"))
+                except Exception as error:  # noqa: BLE001 (shown below)
+                    errors.append(error)
+
+            threads = [threading.Thread(target=work, args=[s]) for s in (a, a, b, b)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert errors == []
+            assert a.cursor("study") == 100
+            assert a.verify("study") is None
 
     def check_an_honest_history_is_verified(self) -> None:
         with self._two() as (a, b):

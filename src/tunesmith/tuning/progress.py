@@ -68,11 +68,11 @@ def progress_text(ledger: Ledger, now: float) -> str:
     parts = [
         f"{done}/{limits.trials} trials" if limits.trials else f"{done} trial{'s' * (done != 1)}"
     ]
-    if ledger.best is not None:
-        values = ledger.values(ledger.best)
+    if ledger.incumbent is not None:
+        values = ledger.values(ledger.incumbent)
         assert values is not None
         metric = ledger.spec.objective.metric
-        parts.append(f"best {metric} {show_number(values[0])} (trial {ledger.best})")
+        parts.append(f"best {metric} {show_number(values[0])} (trial {ledger.incumbent})")
     if ledger.counts[State.FAILED]:
         parts.append(f"{ledger.counts[State.FAILED]} failed")
     elapsed_s = ledger.elapsed_s(now)
@@ -92,7 +92,7 @@ def fraction_done(ledger: Ledger, now: float) -> float | None:
             (ledger.elapsed_s(now), limits.time),
             (ledger.compute_time_s, limits.compute_time),
             (ledger.money, limits.cost),
-            (ledger.since_best, limits.no_improvement),
+            (ledger.improvement.trials_since, limits.no_improvement),
             (ledger.best_age_s(now), limits.no_improvement_time),
         )
         if limit

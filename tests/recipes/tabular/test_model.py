@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes import output
+from tunesmith.recipes import load_model, output
 from tunesmith.recipes.tabular import model
 from tunesmith.recipes.tabular.data import Data, load
 from tunesmith.recipes.tabular.model import Fitted
@@ -135,7 +137,7 @@ def test_gaps_are_filled_in_by_a_model_that_was_read_back(
     monkeypatch.undo()
     assert str(fitted.about["file"]).endswith(kind)
     commonest = frame()["kind"].mode()[0]
-    again = model.load(tmp_path)
+    again = model.load(tmp_path, allow_pickle=kind == "joblib")
     np.testing.assert_array_equal(
         again.predict_proba(frame().assign(kind="never seen")),
         again.predict_proba(frame().assign(kind=commonest)),
@@ -217,12 +219,17 @@ def test_what_skops_cannot_hold_is_kept_with_joblib_and_said(
 ) -> None:
     monkeypatch.setattr(model, "TRUSTED", frozenset())
     said: list[str] = []
-    fitted = written(tmp_path, said=said)
-    assert str(fitted.about["file"]).endswith(".joblib")
+    about = written(tmp_path, said=said).about
+    assert str(about["file"]).endswith(".joblib")
     assert "saved with joblib, not skops (it does not trust" in said[0]
     assert "open it only where you trust" in said[0]
-    again = model.load(tmp_path)
-    np.testing.assert_array_equal(again.predict(frame()), fitted.predict(frame()))
+    with pytest.raises(JobError, match=r"is a pickle, which can run any code.*--allow-pickle"):
+        model.load(tmp_path).predict(frame())
+    allowed = load_model(tmp_path, allow_pickle=True)
+    monkeypatch.undo()
+    (tmp_path / "again").mkdir()
+    again = written(tmp_path / "again")
+    np.testing.assert_array_equal(allowed.predict(frame()), again.predict(frame()))
 
 
 def test_a_pipeline_that_skops_changes_is_kept_with_joblib(
@@ -295,7 +302,70 @@ def test_broken_pipelines(
     monkeypatch.undo()
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(JobError, match=r"cannot be read .*it was written with numpy 2"):
+        model.load(tmp_path, allow_pickle=True).predict(frame())
+
+
+class Touch:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("allow_pickle", [False, True])
+@pytest.mark.parametrize(
+    "name", ["../elsewhere.joblib", "{}/elsewhere.joblib", "sub/../../elsewhere.joblib", "..", "", 3, None,
+             "link.joblib", "..\\elsewhere.joblib", "sub", "a\0b", "\ud800"],
+)  # fmt: skip
+def test_no_file_outside_the_folder_is_opened(
+    tmp_path: Path, name: Any, allow_pickle: bool
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    written(folder)
+    joblib.dump(Touch(tmp_path / "TOUCHED"), tmp_path / "elsewhere.joblib")
+    (folder / "link.joblib").symlink_to(tmp_path / "elsewhere.joblib")
+    (folder / "sub").mkdir()
+    about = json.loads((folder / "model.json").read_text())
+    about["file"] = name.format(tmp_path) if isinstance(name, str) else name
+    (folder / "model.json").write_text(json.dumps(about))
+    with pytest.raises(JobError, match=r"names the file|is a link|is gone|is no file|is a pickle"):
+        load_model(folder, allow_pickle=allow_pickle).predict(frame())
+    assert not (tmp_path / "TOUCHED").exists()
+
+
+def test_a_pickle_called_skops_is_not_unpickled(tmp_path: Path) -> None:
+    file = tmp_path / written(tmp_path).about["file"]
+    joblib.dump(Touch(tmp_path / "TOUCHED"), file)
+    with pytest.raises(JobError, match="cannot be read"):
         model.load(tmp_path).predict(frame())
+    assert not (tmp_path / "TOUCHED").exists()
+
+
+@pytest.mark.parametrize("function", [os.system, Path.touch, eval, "method"])
+def test_no_function_of_a_skops_file_is_taken(tmp_path: Path, function: Any) -> None:
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    file = tmp_path / written(tmp_path).about["file"]
+    target = (tmp_path / "TOUCHED").touch if function == "method" else function
+    skops.io.dump([{"pipeline": FunctionTransformer(target), "transformer": None}], file)
+    with pytest.raises(JobError, match=r"cannot be read .*Untrusted"):
+        model.load(tmp_path).predict(frame())
+
+
+def test_content_of_another_shape(tmp_path: Path) -> None:
+    import skops.io
+
+    file = tmp_path / written(tmp_path).about["file"]
+    contents: list[Any] = [[], {}, [1, 2], [{}, {}], "text", None]
+    for content in contents:
+        skops.io.dump(content, file)
+        with pytest.raises(JobError, match="cannot be read"):
+            model.load(tmp_path).predict(frame())
 
 
 def test_pipelines_that_are_gone(tmp_path: Path) -> None:

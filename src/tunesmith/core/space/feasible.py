@@ -516,28 +516,41 @@ def _form(
         inner = _form(node.operand, variables, constants, log)
         sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
         return inner and _plus(({}, 0.0), inner, sign)
-    if not isinstance(node, ast.BinOp):
-        return None
-    a = _form(node.left, variables, constants, log)
-    b = _form(node.right, variables, constants, log and not isinstance(node.op, ast.Pow))
-    if a is None or b is None:
-        return None
-    match node.op:
-        case ast.Add() if not log:
+    if isinstance(node, ast.BinOp):
+        a = _form(node.left, variables, constants, log)
+        b = _form(node.right, variables, constants, log and not isinstance(node.op, ast.Pow))
+        if a is not None and b is not None:
+            return _log_joined(node.op, a, b) if log else _joined(node.op, a, b)
+    return None
+
+
+Sides = tuple[dict[str, float], float]
+
+
+def _joined(op: ast.operator, a: Sides, b: Sides) -> Sides | None:
+    """Two linear forms under an operator."""
+    match op:
+        case ast.Add():
             return _plus(a, b, 1.0)
-        case ast.Sub() if not log:
+        case ast.Sub():
             return _plus(a, b, -1.0)
+        case ast.Mult() if not b[0]:
+            return _plus(({}, 0.0), a, b[1])
+        case ast.Mult() if not a[0]:
+            return _plus(({}, 0.0), b, a[1])
+        case ast.Div() if not b[0] and b[1] != 0.0:
+            return _plus(({}, 0.0), a, 1.0 / b[1])
+    return None
+
+
+def _log_joined(op: ast.operator, a: Sides, b: Sides) -> Sides | None:
+    """The logarithms of two products under an operator; an exponent is itself."""
+    match op:
         case ast.Mult():
-            if log:
-                return _plus(a, b, 1.0)
-            if not a[0] or not b[0]:
-                return _plus(({}, 0.0), a if a[0] else b, b[1] if a[0] else a[1])
+            return _plus(a, b, 1.0)
         case ast.Div():
-            if log:
-                return _plus(a, b, -1.0)
-            if not b[0] and b[1] != 0.0:
-                return _plus(({}, 0.0), a, 1.0 / b[1])
-        case ast.Pow() if log and not b[0]:
+            return _plus(a, b, -1.0)
+        case ast.Pow() if not b[0]:
             return _plus(({}, 0.0), a, b[1])
     return None
 

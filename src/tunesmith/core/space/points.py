@@ -165,7 +165,7 @@ class Points:
     def exact(self, point: Floats) -> Config:
         """As `config`, with the values to 12 digits: what somebody wrote who is exactly there."""
         places = zip(self.space.tunables.items(), point.tolist(), strict=True)
-        written = {name: p.exact(u) for (name, p), u in places if u == u}  # noqa: PLR0124 (NaN)
+        written = {name: p.exact(u) for (name, p), u in places if not math.isnan(u)}
         return self.config(point) | written
 
     def all(self) -> Floats:

@@ -26,7 +26,7 @@ from tunesmith.recipes.images.augment import resize
 from tunesmith.recipes.images.data import Shape, listed
 from tunesmith.recipes.images.reading import read_unlabelled
 from tunesmith.recipes.images.train import scores
-from tunesmith.recipes.output import checked, put
+from tunesmith.recipes.output import ABOUT, checked, own_file, put
 from tunesmith.tuning.result import Result
 from tunesmith.version import __version__
 
@@ -74,10 +74,10 @@ class Fitted:
     @cached_property
     def network(self) -> Any:
         """The ``torch.nn.Module``. Raises JobError if its file is gone or cannot be read."""
-        file = self.path / self.about["file"]
+        file = own_file(self.path, self.about)
         shape = Shape(**self.about["shape"])
-        net = network.build(self.best_config, shape.channels, len(self.classes))
         try:
+            net = network.build(self.best_config, shape.channels, len(self.classes))
             net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
         except Exception as error:  # noqa: BLE001 (torch raises many kinds for a damaged file)
             raise JobError(
@@ -152,10 +152,19 @@ def save(folder: Path, about: Mapping[str, Any], net: Any, result: Result | None
         draft.unlink(missing_ok=True)
 
 
-def load(path: str | Path) -> Fitted:
-    """The model in a folder. Raises JobError if there is none, or another recipe's, or a newer one."""
+def load(path: str | Path, *, allow_pickle: bool = False) -> Fitted:  # noqa: ARG001 (as other recipes')
+    """The model in a folder. Raises JobError if there is none, or another recipe's, or a newer one.
+
+    Its weights are never a pickle, whatever `allow_pickle` says.
+    """
     folder = Path(path).expanduser()
-    return Fitted(folder, checked(folder, RECIPE, VERSION))
+    about = checked(folder, RECIPE, VERSION)
+    fitted = Fitted(folder, about)
+    try:
+        Shape(**about["shape"]), fitted.best_config["resize"], fitted.classes
+    except (KeyError, TypeError, ValueError) as error:
+        raise JobError(f"{folder / ABOUT} is broken ({error}); fit the model again") from None
+    return fitted
 
 
 def predict(model: str | Path, data: str | Path) -> list[str | None]:

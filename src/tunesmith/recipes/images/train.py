@@ -51,7 +51,7 @@ class Trial(Protocol):
     def number(self) -> int: ...
     @property
     def step(self) -> int: ...
-    def restore(self, default: Any = None) -> Any: ...
+    def restore(self, default: Any = None, *, weights_only: bool = False) -> Any: ...
     def save(self, state: Any, *, step: int) -> None: ...
     def report(self, step: int | None = None, **metrics: float) -> None: ...
 
@@ -64,7 +64,7 @@ class Alone:
     number: int = 0
     step: int = 0
 
-    def restore(self, default: Any = None) -> Any:
+    def restore(self, default: Any = None, *, weights_only: bool = False) -> Any:
         return default
 
     def save(self, state: Any, *, step: int) -> None: ...
@@ -161,7 +161,7 @@ def _fit(
 ) -> tuple[Any, dict[str, float]]:
     device = device_here()
     validation = None if validation is None else on_device(device, validation, config)
-    learner = Learner(config, on_device(device, train, config), trial.restore())
+    learner = Learner(config, on_device(device, train, config), trial.restore(weights_only=True))
     metrics: dict[str, float] = {}
     for epoch in range(trial.step + 1, config["epochs"] + 1):
         # Only the first epoch: no trial fails half way for what else the machine does.

@@ -278,7 +278,8 @@ def _finish(
         "trials": len(result.trials),
         "versions": plan.versions(),
     }
-    fitted = Fitted(folder, model.write(folder, about, pipes, table.x[:50], say), result)
+    about = model.write(folder, about, pipes, table.x[:50], say)
+    fitted = Fitted(folder, about, result, allow_pickle=True)  # this process has just written it
     write_report(result._ledger, folder / REPORT, fitted.worth)  # noqa: SLF001
     say(
         f"fitted {len(pipes)} pipeline{'s' if len(pipes) > 1 else ''} on all rows in {show_seconds(clock.monotonic() - begun)}"

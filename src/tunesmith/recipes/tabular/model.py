@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_number
-from tunesmith.recipes.output import ABOUT, checked, put
+from tunesmith.recipes.output import ABOUT, checked, own_file, put
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
 from tunesmith.recipes.tabular.files import Known, Source, need, read
@@ -58,6 +58,8 @@ class Fitted:
     about: dict[str, Any]
     #: The study that found it; None for a model that was loaded.
     result: Result | None = None
+    #: Whether pipelines may be read from a pickle, which can run any code.
+    allow_pickle: bool = False
 
     @property
     def metric(self) -> str:
@@ -88,8 +90,9 @@ class Fitted:
 
     @cached_property
     def members(self) -> list[Pipe]:
-        """The fitted pipelines. Raises JobError if their file is gone or cannot be read."""
-        return _read_members(self.path, self.about)
+        """The fitted pipelines. Raises JobError if their file is gone, cannot be read, or is a pickle and those
+        are not allowed."""
+        return _read_members(self.path, self.about, self.allow_pickle)
 
     def predict(self, data: Any) -> Any:
         """A value or class for each row of a file or DataFrame, shape (rows,). Raises JobError."""
@@ -186,12 +189,15 @@ class Fitted:
         return x if self.about["sparse"] else np.asarray(x.toarray())
 
 
-def load(path: str | Path) -> Fitted:
-    """The model in a folder. Raises JobError if there is none, or another recipe's, or a newer one."""
+def load(path: str | Path, *, allow_pickle: bool = False) -> Fitted:
+    """The model in a folder. Raises JobError if there is none, or another recipe's, or a newer one.
+
+    A file of kind .joblib is a pickle, which can run any code: it is only opened if you `allow_pickle`.
+    """
     folder = Path(path).expanduser()
     about = checked(folder, RECIPE, VERSION)
     need("sklearn", "pandas")
-    fitted = Fitted(folder, about)
+    fitted = Fitted(folder, about, allow_pickle=allow_pickle)
     try:
         fitted.columns, [m["weight"] for m in about["members"]]
         about["task"], about["target"], len(about["classes"]), about["left_out"], about["sparse"]
@@ -225,7 +231,7 @@ def write(
             kind = "joblib"
             say(
                 f"saved with joblib, not skops ({why}): a joblib file can run any code when it is opened, so "
-                "open it only where you trust whoever made it"
+                "predict needs --allow-pickle; open it only where you trust whoever made it"
             )
             _write_joblib(draft, content)
         whole = {"recipe": RECIPE, "version": VERSION, **about}
@@ -289,10 +295,13 @@ def _pipe(entry: dict[str, Any], about: dict[str, Any]) -> Pipe:
     )
 
 
-def _read_members(folder: Path, about: dict[str, Any]) -> list[Pipe]:
-    file = (folder if folder.is_dir() else folder.parent) / about["file"]
-    if not file.exists():
-        raise JobError(f"{file} is gone; fit the model again, or put it back")
+def _read_members(folder: Path, about: dict[str, Any], allow_pickle: bool) -> list[Pipe]:
+    file = own_file(folder, about)
+    if file.suffix != ".skops" and not allow_pickle:
+        raise JobError(
+            f"{file} is a pickle, which can run any code when it is opened; if you trust whoever made it, allow "
+            "that: --allow-pickle on the command line, load_model(folder, allow_pickle=True) in Python"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -305,6 +314,7 @@ def _read_members(folder: Path, about: dict[str, Any]) -> list[Pipe]:
                 import joblib
 
                 content = joblib.load(file)
+            return [_pipe(e, a) for e, a in zip(content, about["members"], strict=True)]
     except JobError:
         raise
     except Exception as error:  # noqa: BLE001 (a broken file, or another version's, raises anything)
@@ -312,4 +322,3 @@ def _read_members(folder: Path, about: dict[str, Any]) -> list[Pipe]:
         raise JobError(
             f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it was written with {written}"
         ) from None
-    return [_pipe(e, a) for e, a in zip(content, about["members"], strict=True)]

@@ -1,0 +1,251 @@
+"""A study's trials as arrays: row i is trial i, running ones included.
+
+Adding a row is O(1) amortised; reading every config again, in an edited space, is O(trials). A million
+trials of ten parameters take some 700 MB. Goal signs are normalised here and nowhere else: `losses` are
+always to be minimised.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.curves import NOT_FINITE
+from tunesmith.core.objective import Objective
+from tunesmith.core.space.space import Config, Space
+from tunesmith.core.trial import CODES, USER, Cost, Origin, State
+
+Array = NDArray[Any]
+
+_FIRST_CAPACITY: Final = 64
+
+#: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
+_COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
+    "state": (np.int8, CODES[State.WAITING]),
+    "attempt": (np.int32, -1),
+    "retracted": (np.bool_, False),
+    "outside": (np.bool_, False),
+    "searcher": (np.int16, 0),
+    "seen": (np.int64, 0),
+    "first": (np.int32, 0),
+    "asked": (np.int32, 0),
+    "pick": (np.int32, 0),
+    "created_at": (np.float64, np.nan),
+    "started_at": (np.float64, np.nan),
+    "ended_at": (np.float64, np.nan),
+    "wall_s": (np.float64, np.nan),
+    "cpu_s": (np.float64, np.nan),
+    "memory_bytes": (np.float64, np.nan),
+    "money": (np.float64, np.nan),
+}
+
+
+class Table:
+    """The arrays have room for more rows than the `size` that there are: outside the ledger, read `column`."""
+
+    # Declared for the type checker; `__init__` makes them from _COLUMNS.
+    state: Array
+    attempt: Array
+    retracted: Array
+    outside: Array
+    searcher: Array
+    seen: Array
+    first: Array
+    asked: Array
+    pick: Array
+    created_at: Array
+    started_at: Array
+    ended_at: Array
+    wall_s: Array
+    cpu_s: Array
+    memory_bytes: Array
+    money: Array
+    #: The first trial with each row of numbers; the config asked for last, with its own.
+    _keys: dict[bytes, int]
+    _last_row: tuple[Mapping[str, Any], list[float]]
+
+    def __init__(self, space: Space, objectives: Sequence[Objective]) -> None:
+        self.space = space
+        self.size = 0
+        self.metrics: dict[str, NDArray[np.float64]] = {}
+        self._signs = tuple(objective.sign for objective in objectives)
+        self._capacity = _FIRST_CAPACITY
+        self._searchers: dict[str, int] = {USER: 0}
+        self._why: dict[int, str] = {}
+        #: The configs that lie outside the space, by trial.
+        self._foreign: dict[int, Config] = {}
+        for name, (dtype, fill) in _COLUMNS.items():
+            setattr(self, name, np.full(self._capacity, fill, dtype=dtype))
+        self.losses = np.full((self._capacity, len(objectives)), np.nan)
+        self._reset_numbers()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def column(self, name: str) -> Array:
+        """A read-only array over all trials: one of _COLUMNS, "numbers", "losses" or "points"."""
+        if name == "points":
+            self._fill_points()
+        view: Array = getattr(self, name)[: self.size]
+        view.flags.writeable = False
+        return view
+
+    def config(self, i: int) -> Config:
+        if i in self._foreign:
+            return dict(self._foreign[i])
+        return self.space.from_row(self.numbers[i].tolist())
+
+    def find(self, row: list[float]) -> int | None:
+        """The first trial with these numbers."""
+        return self._keys.get(array("d", row).tobytes())
+
+    def row(self, config: Config | Mapping[str, Any]) -> list[float]:
+        """The config's numbers; those of the config asked for last are remembered."""
+        if self._last_row[0] is not config:
+            self._last_row = (config, self.space.row(config))
+        return self._last_row[1]
+
+    def values(self, i: int) -> tuple[float, ...] | None:
+        """The objectives' values as the user's metrics have them."""
+        losses = self.losses[i].tolist()
+        if losses[0] != losses[0]:
+            return None
+        return tuple(loss * sign + 0.0 for loss, sign in zip(losses, self._signs, strict=True))
+
+    def metrics_of(self, i: int) -> dict[str, float]:
+        return {
+            name: math.nan if column[i] == NOT_FINITE else float(column[i])
+            for name, column in self.metrics.items()
+            if i < len(column) and column[i] == column[i]
+        }
+
+    def cost(self, i: int) -> Cost:
+        memory = known(self.memory_bytes[i])
+        return Cost(
+            known(self.wall_s[i]),
+            known(self.cpu_s[i]),
+            None if memory is None else int(memory),
+            known(self.money[i]),
+        )
+
+    def origin(self, i: int) -> Origin:
+        return Origin(
+            tuple(self._searchers)[int(self.searcher[i])],
+            self._why.get(i, ""),
+            int(self.seen[i]),
+            int(self.first[i]),
+            int(self.asked[i]),
+            int(self.pick[i]),
+        )
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def add(self, config: Config, origin: Origin, at: float) -> int:
+        """A new row, of a trial that waits; its number."""
+        i = self.size
+        if i == self._capacity:
+            self._grow()
+        self._write_numbers(i, config)
+        self.created_at[i] = at
+        code = self._searchers.get(origin.searcher)
+        if code is None:
+            code = self._searchers[origin.searcher] = len(self._searchers)
+        self.searcher[i] = code
+        if origin.asked:
+            self.seen[i] = origin.seen
+            self.first[i] = origin.first
+            self.asked[i] = origin.asked
+            self.pick[i] = origin.pick
+        if origin.why:
+            self._why[i] = origin.why
+        self.size = i + 1
+        return i
+
+    def set_values(self, i: int, values: tuple[float, ...]) -> None:
+        if len(self._signs) == 1:
+            self.losses[i, 0] = values[0] * self._signs[0]
+        else:
+            self.losses[i] = [v * sign for v, sign in zip(values, self._signs, strict=True)]
+
+    def set_metrics(self, i: int, metrics: Mapping[str, float | None]) -> None:
+        for name, value in metrics.items():
+            column = self.metrics.get(name)
+            if column is None or len(column) <= i:
+                fresh = np.full(self._capacity, np.nan)
+                if column is not None:
+                    fresh[: len(column)] = column
+                column = self.metrics[name] = fresh
+            column[i] = NOT_FINITE if value is None else value
+
+    def add_cost(self, i: int, cost: Cost) -> None:
+        """Add what an attempt took to what those before it took."""
+        if cost.wall_s is not None:
+            self.wall_s[i] = cost.wall_s + _or_zero(self.wall_s[i])
+        if cost.cpu_s is not None:
+            self.cpu_s[i] = cost.cpu_s + _or_zero(self.cpu_s[i])
+        if cost.memory_bytes is not None:
+            self.memory_bytes[i] = max(cost.memory_bytes, _or_zero(self.memory_bytes[i]))
+        if cost.money is not None:
+            self.money[i] = cost.money + _or_zero(self.money[i])
+
+    def move_to(self, space: Space) -> None:
+        """Read every config again in an edited space; what falls outside is kept and marked."""
+        configs = [self.config(i) for i in range(self.size)]
+        self.space = space
+        self._foreign = {}
+        self._reset_numbers()
+        for i, config in enumerate(configs):
+            full = space.complete(config)
+            inside = bool(space.contains(full))
+            self.outside[i] = not inside
+            if inside:
+                self._write_numbers(i, full)
+            else:
+                self._foreign[i] = config
+
+    def _write_numbers(self, i: int, config: Config) -> None:
+        row = self.row(config)
+        self.numbers[i] = row
+        self._keys.setdefault(array("d", row).tobytes(), i)
+
+    def _grow(self) -> None:
+        extra = self._capacity
+        for name, (dtype, fill) in _COLUMNS.items():
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.full(extra, fill, dtype=dtype)]))
+        for name in ("losses", "numbers"):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.full((extra, old.shape[1]), np.nan)]))
+        self._capacity += extra
+
+    def _reset_numbers(self) -> None:
+        width = len(self.space)
+        self.numbers = np.full((self._capacity, width), np.nan)
+        #: The same in the unit cube, filled when they are asked for.
+        self.points = np.empty((0, width))
+        self._points_done = 0
+        self._keys = {}
+        self._last_row = ({}, [])
+
+    def _fill_points(self) -> None:
+        done = self._points_done
+        if len(self.points) < self._capacity:
+            grown = np.empty((self._capacity, len(self.space)))
+            grown[:done] = self.points[:done]
+            self.points = grown
+        self.points[done : self.size] = self.space.units(self.numbers[done : self.size])
+        self._points_done = self.size
+
+
+def known(value: Any) -> float | None:
+    """A number of a column; None where it is NaN."""
+    number = float(value)
+    return None if number != number else number
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if value != value else value

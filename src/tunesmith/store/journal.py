@@ -1,0 +1,190 @@
+"""The one writer of a study: read, decide, append, and again if somebody was faster.
+
+Two ways to write. `Journal.write` is for what takes no thinking (results, reports, notes): it is decided and
+appended in one go, behind whatever others wrote. `Journal.ask` is for what a model is asked: its answer is
+made while nothing is locked, by one asker at a time, and is appended behind the results that came in
+meanwhile (``Origin.seen`` says which history it knew); only what it would not have been the answer to (another
+suggestion, an edit) makes it think again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from tunesmith.core import codec, events
+from tunesmith.core.errors import Conflict, StoreError, TunesmithError
+from tunesmith.core.events import Event
+from tunesmith.core.ledger import Ledger
+from tunesmith.store.base import Store
+
+Decide: TypeAlias = Callable[[Ledger], Sequence[Event]]
+
+#: What may come in between a suggestion and the history that it was made from.
+_LEAVES_SUGGESTIONS: Final = (
+    events.Reported,
+    events.Finished,
+    events.Requeued,
+    events.Paused,
+    events.Decided,
+    events.Corrected,
+    events.Retracted,
+    events.Annotated,
+    events.Closed,
+)
+#: What may be folded before or after the events of a coordinator, for the same ledger.
+_INDEPENDENT: Final = (events.Annotated, events.StopRequested)
+_CREATES: Final = (events.Suggested, events.Enqueued, events.Forked)
+
+
+class Journal:
+    """A study in a store, as far as this process has read it. For several threads."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        #: Held while the ledger changes; who reads it from several threads holds it too.
+        self.lock = threading.RLock()
+        self._ledger: Ledger | None = None
+        store.cursor(name)  # raises if there is no such study
+        _journals.add(self)
+
+    @property
+    def loaded(self) -> bool:
+        return self._ledger is not None
+
+    @property
+    def ledger(self) -> Ledger:
+        """The study as it was when it was last read; read now if it never was: O(trials)."""
+        with self.lock:
+            return self.refresh() if self._ledger is None else self._ledger
+
+    def refresh(self) -> Ledger:
+        """The study as it is: takes in what others have written."""
+        with self.lock:
+            if self._ledger is None:
+                self._ledger = Ledger(self.store.load(self.name))
+            self._ledger.extend(self.store.changes(self.name, self._ledger.cursor))
+            return self._ledger
+
+    def write(self, decide: Decide) -> Sequence[Event]:
+        """Append what `decide` makes of the newest state, in one transaction: it has to be quick.
+
+        Raises what `decide` and `Ledger.check` raise, and the store's errors; nothing is stored then.
+        """
+
+        def newest() -> Sequence[Event]:
+            ledger = self.refresh()
+            decided = decide(ledger)
+            for event in decided:
+                ledger.check(event)
+            return decided
+
+        with self.lock:
+            if self._ledger is None:
+                self.refresh()  # the whole history, while nobody waits for it
+            for pause_s in pauses_s():
+                time.sleep(pause_s)
+                if (stored := self._try(newest)) is not None:
+                    return stored
+        raise AssertionError
+
+    def ask(self, decide: Decide) -> Sequence[Event]:
+        """Append what `decide` makes of the state as it is when it begins: it may take its time."""
+        answer: Sequence[Event] = ()
+
+        def rebased() -> Sequence[Event]:
+            ledger = self.ledger
+            news = list(self.store.changes(self.name, ledger.cursor))
+            ledger.extend(news)
+            if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
+                raise Conflict(f"study {self.name!r} has changed")
+            try:
+                for event in answer:
+                    ledger.check(event)
+            except TunesmithError as error:
+                if news:
+                    raise Conflict(f"study {self.name!r} has changed") from error
+                raise
+            return answer
+
+        with self.store.asking(self.name), self.lock:
+            for pause_s in pauses_s():
+                time.sleep(pause_s)
+                answer = decide(self.refresh())
+                if (stored := self._try(rebased)) is not None:
+                    return stored
+        raise AssertionError
+
+    def _try(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event] | None:
+        """Append what `decide` returns, in one transaction with what it reads; None where that was overtaken."""
+        decided: Sequence[Event] = ()
+        cursor = -1
+        try:
+            with self.store.writing(self.name):
+                decided = decide()
+                cursor = self.ledger.cursor
+                if decided:
+                    self.store.append(self.name, decided, cursor)
+        except Conflict:
+            return None
+        except StoreError as failure:
+            if not decided or not landed(self.store, self.name, decided, cursor, failure):
+                raise
+        self.ledger.extend(decided)
+        return decided
+
+
+def landed(
+    store: Store, name: str, appended: Sequence[Event], expect: int, failure: StoreError
+) -> bool:
+    """Whether `appended` is in the store behind `expect`, though the answer was an error: a connection may be
+    lost when all has been done. The events' text, from which the chain of digests is made, is the key."""
+    if type(failure) is not StoreError:
+        return False  # one that is known to leave nothing behind
+    try:
+        history = list(store.changes(name, expect))[: len(appended)]
+    except StoreError:
+        return False
+    return [*map(codec.encode, history)] == [*map(codec.encode, appended)]
+
+
+def independent(news: Sequence[Event], ours: Sequence[Event]) -> bool:
+    """Whether the ledger is the same whichever of them is folded first."""
+    creates = any(isinstance(event, _CREATES) for event in ours)
+    return all(
+        isinstance(event, _INDEPENDENT)
+        or (isinstance(event, events.Enqueued) and event.parent is None and not creates)
+        or (isinstance(event, events.Opened) and not event.coordinator)
+        for event in news
+    )
+
+
+def pauses_s() -> Iterator[float]:
+    """Longer and longer pauses before each try, at random so that none keeps another from it."""
+    yield 0.0
+    longest_s = 0.002
+    while True:
+        yield random.uniform(0.0, longest_s)
+        longest_s = min(2 * longest_s, 0.2)
+
+
+_journals: Final[weakref.WeakSet[Journal]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A lock that another thread held is held for ever in the child, and what it guarded may be half done."""
+    for journal in _journals:
+        if journal.lock.acquire(blocking=False):
+            journal.lock.release()
+        else:
+            journal.lock = threading.RLock()
+            journal._ledger = None  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_after_fork)
