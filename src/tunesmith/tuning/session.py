@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from tunesmith.core.errors import StudyBusy
 from tunesmith.core.events import Opened
+from tunesmith.tuning.arithmetic import arithmetic
 from tunesmith.version import __version__
 
 
@@ -55,7 +56,14 @@ class Session:
     def opened(self, *, coordinator: bool) -> Opened:
         """The event that begins the session."""
         return Opened(
-            time.time(), self.id, self.host, self.pid, self.pid_started, coordinator, __version__
+            time.time(),
+            self.id,
+            self.host,
+            self.pid,
+            self.pid_started,
+            coordinator,
+            __version__,
+            arithmetic(),
         )
 
 
