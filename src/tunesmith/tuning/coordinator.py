@@ -11,10 +11,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from tunesmith import schedule, search
-from tunesmith.core.engine import Engine, Input
+from tunesmith.core.engine import Engine, Happening
 from tunesmith.core.errors import Conflict, StoreFull, StudyBusy, TunesmithError
 from tunesmith.core.events import (
     Closed,
@@ -29,7 +32,6 @@ from tunesmith.core.events import (
     Reported,
     Start,
     Stop,
-    Tick,
     Write,
 )
 from tunesmith.core.ledger import Ledger
@@ -137,7 +139,9 @@ class Loop:
                 self._session.id,
                 search.look_ahead,
             )
-            opened = self._session.opened(coordinator=True)
+            opened = msgspec.structs.replace(
+                self._session.opened(coordinator=True), at=self._clock()
+            )
             before = ledger.cursor
             ledger.apply(opened)
             dead = self._dead(ledger)
@@ -214,26 +218,49 @@ class Loop:
         """Handle a report of a trial that runs in this thread (see `run.inline`)."""
         self._handle([reported], self._clock())
 
-    def _handle(self, happened: Sequence[Input], now: float) -> None:
-        """Let the engine handle what has happened, and that it is `now`."""
-        inputs = [*happened]
+    def _handle(self, happened: Sequence[Happening], now: float) -> None:
+        """Store what has happened, then let the engine say what to do, for it is `now`."""
+        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
         if self._interrupts > self._told:
             self._told = self._interrupts
-            inputs.append(Interrupt(now, now=self._told > 1))
-        inputs.append(Tick(now))
+            happened = [Interrupt(now, now=self._told > 1), *happened]
         if now - self._polled_at >= POLL_S:
             self._poll(now)
-        self._advance(inputs)
+        written: list[Event] = []
+        if not self._engine.instant:
+            for event in happened:
+                written += self._advance(partial(self._engine.record, event))
+                written += self._advance(self._engine.judge)
+            happened = ()
+        failure: Exception | None = None
 
-    def _advance(self, inputs: Sequence[Input]) -> None:
-        """Let the engine handle `inputs`, store what it wants written, carry the rest out."""
-        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
+        def commands() -> list[Command]:
+            nonlocal failure
+            made, failure = [], None
+            for event in happened:
+                made += self._engine.record(event)
+                try:
+                    made += [] if failure else self._engine.judge()
+                except Exception as error:  # noqa: BLE001 (a strategy may raise anything)
+                    failure = error
+            try:
+                made += [] if failure else self._engine.respond(now)
+            except Exception as error:  # noqa: BLE001
+                failure = error
+            return made
+
+        written += self._advance(commands)
+        if failure is not None:
+            raise failure
+        if written:  # only now: a trial may go on from the checkpoint of one that has just ended
+            self._tidy(written)
+
+    def _advance(self, decide: Callable[[], list[Command]]) -> list[Event]:
+        """Store what the engine wants written, carry the rest out; what was stored."""
         while True:
             saved = self._engine.save()
             before = self.ledger.cursor
-            commands: list[Command] = []
-            for item in inputs:
-                commands += self._engine.handle(item)
+            commands = decide()
             events = [command.event for command in commands if type(command) is Write]
             if not events:
                 break
@@ -244,8 +271,7 @@ class Loop:
                 self._engine.restore(saved)
                 self._reload()
         self._carry_out(commands)
-        if events:
-            self._tidy(events)
+        return events
 
     def _tidy(self, happened: Sequence[Event]) -> None:
         """Remove the checkpoints that nobody needs any more."""
@@ -334,8 +360,8 @@ class Loop:
 
     def _remake_strategies(self) -> None:
         """Take those that the study has now: it may have been edited."""
-        self._engine.searcher = search.make(self.ledger.spec.searcher)
-        self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
+        spec = self.ledger.spec
+        self._engine.remake(search.make(spec.searcher), schedule.make(spec.scheduler))
 
     def _check_fence(self) -> None:
         if self.ledger.coordinator != self._session.id:
