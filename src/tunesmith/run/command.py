@@ -258,6 +258,9 @@ class CommandExecutor:
     # -- one run ------------------------------------------------------------------------------
 
     def _launch(self, start: Start) -> _Run:
+        for name, value in start.config.items():
+            if "\0" in text_of(value):
+                raise ValueError(f"{name} has a NUL character, which no program can be given")
         folder = self._folder.make(start.trial)
         metrics = folder / metrics_name(start.attempt)
         built_in = {
