@@ -17,22 +17,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import objectives_of
-from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Config, Space
-from tunesmith.core.strategy import Countable
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import read_yaml
-from tunesmith.run.command import CommandExecutor, Program
+from tunesmith.run.command import Program
+from tunesmith.run.executors import Factory, of_program
 from tunesmith.run.folder import Folder
 from tunesmith.run.output import STEP, compile_metrics
 from tunesmith.run.template import Template
-from tunesmith.store import Durability, open_store
+from tunesmith.store import Durability
 from tunesmith.store.location import default_storage
-from tunesmith.tuning.api import check_limits, open_or_create, queue
-from tunesmith.tuning.coordinator import Loop, Watcher
+from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.launch import launch
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.study import Study, make_spec
+from tunesmith.tuning.spec import make_spec
+from tunesmith.tuning.study import Study
 
 Path_ = tuple[str | int, ...]
 T = TypeVar("T")
@@ -175,24 +175,10 @@ class Job:
         """Where its trials' files go."""
         return Folder.beside(self.storage, self.spec.name)
 
-    def executor(self, loop: Loop) -> CommandExecutor:
-        """The executor for its trials."""
-        limits = loop.ledger.spec.limits
-        return CommandExecutor(
-            self.program,
-            session=loop.session.id,
-            folder=self.folder,
-            parallel=limits.parallel,
-            memory_limit=limits.trial_memory,
-            gpus_per_trial=self.model.gpus_per_trial,
-        )
-
-    def grid_points(self) -> Count | None:
-        """How many configs its searcher has to propose; None where that is open."""
-        from tunesmith import search
-
-        searcher = search.make(self.spec.searcher)
-        return searcher.count(self.spec.space) if isinstance(searcher, Countable) else None
+    @property
+    def executor(self) -> Factory:
+        """The executor for its trials. Raises JobError if there is no such program."""
+        return of_program(self.program, gpus_per_trial=self.model.gpus_per_trial)
 
 
 class _Located(Exception):
@@ -407,21 +393,15 @@ def run_job(
 
     `opened` is called once the study is there, before the first trial. Raises as `tunesmith.tune`.
     """
-    check_limits(job.spec)
-    job.program.find(Template.of(job.model.command, shell=job.model.shell))
-    store = open_store(job.storage, durability=job.durability)
-    try:
-        study = open_or_create(store, job.spec, job.model.seed, job.warm_start)
-        queue(study, job.model.enqueue)
-        if opened is not None:
-            opened(study)
-        loop = Loop(store, job.spec.name, watcher=watcher, say=say)
-        try:
-            executor = job.executor(loop)
-        except BaseException:
-            loop.close()
-            raise
-        loop.run(executor, job.folder)
-        return Result(loop.ledger)
-    finally:
-        store.close()
+    return launch(
+        job.spec,
+        job.storage,
+        job.executor,
+        seed=job.model.seed,
+        enqueue=job.model.enqueue,
+        warm_start=job.warm_start,
+        durability=job.durability,
+        watcher=watcher,
+        say=say,
+        opened=opened,
+    )
