@@ -20,7 +20,7 @@ from tunesmith.testing.doors import (
     drive,
     essence,
 )
-from tunesmith.tuning.coordinator import Loop
+from tunesmith.tuning.launch import launch
 from tunesmith.tuning.replay import replay
 from tunesmith.tuning.study import Study
 
@@ -29,20 +29,25 @@ def opened(script: Script, clock: Clock, store: Store) -> Study:
     store.create(script.spec, clock())
     study = Study(store, script.spec.name, clock=clock)
     for config in script.queue:
-        study.enqueue(config)
+        study.enqueue(config, why="enqueued")
     return study
 
 
 class TuneDoor:
-    """What `tune` does once it has a spec, a store and an executor."""
+    """What `tune`, job files and `simulate` do, once they have a spec and an executor."""
 
     def __init__(self, storage: Path | None = None) -> None:
         self.store = open_store(storage)
 
     def run(self, script: Script, clock: Clock) -> list[Event]:
-        study = opened(script, clock, self.store)
-        Loop(self.store, study.name, clock=clock).run(ScriptedExecutor(script, clock))
-        return list(self.store.changes(study.name))
+        launch(
+            script.spec,
+            self.store,
+            lambda _: ScriptedExecutor(script, clock),
+            enqueue=script.queue,
+            clock=clock,
+        )
+        return list(self.store.changes(script.spec.name))
 
 
 class AskAndTell:
