@@ -42,6 +42,7 @@ def show(
 def _study_dict(study: Study) -> dict[str, Any]:
     result = study.result()
     coordinator = study.coordinator()
+    single = len(result.spec.objectives) == 1
     return {
         **study.spec.to_dict(),
         "counts": {str(state): n for state, n in result.counts.items() if n},
@@ -49,7 +50,8 @@ def _study_dict(study: Study) -> dict[str, Any]:
         "running_here": None
         if coordinator is None
         else {"host": coordinator.host, "pid": coordinator.pid},
-        "best": [trial.to_dict() for trial in result.front[:1]],
+        "best": [trial.to_dict() for trial in result.front] if single else [],
+        **({} if single else {"front": [trial.to_dict() for trial in result.front]}),
         "cost": result.cost,
         "outlook": None if (outlook := result.outlook()) is None else outlook._asdict(),
     }

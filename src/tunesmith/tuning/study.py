@@ -269,7 +269,7 @@ class Study:
         """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
         if not self._journal.loaded:
             summary = self._store.summary(self._name)
-            if summary.best is not None and summary.spec.limits.confirm is None:
+            if summary.best is not None:
                 return _alone(
                     summary.spec, summary.best, self._store.changes(self._name, trial=summary.best)
                 )
