@@ -50,7 +50,7 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
-from tunesmith.tuning.session import Session, alive, describe
+from tunesmith.tuning.session import Session, describe, running_session
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 #: What `ask` waits for in vain: trials that run now change nothing about it.
@@ -308,11 +308,7 @@ class Study:
 
     def coordinator(self) -> events.Opened | None:
         """The session that runs the study at this moment, as far as can be known."""
-        ledger = self._refresh()
-        if ledger.coordinator is None or ledger.coordinator not in ledger.open_sessions:
-            return None
-        opened = ledger.sessions[ledger.coordinator]
-        return None if alive(opened) is False else opened
+        return running_session(self._refresh())
 
     # -- ask and tell -------------------------------------------------------------------------
 
