@@ -11,8 +11,10 @@ from typing import Final
 
 import msgspec
 
-from tunesmith.core.errors import StoreError
+from tunesmith.core.errors import StoreError, TunesmithError, shorten
 from tunesmith.core.events import Event
+from tunesmith.core.study import StudySpec
+from tunesmith.core.text import read_json
 from tunesmith.core.trial import Cost
 
 _encoder: Final = msgspec.json.Encoder()
@@ -37,7 +39,7 @@ def decode(text: str) -> Event:
     try:
         event: Event = _decoder.decode(text)
         return event
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise StoreError(f"an event cannot be read ({error}): {text[:200]}") from None
 
 
@@ -46,7 +48,7 @@ def decode_many(texts: Iterable[str]) -> list[Event]:
     listed = list(texts)
     try:
         return _many.decode(f"[{','.join(listed)}]")
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return [decode(text) for text in listed]  # says which
 
 
@@ -54,6 +56,14 @@ def decode_costs(texts: Iterable[str]) -> list[Cost]:
     """What attempts took, from the events that end them; nothing else of these is read."""
     listed = list(texts)
     return [ending.cost for ending in _endings.decode(f"[{','.join(listed)}]")]
+
+
+def decode_spec(text: str) -> StudySpec:
+    """The study that is stored as `text`. Raises StoreError for what is none this version knows."""
+    try:
+        return StudySpec.from_dict(read_json(text))
+    except (TunesmithError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"the study cannot be read ({error!r}): {shorten(text)}") from None
 
 
 def kind_of(event: Event) -> str:

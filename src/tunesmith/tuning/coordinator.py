@@ -26,7 +26,6 @@ from tunesmith.core.events import (
     Exited,
     Finished,
     Interrupt,
-    Opened,
     Paused,
     Quit,
     Reported,
@@ -42,7 +41,7 @@ from tunesmith.run.objective import reason_of
 from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
-from tunesmith.tuning.session import Session, alive, describe
+from tunesmith.tuning.session import Session, alive, busy, describe
 
 #: A lease lives this long without news (s), and is renewed three times as often.
 LEASE_S: Final = 30.0
@@ -109,21 +108,15 @@ class Loop:
         ledger, now = self._read(), self._clock()
         last = ledger.sessions.get(ledger.coordinator or "")
         if last is not None and last.session in ledger.open_sessions and alive(last):
-            raise self._busy(last)  # it may be too busy to renew its lease
+            raise busy(self._name, last)  # it may be too busy to renew its lease
         mine = self._session.holder
         lease = self._store.lease(self._name, mine, LEASE_S)
         if lease.holder != mine and alive(Session.of(lease.holder)) is False:
             lease = self._store.lease(self._name, mine, LEASE_S, instead_of=lease.holder)
         if lease.holder != mine:
-            raise self._busy(Session.of(lease.holder))
+            raise busy(self._name, Session.of(lease.holder))
         self._leased_at = now
         return ledger
-
-    def _busy(self, holder: Opened | Session) -> StudyBusy:
-        return StudyBusy(
-            f"study {self._name!r} is being run by {describe(holder)}; wait for it, stop it "
-            f"(tunesmith stop {self._name}), or enqueue configs for it to run"
-        )
 
     def _read(self) -> Ledger:
         return Ledger(self._store.load(self._name)).extend(self._store.changes(self._name))
