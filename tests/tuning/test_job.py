@@ -90,6 +90,13 @@ def test_every_key_reaches_its_place(tmp_path: Path) -> None:
     assert [r.text for r in spec.space.relations] == ["m <= 8"]
 
 
+def test_a_value_that_no_program_can_be_given(tmp_path: Path) -> None:
+    for parameter in ({"choice": ["a\0b", "c"]}, {"value": "a\0b"}):
+        path = write_job(tmp_path, space={"x": {"float": [0, 1]}, "c": parameter})
+        with pytest.raises(ts.JobError, match=r"c: 'a.x00b' has a NUL character"):
+            load_job(path)
+
+
 def test_json_is_yaml(tmp_path: Path) -> None:
     path = tmp_path / "job.json"
     path.write_text(json.dumps(JOB))

@@ -26,7 +26,7 @@ from tunesmith.core.errors import (
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import objectives_of
 from tunesmith.core.quantity import show_bytes
-from tunesmith.core.space.parameter import parameter_from_dict
+from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Config, Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.yaml_text import Lines, read
@@ -358,8 +358,18 @@ def _complete(space: Space, config: Mapping[str, Any]) -> Config:
 def _space(model: JobModel) -> Space:
     for name, parameter in model.space.items():
         if name != RELATIONS:
-            _at(("space", name), partial(parameter_from_dict, name, parameter))
+            _at(("space", name), partial(_check_parameter, name, parameter))
     return _at(("space",), lambda: Space.from_dict(model.space))
+
+
+def _check_parameter(name: str, described: Any) -> None:
+    parameter = parameter_from_dict(name, described)
+    values = parameter.values if isinstance(parameter, Choice) else ()
+    if isinstance(parameter, Fixed):
+        values = (parameter.constant,)
+    for value in values:
+        if isinstance(value, str) and "\0" in value:
+            raise JobError(f"{name}: {value!r} has a NUL character, which no program can be given")
 
 
 def _at(path: Path_, act: Callable[[], T]) -> T:
