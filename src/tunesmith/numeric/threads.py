@@ -85,7 +85,7 @@ def thread_count() -> int | None:
 def _of_numpy() -> Callable[[str], Any] | None:
     import numpy.linalg._umath_linalg as of_numpy  # SciPy takes a tenth of a second to import
 
-    return _functions(of_numpy.__file__)
+    return _functions(str(of_numpy.__file__))
 
 
 @cache
