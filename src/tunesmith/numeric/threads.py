@@ -96,7 +96,7 @@ def _libraries() -> tuple[Callable[[str], Any], ...]:
 
     found: dict[int, Callable[[str], Any]] = {}
     for module in (of_numpy, of_scipy):
-        function = _functions(module.__file__)
+        function = _functions(str(module.__file__))
         if function is not None:
             address = ctypes.cast(function("set_num_threads"), ctypes.c_void_p).value or 0
             found[address] = function
