@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from tunesmith.core.errors import StudyBusy
 from tunesmith.core.events import Opened
+from tunesmith.core.ledger import Ledger
 from tunesmith.version import __version__
 
 
@@ -71,6 +72,14 @@ def alive(session: Opened | Session) -> bool | None:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def running_session(ledger: Ledger) -> Opened | None:
+    """The session that runs a study at this moment, as far as can be known."""
+    if ledger.coordinator is None or ledger.coordinator not in ledger.open_sessions:
+        return None
+    opened = ledger.sessions[ledger.coordinator]
+    return None if alive(opened) is False else opened
 
 
 def describe(session: Opened | Session) -> str:
