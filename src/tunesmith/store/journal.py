@@ -89,7 +89,8 @@ class Journal:
             if self._ledger is None:
                 self.refresh()  # the whole history, while nobody waits for it
             for pause_s in pauses_s():
-                time.sleep(pause_s)
+                if pause_s:
+                    time.sleep(pause_s)
                 if (stored := self._try(newest)) is not None:
                     return stored
         raise AssertionError
@@ -115,7 +116,8 @@ class Journal:
 
         with self.store.asking(self.name), self.lock:
             for pause_s in pauses_s():
-                time.sleep(pause_s)
+                if pause_s:
+                    time.sleep(pause_s)
                 answer = decide(self.refresh())
                 if (stored := self._try(rebased)) is not None:
                     return stored
