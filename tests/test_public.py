@@ -16,6 +16,7 @@ PUBLIC = [
     "Conflict",
     "Decision",
     "Drop",
+    "ExecutorError",
     "ExpressionError",
     "Fixed",
     "Float",

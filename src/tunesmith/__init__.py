@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tunesmith.core.errors import (
         ConfigError,
         Conflict,
+        ExecutorError,
         ExpressionError,
         JobError,
         NotAStore,
@@ -77,6 +78,7 @@ _HOMES = {
     "tunesmith.core.errors": (
         "ConfigError",
         "Conflict",
+        "ExecutorError",
         "ExpressionError",
         "JobError",
         "NotAStore",
@@ -135,8 +137,8 @@ _MODULES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExpressionError", "Fixed", "Float",
-    "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
+    "Choice", "ConfigError", "Conflict", "Decision", "Drop", "ExecutorError", "ExpressionError",
+    "Fixed", "Float", "History", "Int", "JobError", "Limits", "LiveTrial", "Normal", "NotAStore", "NothingCompleted",
     "Paused", "Reason", "Result", "Resume", "Scheduler", "Searcher", "Space", "SpaceError", "State",
     "Stopped", "StoreError", "StoreFull", "StoreLocked", "StoreLost", "StoreReadOnly", "StoreVersionError",
     "StrategyError", "StrategyNotAllowed", "Study", "StudyBusy", "StudyError", "StudyExists", "StudyNotFound",

@@ -68,8 +68,10 @@ def failed(number: int, reason: Reason = ERROR, at: float = 3.0) -> Event:
     return events.Finished(at, number, 0, State.FAILED, None, {}, reason)
 
 
-def requeued(number: int, kind: Kind = Kind.LOST, at: float = 3.0) -> Event:
-    return events.Requeued(at, number, 0, Reason(kind, "gone"))
+def requeued(
+    number: int, kind: Kind = Kind.LOST, at: float = 3.0, *, counted: bool = False
+) -> Event:
+    return events.Requeued(at, number, 0, Reason(kind, "gone"), counted=counted)
 
 
 def ledger(*history: Event, **options: Any) -> Ledger:

@@ -574,12 +574,24 @@ def test_no_retries() -> None:
     assert shell.states() == ["failed"]
 
 
-def test_being_interrupted_uses_up_no_retry() -> None:
+def test_being_told_to_end_uses_up_no_retry() -> None:
     shell = Shell(spec(retries=0, trials=1))
-    for _ in range(5):
-        shell.tick()
-        shell.exit(0, reason=Reason(Kind.INTERRUPTED, "a stop"))
+    shell.tick()
+    shell.give(Interrupt(shell.now, now=True))
+    shell.tick()
+    shell.exit(0, reason=Reason(Kind.INTERRUPTED, "a stop"))
     assert shell.states() == ["waiting"]
+
+
+def test_a_trial_that_interrupts_itself_is_not_run_for_ever() -> None:
+    shell = Shell(spec(retries=2, trials=1))
+    for _ in range(3):
+        shell.tick()
+        shell.exit(0, reason=Reason(Kind.INTERRUPTED, "KeyboardInterrupt"))
+    trial = shell.ledger.trial(0)
+    assert trial.state is State.FAILED
+    assert str(trial.reason) == "interrupted: KeyboardInterrupt; it was to be run again 3 times"
+    assert shell.tick()[-1].why == "trials"
 
 
 def test_what_an_earlier_attempt_says_is_ignored() -> None:
@@ -824,7 +836,7 @@ def test_the_best_are_confirmed_when_the_search_is_over_early(
 
 def test_the_best_are_confirmed_when_little_is_left_to_gain() -> None:
     shell = Shell(spec(confirm=2, least_gain=0.1))
-    shell.engine._prophet = lambda history, trials: Outlook(trials, 0.0, 0.0, 0.0, 0.1)
+    shell.engine.strategies.forecaster = lambda history, trials: Outlook(trials, 0.0, 0.0, 0.0, 0.1)
     run_out(shell)
     assert shell.quit is not None
     assert shell.quit.why == "confirmed"
@@ -896,11 +908,25 @@ def test_recovery_after_a_killed_coordinator() -> None:
     assert shell.jobs == {0: 1, 1: 1}
 
 
-def test_recovery_of_what_was_lost_too_often() -> None:
-    past = (opened(1.0, "old"), suggested(0, session="old"))
-    shell = Shell(spec(retries=0), *past, session="new")
-    (finished,) = written(shell.carry_out(shell.engine.recover(2.0, ["old"])), events.Finished)
-    assert (finished.state, finished.reason.kind) == (State.FAILED, Kind.LOST)
+def test_the_death_of_coordinators_is_no_fault_of_a_trial() -> None:
+    shell = Shell(spec(retries=0), opened(1.0, "old"), suggested(0, session="old"), session="s")
+    shell.carry_out(shell.engine.recover(2.0, ["old"]))
+    for death in range(5):
+        shell.tick()
+        assert shell.jobs == {0: death + 1}
+        shell.jobs.clear()
+        shell.carry_out(shell.engine.recover(shell.now, ["s"]))
+    shell.tick()
+    assert shell.ledger.times_lost(0) == 0
+    shell.exit(0, reason=LOST)
+    assert shell.states() == ["failed"], "that was its own doing"
+
+
+def test_more_attempts_than_16_bits_count() -> None:
+    shell = Shell(spec(trials=1), opened(1.0, "old"), suggested(0, session="old"))
+    again = events.Requeued(2.0, 0, 0, LOST)
+    shell.engine.absorb([again, events.Started(3.0, 0, 40_000, "old")])
+    assert shell.ledger.trial(0).attempt == 40_000
 
 
 DECISIONS = pytest.mark.parametrize(
@@ -1206,7 +1232,10 @@ class Fate:
         stored = codec.decode_many(codec.encode(event) for event in old.stored)
         self.coordinators += 1
         new = Shell(
-            old.spec, *stored, scheduler=old.engine.scheduler, session=f"s{self.coordinators}"
+            old.spec,
+            *stored,
+            scheduler=old.engine.strategies.scheduler,
+            session=f"s{self.coordinators}",
         )
         new.begun, new.now = old.begun, old.now
         new.carry_out(new.engine.recover(new.now, [old.session]))

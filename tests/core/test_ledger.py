@@ -61,7 +61,7 @@ def test_a_life() -> None:
 
 
 def test_lost_and_run_again() -> None:
-    study = ledger(opened(), suggested(0), requeued(0))
+    study = ledger(opened(), suggested(0), requeued(0, counted=True))
     assert study.state(0) is State.WAITING
     assert study.next_waiting() == 0
     assert study.trial(0).reason == Reason(Kind.LOST, "gone")
@@ -70,6 +70,10 @@ def test_lost_and_run_again() -> None:
     trial = study.trial(0)
     assert (trial.attempt, trial.reason, trial.state) == (1, None, State.COMPLETED)
     assert study.next_waiting() is None
+
+
+def test_the_loss_of_a_coordinator_is_not_counted() -> None:
+    assert ledger(opened(), suggested(0), requeued(0)).times_lost(0) == 0
 
 
 def test_an_interruption_is_no_loss() -> None:
@@ -303,17 +307,33 @@ def test_limits_and_searcher_may_be_edited() -> None:
 # -- sessions and time ----------------------------------------------------------------------------
 
 
-def test_time_is_that_of_coordinators() -> None:
+def test_time_is_that_of_sessions() -> None:
     study = ledger(opened(100.0, "a"))
     assert study.elapsed_s(130.0) == 30.0
     study.apply(events.Closed(140.0, "a"))
     assert study.elapsed_s(999.0) == 40.0
     study.apply(opened(1000.0, "asker", coordinator=False))
     study.apply(events.Closed(1100.0, "asker"))
-    assert study.elapsed_s(1200.0) == 40.0
+    assert study.elapsed_s(1200.0) == 140.0
     study.extend([opened(2000.0, "b"), suggested(0, at=2010.0)])  # then b is killed
     study.apply(opened(5000.0, "c"))
-    assert study.elapsed_s(5001.0) == 40.0 + 10.0 + 1.0
+    assert study.elapsed_s(5001.0) == 140.0 + 10.0 + 1.0
+
+
+def test_time_is_counted_once_where_sessions_overlap() -> None:
+    study = ledger(opened(100.0, "a", coordinator=False), suggested(0, session="a", at=110.0))
+    study.extend([opened(110.0, "b", coordinator=False), events.Closed(120.0, "a")])
+    assert study.elapsed_s(130.0) == 30.0
+    study.apply(events.Closed(140.0, "b"))
+    assert study.elapsed_s(999.0) == 40.0
+
+
+def test_a_study_that_is_over_goes_on_with_the_next_trial() -> None:
+    study = ledger(opened(), suggested(0), failed(0), events.Ended(5.0, "failures", "why"))
+    study.apply(opened(6.0, "asker", coordinator=False))
+    assert (study.ended, study.failures) == (None, [])
+    study.extend([events.Ended(7.0, "target", "why"), suggested(1, at=8.0)])
+    assert study.ended is None, "it was edited, say"
 
 
 def test_a_new_coordinator_starts_with_a_clean_slate() -> None:

@@ -139,7 +139,7 @@ def test_cmaes_folds_the_same_history_in_any_process() -> None:
     study = ts.Study.create(NUMBERS, searcher="cmaes", seed=3)
     again = []
     for _ in range(60):
-        study._memo.clear()
+        study._strategies.memo.clear()
         trial = study.ask()
         again.append(trial.config)
         study.tell(trial, numbers(trial.config))

@@ -181,13 +181,13 @@ class TestAsk:
         study = create(trials=2)
         told(study, 0.5)
         study.ask()
-        with pytest.raises(ts.StudyOver, match="all 2 trials of study 'study' have been started"):
+        with pytest.raises(ts.StudyOver, match="'study' is over: all 2 trials have been started"):
             study.ask()
 
     def test_until_the_space_is_exhausted(self) -> None:
         study = create(space=ts.Space(k=ts.Int(1, 3)), searcher="grid")
         assert sorted(study.ask().config["k"] for _ in range(3)) == [1, 2, 3]
-        with pytest.raises(ts.StudyOver, match="every config in the space of study 'study'"):
+        with pytest.raises(ts.StudyOver, match="'study' is over: every config of the space"):
             study.ask()
 
     def test_no_config_twice(self) -> None:
@@ -202,7 +202,9 @@ class TestAsk:
         study = create(deterministic=True, parallel=2)
         study.ask()
         study.ask()
-        with pytest.raises(ts.StudyError, match="deterministic: tell trial 0 before you ask"):
+        with pytest.raises(
+            ts.StudyError, match="deterministic, and trial 0 still runs: tell trial 0 before"
+        ):
             study.ask()
         study.tell(0, 0.5)
         assert study.ask().number == 2

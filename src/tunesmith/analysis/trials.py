@@ -11,11 +11,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith import schedule
 from tunesmith.analysis.style import text
+from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.strategy import repeats
 from tunesmith.core.trial import CODES, State
 
 Floats = NDArray[np.float64]
@@ -101,11 +104,14 @@ class Trials:
             (self.ledger.column("state") == CODES[state]) & ~self.ledger.column("retracted")
         )
 
-    @property
+    @cached_property
     def _folds(self) -> bool:
         """Whether steps are folds, whose mean is the final value."""
-        scheduler = self.ledger.spec.scheduler
-        return scheduler is not None and scheduler.name == "racing"
+        strategy = self.ledger.spec.scheduler
+        try:
+            return repeats(schedule.make(strategy))
+        except StrategyError:  # of a package that is not installed here
+            return False
 
     @property
     def reached(self) -> str:

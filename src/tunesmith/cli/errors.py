@@ -5,7 +5,7 @@
      the doctor found a mistake
 2    something in the call, the job file or the study makes no sense
 3    another coordinator runs the study
-4    the store cannot be used
+4    the store cannot be used, or the files of trials
 130  stopped by Ctrl-C, or on request
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from tunesmith.core.errors import StoreError, StudyBusy, TunesmithError
+from tunesmith.core.errors import ExecutorError, StoreError, StudyBusy, TunesmithError
 
 FAILED: Final = 1
 WRONG: Final = 2
@@ -27,7 +27,7 @@ def exit_code(error: Exception) -> int | None:
     """The exit code for an error; None for what is a bug of ours."""
     if isinstance(error, StudyBusy):
         return BUSY
-    if isinstance(error, StoreError):
+    if isinstance(error, (StoreError, ExecutorError)):
         return STORE
     return WRONG if isinstance(error, TunesmithError) else None
 

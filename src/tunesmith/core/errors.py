@@ -14,6 +14,7 @@
     │   └── StrategyNotAllowed         code that a file or store names, and the user has not allowed
     ├── TransitionError                a trial was asked for an illegal move
     ├── JobError (ValueError)          a job file, a command line or a program that cannot be used
+    ├── ExecutorError                  this machine cannot run trials now: their files, or a process
     ├── StoreError                     the store cannot be read or written
     │   ├── StoreLocked                another program holds the lock
     │   ├── StoreFull                  the disk is full
@@ -76,6 +77,9 @@ class TransitionError(TunesmithError): ...
 
 
 class JobError(TunesmithError, ValueError): ...
+
+
+class ExecutorError(TunesmithError): ...
 
 
 class StoreError(TunesmithError): ...

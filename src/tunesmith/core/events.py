@@ -121,6 +121,8 @@ class Requeued(_Event, frozen=True, gc=False, tag="requeued"):
     attempt: int
     reason: Reason
     cost: Cost = Cost()
+    #: Whether `retries` counts it: the trial did it itself.
+    counted: bool = False
 
 
 class Paused(_Event, frozen=True, gc=False, tag="paused"):

@@ -209,7 +209,7 @@ class Ledger:
         return self._lost.get(number, 0)
 
     def elapsed_s(self, now: float) -> float:
-        """How long coordinators have worked on the study."""
+        """How long sessions have worked on the study."""
         began = self._session_began
         return self._elapsed_s + (max(0.0, now - began) if began is not None else 0.0)
 
@@ -331,21 +331,25 @@ class Ledger:
         return self
 
     def _opened(self, e: events.Opened) -> None:
-        if e.coordinator:
+        if e.coordinator or self.coordinator not in self.open_sessions:
             self._settle(self.last_at)
             self._session_began = e.at
-            self.coordinator = e.session
+        if e.coordinator or not self.open_sessions:
+            self.stop_requested = None
+        if e.coordinator or self.ended is not None:
             self.ended = None
             self.stop_requested = None
             self.failures.clear()
             self.session_successes = 0
+        if e.coordinator:
+            self.coordinator = e.session
         self.sessions[e.session] = e
         self.open_sessions.add(e.session)
 
     def _closed(self, e: events.Closed) -> None:
         self.open_sessions.discard(e.session)
         opened = self.sessions.get(e.session)
-        if opened is not None and opened.coordinator:
+        if opened is not None and (opened.coordinator or not self.open_sessions):
             self._settle(e.at)
 
     def _settle(self, at: float) -> None:
@@ -356,6 +360,7 @@ class Ledger:
     def _suggested(self, e: events.Suggested) -> None:
         table = self.table
         i = self._add(e.trial, e.config, e.origin, e.at)
+        self.ended = None
         table.state[i] = _RUNNING
         table.attempt[i] = 0
         table.started_at[i] = e.at
@@ -381,6 +386,7 @@ class Ledger:
 
     def _started(self, e: events.Started) -> None:
         i = self._move(e.trial, "start")
+        self.ended = None
         self.table.attempt[i] = e.attempt
         self.table.started_at[i] = e.at
         self._reasons.pop(i, None)
@@ -431,7 +437,7 @@ class Ledger:
     def _requeued(self, e: events.Requeued) -> None:
         i = self._move(e.trial, "requeue")
         self._off(i, e.reason, e.cost)
-        if e.reason.kind is Kind.LOST:
+        if e.counted:
             self._lost[i] = self._lost.get(i, 0) + 1
         heapq.heappush(self._queue, i)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from tunesmith.core.objective import Objective
+from tunesmith.core.text import utf8
 from tunesmith.core.trial import Kind, Reason, State
 
 #: Steps are kept in 64 bits with a sign.
@@ -53,7 +54,7 @@ def number(value: Any) -> float | None:
         if hasattr(value, "item"):
             value = value.item()
         return None if isinstance(value, (bool, str, bytes)) else float(value)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
+    except Exception:  # noqa: BLE001 (a __float__ of the user's may raise anything)
         return None
 
 
@@ -67,12 +68,14 @@ def whole(value: Any) -> int | None:
 
 def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
     """The metrics that are numbers; others (a text, say) are left out."""
-    return {str(name): v for name, value in metrics.items() if (v := number(value)) is not None}
+    return {
+        utf8(str(name)): v for name, value in metrics.items() if (v := number(value)) is not None
+    }
 
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """The metrics as they are stored: what is not finite as None."""
-    return {name: v if math.isfinite(v) else None for name, v in metrics.items()}
+    return {utf8(name): v if math.isfinite(v) else None for name, v in metrics.items()}
 
 
 def judge(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from tunesmith.core.errors import ConfigError, StrategyError
@@ -12,7 +11,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import passing_stream
 from tunesmith.core.space.lattice import Lattice
 from tunesmith.core.space.space import Config, Space
-from tunesmith.core.strategy import Searcher, Suggestion
+from tunesmith.core.strategy import Searcher, Suggestion, valid
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Origin
 
@@ -40,8 +39,8 @@ def propose(
     history = History(ledger, visible=visible_results(spec, ledger.size), memo=memo)
     asked = n
     while True:
-        proposals, given = _ask(ledger, searcher, history, n, asked)
-        if proposals or not given:
+        proposals, suggestions = _ask(ledger, searcher, history, n, asked)
+        if proposals or not suggestions:
             return proposals
         if asked >= _MOST_ASKED:
             return _untried(ledger, history)
@@ -77,7 +76,7 @@ def _ask(
     suggestions = searcher.suggest(spec.space, history, asked, rng)
     chosen: list[tuple[Config, Origin]] = []
     rows: list[list[float]] = []
-    trusted = _is_ours(type(searcher))
+    trusted = valid(searcher)
     for pick, suggestion in enumerate(suggestions):
         config, why = suggestion if isinstance(suggestion, Suggestion) else (suggestion, "")
         if not trusted:
@@ -92,12 +91,6 @@ def _ask(
         if len(chosen) == n:
             break
     return chosen, len(suggestions)
-
-
-@lru_cache(maxsize=64)
-def _is_ours(searcher: type[Any]) -> bool:
-    """Whether a searcher comes with tunesmith, and so is known to stay inside the space."""
-    return searcher.__module__.startswith("tunesmith.search.")
 
 
 def _checked(space: Space, config: Mapping[str, Any], searcher: str) -> Config:

@@ -9,9 +9,9 @@ from tunesmith.core.history import History
 from tunesmith.core.ledger import RECENT, Ledger
 from tunesmith.core.outcome import fingerprint
 from tunesmith.core.quantity import show_seconds
-from tunesmith.core.strategy import Prophet
+from tunesmith.core.strategy import Forecaster
 
-#: The prophet is asked from so many results on, every few, how much so many more trials would gain; and the
+#: The forecaster is asked from so many results on, every few, how much so many more trials would gain; and the
 #: study ends if that is too little so often running.
 LOOK_FROM: Final = 20
 LOOK_EVERY: Final = 5
@@ -102,12 +102,12 @@ class Gains(NamedTuple):
     asked: int = 0
     held: int = 0
 
-    def look(self, history: History, prophet: Prophet, least: float | str) -> Gains:
-        """Ask `prophet` what is to gain, if it is time to; `least` is a number, or "noise"."""
+    def look(self, history: History, forecaster: Forecaster, least: float | str) -> Gains:
+        """Ask `forecaster` what is to gain, if it is time to; `least` is a number, or "noise"."""
         results = history.completed
         if self.over or results < LOOK_FROM or results // LOOK_EVERY <= self.asked // LOOK_EVERY:
             return self
-        outlook = prophet(history, LOOK_AHEAD)
+        outlook = forecaster(history, LOOK_AHEAD)
         if outlook is None:
             return self
         enough = outlook.noise if isinstance(least, str) else least

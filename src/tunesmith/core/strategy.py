@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from numpy.random import Generator
 
 from tunesmith.core.history import History
+from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
 
 
@@ -46,6 +47,15 @@ class Recommender(Protocol):
         ...
 
 
+@runtime_checkable
+class Countable(Protocol):
+    """A searcher that proposes a fixed number of configs, whatever comes of them."""
+
+    def count(self, space: Space) -> Count:
+        """How many."""
+        ...
+
+
 class Outlook(NamedTuple):
     """What `trials` more trials are expected to gain, its standard deviation, an upper bound on what is to gain
     at all, and the standard deviation of the metric's noise: all in the metric's units, none negative."""
@@ -63,8 +73,8 @@ class Outlook(NamedTuple):
         )
 
 
-#: Looks ahead by so many trials; None where there is too little to go by.
-Prophet: TypeAlias = Callable[[History, int], Outlook | None]
+#: Says what so many more trials are expected to gain; None where there is too little to go by.
+Forecaster: TypeAlias = Callable[[History, int], Outlook | None]
 
 
 class Verdict(StrEnum):
@@ -124,9 +134,27 @@ class Resumer(Protocol):
         ...
 
 
-def pauses(scheduler: Scheduler | None) -> bool:
+def pauses(scheduler: Scheduler | Resumer | None) -> TypeGuard[Resumer]:
     """Whether a scheduler needs `Resumer.resume` to be asked: it has the verb, and no `pauses` that says no."""
-    return isinstance(scheduler, Resumer) and bool(getattr(scheduler, "pauses", True))
+    # isinstance() with a protocol takes as long as all the rest of a trial in memory
+    return hasattr(scheduler, "resume") and bool(getattr(scheduler, "pauses", True))
+
+
+def valid(searcher: Searcher) -> bool:
+    """Whether a searcher's configs need no check, since it has them from the space: it says so by `valid`."""
+    return bool(getattr(searcher, "valid", False))
+
+
+def instant(strategy: Searcher | Scheduler | None) -> bool:
+    """Whether a strategy answers faster than an event is stored, so that what has happened may be stored together
+    with its answer: it says so by `instant`."""
+    return strategy is None or bool(getattr(strategy, "instant", False))
+
+
+def repeats(scheduler: Scheduler | None) -> bool:
+    """Whether the steps of trials are repetitions (folds, seeds), whose mean is the result: a scheduler says so by
+    `repeats`."""
+    return bool(getattr(scheduler, "repeats", False))
 
 
 Options: TypeAlias = Mapping[str, Any]

@@ -27,7 +27,7 @@ _FIRST_CAPACITY: Final = 64
 #: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "state": (np.int8, CODES[State.WAITING]),
-    "attempt": (np.int16, -1),
+    "attempt": (np.int32, -1),
     "retracted": (np.bool_, False),
     "outside": (np.bool_, False),
     "searcher": (np.int16, 0),

@@ -22,6 +22,18 @@ def shorten(text: str, most: int = SHOWN) -> str:
     return f"{text[: most - end - 1]}…{text[-end:]}"
 
 
+def utf8(text: str) -> str:
+    """`text` as UTF-8 has it: two halves of a character joined, a lone half replaced."""
+    if type(text) is str and text.isascii():
+        return text
+    text = str.__str__(text)  # a plain one, whatever a subclass thinks of it
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def read_yaml(text: str) -> Any:
     """The data in a YAML 1.2 text (``1e-5`` is a number, ``no`` a text). Raises ruamel's YAMLError."""
     from ruamel.yaml import YAML

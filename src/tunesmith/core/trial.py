@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from tunesmith.core.errors import TransitionError
 from tunesmith.core.space.space import Config
+from tunesmith.core.text import utf8
 
 
 class State(StrEnum):
@@ -101,6 +103,11 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     kind: Kind
     message: str
     output: str = ""
+
+    def __post_init__(self) -> None:
+        """Keep what a store can hold: the words come from anywhere."""
+        force_setattr(self, "message", utf8(self.message))
+        force_setattr(self, "output", utf8(self.output))
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

@@ -8,6 +8,7 @@ A program gets its config by placeholders in its command line, by environment va
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -20,15 +21,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from tunesmith.core.errors import JobError
+from tunesmith.core.errors import JobError, TunesmithError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import Cost, Kind, Reason
-from tunesmith.files import write_json
+from tunesmith.files import write_json, write_text
 from tunesmith.run import process_tree
 from tunesmith.run.base import Happened
-from tunesmith.run.folder import CHECKPOINT, CONFIG, METRICS, OUTPUT, STOP, Folder
-from tunesmith.run.objective import tail
+from tunesmith.run.folder import (
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    OUTPUT,
+    STOP,
+    Folder,
+    fault_of,
+)
+from tunesmith.run.objective import reason_of, tail
 from tunesmith.run.output import Scanner, compile_metrics
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
@@ -113,6 +122,10 @@ class _Run:
                 self.usage = usage
         return self.status is not None
 
+    def output(self) -> str:
+        """The end of what it has printed, wherever that file is now."""
+        return last_bytes(self.readers[0][0])
+
     def cost(self) -> Cost:
         usage = self.usage
         unit = 1 if sys.platform == "darwin" else 1024
@@ -163,7 +176,10 @@ class CommandExecutor:
     def start(self, command: Start) -> None:
         try:
             self._runs[command.trial] = self._launch(command)
-        except OSError as error:
+        except TunesmithError:
+            self._gpus.give_back(command.trial)
+            raise
+        except Exception as error:  # noqa: BLE001 (a value that no program can be given, a program that is gone)
             self._gpus.give_back(command.trial)
             reason = Reason(Kind.ERROR, f"the program could not be started: {error}")
             exited = Exited(time.time(), command.trial, command.attempt, None, reason)
@@ -173,9 +189,8 @@ class CommandExecutor:
         run = self._runs.get(command.trial)
         if run is None:
             return
-        draft = run.folder / f".{STOP}.draft"
-        draft.write_text(str(command.reason))
-        draft.replace(run.folder / STOP)
+        with contextlib.suppress(OSError):  # it hears of it by signal, too
+            write_text(run.folder / STOP, str(command.reason))
         run.supervisor.stop(command)
 
     def events(self, timeout_s: float) -> list[Happened]:
@@ -184,7 +199,10 @@ class CommandExecutor:
             happened: list[Happened] = [*self._unstarted]
             self._unstarted.clear()
             for run in list(self._runs.values()):
-                happened += self._look(run)
+                try:
+                    happened += self._look(run)
+                except Exception as error:  # noqa: BLE001 (whatever one program does, the others go on)
+                    happened.append(self._give_up(run, error))
             left = deadline - time.monotonic()
             if happened or left <= 0:
                 return happened
@@ -202,11 +220,7 @@ class CommandExecutor:
 
     def _launch(self, start: Start) -> _Run:
         folder = self._folder.make(start.trial)
-        (folder / CHECKPOINT).mkdir(exist_ok=True)
-        (folder / STOP).unlink(missing_ok=True)
-        write_json(folder / CONFIG, start.config)
-        if start.attempt and (folder / OUTPUT).exists():
-            (folder / OUTPUT).replace(folder / f"output-{start.attempt - 1}.log")
+        metrics = folder / metrics_name(start.attempt)
         built_in = {
             "trial": start.trial,
             "attempt": start.attempt,
@@ -217,23 +231,37 @@ class CommandExecutor:
         }
         mark = (process_tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
         argv = self._template.fill(start.config, built_in)
-        with (folder / OUTPUT).open("wb") as output:
-            (folder / METRICS).write_bytes(b"")
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self._program.cwd,
-                env=self._environment(start, folder, mark),
-                start_new_session=True,
-            )
+        try:
+            (folder / CHECKPOINT).mkdir(exist_ok=True)
+            (folder / STOP).unlink(missing_ok=True)
+            write_json(folder / CONFIG, start.config)
+            if start.attempt and (folder / OUTPUT).exists():
+                (folder / OUTPUT).replace(folder / f"output-{start.attempt - 1}.log")
+            metrics.unlink(missing_ok=True)
+            metrics.touch()
+            output = (folder / OUTPUT).open("wb")
+            readers = [(folder / OUTPUT).open("rb"), metrics.open("rb")]
+        except OSError as error:
+            raise fault_of(error, folder, unused=start.attempt == 0) from error
+        with output:
+            try:
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._program.cwd,
+                    env=self._environment(start, folder, mark),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise fault_of(error, folder) from error
         supervisor = Supervisor(process.pid, mark, self._memory_limit)
         run = _Run(start, process, folder, supervisor)
         wanted = frozenset(self._program.wanted) | self._patterns.keys()
         run.readers = [
-            ((folder / OUTPUT).open("rb"), Scanner(wanted, self._patterns)),
-            ((folder / METRICS).open("rb"), Scanner(frozenset(), any_json=True)),
+            (readers[0], Scanner(wanted, self._patterns)),
+            (readers[1], Scanner(frozenset(), any_json=True)),
         ]
         return run
 
@@ -259,7 +287,7 @@ class CommandExecutor:
             "TUNESMITH_REPORTED": "" if start.reported is None else str(start.reported),
             "TUNESMITH_DIR": str(folder),
             "TUNESMITH_CONFIG": str(folder / CONFIG),
-            "TUNESMITH_METRICS": str(folder / METRICS),
+            "TUNESMITH_METRICS": str(folder / metrics_name(start.attempt)),
             "TUNESMITH_CHECKPOINT_DIR": str(folder / CHECKPOINT),
             "TUNESMITH_STOP": str(folder / STOP),
         }
@@ -273,22 +301,34 @@ class CommandExecutor:
             yield self._exit(run)
 
     def _exit(self, run: _Run) -> Exited:
-        del self._runs[run.start.trial]
         run.supervisor.kill()  # children it left behind
-        run.close()
-        self._gpus.give_back(run.start.trial)
-        output = run.folder / OUTPUT
-        shorten(output)
-        reason = self._reason(run)
+        output = run.output()
+        reason = self._reason(run, output)
         if reason is not None:
-            reason = Reason(reason.kind, reason.message, tail(last_bytes(output)))
+            reason = Reason(reason.kind, reason.message, tail(output))
         returned = None
         if reason is None and run.metrics:
             returned = {name: math.nan if v is None else v for name, v in run.metrics.items()}
+        self._forget(run)
         start = run.start
         return Exited(time.time(), start.trial, start.attempt, returned, reason, run.cost())
 
-    def _reason(self, run: _Run) -> Reason | None:
+    def _forget(self, run: _Run) -> None:
+        """Let go of a run that is over."""
+        del self._runs[run.start.trial]
+        self._gpus.give_back(run.start.trial)
+        run.close()
+        with contextlib.suppress(OSError):  # the program may have removed its folder
+            shorten(run.folder / OUTPUT)
+
+    def _give_up(self, run: _Run, error: Exception) -> Exited:
+        """End a run that cannot be followed."""
+        run.supervisor.kill()
+        self._forget(run)
+        start = run.start
+        return Exited(time.time(), start.trial, start.attempt, None, reason_of(error))
+
+    def _reason(self, run: _Run, output: str) -> Reason | None:
         status, stopping = run.status, run.supervisor.stopping
         assert status is not None
         if status == 0 and not run.supervisor.interfered:
@@ -307,9 +347,9 @@ class CommandExecutor:
                 text = "killed by the kernel: the machine ran out of memory"
                 return Reason(Kind.OUT_OF_MEMORY, text)
             return Reason(Kind.LOST, "the program was killed from outside (SIGKILL)")
-        if _says_out_of_memory(last_bytes(run.folder / OUTPUT, 4096)):
+        if _says_out_of_memory(output):
             return Reason(Kind.OUT_OF_MEMORY, f"the program ran out of memory ({death(status)})")
-        last = last_line(last_bytes(run.folder / OUTPUT, 4096))
+        last = last_line(output)
         return Reason(Kind.ERROR, f"the program ended with {death(status)}{last and f': {last}'}")
 
 
@@ -346,12 +386,16 @@ def _says_out_of_memory(output: str) -> bool:
     return any("MemoryError" in line or "out of memory" in line.lower() for line in last)
 
 
-def last_bytes(path: Path, count: int = 64 << 10) -> str:
+def last_bytes(file: BinaryIO, count: int = 64 << 10) -> str:
     """The end of a file as text, whatever bytes it holds."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - count))
-        return file.read().decode(errors="replace")
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - count))
+    return file.read().decode(errors="replace")
+
+
+def metrics_name(attempt: int) -> str:
+    """The file for an attempt's metrics: what an earlier one left running writes elsewhere."""
+    return METRICS if attempt == 0 else f"{attempt}-{METRICS}"
 
 
 def shorten(path: Path, most: int = _OUTPUT_BYTES) -> None:

@@ -8,11 +8,15 @@ study.trials/digits/000012/config.json
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tunesmith.core.errors import ExecutorError
 
 CONFIG: Final = "config.json"
 OUTPUT: Final = "output.log"
@@ -48,10 +52,48 @@ class Folder:
         return self.path / f"{number:06d}"
 
     def make(self, number: int) -> Path:
-        path = self.trial(number)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        """The folder of a trial, made if need be. Raises ExecutorError, or OSError (see `made`)."""
+        return made(self.trial(number))
 
     def close(self) -> None:
         if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+#: What is wrong with a machine, whatever a trial does.
+_MACHINE: Final = frozenset(
+    getattr(errno, name)
+    for name in [
+        "ENOSPC",
+        "EDQUOT",
+        "EROFS",
+        "EIO",
+        "EMFILE",
+        "ENFILE",
+        "ENOMEM",
+        "EAGAIN",
+        "ESTALE",
+        "ENODEV",
+    ]
+)
+
+
+def made(path: Path) -> Path:
+    """The folder at `path`, made if it is not there; for errors see `fault_of`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fault_of(error, path) from error
+    return path
+
+
+def fault_of(error: OSError, path: Path, *, unused: bool = False) -> OSError | ExecutorError:
+    """Whose fault it is that a trial cannot have its files in `path`: ExecutorError for the machine's or
+    the tuner's; `error` itself for what the trial may have done to its folder, unless that is `unused`."""
+    machine = error.errno in _MACHINE or any(os.strerror(n) in str(error) for n in _MACHINE)
+    if not machine and not unused and os.path.lexists(path):
+        return error
+    return ExecutorError(
+        f"trials cannot be run here: {error} (their files are in {path.parent}); once that is mended, run "
+        "the study again: it goes on where it was"
+    )

@@ -6,6 +6,7 @@ crashes the interpreter. The process executor does both.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,18 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tunesmith.core.errors import Stopped
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run.base import Happened
-from tunesmith.run.live import LiveTrial
-from tunesmith.run.objective import Objective, reason_of
+from tunesmith.run.live import Channel, LiveTrial
+from tunesmith.run.objective import Objective, call
 
 
 class InlineExecutor:
     """Runs one trial inside each call of `events`.
 
     Since the objective is on the stack then, its reports cannot wait for that call to return: they
-    go to `deliver` at once, which stores them and calls `stop` if the trial should end.
+    go to `deliver` at once, which stores them and calls `stop` if the trial should end. What `deliver`
+    raises is no fault of the trial: the objective is stopped, and `events` raises it.
     """
 
     def __init__(
@@ -40,14 +43,26 @@ class InlineExecutor:
         self._directory = directory
         self._waiting: deque[Start] = deque()
         self._stops: dict[int, Reason] = {}
-        #: Whether an objective is on the stack.
+        #: Whether an objective is on the stack, and whether it was interrupted there.
         self.busy = False
+        self._interrupted = False
+        #: The thread in which the coordinator takes a report.
+        self._delivering: int | None = None
+        #: What the coordinator failed with while the objective reported.
+        self._fault: BaseException | None = None
 
     def start(self, command: Start) -> None:
         self._waiting.append(command)
 
     def stop(self, command: Stop) -> None:
         self._stops[command.trial] = command.reason
+
+    def interrupt(self) -> None:
+        """See `base.Interruptible`."""
+        if self.busy:
+            self._interrupted = True
+            if self._delivering != threading.get_ident():  # what is being stored is stored whole
+                raise KeyboardInterrupt
 
     def events(self, timeout_s: float) -> list[Happened]:
         if not self._waiting:
@@ -64,29 +79,48 @@ class InlineExecutor:
         reason = self._stops.pop(number, None)
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         if reason is None:
-            self.busy = True
-            try:
-                returned = self._objective(start.config, lambda: self._live(start))
-            except KeyboardInterrupt:
+            returned, reason = self._called(start)
+            if self._interrupted and reason is not None:  # whatever the objective made of it
                 reason = Reason(Kind.INTERRUPTED, "stopped by Ctrl-C")
-            except Exception as error:  # noqa: BLE001 (the user's code may raise anything)
-                reason = reason_of(error)
-                if reason.kind is Kind.STOPPED:
-                    reason = self._stops.get(number, reason)
-            finally:
-                self.busy = False
+            elif reason is not None and reason.kind is Kind.STOPPED:
+                reason = self._stops.get(number, reason)
             self._stops.pop(number, None)
+            self._interrupted = False
         cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
         return Exited(time.time(), number, start.attempt, returned, reason, cost)
 
-    def _live(self, start: Start) -> LiveTrial:
-        """The trial as its objective sees it."""
+    def _called(self, start: Start) -> tuple[Any, Reason | None]:
+        """What the objective returned, or why it did not."""
+        channel = Channel(start.trial, partial(self._send, start))
+        self.busy = True
+        try:
+            returned, reason = call(
+                self._objective, start.config, lambda: self._live(start, channel)
+            )
+        finally:
+            self.busy = False
+            channel.close()
+        if self._fault is not None:
+            raise self._fault
+        return returned, reason
 
-        def send(step: int, metrics: dict[str, float | None]) -> Reason | None:
+    def _send(self, start: Start, step: int, metrics: dict[str, float | None]) -> Reason | None:
+        """Have a report stored."""
+        self._delivering = threading.get_ident()
+        try:
             self._deliver(Reported(time.time(), start.trial, start.attempt, step, metrics))
-            return self._stops.get(start.trial)
+        except BaseException as error:
+            self._fault = error
+            raise Stopped("the study cannot go on") from error
+        finally:
+            self._delivering = None
+        if self._interrupted:
+            raise KeyboardInterrupt
+        return self._stops.get(start.trial)
 
+    def _live(self, start: Start, channel: Channel) -> LiveTrial:
+        """The trial as its objective sees it."""
         folder = partial(self._directory, start.trial)
         return LiveTrial(
-            start.trial, start.attempt, start.config, start.seed, folder, send, start.reported
+            start.trial, start.attempt, start.config, start.seed, folder, channel, start.reported
         )

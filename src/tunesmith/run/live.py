@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
-from tunesmith.core.errors import Paused, Stopped
-from tunesmith.core.outcome import finite, number, whole
+from tunesmith.core.errors import Paused, Stopped, TransitionError
+from tunesmith.core.outcome import STEPS, Unusable, finite, number, whole
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run import checkpoint
 from tunesmith.run.checkpoint import Checkpoint
-from tunesmith.run.folder import CHECKPOINT
+from tunesmith.run.folder import CHECKPOINT, made
+
+#: Takes a report to the coordinator and brings the answer: None to go on, or why to stop.
+Send: TypeAlias = Callable[[int, dict[str, float | None]], Reason | None]
+
+
+class Channel:
+    """One attempt's way to its coordinator: one report at a time, until the attempt is over."""
+
+    def __init__(self, trial: int, send: Send) -> None:
+        self._trial = trial
+        self._send = send
+        self._lock = threading.Lock()
+        self._over = False
+
+    def __call__(self, step: int, metrics: dict[str, float | None]) -> Reason | None:
+        """Send a report. Raises TransitionError once the attempt is over."""
+        with self._lock:
+            if self._over:
+                raise TransitionError(
+                    f"trial {self._trial} is over, so this thread's report is not taken: let the "
+                    "objective join its threads before it returns"
+                )
+            return self._send(step, metrics)
+
+    def close(self) -> None:
+        """The attempt is over; a report that is under way is waited for."""
+        with self._lock:
+            self._over = True
 
 
 class LiveTrial:
@@ -25,7 +55,7 @@ class LiveTrial:
         config: dict[str, Any],
         seed: int,
         directory: Callable[[], Path],
-        send: Callable[[int, dict[str, float | None]], Reason | None],
+        send: Send,
         reported: int | None = None,
     ) -> None:
         #: The trial's number in its study, from 0 on.
@@ -41,6 +71,8 @@ class LiveTrial:
         self._send = send
         self._step = 0
         self._stopped: Reason | None = None
+        self._process: Final = os.getpid()
+        self._lock = threading.Lock()
 
     @property
     def step(self) -> int:
@@ -50,16 +82,12 @@ class LiveTrial:
     @property
     def directory(self) -> Path:
         """A folder of the trial's own, kept over attempts; made when first asked for."""
-        path = self._directory()
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        return made(self._directory())
 
     @property
     def checkpoint_dir(self) -> Path:
         """The folder for checkpoints inside `directory`."""
-        path = self.directory / CHECKPOINT
-        path.mkdir(exist_ok=True)
-        return path
+        return made(self.directory / CHECKPOINT)
 
     def save(self, state: Any, *, step: int) -> None:
         """Keep `state`, any object that can be pickled (torch's state dicts included), so that the trial
@@ -103,13 +131,19 @@ class LiveTrial:
         """Report metrics at `step` (by default one more than the last). Returns once it is stored.
 
         Raises Stopped if the trial should end here (Paused, which is one, if it may go on later): let it
-        pass. Raises ValueError for what is no
-        number, or no step.
+        pass. Raises ValueError for what is no number, or no step. Threads may report too, as long as the
+        objective runs, but not processes that it forked: both get a TransitionError.
         """
-        step, values = checked_report(step, metrics, self._step)
-        self._step = step
-        if self._stopped is None:
-            self._stopped = self._send(step, finite(values))
+        if os.getpid() != self._process:
+            raise TransitionError(
+                f"process {os.getpid()} was forked by trial {self.number} and cannot report for it: hand "
+                "the metrics over to the process that runs the objective"
+            )
+        with self._lock:
+            step, values = checked_report(step, metrics, self._step)
+            self._step = step
+            if self._stopped is None:
+                self._stopped = self._send(step, finite(values))
         if self._stopped is not None:
             raise stopped(self._stopped)
 
@@ -129,11 +163,15 @@ def checked_report(
     for name, value in metrics.items():
         as_number = number(value)
         if as_number is None:
-            raise ValueError(f"report({name}={value!r}): a metric is a number")
+            raise ValueError(f"report({name}={Unusable.of(value).text}): a metric is a number")
         values[name] = as_number
     if step is None:
+        if last_step + 1 >= STEPS:
+            raise ValueError(f"report(): there is no step after {last_step}: a step has 64 bits")
         return last_step + 1, values
     as_step = whole(step)
     if as_step is None:
-        raise ValueError(f"report(step={step!r}): a step is a whole number (of 64 bits)")
+        raise ValueError(
+            f"report(step={Unusable.of(step).text}): a step is a whole number (of 64 bits)"
+        )
     return as_step, values

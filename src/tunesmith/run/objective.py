@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from tunesmith.core.errors import Stopped
+from tunesmith.core.errors import ExecutorError, Stopped
+from tunesmith.core.outcome import Unusable, number
+from tunesmith.core.text import shorten
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.live import LiveTrial
 
 #: Lines of output or traceback kept with a reason.
 TAIL_LINES: Final = 20
+#: Characters of an error's message kept.
+_MESSAGE: Final = 2000
+#: Characters kept of a metric's name, and of a text that was returned.
+_NAME: Final = 200
 _PACKAGE: Final = str(Path(__file__).parents[1])
 
 
@@ -64,6 +72,60 @@ class Objective:
                 raise
 
 
+def call(
+    objective: Callable[[dict[str, Any], Callable[[], LiveTrial]], Any],
+    config: dict[str, Any],
+    trial: Callable[[], LiveTrial],
+) -> tuple[Any, Reason | None]:
+    """What an objective returned, in plain types, or why it did not: the same for every executor that
+    calls functions, whatever they raise. Raises ExecutorError only.
+
+    A process that the objective forked, and that comes back here, is ended.
+    """
+    process = os.getpid()
+    returned: Any = None
+    reason: Reason | None = None
+    try:
+        returned = plain(objective(config, trial))
+    except BaseException as error:
+        if isinstance(error, ExecutorError) and os.getpid() == process:
+            raise
+        reason = reason_of(error)
+    if os.getpid() != process:
+        _end_child(reason)
+    return returned, reason
+
+
+def _end_child(reason: Reason | None) -> NoReturn:
+    """End a forked process that has come back from the objective: its parent answers for the trial."""
+    text = "a process that the objective forked came back from it, and is ended here; " + (
+        f"{reason}\n{reason.output}\n" if reason else "what it returned does not count\n"
+    )
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode())
+    os._exit(1)
+
+
+def plain(returned: Any) -> Any:
+    """What an objective returned in types that every process can unpickle, and every store can hold."""
+    if type(returned) is float or returned is None:
+        return returned
+    if isinstance(returned, str):
+        return returned[:_NAME]
+    if isinstance(returned, Mapping):
+        return {str(name)[:_NAME]: _plain_number(value) for name, value in returned.items()}
+    if isinstance(returned, (tuple, list)):
+        return [_plain_number(value) for value in returned[:100]]
+    return _plain_number(returned)
+
+
+def _plain_number(value: Any) -> Any:
+    if isinstance(value, Unusable):
+        return value
+    as_number = number(value)
+    return as_number if as_number is not None else Unusable.of(value)
+
+
 def takes_trial(function: Callable[..., Any]) -> bool:
     """Whether `function` is called with (config, trial) rather than (config).
 
@@ -97,24 +159,31 @@ def takes_trial(function: Callable[..., Any]) -> bool:
 def reason_of(error: BaseException) -> Reason:
     """Why a trial failed, from the exception that ended it, with the traceback's last lines."""
     name = type(error).__name__
-    said = _said(error)
-    message = f"{name}: {said}" if said else name
+    words = shorten(_words(error), _MESSAGE)
     if isinstance(error, Stopped):
-        return Reason(Kind.STOPPED, said)
-    output = tail("".join(traceback.format_exception(type(error), error, _own_frames(error))))
-    if (
-        isinstance(error, MemoryError)
-        or "OutOfMemory" in name
-        or "out of memory" in message.lower()
-    ):
-        return Reason(Kind.OUT_OF_MEMORY, message, output)
-    return Reason(Kind.ERROR, message, output)
+        return Reason(Kind.STOPPED, words)
+    if isinstance(error, SystemExit):
+        return Reason(Kind.ERROR, f"the objective called sys.exit({Unusable.of(error.code).text})")
+    if isinstance(error, KeyboardInterrupt):
+        return Reason(Kind.ERROR, "the objective raised KeyboardInterrupt")
+    message = f"{name}: {words}" if words else name
+    memory = isinstance(error, MemoryError) or "OutOfMemory" in name
+    memory = memory or "out of memory" in message.lower()
+    return Reason(Kind.OUT_OF_MEMORY if memory else Kind.ERROR, message, _trace(error))
 
 
-def _said(error: BaseException) -> str:
+def _words(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 (a __str__ of the user's may raise anything)
+        return ""
+
+
+def _trace(error: BaseException) -> str:
+    """The last lines of its traceback; "" if it cannot be written."""
+    try:
+        return tail("".join(traceback.format_exception(type(error), error, _own_frames(error))))
+    except Exception:  # noqa: BLE001 (it asks the user's exceptions for their texts, notes and causes)
         return ""
 
 

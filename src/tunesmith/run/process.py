@@ -7,9 +7,12 @@ of a notebook are fine. Messages, each a pickled tuple over a socket:
     to the worker       (objective, metric, sys.path, folder)     once
                         (trial, attempt, config, seed, reported)  for each trial
                         None | Reason                             after each report: go on, or stop
-    from the worker     ("report", step, metrics)
-                        ("exit", returned, reason, cost)
+    from the worker     ("report", *sender, step, metrics)        sender: trial, attempt, process id
+                        ("exit", *sender, returned, reason, cost)
+                        ("fault", *sender, text)                  this machine's, not the trial's
                         ("broken", reason)                        the objective cannot be unpickled
+
+What is not from the present attempt and the worker's own process is not listened to.
 """
 
 from __future__ import annotations
@@ -28,14 +31,20 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tunesmith.core.errors import JobError
+from tunesmith.core.errors import ExecutorError, JobError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run import process_tree
 from tunesmith.run.base import Happened
-from tunesmith.run.folder import Folder
+from tunesmith.run.folder import Folder, made
 from tunesmith.run.objective import tail, takes_trial
 from tunesmith.run.reaper import Guard
+from tunesmith.run.report import (
+    CHECKPOINT_VARIABLE,
+    METRICS_VARIABLE,
+    REPORTED_VARIABLE,
+    STOP_VARIABLE,
+)
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
 
@@ -43,6 +52,15 @@ from tunesmith.run.supervise import Supervisor, death, kernel_kills
 _LOG_BYTES: Final = 32 << 20
 #: How much of a failed trial's output is looked through for its last lines.
 _TAIL_BYTES: Final = 64 << 10
+#: A longer message is none of ours.
+_MESSAGE_BYTES: Final = 64 << 20
+#: What tells a program which trial it is (see `run.report`): a worker's is another one.
+_NOT_INHERITED: Final = (
+    CHECKPOINT_VARIABLE,
+    METRICS_VARIABLE,
+    REPORTED_VARIABLE,
+    STOP_VARIABLE,
+)
 
 
 class Worker:
@@ -61,10 +79,11 @@ class Worker:
         self.start: Start | None = None
         self.began = 0.0
         self.reporting = False
+        #: Whose messages count: trial, attempt, process id.
+        self.sender = (-1, -1, -1)
         self.supervisor: Supervisor | None = None
         self._log_start = 0
-        log = folder / "workers" / f"{slot}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = made(folder / "workers") / f"{slot}.log"
         self.log: IO[bytes] = log.open("a+b")
         ours, theirs = socket.socketpair()
         #: Its other end closes when this process dies, and the worker with it.
@@ -77,7 +96,7 @@ class Worker:
                 stdout=self.log,
                 stderr=self.log,
                 env={
-                    **os.environ,
+                    **{n: text for n, text in os.environ.items() if n not in _NOT_INHERITED},
                     process_tree.SESSION_MARK: session,
                     **dict([self.mark]),
                     **environment,
@@ -94,6 +113,7 @@ class Worker:
         self.start = start
         self.began = time.perf_counter()
         self.reporting = False
+        self.sender = (start.trial, start.attempt, self.process.pid)
         if self.log.seek(0, os.SEEK_END) > _LOG_BYTES:
             self.log.truncate(0)
         self._log_start = self.log.seek(0, os.SEEK_END)
@@ -196,7 +216,11 @@ class ProcessExecutor:
             **gpu_environment(self._gpus.take(slot), self._gpus_per_trial),
             "PYTHONUNBUFFERED": "1",
         }
-        worker = Worker(slot, self._objective, self._folder.path, environment, self._session)
+        try:
+            worker = Worker(slot, self._objective, self._folder.path, environment, self._session)
+        except OSError as error:
+            self._gpus.give_back(slot)
+            raise ExecutorError(f"a worker process cannot be started: {error}") from error
         self._workers[slot] = worker
         return worker
 
@@ -227,10 +251,9 @@ class ProcessExecutor:
     def _receive(self, worker: Worker) -> Happened | None:
         """One message, or the worker's death."""
         try:
-            message = worker.connection.recv()
-        except (EOFError, OSError, pickle.UnpicklingError):
+            kind, *content = pickle.loads(worker.connection.recv_bytes(_MESSAGE_BYTES))  # noqa: S301
+        except Exception:  # noqa: BLE001 (it is dead, or somebody else has written to its socket)
             return self._died(worker)
-        kind, *content = message
         start = worker.start
         if kind == "broken":
             self._discard(worker)
@@ -238,8 +261,12 @@ class ProcessExecutor:
                 f"the objective cannot be loaded in a worker process: {content[0].message}\n"
                 f"{content[0].output}"
             )
-        assert start is not None
+        sender, content = tuple(content[:3]), content[3:]
+        if start is None or sender != worker.sender:
+            return None
         now = time.time()
+        if kind == "fault":
+            raise ExecutorError(content[0])
         if kind == "report":
             worker.reporting = True
             return Reported(now, start.trial, start.attempt, *content)

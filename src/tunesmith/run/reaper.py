@@ -20,6 +20,7 @@ class Guard:
     """The coordinator's side: holds the pipe, and closes it in the end."""
 
     def __init__(self, session: str) -> None:
+        _fill_standard_streams()
         environment = {name: value for name, value in os.environ.items() if name != SESSION_MARK}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tunesmith.run.reaper", session],
@@ -46,6 +47,14 @@ class Guard:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _fill_standard_streams() -> None:
+    """Open what of stdin, stdout and stderr is closed: a pipe that took such a number would be lost in
+    the children, which have their own."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def main(session: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ METRICS_VARIABLE: Final = "TUNESMITH_METRICS"
 STOP_VARIABLE: Final = "TUNESMITH_STOP"
 
 _last_step = 0
+_lock: Final = threading.Lock()
 
 
 def report(step: int | None = None, **metrics: Any) -> None:
@@ -40,10 +42,11 @@ def report(step: int | None = None, **metrics: Any) -> None:
     from tunesmith.run.live import checked_report
 
     global _last_step
-    _last_step, values = checked_report(step, metrics, _last_step)
-    line = json.dumps({"step": _last_step, **values})
-    with Path(path).open("a") as file:
-        file.write(line + "\n")
+    with _lock:
+        _last_step, values = checked_report(step, metrics, _last_step)
+        line = json.dumps({"step": _last_step, **values})
+        with Path(path).open("a") as file:
+            file.write(line + "\n")
     stop = Path(os.environ.get(STOP_VARIABLE, ""))
     if stop.is_file():
         kind, _, message = stop.read_text().partition(": ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -34,7 +35,8 @@ class Keeper:
         #: What each trial's checkpoints take, in bytes; None before anything was looked at.
         self._sizes: dict[int, int] | None = None
         self._full = False
-        (folder.path / FULL).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # whoever needs the folder says what is wrong with it
+            (folder.path / FULL).unlink()
         self._warned = False
 
     def clear(self, number: int) -> None:

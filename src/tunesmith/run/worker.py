@@ -14,18 +14,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
-from tunesmith.core.errors import Stopped
-from tunesmith.core.outcome import Unusable, number
-from tunesmith.core.trial import Cost, Kind, Reason
-from tunesmith.run.live import LiveTrial
-from tunesmith.run.objective import Objective, reason_of
+from tunesmith.core.errors import ExecutorError, Stopped
+from tunesmith.core.trial import Cost, Reason
+from tunesmith.run import signals
+from tunesmith.run.live import Channel, LiveTrial
+from tunesmith.run.objective import Objective, call, reason_of
 
 _CLEAR_REFS: Final = Path("/proc/self/clear_refs")
 _STATUS: Final = Path("/proc/self/status")
@@ -35,17 +34,19 @@ def main(socket: int, lifeline: int) -> None:
     """Serve trials until the parent goes away."""
     os.set_inheritable(socket, False)
     os.set_inheritable(lifeline, False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     connection = Connection(socket)
-    try:
-        _serve(connection)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the parent has closed
-    finally:
-        sys.stdout.flush()
+    os.register_at_fork(after_in_child=connection.close)  # only this process answers
+    stopper = _Stopper()
+    with signals.handling([signal.SIGINT, signal.SIGTERM], stopper.hear):
+        try:
+            _serve(connection, stopper)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            pass  # the parent has closed
+        finally:
+            _flush()
 
 
 def _die_with_parent(lifeline: int) -> None:
@@ -54,7 +55,7 @@ def _die_with_parent(lifeline: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, stopper: _Stopper) -> None:
     blob, metric, path, directory = connection.recv()
     sys.path[:] = path
     sys.path_importer_cache.clear()
@@ -66,52 +67,82 @@ def _serve(connection: Connection) -> None:
         connection.send(("broken", reason_of(error)))
         return
 
-    told = _Told()
-
-    def send(step: int, metrics: dict[str, float | None]) -> Reason | None:
-        with told.later():
-            connection.send(("report", step, metrics))
-            stop: Reason | None = connection.recv()
-        if stop is None:
-            told.heed()
-        return stop
-
     while True:
         trial, attempt, config, seed, reported = connection.recv()
+        sender = (trial, attempt, os.getpid())
+
+        def send(
+            step: int,
+            metrics: dict[str, float | None],
+            sender: tuple[int, int, int] = sender,
+        ) -> Reason | None:
+            with stopper.later():
+                connection.send(("report", *sender, step, metrics))
+                stop: Reason | None = connection.recv()
+            if stop is None:
+                stopper.heed()
+            return stop
+
+        channel = Channel(trial, send)
         folder = partial(Path, directory, f"{trial:06d}")
-        live = LiveTrial(trial, attempt, config, seed, folder, send, reported)
-        returned, reason, cost = _run(objective, live, told)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        connection.send(("exit", plain(returned), reason, cost))
+        live = LiveTrial(trial, attempt, config, seed, folder, channel, reported)
+        try:
+            returned, reason, cost = _run(stopper.during(objective), live)
+        except ExecutorError as error:
+            connection.send(("fault", *sender, str(error)))
+            return
+        channel.close()
+        _flush()
+        connection.send(("exit", *sender, returned, reason, cost))
 
 
-class _Told:
-    """Whether SIGTERM has told the present trial to stop: that raises Stopped in its objective, but not
-    between a report and the answer, which the next trial would read."""
+def _flush() -> None:
+    """Bring out what the objective has printed, if it has left us anything to print to."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
+class _Stopper:
+    """SIGTERM ends the present trial: it raises Stopped in its objective, but not between a report and
+    the answer, which the next report would read. SIGINT is for the coordinator alone."""
 
     def __init__(self) -> None:
+        self._listens = False
         self._came = False
         self._waits = False
 
-    def listen(self) -> None:
-        """Be there for a new trial."""
-        self._came = False
-        signal.signal(signal.SIGTERM, self._hear)
-
-    def _hear(self, _: int, __: FrameType | None) -> None:
-        self._came = True
-        if not self._waits:
-            self.heed()
+    def hear(self, number: int) -> None:
+        """Take a signal, in the main thread."""
+        if number == signal.SIGTERM:
+            self._came = True
+            if not self._waits:
+                self.heed()
 
     def heed(self) -> None:
-        """Raise Stopped if it has come."""
-        if self._came:
+        """Raise Stopped if it has come, in the thread that runs the objective."""
+        main = threading.current_thread() is threading.main_thread()
+        if self._came and self._listens and main:
             raise Stopped("told to stop")
+
+    def during(self, objective: Objective) -> Callable[..., Any]:
+        """The objective, which is stopped by a signal while it runs, and only then."""
+
+        def stoppable(config: dict[str, Any], trial: Callable[[], LiveTrial]) -> Any:
+            self._came, self._listens = False, True
+            try:
+                return objective(config, trial)
+            finally:
+                self._listens = False
+
+        return stoppable
 
     @contextlib.contextmanager
     def later(self) -> Iterator[None]:
-        """A block that is not broken off."""
+        """A block that a signal does not break off."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals do not reach it
+            return
         self._waits = True
         try:
             yield
@@ -119,23 +150,11 @@ class _Told:
             self._waits = False
 
 
-def _run(objective: Objective, live: LiveTrial, told: _Told) -> tuple[Any, Reason | None, Cost]:
-    """Call the objective; SIGTERM raises Stopped inside it."""
-    returned: Any = None
-    reason: Reason | None = None
+def _run(objective: Callable[..., Any], live: LiveTrial) -> tuple[Any, Reason | None, Cost]:
+    """Call the objective, and measure what it takes."""
     _reset_peak()
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
-    try:
-        told.listen()
-        returned = objective(live.config, lambda: live)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    except Exception as error:  # noqa: BLE001 (the user's code may raise anything)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        reason = reason_of(error)
-    except SystemExit as error:
-        reason = Reason(Kind.ERROR, f"the objective called sys.exit({error.code!r})")
-    except KeyboardInterrupt:
-        reason = Reason(Kind.ERROR, "the objective raised KeyboardInterrupt")
+    returned, reason = call(objective, live.config, lambda: live)
     return returned, reason, Cost(time.perf_counter() - wall_s, _cpu_s() - cpu_s, _peak_bytes())
 
 
@@ -163,22 +182,6 @@ def _peak_bytes() -> int:
         pass
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def plain(returned: Any) -> Any:
-    """What an objective returned in types that every process can unpickle."""
-    if returned is None or isinstance(returned, str):
-        return returned if returned is None else returned[:200]
-    if isinstance(returned, Mapping):
-        return {str(name)[:200]: _plain_number(value) for name, value in returned.items()}
-    if isinstance(returned, (tuple, list)):
-        return [_plain_number(value) for value in returned[:100]]
-    return _plain_number(returned)
-
-
-def _plain_number(value: Any) -> Any:
-    as_number = number(value)
-    return as_number if as_number is not None else Unusable.of(value)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ form (algorithm 2) every trial pauses at each rung, and whenever there is room, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from numpy.random import Generator
 
@@ -34,6 +34,8 @@ class Asha:
     With several `brackets` (section 3.2), trial k belongs to bracket ``k mod brackets``; bracket b
     begins at rung b. A hedge where early values may mislead.
     """
+
+    instant: ClassVar[bool] = True
 
     max: int | None = None
     min: int | None = None

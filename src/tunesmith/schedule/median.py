@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
@@ -18,6 +19,8 @@ class Median:
     Not before step `after`, nor before `trials` others have been there. Golovin et al., "Google Vizier"
     (KDD 2017), section 3.2.2. A decision takes O(log trials).
     """
+
+    instant: ClassVar[bool] = True
 
     after: int = 1
     trials: int = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
@@ -16,6 +17,8 @@ class Patience:
 
     It looks at no other trial. Not before step `after`.
     """
+
+    instant: ClassVar[bool] = True
 
     reports: int = 10
     least: float = 0.0

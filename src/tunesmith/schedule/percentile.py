@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
@@ -18,6 +19,8 @@ class Percentile:
     Not before step `after`, nor before `trials` others have been there. The rule of Optuna's
     PercentilePruner. A decision takes O(log trials).
     """
+
+    instant: ClassVar[bool] = True
 
     keep: float = 25.0
     after: int = 1

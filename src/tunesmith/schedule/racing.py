@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ class Racing:
     Each step is a fold (or a seed), and its report that fold's own value; what the trial returns is their mean. Not before
     `folds` of them, at least 2. A decision takes O(folds).
     """
+
+    instant: ClassVar[bool] = True
+    repeats: ClassVar[bool] = True
 
     alpha: float = 0.05
     folds: int = 3

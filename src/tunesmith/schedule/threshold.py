@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
@@ -14,6 +15,8 @@ from tunesmith.strategy import options
 class Threshold:
     """Stop a trial whose value is worse than `worst` (in the metric's own units) from step `after` on,
     or not finite at any step."""
+
+    instant: ClassVar[bool] = True
 
     worst: float
     after: int = 1

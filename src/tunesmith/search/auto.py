@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -43,6 +43,8 @@ class Auto:
 
     `exploration` is `bayes`'s: "low", "balanced" or "high".
     """
+
+    valid: ClassVar[bool] = True
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 

@@ -6,7 +6,7 @@ A population moves, stretches and turns towards what is better; see `tunesmith.n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -33,6 +33,8 @@ class Cmaes:
     number of parameters, and no fewer than run in parallel). Unordered choices are drawn with
     probabilities that follow the best. Restarts with twice the population where it has converged.
     """
+
+    valid: ClassVar[bool] = True
 
     population: int = 0
 

@@ -6,7 +6,7 @@ Costs microseconds, and keeps looking in many places at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -35,6 +35,8 @@ class Evolution:
     "Regularized evolution", AAAI 2019, without the ageing of the best). Each child is the better of
     a few parents, crossed with another's difference (Storn & Price, 1997) and mutated.
     """
+
+    valid: ClassVar[bool] = True
 
     population: int = 40
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -62,6 +62,8 @@ class Gradient:
 
     `exploration` is `bayes`'s: "low", "balanced" or "high".
     """
+
+    valid: ClassVar[bool] = True
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 

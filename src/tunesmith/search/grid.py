@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.random import Generator
 
@@ -25,6 +25,9 @@ class Grid:
     a step, have all their values. The walk is lazy: memory does not grow with the size of the grid.
     A suggestion is O(parameters); the first one after a resume is O(points already run).
     """
+
+    valid: ClassVar[bool] = True
+    instant: ClassVar[bool] = True
 
     levels: int | Mapping[str, int | Sequence[Any]] = 5
 

@@ -6,6 +6,7 @@ Bergstra & Bengio, "Random search for hyper-parameter optimization", JMLR 13 (20
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from numpy.random import Generator
 
@@ -16,6 +17,9 @@ from tunesmith.core.space.space import Config, Space
 @dataclass(frozen=True, slots=True)
 class Random:
     """Independent random configs. O(parameters) per config, whatever the history."""
+
+    valid: ClassVar[bool] = True
+    instant: ClassVar[bool] = True
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Config]:
         return [space.sample(rng) for _ in range(n)]

@@ -7,6 +7,7 @@ SciPy's implementation (linear matrix scramble with a digital shift).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -29,6 +30,9 @@ class Sobol:
 
     O(parameters) amortised per config.
     """
+
+    valid: ClassVar[bool] = True
+    instant: ClassVar[bool] = True
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
         sequence = history.memo(Sobol, lambda: Sequence(space, history.seed))

@@ -6,7 +6,7 @@ Where good configs are dense and bad ones are not. One joint model over the whol
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -41,6 +41,8 @@ class Tpe:
     `startup` results come from the initial design. About 2 ms per suggestion, whatever the number of
     trials. Running trials count as bad ones ("constant liar"), so that others go elsewhere.
     """
+
+    valid: ClassVar[bool] = True
 
     startup: int = 10
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.rng import stream
-from tunesmith.core.strategy import Decision, Scheduler, Verdict, pauses
+from tunesmith.core.strategy import Decision, Scheduler, Verdict, instant, pauses, repeats
 from tunesmith.strategy import options
 
 
@@ -26,6 +26,14 @@ class Audited:
                 f"audit is for schedulers that only stop trials; this {name} lets paused ones or copies go on: "
                 "leave audit out"
             )
+
+    @property
+    def instant(self) -> bool:
+        return instant(self.scheduler)
+
+    @property
+    def repeats(self) -> bool:
+        return repeats(self.scheduler)
 
     def decide(self, history: History, trial: int) -> Decision:
         decision = self.scheduler.decide(history, trial)

@@ -6,21 +6,27 @@ programs runs ``python -m tunesmith.testing.program`` instead, which does the sa
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Final
 
+import numpy as np
 import psutil
 
-from tunesmith.core.events import Exited, Reported, Start, Stop
-from tunesmith.core.trial import Kind, Reason
-from tunesmith.run.base import Executor, Happened
+from tunesmith.core import codec
+from tunesmith.core.events import Exited, Finished, Reported, Start, Stop
+from tunesmith.core.trial import Kind, Reason, State
+from tunesmith.run.base import Executor, Happened, storable
 from tunesmith.run.live import LiveTrial
 from tunesmith.testing.check import Check, collect
 
@@ -86,10 +92,101 @@ def _exit(code: Any, _: LiveTrial) -> None:
     os._exit(int(code))
 
 
+class _Unspeakable(Exception):
+    """Cannot be put into words, nor into a pickle."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError("no pickle")
+
+
+class _Odd:
+    """Neither a number nor a text nor a mapping, though it pretends to be each."""
+
+    def __float__(self) -> float:
+        raise ZeroDivisionError
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+    __str__ = __repr__
+
+
+#: What an objective may raise, by name.
+_RAISED: Final[dict[str, Callable[[], BaseException]]] = {
+    "sys.exit": lambda: SystemExit("bad config"),
+    "sys.exit(0)": lambda: SystemExit(0),
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "CancelledError": asyncio.CancelledError,
+    "GeneratorExit": GeneratorExit,
+    "unspeakable": _Unspeakable,
+    "surrogate": lambda: ValueError("bad name \udcff"),
+    "long": lambda: ValueError("x" * (10 << 20)),
+}
+#: What it may return, beside a number.
+_RETURNED: Final[dict[str, Any]] = {
+    "huge": 10**400,
+    "decimal": Decimal("1e400"),
+    "complex": 1j,
+    "array": np.zeros(3),
+    "odd": _Odd(),
+    "odd value": {"loss": _Odd()},
+    "odd name": {_Odd(): 1.0},
+    "names": {3: 0.5, None: 1.0, "a\udcff": 2.0},
+    "nested": {"loss": {"loss": [1]}},
+    "text": "a\udcff",
+    "type": _Odd,
+}
+
+
+def _raise_other(name: Any, _: LiveTrial) -> None:
+    raise _RAISED[name]()  # noqa: RSE102 (a function that makes it)
+
+
+def _fork_and_return(_: Any, trial: LiveTrial) -> float:
+    """Both come back, and both have a value; the child reports, too."""
+    child = os.fork()
+    if child == 0:
+        trial.report(step=99, loss=99.0)
+        return 99.0
+    os.waitpid(child, 0)
+    return 0.5
+
+
+def _threads(count: Any, trial: LiveTrial) -> float:
+    """Each of several threads reports thirty times."""
+
+    def work(k: int) -> None:
+        for step in range(1, 31):
+            trial.report(step=100 * k + step, loss=float(k))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(int(count))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return 0.5
+
+
+def _pool(_: Any, __: LiveTrial) -> float:
+    """A pool of processes that is ended as soon as it has begun."""
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return float(sum(pool.map(abs, [-0.25, 0.25])))
+
+
 _BEHAVIOURS: Final[dict[str, Callable[[Any, LiveTrial], Any]]] = {
     "return": lambda given, _: given,
     "report": _report,
+    "return other": lambda name, _: _RETURNED[name],
     "raise": _raise,
+    "raise other": _raise_other,
+    "fork and return": _fork_and_return,
+    "threads": _threads,
+    "pool": _pool,
     "sleep": _sleep,
     "spin": _spin,
     "eat": _eat,
@@ -133,6 +230,10 @@ class _Suite:
 
 def start(trial: int, do: str, given: Any = None, attempt: int = 0) -> Start:
     return Start(trial, attempt, {"do": do, "with": given}, 1)
+
+
+def _finished(exited: Exited) -> Finished:
+    return Finished(exited.at, exited.trial, exited.attempt, State.FAILED, reason=exited.reason)
 
 
 def follow(executor: Executor, trial: int) -> tuple[list[Reported], Exited]:
@@ -192,8 +293,37 @@ class _Anywhere(_Suite):
 
     def check_what_is_no_result_does_no_harm(self) -> None:
         for value in (None, float("nan"), float("inf"), "a text", [1, 2], {"other": 1.0}, {}):
-            _, exited = self._run("return", value)
-            assert isinstance(exited, Exited)
+            storable(self._run("return", value)[1])
+        for name in _RETURNED:
+            storable(self._run("return other", name)[1])
+
+    def check_whatever_is_raised_fails_the_trial(self) -> None:
+        with self._executor() as executor:
+            for trial, name in enumerate(_RAISED):
+                executor.start(start(trial, "raise other", name))
+                _, exited = follow(executor, trial)
+                assert exited.reason is not None, name
+                assert exited.reason.kind is Kind.ERROR, (name, exited.reason)
+                codec.encode(_finished(exited))
+                assert len(exited.reason.message + exited.reason.output) < 20_000, name
+
+    def check_a_forked_child_does_not_answer(self) -> None:
+        reports, exited = self._run("fork and return")
+        assert exited.returned in (0.5, {"loss": 0.5}), exited
+        assert [r.step for r in reports if r.step == 99] == []
+
+    def check_threads_may_report(self) -> None:
+        reports, exited = self._run("threads", 4)
+        assert exited.reason is None, exited.reason
+        if reports:  # an executor in this thread delivers them by another way
+            steps = [r.step for r in reports if r.metrics["loss"] == r.step // 100]
+            assert sorted(steps) == [100 * k + step for k in range(4) for step in range(1, 31)]
+
+    def check_a_pool_of_processes_can_be_ended(self) -> None:
+        with self._executor() as executor:
+            for trial in range(5):
+                executor.start(start(trial, "pool"))
+                assert follow(executor, trial)[1].returned in (0.5, {"loss": 0.5})
 
     def check_many_trials_one_after_the_other(self) -> None:
         with self._executor() as executor:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, Unpack
 
+from tunesmith import search
 from tunesmith.core.errors import StudyError, StudyNotFound
 from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
-from tunesmith.core.strategy import Scheduler, Searcher
+from tunesmith.core.strategy import Countable, Scheduler, Searcher
 from tunesmith.core.study import StudySpec
 from tunesmith.run.base import Executor
 from tunesmith.run.folder import Folder
@@ -121,7 +122,9 @@ def check_limits(spec: StudySpec) -> None:
         limits.no_improvement_time,
     )
     finite = all(p.size is not None for p in spec.space.tunables.values()) and not spec.duplicates
-    if all(limit is None for limit in ends) and not finite and spec.searcher.name != "grid":
+    if finite or any(limit is not None for limit in ends):
+        return
+    if not isinstance(search.make(spec.searcher), Countable):
         raise StudyError(
             "nothing would end this study: say what to spend, for example trials=100 or time='10m'"
         )

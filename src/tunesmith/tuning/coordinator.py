@@ -11,16 +11,19 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from tunesmith import schedule, search
-from tunesmith.core.engine import Engine, Input
-from tunesmith.core.errors import Conflict, StoreFull, StudyBusy
+from tunesmith.core.engine import Engine, Happening
+from tunesmith.core.errors import Conflict, StoreFull, StudyBusy, TunesmithError
 from tunesmith.core.events import (
     Closed,
     Command,
     Event,
+    Exited,
     Finished,
     Interrupt,
     Opened,
@@ -29,12 +32,13 @@ from tunesmith.core.events import (
     Reported,
     Start,
     Stop,
-    Tick,
     Write,
 )
 from tunesmith.core.ledger import Ledger
-from tunesmith.run.base import Executor
+from tunesmith.run import signals
+from tunesmith.run.base import Executor, Happened, Interruptible, storable
 from tunesmith.run.folder import Folder
+from tunesmith.run.objective import reason_of
 from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
@@ -72,6 +76,8 @@ class Loop:
         self._clock = clock
         self._session = Session.new()
         self._executor: Executor | None = None
+        #: Trials that the executor could not start.
+        self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
         #: Signals that came, and those that the engine knows of.
         self._interrupts = 0
@@ -133,7 +139,9 @@ class Loop:
                 self._session.id,
                 search.look_ahead,
             )
-            opened = self._session.opened(coordinator=True)
+            opened = msgspec.structs.replace(
+                self._session.opened(coordinator=True), at=self._clock()
+            )
             before = ledger.cursor
             ledger.apply(opened)
             dead = self._dead(ledger)
@@ -180,7 +188,9 @@ class Loop:
 
     def _turn(self) -> None:
         assert self._executor is not None
-        happened = self._executor.events(WAIT_S if self.ledger.running else 0.0)
+        wait_s = WAIT_S if self.ledger.running and not self._unstarted else 0.0
+        happened = [*self._unstarted, *self._storable(self._executor.events(wait_s))]
+        self._unstarted.clear()
         now = self._clock()
         self._handle(happened, now)
         if self._watcher is not None and (now - self._watched_at >= WAIT_S or self._engine.quit):
@@ -208,26 +218,49 @@ class Loop:
         """Handle a report of a trial that runs in this thread (see `run.inline`)."""
         self._handle([reported], self._clock())
 
-    def _handle(self, happened: Sequence[Input], now: float) -> None:
-        """Let the engine handle what has happened, and that it is `now`."""
-        inputs = [*happened]
+    def _handle(self, happened: Sequence[Happening], now: float) -> None:
+        """Store what has happened, then let the engine say what to do, for it is `now`."""
+        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
         if self._interrupts > self._told:
             self._told = self._interrupts
-            inputs.append(Interrupt(now, now=self._told > 1))
-        inputs.append(Tick(now))
+            happened = [Interrupt(now, now=self._told > 1), *happened]
         if now - self._polled_at >= POLL_S:
             self._poll(now)
-        self._advance(inputs)
+        written: list[Event] = []
+        if not self._engine.instant:
+            for event in happened:
+                written += self._advance(partial(self._engine.record, event))
+                written += self._advance(self._engine.judge)
+            happened = ()
+        failure: Exception | None = None
 
-    def _advance(self, inputs: Sequence[Input]) -> None:
-        """Let the engine handle `inputs`, store what it wants written, carry the rest out."""
-        self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
+        def commands() -> list[Command]:
+            nonlocal failure
+            made, failure = [], None
+            for event in happened:
+                made += self._engine.record(event)
+                try:
+                    made += [] if failure else self._engine.judge()
+                except Exception as error:  # noqa: BLE001 (a strategy may raise anything)
+                    failure = error
+            try:
+                made += [] if failure else self._engine.respond(now)
+            except Exception as error:  # noqa: BLE001
+                failure = error
+            return made
+
+        written += self._advance(commands)
+        if failure is not None:
+            raise failure
+        if written:  # only now: a trial may go on from the checkpoint of one that has just ended
+            self._tidy(written)
+
+    def _advance(self, decide: Callable[[], list[Command]]) -> list[Event]:
+        """Store what the engine wants written, carry the rest out; what was stored."""
         while True:
             saved = self._engine.save()
             before = self.ledger.cursor
-            commands: list[Command] = []
-            for item in inputs:
-                commands += self._engine.handle(item)
+            commands = decide()
             events = [command.event for command in commands if type(command) is Write]
             if not events:
                 break
@@ -238,8 +271,7 @@ class Loop:
                 self._engine.restore(saved)
                 self._reload()
         self._carry_out(commands)
-        if events:
-            self._tidy(events)
+        return events
 
     def _tidy(self, happened: Sequence[Event]) -> None:
         """Remove the checkpoints that nobody needs any more."""
@@ -268,18 +300,39 @@ class Loop:
         assert executor is not None
         for command in commands:
             if type(command) is Start:
-                if self._keeper is not None:
-                    self._prepare(command, self._keeper)
-                executor.start(command)
+                try:
+                    self._prepare(command)
+                    executor.start(command)
+                except TunesmithError:  # our own fault, not the trial's
+                    raise
+                except Exception as error:  # noqa: BLE001 (whatever is wrong with one trial, the study goes on)
+                    reason = reason_of(error)
+                    exited = Exited(self._clock(), command.trial, command.attempt, None, reason)
+                    self._unstarted.append(exited)
             elif type(command) is Stop:
                 executor.stop(command)
 
-    def _prepare(self, start: Start, keeper: Keeper) -> None:
+    def _prepare(self, start: Start) -> None:
         """See to the checkpoints that a trial begins with."""
+        if self._keeper is None:
+            return
         if start.attempt == 0:
-            keeper.clear(start.trial)
+            self._keeper.clear(start.trial)
         if start.parent is not None:
-            keeper.inherit(self.ledger, start.parent, start.trial)
+            self._keeper.inherit(self.ledger, start.parent, start.trial)
+
+    def _storable(self, happened: Sequence[Happened]) -> Iterator[Happened]:
+        """What has happened, as it can be stored; a trial of which that cannot be said fails."""
+        assert self._executor is not None
+        for event in happened:
+            try:
+                yield storable(event)
+            except Exception as error:  # noqa: BLE001 (whatever a foreign executor says of a trial)
+                reason = reason_of(error)
+                if isinstance(event, Exited):
+                    yield event._replace(returned=None, reason=reason)
+                else:
+                    self._executor.stop(Stop(event.trial, reason, 0.0))
 
     # -- other writers ------------------------------------------------------------------------
 
@@ -307,8 +360,8 @@ class Loop:
 
     def _remake_strategies(self) -> None:
         """Take those that the study has now: it may have been edited."""
-        self._engine.searcher = search.make(self.ledger.spec.searcher)
-        self._engine.scheduler = schedule.make(self.ledger.spec.scheduler)
+        spec = self.ledger.spec
+        self._engine.remake(search.make(spec.searcher), schedule.make(spec.scheduler))
 
     def _check_fence(self) -> None:
         if self.ledger.coordinator != self._session.id:
@@ -327,7 +380,7 @@ class Loop:
             yield
             return
 
-        def interrupt(number: int, _: FrameType | None) -> None:
+        def interrupt(number: int) -> None:
             self._interrupts += 1
             if self._interrupts == 1:
                 grace = self.ledger.spec.limits.grace
@@ -336,16 +389,10 @@ class Loop:
                     "(again to kill them now)"
                 )
             elif number == signal.SIGINT:
-                from tunesmith.run.inline import InlineExecutor
-
-                inline = isinstance(self._executor, InlineExecutor) and self._executor.busy
-                if inline or self._interrupts > 2:
+                if isinstance(self._executor, Interruptible):
+                    self._executor.interrupt()
+                if self._interrupts > 2:
                     raise KeyboardInterrupt
 
-        watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, interrupt) for number in watched}
-        try:
+        with signals.handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], interrupt):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

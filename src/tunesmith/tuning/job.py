@@ -20,6 +20,7 @@ from tunesmith.core.objective import objectives_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.parameter import parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Config, Space
+from tunesmith.core.strategy import Countable
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import read_yaml
 from tunesmith.run.command import CommandExecutor, Program
@@ -187,12 +188,11 @@ class Job:
         )
 
     def grid_points(self) -> Count | None:
-        """How many points its grid has; None for other searchers."""
+        """How many configs its searcher has to propose; None where that is open."""
         from tunesmith import search
-        from tunesmith.search.grid import Grid
 
         searcher = search.make(self.spec.searcher)
-        return searcher.count(self.spec.space) if isinstance(searcher, Grid) else None
+        return searcher.count(self.spec.space) if isinstance(searcher, Countable) else None
 
 
 class _Located(Exception):

@@ -13,15 +13,13 @@ import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core import events
-from tunesmith.core.engine import RESUME
+from tunesmith.core.decide import Strategies, resumption, verdict
 from tunesmith.core.errors import StrategyNotAllowed
 from tunesmith.core.events import Event
-from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.propose import recompute
-from tunesmith.core.rng import stream
 from tunesmith.core.space.space import Config
-from tunesmith.core.strategy import Drop, Resume, Resumer, Verdict
+from tunesmith.core.strategy import Drop, Resume, Verdict
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.store import Store
 from tunesmith.version import __version__
@@ -77,11 +75,14 @@ class _Pass:
             if isinstance(event, events.Suggested):
                 self._due.setdefault(event.origin.seen, []).append(event)
         self._decided = _decisions(history)
+        self._unanswered = _unanswered(history)
         self._make_strategies()
 
     def _make_strategies(self) -> None:
-        self._searcher = search.make(self._ledger.spec.searcher)
-        self._scheduler = schedule.make(self._ledger.spec.scheduler)
+        spec = self._ledger.spec
+        self._strategies = Strategies(
+            search.make(spec.searcher), schedule.make(spec.scheduler), memo=self._memo
+        )
 
     def run(self) -> None:
         for i, event in enumerate(self._history):
@@ -94,7 +95,7 @@ class _Pass:
             elif isinstance(event, events.Opened) and event.version not in ("", __version__):
                 self._found.versions.add(event.version)
             elif isinstance(event, events.Reported):
-                self._decide_again(event, self._decided.get(i))
+                self._decide_again(event, self._decided.get(i), unanswered=i in self._unanswered)
         for late in self._due.values():
             for event in late:
                 self._found.problems.append(f"trial {event.trial} claims to have seen the future")
@@ -107,7 +108,9 @@ class _Pass:
                 continue
             call = msgspec.structs.replace(origin, pick=0, why="")
             if call not in made:
-                made[call] = list(recompute(self._ledger, self._searcher, origin, self._memo))
+                made[call] = list(
+                    recompute(self._ledger, self._strategies.searcher, origin, self._memo)
+                )
             self._found.suggestions += 1
             again = made[call][origin.pick] if origin.pick < len(made[call]) else None
             if again != event.config:
@@ -126,23 +129,20 @@ class _Pass:
                 done = Drop(event.trial, event.reason.message if event.reason else "")
             case _:
                 return
-        again = None
-        if isinstance(self._scheduler, Resumer):
-            rng = stream(self._ledger.spec.seed, self._ledger.size, RESUME)
-            history = History(self._ledger, memo=self._memo, full=event.full)
-            again = self._scheduler.resume(history, rng)
+        again = resumption(self._ledger, self._strategies, full=event.full)
         self._found.decisions += 1
         if again != done:
             self._found.problems.append(f"the scheduler said {done}, but again it would be {again}")
 
-    def _decide_again(self, event: events.Reported, decided: events.Decided | None) -> None:
-        ledger = self._ledger
-        if self._scheduler is None or event.trial in ledger.decided | ledger.confirming:
+    def _decide_again(
+        self, event: events.Reported, decided: events.Decided | None, *, unanswered: bool
+    ) -> None:
+        decision = verdict(self._ledger, self._strategies, event.trial)
+        if decision is None:
             return
-        decision = self._scheduler.decide(History(self._ledger, memo=self._memo), event.trial)
         self._found.decisions += 1
         recorded = Verdict.CONTINUE if decided is None else Verdict(decided.decision)
-        if decision.verdict is not recorded:
+        if decision.verdict is not recorded and not (decided is None and unanswered):
             self._found.problems.append(
                 f"trial {event.trial} at step {event.step}: decided {recorded}, but again it would be "
                 f"{decision.verdict}"
@@ -160,3 +160,19 @@ def _decisions(history: list[Event]) -> dict[int, events.Decided]:
         elif isinstance(event, events.Decided) and event.trial in last:
             found[last.pop(event.trial)] = event
     return found
+
+
+def _unanswered(history: list[Event]) -> set[int]:
+    """The places in `history` of the reports with which whoever ran the trial may have died: a report is stored
+    before anybody is asked about it."""
+    last: dict[int, int] = {}
+    unanswered: set[int] = set()
+    for i, event in enumerate(history):
+        match event:
+            case events.Reported():
+                last[event.trial] = i
+            case events.Requeued() if event.trial in last:
+                unanswered.add(last.pop(event.trial))
+            case events.Decided() | events.Finished() | events.Paused():
+                last.pop(event.trial, None)
+    return unanswered | set(last.values())

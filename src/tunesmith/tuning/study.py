@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 import msgspec
 
 from tunesmith import schedule, search
-from tunesmith.core import events
+from tunesmith.core import decide, events
+from tunesmith.core.decide import Strategies, Wait
 from tunesmith.core.errors import (
     StrategyError,
     StudyBusy,
@@ -22,15 +23,14 @@ from tunesmith.core.errors import (
     StudyNotFound,
     StudyOver,
 )
-from tunesmith.core.events import Event
-from tunesmith.core.history import History
+from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Objective, objectives_of
 from tunesmith.core.outcome import finite, judge
-from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Space
+from tunesmith.core.stopping import Gains
 from tunesmith.core.strategy import (
     CONTINUE,
     Decision,
@@ -42,6 +42,7 @@ from tunesmith.core.strategy import (
     pauses,
 )
 from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT, Folder
@@ -51,6 +52,9 @@ from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Session, alive, describe
 from tunesmith.tuning.warm_start import Earlier, pasts
+
+#: What `ask` waits for in vain: trials that run now change nothing about it.
+_OVER: Final = ("trials", "exhausted")
 
 
 class LimitOptions(TypedDict, total=False):
@@ -132,16 +136,26 @@ class Study:
     ``ask`` and ``tell`` run trials your own way; `tunesmith.tune` runs them for you.
     """
 
-    def __init__(self, store: Store, name: str, storage: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        storage: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._name = name
         #: The file it is in, beside which its trials keep theirs.
         self._storage = storage
+        #: Seconds since the epoch.
+        self._clock = clock
         self._journal = Journal(store, name)
-        self._memo: dict[Any, Any] = {}
         self._session: Session | None = None
-        self._searcher: tuple[Strategy, Searcher] | None = None
-        self._scheduler: tuple[Strategy | None, Scheduler | None] | None = None
+        #: The strategies, and the study (before it is edited) for which they were made.
+        self._made: tuple[StudySpec, Strategies] | None = None
+        #: Why `report` said that trials are to end, where that is no scheduler's wish.
+        self._halted: dict[int, Reason] = {}
 
     # -- making and opening -------------------------------------------------------------------
 
@@ -209,7 +223,7 @@ class Study:
         """End this process's session and let go of the store."""
         if self._session is not None and self._session.mine:
             session, self._session = self._session.id, None
-            self.commit(lambda: [events.Closed(time.time(), session)])
+            self.commit(lambda: [events.Closed(self._clock(), session)])
         self._store.close()
 
     def __enter__(self) -> Study:
@@ -266,10 +280,10 @@ class Study:
 
         On a noisy objective the best observed value is partly luck. Raises as `Result.best`.
         """
-        ledger, searcher = self._refresh(), self._current_searcher()
-        number = None
+        ledger, strategies = self._refresh(), self._strategies
+        number, searcher = None, strategies.searcher
         if isinstance(searcher, Recommender) and len(ledger.spec.objectives) == 1:
-            number = searcher.recommend(ledger.spec.space, History(ledger, memo=self._memo))
+            number = searcher.recommend(ledger.spec.space, strategies.history(ledger))
         return self.best if number is None else ledger.trial(number)
 
     def outlook(self, trials: int = 20) -> Outlook | None:
@@ -308,40 +322,81 @@ class Study:
         Raises StudyOver if the trials are used up or the space is exhausted, StudyBusy if a
         coordinator runs the study.
         """
-        number = self._think(self._next_trial)[-1].trial  # type: ignore[union-attr]
-        return self._ledger.trial(number)
+        self._join()
+        begun = self._think(self._next_trial)[-1]
+        while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
+            begun = self._think(self._next_trial)[-1]
+        if isinstance(begun, events.Ended):
+            raise self._over(begun)
+        return self._ledger.trial(begun.trial)  # type: ignore[union-attr]
+
+    def _join(self) -> None:
+        """Begin a session, if this process has none yet."""
+
+        def opened() -> list[Event]:
+            assert self._session is not None
+            self._refuse_if_run()
+            session = self._session.opened(coordinator=False)
+            return [msgspec.structs.replace(session, at=self._clock())]
+
+        with self._journal.lock:
+            if self._session is None or not self._session.mine:
+                self._session = Session.new()
+            if self._session.id not in self._ledger.sessions:
+                self.commit(opened)
 
     def _next_trial(self) -> list[Event]:
-        ledger, now = self._ledger, time.time()
+        """The events that begin the next trial, or the one that ends the study."""
         self._refuse_if_run()
-        limit = ledger.spec.limits.trials
-        if limit is not None and ledger.started_count >= limit:
-            raise StudyOver(f"all {limit} trials of study {self._name!r} have been started")
-        opening: list[Event] = []
-        if self._session is None or not self._session.mine:
-            self._session = Session.new()
-        if self._session.id not in ledger.sessions:
-            opening = [self._session.opened(coordinator=False)]
-        session = self._session.id
-        waiting = ledger.next_waiting()
-        if waiting is not None:
-            attempt = ledger.attempts_begun(waiting)
-            return [*opening, events.Started(now, waiting, attempt, session)]
-        visible = visible_results(ledger.spec, ledger.size)
-        if visible is not None and any(number < visible for number in ledger.running):
-            first = min(ledger.running)
-            raise StudyError(f"deterministic: tell trial {first} before you ask for another")
-        proposals = propose(ledger, self._current_searcher(), 1, memo=self._memo)
-        if not proposals:
-            raise StudyOver(f"every config in the space of study {self._name!r} has been tried")
-        config, origin = proposals[0]
-        return [*opening, events.Suggested(now, ledger.size, config, origin, session)]
+        ledger, strategies, at = self._ledger, self._strategies, self._clock()
+        assert self._session is not None
+        running = ledger.running.keys()
+        step = decide.over(ledger, strategies, at) or decide.begin(
+            ledger, strategies, at, self._session.id, running, 1
+        )
+        if isinstance(step, Quit):
+            if running or ledger.ended is not None:
+                raise self._over(step)
+            return [events.Ended(at, step.why, step.detail)]
+        if isinstance(step, Wait):
+            if step.why in _OVER:
+                raise self._over(step)
+            raise StudyError(f"{step.detail}: tell trial {min(running)} before you ask for another")
+        return step
 
-    def _current_searcher(self) -> Searcher:
-        wanted = self._ledger.spec.searcher
-        if self._searcher is None or self._searcher[0] != wanted:
-            self._searcher = (wanted, search.make(wanted))
-        return self._searcher[1]
+    def _over(self, end: Quit | Wait | events.Ended) -> StudyOver:
+        return StudyOver(
+            f"study {self._name!r} is over: {end.detail}; study.edit(...) changes its limits and its space"
+        )
+
+    @property
+    def _strategies(self) -> Strategies:
+        """Those of the study as it is now."""
+        spec = self._ledger.spec
+        if self._made is None or self._made[0] is not spec:
+            gains = Gains() if self._made is None else self._made[1].gains
+            searcher, scheduler = search.make(spec.searcher), schedule.make(spec.scheduler)
+            self._made = (spec, Strategies(searcher, scheduler, search.look_ahead, gains=gains))
+        return self._made[1]
+
+    def _settle(self) -> None:
+        """End the study, if nothing of it runs any more and no more is to begin."""
+
+        def ended() -> list[Event]:
+            over = ledger.running or ledger.ended is not None
+            return [] if over or end is None else [events.Ended(at, end.why, end.detail)]
+
+        with self._journal.lock:
+            ledger, at = self._ledger, self._clock()
+            if ledger.running or ledger.ended is not None:
+                return
+            try:
+                strategies = self._strategies
+            except StrategyError:  # whoever runs the study will see to its end
+                return
+            end = decide.over(ledger, strategies, at) or decide.complete(ledger, strategies)
+            if end is not None and self.coordinator() is None:
+                self.commit(ended)
 
     def tell(
         self,
@@ -358,26 +413,22 @@ class Study:
         number = _number(trial)
 
         def finish() -> list[Event]:
-            ledger, now = self._ledger, time.time()
+            ledger, now = self._ledger, self._clock()
             ledger.state(number)  # raises if there is no such trial
-            latest = ledger.curves.latest(number)
-            outcome = judge(ledger.spec.objectives, result, latest)
-            state, values, metrics, reason = outcome
-            if result is None and (why := self._told_to_stop(number)) is not None:
-                state, reason = State.STOPPED, Reason(Kind.STOPPED, why)
+            reason = None
             if failed is not None:
-                state, values, reason = (
-                    State.FAILED,
-                    None,
-                    Reason(Kind.ERROR, _text("failed", failed)),
-                )
+                reason = Reason(Kind.ERROR, _text("failed", failed))
+            elif result is None:
+                reason = ledger.stop_reasons.get(number) or self._halted.get(number)
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
-            attempt = ledger.attempt(number)
-            return [events.Finished(now, number, attempt, state, values, metrics, reason, cost)]
+            exited = Exited(now, number, ledger.attempt(number), result, reason, cost)
+            return [decide.ending(ledger, exited, requested=True)]
 
         if failed is None and isinstance(result, str):
             raise StudyError(f"tell() takes a number or metrics; for a failure: failed={result!r}")
         self.commit(finish)
+        self._halted.pop(number, None)
+        self._settle()
         return self._ledger.trial(number)
 
     def report(self, trial: Trial | int, step: int | None = None, **metrics: float) -> Decision:
@@ -388,50 +439,40 @@ class Study:
         those need `tune` or a job.
         """
         number = _number(trial)
-        scheduler = self._current_scheduler()
+        self._refuse_pausing()  # before anything is stored
 
         def reported() -> list[Event]:
             last = self._ledger.curves.last(number)
             at_step, values = checked_report(step, metrics, last.step if last else 0)
             attempt = self._ledger.attempt(number)
-            return [events.Reported(time.time(), number, attempt, at_step, finite(values))]
+            return [events.Reported(self._clock(), number, attempt, at_step, finite(values))]
 
         def decided() -> list[Event]:
             if number in self._ledger.decided or number not in self._ledger.running:
                 return []
-            verdict = str(decision.verdict)
-            return [events.Decided(time.time(), number, verdict, decision.why)]
+            return [events.Decided(self._clock(), number, str(decision.verdict), decision.why)]
 
-        self.commit(reported)
-        decision = self._decide(scheduler, number)  # before anybody else's reports come in
-        if decision.verdict is not Verdict.CONTINUE:
-            self.commit(decided)
-        why = self._told_to_stop(number)
-        return CONTINUE if why is None else Decision(Verdict.STOP, why)
+        with self._journal.lock:  # the scheduler is asked before anybody else's reports come in
+            self.commit(reported)
+            decision = decide.verdict(self._ledger, self._strategies, number) or CONTINUE
+            if decision.verdict is not Verdict.CONTINUE:
+                self.commit(decided)
+            ledger = self._ledger
+            reason = ledger.stop_reasons.get(number)
+            if reason is None and number in ledger.running:
+                reason = decide.halt(ledger, number, self._clock())
+                if reason is not None:
+                    self._halted[number] = reason
+        return CONTINUE if reason is None else Decision(Verdict.STOP, reason.message)
 
-    def _decide(self, scheduler: Scheduler | None, number: int) -> Decision:
-        """What the scheduler wants of a trial that has just reported."""
-        ledger = self._ledger
-        if scheduler is None or number in ledger.decided | ledger.confirming:
-            return CONTINUE
-        return scheduler.decide(History(ledger, memo=self._memo), number)
-
-    def _told_to_stop(self, number: int) -> str | None:
-        """Why the scheduler has told a running trial to stop; None if it has not."""
-        told = self._ledger.stop_reasons.get(number)
-        return None if told is None else told.message
-
-    def _current_scheduler(self) -> Scheduler | None:
-        wanted = self._refresh().spec.scheduler
-        if self._scheduler is None or self._scheduler[0] != wanted:
-            self._scheduler = (wanted, schedule.make(wanted))
-        made = self._scheduler[1]
-        if wanted is not None and made is not None and pauses(made):
+    def _refuse_pausing(self) -> None:
+        self._refresh()
+        if pauses(self._strategies.scheduler):
+            name = getattr(self._ledger.spec.scheduler, "name", "")
             raise StrategyError(
-                f"scheduler {wanted.name!r} pauses trials and lets them go on, which ask and tell cannot: run "
+                f"scheduler {name!r} pauses trials and lets them go on, which ask and tell cannot: run "
                 "the study with tune() or a job file, or take one that stops trials (asha, forecast, median)"
             )
-        return made
 
     # -- by hand ------------------------------------------------------------------------------
 
@@ -453,7 +494,7 @@ class Study:
             full = ledger.spec.space.clean(ledger.spec.space.complete(config))
             origin = Origin(USER, _text("why", why))
             mother = None if parent is None else ledger.trial(_number(parent)).number
-            return [events.Enqueued(time.time(), ledger.size, full, origin, _tags(tags), mother)]
+            return [events.Enqueued(self._clock(), ledger.size, full, origin, _tags(tags), mother)]
 
         return self._ledger.trial(self.commit(enqueued)[-1].trial)  # type: ignore[union-attr]
 
@@ -463,11 +504,14 @@ class Study:
 
         def cancelled() -> list[Event]:
             attempt = max(0, self._ledger.attempt(number))
-            return [events.Finished(time.time(), number, attempt, State.CANCELLED)]
+            return [events.Finished(self._clock(), number, attempt, State.CANCELLED)]
 
-        if number in self._refresh().running:
+        runs = number in self._refresh().running
+        if runs:
             self._refuse_if_run()
         self.commit(cancelled)
+        if runs:
+            self._settle()
         return self._ledger.trial(number)
 
     def correct(
@@ -484,7 +528,7 @@ class Study:
                 raise StudyError(f"the corrected result cannot be used: {outcome.reason}")
             said = _text("why", why)
             return [
-                events.Corrected(time.time(), number, outcome.values, outcome.metrics, said, me())
+                events.Corrected(self._clock(), number, outcome.values, outcome.metrics, said, me())
             ]
 
         self.commit(corrected)
@@ -493,7 +537,7 @@ class Study:
     def retract(self, trial: Trial | int, *, why: str, undo: bool = False) -> Trial:
         """Take a trial's result out of consideration (or, with `undo`, back in)."""
         number, said = _number(trial), _text("why", why)
-        self.commit(lambda: [events.Retracted(time.time(), number, said, me(), undo)])
+        self.commit(lambda: [events.Retracted(self._clock(), number, said, me(), undo)])
         return self._ledger.trial(number)
 
     def annotate(
@@ -501,7 +545,7 @@ class Study:
     ) -> Trial:
         """Add a note or tags to a trial; a tag with an empty value is removed."""
         number, said, named = _number(trial), _text("note", note), _tags(tags)
-        self.commit(lambda: [events.Annotated(time.time(), number, said, named, me())])
+        self.commit(lambda: [events.Annotated(self._clock(), number, said, named, me())])
         return self._ledger.trial(number)
 
     def edit(
@@ -535,7 +579,7 @@ class Study:
 
     def stop(self) -> None:
         """Ask whoever runs the study to stop: no new trials, running ones get their grace."""
-        self.commit(lambda: [events.StopRequested(time.time(), me())])
+        self.commit(lambda: [events.StopRequested(self._clock(), me())])
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -596,11 +640,15 @@ def _number(trial: Trial | int) -> int:
     return trial.number if isinstance(trial, Trial) else int(trial)
 
 
+#: A longer text is cut before it is stored.
+_TEXT_CHARACTERS: Final = 100_000
+
+
 def _text(what: str, value: Any) -> str:
     """What is stored as a text has to be one, or it could not be read again."""
     if not isinstance(value, str):
         raise TypeError(f"{what} is a text, not {value!r}")
-    return value
+    return shorten(utf8(value), _TEXT_CHARACTERS)
 
 
 def _tags(tags: Mapping[str, str] | None) -> dict[str, str]:

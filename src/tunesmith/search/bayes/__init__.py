@@ -7,7 +7,7 @@ improvement of the model over the best value so far; see `tunesmith.numeric` for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -50,6 +50,8 @@ class Bayes:
     `exploration` scales the model's uncertainty: "low" stays near what is known to be good, "high"
     goes where little is known. Some 10 to 20 ms per suggestion, however many trials there are.
     """
+
+    valid: ClassVar[bool] = True
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 

@@ -1,0 +1,437 @@
+"""What a study does next, and how what happened to it is recorded: decided here, for every door.
+
+The loop (`core.engine`), ask and tell (`tuning.study`) and replay call these functions, so that the same
+happenings give the same events whoever runs the trials. They read a ledger, a time and the study's strategies,
+and give events, or a reason to wait or to end; they store nothing and start nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from tunesmith.core import confirm, events
+from tunesmith.core.errors import StrategyError, TunesmithError
+from tunesmith.core.events import Event, Exited, Quit
+from tunesmith.core.history import History
+from tunesmith.core.incumbent import Confirmed
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import CONFIRM_SHARE, Limits
+from tunesmith.core.outcome import Outcome, finite, judge
+from tunesmith.core.propose import propose, visible_results
+from tunesmith.core.quantity import show_seconds
+from tunesmith.core.rng import stream
+from tunesmith.core.stopping import LOOK_AHEAD, Gains, good_enough, used_up
+from tunesmith.core.strategy import (
+    Decision,
+    Drop,
+    Forecaster,
+    Resume,
+    Scheduler,
+    Searcher,
+    pauses,
+)
+from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import CONFIRM, Cost, Kind, Origin, Reason, State
+
+#: What the random stream of `Resumer.resume` is for.
+RESUME: Final = "resume"
+#: Ends that do not wait for running trials.
+STOP_RUNNING: Final = frozenset({"target", "time", "compute_time", "cost", "failures"})
+
+
+@dataclass(slots=True)
+class Strategies:
+    """A study's strategies, and what has been worked out with them so far: that may be dropped at any time."""
+
+    searcher: Searcher
+    scheduler: Scheduler | None = None
+    forecaster: Forecaster | None = None
+    memo: dict[Any, Any] = field(default_factory=dict)
+    gains: Gains = field(default_factory=Gains)
+    #: The study (before it is edited) for which the searcher had nothing more to propose.
+    exhausted_spec: StudySpec | None = None
+    #: Why the search is over, where the best are still to be confirmed.
+    enough: Quit | None = None
+
+    def forget(self) -> None:
+        """Drop what depends on a study that has been edited, or was read anew."""
+        self.memo.clear()
+        self.exhausted_spec = self.enough = None
+
+    def exhausted(self, ledger: Ledger) -> bool:
+        return self.exhausted_spec is ledger.spec
+
+    def history(self, ledger: Ledger, *, full: bool = False) -> History:
+        return History(ledger, memo=self.memo, full=full)
+
+
+class Wait(NamedTuple):
+    """No trial can begin before a running one ends; `why` is a word, `detail` a sentence."""
+
+    why: str
+    detail: str
+
+
+#: What `begin` answers: events that begin trials (or drop paused ones, or put one into the queue: then it is to be
+#: asked again), or why there are none.
+Step: TypeAlias = list[Event] | Wait | Quit
+
+# -- the end of a study -----------------------------------------------------------------------
+
+
+def limit(ledger: Ledger, strategies: Strategies, at: float) -> Quit | None:
+    """What ends the study now. What only ends the search waits until the best are confirmed."""
+    enough, spent = strategies.enough or good_enough(ledger, at), used_up(ledger, at)
+    if enough is None and spent is None:
+        enough = _converged(ledger, strategies)
+    if ledger.spec.limits.confirm is None:
+        return enough or spent
+    strategies.enough = enough
+    return spent
+
+
+def over(ledger: Ledger, strategies: Strategies, at: float) -> Quit | None:
+    """Why no trial begins any more: a limit, or somebody's request to stop."""
+    reached = limit(ledger, strategies, at)
+    if reached is None and ledger.stop_requested is not None:
+        return ON_REQUEST
+    return reached
+
+
+def complete(ledger: Ledger, strategies: Strategies) -> Quit | None:
+    """The end of a study of which nothing runs, if the limit on trials lets no more begin."""
+    trials = ledger.spec.limits.trials
+    if trials is None or ledger.started_count < trials or ledger.paused:
+        return None
+    return strategies.enough or Quit("trials", f"all {trials} trials have been run")
+
+
+def halt(ledger: Ledger, number: int, at: float) -> Reason | None:
+    """Why a running trial is to end before its time: its own limit, or one of the study's that does not wait
+    for running trials. O(running trials)."""
+    limits = ledger.spec.limits
+    if limits.trial_time and at - ledger.started_at(number) >= limits.trial_time:
+        return over_its_time(limits.trial_time)
+    request = ledger.stop_requested
+    if request is not None and at - request.at >= limits.grace:
+        return Reason(Kind.INTERRUPTED, ON_REQUEST.detail)
+    reached = used_up(ledger, at)
+    if reached is None and limits.confirm is None:
+        reached = good_enough(ledger, at)
+    if reached is None or reached.why not in STOP_RUNNING:
+        return None
+    return Reason(Kind.INTERRUPTED, reached.detail)
+
+
+def over_its_time(trial_time: float) -> Reason:
+    return Reason(Kind.TIMEOUT, f"over its time limit of {show_seconds(trial_time)}")
+
+
+#: The end of a study that somebody has stopped.
+ON_REQUEST: Final = Quit("interrupted", "stopped on request")
+
+
+def _converged(ledger: Ledger, strategies: Strategies) -> Quit | None:
+    """Whether too little is to gain, where that is to end the study."""
+    least, forecaster = ledger.spec.limits.least_gain, strategies.forecaster
+    if least is None or forecaster is None:
+        return None
+    history = strategies.history(ledger)
+    strategies.gains = strategies.gains.look(history, forecaster, least)
+    if not strategies.gains.over:
+        return None
+    return Quit("converged", f"little is left to gain: {forecaster(history, LOOK_AHEAD)}")
+
+
+# -- the next trial ---------------------------------------------------------------------------
+
+
+def begin(
+    ledger: Ledger,
+    strategies: Strategies,
+    at: float,
+    session: str,
+    running: Collection[int],
+    free: int,
+) -> Step:
+    """What comes next: the scheduler's trials first, then waiting ones, then the searcher's (up to `free` of
+    them), at last those that confirm the best.
+
+    `running` are the trials that are waited for. Raises StrategyError for a strategy that raises.
+    """
+    limits = ledger.spec.limits
+    if strategies.enough is None:
+        moved = _resume(ledger, strategies, at, session)
+        if moved is not None:
+            return [moved]
+    if limits.trials is not None and ledger.started_count >= limits.trials:
+        if running:
+            return Wait("trials", f"all {limits.trials} trials have been started")
+        return strategies.enough or Quit("trials", f"all {limits.trials} trials have been run")
+    waiting = _next_waiting(ledger, strategies)
+    if waiting is not None:
+        return [events.Started(at, waiting, ledger.attempts_begun(waiting), session)]
+    if _searches(ledger, strategies, at, running):
+        left = ledger.search_left
+        step = _suggest(
+            ledger, strategies, at, session, running, free if left is None else min(free, left)
+        )
+        # an exhausted space is news to the scheduler
+        return begin(ledger, strategies, at, session, running, free) if step is None else step
+    if limits.confirm is not None:
+        return _confirm(ledger, strategies, at, running)
+    if strategies.exhausted(ledger) and not running:
+        return Quit("exhausted", "every config of the space has been tried")
+    if strategies.exhausted(ledger):
+        return _EXHAUSTED
+    return Wait("time", "what is left of the time is for the trials that have begun")
+
+
+def _next_waiting(ledger: Ledger, strategies: Strategies) -> int | None:
+    """The waiting trial to start next: any, or one that confirms another where the search is over."""
+    if strategies.enough is None:
+        return ledger.next_waiting()
+    waiting = (n for n in ledger.confirming if ledger.state(n) is State.WAITING)
+    return min(waiting, default=None)
+
+
+def _searches(ledger: Ledger, strategies: Strategies, at: float, running: Collection[int]) -> bool:
+    """Whether the searcher is to be asked for more."""
+    left = ledger.search_left
+    ended = strategies.enough is not None or strategies.exhausted(ledger)
+    if ended or (left is not None and left <= 0):
+        return False
+    alone = ledger.spec.limits.confirm is None and not running
+    return alone or not _late(ledger, at)
+
+
+def _late(ledger: Ledger, at: float) -> bool:
+    """Whether the time that is left is for the best: to confirm them, or, where all have paused so far, to
+    complete one."""
+    limits = ledger.spec.limits
+    if limits.time is None or ledger.elapsed_s(at) < limits.time * (1 - CONFIRM_SHARE):
+        return False
+    return limits.confirm is not None or bool(ledger.paused and not ledger.completed)
+
+
+def _suggest(
+    ledger: Ledger,
+    strategies: Strategies,
+    at: float,
+    session: str,
+    running: Collection[int],
+    n: int,
+) -> Step | None:
+    """Up to `n` trials from the searcher; None once it has nothing more."""
+    spec = ledger.spec
+    visible = visible_results(spec, ledger.size)
+    if visible is not None:
+        n = 1
+        hidden = min((number for number in ledger.running if number < visible), default=None)
+        if hidden is not None:
+            return Wait("order", f"the study is deterministic, and trial {hidden} still runs")
+    try:
+        proposals = propose(ledger, strategies.searcher, n, memo=strategies.memo)
+    except TunesmithError:
+        raise
+    except Exception as error:
+        raise _blame("searcher", spec.searcher.name, error) from error
+    if not proposals:
+        if running:
+            return _EXHAUSTED
+        strategies.exhausted_spec = spec
+        return None
+    first = ledger.size
+    return [
+        events.Suggested(at, first + i, config, origin, session)
+        for i, (config, origin) in enumerate(proposals)
+    ]
+
+
+_EXHAUSTED: Final = Wait("exhausted", "every config of the space has been tried")
+
+
+def _confirm(ledger: Ledger, strategies: Strategies, at: float, running: Collection[int]) -> Step:
+    """Put one of the best trials into the queue once more."""
+    limits, k = ledger.spec.limits, ledger.spec.limits.confirm
+    assert k is not None
+    if any(number not in ledger.confirming for number in running):
+        return Wait("confirm", "which trials are the best is not known before the running ones end")
+    history = strategies.history(ledger)
+    used = limits.trials is not None and len(ledger.confirming) >= limits.reserve
+    trial = None if used else confirm.next_run(history, k)
+    if trial is None:
+        if running:
+            return Wait("confirm", "the runs that confirm the best have all begun")
+        return _confirmed(strategies, ledger.confirmed)
+    number, config = ledger.size, ledger.config(trial)
+    origin = Origin(CONFIRM, f"trial {trial} once more, with another seed")
+    return [events.Enqueued(at, number, config, origin, {}, trial)]
+
+
+def _confirmed(strategies: Strategies, standings: list[Confirmed]) -> Quit:
+    """The end of a study whose best trials have been run again."""
+    if standings:
+        why = "" if strategies.enough is None else f"{strategies.enough.detail}; "
+        best = f"trial {standings[0].trial} is the best of {len(standings)}: {standings[0]}"
+        return Quit("confirmed", why + best)
+    none = Quit("confirmed", "no trial has been completed, so there is none to confirm")
+    return strategies.enough or none
+
+
+def resumption(ledger: Ledger, strategies: Strategies, *, full: bool) -> Resume | Drop | None:
+    """What the scheduler does next with paused trials; `full` says that no more will begin."""
+    scheduler = strategies.scheduler
+    if not pauses(scheduler):
+        return None
+    rng = stream(ledger.spec.seed, ledger.size, RESUME)
+    try:
+        return scheduler.resume(strategies.history(ledger, full=full), rng)
+    except TunesmithError:
+        raise
+    except Exception as error:
+        raise _blame("scheduler", _scheduler_name(ledger), error) from error
+
+
+def _resume(ledger: Ledger, strategies: Strategies, at: float, session: str) -> Event | None:
+    """The trial that goes on from a checkpoint, or is dropped, because the scheduler says so."""
+    if not pauses(strategies.scheduler):
+        return None
+    nothing_new = strategies.exhausted(ledger) or _late(ledger, at)
+    full = ledger.next_waiting() is None and nothing_new
+    move = resumption(ledger, strategies, full=full)
+    match move:
+        case None:
+            return None
+        case Drop():
+            return _dropped(ledger, move, at, full=full)
+        case Resume(config=None):
+            attempt = ledger.attempts_begun(move.trial)
+            return events.Started(at, move.trial, attempt, session, move.why, full)
+    assert move.config is not None
+    origin = Origin(_scheduler_name(ledger), move.why)
+    config = ledger.spec.space.clean(move.config)
+    last = ledger.curves.last(move.trial)
+    step = last.step if last else 0
+    return events.Forked(at, ledger.size, move.trial, config, origin, session, step, full)
+
+
+def _dropped(ledger: Ledger, drop: Drop, at: float, *, full: bool) -> Event:
+    """The end of a paused trial; what it reported last stays with it."""
+    reason = Reason(Kind.STOPPED, drop.why)
+    exited = Exited(at, drop.trial, ledger.attempt(drop.trial), reason=reason)
+    return _finished(ledger, exited, outcome(ledger, exited), full=full)
+
+
+# -- what has happened ------------------------------------------------------------------------
+
+
+def verdict(ledger: Ledger, strategies: Strategies, trial: int) -> Decision | None:
+    """What the scheduler wants of a running trial that has just reported; None where it is not asked.
+
+    Raises StrategyError for a scheduler that raises.
+    """
+    scheduler = strategies.scheduler
+    if scheduler is None or trial in ledger.decided or trial in ledger.confirming:
+        return None
+    try:
+        return scheduler.decide(strategies.history(ledger), trial)
+    except TunesmithError:
+        raise
+    except Exception as error:
+        raise _blame("scheduler", _scheduler_name(ledger), error) from error
+
+
+def ending(ledger: Ledger, exited: Exited, *, requested: bool = False) -> Event:
+    """The event that the end of a trial's attempt is; `requested` says that it had been told to end.
+
+    `retries` counts what the trial did itself: it vanished, or interrupted itself.
+    """
+    kind = None if exited.reason is None else exited.reason.kind
+    if kind is Kind.LOST or kind is Kind.INTERRUPTED:
+        return _again(ledger, exited, counted=kind is Kind.LOST or not requested)
+    if kind is Kind.PAUSED:
+        assert exited.reason is not None
+        cost = price(ledger.spec.limits, exited.cost)
+        return events.Paused(exited.at, exited.trial, exited.attempt, exited.reason, cost)
+    return _finished(ledger, exited, outcome(ledger, exited))
+
+
+def give_up(ledger: Ledger, at: float, sessions: Collection[str], reason: Reason) -> list[Event]:
+    """The ends of the trials of `sessions`, which nobody runs any more: they wait to be run again, without end
+    and without blame, but for those that had been told to end, and have."""
+    ends: list[Event] = []
+    for number in [n for n, running in ledger.running.items() if running.session in sessions]:
+        attempt, stop = ledger.attempt(number), ledger.stop_reasons.get(number)
+        if stop is None:
+            ends.append(events.Requeued(at, number, attempt, reason))
+        else:
+            ends.append(ending(ledger, Exited(at, number, attempt, reason=stop), requested=True))
+    return ends
+
+
+def outcome(ledger: Ledger, exited: Exited) -> Outcome:
+    """How a trial ended that will not be run again."""
+    objectives, latest = ledger.spec.objectives, ledger.curves.latest(exited.trial)
+    reason = exited.reason
+    if reason is None:
+        return judge(objectives, exited.returned, latest)
+    if reason.kind is Kind.STOPPED:
+        so_far = judge(objectives, None, latest)
+        return Outcome(State.STOPPED, so_far.values, so_far.metrics, reason)
+    if exited.returned is None:
+        return Outcome(State.FAILED, None, finite(latest), reason)
+    return Outcome(State.FAILED, None, judge(objectives, exited.returned, latest).metrics, reason)
+
+
+def price(limits: Limits, cost: Cost) -> Cost:
+    """The cost, with its money."""
+    if limits.price_per_hour is None or cost.wall_s is None:
+        return cost
+    money = cost.wall_s / 3600 * limits.price_per_hour
+    return Cost(cost.wall_s, cost.cpu_s, cost.memory_bytes, money)
+
+
+def _again(ledger: Ledger, exited: Exited, *, counted: bool) -> Event:
+    """A trial that waits to be run again, or has failed because that was so once too often."""
+    reason = exited.reason
+    assert reason is not None
+    lost = reason.kind is Kind.LOST
+    times = ledger.times_lost(exited.trial) + 1
+    if counted and times > ledger.spec.limits.retries:
+        what = "it was lost" if lost else "it was to be run again"
+        message = f"{reason.message}; {what} {times} times"
+        failed = Reason(reason.kind, message, reason.output)
+        return _finished(ledger, exited, Outcome(State.FAILED, None, {}, failed))
+    cost = Cost() if lost else price(ledger.spec.limits, exited.cost)
+    return events.Requeued(exited.at, exited.trial, exited.attempt, reason, cost, counted)
+
+
+def _finished(
+    ledger: Ledger, exited: Exited, end: Outcome, *, full: bool = False
+) -> events.Finished:
+    return events.Finished(
+        exited.at,
+        exited.trial,
+        exited.attempt,
+        end.state,
+        end.values,
+        end.metrics,
+        end.reason,
+        price(ledger.spec.limits, exited.cost),
+        full,
+    )
+
+
+def _scheduler_name(ledger: Ledger) -> str:
+    strategy = ledger.spec.scheduler
+    return "" if strategy is None else strategy.name
+
+
+def _blame(noun: str, name: str, error: Exception) -> StrategyError:
+    return StrategyError(
+        f"the {noun} {name!r} raised {type(error).__name__}: {error}; what trials have returned is stored: mend "
+        f"the {noun}, or take another one, and run the study again"
+    )
