@@ -52,13 +52,11 @@ def together(processes: int, trials: int) -> dict[str, float]:
             assert one.stdout is not None
             assert one.stdout.readline() == "ready\n"
         began = time.perf_counter()
-        outputs = []
         for one in workers:
             assert one.stdin is not None
             one.stdin.write("go\n")
             one.stdin.flush()
-        for one in workers:
-            outputs.append(json.loads(one.communicate()[0]))
+        outputs = [json.loads(one.communicate()[0]) for one in workers]
         took_s = time.perf_counter() - began
         with ts.Study.open("s", storage=storage) as study:
             assert len(study.trials) == processes * (trials + 1)
@@ -103,8 +101,10 @@ def main() -> None:
     if options.worker:
         worker(options.worker, options.trials)
         return
-    measure = price_of_a_file if options.store else lambda: together(options.processes, options.trials)
-    runs = [measure() for _ in range(options.rounds)]
+    runs = [
+        price_of_a_file() if options.store else together(options.processes, options.trials)
+        for _ in range(options.rounds)
+    ]
     figures = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
     print(json.dumps(figures | {"load": os.getloadavg()[0]}))
 
