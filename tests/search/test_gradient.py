@@ -301,7 +301,14 @@ def test_whatever_comes_it_stays_inside_the_space(data: st.DataObject, space: ts
 def test_tables_do_not_drown_in_derivatives() -> None:
     result = tune(bowl, BOWL, 2)
     rows = table.select(result)
-    assert _columns(result, rows) == ["number", "state", "loss", "x", "rate", "wall_s"]
+    assert _columns(result.ledger, table.Columns.of(result.ledger), rows) == [
+        "number",
+        "state",
+        "loss",
+        "x",
+        "rate",
+        "wall_s",
+    ]
     assert "d_loss/d_x" in rows[0]
 
 

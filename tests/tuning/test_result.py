@@ -148,3 +148,9 @@ def test_several_objectives_have_a_front() -> None:
 def test_repr(result: ts.Result) -> None:
     assert repr(result) == "<Result of 'objective': 4 trials, best loss 0.25 (trial 1)>"
     assert repr(result.trials) == "<4 trials>"
+
+
+def test_json_is_the_same_written_in_parts(result: ts.Result) -> None:
+    assert result.to_json() == json.dumps(result.to_dict(), indent=2, ensure_ascii=False)
+    nothing = ts.Study.create(SPACE).result()
+    assert nothing.to_json() == json.dumps(nothing.to_dict(), indent=2, ensure_ascii=False)

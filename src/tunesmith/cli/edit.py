@@ -21,17 +21,16 @@ def edit(
 
     Trials that fall outside an edited space are kept and marked.
     """
-    from tunesmith.store import open_store
-    from tunesmith.tuning.api import open_or_create
     from tunesmith.tuning.job import load_job
+    from tunesmith.tuning.launch import match
+    from tunesmith.tuning.study import Study
 
     allow_imports(allow_import)
     loaded = load_job(job, {"storage": None if storage is None else str(storage)})
-    store = open_store(loaded.storage)
-    before = store.load(loaded.spec.name)  # an unknown study is an error here
-    study = open_or_create(store, loaded.spec, loaded.model.seed)
-    outside = sum(trial.outside for trial in study.trials)
-    store.close()
+    with Study.open(loaded.spec.name, storage=loaded.storage) as study:
+        match(study, loaded.spec, loaded.model.seed)
+        outside = sum(trial.outside for trial in study.trials)
     typer.echo(
-        f"{before.name}: edited" + (f"; {outside} trials are outside the space" if outside else "")
+        f"{loaded.spec.name}: edited"
+        + (f"; {outside} trials are outside the space" if outside else "")
     )

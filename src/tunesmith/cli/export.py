@@ -6,11 +6,14 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from tunesmith.cli.arguments import Storage, StudyName
+
+if TYPE_CHECKING:
+    from tunesmith.tuning.result import Result
 
 
 class Format(StrEnum):
@@ -32,20 +35,28 @@ def export(
     """Write a study with all of its trials as CSV (a table) or JSON (everything); or the best trial's schedule,
     which values it had from which step on, as JSON for the scheduler `scripted`."""
     from tunesmith.cli.arguments import open_study
-    from tunesmith.files import write_text
+    from tunesmith.files import writing
 
     if form is None:
         form = Format.JSON if output is not None and output.suffix == ".json" else Format.CSV
     with open_study(study, storage) as opened:
         result = opened.result()
+        count = f"{len(result.trials)} trials"
         if form is Format.SCHEDULE:
-            what = f"the schedule of trial {result.best.number}"
-            text = json.dumps(result.schedule(), ensure_ascii=False) + "\n"
+            count = f"the schedule of trial {result.best.number}"
+        if output is None:
+            _write(result, form, sys.stdout)
         else:
-            what = f"{len(result.trials)} trials"
-            text = result.to_csv() if form is Format.CSV else result.to_json() + "\n"
-    if output is None:
-        sys.stdout.write(text)
+            with writing(output) as file:
+                _write(result, form, file)
+            typer.echo(f"{count} written to {output}", err=True)
+
+
+def _write(result: Result, form: Format, out: TextIO) -> None:
+    if form is Format.SCHEDULE:
+        out.write(json.dumps(result.schedule(), ensure_ascii=False) + "\n")
+    elif form is Format.CSV:
+        result.write_csv(out)
     else:
-        write_text(output, text)
-        typer.echo(f"{what} written to {output}", err=True)
+        result.write_json(out)
+        out.write("\n")

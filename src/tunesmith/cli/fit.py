@@ -150,7 +150,7 @@ def _print_json(model: Model) -> None:
     import json
     import sys
 
-    from tunesmith.tuning.result import finite
+    from tunesmith.tuning.table import finite
 
     told = {"event": "model", "path": str(model.path), **model.about}
     sys.stdout.write(json.dumps(finite(told), ensure_ascii=False) + "\n")

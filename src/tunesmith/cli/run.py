@@ -42,6 +42,7 @@ def run(
     """
     from tunesmith.cli.watch import mode_of, watcher_for
     from tunesmith.tuning.job import load_job, run_job
+    from tunesmith.tuning.spec import planned_configs
 
     allow_imports(allow_import)
     overrides = {
@@ -58,7 +59,9 @@ def run(
 
         raise typer.Exit(show_preflight(loaded, preflight_time, as_json=json))
     mode = mode_of(json=json, quiet=quiet, plain=plain)
-    with watcher_for(mode, list(loaded.spec.space.tunables), loaded.grid_points()) as watcher:
+    with watcher_for(
+        mode, list(loaded.spec.space.tunables), planned_configs(loaded.spec)
+    ) as watcher:
         result = run_job(loaded, watcher=watcher.watch, say=watcher.say, opened=watcher.opened)
     watcher.finish(result)
     raise typer.Exit(_code(result))

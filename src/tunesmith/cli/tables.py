@@ -10,7 +10,7 @@ from typing import Any
 
 def print_json(value: Any) -> None:
     """`value` as JSON; what JSON cannot say becomes null."""
-    from tunesmith.tuning.result import finite
+    from tunesmith.tuning.table import finite
 
     sys.stdout.write(json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n")
 

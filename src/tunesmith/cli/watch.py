@@ -12,7 +12,8 @@ from tunesmith.cli.tables import config_block, show_config
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import ENDED, State, Trial
-from tunesmith.tuning.result import Result, finite, flat
+from tunesmith.tuning.result import Result
+from tunesmith.tuning.table import finite, rows
 
 if TYPE_CHECKING:
     from tunesmith.core.space.lattice import Count
@@ -218,8 +219,8 @@ def print_result(result: Result) -> None:
         return
     if len(result.spec.objectives) > 1:
         out.write(f"{len(result.front)} trials that no other beats in every objective:\n")
-        for trial in result.front:
-            out.write(f"  {trial.number}: {show_config(flat(trial))}\n")
+        for row in rows(result, result.ledger.front()):
+            out.write(f"  {row['number']}: {show_config(row)}\n")
         return
     best = result.best
     metric = result.spec.objective.metric

@@ -326,8 +326,11 @@ class Ledger:
                 move(state, verb, number)
 
     def extend(self, many: Iterable[Event]) -> Ledger:
-        for event in many:
-            self.apply(event)
+        for event in many:  # `apply`, without the call: most of a long history is small events
+            _APPLY[type(event)](self, event)
+            self.cursor += 1
+            if event.at > self.last_at:
+                self.last_at = event.at
         return self
 
     def _opened(self, e: events.Opened) -> None:
@@ -394,12 +397,15 @@ class Ledger:
         self.running[i] = Running(e.session, e.at, e.why)
 
     def _reported(self, e: events.Reported) -> None:
-        i = self._check(e.trial)
-        if self.table.state[i] != _RUNNING:
-            move(STATES[self.table.state[i]], "report", i)
-        running = self.running[i]
-        self.curves.add(i, e.step, e.metrics, e.at, first=not running.reports)
-        self._heard(i, e.at)
+        i, at = e.trial, e.at
+        running = self.running.get(i)
+        if running is None:
+            move(self.state(i), "report", i)  # raises, and says why
+            raise AssertionError
+        self.curves.add(i, e.step, e.metrics, at, first=not running.reports)
+        if at - running.heard_at > self.longest_gap_s:
+            self.longest_gap_s = at - running.heard_at
+        running.heard_at = at
         running.reports += 1
 
     def _finished(self, e: events.Finished) -> None:

@@ -44,6 +44,14 @@ class Summary:
     best_value: float | None
 
 
+class Head(NamedTuple):
+    """A trial's state, and its first objective's value."""
+
+    number: int
+    state: State
+    value: float | None
+
+
 class Lease(NamedTuple):
     """Who runs a study, and until when (by the store's clock) if nothing more is heard."""
 
@@ -127,4 +135,19 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """What a store may offer beside its promises: a look at some trials without reading all events."""
+
+    def load(self, name: str) -> StudySpec: ...
+
+    def heads(self, name: str) -> list[Head]:
+        """Every trial at a glance, by number. Raises StudyNotFound."""
+        ...
+
+    def part(self, name: str, trials: Sequence[int]) -> Iterable[Event]:
+        """The events of these trials, and those that are about no trial. Raises StudyNotFound."""
         ...

@@ -7,6 +7,7 @@ driver. What differs between databases is in their own files, see `tunesmith.sto
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import threading
@@ -32,7 +33,7 @@ from tunesmith.core.events import Edited, Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State
-from tunesmith.store.base import Lease, Summary
+from tunesmith.store.base import Head, Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
 from tunesmith.store.dialect import Dialect
 from tunesmith.store.fold import (
@@ -47,6 +48,9 @@ from tunesmith.store.schema import events, heartbeats, studies, trials
 
 #: Events read at a time: the body of each is a few hundred bytes.
 _PAGE: Final = 5000
+#: Values in one condition, and the states by their texts.
+_MANY: Final = 500
+_STATES: Final = {str(state): state for state in State}
 
 
 class Prepared:
@@ -249,7 +253,7 @@ class SqlStore:
         row = connection.execute(
             sa.select(studies.c.spec, studies.c.created_at).where(studies.c.id == study)
         ).one()
-        return StudySpec.from_dict(json.loads(row.spec)), row.created_at
+        return codec.decode_spec(row.spec), row.created_at
 
     def names(self) -> list[str]:
         with self._begin() as connection:
@@ -334,12 +338,34 @@ class SqlStore:
             study = self._id(connection, name)
             if trial is not None:
                 return list(self._read(connection, study, cursor, trial))
-            selected = self._select_after.rows(connection, study, cursor)
-            history: list[Event] = []
-            while rows := selected.fetchmany(_PAGE):
-                history += codec.decode_many([row[1] for row in rows])
-                self._heads[study] = (rows[-1][0], rows[-1][2])
-            return history
+            first = self._page(connection, study, cursor)
+        if len(first) < _PAGE:
+            return first
+        return itertools.chain(first, self._pages(name, study, cursor + _PAGE))
+
+    def _page(self, connection: Connection, study: int, cursor: int) -> list[Event]:
+        """The next events, `_PAGE` at most."""
+        selected = self._select_after.rows(connection, study, cursor)
+        rows = selected.fetchmany(_PAGE)
+        selected.close()
+        if rows:
+            self._heads[study] = (rows[-1][0], rows[-1][2])
+        return codec.decode_many([row[1] for row in rows])
+
+    def _pages(self, name: str, study: int, cursor: int) -> Iterator[Event]:
+        """A long history, without holding all of it: events have no gaps, and are never changed."""
+        full = True
+        while full:
+            with self._begin() as connection:
+                page = self._page(connection, study, cursor)
+            yield from page
+            cursor += len(page)
+            full = len(page) == _PAGE
+        with self._begin() as connection:
+            if self._select_digest.rows(connection, study, cursor).fetchone() is None:
+                raise StudyNotFound(
+                    f"study {name!r} in {self._dialect.where} was deleted while it was read"
+                )
 
     def _read(
         self, connection: Connection, study: int, cursor: int, trial: int | None
@@ -350,6 +376,26 @@ class SqlStore:
         query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
         for page in connection.execute(query).scalars().partitions(_PAGE):
             yield from codec.decode_many(page)
+
+    def heads(self, name: str) -> list[Head]:
+        with self._begin() as connection:
+            mine = trials.c.study == self._id(connection, name)
+            query = sa.select(trials.c.number, trials.c.state, trials.c.value).where(mine)
+            rows = connection.execute(query.order_by(trials.c.number))
+            return [Head(number, _STATES[state], value) for number, state, value in rows]
+
+    def part(self, name: str, trials: Sequence[int]) -> Iterable[Event]:
+        with self._begin() as connection:
+            mine = events.c.study == self._id(connection, name)
+            rows: list[tuple[int, str]] = []
+            some = [events.c.trial.is_(None)]
+            some += [
+                events.c.trial.in_(trials[k : k + _MANY]) for k in range(0, len(trials), _MANY)
+            ]
+            for which in some:
+                query = sa.select(events.c.seq, events.c.body).where(mine, which)
+                rows += [(row.seq, row.body) for row in connection.execute(query)]
+            return codec.decode_many(body for _, body in sorted(rows))
 
     def cursor(self, name: str) -> int:
         with self._begin() as connection:

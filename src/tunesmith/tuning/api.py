@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal, TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack
 
-from tunesmith import search
-from tunesmith.core.errors import StudyError, StudyNotFound
 from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
-from tunesmith.core.strategy import Countable, Scheduler, Searcher
-from tunesmith.core.study import StudySpec
-from tunesmith.run.base import Executor
-from tunesmith.run.folder import Folder
-from tunesmith.run.inline import InlineExecutor
-from tunesmith.run.process import ProcessExecutor
-from tunesmith.store import Durability, Store, file_of, open_store
-from tunesmith.tuning.coordinator import Loop, Watcher
+from tunesmith.core.strategy import Scheduler, Searcher
+from tunesmith.run.executors import Where, of_function
+from tunesmith.store import Durability
+from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.launch import Storage, launch
+from tunesmith.tuning.progress import progress_watcher
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.study import LimitOptions, Study, edit_events, make_spec
-from tunesmith.tuning.warm_start import Earlier, pasts
+from tunesmith.tuning.spec import LimitOptions, make_spec
+from tunesmith.tuning.warm_start import Earlier
 
 Objective: TypeAlias = Callable[..., Any]
-Where: TypeAlias = Literal["auto", "inline", "process"]
 
 
 def tune(
@@ -34,7 +27,7 @@ def tune(
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
     name: str | None = None,
-    storage: str | Path | Store | None = None,
+    storage: Storage = None,
     searcher: str | Mapping[str, Any] | Searcher = "auto",
     scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
@@ -83,149 +76,23 @@ def tune(
         duplicates=duplicates,
         limits=limits,
     )
-    check_limits(spec)
-    store = open_store(storage, durability=durability)
-    study = open_or_create(store, spec, seed, warm_start)
-    queue(study, enqueue)
-    folder = Folder.beside(file_of(storage), spec.name)
-    from tunesmith.tuning.progress import progress_watcher
-
-    with progress_watcher(progress, also=watcher) as shown:
-        loop = Loop(store, spec.name, watcher=shown.watch, say=shown.say)
-        try:
-            runner = _executor(
-                objective, loop, folder, executor, isolate=isolate, gpus_per_trial=gpus_per_trial
-            )
-        except BaseException:
-            loop.close()
-            raise
-        try:
-            loop.run(runner, folder)
-        finally:
-            folder.close()
-    result = Result(loop.ledger)
-    if not isinstance(storage, Store):
-        store.close()
-    return result
-
-
-def check_limits(spec: StudySpec) -> None:
-    """Raise StudyError if nothing would ever end the study."""
-    limits = spec.limits
-    ends = (
-        limits.trials,
-        limits.time,
-        limits.compute_time,
-        limits.cost,
-        limits.target,
-        limits.no_improvement,
-        limits.no_improvement_time,
+    runner = of_function(
+        objective, spec, where=executor, isolate=isolate, gpus_per_trial=gpus_per_trial
     )
-    finite = all(p.size is not None for p in spec.space.tunables.values()) and not spec.duplicates
-    if finite or any(limit is not None for limit in ends):
-        return
-    if not isinstance(search.make(spec.searcher), Countable):
-        raise StudyError(
-            "nothing would end this study: say what to spend, for example trials=100 or time='10m'"
+    with progress_watcher(progress, also=watcher) as shown:
+        return launch(
+            spec,
+            storage,
+            runner,
+            seed=seed,
+            enqueue=enqueue,
+            warm_start=warm_start,
+            durability=durability,
+            watcher=shown.watch,
+            say=shown.say,
         )
-
-
-def open_or_create(
-    store: Store,
-    spec: StudySpec,
-    seed: int | None,
-    warm_start: Earlier | Sequence[Earlier] = (),
-) -> Study:
-    """The study called `spec.name`: a new one, or the one that is there, edited to match `spec`.
-
-    Raises StudyError where that is not possible: other objectives, another seed.
-    """
-    import time
-
-    try:
-        study = Study(store, spec.name)
-    except StudyNotFound:
-        store.create(replace(spec, past=pasts(warm_start, store, spec.name)), time.time())
-        return Study(store, spec.name)
-    now = study.spec
-    fixed = {
-        "objectives": (now.objectives, spec.objectives),
-        "deterministic": (now.deterministic, spec.deterministic),
-        "seed": (now.seed, now.seed if seed is None else seed),
-    }
-    for what, (old, new) in fixed.items():
-        if old != new:
-            raise StudyError(
-                f"study {spec.name!r} is there already, with other {what} ({old}, not {new}), and its "
-                "results would not compare; choose another name, or another storage"
-            )
-    wanted, there = spec.to_dict(), now.to_dict()
-    changes = {
-        key: wanted.get(key, default)
-        for key, default in (
-            ("space", {}),
-            ("limits", {}),
-            ("searcher", "auto"),
-            ("scheduler", None),
-            ("job", {}),
-            ("duplicates", False),
-        )
-        if wanted.get(key, default) != there.get(key, default)
-    }
-    study.commit(lambda: edit_events(study.spec, changes))
-    return study
-
-
-def queue(study: Study, configs: Iterable[Mapping[str, Any]]) -> None:
-    """Enqueue those of `configs` that are not in the study yet: a resumed call queues none twice."""
-    for config in configs:
-        space = study.space
-        full = space.clean(space.complete(config))
-        if study.find(full) is None:
-            study.enqueue(full, why="enqueued")
 
 
 def _name_of(objective: Objective) -> str:
     name = str(getattr(objective, "__name__", type(objective).__name__))
     return name if name.isidentifier() else "study"
-
-
-def _executor(
-    objective: Objective,
-    loop: Loop,
-    folder: Folder,
-    where: Where,
-    *,
-    isolate: bool,
-    gpus_per_trial: float,
-) -> Executor:
-    limits = loop.ledger.spec.limits
-    metric = loop.ledger.spec.objective.metric
-    if where not in ("auto", "inline", "process"):
-        raise StudyError(f"executor is 'auto', 'inline' or 'process', not {where!r}")
-    needs_processes = (
-        limits.parallel > 1
-        or limits.trial_time is not None
-        or limits.trial_memory is not None
-        or isolate
-        or gpus_per_trial > 0
-    )
-    if where == "inline" and needs_processes:
-        raise StudyError(
-            "executor='inline' runs one trial at a time in this process; parallel, trial_time, "
-            "trial_memory, isolate and gpus_per_trial need executor='process'"
-        )
-    if where == "inline" or (where == "auto" and not needs_processes):
-        return InlineExecutor(
-            objective, metric=metric, deliver=loop.deliver, directory=folder.trial
-        )
-    return ProcessExecutor(
-        objective,
-        metric=metric,
-        session=loop.session.id,
-        folder=folder,
-        parallel=limits.parallel,
-        memory_limit=limits.trial_memory,
-        isolate=isolate,
-        gpus_per_trial=gpus_per_trial,
-    )

@@ -26,7 +26,6 @@ from tunesmith.core.events import (
     Exited,
     Finished,
     Interrupt,
-    Opened,
     Paused,
     Quit,
     Reported,
@@ -43,7 +42,7 @@ from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased
-from tunesmith.tuning.session import LEASE_S, Heartbeat, Session, abandoned, alive, describe
+from tunesmith.tuning.session import LEASE_S, Heartbeat, Session, abandoned, alive, busy, describe
 
 #: How often other writers' changes are looked for (s).
 POLL_S: Final = 0.25
@@ -75,6 +74,7 @@ class Loop:
         self._clock = clock
         self._session = Session.new()
         self._executor: Executor | None = None
+        self._untidy = False
         #: Trials that the executor could not start.
         self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
@@ -109,20 +109,14 @@ class Loop:
         ledger = self._read()
         last = ledger.sessions.get(ledger.coordinator or "")
         if last is not None and last.session in ledger.open_sessions and alive(last):
-            raise self._busy(last)  # it may be too busy to renew its lease
+            raise busy(self._name, last)  # it may be too busy to renew its lease
         mine = self._session.holder
         lease = self._store.lease(self._name, mine, LEASE_S)
         if lease.holder != mine and alive(Session.of(lease.holder)) is False:
             lease = self._store.lease(self._name, mine, LEASE_S, instead_of=lease.holder)
         if lease.holder != mine:
-            raise self._busy(Session.of(lease.holder))
+            raise busy(self._name, Session.of(lease.holder))
         return ledger
-
-    def _busy(self, holder: Opened | Session) -> StudyBusy:
-        return StudyBusy(
-            f"study {self._name!r} is being run by {describe(holder)}; wait for it, stop it "
-            f"(tunesmith stop {self._name}), or enqueue configs for it to run"
-        )
 
     def _read(self) -> Ledger:
         return Ledger(self._store.load(self._name)).extend(self._store.changes(self._name))
@@ -279,7 +273,12 @@ class Loop:
         """Remove the checkpoints that nobody needs any more."""
         if self._keeper is not None:
             heard = {event.trial for event in happened if isinstance(event, _TIDY_AFTER)}
-            self._keeper.look(self.ledger, sorted(heard))
+            try:
+                self._keeper.look(self.ledger, sorted(heard))
+            except OSError as error:  # a trial may have done anything to its folder
+                if not self._untidy:
+                    self._say(f"some checkpoints cannot be removed: {error}")
+                self._untidy = True
 
     def _append(self, events: Sequence[Event], expect: int) -> Sequence[Event]:
         """Store `events`, and return what others have written before them; on a full disk wait for a while, for

@@ -20,7 +20,8 @@ from tunesmith.core.outcome import judge
 from tunesmith.core.quantity import show_bytes, show_seconds
 from tunesmith.core.space.space import Config
 from tunesmith.core.trial import Cost, Kind, Reason, State
-from tunesmith.run.command import CommandExecutor
+from tunesmith.run.base import Executor
+from tunesmith.run.executors import Context
 from tunesmith.run.folder import Folder
 from tunesmith.tuning.job import Job
 from tunesmith.tuning.session import Session
@@ -86,21 +87,15 @@ class Forecast:
 def try_config(job: Job, label: str, config: Config, limit_s: float) -> Try:
     """Run one config for at most `limit_s`, in a temporary folder; nothing is stored."""
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as folder:
-        executor = CommandExecutor(
-            job.program,
-            session=Session.new().id,
-            folder=Folder(Path(folder)),
-            parallel=job.spec.limits.parallel,
-            memory_limit=job.spec.limits.trial_memory,
-            gpus_per_trial=job.model.gpus_per_trial,
-        )
+        context = Context(job.spec, Session.new().id, Folder(Path(folder)), lambda _: None)
+        executor = job.executor(context)
         try:
             return _follow(job, executor, label, config, limit_s)
         finally:
             executor.close()
 
 
-def _follow(job: Job, executor: CommandExecutor, label: str, config: Config, limit_s: float) -> Try:
+def _follow(job: Job, executor: Executor, label: str, config: Config, limit_s: float) -> Try:
     began = time.monotonic()
     executor.start(Start(0, 0, config, job.spec.seed))
     reports, stopped = 0, False

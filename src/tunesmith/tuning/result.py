@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
+from tunesmith.tuning import table
 
 if TYPE_CHECKING:
     from tunesmith.analysis.figures import Figures
@@ -69,6 +71,15 @@ class Result:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The trials' numbers."""
+        return range(self._ledger.size)
 
     @property
     def spec(self) -> StudySpec:
@@ -207,9 +218,12 @@ class Result:
     # -- as a table ---------------------------------------------------------------------------
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One flat mapping per trial: number, state, metrics, the config's values, costs, why."""
-        for trial in self.trials:
-            yield flat(trial)
+        """One flat mapping per trial: number, state, metrics, the config's values, costs, why.
+
+        Each has its own name, unless that is taken: then it is ``metric.NAME``, or ``config.NAME`` for a parameter
+        that is called like a metric or another column.
+        """
+        return table.rows(self)
 
     def table(self) -> Any:
         """A pandas DataFrame of `rows` if pandas is installed, else the list of them."""
@@ -218,26 +232,47 @@ class Result:
             import pandas as pd
         except ImportError:
             return rows
-        return pd.DataFrame(rows, columns=columns(rows)).set_index("number")
+        names = table.Columns.of(self._ledger).names
+        return pd.DataFrame(rows, columns=list(names)).set_index("number")
 
     def to_csv(self) -> str:
         """The table as CSV; lists and mappings are written as JSON."""
-        from tunesmith.tuning.table import to_csv
+        out = io.StringIO()
+        self.write_csv(out)
+        return out.getvalue()
 
-        rows = list(self.rows())
-        return to_csv(rows, columns(rows))
+    def write_csv(self, out: TextIO) -> None:
+        """Write `to_csv` row by row."""
+        table.write_csv(out, self.rows(), table.Columns.of(self._ledger).names)
 
     def to_dict(self) -> dict[str, Any]:
         """The study and all its trials in JSON's types."""
         return {
-            "study": self.spec.to_dict(),
-            "ended": self.ended,
-            "best": None if self._ledger.incumbent is None else self.best.number,
-            "trials": [finite(trial.to_dict()) for trial in self.trials],
+            **self._head(),
+            "trials": [table.finite(trial.to_dict()) for trial in self.trials],
         }
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        out = io.StringIO()
+        self.write_json(out)
+        return out.getvalue()
+
+    def write_json(self, out: TextIO) -> None:
+        """Write `to_json` trial by trial."""
+        head = json.dumps(self._head(), indent=2, ensure_ascii=False).removesuffix("\n}")
+        out.write(f'{head},\n  "trials": [')
+        for number, trial in enumerate(self.trials):
+            text = json.dumps(table.finite(trial.to_dict()), indent=2, ensure_ascii=False)
+            indented = text.replace("\n", "\n    ")
+            out.write(f"{',' if number else ''}\n    {indented}")
+        out.write("\n  ]\n}" if len(self.trials) else "]\n}")
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "study": self.spec.to_dict(),
+            "ended": self.ended,
+            "best": self._ledger.incumbent,
+        }
 
     def __repr__(self) -> str:
         best = ""
@@ -245,52 +280,3 @@ class Result:
             trial = self.best
             best = f", best {self.spec.objective.metric} {trial.value:g} (trial {trial.number})"
         return f"<Result of {self.spec.name!r}: {len(self.trials)} trials{best}>"
-
-
-def flat(trial: Trial) -> dict[str, Any]:
-    """A trial in one level: a column for each metric and each parameter of its config."""
-    return {
-        "number": trial.number,
-        "state": str(trial.state),
-        **trial.metrics,
-        **{name: value for name, value in trial.config.items() if name not in trial.metrics},
-        "wall_s": trial.cost.wall_s,
-        "cpu_s": trial.cost.cpu_s,
-        "memory_bytes": trial.cost.memory_bytes,
-        "money": trial.cost.money,
-        "attempt": trial.attempt,
-        "searcher": trial.origin.searcher,
-        "why": trial.origin.why,
-        "reason": None if trial.reason is None else str(trial.reason),
-        "retracted": trial.retracted,
-        "outside": trial.outside,
-    }
-
-
-def columns(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The columns of all rows: those of the first in their order, then what later ones add."""
-    known: dict[str, None] = {}
-    for row in rows:
-        known.update(dict.fromkeys(row))
-    fixed = list(flat(_EMPTY))
-    middle = [name for name in known if name not in fixed]
-    return [*fixed[:2], *middle, *fixed[2:]]
-
-
-def cell(value: Any) -> Any:
-    """A value as it stands in a table's cell: lists and mappings as JSON."""
-    return json.dumps(value) if isinstance(value, (list, dict)) else value
-
-
-def finite(value: Any) -> Any:
-    """`value` with None for what JSON cannot say (NaN, infinities)."""
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    return value
-
-
-_EMPTY = Trial(number=0, config={}, state=State.WAITING)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from tunesmith.core.errors import StoreError, StudyNotFound
+from tunesmith.core.errors import StoreError, StudyBusy, StudyNotFound
 from tunesmith.core.events import Opened
 from tunesmith.core.ledger import Ledger
 from tunesmith.version import __version__
@@ -137,3 +137,11 @@ def describe(session: Opened | Session) -> str:
     at = session.at if isinstance(session, Opened) else session.pid_started
     began = time.strftime("%H:%M on %d %B", time.localtime(at))
     return f"process {session.pid} on {session.host}, since {began}"
+
+
+def busy(study: str, holder: Opened | Session) -> StudyBusy:
+    """The error for a study that `holder` runs."""
+    return StudyBusy(
+        f"study {study!r} is being run by {describe(holder)}; wait for it, stop it "
+        f"(tunesmith stop {study}), or enqueue configs for it to run"
+    )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
-from tunesmith.run.simulate import Curve, SimulateExecutor
-from tunesmith.store import open_store
-from tunesmith.tuning.api import check_limits
-from tunesmith.tuning.coordinator import Loop
+from tunesmith.run.executors import of_curve
+from tunesmith.run.simulate import Curve
+from tunesmith.tuning.launch import launch
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.study import LimitOptions, make_spec
+from tunesmith.tuning.spec import LimitOptions, make_spec
+from tunesmith.tuning.warm_start import Earlier
 
 
 class Simulated(NamedTuple):
@@ -30,17 +30,21 @@ def simulate(
     curve: Curve,
     space: Space | Mapping[str, Any],
     *,
-    metric: str = "value",
-    goal: Goal = "minimize",
+    metric: str | Sequence[str] = "value",
+    goal: Goal | Sequence[Goal] = "minimize",
     searcher: str | Mapping[str, Any] | Searcher = "auto",
     scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
+    enqueue: Iterable[Mapping[str, Any]] = (),
+    warm_start: Earlier | Sequence[Earlier] = (),
+    deterministic: bool = False,
+    duplicates: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Simulated:
     """Run a study of `curve`, which yields ``(seconds, value or metrics)`` for each report of a trial.
 
-    The last report is the trial's result. Limits are as in `tune`, in virtual seconds; ``parallel`` is
-    the number of workers. Raises as `tune`.
+    The last report is the trial's result. Options are as in `tune`; limits of time are in virtual
+    seconds, and ``parallel`` is the number of workers. Raises as `tune`.
     """
     spec = make_spec(
         space,
@@ -50,15 +54,15 @@ def simulate(
         searcher=searcher,
         scheduler=scheduler,
         seed=seed,
+        deterministic=deterministic,
+        duplicates=duplicates,
         limits=limits,
     )
-    check_limits(spec)
     began = time.time()
-    executor = SimulateExecutor(curve, metric=metric, began=began)
-    store = open_store(None)
-    store.create(spec, began)
-    loop = Loop(store, spec.name, clock=executor.clock)
-    loop.run(executor)
+    executor = of_curve(curve, spec, began)
+    result = launch(
+        spec, None, lambda _: executor, enqueue=enqueue, warm_start=warm_start, clock=executor.clock
+    )
     elapsed_s = executor.clock() - began
     busy = executor.busy_s / (elapsed_s * spec.limits.parallel or 1.0)
-    return Simulated(Result(loop.ledger), elapsed_s, busy)
+    return Simulated(result, elapsed_s, busy)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, Unpack
 
 import msgspec
 
@@ -27,10 +24,10 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
-from tunesmith.core.objective import Goal, Objective, objectives_of
+from tunesmith.core.objective import Goal, Objective
 from tunesmith.core.outcome import finite, judge
 from tunesmith.core.rng import derive_seed
-from tunesmith.core.space.space import Space
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.stopping import Gains
 from tunesmith.core.strategy import (
     CONTINUE,
@@ -42,7 +39,7 @@ from tunesmith.core.strategy import (
     Verdict,
     pauses,
 )
-from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.study import StudySpec
 from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
@@ -52,85 +49,21 @@ from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import Heartbeat, Session, abandoned, alive, describe
+from tunesmith.tuning.spec import (
+    ENQUEUED,
+    LimitOptions,
+    edit_events,
+    make_spec,
+    me,
+    missing_configs,
+    strategy_of,
+)
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 #: How often `ask` looks for dead sessions, whose trials it hands out again (s).
 LOOK_S: Final = 1.0
 #: What `ask` waits for in vain: trials that run now change nothing about it.
 _OVER: Final = ("trials", "exhausted")
-
-
-class LimitOptions(TypedDict, total=False):
-    """The limits as keyword arguments; see `Limits`."""
-
-    trials: int | None
-    time: float | str | None
-    trial_time: float | str | None
-    trial_memory: int | str | None
-    compute_time: float | str | None
-    cost: float | None
-    price_per_hour: float | None
-    parallel: int
-    failures_in_a_row: int | None
-    same_error: int | None
-    target: float | None
-    no_improvement: int | None
-    no_improvement_time: float | str | None
-    least_gain: float | str | None
-    failure_rate: float | None
-    confirm: int | None
-    trial_silence: float | str
-    keep: int | str
-    disk: int | str | None
-    grace: float | str
-    retries: int
-
-
-def make_spec(
-    space: Space | Mapping[str, Any],
-    *,
-    name: str,
-    metric: str | Sequence[str] = "value",
-    goal: Goal | Sequence[Goal] = "minimize",
-    searcher: str | Mapping[str, Any] | Searcher = "auto",
-    scheduler: str | Mapping[str, Any] | Scheduler | None = None,
-    seed: int | None = None,
-    deterministic: bool = False,
-    duplicates: bool = False,
-    job: Mapping[str, Any] | None = None,
-    limits: Mapping[str, Any],
-) -> StudySpec:
-    """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError."""
-    spec = StudySpec(
-        name=name,
-        space=space if isinstance(space, Space) else Space.from_dict(space),
-        objectives=objectives_of(metric, goal),
-        limits=Limits.from_dict(limits),
-        searcher=_strategy(searcher, search.describe),
-        scheduler=None if scheduler is None else _strategy(scheduler, schedule.describe),
-        seed=secrets.randbits(32) if seed is None else seed,
-        deterministic=deterministic,
-        duplicates=duplicates,
-        job=job or {},
-    )
-    search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
-    schedule.make(spec.scheduler)
-    return spec
-
-
-def _strategy(strategy: Any, describe_object: Callable[[Any], Strategy]) -> Strategy:
-    """A strategy by name; an object is named by its import path, for whoever resumes."""
-    if isinstance(strategy, (str, Mapping, Strategy)):
-        return Strategy.of(strategy)
-    return describe_object(strategy)
-
-
-def me() -> str:
-    """Who writes into a study's log."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"
 
 
 class Study:
@@ -179,12 +112,14 @@ class Study:
         seed: int | None = None,
         deterministic: bool = False,
         duplicates: bool = False,
+        enqueue: Iterable[Mapping[str, Any]] = (),
         warm_start: Earlier | Sequence[Earlier] = (),
         durability: Durability = "crash",
         **limits: Unpack[LimitOptions],
     ) -> Study:
-        """A new study. `storage` is a file, or None for this process's memory; `warm_start`, earlier
-        studies (or their results, or names in the same storage) to learn from.
+        """A new study. `storage` is a file, or None for this process's memory; `enqueue`,
+        configs to run first; `warm_start`, earlier studies (or their results, or names in the same storage)
+        to learn from.
 
         Raises StudyExists; SpaceError, StudyError or StrategyError for what makes no sense; StoreError.
         """
@@ -201,8 +136,11 @@ class Study:
             limits=limits,
         )
         store = open_store(storage, durability=durability)
+        configs = [spec.space.clean(spec.space.complete(config)) for config in enqueue]
         store.create(replace(spec, past=pasts(warm_start, store, name)), time.time())
-        return cls(store, name, file_of(storage))
+        study = cls(store, name, file_of(storage))
+        study._queue(configs)
+        return study
 
     @classmethod
     def open(
@@ -542,6 +480,18 @@ class Study:
 
         return self._ledger.trial(self.commit(enqueued)[-1].trial)  # type: ignore[union-attr]
 
+    def _queue(self, configs: Sequence[Config]) -> None:
+        """Enqueue those of `configs` that are missing; decided one by one, whoever else does the same."""
+        for config in missing_configs(self._refresh(), configs):
+
+            def enqueued(config: Config = config) -> list[Event]:
+                ledger = self._ledger
+                if not ledger.spec.duplicates and ledger.find(config) is not None:
+                    return []
+                return [events.Enqueued(self._clock(), ledger.size, config, Origin(USER, ENQUEUED))]
+
+            self.commit(enqueued)
+
     def cancel(self, trial: Trial | int) -> Trial:
         """Cancel a waiting trial, or one that somebody asked for and will not tell."""
         number = _number(trial)
@@ -612,7 +562,7 @@ class Study:
             if space is not None:
                 changes["space"] = space.to_dict()
             if searcher is not None:
-                changes["searcher"] = _strategy(searcher, search.describe).to_dict()
+                changes["searcher"] = strategy_of(searcher, search.describe).to_dict()
             if duplicates is not None:
                 changes["duplicates"] = duplicates
             if limits:
@@ -655,17 +605,6 @@ class Study:
                 f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "
                 "stop it first"
             )
-
-
-def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
-    """The event that makes those of `changes` that are changes; raises StudyError."""
-    if "searcher" in changes:
-        search.make(Strategy.of(changes["searcher"]))
-    now, then = spec.to_dict(), spec.edited(changes).to_dict()
-    real = {name: value for name, value in changes.items() if now.get(name) != then.get(name)}
-    if not real:
-        return []
-    return [events.Edited(time.time(), real, me())]
 
 
 def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:

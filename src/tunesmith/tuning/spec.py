@@ -1,0 +1,170 @@
+"""A study's spec from what users write: the same for every door, checked before anything is stored."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import time
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypedDict
+
+from tunesmith import schedule, search
+from tunesmith.core import events
+from tunesmith.core.errors import StudyError
+from tunesmith.core.events import Event
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Goal, objectives_of
+from tunesmith.core.space.lattice import Count
+from tunesmith.core.space.space import Config, Space
+from tunesmith.core.strategy import Countable, Scheduler, Searcher
+from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.trial import USER
+
+#: Why a trial is there that was named when the study was started.
+ENQUEUED: Final = "enqueued"
+
+
+class LimitOptions(TypedDict, total=False):
+    """The limits as keyword arguments; see `Limits`."""
+
+    trials: int | None
+    time: float | str | None
+    trial_time: float | str | None
+    trial_memory: int | str | None
+    compute_time: float | str | None
+    cost: float | None
+    price_per_hour: float | None
+    parallel: int
+    failures_in_a_row: int | None
+    same_error: int | None
+    target: float | None
+    no_improvement: int | None
+    no_improvement_time: float | str | None
+    least_gain: float | None
+    failure_rate: float | None
+    confirm: int | None
+    trial_silence: float | str
+    keep: int | str
+    disk: int | str | None
+    grace: float | str
+    retries: int
+
+
+def make_spec(
+    space: Space | Mapping[str, Any],
+    *,
+    name: str,
+    metric: str | Sequence[str] = "value",
+    goal: Goal | Sequence[Goal] = "minimize",
+    searcher: str | Mapping[str, Any] | Searcher = "auto",
+    scheduler: str | Mapping[str, Any] | Scheduler | None = None,
+    seed: int | None = None,
+    deterministic: bool = False,
+    duplicates: bool = False,
+    job: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any],
+) -> StudySpec:
+    """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError."""
+    spec = StudySpec(
+        name=name,
+        space=space if isinstance(space, Space) else Space.from_dict(space),
+        objectives=objectives_of(metric, goal),
+        limits=Limits.from_dict(limits),
+        searcher=strategy_of(searcher, search.describe),
+        scheduler=None if scheduler is None else strategy_of(scheduler, schedule.describe),
+        seed=secrets.randbits(32) if seed is None else seed,
+        deterministic=deterministic,
+        duplicates=duplicates,
+        job=job or {},
+    )
+    search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
+    schedule.make(spec.scheduler)
+    return spec
+
+
+def strategy_of(strategy: Any, describe_object: Callable[[Any], Strategy]) -> Strategy:
+    """A strategy by name; an object is named by its import path, for whoever resumes."""
+    if isinstance(strategy, (str, Mapping, Strategy)):
+        return Strategy.of(strategy)
+    return describe_object(strategy)
+
+
+def me() -> str:
+    """Who writes into a study's log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def check_limits(spec: StudySpec) -> None:
+    """Raise StudyError if nothing would ever end the study."""
+    limits = spec.limits
+    ends = (
+        limits.trials,
+        limits.time,
+        limits.compute_time,
+        limits.cost,
+        limits.target,
+        limits.no_improvement,
+        limits.no_improvement_time,
+    )
+    countable = all(p.size is not None for p in spec.space.tunables.values())
+    if (
+        all(limit is None for limit in ends)
+        and (spec.duplicates or not countable)
+        and not isinstance(search.make(spec.searcher), Countable)
+    ):
+        raise StudyError(
+            "nothing would end this study: say what to spend, for example trials=100 or time='10m'"
+        )
+
+
+def planned_configs(spec: StudySpec) -> Count | None:
+    """How many configs the searcher has planned; None for one that goes on for as long as it is asked."""
+    searcher = search.make(spec.searcher)
+    return searcher.count(spec.space) if isinstance(searcher, Countable) else None
+
+
+def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
+    """The event that makes those of `changes` that are changes; raises StudyError."""
+    if "searcher" in changes:
+        search.make(Strategy.of(changes["searcher"]))
+    now, then = spec.to_dict(), spec.edited(changes).to_dict()
+    real = {name: value for name, value in changes.items() if now.get(name) != then.get(name)}
+    if not real:
+        return []
+    return [events.Edited(time.time(), real, me())]
+
+
+def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
+    """Those of `configs` (complete and clean) that a call has yet to queue, so that the same call again queues
+    none twice. Where the study allows duplicates, a config that is named twice is queued twice."""
+    space, keys = ledger.spec.space, [_key(ledger.spec.space, config) for config in configs]
+    if ledger.spec.duplicates:
+        queued = [
+            ledger.config(number)
+            for number in range(ledger.size)
+            if ledger.origin(number).searcher == USER and ledger.origin(number).why == ENQUEUED
+        ]
+        missing = Counter(keys)
+        missing.subtract(_key(space, config) for config in queued if space.contains(config))
+    else:
+        missing = Counter(
+            {key: ledger.find(c) is None for key, c in zip(keys, configs, strict=True)}
+        )
+    new: list[Config] = []
+    for key, config in zip(keys, configs, strict=True):
+        if missing[key] > 0:
+            missing[key] -= 1
+            new.append(config)
+    return new
+
+
+def _key(space: Space, config: Config) -> bytes:
+    """The same for equal configs."""
+    return array("d", space.row(config)).tobytes()
