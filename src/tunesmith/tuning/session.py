@@ -132,6 +132,14 @@ def _beat(
         del beat
 
 
+def running_session(ledger: Ledger) -> Opened | None:
+    """The session that runs a study at this moment, as far as can be known."""
+    if ledger.coordinator is None or ledger.coordinator not in ledger.open_sessions:
+        return None
+    opened = ledger.sessions[ledger.coordinator]
+    return None if alive(opened) is False else opened
+
+
 def describe(session: Opened | Session) -> str:
     """``process 4711 on host, since 12:30 on 01 May``, for messages."""
     at = session.at if isinstance(session, Opened) else session.pid_started

@@ -48,7 +48,7 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
-from tunesmith.tuning.session import Heartbeat, Session, abandoned, alive, describe
+from tunesmith.tuning.session import Heartbeat, Session, abandoned, describe, running_session
 from tunesmith.tuning.spec import (
     ENQUEUED,
     LimitOptions,
@@ -215,7 +215,7 @@ class Study:
         """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
         if not self._journal.loaded:
             summary = self._store.summary(self._name)
-            if summary.best is not None and summary.spec.limits.confirm is None:
+            if summary.best is not None:
                 return _alone(
                     summary.spec, summary.best, self._store.changes(self._name, trial=summary.best)
                 )
@@ -254,11 +254,7 @@ class Study:
 
     def coordinator(self) -> events.Opened | None:
         """The session that runs the study at this moment, as far as can be known."""
-        ledger = self._refresh()
-        if ledger.coordinator is None or ledger.coordinator not in ledger.open_sessions:
-            return None
-        opened = ledger.sessions[ledger.coordinator]
-        return None if alive(opened) is False else opened
+        return running_session(self._refresh())
 
     # -- ask and tell -------------------------------------------------------------------------
 
