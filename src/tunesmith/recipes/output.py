@@ -84,9 +84,9 @@ def settle(
             )
         return wanted
     try:
-        kept = json.loads(file.read_text())
-        other = kept.pop("recipe")
-        begun = type(wanted)(**kept) if other == recipe else None
+        fields = json.loads(file.read_text())
+        other = fields.pop("recipe")
+        begun = type(wanted)(**fields) if other == recipe else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise JobError(
             f"{file} is broken ({error}); delete {folder}, or name another output"
