@@ -73,6 +73,9 @@ def progress_text(ledger: Ledger, now: float) -> str:
         assert values is not None
         metric = ledger.spec.objective.metric
         parts.append(f"best {metric} {show_number(values[0])} (trial {ledger.incumbent})")
+    elif len(ledger.spec.objectives) > 1 and ledger.completed:
+        members = len(ledger.front())
+        parts.append(f"{members} trial{'s' * (members != 1)} that no other beats")
     if ledger.counts[State.FAILED]:
         parts.append(f"{ledger.counts[State.FAILED]} failed")
     elapsed_s = ledger.elapsed_s(now)
