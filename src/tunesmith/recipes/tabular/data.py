@@ -49,7 +49,7 @@ class Data:
     #: Why this task.
     why: str = ""
     #: The names of all columns of the table.
-    found: tuple[str, ...] = ()
+    all_columns: tuple[str, ...] = ()
     #: Of a sparse file: the number of its first feature.
     base: int | None = None
 
@@ -74,7 +74,7 @@ class Data:
     def left_out(self) -> tuple[str, ...]:
         """Columns of the table that nothing is learned from."""
         known = {c.name for c in self.columns} | {self.target}
-        return tuple(name for name in self.found if name not in known)
+        return tuple(name for name in self.all_columns if name not in known)
 
     @property
     def missing(self) -> bool:
