@@ -56,7 +56,7 @@ def _study_dict(study: Study) -> dict[str, Any]:
 
 
 def _show_study(study: Study) -> None:
-    from tunesmith.cli.watch import print_outlook, print_result
+    from tunesmith.cli.lines import print_outlook, print_result
     from tunesmith.core.quantity import show_seconds
     from tunesmith.tuning.session import describe
 

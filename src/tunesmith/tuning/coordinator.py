@@ -41,6 +41,7 @@ from tunesmith.run.objective import reason_of
 from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.session import Session, alive, busy, describe
 
 #: A lease lives this long without news (s), and is renewed three times as often.
@@ -52,7 +53,6 @@ WAIT_S: Final = 0.1
 #: How long to wait for space on a full disk before giving up (s).
 FULL_DISK_S: Final = 60.0
 
-Watcher = Callable[[Ledger, float], None]
 _TIDY_AFTER: Final = (Reported, Finished, Paused)
 
 
