@@ -53,6 +53,7 @@ PUBLIC = [
     "StudyNotFound",
     "StudyOver",
     "Suggestion",
+    "TextError",
     "TransitionError",
     "Trial",
     "TunesmithError",

@@ -155,12 +155,18 @@ class Terminal:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.screen = ""
-        pid, self._fd = pty.fork()
-        if pid == 0:
-            os.chdir(folder)
-            os.environ.update(environment() | {"TERM": "xterm-256color", "LINES": "30"})
-            os.execv(COMMAND[0], [*COMMAND, *arguments])
-        self.pid = pid
+        self._fd, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env=environment() | {"TERM": "xterm-256color", "LINES": "30"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.pid = self._process.pid
 
     def read(self, timeout_s: float) -> bool:
         """Take in what is shown; False at the end."""
@@ -182,7 +188,8 @@ class Terminal:
     def end(self) -> int:
         while self.read(0.1):
             pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self._fd)
+        return self._process.wait()
 
 
 def test_in_a_terminal_there_is_a_live_table_and_ctrl_c_is_kind(tmp_path: Path) -> None:

@@ -83,3 +83,18 @@ def test_a_start_has_a_seed_of_its_own() -> None:
     }
     assert len(seeds) == 50, "by trial, the same in every attempt"
     assert events.Start(0, 0, {}, 8).seed not in seeds
+
+
+def test_what_is_too_deep_for_a_reader_is_no_event() -> None:
+    text = '{"kind": "started", "at": ' + "[" * 100_000
+    with pytest.raises(StoreError, match="cannot be read"):
+        codec.decode(text)
+    with pytest.raises(StoreError, match="cannot be read"):
+        codec.decode_many([text])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"name": 3}', "9" * 5_000])
+def test_a_study_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(StoreError, match="the study cannot be read") as refused:
+        codec.decode_spec(text)
+    assert len(str(refused.value)) < 1000

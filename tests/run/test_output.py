@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import JobError
+from tunesmith.run import output
 from tunesmith.run.output import Found, Scanner, compile_metrics
 
 LOSS = {"loss": r"loss=([-+.\w]+)"}
@@ -170,18 +171,21 @@ class TestLines:
         for cut in range(len(line)):
             assert scan([line[:cut], line[cut:]], LOSS) == [(1, {"loss": 3.0})]
 
-    def test_a_huge_one_is_looked_at_up_to_64_kib(self) -> None:
+    def test_a_long_one_is_read_whole(self) -> None:
         early = "loss=3 " + "x" * (1 << 20) + "\n"
         late = "x" * (1 << 20) + " loss=3\n"
-        assert scan(early, LOSS) == [(1, {"loss": 3.0})]
-        assert scan(late, LOSS) == []
+        json = '{"history": [' + "0, " * 40_000 + '0], "loss": 3}\n'
+        for line in (early, late, json):
+            assert scan(line, LOSS) == [(1, {"loss": 3.0})]
 
-    def test_a_huge_one_takes_no_memory(self) -> None:
+    def test_a_huge_one_takes_little_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its beginning and its end are read."""
+        monkeypatch.setattr(output, "_LINE_BYTES", 1 << 16)
         scanner = Scanner(frozenset({"loss"}), compile_metrics(LOSS))
         for _ in range(64):
-            assert list(scanner.feed(b"x" * (1 << 16))) == []
-        assert len(scanner._rest) <= 1 << 16
-        assert list(scanner.feed(b"\nloss=1\n")) == [(1, {"loss": 1.0})]
+            assert list(scanner.feed(b"x" * (1 << 14))) == []
+            assert len(scanner._rest) <= 1 << 17
+        assert list(scanner.feed(b" loss=2\nloss=1\n")) == [(1, {"loss": 2.0}), (2, {"loss": 1.0})]
 
 
 LINES = st.sampled_from(
@@ -228,6 +232,27 @@ def test_bytes_one_by_one_make_no_difference(output: bytes) -> None:
 def test_any_bytes_do_no_harm(output: bytes) -> None:
     for found in scan(output, STEPPED):
         assert all(value is None or math.isfinite(value) for value in found.metrics.values())
+
+
+class TestSlowPatterns:
+    @pytest.mark.parametrize(
+        "line", ["a" * 50 + "b", "a" * 5_000 + "b"], ids=["short line", "long line"]
+    )
+    def test_are_given_up(self, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+        monkeypatch.setattr(output, "_SEARCH_S", 0.05)
+        slow = {"loss": "(?:a|aa)+$()", "acc": "acc=([0-9.]+)"}
+        scanner = Scanner(frozenset(slow), compile_metrics(slow))
+        read = list(scanner.feed(f"{line}\n{line} acc=0.5\n".encode()))
+        assert read == [(1, {"acc": 0.5})], "the others are searched for"
+        assert list(scanner.given_up) == ["loss"]
+        assert "the pattern of 'loss' took more than 0.05 s" in scanner.given_up["loss"]
+
+    def test_lookbehind_and_references_are_understood(self) -> None:
+        patterns = {
+            "loss": r"(?<=loss )(?P<value>[0-9.]+)(?! %)",
+            "acc": r"(?P<q>['\"])(?P<value>.*?)(?P=q)",
+        }
+        assert scan("loss 0.5 '0.75'\n", patterns) == [(1, {"loss": 0.5, "acc": 0.75})]
 
 
 class TestCompile:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 import uuid
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import tunesmith as ts
@@ -92,6 +95,81 @@ def test_a_worker_that_dies_has_taken_its_time(tmp_path: Path) -> None:
         assert cost.wall_s >= 0.1
     finally:
         executor.close()
+
+
+def test_messages_of_strangers_are_not_listened_to(tmp_path: Path) -> None:
+    """Whoever holds the socket may write to it: an old attempt, another process, somebody with garbage."""
+
+    def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        line = Connection(int(config["fd"]))
+        for sender in ((trial.number + 1, 0, os.getpid()), (trial.number, 0, os.getpid() + 1)):
+            line.send(("report", *sender, 1, {"loss": 99.0}))
+            line.send(("exit", *sender, 99.0, None, ts.Trial))
+        if config["garbage"]:
+            os.write(line.fileno(), b"garbage" * 1000)
+        line._handle = None  # type: ignore[attr-defined] # it is not ours to close
+        time.sleep(0.2)
+        return 0.5
+
+    executor = process.ProcessExecutor(
+        objective, metric="loss", session=uuid.uuid4().hex, folder=Folder(tmp_path)
+    )
+    try:
+        executor._spawn()
+        (worker,) = executor._workers.values()
+        fd = int(psutil.Process(worker.process.pid).cmdline()[-2])
+        executor.start(Start(0, 0, {"fd": fd, "garbage": False}, 1))
+        assert finished(executor).returned == 0.5
+        executor.start(Start(1, 0, {"fd": fd, "garbage": True}, 1))
+        dead = finished(executor)
+        assert dead.reason is not None, "its worker cannot be understood any more"
+        executor.start(Start(2, 0, {"fd": 0, "garbage": False}, 1))
+        assert finished(executor).returned == 0.5, "in a new one"
+    finally:
+        executor.close()
+
+
+def test_a_worker_is_another_trial_than_the_program_that_it_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = tmp_path / "metrics"
+    monkeypatch.setenv("TUNESMITH_METRICS", str(metrics))
+
+    def objective(_: dict[str, Any]) -> float:
+        ts.report(loss=0.5)
+        return 0.5
+
+    executor = process.ProcessExecutor(
+        objective, metric="loss", session=uuid.uuid4().hex, folder=Folder(tmp_path / "trials")
+    )
+    try:
+        executor.start(Start(0, 0, {}, 1))
+        assert finished(executor).returned == 0.5
+        assert not metrics.exists()
+    finally:
+        executor.close()
+
+
+def test_without_standard_streams(tmp_path: Path) -> None:
+    """Of the tuner, and of its workers."""
+    code = """
+import sys, tunesmith as ts
+
+def objective(config):
+    sys.stdout.close()
+    return config["x"]
+
+result = ts.tune(objective, ts.Space(x=ts.Float(0, 1)), trials=4, parallel=2, progress=False)
+open("states", "w").write(" ".join(trial.state for trial in result.trials))
+"""
+    (tmp_path / "code.py").write_text(code)
+    subprocess.run(
+        ["sh", "-c", f"{sys.executable} code.py 0<&- 1>&- 2>&-"],
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    assert (tmp_path / "states").read_text() == " ".join(["completed"] * 4)
 
 
 def finished(executor: process.ProcessExecutor) -> Exited:

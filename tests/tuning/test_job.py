@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,13 @@ def test_every_key_reaches_its_place(tmp_path: Path) -> None:
     assert job.program.cwd.resolve() == tmp_path.parent.resolve()
     assert spec.space["x"] == ts.Float(1e-5, 1, log=True, default=0.1)
     assert [r.text for r in spec.space.relations] == ["m <= 8"]
+
+
+def test_a_value_that_no_program_can_be_given(tmp_path: Path) -> None:
+    for parameter in ({"choice": ["a\0b", "c"]}, {"value": "a\0b"}):
+        path = write_job(tmp_path, space={"x": {"float": [0, 1]}, "c": parameter})
+        with pytest.raises(ts.JobError, match=r"c: 'a.x00b' has a NUL character"):
+            load_job(path)
 
 
 def test_json_is_yaml(tmp_path: Path) -> None:
@@ -207,9 +216,105 @@ def test_no_file(tmp_path: Path) -> None:
         load_job(tmp_path / "jb.yaml")
     with pytest.raises(ts.JobError, match="is a folder; name the job file in it"):
         load_job(tmp_path)
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(ts.JobError, match="cannot be read"):
-        load_job(tmp_path / "binary.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ts.JobError, match=r"pipe\.yaml is no regular file"):
+        load_job(tmp_path / "pipe.yaml")
+    (tmp_path / "large.yaml").write_text("# " + "x" * 2**20)
+    with pytest.raises(ts.JobError, match=r"large\.yaml has .*, and a job file at most"):
+        load_job(tmp_path / "large.yaml")
+    for name in ("a\0b", "x" * 5000):
+        with pytest.raises(ts.JobError, match="cannot be read") as refused:
+            load_job(name)
+        assert len(str(refused.value)) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\xfe\x00\x80", "bytes.yaml:1: the byte 0xff is no UTF-8"),
+        ("a: 1\nb: caf\xe9\n".encode("latin-1"), "bytes.yaml:2: the byte 0xe9 is no UTF-8; save"),
+        ("a: 1".encode("utf-16"), "bytes.yaml:1: the byte 0xff is no UTF-8"),
+    ],
+)
+def test_bytes_that_are_no_text(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "bytes.yaml").write_bytes(data)
+    with pytest.raises(ts.JobError, match=words):
+        load_job(tmp_path / "bytes.yaml")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_job(tmp_path: Path) -> None:
+    path = write_job(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_job(path).spec.name == "small"
+
+
+MULTIPLYING = "[&a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], " + ", ".join(
+    f"&{b} [{', '.join(['*' + a] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ("&a [1, *a]", "*a is a part of itself"),
+        ("[" * 20_000 + "]" * 20_000, "more than 100 lists and mappings"),
+        ("[1, " * 200 + "]" * 200, "more than 100 lists and mappings"),
+        ("9" * 5_000, "a number of 5,000 digits"),
+        ("0x" + "f" * 5_000, "a number of 5,002 digits"),
+        (f"{MULTIPLYING}]", "its aliases stand for more than 100,000 values"),
+        ("2001-99-99", "'2001-99-99': month must be in 1..12"),
+        ("!!int abc", "'abc': invalid literal"),
+        ("!!python/object/apply:os.system [true]", "could not determine a constructor"),
+        ("[1, 2", "expected ',' or ']'"),
+        ("*nowhere", "found undefined alias"),
+        ("[1]\n  x: {int: [1, 2]}", 'found duplicate key "x"'),
+        ("[1]\n\t y: 1", r"found character '\t'"),
+        ("a\0b", "unacceptable character"),
+    ],
+)
+def test_texts_that_are_not_meant_well(tmp_path: Path, choices: str, words: str) -> None:
+    path = write_job(tmp_path, space=None)
+    before = path.read_text().count("\n")
+    with path.open("a") as file:
+        file.write(f"space:\n  x: {choices}\n")
+    with pytest.raises(ts.JobError, match=re.escape(words)) as refused:
+        load_job(path)
+    message = str(refused.value)
+    assert "\n" not in message
+    assert len(message) < 500
+    line = int(message.removeprefix(f"{path}:").partition(":")[0])
+    assert before + 2 <= line <= before + 4
+
+
+def test_the_lines_of_merged_and_shared_parts(tmp_path: Path) -> None:
+    path = write_job(tmp_path, space=None)
+    lines = path.read_text().count("\n")
+    with path.open("a") as file:
+        file.write("space:\n  x: &x {float: [0, 1]}\n  y:\n    <<: *x\n    step: -1\n")
+    with pytest.raises(ts.JobError, match=rf"job\.yaml:{lines + 3}: y: .*step"):
+        load_job(path)
+
+
+def test_of_many_mistakes_some_are_shown(tmp_path: Path) -> None:
+    path = write_job(tmp_path, **{f"wrong{k}": 1 for k in range(100)})
+    with pytest.raises(ts.JobError, match="and 80 more") as refused:
+        load_job(path)
+    assert str(refused.value).count("\n") == 20
+
+
+def test_long_values_are_shortened_in_messages(tmp_path: Path) -> None:
+    for changes in (
+        {"name": "x" * 10**5},
+        {"seed": "y" * 10**5},
+        {"space": {"x": {"float": ["z" * 10**5, 1]}}},
+        {"space": {"x": {"choice": [1], "default": "z" * 10**5}}},
+        {"searcher": "z" * 10**5},
+        {"command": "a" * 10**5 + "{nothing}"},
+        {"limits": {"z" * 10**5: 1}},
+    ):
+        with pytest.raises(ts.TunesmithError) as refused:
+            load_job(write_job(tmp_path, **changes))
+        assert len(str(refused.value)) < 2500, changes
 
 
 def test_a_program_that_is_missing(tmp_path: Path) -> None:

@@ -21,15 +21,18 @@ def enqueue(
     """Put a config into a study's queue, running or not: it is run before the searcher's."""
     from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import show_config
-    from tunesmith.core.errors import ConfigError
+    from tunesmith.core.errors import ConfigError, TextError, shown
     from tunesmith.core.text import read_yaml
 
     config = {}
     for given in values:
         name, equals, text = given.partition("=")
         if not equals:
-            raise ConfigError(f"{given!r}: write NAME=VALUE, e.g. learning_rate=0.01")
-        config[name] = read_yaml(text)
+            raise ConfigError(f"{shown(given)}: write NAME=VALUE, e.g. learning_rate=0.01")
+        try:
+            config[name] = read_yaml(text)
+        except TextError as error:
+            raise ConfigError(f"{name}: this is no YAML: {error}") from None
     with open_study(study, storage) as opened:
         trial = opened.enqueue(config, why=why)
     typer.echo(f"trial {trial.number}: {show_config(trial.config)}")

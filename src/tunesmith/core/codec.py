@@ -11,8 +11,10 @@ from typing import Final
 
 import msgspec
 
-from tunesmith.core.errors import StoreError
+from tunesmith.core.errors import StoreError, TunesmithError, shorten
 from tunesmith.core.events import Event
+from tunesmith.core.study import StudySpec
+from tunesmith.core.text import read_json
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Event)
@@ -29,7 +31,7 @@ def decode(text: str) -> Event:
     try:
         event: Event = _decoder.decode(text)
         return event
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise StoreError(f"an event cannot be read ({error}): {text[:200]}") from None
 
 
@@ -38,8 +40,16 @@ def decode_many(texts: Iterable[str]) -> list[Event]:
     listed = list(texts)
     try:
         return _many.decode(f"[{','.join(listed)}]")
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return [decode(text) for text in listed]  # says which
+
+
+def decode_spec(text: str) -> StudySpec:
+    """The study that is stored as `text`. Raises StoreError for what is none this version knows."""
+    try:
+        return StudySpec.from_dict(read_json(text))
+    except (TunesmithError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"the study cannot be read ({error!r}): {shorten(text)}") from None
 
 
 def kind_of(event: Event) -> str:

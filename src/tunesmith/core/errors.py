@@ -13,6 +13,7 @@
     ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
     │   └── StrategyNotAllowed         code that a file or store names, and the user has not allowed
     ├── TransitionError                a trial was asked for an illegal move
+    ├── TextError (ValueError)         a text that is no YAML or JSON, or is deeper or larger than can be meant
     ├── JobError (ValueError)          a job file, a command line or a program that cannot be used
     ├── ExecutorError                  this machine cannot run trials now: their files, or a process
     ├── StoreError                     the store cannot be read or written
@@ -34,10 +35,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
+from typing import Final
+
+#: A message repeats so many characters of a value, and has so many in a line, at most.
+SHOWN: Final = 200
+LINE: Final = 1000
 
 
 class TunesmithError(Exception):
-    """The root of the tree above."""
+    """The root of the tree above. Its message stays readable, whatever it repeats."""
+
+    def __init__(self, message: object = "") -> None:
+        text = str(message)
+        if len(text) > LINE:
+            text = "\n".join(shorten(line, LINE) for line in text.split("\n"))
+        super().__init__(text)
 
 
 class SpaceError(TunesmithError, ValueError): ...
@@ -74,6 +87,14 @@ class StrategyNotAllowed(StrategyError): ...
 
 
 class TransitionError(TunesmithError): ...
+
+
+class TextError(TunesmithError, ValueError):
+    """`line`, from 1 on, is where; None if that is not known."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class JobError(TunesmithError, ValueError): ...
@@ -119,10 +140,36 @@ class Paused(Stopped):
     to save one."""
 
 
+def shorten(text: str, most: int = SHOWN) -> str:
+    """`text` for a message: of a very long one the beginning, an ellipsis and the end."""
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def shown(value: object) -> str:
+    """`value` for a message, as Python writes it, shortened."""
+    if isinstance(value, int) and value.bit_length() > 4 * SHOWN:
+        return f"a number of {value.bit_length()} bits"  # Python may refuse to write its digits
+    bounded = isinstance(value, (list, tuple, dict, set, frozenset))
+    try:
+        return shorten(_BOUNDED.repr(value) if bounded else repr(value))
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__}"
+
+
+#: Writing out lists that share parts may take for ever.
+_BOUNDED: Final = Repr()
+_BOUNDED.maxlevel = 3
+_BOUNDED.maxlist = _BOUNDED.maxtuple = _BOUNDED.maxdict = _BOUNDED.maxset = 8
+_BOUNDED.maxstring = _BOUNDED.maxother = 60
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the closest of `known`, else the list of them, else nothing."""
     options = [str(k) for k in known]
-    close = get_close_matches(word, options, n=1, cutoff=0.6)
+    close = get_close_matches(word, options, n=1, cutoff=0.6) if len(word) <= SHOWN else []
     if close:
         return f"; did you mean {close[0]!r}?"
     if options and len(options) <= 12:

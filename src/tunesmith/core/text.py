@@ -8,18 +8,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tunesmith.core.errors import SpaceError
+from tunesmith.core.errors import SpaceError, TextError, shown
+from tunesmith.core.errors import shorten as shorten  # noqa: PLC0414 (for whoever writes texts)
 
-#: A message repeats this many characters of what it was given, at most.
-SHOWN: Final = 200
-
-
-def shorten(text: str, most: int = SHOWN) -> str:
-    """`text` for a message: of a very long one the beginning, an ellipsis and the end."""
-    if len(text) <= most:
-        return text
-    end = most // 4
-    return f"{text[: most - end - 1]}…{text[-end:]}"
+#: How deep and how large data from outside may be, aliases and shared parts expanded.
+DEEPEST: Final = 100
+MOST: Final = 1_000_000
 
 
 def utf8(text: str) -> str:
@@ -35,10 +29,41 @@ def utf8(text: str) -> str:
 
 
 def read_yaml(text: str) -> Any:
-    """The data in a YAML 1.2 text (``1e-5`` is a number, ``no`` a text). Raises ruamel's YAMLError."""
-    from ruamel.yaml import YAML
+    """The data in a YAML 1.2 text (``1e-5`` is a number, ``no`` a text). Raises TextError."""
+    from tunesmith.core.yaml_text import read
 
-    return YAML(typ="safe", pure=True).load(text)
+    return read(text)[0]
+
+
+def read_json(text: str) -> Any:
+    """The data in a JSON text. Raises TextError."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise TextError("it has too many lists and objects inside one another") from None
+    except ValueError as error:
+        raise TextError(f"this is no JSON: {error}", getattr(error, "lineno", None)) from None
+
+
+def check_bounds(data: Any) -> None:
+    """Raise SpaceError for lists and mappings that contain themselves, or are too deep or too large to be meant."""
+    pending, count = [(data, 0)], 0
+    while pending:
+        value, level = pending.pop()
+        if isinstance(value, Mapping):
+            parts: Any = value.values()
+        elif isinstance(value, (list, tuple)):
+            parts = value
+        else:
+            continue
+        if level >= DEEPEST:
+            raise SpaceError(
+                f"a value contains itself, or has more than {DEEPEST} lists and mappings inside one another"
+            )
+        count += len(parts)
+        if count > MOST:
+            raise SpaceError(f"there are more than {MOST:,} values inside one another")
+        pending += [(part, level + 1) for part in parts]
 
 
 def write_yaml(data: Mapping[str, Any]) -> str:
@@ -62,14 +87,13 @@ def write_yaml(data: Mapping[str, Any]) -> str:
 
 def read_mapping(text: str, what: str) -> Mapping[str, Any]:
     """A mapping written as YAML or JSON. Raises SpaceError."""
-    from ruamel.yaml.error import YAMLError
-
     try:
         data = read_yaml(text)
-    except YAMLError as error:
-        raise SpaceError(f"{what}: this is no YAML: {error}") from None
+    except TextError as error:
+        at = f"line {error.line}: " if error.line is not None else ""
+        raise SpaceError(f"{what}: this is no YAML: {at}{error}") from None
     if not isinstance(data, Mapping):
-        raise SpaceError(f"{what}: a mapping is needed, not {data!r}")
+        raise SpaceError(f"{what}: a mapping is needed, not {shown(data)}")
     return data
 
 

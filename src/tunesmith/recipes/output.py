@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from tunesmith import streams
-from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
-from tunesmith.core.text import shorten
+from tunesmith.core.errors import JobError, TunesmithError, did_you_mean, shown
 from tunesmith.files import write_json
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def own_file(folder: Path, about: Mapping[str, Any]) -> Path:
     name = about["file"]
     if not isinstance(name, str) or name in ("", "..") or Path(name).name != name or "\\" in name:
         raise JobError(
-            f"{folder / ABOUT} names the file {shorten(str(name))!r}; a model's file lies beside its {ABOUT}, "
+            f"{folder / ABOUT} names the file {shown(name)}; a model's file lies beside its {ABOUT}, "
             "and nothing else is opened"
         )
     file = folder / name

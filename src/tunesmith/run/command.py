@@ -9,6 +9,7 @@ A program gets its config by placeholders in its command line, by environment va
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import shutil
@@ -38,7 +39,7 @@ from tunesmith.run.folder import (
     fault_of,
 )
 from tunesmith.run.objective import reason_of, tail
-from tunesmith.run.output import Scanner, compile_metrics
+from tunesmith.run.output import Found, Scanner, compile_metrics
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
@@ -49,7 +50,13 @@ _POLL_S: Final = 0.02
 #: A longer output is cut in the middle when its trial is over.
 _OUTPUT_BYTES: Final = 8 << 20
 #: How much output is read at a time.
-_CHUNK_BYTES: Final = 1 << 20
+_CHUNK_BYTES: Final = 64 << 10
+#: How long all programs' output is read before limits and leases are seen to again (s), and how many
+#: reports of one program are taken.
+_READ_S: Final = 0.1
+_READ_REPORTS: Final = 500
+#: The grace of a program whose output cannot be read (s).
+_GRACE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,34 @@ class Program:
         return found
 
 
+class _Reader:
+    """A file that grows, and what is to be found in it."""
+
+    def __init__(self, file: BinaryIO, scanner: Scanner) -> None:
+        self.file = file
+        self.scanner = scanner
+        self._found: Iterator[Found] = iter(())
+        self._ended = False
+        #: Whether all has been read, to the last line.
+        self.drained = False
+
+    def read(self, deadline: float, *, last: bool) -> Iterator[Found]:
+        """What has come since the last call, as far as there is time; `last` says that nothing follows."""
+        while True:
+            for found in self._found:
+                yield found
+                if time.monotonic() >= deadline:
+                    return
+            self.drained = self._ended
+            chunk = b"" if self._ended else self.file.read(_CHUNK_BYTES)
+            if self._ended or not (chunk or last):
+                return
+            self._ended = not chunk
+            self._found = self.scanner.feed(chunk, last=self._ended)
+            if time.monotonic() >= deadline:
+                return
+
+
 class _Run:
     """One attempt of a trial: a process, its files, and what has been read of them."""
 
@@ -98,19 +133,17 @@ class _Run:
         self.began = time.perf_counter()
         self.status: int | None = None
         self.usage: Any = None
+        self.wall_s = 0.0
         self.metrics: dict[str, float | None] = {}
-        self.readers: list[tuple[BinaryIO, Scanner]] = []
+        self.readers: list[_Reader] = []
 
-    def read(self, *, last: bool = False) -> Iterator[Reported]:
-        """What has been reported since the last call."""
-        for file, scanner in self.readers:
-            while True:
-                chunk = file.read(_CHUNK_BYTES)
-                for found in scanner.feed(chunk, last=last and not chunk):
-                    self.metrics.update(found.metrics)
-                    yield Reported(time.time(), self.start.trial, self.start.attempt, *found)
-                if not chunk or not last:
-                    break
+    def read(self, deadline: float) -> Iterator[Reported]:
+        """What has been reported since the last call, as far as there is time."""
+        for reader in self.readers:
+            news = reader.read(deadline, last=self.status is not None)
+            for found in itertools.islice(news, _READ_REPORTS):
+                self.metrics.update(found.metrics)
+                yield Reported(time.time(), self.start.trial, self.start.attempt, *found)
 
     def ended(self) -> bool:
         """Whether the program has exited; takes its status and what it used."""
@@ -118,26 +151,32 @@ class _Run:
             pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
+                self.wall_s = time.perf_counter() - self.began
                 self.process.returncode = self.status
                 self.usage = usage
         return self.status is not None
 
     def output(self) -> str:
         """The end of what it has printed, wherever that file is now."""
-        return last_bytes(self.readers[0][0])
+        return last_bytes(self.readers[0].file)
 
     def cost(self) -> Cost:
         usage = self.usage
         unit = 1 if sys.platform == "darwin" else 1024
         return Cost(
-            time.perf_counter() - self.began,
+            self.wall_s,
             usage.ru_utime + usage.ru_stime,
             max(usage.ru_maxrss * unit, self.supervisor.peak_bytes),
         )
 
     def close(self) -> None:
-        for file, _ in self.readers:
-            file.close()
+        for reader in self.readers:
+            reader.file.close()
+
+    @property
+    def given_up(self) -> str:
+        """Why its output cannot be read; "" if it can."""
+        return "; ".join(self.readers[0].scanner.given_up.values())
 
 
 class CommandExecutor:
@@ -187,7 +226,7 @@ class CommandExecutor:
 
     def stop(self, command: Stop) -> None:
         run = self._runs.get(command.trial)
-        if run is None:
+        if run is None or run.status is not None:
             return
         with contextlib.suppress(OSError):  # it hears of it by signal, too
             write_text(run.folder / STOP, str(command.reason))
@@ -219,6 +258,9 @@ class CommandExecutor:
     # -- one run ------------------------------------------------------------------------------
 
     def _launch(self, start: Start) -> _Run:
+        for name, value in start.config.items():
+            if "\0" in text_of(value):
+                raise ValueError(f"{name} has a NUL character, which no program can be given")
         folder = self._folder.make(start.trial)
         metrics = folder / metrics_name(start.attempt)
         built_in = {
@@ -231,19 +273,21 @@ class CommandExecutor:
         }
         mark = (process_tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
         argv = self._template.fill(start.config, built_in)
-        try:
-            (folder / CHECKPOINT).mkdir(exist_ok=True)
-            (folder / STOP).unlink(missing_ok=True)
-            write_json(folder / CONFIG, start.config)
-            if start.attempt and (folder / OUTPUT).exists():
-                (folder / OUTPUT).replace(folder / f"output-{start.attempt - 1}.log")
-            metrics.unlink(missing_ok=True)
-            metrics.touch()
-            output = (folder / OUTPUT).open("wb")
-            readers = [(folder / OUTPUT).open("rb"), metrics.open("rb")]
-        except OSError as error:
-            raise fault_of(error, folder, unused=start.attempt == 0) from error
-        with output:
+        environment = self._environment(start, folder, mark)
+        with contextlib.ExitStack() as files:
+            try:
+                (folder / CHECKPOINT).mkdir(exist_ok=True)
+                (folder / STOP).unlink(missing_ok=True)
+                write_json(folder / CONFIG, start.config)
+                if start.attempt and (folder / OUTPUT).exists():
+                    (folder / OUTPUT).replace(folder / f"output-{start.attempt - 1}.log")
+                metrics.unlink(missing_ok=True)
+                metrics.touch()
+                output = files.enter_context((folder / OUTPUT).open("wb"))
+                printed = files.enter_context((folder / OUTPUT).open("rb"))
+                reported = files.enter_context(metrics.open("rb"))
+            except OSError as error:
+                raise fault_of(error, folder, unused=start.attempt == 0) from error
             try:
                 process = subprocess.Popen(
                     ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]],
@@ -251,17 +295,18 @@ class CommandExecutor:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=self._program.cwd,
-                    env=self._environment(start, folder, mark),
+                    env=environment,
                     start_new_session=True,
                 )
             except OSError as error:
                 raise fault_of(error, folder) from error
-        supervisor = Supervisor(process.pid, mark, self._memory_limit)
-        run = _Run(start, process, folder, supervisor)
+            files.pop_all()
+        output.close()
+        run = _Run(start, process, folder, Supervisor(process.pid, mark, self._memory_limit))
         wanted = frozenset(self._program.wanted) | self._patterns.keys()
         run.readers = [
-            (readers[0], Scanner(wanted, self._patterns)),
-            (readers[1], Scanner(frozenset(), any_json=True)),
+            _Reader(printed, Scanner(wanted, self._patterns)),
+            _Reader(reported, Scanner(frozenset(), any_json=True)),
         ]
         return run
 
@@ -293,15 +338,19 @@ class CommandExecutor:
         }
 
     def _look(self, run: _Run) -> Iterator[Happened]:
-        """What one run has to say; its end comes last."""
-        over = run.ended()
-        yield from run.read(last=over)
-        run.supervisor.step()
-        if over:
+        """What one run has to say, or some of it; its end comes last."""
+        if run.status is None and run.ended():
+            run.supervisor.kill()  # children it left behind
+        yield from run.read(time.monotonic() + _READ_S / len(self._runs))
+        if run.status is None:
+            if run.given_up and run.supervisor.stopping is None:
+                reason = Reason(Kind.ERROR, run.given_up)
+                self.stop(Stop(run.start.trial, reason, _GRACE_S))
+            run.supervisor.step()
+        elif all(reader.drained for reader in run.readers):
             yield self._exit(run)
 
     def _exit(self, run: _Run) -> Exited:
-        run.supervisor.kill()  # children it left behind
         output = run.output()
         reason = self._reason(run, output)
         if reason is not None:
@@ -315,7 +364,7 @@ class CommandExecutor:
 
     def _forget(self, run: _Run) -> None:
         """Let go of a run that is over."""
-        del self._runs[run.start.trial]
+        self._runs.pop(run.start.trial, None)
         self._gpus.give_back(run.start.trial)
         run.close()
         with contextlib.suppress(OSError):  # the program may have removed its folder
@@ -324,6 +373,8 @@ class CommandExecutor:
     def _give_up(self, run: _Run, error: Exception) -> Exited:
         """End a run that cannot be followed."""
         run.supervisor.kill()
+        if run.status is None:
+            run.process.wait()
         self._forget(run)
         start = run.start
         return Exited(time.time(), start.trial, start.attempt, None, reason_of(error))
@@ -331,6 +382,8 @@ class CommandExecutor:
     def _reason(self, run: _Run, output: str) -> Reason | None:
         status, stopping = run.status, run.supervisor.stopping
         assert status is not None
+        if run.given_up and stopping is None:
+            return Reason(Kind.ERROR, run.given_up)
         if status == 0 and not run.supervisor.interfered:
             missing = [name for name in self._program.wanted if name not in run.metrics]
             finished = (

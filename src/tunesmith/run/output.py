@@ -3,6 +3,9 @@
 A *line* gives a report if one of the patterns matches in it, or if it is a JSON object with a number
 under the name of a metric. A pattern called ``step`` gives the step; without one, a metric's step is
 how often it has been seen.
+
+Patterns are those of the package `regex`, which understands what Python's `re` does and can be told how
+long to search: `re` may take years over a line of 40 characters, and nothing can interrupt it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import regex
 
 from tunesmith.core.errors import JobError
 from tunesmith.core.outcome import finite, number, whole
@@ -19,8 +24,11 @@ from tunesmith.core.outcome import finite, number, whole
 STEP: Final = "step"
 #: What the group with the number may be called, where a pattern has several.
 VALUE: Final = "value"
-#: Longer lines are looked at up to here.
-_LINE_BYTES: Final = 64 << 10
+#: Of longer lines the middle is left out.
+_LINE_BYTES: Final = 8 << 20
+#: What a search in one line may take, in seconds of CPU time.
+_SEARCH_S: Final = 1.0
+_LINE_END: Final = re.compile(rb"[\r\n]")
 
 
 class Found(NamedTuple):
@@ -30,22 +38,22 @@ class Found(NamedTuple):
     metrics: dict[str, float | None]
 
 
-def compile_metrics(patterns: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
+def compile_metrics(patterns: Mapping[str, str]) -> dict[str, Any]:
     """The patterns by metric, each with one group (or one called "value"). Raises JobError."""
     compiled = {}
-    for name, pattern in patterns.items():
+    for name, text in patterns.items():
         try:
-            regex = re.compile(pattern)
-        except re.error as error:
+            pattern = regex.compile(text)
+        except regex.error as error:
             raise JobError(
                 f"metrics: the pattern of {name!r} is no regular expression: {error}"
             ) from None
-        if regex.groups != 1 and VALUE not in regex.groupindex:
+        if pattern.groups != 1 and VALUE not in pattern.groupindex:
             raise JobError(
-                f"metrics: the pattern of {name!r} has {regex.groups} groups; exactly one (...) says "
+                f"metrics: the pattern of {name!r} has {pattern.groups} groups; exactly one (...) says "
                 f"where the number is, e.g. {name}=([-+.0-9e]+); or call it (?P<{VALUE}>...)"
             )
-        compiled[name] = regex
+        compiled[name] = pattern
     return compiled
 
 
@@ -55,38 +63,63 @@ class Scanner:
 
     #: The metrics that count as such in JSON lines (others come along).
     wanted: frozenset[str]
-    patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    patterns: Mapping[str, Any] = field(default_factory=dict)
     #: Whether every JSON object with a number is a report (a file that holds nothing else).
     any_json: bool = False
-    _rest: bytes = b""
+    #: Patterns that took too long, and so are not searched for any more: why, by metric.
+    given_up: dict[str, str] = field(default_factory=dict)
+    _rest: bytearray = field(default_factory=bytearray)
     _step: int | None = None
     _seen: dict[str, int] = field(default_factory=dict)
 
     def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[Found]:
         """The reports in `chunk`, which continues what came before; with `last`, nothing follows."""
-        lines = re.split(rb"[\r\n]", self._rest + chunk)
-        self._rest = b"" if last else lines.pop()[:_LINE_BYTES]
-        for line in lines:
-            found = self._read(line[:_LINE_BYTES].decode(errors="replace"))
-            if found is not None:
-                yield found
+        start, *others = _LINE_END.split(chunk)
+        self._rest += start
+        for line in others:
+            yield from self._read()
+            self._rest += line
+        if last:
+            yield from self._read()
+        elif len(self._rest) > 2 * _LINE_BYTES:
+            _shorten(self._rest)
 
-    def _read(self, line: str) -> Found | None:
+    def _read(self) -> Iterator[Found]:
+        """The report in the line that is complete now."""
+        if not self._rest:
+            return
+        _shorten(self._rest)
+        line = self._rest.decode(errors="replace")
+        self._rest.clear()
         metrics = self._from_json(line)
         for name, pattern in self.patterns.items():
-            match = pattern.search(line)
-            value = None if match is None else _float(match[_group(pattern)])
+            value = self._search(name, pattern, line)
             if value is not None:
                 metrics[name] = value
         step = whole(metrics.pop(STEP, None))
         if step is not None:
             self._step = step
         if not metrics:
-            return None
+            return
         for name in metrics:
             self._seen[name] = self._seen.get(name, 0) + 1
         at = self._step if self._step is not None else max(self._seen[name] for name in metrics)
-        return Found(at, finite(metrics))
+        yield Found(at, finite(metrics))
+
+    def _search(self, name: str, pattern: Any, line: str) -> float | None:
+        """The number that a pattern finds in a line."""
+        if name in self.given_up:
+            return None
+        try:
+            match = pattern.search(line, timeout=_SEARCH_S)
+        except TimeoutError:
+            self.given_up[name] = (
+                f"the pattern of {name!r} took more than {_SEARCH_S:g} s on a line of {len(line):,} "
+                f"characters: {pattern.pattern}; write it without repetitions inside repetitions, such "
+                f"as {name}=([-+.0-9e]+)"
+            )
+            return None
+        return None if match is None else _float(match[_group(pattern)])
 
     def _from_json(self, line: str) -> dict[str, float]:
         text = line.strip()
@@ -100,7 +133,13 @@ class Scanner:
         return metrics if self.any_json or self.wanted & metrics.keys() else {}
 
 
-def _group(pattern: re.Pattern[str]) -> int | str:
+def _shorten(line: bytearray) -> None:
+    """Leave out the middle of a line that is too long."""
+    if len(line) > _LINE_BYTES:
+        line[_LINE_BYTES // 2 : -_LINE_BYTES // 2] = b" ... "
+
+
+def _group(pattern: Any) -> int | str:
     return VALUE if VALUE in pattern.groupindex else 1
 
 

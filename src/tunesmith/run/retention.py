@@ -14,7 +14,7 @@ from tunesmith.core.quantity import show_bytes
 from tunesmith.core.trial import State
 from tunesmith.run import checkpoint
 from tunesmith.run.checkpoint import Checkpoint
-from tunesmith.run.folder import CHECKPOINT, FULL, Folder
+from tunesmith.run.folder import CHECKPOINT, FULL, Folder, fault_of
 
 #: A trial in one of these goes on from its last checkpoint.
 _GOES_ON = frozenset({State.RUNNING, State.WAITING, State.PAUSED})
@@ -48,10 +48,13 @@ class Keeper:
 
     def inherit(self, ledger: Ledger, parent: int, child: int) -> None:
         """Let `child` begin with the last checkpoint of `parent`."""
-        self._folder.make(child)
+        folder = self._folder.make(child)
         last = ledger.curves.last(parent)
         reported = last.step if last is not None else None
-        found = checkpoint.inherit(self._of(parent), self._of(child), reported)
+        try:
+            found = checkpoint.inherit(self._of(parent), self._of(child), reported)
+        except OSError as error:
+            raise fault_of(error, folder) from error
         if found is None and not any(self._of(parent).glob("*")):
             self._complain(f"trial {child} is to go on where trial {parent} is", "begins anew")
 

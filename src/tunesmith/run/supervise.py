@@ -72,7 +72,7 @@ class Supervisor:
 
     def _sample(self) -> None:
         began = time.monotonic()
-        members = process_tree.family(self.root)
+        members = process_tree.family(self.root, self.mark)
         used = process_tree.memory_bytes(members)
         over = self.memory_limit is not None and used > self.memory_limit
         if len(members) > 1 and (over or used > self.peak_bytes):

@@ -251,7 +251,7 @@ class SqlStore:
         row = connection.execute(
             sa.select(studies.c.spec, studies.c.created_at).where(studies.c.id == study)
         ).one()
-        return StudySpec.from_dict(json.loads(row.spec)), row.created_at
+        return codec.decode_spec(row.spec), row.created_at
 
     def names(self) -> list[str]:
         with self._begin() as connection:

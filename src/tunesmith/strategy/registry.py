@@ -14,10 +14,9 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from typing import Any, Final
 
-from tunesmith.core.errors import StrategyError, StrategyNotAllowed, did_you_mean
+from tunesmith.core.errors import StrategyError, StrategyNotAllowed, did_you_mean, shorten
 from tunesmith.core.space.parameter import plain
 from tunesmith.core.study import Strategy
-from tunesmith.core.text import shorten
 
 #: Import paths that may be made in this process, with their class; None for one that is yet to be imported.
 _allowed: Final[dict[str, Callable[..., Any] | None]] = {}

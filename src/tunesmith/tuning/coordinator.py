@@ -75,6 +75,7 @@ class Loop:
         self._clock = clock
         self._session = Session.new()
         self._executor: Executor | None = None
+        self._untidy = False
         #: Trials that the executor could not start.
         self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
@@ -270,7 +271,12 @@ class Loop:
         """Remove the checkpoints that nobody needs any more."""
         if self._keeper is not None:
             heard = {event.trial for event in happened if isinstance(event, _TIDY_AFTER)}
-            self._keeper.look(self.ledger, sorted(heard))
+            try:
+                self._keeper.look(self.ledger, sorted(heard))
+            except OSError as error:  # a trial may have done anything to its folder
+                if not self._untidy:
+                    self._say(f"some checkpoints cannot be removed: {error}")
+                self._untidy = True
 
     def _append(self, events: Sequence[Event], expect: int) -> None:
         """Store `events`; on a full disk wait for a while, for nothing else is lost yet."""

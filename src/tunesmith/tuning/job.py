@@ -6,21 +6,30 @@ The model below is the reference: the documentation is generated from it.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tunesmith.core.errors import JobError, TunesmithError, did_you_mean
+from tunesmith.core.errors import (
+    JobError,
+    TextError,
+    TunesmithError,
+    did_you_mean,
+    shorten,
+    shown,
+)
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import objectives_of
-from tunesmith.core.space.parameter import parameter_from_dict
+from tunesmith.core.quantity import show_bytes
+from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Config, Space
 from tunesmith.core.study import StudySpec
-from tunesmith.core.text import read_yaml
+from tunesmith.core.yaml_text import Lines, read
 from tunesmith.run.command import Program
 from tunesmith.run.executors import Factory, of_program
 from tunesmith.run.folder import Folder
@@ -33,6 +42,10 @@ from tunesmith.tuning.launch import launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec
 from tunesmith.tuning.study import Study
+
+#: Larger files are no job files (bytes), and of many mistakes so many are shown.
+LARGEST: Final = 1 << 20
+_MISTAKES: Final = 20
 
 Path_ = tuple[str | int, ...]
 T = TypeVar("T")
@@ -210,7 +223,7 @@ def study_of_job(path: Path | str, storage: Path | None = None) -> tuple[str, Pa
     return _name(path, model), _storage(path, model, storage)
 
 
-def _model(path: Path, overrides: Mapping[str, Any]) -> tuple[JobModel, _Lines]:
+def _model(path: Path, overrides: Mapping[str, Any]) -> tuple[JobModel, Lines]:
     """What the file says, `overrides` on top, and on which lines. Raises JobError."""
     data, lines = _parse(path, _read(path))
     for name, value in overrides.items():
@@ -222,7 +235,9 @@ def _model(path: Path, overrides: Mapping[str, Any]) -> tuple[JobModel, _Lines]:
     try:
         return JobModel.model_validate(data), lines
     except ValidationError as error:
-        raise JobError("\n".join(_describe(path, lines, data, e) for e in error.errors())) from None
+        mistakes = [_describe(path, lines, data, e) for e in error.errors()[:_MISTAKES]]
+        more = error.error_count() - len(mistakes)
+        raise JobError("\n".join([*mistakes, *[f"and {more} more"] * (more > 0)])) from None
 
 
 def _name(path: Path, model: JobModel) -> str:
@@ -232,53 +247,44 @@ def _name(path: Path, model: JobModel) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise JobError(f"{path} is a folder; name the job file in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise JobError(f"{path} is no regular file; write the job into one")
+        if status.st_size > LARGEST:
+            raise JobError(
+                f"{path} has {show_bytes(status.st_size)}, and a job file at most {show_bytes(LARGEST)}"
+            )
+        data = path.read_bytes()
     except FileNotFoundError:
-        raise JobError(f"there is no job file {path}; `tunesmith init {path}` writes one") from None
-    except IsADirectoryError:
-        raise JobError(f"{path} is a folder; name the job file in it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise JobError(f"{path} cannot be read: {error}") from None
-
-
-class _Lines:
-    """Which line of the file a key stands on."""
-
-    def __init__(self, root: Any) -> None:
-        self._root = root
-
-    def line(self, path: Path_) -> int:
-        """The line of the deepest part of `path` that is in the file, from 1 on."""
-        node, line = self._root, 1
-        for key in path:
-            try:
-                line = node.lc.key(key)[0] + 1 if isinstance(key, str) else node.lc.item(key)[0] + 1
-                node = node[key]
-            except (AttributeError, KeyError, IndexError, TypeError):
-                break
-        return line
-
-
-def _parse(path: Path, text: str) -> tuple[dict[str, Any], _Lines]:
-    """The file's data, and its lines. JSON is YAML."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
+        raise JobError(
+            f"there is no job file {shorten(str(path))}; `tunesmith init {shorten(str(path))}` writes one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise JobError(f"{shorten(str(path))} cannot be read: {error}") from None
     try:
-        data = read_yaml(text)
-        lines = _Lines(YAML(typ="rt").load(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = mark.line + 1 if mark else 1
-        raise JobError(f"{path}:{line}: this is no YAML: {error.problem}") from None
-    except YAMLError as error:
-        raise JobError(f"{path}: this is no YAML: {error}") from None
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise JobError(
+            f"{path}:{line}: the byte 0x{data[error.start]:02x} is no UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _parse(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
+    """The file's data, and its lines. JSON is YAML."""
+    try:
+        data, lines = read(text)
+    except TextError as error:
+        at = path if error.line is None else f"{path}:{error.line}"
+        raise JobError(f"{at}: this is no YAML: {error}") from None
     if not isinstance(data, dict):
         raise JobError(f"{path}:1: a job file is a mapping: command, objective, space, ...")
     return data, lines
 
 
-def _describe(path: Path, lines: _Lines, data: Mapping[str, Any], error: Any) -> str:
+def _describe(path: Path, lines: Lines, data: Mapping[str, Any], error: Any) -> str:
     """One line for one of pydantic's errors."""
     where = tuple(part for part in error["loc"] if part in _keys(data, error["loc"]))
     key = str(error["loc"][-1])
@@ -289,7 +295,7 @@ def _describe(path: Path, lines: _Lines, data: Mapping[str, Any], error: Any) ->
         return f"{at}: there is no {key!r} in a job file{did_you_mean(key, known)}"
     if error["type"] == "missing":
         return f"{at}: {key!r} is missing"
-    return f"{at}: {name}: {error['msg']}, not {error['input']!r}"
+    return f"{at}: {name}: {error['msg']}, not {shown(error['input'])}"
 
 
 def _keys(data: Any, location: Sequence[Any]) -> list[Any]:
@@ -352,8 +358,18 @@ def _complete(space: Space, config: Mapping[str, Any]) -> Config:
 def _space(model: JobModel) -> Space:
     for name, parameter in model.space.items():
         if name != RELATIONS:
-            _at(("space", name), partial(parameter_from_dict, name, parameter))
+            _at(("space", name), partial(_check_parameter, name, parameter))
     return _at(("space",), lambda: Space.from_dict(model.space))
+
+
+def _check_parameter(name: str, described: Any) -> None:
+    parameter = parameter_from_dict(name, described)
+    values = parameter.values if isinstance(parameter, Choice) else ()
+    if isinstance(parameter, Fixed):
+        values = (parameter.constant,)
+    for value in values:
+        if isinstance(value, str) and "\0" in value:
+            raise JobError(f"{name}: {value!r} has a NUL character, which no program can be given")
 
 
 def _at(path: Path_, act: Callable[[], T]) -> T:

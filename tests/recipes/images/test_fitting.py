@@ -223,6 +223,7 @@ def test_schedulers_know_how_long_a_training_is() -> None:
 
 
 def test_gpus_are_shared_so_that_all_trials_find_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert fitting._gpus_per_trial(4) == 0.0
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

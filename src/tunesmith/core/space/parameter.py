@@ -20,15 +20,18 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from tunesmith.core.errors import SpaceError, did_you_mean
+from tunesmith.core.errors import SpaceError, did_you_mean, shown
 from tunesmith.core.space import prior as priors
 from tunesmith.core.space.axis import Axis, check_axis, on_grid
 from tunesmith.core.space.prior import Normal
+from tunesmith.core.text import check_bounds
 
 Group: TypeAlias = Literal["model", "optimizer", "data"]
 GROUPS: Final = ("model", "optimizer", "data")
 When: TypeAlias = Mapping[str, Any] | str
 
+#: Not every reader of JSON takes integers this large.
+_TOO_LARGE: Final = 10**300
 #: Ints beyond this are not exact as doubles.
 MAX_INT: Final = 2**53
 
@@ -48,8 +51,12 @@ def plain(value: Any) -> Any:
 
     Raises SpaceError for what JSON does not have (NaN, sets, functions, keys that are no strings).
     """
-    if value is None or type(value) in (bool, int):
+    if value is None or type(value) is bool:
         return value
+    if isinstance(value, int):  # an enum, say
+        if abs(value) >= _TOO_LARGE:
+            raise SpaceError(f"{shown(value)} is too large; write it as a text")
+        return int(value)
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, (float, np.floating)):
@@ -58,14 +65,26 @@ def plain(value: Any) -> Any:
         return float(value)
     if isinstance(value, np.generic):
         return plain(value.item())
+    if isinstance(value, (list, tuple, Mapping)):
+        check_bounds(value)
+        return _plain_parts(value)
+    raise _no_json(value)
+
+
+def _plain_parts(value: Any) -> Any:
+    """`plain` for a list or mapping of which the bounds are known."""
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {_text(key): plain(item) for key, item in value.items()}
-    if isinstance(value, int):  # an enum, say
-        return int(value)
-    raise SpaceError(
-        f"{value!r} ({type(value).__name__}) is no JSON value; use its name and look it up in your "
+        return [_plain_parts(item) for item in value]
+    if not isinstance(value, Mapping):
+        return plain(value)
+    if not all(isinstance(key, str) for key in value):
+        raise _no_json(value)
+    return {_text(key): _plain_parts(item) for key, item in value.items()}
+
+
+def _no_json(value: Any) -> SpaceError:
+    return SpaceError(
+        f"{shown(value)} ({type(value).__name__}) is no JSON value; use its name and look it up in your "
         "training code"
     )
 
@@ -77,7 +96,7 @@ def _text(value: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise SpaceError(f"{text!r} is no valid text: UTF-8 does not have it") from None
+            raise SpaceError(f"{shown(text)} is no valid text: UTF-8 does not have it") from None
     return text
 
 
@@ -85,10 +104,18 @@ def _require_number(owner: str, name: str, value: Any) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(
         value, (int, float, np.integer, np.floating)
     ):
-        raise SpaceError(f"{owner}: {name} is a number, not {value!r}")
-    if not math.isfinite(value):
-        raise SpaceError(f"{owner}: {name} is a finite number, not {value!r}")
+        raise SpaceError(f"{owner}: {name} is a number, not {shown(value)}")
+    if not is_finite(value):
+        raise SpaceError(f"{owner}: {name} is a finite number, not {shown(value)}")
     return float(value) + 0.0  # no -0.0
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a number is finite as a double: integers may be too large for one."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _check_common(owner: str, group: Any, when: Any) -> None:
@@ -144,7 +171,7 @@ class Float:
     axis: Axis = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        owner = f"Float({self.low!r}, {self.high!r})"
+        owner = f"Float({shown(self.low)}, {shown(self.high)})"
         for name in (
             "low",
             "high",
@@ -173,9 +200,9 @@ class Float:
         if isinstance(value, (bool, np.bool_)) or not isinstance(
             value, (int, float, np.integer, np.floating)
         ):
-            return f"is {value!r}, not a number"
+            return f"is {shown(value)}, not a number"
         if not self.low <= value <= self.high:  # catches NaN too
-            return f"is {value!r}, outside {self.low:g} .. {self.high:g}"
+            return f"is {shown(value)}, outside {self.low:g} .. {self.high:g}"
         if self.step is not None and not on_grid(float(value), self.low, self.step):
             return f"is {value!r}, not {self.low:g} + k * {self.step:g}"
         return None
@@ -224,7 +251,7 @@ class Int:
     axis: Axis = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        owner = f"Int({self.low!r}, {self.high!r})"
+        owner = f"Int({shown(self.low)}, {shown(self.high)})"
         for name in ("low", "high", "step", *(["default"] if self.default is not None else [])):
             number = _require_number(owner, name, getattr(self, name))
             if number != int(number):
@@ -256,11 +283,11 @@ class Int:
         if isinstance(value, (bool, np.bool_)) or not isinstance(
             value, (int, float, np.integer, np.floating)
         ):
-            return f"is {value!r}, not a whole number"
-        if not math.isfinite(value) or value != int(value):
-            return f"is {value!r}, not a whole number"
+            return f"is {shown(value)}, not a whole number"
+        if not is_finite(value) or value != int(value):
+            return f"is {shown(value)}, not a whole number"
         if not self.low <= value <= self.high:
-            return f"is {value!r}, outside {self.low} .. {self.high}"
+            return f"is {shown(value)}, outside {self.low} .. {self.high}"
         if (int(value) - self.low) % self.step:
             return f"is {value!r}, not {self.low} + k * {self.step}"
         return None
@@ -328,7 +355,8 @@ class Choice:
         group: Group | None = None,
         when: When | None = None,
     ) -> None:
-        owner = f"Choice({', '.join(map(repr, values[:4]))}{', ...' if len(values) > 4 else ''})"
+        check_bounds(values)
+        owner = f"Choice({', '.join(map(shown, values[:4]))}{', ...' if len(values) > 4 else ''})"
         if not values:
             raise SpaceError("Choice() has no values; write Choice('relu', 'tanh')")
         if (
@@ -337,7 +365,7 @@ class Choice:
             and len(values[0]) > 1
         ):
             raise SpaceError(
-                f"{owner}: the values are separate arguments; write Choice(*{values[0]!r})"
+                f"{owner}: the values are separate arguments; write Choice(*{shown(values[0])})"
             )
         try:
             cleaned = tuple(plain(value) for value in values)
@@ -346,7 +374,7 @@ class Choice:
         index: dict[Any, int] = {}
         for position, value in enumerate(cleaned):
             if index.setdefault(identity(value), position) != position:
-                raise SpaceError(f"{owner}: {value!r} is there twice")
+                raise SpaceError(f"{owner}: {shown(value)} is there twice")
         _check_common(owner, group, when)
         object.__setattr__(self, "values", cleaned)
         object.__setattr__(self, "ordered", bool(ordered))
@@ -385,8 +413,13 @@ class Choice:
         """Why `value` is none of mine, or None if it is."""
         if self._find(value) is not None:
             return None
-        hint = did_you_mean(str(value), [str(v) for v in self.values])
-        return f"is {value!r}, which is none of the {len(self.values)} choices{hint}"
+        try:
+            check_bounds(value)
+        except SpaceError as error:
+            return f"cannot be used: {error}"
+        text = value if isinstance(value, str) else shown(value)
+        hint = did_you_mean(text, [str(v) for v in self.values])
+        return f"is {shown(value)}, which is none of the {len(self.values)} choices{hint}"
 
     def clean(self, value: Any) -> Any:
         return self.value(self.number(value))
@@ -439,7 +472,7 @@ class Fixed:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constant", plain(self.constant))
-        _check_common(f"Fixed({self.constant!r})", self.group, self.when)
+        _check_common(f"Fixed({shown(self.constant)})", self.group, self.when)
 
     @property
     def size(self) -> int:
@@ -451,7 +484,7 @@ class Fixed:
             same = identity(value) == identity(self.constant) or _same_number(self.constant, value)
         except SpaceError:
             same = False
-        return None if same else f"is {value!r}, but is fixed at {self.constant!r}"
+        return None if same else f"is {shown(value)}, but is fixed at {shown(self.constant)}"
 
     def clean(self, value: Any) -> Any:
         return self.standard()
@@ -520,6 +553,10 @@ def parameter_from_dict(name: str, spec: Any) -> Parameter:
         return spec
     if not isinstance(spec, Mapping):
         return Fixed(spec)
+    try:
+        check_bounds(spec)
+    except SpaceError as error:
+        raise SpaceError(f"{name}: {error}") from None
     kinds = [kind for kind in _KINDS if kind in spec]
     if len(kinds) != 1:
         keys = ", ".join(map(str, spec)) or "nothing"
@@ -541,11 +578,11 @@ def parameter_from_dict(name: str, spec: Any) -> Parameter:
         if kind == "value":
             return Fixed(body, **options)
         if not isinstance(body, (list, tuple)):
-            raise SpaceError(f"{kind} takes a list, not {body!r}")
+            raise SpaceError(f"{kind} takes a list, not {shown(body)}")
         if kind == "choice":
             return Choice(*body, **options)
         if len(body) != 2:
-            raise SpaceError(f"{kind} takes [low, high], not {list(body)!r}")
+            raise SpaceError(f"{kind} takes [low, high], not {shown(list(body))}")
         return (Float if kind == "float" else Int)(body[0], body[1], **options)
     except SpaceError as error:
         raise SpaceError(f"{name}: {error}") from None

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import ConfigError, SpaceError, did_you_mean
+from tunesmith.core.errors import ConfigError, SpaceError, did_you_mean, shown
 from tunesmith.core.space.condition import Condition
 from tunesmith.core.space.expression import Expression
 from tunesmith.core.space.parameter import (
@@ -367,12 +367,12 @@ class Space:
     def from_dict(cls, spec: Mapping[str, Any]) -> Space:
         """A space from its dict form (what a job file has under ``space:``). Raises SpaceError."""
         if not isinstance(spec, Mapping):
-            raise SpaceError(f"a space is a mapping of parameter names, not {spec!r}")
+            raise SpaceError(f"a space is a mapping of parameter names, not {shown(spec)}")
         relations = spec.get(RELATIONS, [])
         if isinstance(relations, str):
             relations = [relations]
         if not isinstance(relations, Sequence):
-            raise SpaceError(f"{RELATIONS}: a list of relations is needed, not {relations!r}")
+            raise SpaceError(f"{RELATIONS}: a list of relations is needed, not {shown(relations)}")
         space = cls({name: p for name, p in spec.items() if name != RELATIONS})
         for relation in relations:
             space.require(relation)

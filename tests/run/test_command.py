@@ -1,0 +1,190 @@
+"""Programs that do what they should not: their trial fails, or is not harmed; the others go on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tunesmith.core.errors import ExecutorError
+from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.trial import Kind, Reason
+from tunesmith.run import command
+from tunesmith.run.base import Happened
+from tunesmith.run.command import CommandExecutor, Program
+from tunesmith.run.folder import Folder
+from tunesmith.testing.executors import follow
+
+LOSS = "echo '{\"loss\": 0.5}'"
+
+
+def executor(folder: Path, script: str, **options: Any) -> CommandExecutor:
+    """It runs a script of the shell, which gets the value of x."""
+    program = Program(
+        ["sh", "-c", script.replace("{", "{{").replace("}", "}}"), "script", "{x}"],
+        wanted=("loss",),
+        metrics=options.pop("metrics", {}),
+        cwd=options.pop("cwd", folder),
+    )
+    return CommandExecutor(
+        program, session=uuid.uuid4().hex, folder=Folder(folder / "trials"), **options
+    )
+
+
+def run(folder: Path, script: str, value: Any = 1, **options: Any) -> tuple[list[Reported], Exited]:
+    runner = executor(folder, script, **options)
+    try:
+        runner.start(Start(0, 0, {"x": value}, 1))
+        return follow(runner, 0)
+    finally:
+        runner.close()
+
+
+def test_one_that_removes_its_folder(tmp_path: Path) -> None:
+    _, exited = run(tmp_path, f'{LOSS}; rm -r "$TUNESMITH_DIR"')
+    assert exited.returned == {"loss": 0.5}
+    _, exited = run(tmp_path, 'echo goodbye; rm -r "$TUNESMITH_DIR"; exit 3')
+    assert exited.reason is not None
+    assert exited.reason.message == "the program ended with exit code 3: goodbye"
+
+
+def test_one_that_removes_its_folder_and_is_stopped(tmp_path: Path) -> None:
+    runner = executor(tmp_path, f'rm -r "$TUNESMITH_DIR"; {LOSS}; sleep 600')
+    try:
+        runner.start(Start(0, 0, {"x": 1}, 1))
+        while not runner.events(0.1):
+            pass
+        runner.stop(Stop(0, Reason(Kind.TIMEOUT, "too slow"), 5.0))
+        _, exited = follow(runner, 0)
+        assert exited.reason is not None
+        assert exited.reason.message == "too slow"
+    finally:
+        runner.close()
+
+
+def test_one_that_removes_where_it_runs(tmp_path: Path) -> None:
+    """The next ones cannot run, and say so; nothing else happens."""
+    cwd = tmp_path / "cwd"
+    cwd.mkdir()
+    runner = executor(tmp_path, f'{LOSS}; rm -r "{cwd}"', cwd=cwd)
+    try:
+        for trial, problem in ((0, None), (1, "the program could not be started")):
+            runner.start(Start(trial, 0, {"x": 1}, 1))
+            _, exited = follow(runner, trial)
+            assert (exited.reason and exited.reason.message[:32]) == problem
+            assert exited.reason is None or exited.reason.kind is Kind.ERROR
+    finally:
+        runner.close()
+
+
+@pytest.mark.parametrize("value", ["a\0b", "x" * (1 << 22)], ids=["NUL", "too long"])
+def test_a_value_that_no_program_can_be_given(tmp_path: Path, value: str) -> None:
+    _, exited = run(tmp_path, LOSS, value)
+    assert exited.reason is not None
+    assert exited.reason.kind is Kind.ERROR
+    assert "the program could not be started" in exited.reason.message
+
+
+def test_an_environment_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODD", "a\udcff")
+    _, exited = run(tmp_path, f'printf %s "$ODD"; {LOSS}')
+    assert exited.reason is not None, "it is no line of JSON"
+    assert "a\ufffd" in exited.reason.output
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EMFILE])
+def test_files_that_cannot_be_written_are_no_fault_of_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    runner = executor(tmp_path, LOSS)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(command, "write_json", full)
+            with pytest.raises(
+                ExecutorError, match=r"trials cannot be run here: .*run the study again"
+            ):
+                runner.start(Start(0, 0, {"x": 1}, 1))
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", full)
+            with pytest.raises(ExecutorError):
+                runner.start(Start(0, 1, {"x": 1}, 1))
+        runner.start(Start(0, 2, {"x": 1}, 1))
+        assert follow(runner, 0)[1].returned == {"loss": 0.5}
+    finally:
+        runner.close()
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "trials").write_text("")
+    with pytest.raises(ExecutorError, match="trials cannot be run here"):
+        run(tmp_path, LOSS)
+
+
+def test_an_earlier_attempt_reports_to_nobody(tmp_path: Path) -> None:
+    """A process that it left behind, in the dark, knows where it wrote to, and may go on with that."""
+    runner = executor(
+        tmp_path,
+        'if [ "$TUNESMITH_TRIAL" = 0 ] && [ ! -e old ]; then '
+        'echo "$TUNESMITH_METRICS" > old; exit 3; fi; '
+        'echo \'{"loss": 99}\' >> $(cat old); echo \'{"loss": 0.5}\' >> "$TUNESMITH_METRICS"',
+    )
+    try:
+        runner.start(Start(0, 0, {"x": 1}, 1))
+        follow(runner, 0)
+        runner.start(Start(0, 1, {"x": 1}, 1))
+        reports, exited = follow(runner, 0)
+        assert [r.metrics for r in reports] == [{"loss": 0.5}]
+        assert exited.returned == {"loss": 0.5}
+    finally:
+        runner.close()
+
+
+def test_a_pattern_that_takes_for_ever_ends_its_trial(tmp_path: Path) -> None:
+    began = time.monotonic()
+    script = f"echo {'a' * 60}b; sleep 600"
+    _, exited = run(tmp_path, script, metrics={"loss": "(?:a|aa)+$()"})
+    assert exited.reason is not None
+    assert exited.reason.kind is Kind.ERROR
+    assert "the pattern of 'loss' took more than 1 s" in exited.reason.message
+    assert time.monotonic() - began < 60
+
+
+def test_much_output_is_read_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is, each turn is short, and nothing is left out."""
+    monkeypatch.setattr(command, "_READ_S", 0.0)
+    monkeypatch.setattr(command, "_CHUNK_BYTES", 1 << 10)
+    lines = 500
+    script = f"i=0; while [ $i -lt {lines} ]; do i=$((i + 1)); echo loss=$i; done"
+    runner = executor(tmp_path, script, metrics={"loss": "loss=([0-9]+)"})
+    turns: list[list[Happened]] = []
+    try:
+        runner.start(Start(0, 0, {"x": 1}, 1))
+        while not (turns and turns[-1] and isinstance(turns[-1][-1], Exited)):
+            turns.append(runner.events(0.05))
+        reports = [event for turn in turns for event in turn if isinstance(event, Reported)]
+        assert [r.metrics["loss"] for r in reports] == list(range(1, lines + 1))
+        assert max(map(len, turns)) < lines / 2
+    finally:
+        runner.close()
+
+
+def test_a_daemons_memory_counts_and_it_is_ended(tmp_path: Path) -> None:
+    code = "import os, time; x = bytearray(300 << 20); open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
+    script = f'(setsid {sys.executable} -c "{code}" &); sleep 600'
+    _, exited = run(tmp_path, script, memory_limit=200 << 20)
+    assert exited.reason is not None
+    assert exited.reason.kind is Kind.OUT_OF_MEMORY
+    pid = int((tmp_path / "pid").read_text() or 0) if (tmp_path / "pid").exists() else 0
+    assert not pid or not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
