@@ -29,10 +29,14 @@ def live(reports: Reports, stop_at: int | None = None) -> LiveTrial:
     return LiveTrial(0, 0, {}, 0, Path, send)
 
 
-def call(function: Callable[..., Any], stop_at: int | None = None) -> tuple[Any, Reports]:
+def call(
+    function: Callable[..., Any],
+    stop_at: int | None = None,
+    metric: str | tuple[str, ...] = "loss",
+) -> tuple[Any, Reports]:
     """What it returned, and what it reported."""
     reports: Reports = []
-    objective = Objective.of(function, "loss")
+    objective = Objective.of(function, metric)
     return objective({"x": 1}, lambda: live(reports, stop_at)), reports
 
 
@@ -133,6 +137,41 @@ class TestGenerators:
             yield 10, {"loss": 2.0}
 
         assert call(objective)[1] == [(5, {"loss": 3.0}), (10, {"loss": 2.0})]
+
+    @pytest.mark.parametrize(
+        ("yielded", "step", "metrics"),
+        [
+            ((0.5, 1.5), 1, {"loss": 0.5, "time": 1.5}),
+            ((100, 7.5), 1, {"loss": 100, "time": 7.5}),
+            ([100, 7.5], 1, {"loss": 100, "time": 7.5}),
+            ({"loss": 1.0}, 1, {"loss": 1.0}),
+            ((3, {"loss": 1.0}), 3, {"loss": 1.0}),
+            ((3, (0.5, 1.5)), 3, {"loss": 0.5, "time": 1.5}),
+        ],
+    )
+    def test_yield_several_objectives_as_they_return_them(
+        self, yielded: Any, step: int, metrics: Any
+    ) -> None:
+        def objective(config: Any) -> Iterator[Any]:
+            yield yielded
+
+        assert call(objective, metric=("loss", "time"))[1] == [(step, metrics)]
+
+    @pytest.mark.parametrize("names", [("loss", "time"), ("loss", "time", "size")])
+    @pytest.mark.parametrize("yielded", [7.5, (1, 2, 3, 4), (7.5,), [], "ab", (3, 7.5, "x", 1)])
+    def test_yield_no_value_of_one_of_several(self, names: Any, yielded: Any) -> None:
+        def objective(config: Any) -> Iterator[Any]:
+            yield yielded
+
+        with pytest.raises(ValueError, match="yield the values of 'loss', 'time'"):
+            call(objective, metric=names)
+
+    def test_yield_a_step_and_a_number_for_three_objectives(self) -> None:
+        def objective(config: Any) -> Iterator[Any]:
+            yield 3, 7.5
+
+        with pytest.raises(ValueError, match=r"yielded \(3, 7.5\); for a report\(\), yield"):
+            call(objective, metric=("loss", "time", "size"))
 
     def test_return_something_in_the_end(self) -> None:
         def objective(config: Any) -> Generator[float, None, float]:

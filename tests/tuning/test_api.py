@@ -199,3 +199,20 @@ class TestWatching:
         assert shown.out == ""
         assert "5/5 trials" in shown.err
         assert "best value" in shown.err
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"])
+def test_a_generator_yields_several_objectives_as_it_would_return_them(executor: Any) -> None:
+    def train(config: dict[str, Any]) -> Any:
+        for k in range(2):
+            yield 100 - k, 7.5
+
+    result = ts.tune(
+        train, SPACE, metric=["loss", "time"], trials=1, seed=1, progress=False, executor=executor
+    )
+    (trial,) = result.trials
+    assert [(r.step, r.metrics) for r in trial.reports] == [
+        (1, {"loss": 100, "time": 7.5}),
+        (2, {"loss": 99, "time": 7.5}),
+    ]
+    assert trial.values == (99, 7.5)

@@ -182,15 +182,17 @@ def parallel(trials: Trials, order: tuple[str, ...] = ()) -> Figure:
     rows = [-float(i) for i in range(len(names) + 1)]
     data: list[Trace] = []
     named: set[str] = set()
-    best = trials.leader
-    top.update([best] if best is not None else [])
+    best, winners = trials.best, trials.winners
+    top.update(winners)
     chosen = np.union1d(chosen, list(top))
     for number in sorted(
-        chosen.tolist(), key=lambda n: (n == best, n in top, -trials.losses[n, 0])
+        chosen.tolist(), key=lambda n: (n in winners, n in top, -trials.losses[n, 0])
     ):
-        name = "best" if number == best else f"next {len(top) - 1}" if number in top else "others"
+        name = f"next {len(top) - len(winners)}" if number in top else "others"
+        name = trials.winners_name if number in winners else name
         colour, width, opacity = {
             "best": (ORANGE, 3.0, 1.0),
+            "front": (ORANGE, 2.0, 1.0),
             "others": (GREY, 1.0, 0.32),
         }.get(name, (BLUE, 1.6, 0.75))
         data.append(

@@ -130,13 +130,15 @@ def curves(trials: Trials) -> Figure:
     data: list[Trace] = []
     stops: list[int] = []
     named: set[str] = set()
-    best = trials.leader
+    winners = trials.winners
     order = sorted(
-        range(len(numbers)), key=lambda i: (numbers[i] == best, _state(trials, numbers[i]))
+        range(len(numbers)), key=lambda i: (numbers[i] in winners, _state(trials, numbers[i]))
     )
     for i in order:
         state = trials.ledger.state(numbers[i])
-        name = "best" if numbers[i] == best else _STATE_NAMES.get(state, "not ended")
+        name = _STATE_NAMES.get(state, "not ended")
+        if numbers[i] in winners:
+            name = trials.winners_name
         if state is State.STOPPED:
             stops.append(i)
         colour, width, opacity = _CURVES[name]
@@ -197,6 +199,7 @@ _CURVES: Final[dict[str, tuple[str, float, float]]] = {
     "not ended": (GREEN, 1.2, 0.7),
     "completed": (BLUE, 1.4, 0.6),
     "best": (ORANGE, 3.0, 1.0),
+    "front": (ORANGE, 2.0, 1.0),
 }
 
 

@@ -93,7 +93,11 @@ def _sections(
     if trials.size > 1 and (some or len(trials.of(State.STOPPED))):
         yield "went", "How the search went", _went(trials, drawings)
     if len(trials.done) > 1 and len(trials.ledger.spec.space):
-        yield "configs", "The best configs", _configs(trials, found, drawings)
+        yield (
+            "configs",
+            "The best configs" if single else "Configs",
+            _configs(trials, found, drawings),
+        )
     if trials.size:
         yield "cost", "What it cost", appendix.cost(trials, drawings)
     yield "tuned", "What was tuned", appendix.tuned(trials)
@@ -261,12 +265,14 @@ def _went(trials: Trials, drawings: Drawings) -> str:
 
 def _configs(trials: Trials, found: Importance | None, drawings: Drawings) -> str:
     order = tuple(s.name for s in found.parameters) if found else ()
+    single = len(trials.ledger.spec.objectives) == 1
     top = trials.ranked[:ROWS].tolist()
     if trials.best is not None and trials.best in top:
         top = [trials.best, *(n for n in top if n != trials.best)]
-    single = len(trials.ledger.spec.objectives) == 1
-    said = "" if single else f"<p>Ranked by {escape(trials.metric)}, the first objective.</p>"
-    ten = f"<h3>The {count(len(top), 'best trial').removeprefix('1 ')}</h3>"
+    said, ten = "", f"<h3>The {count(len(top), 'best trial').removeprefix('1 ')}</h3>"
+    if not single:
+        said = f"<p>By {escape(trials.metric)}, the first objective; those of the front come first.</p>"
+        ten = f"<h3>{count(len(top), 'trial').capitalize()} of {len(trials.done):,}</h3>"
     figure = drawings.add(parameters.parallel(trials, order))
     names = _columns(trials, top, order)
     every = [name for name in trials.ledger.spec.space.tunables if name in names]

@@ -69,18 +69,26 @@ class Trials:
 
     @cached_property
     def ranked(self) -> Ints:
-        """The completed trials, the best first; by the first objective."""
-        return self.done[np.argsort(self.losses[self.done, 0], kind="stable")]
+        """The completed trials, the best first; with several objectives those of the front first, each part by the
+        first objective."""
+        behind = np.zeros(len(self.done), dtype=np.bool_)
+        if len(self.ledger.spec.objectives) > 1:
+            behind = ~np.isin(self.done, self.front)
+        return self.done[np.lexsort((self.losses[self.done, 0], behind))]
 
     @property
     def best(self) -> int | None:
         """The trial that `Result.best` names: of those that were confirmed the likeliest."""
         return self.ledger.incumbent
 
+    @cached_property
+    def winners(self) -> frozenset[int]:
+        """The best trial; with several objectives, where no one trial is, the front."""
+        return frozenset(self.front.tolist())
+
     @property
-    def leader(self) -> int | None:
-        """The best one; where no one trial is, for there are several objectives, the best by the first."""
-        return self.best if self.best is not None else next(iter(self.ranked.tolist()), None)
+    def winners_name(self) -> str:
+        return "best" if len(self.ledger.spec.objectives) == 1 else "front"
 
     @property
     def confirmed(self) -> Sequence[Confirmed]:

@@ -79,7 +79,8 @@ class Screen:
 
     def _rank(self, trial: Trial, ledger: Ledger) -> None:
         """Keep the best few without looking at all trials again."""
-        if trial.state is not State.COMPLETED or self._top is None:
+        again = trial.number in ledger.confirming  # whose value is its parent's luck
+        if trial.state is not State.COMPLETED or self._top is None or again:
             return
         sign = ledger.spec.objective.sign
         ranked = [*self._top, trial]
@@ -147,6 +148,8 @@ def _best(ledger: Ledger) -> list[Trial]:
 
     if len(ledger.spec.objectives) > 1:
         return []
-    numbers = np.flatnonzero(ledger.feasible())
+    candidates = ledger.feasible()
+    candidates[list(ledger.confirming)] = False
+    numbers = np.flatnonzero(candidates)
     losses = ledger.column("losses")[numbers, 0]
     return [ledger.trial(int(numbers[i])) for i in np.argsort(losses, kind="stable")[:_BEST_ROWS]]

@@ -10,8 +10,10 @@ import typer
 from tunesmith.cli.arguments import Json, Storage, StudyName
 
 if TYPE_CHECKING:
-    from tunesmith.core.events import Event
+    from tunesmith.core.events import Event, Opened
     from tunesmith.core.trial import Trial
+    from tunesmith.tuning.excerpt import Overview
+    from tunesmith.tuning.result import Result
     from tunesmith.tuning.study import Study
 
 
@@ -40,41 +42,82 @@ def show(
 
 
 def _study_dict(study: Study) -> dict[str, Any]:
+    from tunesmith.tuning.excerpt import overview
+
+    if (seen := overview(study.store, study.name)) is not None:
+        best = [] if seen.best is None else [seen.best]
+        return _dict(seen, seen.session, best=[trial.to_dict() for trial in best], outlook=None)
     result = study.result()
-    coordinator = study.coordinator()
+    outlook = result.outlook()
+    front = [trial.to_dict() for trial in result.front]
+    single = len(result.spec.objectives) == 1
+    return _dict(
+        result,
+        study.coordinator(),
+        best=front if single else [],
+        **({} if single else {"front": front}),
+        outlook=None if outlook is None else outlook._asdict(),
+    )
+
+
+def _dict(seen: Overview | Result, coordinator: Opened | None, **rest: Any) -> dict[str, Any]:
+    running = None if coordinator is None else {"host": coordinator.host, "pid": coordinator.pid}
     return {
-        **study.spec.to_dict(),
-        "counts": {str(state): n for state, n in result.counts.items() if n},
-        "ended": result.ended,
-        "running_here": None
-        if coordinator is None
-        else {"host": coordinator.host, "pid": coordinator.pid},
-        "best": [trial.to_dict() for trial in result.front[:1]],
-        "cost": result.cost,
-        "outlook": None if (outlook := result.outlook()) is None else outlook._asdict(),
+        **seen.spec.to_dict(),
+        "counts": {str(state): n for state, n in seen.counts.items() if n},
+        "ended": seen.ended,
+        "running_here": running,
+        "cost": seen.cost,
+        **rest,
     }
 
 
 def _show_study(study: Study) -> None:
     from tunesmith.cli.lines import print_outlook, print_result
+    from tunesmith.tuning.excerpt import overview
+
+    if (seen := overview(study.store, study.name)) is not None:
+        _show_head(seen, seen.session)
+        _show_best(seen)
+        return
+    result = study.result()
+    _show_head(result, study.coordinator(), str(audit) if (audit := result.audit()).trials else "")
+    print_result(result)
+    print_outlook(result)
+
+
+def _show_best(seen: Overview) -> None:
+    """What `print_result` says of a large study, as far as that is known without its history."""
+    from tunesmith.cli.tables import config_block
+    from tunesmith.core.quantity import show_number
+
+    typer.echo(f"{seen.spec.name}: {seen.ended or 'not ended'}")
+    if seen.best is None:
+        typer.echo(f"study {seen.spec.name!r} has no completed trial")
+        return
+    value = show_number(seen.best.value, 7)
+    typer.echo(f"best: {seen.spec.objective.metric} {value} (trial {seen.best.number})")
+    typer.echo(config_block(seen.best.config), nl=False)
+    typer.echo("outlook: left out for so many trials; `tunesmith report` has it")
+
+
+def _show_head(seen: Overview | Result, coordinator: Opened | None, audit: str = "") -> None:
     from tunesmith.core.quantity import show_seconds
     from tunesmith.tuning.session import describe
 
-    result = study.result()
-    coordinator = study.coordinator()
-    spec = result.spec
+    spec = seen.spec
     echo = typer.echo
     echo(f"study {spec.name}: " + ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives))
-    counts = ", ".join(f"{n} {state}" for state, n in result.counts.items() if n) or "no trials yet"
+    counts = ", ".join(f"{n} {state}" for state, n in seen.counts.items() if n) or "no trials yet"
     echo(f"trials: {counts}")
     echo(f"searcher: {_strategy(spec.searcher.to_dict())}, seed {spec.seed}")
     if spec.scheduler is not None:
         echo(f"scheduler: {_strategy(spec.scheduler.to_dict())}")
-        if (audit := result.audit()).trials:
+        if audit:
             echo(f"audit: {audit}")
     limits = ", ".join(f"{name} {value}" for name, value in spec.limits.to_dict().items())
     echo(f"limits: {limits or 'none'}")
-    cost = result.cost
+    cost = seen.cost
     money = f", money {cost['money']:.4g}" if cost["money"] else ""
     echo(
         f"spent: {show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
@@ -84,8 +127,6 @@ def _show_study(study: Study) -> None:
     for name, parameter in spec.space.to_dict().items():
         echo(f"  {name}: {parameter}")
     echo("")
-    print_result(result)
-    print_outlook(result)
 
 
 def _strategy(spec: Any) -> str:

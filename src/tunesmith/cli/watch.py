@@ -117,9 +117,16 @@ class JsonLines(Quiet):
             self._put({**entry, "progress": progress.to_dict()})
 
     def finish(self, result: Result) -> None:
-        best = result.front[0].to_dict() if result.front else None
+        best = None if result.ledger.incumbent is None else result.best.to_dict()
         outlook = result.outlook()
-        end = {"event": "end", "why": result.ended_by, "detail": result.ended, "best": best}
+        end: dict[str, Any] = {
+            "event": "end",
+            "why": result.ended_by,
+            "detail": result.ended,
+            "best": best,
+        }
+        if len(result.spec.objectives) > 1:
+            end["front"] = [trial.to_dict() for trial in result.front]
         self._put({**end, "outlook": None if outlook is None else outlook._asdict()})
 
     def _put(self, value: dict[str, Any]) -> None:

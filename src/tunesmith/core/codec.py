@@ -15,10 +15,18 @@ from tunesmith.core.errors import StoreError, TunesmithError, shorten
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import read_json
+from tunesmith.core.trial import Cost
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Event)
 _many: Final = msgspec.json.Decoder(list[Event])
+
+
+class _Ending(msgspec.Struct, gc=False):
+    cost: Cost = Cost()
+
+
+_endings: Final = msgspec.json.Decoder(list[_Ending])
 
 
 def encode(event: Event) -> str:
@@ -42,6 +50,12 @@ def decode_many(texts: Iterable[str]) -> list[Event]:
         return _many.decode(f"[{','.join(listed)}]")
     except (msgspec.DecodeError, ValueError, RecursionError):
         return [decode(text) for text in listed]  # says which
+
+
+def decode_costs(texts: Iterable[str]) -> list[Cost]:
+    """What attempts took, from the events that end them; nothing else of these is read."""
+    listed = list(texts)
+    return [ending.cost for ending in _endings.decode(f"[{','.join(listed)}]")]
 
 
 def decode_spec(text: str) -> StudySpec:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core import pareto
 from tunesmith.core.rng import stream
 from tunesmith.core.table import Table
 from tunesmith.core.trial import CODES, State
@@ -59,10 +60,29 @@ def feasible(table: Table) -> Mask:
     return mask
 
 
+def ranking(losses: Floats) -> Ints:
+    """The rows of `losses`, shape (n, m), from the best to the worst: with several objectives by their fronts."""
+    if losses.shape[1] > 1:
+        return pareto.order(losses)
+    return np.argsort(losses[:, 0], kind="stable")
+
+
 def front(losses: Floats) -> Ints:
-    """The rows that no other dominates, in their order; `losses` has shape (n, m). O(n front)."""
+    """The rows that no other dominates, in their order; `losses` has shape (n, m). O(n log n) for two objectives,
+    else O(n front)."""
+    order = np.lexsort(losses.T[::-1])
+    if losses.shape[1] == 2 and len(losses):
+        one, two = losses[order].T
+        new = np.ones(
+            len(order), dtype=np.bool_
+        )  # where a row begins that is not the same as the one before
+        new[1:] = (one[1:] != one[:-1]) | (two[1:] != two[:-1])
+        before = np.concatenate([[np.inf], np.minimum.accumulate(two)[:-1]])
+        first = new & (two < before)
+        first[0] = True
+        return np.sort(order[first[new][np.cumsum(new) - 1]])
     members: list[int] = []
-    for i in np.lexsort(losses.T[::-1]).tolist():
+    for i in order.tolist():
         before = losses[members]
         dominated = (before <= losses[i]).all(axis=1) & (before < losses[i]).any(axis=1)
         if not dominated.any():

@@ -119,7 +119,9 @@ class Ledger:
         self._notes: dict[int, tuple[str, ...]] = {}
         self._parents: dict[int, int] = {}
         self._lost: dict[int, int] = {}
+        #: Both as they were after so many events.
         self._confirmed: tuple[int, list[Confirmed]] = (-1, [])
+        self._front: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -254,11 +256,13 @@ class Ledger:
 
     def front(self) -> NDArray[np.int64]:
         """The trials that no other beats in every objective, by number; of one objective the incumbent.
-        O(completed front)."""
+        See `core.incumbent.front`."""
         if len(self.spec.objectives) == 1:
             return np.array([] if self.incumbent is None else [self.incumbent], dtype=np.int64)
-        numbers = np.flatnonzero(self.feasible())
-        return numbers[front(self.table.losses[numbers])]
+        if self._front[0] != self.cursor:
+            numbers = np.flatnonzero(self.feasible())
+            self._front = (self.cursor, numbers[front(self.table.losses[numbers])])
+        return self._front[1]
 
     # -- single trials ------------------------------------------------------------------------
 

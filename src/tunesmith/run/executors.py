@@ -66,7 +66,7 @@ def of_function(
 
         return InlineExecutor(
             objective,
-            metric=context.spec.objective.metric,
+            metric=[objective.metric for objective in context.spec.objectives],
             deliver=context.deliver,
             directory=context.folder.trial,
         )
@@ -76,7 +76,7 @@ def of_function(
 
         return ProcessExecutor(
             objective,
-            metric=context.spec.objective.metric,
+            metric=[objective.metric for objective in context.spec.objectives],
             session=context.session,
             folder=context.folder,
             parallel=context.spec.limits.parallel,

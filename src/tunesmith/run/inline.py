@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class InlineExecutor:
         self,
         objective: Callable[..., Any],
         *,
-        metric: str,
+        metric: str | Sequence[str],
         deliver: Callable[[Reported], None],
         directory: Callable[[int], Path],
     ) -> None:

@@ -6,13 +6,13 @@ import contextlib
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
-from tunesmith.core.errors import ExecutorError, Stopped
+from tunesmith.core.errors import ExecutorError, Stopped, shown
 from tunesmith.core.outcome import Unusable, number
 from tunesmith.core.text import shorten
 from tunesmith.core.trial import Kind, Reason
@@ -33,13 +33,14 @@ class Objective:
 
     function: Callable[..., Any]
     with_trial: bool
-    #: The metric that bare numbers are values of.
-    metric: str
+    #: The metrics of the study's objectives: what bare numbers are values of.
+    metrics: tuple[str, ...]
 
     @classmethod
-    def of(cls, function: Callable[..., Any], metric: str) -> Objective:
+    def of(cls, function: Callable[..., Any], metric: str | Sequence[str]) -> Objective:
         """Read the function's signature. Raises TypeError if it takes neither one nor two."""
-        return cls(function, takes_trial(function), metric)
+        metrics = (metric,) if isinstance(metric, str) else tuple(metric)
+        return cls(function, takes_trial(function), metrics)
 
     def __call__(self, config: dict[str, Any], trial: Callable[[], LiveTrial]) -> Any:
         """What the function returns; what a generator yields is reported, step by step.
@@ -54,22 +55,41 @@ class Objective:
         return self._drain(returned, trial()) if isinstance(returned, Generator) else returned
 
     def _drain(self, steps: Generator[Any, None, Any], trial: LiveTrial) -> Any:
-        """Report each of `steps`: a number, a mapping (with or without "step"), or (step, either)."""
+        """Report each of `steps`: what may be returned (a mapping also with its "step"), or (step, that)."""
         while True:
             try:
-                given = next(steps)
+                report = next(steps)
             except StopIteration as end:
                 return end.value
-            step = None
-            if isinstance(given, tuple) and len(given) == 2:
-                step, given = given
-            metrics = dict(given) if isinstance(given, Mapping) else {self.metric: given}
-            step = metrics.pop("step", step)
+            step, metrics = self._read(report)
             try:
                 trial.report(step, **metrics)
             except Stopped:
                 steps.close()
                 raise
+
+    def _read(self, report: Any) -> tuple[Any, dict[str, Any]]:
+        """Step (None: the next one) and metrics of what a generator has yielded. Raises ValueError.
+
+        A pair of numbers is a step and a value where there is one objective, and their values where there are two.
+        """
+        step, values = None, report
+        pair = isinstance(report, tuple) and len(report) == 2
+        if pair and (len(self.metrics) != 2 or isinstance(report[1], (Mapping, tuple, list))):
+            step, values = report
+        if isinstance(values, Mapping):
+            metrics = dict(values)
+            return metrics.pop("step", step), metrics
+        several = isinstance(values, (tuple, list))
+        if len(self.metrics) == 1 and not several:
+            return step, {self.metrics[0]: values}
+        if several and len(values) == len(self.metrics):
+            return step, dict(zip(self.metrics, values, strict=True))
+        names = ", ".join(map(repr, self.metrics))
+        raise ValueError(
+            f"the objective yielded {shown(report)}; for a report(), yield the values of {names}, a mapping with "
+            "them, or (step, either)"
+        )
 
 
 def call(

@@ -25,7 +25,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.machinery import PathFinder
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -69,7 +69,7 @@ class Worker:
     def __init__(
         self,
         slot: int,
-        objective: tuple[bytes, str],
+        objective: tuple[bytes, str | Sequence[str]],
         folder: Path,
         environment: dict[str, str],
         session: str,
@@ -142,7 +142,7 @@ class ProcessExecutor:
         self,
         objective: Callable[..., Any],
         *,
-        metric: str,
+        metric: str | Sequence[str],
         session: str,
         folder: Folder,
         parallel: int = 1,

@@ -6,9 +6,13 @@ import contextlib
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.incumbent import ranking
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.trial import State
@@ -106,7 +110,11 @@ class Keeper:
         sizes = self._measured(ledger)
         ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
         repeats = [n for n in ended if n in ledger.confirming]
-        ranked = sorted(set(ended) - set(repeats), key=lambda n: (_loss(ledger, n), n))
+        ranked = sorted(set(ended) - set(repeats))
+        ranked = [ranked[i] for i in ranking(_losses(ledger, ranked)).tolist()]
+        best = ledger.incumbent
+        if best in ranked:  # of those that were confirmed the likeliest
+            ranked = [best, *(n for n in ranked if n != best)]
         return [*repeats, *ranked[wanted:]]
 
     def _best_step(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> int:
@@ -157,12 +165,10 @@ class Keeper:
         """Trials and checkpoints of theirs, the least needed first."""
         sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
-        ended = [
-            n
-            for n in with_some
-            if ledger.state(n) not in _GOES_ON and n != ledger.improvement.trial
-        ]
-        for number in sorted(ended, key=lambda n: (n not in ledger.confirming, -_loss(ledger, n))):
+        best = ledger.improvement.trial if ledger.incumbent is None else ledger.incumbent
+        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != best]
+        worst = [ended[i] for i in ranking(_losses(ledger, ended))[::-1].tolist()]
+        for number in sorted(worst, key=lambda n: n not in ledger.confirming):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:
             yield number, _older(ledger, number, checkpoint.complete(self._of(number)))
@@ -185,8 +191,10 @@ def _older(ledger: Ledger, number: int, found: list[Checkpoint]) -> list[Checkpo
     return [c for c in found[:-1] if c not in reported[-1:]]
 
 
-def _loss(ledger: Ledger, number: int) -> float:
-    return _or_inf(float(ledger.column("losses")[number, 0]))
+def _losses(ledger: Ledger, numbers: Sequence[int]) -> NDArray[np.float64]:
+    """Of these trials by every objective, shape (n, m); inf where there is none."""
+    losses = ledger.column("losses")[list(numbers)]
+    return np.where(np.isnan(losses), np.inf, losses)
 
 
 def _last_loss(ledger: Ledger, number: int) -> float:

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import State
+from tunesmith.core.trial import Cost, State
 
 Durability: TypeAlias = Literal["crash", "power"]
 
@@ -62,6 +62,11 @@ class Lease(NamedTuple):
 @runtime_checkable
 class Store(Protocol):
     """See the module's text for the promises."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can use it."""
+        ...
 
     def create(self, spec: StudySpec, at: float) -> None:
         """Make an empty study. Raises StudyExists."""
@@ -143,6 +148,14 @@ class Tabular(Protocol):
         """Every trial at a glance, by number. Raises StudyNotFound."""
         ...
 
-    def part(self, name: str, trials: Sequence[int]) -> Iterable[Event]:
-        """The events of these trials, and those that are about no trial. Raises StudyNotFound."""
+    def part(self, name: str, trials: Sequence[int]) -> Iterable[tuple[int, Event]]:
+        """The events of these trials, and those that are about no trial, with their numbers. Raises StudyNotFound."""
+        ...
+
+    def time_of(self, name: str, number: int) -> float:
+        """When event `number` happened; 0 where there is none. Raises StudyNotFound."""
+        ...
+
+    def costs(self, name: str) -> Iterable[Cost]:
+        """What every attempt of a trial took. Raises StudyNotFound."""
         ...

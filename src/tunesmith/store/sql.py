@@ -32,7 +32,7 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Edited, Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import State
+from tunesmith.core.trial import Cost, State
 from tunesmith.store.base import Head, Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
 from tunesmith.store.dialect import Dialect
@@ -98,6 +98,8 @@ class Prepared:
 
 class SqlStore:
     """A `Store` over one engine; made by `tunesmith.store.sqlite.open_sqlite`."""
+
+    shared = True
 
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
@@ -382,7 +384,7 @@ class SqlStore:
             rows = connection.execute(query.order_by(trials.c.number))
             return [Head(number, _STATES[state], value) for number, state, value in rows]
 
-    def part(self, name: str, trials: Sequence[int]) -> Iterable[Event]:
+    def part(self, name: str, trials: Sequence[int]) -> Iterable[tuple[int, Event]]:
         with self._begin() as connection:
             mine = events.c.study == self._id(connection, name)
             rows: list[tuple[int, str]] = []
@@ -393,7 +395,23 @@ class SqlStore:
             for which in some:
                 query = sa.select(events.c.seq, events.c.body).where(mine, which)
                 rows += [(row.seq, row.body) for row in connection.execute(query)]
-            return codec.decode_many(body for _, body in sorted(rows))
+        rows.sort()
+        decoded = codec.decode_many(body for _, body in rows)
+        return [(seq, event) for (seq, _), event in zip(rows, decoded, strict=True)]
+
+    def time_of(self, name: str, number: int) -> float:
+        with self._begin() as connection:
+            mine = (events.c.study == self._id(connection, name)) & (events.c.seq == number)
+            at: float | None = connection.execute(sa.select(events.c.at).where(mine)).scalar()
+            return 0.0 if at is None else at
+
+    def costs(self, name: str) -> Iterable[Cost]:
+        with self._begin() as connection:
+            ends = ("finished", "requeued", "paused")
+            mine = (events.c.study == self._id(connection, name)) & events.c.kind.in_(ends)
+            query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
+            bodies = connection.execute(query).scalars().all()
+        return codec.decode_costs(bodies)
 
     def cursor(self, name: str) -> int:
         with self._begin() as connection:

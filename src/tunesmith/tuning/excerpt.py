@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.trial import State
+from tunesmith.core.rng import derive_seed
+from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import State, Trial
 from tunesmith.store import Store
 from tunesmith.store.base import Tabular
+from tunesmith.tuning.session import running_session
 from tunesmith.tuning.table import Columns
 
 #: More trials than this are made faster from the whole history.
 MOST = 1000
+#: Of a study with more trials than this, an overview is made without its history.
+LARGE = 10_000
 
 
 class Excerpt:
-    """A ledger of some trials: its row i is trial `numbers[i]`. Parents are left out."""
+    """A ledger of some trials: its row i is trial `numbers[i]`. Which is best is not known of it."""
 
     def __init__(self, store: Tabular, name: str, numbers: Sequence[int]) -> None:
         #: In the order in which the trials are to be shown.
@@ -27,13 +34,56 @@ class Excerpt:
         self.numbers = sorted(numbers)
         self.ledger = Ledger(store.load(name))
         place = {number: i for i, number in enumerate(self.numbers)}
-        for event in store.part(name, self.numbers):
+        for seq, event in store.part(name, self.numbers):
             number = getattr(event, "trial", None)
             if number is not None:
                 event = msgspec.structs.replace(event, trial=place[number])
-            if isinstance(event, events.Enqueued):
-                event = msgspec.structs.replace(event, parent=None)
+            else:  # how long a session lasted that was cut off is known by what was left out
+                self.pass_time(store.time_of(name, seq - 1))
             self.ledger.apply(event)
+
+    def pass_time(self, at: float) -> None:
+        self.ledger.last_at = max(self.ledger.last_at, at)
+
+
+class Overview(NamedTuple):
+    """A study of one objective at a glance: what `Result` says of it, but for what only its whole history tells."""
+
+    spec: StudySpec
+    counts: Mapping[State, int]
+    ended: str
+    cost: Mapping[str, float]
+    best: Trial | None
+    #: Who runs it, if anybody does.
+    session: events.Opened | None
+
+
+def overview(store: Store, name: str) -> Overview | None:
+    """None where it takes the whole history: with several objectives, confirming runs, or an audit; or is no faster,
+    for a study that is not large."""
+    if not isinstance(store, Tabular):
+        return None
+    summary = store.summary(name)
+    spec = summary.spec
+    audits = spec.scheduler is not None and "audit" in spec.scheduler.options
+    whole = len(spec.objectives) > 1 or spec.limits.confirm is not None or audits
+    if whole or sum(summary.counts.values()) <= LARGE:
+        return None
+    best = summary.best
+    part = Excerpt(store, name, [] if best is None else [best])
+    part.pass_time(store.time_of(name, summary.cursor))
+    ledger, costs = part.ledger, store.costs(name)
+    trial = None
+    if best is not None:
+        seed = derive_seed(spec.seed, best, "objective")
+        trial = replace(ledger.trial(0), number=best, seed=seed)
+    cost = {
+        "elapsed_s": ledger.elapsed_s(ledger.last_at),
+        "compute_s": sum(c.wall_s or 0.0 for c in costs),
+        "money": sum(c.money or 0.0 for c in costs),
+    }
+    ended = ledger.ended.detail if ledger.ended else ""
+    return Overview(spec, summary.counts, ended, cost, trial, running_session(ledger))
 
 
 def excerpt(

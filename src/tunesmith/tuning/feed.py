@@ -45,7 +45,7 @@ class Progress:
     counts: Mapping[State, int]
     #: How many trials there may be.
     trials: int | None
-    #: The best trial; of several objectives the front, once the study has ended.
+    #: The best trial; of several objectives the front (of a large study, as it was a little ago).
     best: tuple[Best, ...]
     #: How much of the nearest limit is used up, 0 to 1; None where only a target ends the study.
     fraction_done: float | None
@@ -63,7 +63,9 @@ class Progress:
         parts = [
             f"{done}/{self.trials} trials" if self.trials else f"{done} trial{'s' * (done != 1)}"
         ]
-        if len(self.best) == 1:
+        if len(self.metrics) > 1 and self.best:
+            parts.append(f"{len(self.best)} trial{'s' * (len(self.best) != 1)} that no other beats")
+        elif self.best:
             number, values = self.best[0]
             parts.append(f"best {self.metrics[0]} {show_number(values[0])} (trial {number})")
         if self.counts[State.FAILED]:
@@ -120,6 +122,8 @@ class Feed:
     def __init__(self) -> None:
         self._follower = Follower()
         self._warnings: list[str] = []
+        #: The front of several objectives, and how many trials had completed then.
+        self._front: tuple[int, list[int]] = (0, [])
 
     def warn(self, message: str) -> None:
         self._warnings.append(message)
@@ -129,8 +133,8 @@ class Feed:
         warnings, self._warnings = self._warnings, []
         spec, ended = ledger.spec, ledger.ended
         numbers = [] if ledger.incumbent is None else [ledger.incumbent]
-        if len(spec.objectives) > 1 and ended is not None:
-            numbers = ledger.front().tolist()
+        if len(spec.objectives) > 1:
+            numbers = self._front_of(ledger)
         return Progress(
             study=spec.name,
             metrics=tuple(objective.metric for objective in spec.objectives),
@@ -152,6 +156,13 @@ class Feed:
             warnings=tuple(warnings),
             ended="" if ended is None else ended.why,
         )
+
+    def _front_of(self, ledger: Ledger) -> list[int]:
+        """The front, looked for again once enough has come: O(completed front) on the whole, not each time."""
+        completed = ledger.counts[State.COMPLETED]
+        if ledger.ended is not None or completed < 1000 or completed > 1.1 * self._front[0]:
+            self._front = completed, ledger.front().tolist()
+        return self._front[1]
 
 
 def fraction_done(ledger: Ledger, now: float) -> float | None:
