@@ -131,8 +131,10 @@ class TestPromotion:
 
     def test_not_finite_goes_no_further(self) -> None:
         study = Study(Asha(max=9, min=1, type="promotion"))
-        study.begin(0)
-        assert study.report(0, 1, None) == "stop"
+        study.begin(0, 1, 2)
+        assert study.report(0, 1, None) == "continue", "nobody has a number there"
+        assert study.report(1, 1, 0.5) == "pause"
+        assert study.report(2, 1, None) == "stop"
 
     def test_what_was_retracted_does_not_count(self) -> None:
         study = Study(Asha(max=9, min=1, type="promotion"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -22,7 +23,9 @@ from tunesmith.schedule.median import Median
 from tunesmith.schedule.patience import Patience
 from tunesmith.schedule.percentile import Percentile
 from tunesmith.schedule.threshold import Threshold
+from tunesmith.strategy.rungs import Standings
 from tunesmith.tuning.replay import replay
+from tunesmith.tuning.simulate import simulate
 
 
 class Study:
@@ -97,9 +100,11 @@ class TestAsha:
         assert decision.verdict is Verdict.STOP
         assert decision.why == "at step 3 its loss of 0.4 is number 4 of 4; the best 1 go on"
 
-    def test_not_finite_is_the_end(self) -> None:
+    def test_not_finite_is_the_end_where_others_have_a_number(self) -> None:
         study = Study(Asha(max=9))
-        assert study.report(0, 1, None).why == "its loss is not finite at step 1"
+        assert not study.stops(0, 1, None), "nobody has one"
+        assert not study.stops(1, 1, 0.5)
+        assert study.report(2, 1, None).why == "its loss is not finite at step 1"
 
     def test_without_max_it_waits_for_the_first_whole_run(self) -> None:
         study = Study(Asha())
@@ -168,13 +173,55 @@ class TestPercentile:
         )
 
 
+@pytest.mark.parametrize(
+    "scheduler",
+    [{"asha": {"max": 9}}, {"hyperband": {"max": 9}}, {"pasha": {"max": 9}}, "median", "forecast"],
+    ids=str,
+)
+def test_where_every_first_report_is_nan_some_are_completed(scheduler: Any) -> None:
+    """No episode has ended by the first report."""
+
+    def train(config: dict[str, Any]) -> Any:
+        for epoch in range(1, 10):
+            yield 1.0, math.nan if epoch == 1 else config["x"] * epoch
+
+    simulated = simulate(
+        train,
+        ts.Space(x=ts.Float(0, 1)),
+        goal="maximize",
+        trials=12,
+        searcher="random",
+        seed=1,
+        scheduler=scheduler,
+    )
+    trials = simulated.result.trials
+    assert any(trial.state == "completed" for trial in trials)
+    assert not any("not finite" in str(trial.reason) for trial in trials)
+
+
+def test_a_median_of_means_leaves_out_where_nobody_had_a_number() -> None:
+    study = Study(Median(trials=3))
+    for trial in range(5):
+        assert not study.stops(trial, 1, None)
+    for trial in range(4):
+        study.report(trial, 2, 0.1 * trial)
+    assert study.stops(4, 2, 0.9), "at step 1 all were as good"
+    study.report(5, 1, 0.0)
+    study.report(6, 1, None)
+    history = History(study.ledger)
+    standing = Standings.of(history).compare(history, 6)
+    assert standing is not None
+    assert math.isinf(standing.best), "where others have a number, none is the worst"
+
+
 class TestThreshold:
     def test_a_worked_example(self) -> None:
         study = Study(Threshold(worst=0.2, after=3), goal="maximize")
         assert not study.stops(0, 2, 0.1)
         assert not study.stops(0, 3, 0.2)
         assert study.report(0, 4, 0.1).why == "at step 4 its loss of 0.1 is worse than 0.2"
-        assert study.report(1, 1, None).why == "at step 1 its loss is not finite"
+        assert not study.stops(1, 1, None), "nobody has a number there"
+        assert study.report(2, 4, None).why == "at step 4 its loss is not finite"
 
 
 class TestPatience:
@@ -190,7 +237,10 @@ class TestPatience:
     def test_never_finite(self) -> None:
         study = Study(Patience(reports=2))
         assert not study.stops(0, 1, None)
-        assert study.report(0, 2, None).why == "its loss has not improved for 2 reports"
+        assert not study.stops(0, 2, None), "nobody has a number there"
+        assert not study.stops(1, 2, 0.5)
+        assert not study.stops(2, 1, None)
+        assert study.report(2, 2, None).why == "its loss has not improved for 2 reports"
 
 
 def curve(config: dict[str, Any], trial: ts.LiveTrial) -> float:

@@ -16,6 +16,7 @@ from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
 from tunesmith.strategy import halving, options
 from tunesmith.strategy.extrapolation import Growth
+from tunesmith.strategy.rungs import anybody
 
 #: Without `after`, nobody is judged before this part of the longest completed run.
 WARM_UP: Final = 13
@@ -50,6 +51,8 @@ class Forecast:
         if step < after or not any(before < at <= step for at in growth.grid):
             return CONTINUE
         if not math.isfinite(next(history.back(trial)).metrics[objective.metric]):
+            if not anybody(history, step):
+                return CONTINUE
             return Decision(Verdict.STOP, f"its {objective.metric} is not finite at step {step}")
         chance = growth.chance(history, trial)
         if chance is None or chance.of_best >= self.chance:

@@ -9,13 +9,14 @@ from typing import ClassVar
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
 from tunesmith.strategy import options
+from tunesmith.strategy.rungs import anybody
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Stop a trial that has not improved on its own best by more than `least` for `reports` reports.
 
-    It looks at no other trial. Not before step `after`.
+    It looks at no other trial, unless it has never had a finite value. Not before step `after`.
     """
 
     instant: ClassVar[bool] = True
@@ -40,6 +41,8 @@ class Patience:
             if loss < best - self.least:  # NaN never is
                 best, since = loss, 0
         if since < self.reports or last < self.after:
+            return CONTINUE
+        if math.isinf(best) and not anybody(history, last):
             return CONTINUE
         at = "" if math.isinf(best) else f" on {objective.sign * best:.4g}"
         return Decision(

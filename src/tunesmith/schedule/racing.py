@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
 from tunesmith.strategy import options
+from tunesmith.strategy.rungs import anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,13 @@ class Racing:
         if objective.metric not in next(history.back(trial)).metrics or best is None:
             return CONTINUE
         mine, theirs = folds(history, trial), folds(history, best)
-        if mine and not math.isfinite(list(mine.values())[-1]):
+        if mine and not math.isfinite(mine[last := next(reversed(mine))]):
+            if not anybody(history, last):
+                return CONTINUE
             return Decision(Verdict.STOP, f"its {objective.metric} is not finite")
-        common = sorted(mine.keys() & theirs.keys())
+        common = [
+            step for step in sorted(mine.keys() & theirs.keys()) if _either(mine, theirs, step)
+        ]
         worse = np.array([mine[step] - theirs[step] for step in common])
         n = len(worse)
         if n < self.folds or not np.isfinite(worse).all() or worse.mean() <= 0.0:
@@ -69,6 +74,10 @@ def folds(history: History, trial: int) -> dict[int, float]:
         for report in history.curve(trial)
         if objective.metric in report.metrics
     }
+
+
+def _either(mine: dict[int, float], theirs: dict[int, float], step: int) -> bool:
+    return math.isfinite(mine[step]) or math.isfinite(theirs[step])
 
 
 def chance_of_luck(differences: NDArray[np.float64]) -> float:

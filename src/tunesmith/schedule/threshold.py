@@ -9,12 +9,13 @@ from typing import ClassVar
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
 from tunesmith.strategy import options
+from tunesmith.strategy.rungs import anybody
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """Stop a trial whose value is worse than `worst` (in the metric's own units) from step `after` on,
-    or not finite at any step."""
+    or not finite at a step where others have a value."""
 
     instant: ClassVar[bool] = True
 
@@ -32,6 +33,8 @@ class Threshold:
             return CONTINUE
         value = report.metrics[objective.metric]
         if math.isnan(value):
+            if not anybody(history, report.step):
+                return CONTINUE
             return Decision(
                 Verdict.STOP, f"at step {report.step} its {objective.metric} is not finite"
             )

@@ -49,9 +49,9 @@ def judge(
 ) -> Decision:
     """Whether `trial` is among the best ``1/reduction`` at rung `k`: it goes on, or stops."""
     mine = rungs.loss(k, trial)
-    if math.isinf(mine):
-        return _no_number(history, rungs, k)
     ordered = ranking(history, rungs, k, among)
+    if math.isinf(mine):
+        return _no_number(history, rungs, k, ordered)
     n, place = len(ordered), _place(history, ordered, mine, trial)
     most = int(n / reduction)
     if n < reduction or place <= max(most, 1):
@@ -65,14 +65,17 @@ def judge(
 
 
 def pause(history: History, rungs: Rungs, k: int, trial: int) -> Decision:
-    """Every trial pauses at rung `k`; one without a finite value goes no further."""
+    """Every trial pauses at rung `k`; one without a finite value, where others have one, goes no further."""
     if math.isinf(rungs.loss(k, trial)):
-        return _no_number(history, rungs, k)
+        return _no_number(history, rungs, k, ranking(history, rungs, k))
     rungs.reopen(k, trial)
     return Decision(Verdict.PAUSE, f"the best at step {rungs.levels[k]} will go on")
 
 
-def _no_number(history: History, rungs: Rungs, k: int) -> Decision:
+def _no_number(history: History, rungs: Rungs, k: int, ranked: list[tuple[float, int]]) -> Decision:
+    """On a trial without a finite value: where nobody has one, that says nothing about anybody."""
+    if all(math.isinf(loss) for loss, _ in ranked):
+        return CONTINUE
     metric = history.objectives[0].metric
     return Decision(Verdict.STOP, f"its {metric} is not finite at step {rungs.levels[k]}")
 

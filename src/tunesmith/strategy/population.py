@@ -15,6 +15,7 @@ from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
 from tunesmith.core.trial import CODES, State
 from tunesmith.strategy import options
+from tunesmith.strategy.rungs import anybody
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,7 +78,8 @@ class Population:
         ranked = self.ranked(history)
         n, worst = len(ranked), int(len(ranked) * self.quantile)
         place = ranked.index(trial) + 1 if trial in ranked else 0
-        if place > n - worst and self.parents(history):
+        silent = np.isinf(self.latest(history).losses[trial]) and not anybody(history, step)
+        if place > n - worst and self.parents(history) and not silent:
             value = history.objectives[0].sign * self.latest(history).losses[trial]
             said = f"at step {step} its {metric} of {value:.4g} is number {place} of {n}"
             return Decision(Verdict.STOP, f"{said}: a copy of one of the best {worst} goes on")

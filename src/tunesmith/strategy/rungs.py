@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
@@ -86,6 +87,14 @@ class Rungs:
         return self._rungs[k].first(wanted)
 
 
+def anybody(history: History, step: int) -> bool:
+    """Whether any usable trial has had a finite value at `step`: where none has, a value that is not finite says
+    nothing about a trial (no episode has ended yet, say). O(reports)."""
+    reports = history.reports()
+    there = (reports.steps == step) & np.isfinite(reports.losses)
+    return bool(history.usable[reports.trials[there]].any())
+
+
 class Others:
     """Numbers in order, but for one of them: what the others have. O(log n) to make."""
 
@@ -148,6 +157,9 @@ class Standings:
             count, total, best, last = self._sums.get(trial, (0, 0.0, np.inf, None))
             if trial in unusable or (last is not None and step <= last):
                 continue  # a trial that starts over has been here before
+            if math.isinf(loss) and step not in self._steps:
+                self._sums[trial] = count, total, best, step
+                continue  # nobody has had a number there
             count, total, best = count + 1, total + loss, min(best, loss)
             self._sums[trial] = count, total, best, step
             means, bests = self._steps.setdefault(step, (_Column(), _Column()))
@@ -161,7 +173,7 @@ class Standings:
         if history.objectives[0].metric not in report.metrics or known is None:
             return None
         count, total, best, step = known
-        if step != report.step:
+        if step != report.step or step not in self._steps:
             return None
         means, bests = self._steps[step]
         return Standing(

@@ -1,4 +1,4 @@
-"""Public conformance suites: what every searcher, scheduler, store and executor has to pass.
+"""Public conformance suites: what every searcher, scheduler, store, executor and door has to pass.
 
     import pytest
     from tunesmith.testing import searcher_checks
@@ -13,6 +13,7 @@ They need Hypothesis (``pip install "tunesmith[testing]"``), and work with any t
 from __future__ import annotations
 
 from tunesmith.testing.check import Check
+from tunesmith.testing.doors import door_checks
 from tunesmith.testing.executors import behave, executor_checks
 from tunesmith.testing.schedulers import scheduler_checks
 from tunesmith.testing.searchers import searcher_checks
@@ -21,6 +22,7 @@ from tunesmith.testing.stores import store_checks
 __all__ = [
     "Check",
     "behave",
+    "door_checks",
     "executor_checks",
     "scheduler_checks",
     "searcher_checks",

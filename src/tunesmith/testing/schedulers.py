@@ -150,6 +150,35 @@ class _SchedulerSuite:
         expected = scheduler.decide(History(alone), 6)
         assert scheduler.decide(History(ledger), 6) == expected
 
+    def check_where_nobody_has_a_number_nobody_is_stopped_for_that(self) -> None:
+        """Every trial's first reports are not finite (no episode has ended yet): that says nothing about any."""
+        for silent in (1, 3):
+            stopped, equals = self._stopped_early(silent, None), self._stopped_early(silent, 0.0)
+            assert stopped <= equals, f"stopped, (trial, step): {sorted(stopped - equals)}"
+
+    def _stopped_early(self, early: int, value: float | None) -> set[tuple[int, int]]:
+        """The trials that are stopped in their first `early` steps, where all report `value`, and when."""
+        scheduler, ledger = self._make(), _empty("minimize")
+        memo: dict[Any, Any] = {}
+        stopped: set[tuple[int, int]] = set()
+        for number in range(12):
+            _start(ledger, number)
+            for step in range(1, 10):
+                loss = value if step <= early else (number * 0.37) % 1.0 + 1.0 / step
+                ledger.apply(events.Reported(0.0, number, 0, step, {"loss": loss}))
+                decision = scheduler.decide(History(ledger, memo=memo), number)
+                if decision.verdict is Verdict.PAUSE:
+                    ledger.apply(events.Paused(0.0, number, 0, Reason(Kind.PAUSED, decision.why)))
+                elif decision.verdict is Verdict.STOP:
+                    _end(ledger, number, State.STOPPED)
+                    if step <= early:
+                        stopped.add((number, step))
+                if number not in ledger.running:
+                    break
+            else:
+                _end(ledger, number, State.COMPLETED)
+        return stopped
+
     def check_maximising_is_minimising_the_opposite(self) -> None:
         def test(moves: list[Move]) -> None:
             opposite: list[Move] = [(t, None if v is None else -v, e) for t, v, e in moves]
