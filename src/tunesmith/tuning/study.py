@@ -464,7 +464,8 @@ class Study:
     ) -> Trial:
         """Put a config at the end of the queue; what it leaves out takes its default.
 
-        Queued configs are run before the searcher's. Raises ConfigError, naming the parameter.
+        Queued configs are run before the searcher's, and run even if they ran before, whatever the study's
+        `duplicates`. Raises ConfigError, naming the parameter.
         """
 
         def enqueued() -> list[Event]:
