@@ -42,6 +42,7 @@ from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.session import LEASE_S, Heartbeat, Session, abandoned, alive, busy, describe
 
 #: How often other writers' changes are looked for (s).
@@ -51,7 +52,6 @@ WAIT_S: Final = 0.1
 #: How long to wait for space on a full disk before giving up (s).
 FULL_DISK_S: Final = 60.0
 
-Watcher = Callable[[Ledger, float], None]
 _TIDY_AFTER: Final = (Reported, Finished, Paused)
 
 
