@@ -47,7 +47,7 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
-from tunesmith.tuning.session import Session, describe, running_session
+from tunesmith.tuning.session import Session, alive, describe, running_session
 from tunesmith.tuning.spec import (
     ENQUEUED,
     LimitOptions,
@@ -257,7 +257,12 @@ class Study:
         coordinator runs the study.
         """
         self._join()
-        begun = self._think(self._next_trial)[-1]
+        try:
+            begun = self._think(self._next_trial)[-1]
+        except StudyError:
+            if not self._recover():
+                raise
+            begun = self._think(self._next_trial)[-1]
         while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
             begun = self._think(self._next_trial)[-1]
         if isinstance(begun, events.Ended):
@@ -278,6 +283,24 @@ class Study:
                 self._session = Session.new()
             if self._session.id not in self._ledger.sessions:
                 self.commit(opened)
+
+    def _recover(self) -> bool:
+        """Requeue the trials of processes that died; whether there are any."""
+
+        def requeued() -> list[Event]:
+            return decide.give_up(self._ledger, self._clock(), dead, reason)
+
+        if self.coordinator() is not None:
+            return False
+        reason = Reason(Kind.LOST, "the process that ran it died")
+        ledger = self._ledger
+        sessions = {running.session for running in ledger.running.values()}
+        dead = {
+            session
+            for session in sessions & ledger.sessions.keys()
+            if alive(ledger.sessions[session]) is False
+        }
+        return bool(dead) and bool(self.commit(requeued))
 
     def _next_trial(self) -> list[Event]:
         """The events that begin the next trial, or the one that ends the study."""
