@@ -161,6 +161,12 @@ def test_a_pattern_that_takes_for_ever_ends_its_trial(tmp_path: Path) -> None:
     assert time.monotonic() - began < 60
 
 
+def test_a_pattern_that_matches_no_number(tmp_path: Path) -> None:
+    _, exited = run(tmp_path, "echo score=1,234.5", metrics={"loss": "score=([0-9.,]+)"})
+    assert exited.reason is not None
+    assert "the pattern of 'loss' matched '1,234.5', which is no number" in exited.reason.message
+
+
 def test_much_output_is_read_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is, each turn is short, and nothing is left out."""
     monkeypatch.setattr(command, "_READ_S", 0.0)

@@ -11,9 +11,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
+from tunesmith import streams
 from tunesmith.core.errors import ExecutorError, StoreError, StudyBusy, TunesmithError
 
 FAILED: Final = 1
@@ -34,4 +34,4 @@ def exit_code(error: Exception) -> int | None:
 
 def explain(error: Exception) -> None:
     """Say what went wrong, on stderr."""
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    streams.err().line(f"error: {error}")

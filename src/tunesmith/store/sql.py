@@ -99,6 +99,8 @@ class Prepared:
 class SqlStore:
     """A `Store` over one engine; made by `tunesmith.store.sqlite.open_sqlite`."""
 
+    shared = True
+
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect

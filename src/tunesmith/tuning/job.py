@@ -37,7 +37,7 @@ from tunesmith.run.output import STEP, compile_metrics
 from tunesmith.run.template import Template
 from tunesmith.store import Durability
 from tunesmith.store.location import default_storage
-from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec

@@ -28,7 +28,7 @@ from tunesmith.recipes.images.train import METRICS, Alone, Config, Part, Program
 from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, settle
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.tuning.api import tune
-from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
 
 #: A whole training sees about so many images, ...

@@ -30,7 +30,7 @@ from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
 from tunesmith.tuning.api import tune
-from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
 
 Floats = NDArray[np.float64]
