@@ -64,16 +64,16 @@ class Pasha:
 
     def top(self, history: History, rungs: Rungs) -> int:
         """The highest rung to which trials are promoted: the first that ranks its trials as the one below."""
-        stable_rungs: dict[tuple[int, ...], bool] = history.memo(("pasha", self), dict)
+        answers: dict[tuple[int, ...], bool] = history.memo(("pasha", self), dict)
         top = 1
         while top < len(rungs.levels):
             best = [trial for _, trial in halving.ranking(history, rungs, top)[:COMPARED]]
             if len(best) < 2:
                 break
             key = (top, *best)
-            if key not in stable_rungs:
-                stable_rungs[key] = stable(history, rungs, top, best)
-            if stable_rungs[key]:
+            if key not in answers:
+                answers[key] = stable(history, rungs, top, best)
+            if answers[key]:
                 break
             top += 1
         return top

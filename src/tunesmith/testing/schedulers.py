@@ -83,26 +83,22 @@ class _SchedulerSuite:
             number = ledger.size
             rng = stream(ledger.spec.seed, number, "resume")
             history = History(ledger, memo={} if memory is None else memory)
-            resumption = scheduler.resume(history, rng)
-            if resumption is None:
+            move = scheduler.resume(history, rng)
+            if move is None:
                 return
-            if isinstance(resumption, Drop):
-                assert ledger.state(resumption.trial) is State.PAUSED, (
-                    "only a paused trial is dropped"
-                )
-                _end(ledger, resumption.trial, State.STOPPED)
-            elif resumption.config is None:
-                assert ledger.state(resumption.trial) is State.PAUSED, "only a paused trial goes on"
-                attempt = ledger.attempts_begun(resumption.trial)
-                ledger.apply(events.Started(0.0, resumption.trial, attempt, "s", resumption.why))
+            if isinstance(move, Drop):
+                assert ledger.state(move.trial) is State.PAUSED, "only a paused trial is dropped"
+                _end(ledger, move.trial, State.STOPPED)
+            elif move.config is None:
+                assert ledger.state(move.trial) is State.PAUSED, "only a paused trial goes on"
+                attempt = ledger.attempts_begun(move.trial)
+                ledger.apply(events.Started(0.0, move.trial, attempt, "s", move.why))
             else:
-                assert ledger.spec.space.contains(resumption.config)
-                origin = Origin("scheduler", resumption.why)
-                ledger.apply(
-                    events.Forked(0.0, number, resumption.trial, resumption.config, origin, "s")
-                )
+                assert ledger.spec.space.contains(move.config)
+                origin = Origin("scheduler", move.why)
+                ledger.apply(events.Forked(0.0, number, move.trial, move.config, origin, "s"))
             assert ledger.size < 1000, "it lets trials go on without end"
-            yield resumption
+            yield move
 
     def check_is_a_frozen_dataclass(self) -> None:
         scheduler = self._make()
