@@ -77,15 +77,9 @@ class Hyperband:
         while trial < known:
             bracket = self._of(trial)
             over = _over(history, bracket.trials)
-<<<<<<< HEAD
-            promotion = None if over else self._next(history, bracket)
-            if promotion is not None:
-                return promotion
-=======
             move = None if over else self._next(history, bracket)
             if move is not None:
                 return move
->>>>>>> main
             trial = bracket.trials.stop
             if over and bracket.trials.start == begin[0]:
                 begin[0] = trial
