@@ -75,7 +75,12 @@ def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """The metrics as they are stored: what is not finite as None."""
-    return {utf8(name): v if math.isfinite(v) else None for name, v in metrics.items()}
+    return {
+        name if type(name) is str and name.isascii() else utf8(name): v
+        if math.isfinite(v)
+        else None
+        for name, v in metrics.items()
+    }
 
 
 def judge(
