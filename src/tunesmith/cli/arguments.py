@@ -1,4 +1,4 @@
-"""The arguments that several commands share: which study, in which store."""
+"""Options and arguments that several commands share: which study, in which store."""
 
 from __future__ import annotations
 

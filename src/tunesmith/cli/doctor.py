@@ -1,4 +1,4 @@
-"""tunesmith doctor"""
+"""`tunesmith doctor`: check the environment and a job file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program's exit code says.
+"""Exit codes, and how errors are shown.
 
 0    all is well
 1    the study ended badly: no trial completed, failures ended it; a replay found a difference;

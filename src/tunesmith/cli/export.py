@@ -1,4 +1,4 @@
-"""tunesmith export"""
+"""`tunesmith export`: write a study as CSV or JSON, or the best trial's schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study and its trials in lines of text, and the result that commands end with."""
+"""Text rendering of studies, trials and results, one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live table of `run`: what runs, what is best, how far it is."""
+"""The live display of `run` in a terminal: running trials, best trials, progress bar."""
 
 from __future__ import annotations
 

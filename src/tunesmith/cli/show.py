@@ -1,4 +1,4 @@
-"""tunesmith show"""
+"""`tunesmith show`: show a study or one trial."""
 
 from __future__ import annotations
 

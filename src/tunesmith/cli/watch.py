@@ -1,4 +1,4 @@
-"""What `run` and `fit` show as they go on: a live table, a line per trial, JSON lines, or nothing."""
+"""Progress output of `run` and `fit`: a live table, a line per trial, JSON lines, or nothing."""
 
 from __future__ import annotations
 

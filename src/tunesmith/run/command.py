@@ -1,4 +1,4 @@
-"""Trials as programs in any language, each with its own folder, environment and process tree.
+"""The command executor: trials as programs in any language, each with its own folder, environment and process tree.
 
 A program gets its config by placeholders in its command line, by environment variables
 (``TUNESMITH_PARAM_<NAME>``) and as JSON (``$TUNESMITH_CONFIG``). Its metrics are found in its output

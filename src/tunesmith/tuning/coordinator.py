@@ -1,4 +1,4 @@
-"""The coordinator: carries the engine's commands out, and feeds it what happens.
+"""The coordinator: the event loop of a running study, between engine, store and executor.
 
 Each turn: collect what the executor has to say, let the engine handle it, store what it wants
 written (one transaction), then start and stop trials. Nothing is acted on before it is stored.

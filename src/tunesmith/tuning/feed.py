@@ -1,4 +1,4 @@
-"""How far a study is, as data: one frozen value per moment, for terminals, logs, JSON lines and notebooks alike."""
+"""Progress of a running study as data: one frozen value per moment, for terminals, logs, JSON lines and notebooks."""
 
 from __future__ import annotations
 

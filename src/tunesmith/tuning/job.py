@@ -1,4 +1,4 @@
-"""Job files: a study and the program that runs its trials, in YAML or JSON.
+"""Job files: schema, parser and runner of a study of a command-line program, in YAML or JSON.
 
 The model below is the reference: the documentation is generated from it.
 """

@@ -1,4 +1,4 @@
-"""One run of a study from beginning to end: a spec, a storage and an executor give a result.
+"""Assembles and runs a study: a spec, a storage and an executor give a result.
 
 `tune`, job files and `simulate` come through here, so that an option means the same at every door.
 """

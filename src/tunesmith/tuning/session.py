@@ -1,4 +1,4 @@
-"""Who works on a study: one process, from opening it to closing it."""
+"""Sessions: which process works on a study, and whether it is alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The study in your hands: create or open it, ask and tell, mend it, read it."""
+"""`Study`: the ask-and-tell interface to a stored study; create or open it, correct it, read it."""
 
 from __future__ import annotations
 
