@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import time
@@ -246,3 +247,38 @@ def test_doctor(tmp_path: Path) -> None:
     assert [f for f in said.json if f["level"] == "error" and "never came" in f["text"]]
     assert tunesmith(tmp_path, "doctor", "job.yaml", "--no-run").code == 0
     assert tunesmith(tmp_path, "doctor").code == 0
+
+
+@pytest.mark.parametrize("mode", ["--plain", "--json"])
+@pytest.mark.parametrize("gone", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_ends_nothing(tmp_path: Path, mode: str, gone: str) -> None:
+    """`tunesmith run job.yaml --json | head -1`."""
+    write_job(tmp_path)
+    run = subprocess.Popen(
+        [*COMMAND, "run", "job.yaml", mode], cwd=tmp_path, env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    pipe, other = (run.stdout, run.stderr) if gone == "stdout" else (run.stderr, run.stdout)
+    assert pipe is not None
+    assert other is not None
+    pipe.close()
+    with other:
+        rest = other.read()
+    assert run.wait(60) == 0
+    assert "Traceback" not in rest
+    assert "Exception ignored" not in rest
+    if gone == "stderr":
+        assert "best" in rest
+    with ts.Study.open("small", storage=tmp_path / "tunesmith.db") as study:
+        assert [trial.state for trial in study.trials] == ["completed"] * 4
+
+
+def test_it_runs_without_any_standard_stream(tmp_path: Path) -> None:
+    write_job(tmp_path)
+    command = shlex.join([*COMMAND, "run", "job.yaml", "--parallel", "2"])
+    run = subprocess.run(
+        ["sh", "-c", f"{command} <&- >&- 2>&-"], cwd=tmp_path, env=environment(), check=False
+    )
+    assert run.returncode == 0
+    with ts.Study.open("small", storage=tmp_path / "tunesmith.db") as study:
+        assert [trial.state for trial in study.trials] == ["completed"] * 4

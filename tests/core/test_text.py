@@ -9,7 +9,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core import text
-from tunesmith.core.errors import SHOWN, TextError, shorten, shown
+from tunesmith.core.errors import SHOWN, TextError, shorten, shown, without_passwords
 from tunesmith.core.text import check_bounds, read_json, read_yaml
 
 
@@ -116,3 +116,23 @@ def test_what_a_message_repeats_is_short() -> None:
     assert shown([1, "a", {"b": (2, None)}]) == "[1, 'a', {'b': (2, None)}]"
     assert len(str(ts.StudyError("x" * 10**6))) == 1000
     assert str(ts.StudyError("one\ntwo")) == "one\ntwo"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("no store at postgresql://ann:pa55@db/x", "no store at postgresql://ann:***@db/x"),
+        ("postgresql+psycopg://ann:p@a5:5/@db:5432/x", "postgresql+psycopg://ann:***@db:5432/x"),
+        ("there is no file postgresql:/ann:pa55@db/x", "there is no file postgresql:/ann:***@db/x"),
+        ("'http://:pa55@host'; and so on", "'http://:***@host'; and so on"),
+        (
+            "http://host?token=pa55&a=1&sslpassword=pa55'",
+            "http://host?token=***&a=1&sslpassword=***'",
+        ),
+        ("http://ann@host:80/a:b", "http://ann@host:80/a:b"),
+        ("job.yaml:3: x", "job.yaml:3: x"),
+    ],
+)
+def test_passwords_are_no_part_of_messages(text: str, masked: str) -> None:
+    assert without_passwords(text) == masked
+    assert str(ts.StoreError(text)) == masked

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import tunesmith as ts
-from tunesmith.cli.watch import Follower
 from tunesmith.core.ledger import Ledger
+from tunesmith.tuning.feed import Follower
 
 
 def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:

@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tunesmith.core.errors import ExecutorError
@@ -21,7 +20,7 @@ from tunesmith.run import command
 from tunesmith.run.base import Happened
 from tunesmith.run.command import CommandExecutor, Program
 from tunesmith.run.folder import Folder
-from tunesmith.testing.executors import follow
+from tunesmith.testing.executors import follow, gone
 
 LOSS = "echo '{\"loss\": 0.5}'"
 
@@ -161,6 +160,12 @@ def test_a_pattern_that_takes_for_ever_ends_its_trial(tmp_path: Path) -> None:
     assert time.monotonic() - began < 60
 
 
+def test_a_pattern_that_matches_no_number(tmp_path: Path) -> None:
+    _, exited = run(tmp_path, "echo score=1,234.5", metrics={"loss": "score=([0-9.,]+)"})
+    assert exited.reason is not None
+    assert "the pattern of 'loss' matched '1,234.5', which is no number" in exited.reason.message
+
+
 def test_much_output_is_read_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is, each turn is short, and nothing is left out."""
     monkeypatch.setattr(command, "_READ_S", 0.0)
@@ -181,10 +186,10 @@ def test_much_output_is_read_in_turns(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_daemons_memory_counts_and_it_is_ended(tmp_path: Path) -> None:
-    code = "import os, time; x = bytearray(300 << 20); open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
+    code = "import os, time; x = bytearray(300 << 20); open('.pid', 'w').write(str(os.getpid())); os.replace('.pid', 'pid'); time.sleep(600)"
     script = f'(setsid {sys.executable} -c "{code}" &); sleep 600'
     _, exited = run(tmp_path, script, memory_limit=200 << 20)
     assert exited.reason is not None
     assert exited.reason.kind is Kind.OUT_OF_MEMORY
-    pid = int((tmp_path / "pid").read_text() or 0) if (tmp_path / "pid").exists() else 0
-    assert not pid or not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    if (tmp_path / "pid").exists():
+        assert gone([int((tmp_path / "pid").read_text())])

@@ -162,6 +162,10 @@ class TestLines:
     def test_windows_line_ends(self) -> None:
         assert scan("loss=3\r\nloss=2\r\n", LOSS) == [(1, {"loss": 3.0}), (2, {"loss": 2.0})]
 
+    def test_colours_are_passed_over(self) -> None:
+        coloured = '\x1b[1mloss=\x1b[32m0.5\x1b[0m\n\x1b[32m{"loss": 0.25}\x1b[0m\n'
+        assert scan(coloured, LOSS) == [(1, {"loss": 0.5}), (2, {"loss": 0.25})]
+
     def test_bytes_that_are_no_text(self) -> None:
         output = b"\xff\xfe\x00 loss=3\n\x80\x81\n\xf0\x28\x8c\x28 loss=2 \xc3\n"
         assert [f.metrics["loss"] for f in scan(output, LOSS)] == [3.0, 2.0]

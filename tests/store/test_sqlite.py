@@ -25,7 +25,7 @@ from tunesmith.core.events import Event
 from tunesmith.core.objective import Objective
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, Origin, State
-from tunesmith.store import Store, open_store
+from tunesmith.store import Store, file_of, open_store
 from tunesmith.store.memory import MemoryStore
 from tunesmith.store.sql import SqlStore
 from tunesmith.store.sqlite import open_sqlite
@@ -337,9 +337,50 @@ class TestNames:
         open_sqlite(path).close()
         assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
-    def test_a_database_of_another_kind(self) -> None:
-        with pytest.raises(ts.StoreError, match="does not know the database 'mysql'; name a file"):
-            open_store("mysql://host/db")
+    @pytest.mark.parametrize("as_path", [False, True])
+    @pytest.mark.parametrize(
+        ("url", "message"),
+        [
+            ("mysql://me:s3cr%t@host/db", "tunesmith does not know the database 'mysql'; name a"),
+            (
+                "postgresql://me:s3cr%t@host:5432/db",
+                "cannot keep studies in PostgreSQL yet; name a",
+            ),
+            ("postgresql+psycopg://me:s3@cr%t@host/db", "cannot keep studies in PostgreSQL yet"),
+            ("http://host/?token=s3cr%t&x=1", "cannot keep studies in a service yet"),
+        ],
+    )
+    def test_a_database_of_another_kind(self, url: str, message: str, as_path: bool) -> None:
+        """A password is in no message, even if the URL was taken for a path on its way."""
+        for use in (open_store, lambda where: ts.Study.open("s", storage=where)):
+            with pytest.raises(ts.StoreError, match=message) as failure:
+                use(Path(url) if as_path else url)
+            assert "cr%t" not in str(failure.value)
+            assert "***" in str(failure.value)
+
+    def test_the_command_line(self, tmp_path: Path) -> None:
+        url = "postgresql://me:s3cret@host/db"
+        command = [sys.executable, "-m", "tunesmith", "ls", "-s", url]
+        run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert run.returncode != 0
+        assert "in PostgreSQL yet" in run.stderr
+        assert "s3cret" not in run.stderr + run.stdout
+
+    def test_a_job_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "job.yaml"
+        path.write_text(
+            "command: python train.py {x}\nobjective: {metric: loss}\n"
+            "space: {x: {float: [0, 1]}}\nlimits: {trials: 1}\n"
+            "storage: 'postgresql://me:s3cret@host/db'\n"
+        )
+        command = [sys.executable, "-m", "tunesmith", "run", str(path)]
+        run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert "in PostgreSQL yet" in run.stderr
+        assert "s3cret" not in run.stderr + run.stdout
+
+    @pytest.mark.parametrize("name", ["a:b.db", "c:/x.db", "study.db"])
+    def test_no_url(self, name: str) -> None:
+        assert file_of(name) == Path(name)
 
 
 class TestDurability:

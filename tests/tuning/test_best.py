@@ -25,7 +25,7 @@ from tunesmith.run import checkpoint
 from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.retention import Keeper
 from tunesmith.store import open_store
-from tunesmith.tuning.progress import progress_text
+from tunesmith.tuning.feed import Feed
 
 SPACE = ts.Space(x=ts.Float(0, 10))
 
@@ -131,7 +131,7 @@ def test_everybody_names_the_same_one(
     assert [trial.number for trial in result.front] == [best]
     assert result.to_dict()["best"] == best
     assert f"(trial {best})" in repr(result)
-    assert f"(trial {best})" in progress_text(result.ledger, time.time())
+    assert f"(trial {best})" in str(Feed().moment(result.ledger, time.time()))
     assert f"(trial {best})" in report(result.ledger)
     assert [(s["best"], s["best_value"]) for s in cli(path, "ls")] == [(best, value)]
     assert [trial["number"] for trial in cli(path, "show")["best"]] == [best]
@@ -166,8 +166,8 @@ def test_of_several_objectives_none_is_best(tmp_path: Path) -> None:
     members = [0, 1, 3]
     assert [trial.number for trial in result.front] == members
     assert result.to_dict()["best"] is None
-    assert "best" not in progress_text(result.ledger, time.time())
-    assert "3 trials that no other beats" in progress_text(result.ledger, time.time())
+    assert "best" not in str(Feed().moment(result.ledger, time.time()))
+    assert "3 trials that no other beats" in str(Feed().moment(result.ledger, time.time()))
     assert cli(path, "ls")[0]["best"] is None
     shown = cli(path, "show")
     assert (shown["best"], [t["number"] for t in shown["front"]]) == ([], members)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import tunesmith as ts
+from tunesmith.core import events
 from tunesmith.core.decide import STOP_RUNNING
 from tunesmith.core.events import Event
+from tunesmith.core.trial import USER, Origin
 from tunesmith.store import Store, open_store
 from tunesmith.testing.doors import (
     SCRIPTS,
@@ -22,6 +25,7 @@ from tunesmith.testing.doors import (
 )
 from tunesmith.tuning.launch import launch
 from tunesmith.tuning.replay import replay
+from tunesmith.tuning.session import Session
 from tunesmith.tuning.study import Study
 
 
@@ -93,8 +97,8 @@ def test_ask_and_tell(check: Any) -> None:
 def test_both_give_the_same_events(script: Script) -> None:
     """To the last field, times and reasons included; and replay proves both."""
     tune, asked = TuneDoor(), AskAndTellDoor()
-    events = [essence(door.run(script, Clock())) for door in (tune, asked)]
-    assert events[0] == events[1]
+    histories = [essence(door.run(script, Clock())) for door in (tune, asked)]
+    assert histories[0] == histories[1]
     for door in (tune, asked):
         assert replay(door.store, script.spec.name).problems == []
 
@@ -102,8 +106,8 @@ def test_both_give_the_same_events(script: Script) -> None:
 def test_both_give_the_same_in_files(tmp_path: Path) -> None:
     script = SCRIPTS["a_scheduler_stops_a_trial"]
     doors = TuneDoor(tmp_path / "tune.db"), AskAndTellDoor(tmp_path / "ask.db")
-    events = [essence(door.run(script, Clock())) for door in doors]
-    assert events[0] == events[1]
+    histories = [essence(door.run(script, Clock())) for door in doors]
+    assert histories[0] == histories[1]
 
 
 def test_ask_says_why_the_study_is_over() -> None:
@@ -159,6 +163,23 @@ def test_after_failures_the_next_session_goes_on() -> None:
     with pytest.raises(ts.StudyOver, match="all failed alike"):
         study.ask()
     assert Study(store, study.name, clock=clock).ask().number == 3
+
+
+def test_trials_of_a_process_that_died_are_handed_out_again() -> None:
+    clock, store = Clock(), open_store(None)
+    study = opened(SCRIPTS["trials"], clock, store)
+    dead = msgspec.structs.replace(
+        Session.new().opened(coordinator=False), session="dead", pid=2**22 + 1
+    )
+    first, second = (
+        events.Suggested(clock(), n, {"k": n + 1}, Origin(USER), "dead") for n in range(2)
+    )
+    store.append(study.name, [dead, first, second], store.cursor(study.name))
+    for attempt in range(2):
+        trial = study.ask()
+        assert (trial.number, trial.attempt) == (attempt, 1)
+        study.tell(trial, 0.5)
+    assert study.result().ended_by == "trials"
 
 
 def test_every_limit_that_ends_a_study_is_in_a_script() -> None:

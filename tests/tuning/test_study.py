@@ -697,6 +697,7 @@ import sys
 import tunesmith as ts
 
 with ts.Study.open(storage=sys.argv[1]) as study:
+    print("ready", flush=True)
     sys.stdin.readline()
     while True:
         try:
@@ -722,6 +723,9 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
         )
         for _ in range(2)
     ]
+    for client in clients:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "ready\n"
     for client in clients:
         assert client.stdin is not None
         client.stdin.write("go\n")

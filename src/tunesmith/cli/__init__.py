@@ -10,6 +10,9 @@ import sys
 
 def main() -> None:
     """The program `tunesmith`."""
+    from tunesmith import streams
+
+    streams.keep_descriptors()
     from tunesmith.cli.app import app
     from tunesmith.cli.errors import exit_code, explain
 
@@ -17,8 +20,7 @@ def main() -> None:
         app(prog_name="tunesmith")
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # `tunesmith trials | head` is no error
+    except BrokenPipeError:  # `tunesmith trials | head` is no error
         sys.exit(0)
     except Exception as error:
         code = exit_code(error)
@@ -26,3 +28,5 @@ def main() -> None:
             raise
         explain(error)
         sys.exit(code)
+    finally:
+        streams.let_go()

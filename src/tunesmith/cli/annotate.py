@@ -1,4 +1,4 @@
-"""tunesmith annotate"""
+"""`tunesmith annotate`: add notes and tags to a trial."""
 
 from __future__ import annotations
 

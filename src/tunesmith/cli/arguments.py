@@ -1,4 +1,4 @@
-"""The arguments that several commands share: which study, in which store."""
+"""Options and arguments that several commands share: which study, in which store."""
 
 from __future__ import annotations
 
@@ -60,10 +60,12 @@ def open_study(name: str | None, storage: Path | None) -> Study:
 
 def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
     """A study's name and file, from what the user gave: a name, a job file, or nothing."""
-    from tunesmith.store.location import default_storage
+    from tunesmith.store.location import default_storage, file_of
 
     if name is not None and name.endswith((".yaml", ".yml", ".json")):
         from tunesmith.tuning.job import study_of_job
 
         return study_of_job(name, storage)
-    return name, storage if storage is not None else default_storage()
+    path = default_storage() if storage is None else file_of(storage)
+    assert path is not None
+    return name, path

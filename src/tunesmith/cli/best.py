@@ -1,4 +1,4 @@
-"""tunesmith best"""
+"""`tunesmith best`: print the best config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tunesmith correct"""
+"""`tunesmith correct`: correct the result of a trial."""
 
 from __future__ import annotations
 

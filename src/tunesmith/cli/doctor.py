@@ -1,4 +1,4 @@
-"""tunesmith doctor"""
+"""`tunesmith doctor`: check the environment and a job file."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def doctor(
     With a job file, its program is run once with the default config, to see that its metrics arrive.
     """
     from tunesmith.cli.tables import print_json
+    from tunesmith.core.errors import without_passwords
     from tunesmith.core.quantity import seconds
     from tunesmith.store.location import default_storage
     from tunesmith.tuning.doctor import check_environment, check_job
@@ -42,10 +43,11 @@ def doctor(
         findings = check_job(job, storage=storage, try_s=try_s)
     found = []
     for finding in findings:
+        text = without_passwords(finding.text)
         found.append(finding)
         if not json:
-            typer.echo(f"{_MARKS[finding.level]}  {finding.text}")
+            typer.echo(f"{_MARKS[finding.level]}  {text}")
     if json:
-        print_json([{"level": f.level, "text": f.text} for f in found])
+        print_json([{"level": f.level, "text": without_passwords(f.text)} for f in found])
     if any(finding.level == "error" for finding in found):
         raise typer.Exit(errors.FAILED)

@@ -1,4 +1,4 @@
-"""tunesmith edit"""
+"""`tunesmith edit`: edit a study by its job file."""
 
 from __future__ import annotations
 

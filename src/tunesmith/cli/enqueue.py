@@ -1,4 +1,4 @@
-"""tunesmith enqueue"""
+"""`tunesmith enqueue`: queue a config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program's exit code says.
+"""Exit codes, and how errors are shown.
 
 0    all is well
 1    the study ended badly: no trial completed, failures ended it; a replay found a difference;
@@ -11,9 +11,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
+from tunesmith import streams
 from tunesmith.core.errors import ExecutorError, StoreError, StudyBusy, TunesmithError
 
 FAILED: Final = 1
@@ -34,4 +34,4 @@ def exit_code(error: Exception) -> int | None:
 
 def explain(error: Exception) -> None:
     """Say what went wrong, on stderr."""
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    streams.err().line(f"error: {error}")

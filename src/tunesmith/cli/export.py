@@ -1,4 +1,4 @@
-"""tunesmith export"""
+"""`tunesmith export`: write a study as CSV or JSON, or the best trial's schedule."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ def export(
 ) -> None:
     """Write a study with all of its trials as CSV (a table) or JSON (everything); or the best trial's schedule,
     which values it had from which step on, as JSON for the scheduler `scripted`."""
+    import gc
+
+    gc.disable()  # as for `report`
     from tunesmith.cli.arguments import open_study
     from tunesmith.files import writing
 

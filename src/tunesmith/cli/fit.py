@@ -1,4 +1,4 @@
-"""tunesmith fit"""
+"""`tunesmith fit`: tune and fit a built-in recipe on a data set."""
 
 from __future__ import annotations
 

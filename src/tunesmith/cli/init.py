@@ -1,4 +1,4 @@
-"""tunesmith init"""
+"""`tunesmith init`: write a job file to begin with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tunesmith ls"""
+"""`tunesmith ls`: list studies."""
 
 from __future__ import annotations
 

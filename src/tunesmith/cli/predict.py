@@ -1,4 +1,4 @@
-"""tunesmith predict"""
+"""`tunesmith predict`: predict with a fitted model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `run --preflight` shows."""
+"""Output of `run --preflight`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tunesmith replay"""
+"""`tunesmith replay`: recompute a study's decisions from its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tunesmith report"""
+"""`tunesmith report`: write the HTML report."""
 
 from __future__ import annotations
 

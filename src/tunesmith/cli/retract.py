@@ -1,4 +1,4 @@
-"""tunesmith retract"""
+"""`tunesmith retract`: exclude a trial's result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tunesmith run"""
+"""`tunesmith run`: run or resume a job file."""
 
 from __future__ import annotations
 

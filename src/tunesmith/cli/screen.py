@@ -1,11 +1,10 @@
-"""The live table of `run`: what runs, what is best, how far it is."""
+"""The live display of `run` in a terminal: running trials, best trials, progress bar."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -14,12 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tunesmith import streams
+from tunesmith.cli.lines import headline, one_line, print_outlook, print_result
 from tunesmith.cli.tables import show_value
-from tunesmith.cli.watch import Follower, headline, one_line, print_outlook, print_result
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import State, Trial
-from tunesmith.tuning.progress import fraction_done, progress_text
+from tunesmith.tuning.feed import Feed, Progress
 from tunesmith.tuning.result import Result
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ _RUNNING_ROWS = 8
 class Screen:
     """Redraws at most ten times a second, and leaves the terminal as it was."""
 
-    def __init__(self, names: Sequence[str], grid_points: Count | None) -> None:
+    def __init__(self, names: Sequence[str], planned: Count | None) -> None:
         self._names = names
-        self._grid_points = grid_points
-        self._console = Console(stderr=True)
+        self._planned = planned
+        self._console = Console(file=cast(IO[str], streams.err()))
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._follower = Follower()
+        self._feed = Feed()
         self._top: list[Trial] | None = None
 
     def __enter__(self) -> Screen:
@@ -55,7 +55,7 @@ class Screen:
         self._live.stop()
 
     def opened(self, study: Study) -> None:
-        self._console.print(Text(headline(study, self._grid_points), style="bold"))
+        self._console.print(Text(headline(study, self._planned), style="bold"))
 
     def say(self, message: str) -> None:
         self._console.print(Text(message, style="yellow"))
@@ -63,10 +63,10 @@ class Screen:
     def finish(self, result: Result) -> None:
         print_result(result)
         print_outlook(result)
-        sys.stdout.flush()
 
     def watch(self, ledger: Ledger, now: float) -> None:
-        for trial in self._follower.new(ledger):
+        progress = self._feed.moment(ledger, now)
+        for trial, _, _ in progress.changes:
             if trial.state is State.FAILED:
                 reason = one_line(str(trial.reason), 160)
                 self._console.print(Text(f"trial {trial.number} failed: {reason}", style="red"))
@@ -74,7 +74,7 @@ class Screen:
         if self._top is None:
             self._top = _best(ledger)
             self._names = [name for name in self._names if name in ledger.spec.space.tunables]
-        parts = [self._best_table(ledger), self._running_table(ledger, now), self._bar(ledger, now)]
+        parts = [self._best_table(ledger), self._running_table(ledger, now), self._bar(progress)]
         self._live.update(Group(*(part for part in parts if part is not None)), refresh=True)
 
     def _rank(self, trial: Trial, ledger: Ledger) -> None:
@@ -121,20 +121,20 @@ class Screen:
         for number in sorted(ledger.running)[:_RUNNING_ROWS]:
             trial = ledger.trial(number)
             last = trial.reports[-1] if trial.reports else None
-            said = {} if last is None else last.metrics
-            first = [o.metric for o in ledger.spec.objectives if o.metric in said]
+            reported = {} if last is None else last.metrics
+            first = [o.metric for o in ledger.spec.objectives if o.metric in reported]
             metrics = " ".join(
-                f"{name} {show_number(said[name])}" for name in dict.fromkeys([*first, *said])
+                f"{name} {show_number(reported[name])}"
+                for name in dict.fromkeys([*first, *reported])
             )
             step = "" if last is None else str(last.step)
             took = show_seconds(now - ledger.started_at(number))
             table.add_row(str(number), step, metrics, took, *self._values(trial), style="cyan")
         return table
 
-    def _bar(self, ledger: Ledger, now: float) -> Table:
+    def _bar(self, progress: Progress) -> Table:
         grid = Table.grid(padding=(0, 1))
-        fraction = fraction_done(ledger, now)
-        text = Text(progress_text(ledger, now))
+        fraction, text = progress.fraction_done, Text(str(progress))
         if fraction is None:
             grid.add_row(text)
         else:

@@ -1,4 +1,4 @@
-"""tunesmith show"""
+"""`tunesmith show`: show a study or one trial."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _dict(seen: Overview | Result, coordinator: Opened | None, **rest: Any) -> d
 
 
 def _show_study(study: Study) -> None:
-    from tunesmith.cli.watch import print_outlook, print_result
+    from tunesmith.cli.lines import print_outlook, print_result
     from tunesmith.tuning.excerpt import overview
 
     if (seen := overview(study.store, study.name)) is not None:

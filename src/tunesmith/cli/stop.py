@@ -1,4 +1,4 @@
-"""tunesmith stop"""
+"""`tunesmith stop`: ask a running study to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables and JSON on stdout."""
+"""Tables, JSON and values as text, on stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tunesmith trials"""
+"""`tunesmith trials`: list, filter and sort trials."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ A message says what was wrong, where, and what to write instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from reprlib import Repr
@@ -44,10 +45,10 @@ LINE: Final = 1000
 
 
 class TunesmithError(Exception):
-    """The root of the tree above. Its message stays readable, whatever it repeats."""
+    """The root of the tree above. Its message stays readable, and keeps passwords, whatever it repeats."""
 
     def __init__(self, message: object = "") -> None:
-        text = str(message)
+        text = without_passwords(str(message))
         if len(text) > LINE:
             text = "\n".join(shorten(line, LINE) for line in text.split("\n"))
         super().__init__(text)
@@ -138,6 +139,20 @@ class Stopped(Exception):
 class Paused(Stopped):
     """The trial should end now, and may go on later from its last checkpoint: this is the last moment
     to save one."""
+
+
+#: ``user:password@`` behind a scheme, whose slashes a path may have lost one of; and a URL's options.
+_LOGIN: Final = re.compile(r"(:/+[^\s/:@'\"]*):\S+@")
+_SECRET: Final = re.compile(
+    r"([?&][^\s=&]*(?:pass|token|secret|key)[^\s=&]*=)[^\s&'\"]+", re.IGNORECASE
+)
+
+
+def without_passwords(text: str) -> str:
+    """`text` with ``***`` for each password in a URL."""
+    if ":/" not in text:
+        return text
+    return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1:***@", text))
 
 
 def shorten(text: str, most: int = SHOWN) -> str:

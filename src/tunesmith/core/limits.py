@@ -70,9 +70,7 @@ class Limits:
     trials: int | None = _limit(
         None, "Trials in all. Cancelled and retracted ones do not count, lost ones count once."
     )
-    time: float | None = _limit(
-        None, "How long coordinators may work on the study, in all sessions."
-    )
+    time: float | None = _limit(None, "How long the study may be worked on, in all sessions.")
     trial_time: float | None = _limit(None, "One trial's longest run.")
     trial_memory: int | None = _limit(None, "Memory of one trial with all of its processes.")
     compute_time: float | None = _limit(None, "Sum of the trials' wall times.")
@@ -90,7 +88,7 @@ class Limits:
         None, "Trials that end one after the other without a better value of the (first) objective."
     )
     no_improvement_time: float | None = _limit(
-        None, "How long coordinators may work without a better value of the (first) objective."
+        None, "How long the study may be worked on without a better value of the (first) objective."
     )
     least_gain: float | Literal["noise"] | None = _limit(
         None,
@@ -117,7 +115,8 @@ class Limits:
     disk: int | None = _limit(None, "What the checkpoints of all trials may take.")
     grace: float = _limit(10.0, "How long a trial may take to end after it was told to.")
     retries: int = _limit(
-        3, "How often a trial that was lost (its machine or coordinator died) is started again."
+        3,
+        "How often a trial that vanished or interrupted itself is started again. A coordinator's death does not count.",
     )
 
     def __post_init__(self) -> None:

@@ -75,7 +75,12 @@ def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """The metrics as they are stored: what is not finite as None."""
-    return {utf8(name): v if math.isfinite(v) else None for name, v in metrics.items()}
+    return {
+        name if type(name) is str and name.isascii() else utf8(name): v
+        if math.isfinite(v)
+        else None
+        for name, v in metrics.items()
+    }
 
 
 def judge(
@@ -93,28 +98,29 @@ def judge(
     names = [objective.metric for objective in objectives]
     latest = latest or {}
     if returned is None:
-        given: Mapping[Any, Any] = {}
+        returned_metrics: Mapping[Any, Any] = {}
     elif isinstance(returned, Mapping):
-        given = returned
+        returned_metrics = returned
     elif len(names) == 1 and number(returned) is not None:
-        given = {names[0]: returned}
+        returned_metrics = {names[0]: returned}
     elif isinstance(returned, (tuple, list)) and len(returned) == len(names):
-        given = dict(zip(names, returned, strict=True))
+        returned_metrics = dict(zip(names, returned, strict=True))
     else:
         return _failed(
             f"the objective returned {_short(returned)}; return a number, or a mapping with "
             f"{_listed(names)}"
         )
-    metrics = {**latest, **numbers(given)}
+    metrics = {**latest, **numbers(returned_metrics)}
     values = []
     for name in names:
-        if name in given and number(given[name]) is None:
+        if name in returned_metrics and number(returned_metrics[name]) is None:
             return _failed(
-                f"the metric {name!r} is {_short(given[name])}, which is no number", metrics
+                f"the metric {name!r} is {_short(returned_metrics[name])}, which is no number",
+                metrics,
             )
         if name not in metrics:
-            found = _listed(sorted(metrics)) if metrics else "nothing was reported"
-            what = "the objective returned None" if returned is None and not metrics else found
+            known = _listed(sorted(metrics)) if metrics else "nothing was reported"
+            what = "the objective returned None" if returned is None and not metrics else known
             return _failed(f"the metric {name!r} never arrived ({what})", metrics)
         values.append(metrics[name])
     if not all(map(math.isfinite, values)):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
+from tunesmith import streams
 from tunesmith.core.errors import JobError, TunesmithError, did_you_mean, shown
 from tunesmith.files import write_json
 
@@ -42,8 +42,9 @@ def say_if(progress: bool | None) -> Callable[[str], None]:
     """Says things on stderr; with None, where that is a terminal."""
 
     def say(text: str) -> None:
-        if progress or (progress is None and sys.stderr.isatty()):
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+        stream = streams.err()
+        if progress or (progress is None and stream.interactive):
+            stream.line(text)
 
     return say
 
@@ -84,9 +85,9 @@ def settle(
             )
         return wanted
     try:
-        kept = json.loads(file.read_text())
-        other = kept.pop("recipe")
-        begun = type(wanted)(**kept) if other == recipe else None
+        fields = json.loads(file.read_text())
+        other = fields.pop("recipe")
+        begun = type(wanted)(**fields) if other == recipe else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise JobError(
             f"{file} is broken ({error}); delete {folder}, or name another output"

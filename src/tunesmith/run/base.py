@@ -1,4 +1,4 @@
-"""What an executor promises.
+"""The executor protocol, and what it promises.
 
 1. `start` begins a trial and returns at once; `stop` asks a running one to end. Neither raises for
    what goes wrong in the trial: that comes as an event. What is wrong with the machine or the tuner (no

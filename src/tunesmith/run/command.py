@@ -1,4 +1,4 @@
-"""Trials as programs in any language, each with its own folder, environment and process tree.
+"""The command executor: trials as programs in any language, each with its own folder, environment and process tree.
 
 A program gets its config by placeholders in its command line, by environment variables
 (``TUNESMITH_PARAM_<NAME>``) and as JSON (``$TUNESMITH_CONFIG``). Its metrics are found in its output
@@ -130,7 +130,7 @@ class _Run:
         self.process = process
         self.folder = folder
         self.supervisor = supervisor
-        self.began = time.perf_counter()
+        self.began = 0.0
         self.status: int | None = None
         self.usage: Any = None
         self.wall_s = 0.0
@@ -288,6 +288,7 @@ class CommandExecutor:
                 reported = files.enter_context(metrics.open("rb"))
             except OSError as error:
                 raise fault_of(error, folder, unused=start.attempt == 0) from error
+            began = time.perf_counter()
             try:
                 process = subprocess.Popen(
                     ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]],
@@ -303,6 +304,7 @@ class CommandExecutor:
             files.pop_all()
         output.close()
         run = _Run(start, process, folder, Supervisor(process.pid, mark, self._memory_limit))
+        run.began = began
         wanted = frozenset(self._program.wanted) | self._patterns.keys()
         run.readers = [
             _Reader(printed, Scanner(wanted, self._patterns)),
@@ -390,7 +392,7 @@ class CommandExecutor:
                 run.start.attempt > 0 and not run.metrics
             )  # before this attempt: all is reported
             if missing and not finished:
-                return Reason(Kind.ERROR, _no_metric(missing, run.metrics, self._patterns))
+                return Reason(Kind.ERROR, _no_metric(missing, run, self._patterns))
             return None
         if stopping is not None:
             return stopping
@@ -415,11 +417,18 @@ def search_path() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), path])
 
 
-def _no_metric(
-    missing: Sequence[str], found: Mapping[str, Any], patterns: Mapping[str, Any]
-) -> str:
+def _no_metric(missing: Sequence[str], run: _Run, patterns: Mapping[str, Any]) -> str:
     names = ", ".join(repr(name) for name in missing)
-    got = f"it reported {', '.join(map(repr, found))}" if found else "it reported nothing"
+    matched = run.readers[0].scanner.no_number
+    for name in missing:
+        if name in matched:
+            return (
+                f"the pattern of {name!r} matched {matched[name]!r}, which is no number; a group such as "
+                "([-+.0-9e]+) takes the number alone"
+            )
+    got = (
+        f"it reported {', '.join(map(repr, run.metrics))}" if run.metrics else "it reported nothing"
+    )
     how = (
         "does its pattern match what is printed?"
         if any(name in patterns for name in missing)

@@ -1,4 +1,4 @@
-"""Which executor runs a study's trials: the one place that knows them all.
+"""Selection of the executor that runs a study's trials: the one place that knows them all.
 
 What comes out of `of_function` and `of_program` has been checked against the study's limits; it makes the executor
 once a coordinator is there to work for.

@@ -1,4 +1,4 @@
-"""Trials in this very process and thread, one after the other: the least overhead.
+"""The inline executor: trials in this very process and thread, one after the other.
 
 What it cannot do: interrupt an objective that neither returns nor reports, or survive one that
 crashes the interpreter. The process executor does both.

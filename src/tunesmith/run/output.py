@@ -28,6 +28,8 @@ VALUE: Final = "value"
 _LINE_BYTES: Final = 8 << 20
 #: What a search in one line may take, in seconds of CPU time.
 _SEARCH_S: Final = 1.0
+#: What colours a terminal, and moves about in it.
+_ESCAPE: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 _LINE_END: Final = re.compile(rb"[\r\n]")
 
 
@@ -68,6 +70,8 @@ class Scanner:
     any_json: bool = False
     #: Patterns that took too long, and so are not searched for any more: why, by metric.
     given_up: dict[str, str] = field(default_factory=dict)
+    #: What a pattern matched last that is no number, by metric.
+    no_number: dict[str, str] = field(default_factory=dict)
     _rest: bytearray = field(default_factory=bytearray)
     _step: int | None = None
     _seen: dict[str, int] = field(default_factory=dict)
@@ -89,7 +93,7 @@ class Scanner:
         if not self._rest:
             return
         _shorten(self._rest)
-        line = self._rest.decode(errors="replace")
+        line = _ESCAPE.sub(b"", self._rest).decode(errors="replace")
         self._rest.clear()
         metrics = self._from_json(line)
         for name, pattern in self.patterns.items():
@@ -119,7 +123,13 @@ class Scanner:
                 f"as {name}=([-+.0-9e]+)"
             )
             return None
-        return None if match is None else _float(match[_group(pattern)])
+        if match is None:
+            return None
+        text = match[_group(pattern)]
+        value = _float(text)
+        if value is None and text is not None:
+            self.no_number[name] = text[:100]
+        return value
 
     def _from_json(self, line: str) -> dict[str, float]:
         text = line.strip()

@@ -1,4 +1,4 @@
-"""Trials in worker processes on this machine: parallel, limited, killable.
+"""The process executor: trials in worker processes on this machine, parallel, limited, killable.
 
 A worker runs one trial at a time and is kept for the next (with `isolate`, each trial gets a fresh
 one, started ahead of time). The objective travels by cloudpickle, so lambdas, closures and functions

@@ -1,4 +1,4 @@
-"""Trials in virtual time: what a study of hours on a fleet would do, in a second.
+"""The simulation executor: trials in virtual time, a discrete-event simulation of learning curves.
 
 A trial is a curve: an iterable of ``(seconds, metrics)``, one for each report, the seconds since the one
 before. Nothing waits: the clock jumps from event to event. A trial that was paused or interrupted goes on

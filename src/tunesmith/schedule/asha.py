@@ -80,9 +80,9 @@ class Asha:
         for k in reversed(range(len(rungs.levels))):
             for b in range(min(k + 1, self.brackets)):
                 among = self._bracket(history, b)
-                found = halving.promote(history, rungs, k, self.reduction, among=among)
-                if found is not None:
-                    return found
+                promotion = halving.promote(history, rungs, k, self.reduction, among=among)
+                if promotion is not None:
+                    return promotion
         return halving.finish(history, rungs)
 
     def _bracket(self, history: History, b: int) -> halving.Among:

@@ -77,9 +77,9 @@ class Hyperband:
         while trial < known:
             bracket = self._of(trial)
             over = _over(history, bracket.trials)
-            found = None if over else self._next(history, bracket)
-            if found is not None:
-                return found
+            move = None if over else self._next(history, bracket)
+            if move is not None:
+                return move
             trial = bracket.trials.stop
             if over and bracket.trials.start == begin[0]:
                 begin[0] = trial

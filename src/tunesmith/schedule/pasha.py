@@ -57,23 +57,23 @@ class Pasha:
         """The best of the highest rung below the top that has one to promote."""
         rungs = self._rungs(history)
         for k in reversed(range(self.top(history, rungs))):
-            found = halving.promote(history, rungs, k, self.reduction)
-            if found is not None:
-                return found
+            promotion = halving.promote(history, rungs, k, self.reduction)
+            if promotion is not None:
+                return promotion
         return halving.finish(history, rungs)
 
     def top(self, history: History, rungs: Rungs) -> int:
         """The highest rung to which trials are promoted: the first that ranks its trials as the one below."""
-        kept: dict[tuple[int, ...], bool] = history.memo(("pasha", self), dict)
+        answers: dict[tuple[int, ...], bool] = history.memo(("pasha", self), dict)
         top = 1
         while top < len(rungs.levels):
             best = [trial for _, trial in halving.ranking(history, rungs, top)[:COMPARED]]
             if len(best) < 2:
                 break
             key = (top, *best)
-            if key not in kept:
-                kept[key] = stable(history, rungs, top, best)
-            if kept[key]:
+            if key not in answers:
+                answers[key] = stable(history, rungs, top, best)
+            if answers[key]:
                 break
             top += 1
         return top

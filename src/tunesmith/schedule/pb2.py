@@ -80,13 +80,13 @@ class Pb2:
         if len(gains) < FEWEST or np.ptp(gains) == 0.0:
             return changed(space, config, drawn, rng)
         half = CANDIDATES // 2
-        found = [changed(space, config, drawn, rng) for _ in range(half)]
-        found += [changed(space, config, near, rng) for _ in range(half)]
+        candidates = [changed(space, config, drawn, rng) for _ in range(half)]
+        candidates += [changed(space, config, near, rng) for _ in range(half)]
         running = np.flatnonzero(history.where(State.RUNNING))
         mean, deviation = _predict(
-            history, (when, where, gains), found, float(latest.steps[parent]), running.tolist()
+            history, (when, where, gains), candidates, float(latest.steps[parent]), running.tolist()
         )
-        return found[int(np.argmax(mean + BETA * deviation))]
+        return candidates[int(np.argmax(mean + BETA * deviation))]
 
 
 def improvements(history: History, interval: int) -> tuple[Floats, Floats, Floats]:

@@ -57,7 +57,7 @@ def overridden(space: Space, overrides: Mapping[str, Any]) -> Space:
 
 def _reachable(parameters: dict[str, Parameter]) -> dict[str, Parameter]:
     """Without those whose condition asks for a value that their parent no longer has."""
-    kept: dict[str, Parameter] = {}
+    merged: dict[str, Parameter] = {}
     gone: set[str] = set()
     pending = dict(parameters)
     while pending:
@@ -77,12 +77,12 @@ def _reachable(parameters: dict[str, Parameter]) -> dict[str, Parameter]:
                 gone.add(name)
             elif any(len(values) < len(_listed(when[parent])) for parent, values in left.items()):
                 spec = _dict(parameter) | {"when": {**when, **left}}
-                kept[name] = parameter_from_dict(name, spec)
+                merged[name] = parameter_from_dict(name, spec)
             else:
-                kept[name] = parameter
+                merged[name] = parameter
         if not settled:  # a cycle, which the space will name
             return parameters
-    return {name: kept[name] for name in parameters if name in kept}
+    return {name: merged[name] for name in parameters if name in merged}
 
 
 def _listed(values: Any) -> list[Any]:

@@ -63,6 +63,11 @@ class Lease(NamedTuple):
 class Store(Protocol):
     """See the module's text for the promises."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can use it."""
+        ...
+
     def create(self, spec: StudySpec, at: float) -> None:
         """Make an empty study. Raises StudyExists."""
         ...

@@ -89,7 +89,8 @@ class Journal:
             if self._ledger is None:
                 self.refresh()  # the whole history, while nobody waits for it
             for pause_s in pauses_s():
-                time.sleep(pause_s)
+                if pause_s:
+                    time.sleep(pause_s)
                 if (stored := self._try(newest)) is not None:
                     return stored
         raise AssertionError
@@ -115,7 +116,8 @@ class Journal:
 
         with self.store.asking(self.name), self.lock:
             for pause_s in pauses_s():
-                time.sleep(pause_s)
+                if pause_s:
+                    time.sleep(pause_s)
                 answer = decide(self.refresh())
                 if (stored := self._try(rebased)) is not None:
                     return stored
@@ -138,6 +140,38 @@ class Journal:
                 raise
         self.ledger.extend(decided)
         return decided
+
+
+def append_rebased(
+    store: Store, name: str, decided: Sequence[Event], expect: int
+) -> Sequence[Event]:
+    """Append behind `expect`, or behind what others wrote since, which is returned, where `decided` would be
+    the same after it. Raises Conflict where it might not."""
+    try:
+        append_once(store, name, decided, expect)
+        return ()
+    except Conflict:
+        pass
+    news: Sequence[Event] = ()
+    try:
+        with store.writing(name):
+            news = list(store.changes(name, expect))
+            if not independent(news, decided):
+                raise Conflict(f"study {name!r} has changed")
+            store.append(name, decided, expect + len(news))
+    except StoreError as failure:
+        if not landed(store, name, decided, expect + len(news), failure):
+            raise
+    return news
+
+
+def append_once(store: Store, name: str, decided: Sequence[Event], expect: int) -> None:
+    """Append; an answer that got lost is no failure. Raises Conflict."""
+    try:
+        store.append(name, decided, expect)
+    except StoreError as failure:
+        if not landed(store, name, decided, expect, failure):
+            raise
 
 
 def landed(

@@ -28,6 +28,8 @@ class _Study:
 class MemoryStore:
     """A `Store` that ends with its process; "durable" means as long as that. `clock` is for its leases."""
 
+    shared = False
+
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._studies: dict[str, _Study] = {}
         self._clock = clock

@@ -50,6 +50,7 @@ from tunesmith.store.schema import events, heartbeats, studies, trials
 _PAGE: Final = 5000
 #: Values in one condition, and the states by their texts.
 _MANY: Final = 500
+_EVERY: Final = 2**31 - 1
 _STATES: Final = {str(state): state for state in State}
 
 
@@ -99,6 +100,8 @@ class Prepared:
 class SqlStore:
     """A `Store` over one engine; made by `tunesmith.store.sqlite.open_sqlite`."""
 
+    shared = True
+
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect
@@ -135,6 +138,25 @@ class SqlStore:
         )
         self._select_last = Prepared(
             engine, sa.select(sa.func.max(event.seq)).where(event.study == study), ["study"]
+        )
+        edited: Any = sa.literal_column("'edited'")
+        whole = event.trial.is_(None)  # there is an index for this
+        edits = sa.select(event.body).where(event.study == study, whole, event.kind == edited)
+        self._select_edits = Prepared(engine, edits.order_by(event.seq), ["study"])
+        row = trials.c
+        counts = sa.select(row.state, sa.func.count()).where(row.study == study)
+        self._select_counts = Prepared(engine, counts.group_by(row.state), ["study"])
+        completed: Any = sa.literal_column(f"'{State.COMPLETED}'")
+        feasible = (row.study == study, row.state == completed, ~row.retracted, ~row.outside)
+        most: Any = sa.bindparam("most", type_=sa.Integer)
+        ranked = sa.select(row.number, row.value).where(*feasible)
+        ranked = ranked.limit(most).offset(sa.literal_column("0"))  # else that is a parameter too
+        #: The feasible trials of one objective, the least first, and the greatest first.
+        self._select_least = Prepared(
+            engine, ranked.order_by(row.value, row.number), ["study", "most"]
+        )
+        self._select_greatest = Prepared(
+            engine, ranked.order_by(row.value.desc(), row.number), ["study", "most"]
         )
         _open_stores.add(self)
 
@@ -255,8 +277,13 @@ class SqlStore:
 
     def names(self) -> list[str]:
         with self._begin() as connection:
-            query = sa.select(studies.c.name).order_by(studies.c.created_at, studies.c.id)
-            return list(connection.execute(query).scalars())
+            query = sa.select(studies.c.name, studies.c.id)
+            rows = connection.execute(query.order_by(studies.c.created_at, studies.c.id))
+            names = []
+            for name, number in rows:
+                self._ids.setdefault(name, number)
+                names.append(name)
+            return names
 
     def delete(self, name: str) -> None:
         with self._begin(write=True) as connection:
@@ -422,18 +449,15 @@ class SqlStore:
         with self._begin() as connection:
             study = self._id(connection, name)
             spec, created_at = self._spec(connection, study)
-            whole = events.c.trial.is_(None)  # there is an index for this
-            edits = (events.c.study == study) & whole & (events.c.kind == "edited")
-            bodies = sa.select(events.c.body).where(edits).order_by(events.c.seq)
             confirms = spec.limits.confirm is not None
-            for event in codec.decode_many(connection.execute(bodies).scalars()):
+            edits = self._select_edits.rows(connection, study).fetchall()
+            for event in codec.decode_many(body for (body,) in edits):
                 assert isinstance(event, Edited)
                 spec = spec.edited(event.changes)
                 confirms = confirms or spec.limits.confirm is not None
-            per_state = sa.select(trials.c.state, sa.func.count()).where(trials.c.study == study)
             counts = dict.fromkeys(State, 0)
-            for state, count in connection.execute(per_state.group_by(trials.c.state)):
-                counts[State(state)] = count
+            for state, count in self._select_counts.rows(connection, study).fetchall():
+                counts[_STATES[state]] = count
             best = None
             if len(spec.objectives) == 1:
                 runs = self._confirming(connection, study) if confirms else {}
@@ -452,22 +476,12 @@ class SqlStore:
         self, connection: Connection, study: int, spec: StudySpec, confirming: Mapping[int, int]
     ) -> tuple[int, float] | None:
         """The incumbent and its value, of one objective; `confirming` has the trial that each run confirms."""
-        value, k = trials.c.value, spec.limits.confirm or 0
-        feasible = (
-            sa.select(trials.c.number, value)
-            .where(
-                trials.c.study == study,
-                trials.c.state == State.COMPLETED,
-                ~trials.c.retracted,
-                ~trials.c.outside,
-            )
-            .order_by(value if spec.objective.sign > 0 else value.desc(), trials.c.number)
-        )
-        rows = connection.execute(feasible.limit(max(1, k) + len(confirming) if confirming else 1))
+        k = spec.limits.confirm or 0
+        select = self._select_least if spec.objective.sign > 0 else self._select_greatest
+        rows = select.rows(connection, study, max(1, k) + len(confirming)).fetchall()
         ranked = [(n, v) for n, v in rows if n not in confirming][: max(1, k)]
         if confirming and k and ranked:
-            again = connection.execute(feasible.where(trials.c.number >= min(confirming)))
-            values = {row.number: row.value for row in again}
+            values = dict(select.rows(connection, study, _EVERY).fetchall())
             confirmed = winner(spec, ranked, confirming, values)
             ranked = [pair for pair in ranked if pair[0] == confirmed] or ranked
         return ranked[0] if ranked else None

@@ -26,12 +26,12 @@ _COMPLETED: Final = CODES[State.COMPLETED]
 def levels(longest: int, first: int | None, reduction: float) -> tuple[int, ...]:
     """The rungs of a whole run of `longest` steps: first, first * reduction, .. below `longest`."""
     level = float(first or max(1, math.ceil(longest / FIRST)))
-    found: list[int] = []
+    rungs: list[int] = []
     while math.ceil(level) < longest:
-        if not found or math.ceil(level) > found[-1]:
-            found.append(math.ceil(level))
+        if not rungs or math.ceil(level) > rungs[-1]:
+            rungs.append(math.ceil(level))
         level *= reduction
-    return tuple(found)
+    return tuple(rungs)
 
 
 def crossed(history: History, rungs: Rungs, trial: int) -> int | None:
@@ -93,12 +93,12 @@ def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list
         return rungs.ordered(k)
     everyone = rungs.at(k)[0].tolist() if among is None else among
     trials = [trial for trial in everyone if rungs.highest(trial) >= k and usable[trial]]
-    found = [(rungs.loss(k, trial), trial) for trial in trials]
+    pairs = [(rungs.loss(k, trial), trial) for trial in trials]
     if one:
-        return sorted(found)
+        return sorted(pairs)
     reports = np.array([rungs.report(k, trial) for trial in trials], dtype=np.int64)
     losses = np.nan_to_num(history.losses_at(reports), nan=np.inf, posinf=np.inf)
-    return [found[i] for i in pareto.order(losses).tolist()]
+    return [pairs[i] for i in pareto.order(losses).tolist()]
 
 
 def _place(history: History, ordered: list[tuple[float, int]], loss: float, trial: int) -> int:
@@ -156,8 +156,8 @@ def way(rungs: Rungs, k: int) -> str:
 
 def longest_run(history: History) -> int | None:
     """The last step of the longest completed run: O(new reports), and O(trials) in a few passes of NumPy's."""
-    found: _Lengths = history.fold("halving: lengths", _Lengths)
-    return found.longest(history)
+    lengths: _Lengths = history.fold("halving: lengths", _Lengths)
+    return lengths.longest(history)
 
 
 class _Lengths:

@@ -81,8 +81,8 @@ class Population:
         silent = np.isinf(self.latest(history).losses[trial]) and not anybody(history, step)
         if place > n - worst and self.parents(history) and not silent:
             value = history.objectives[0].sign * self.latest(history).losses[trial]
-            said = f"at step {step} its {metric} of {value:.4g} is number {place} of {n}"
-            return Decision(Verdict.STOP, f"{said}: a copy of one of the best {worst} goes on")
+            standing = f"at step {step} its {metric} of {value:.4g} is number {place} of {n}"
+            return Decision(Verdict.STOP, f"{standing}: a copy of one of the best {worst} goes on")
         if self._take_turns(history):
             return Decision(Verdict.PAUSE, f"at step {step}, number {place} of {n}: others' turn")
         return CONTINUE
@@ -180,7 +180,7 @@ def changed(
     known = space.encode(config)
     for _ in range(100):
         point = np.where(np.isnan(known), rng.random(len(known)), known)
-        found = space.decode(np.clip(moves(point, rng), 0.0, 1.0))
-        if space.satisfies(found):
-            return found
+        candidate = space.decode(np.clip(moves(point, rng), 0.0, 1.0))
+        if space.satisfies(candidate):
+            return candidate
     return config

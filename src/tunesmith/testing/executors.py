@@ -179,7 +179,7 @@ def _pool(_: Any, __: LiveTrial) -> float:
 
 
 _BEHAVIOURS: Final[dict[str, Callable[[Any, LiveTrial], Any]]] = {
-    "return": lambda given, _: given,
+    "return": lambda argument, _: argument,
     "report": _report,
     "return other": lambda name, _: _RETURNED[name],
     "raise": _raise,
@@ -221,15 +221,15 @@ class _Suite:
         finally:
             executor.close()
 
-    def _run(self, do: str, given: Any = None) -> tuple[list[Reported], Exited]:
+    def _run(self, do: str, argument: Any = None) -> tuple[list[Reported], Exited]:
         """One trial, from beginning to end."""
         with self._executor() as executor:
-            executor.start(start(0, do, given))
+            executor.start(start(0, do, argument))
             return follow(executor, 0)
 
 
-def start(trial: int, do: str, given: Any = None, attempt: int = 0) -> Start:
-    return Start(trial, attempt, {"do": do, "with": given}, 1)
+def start(trial: int, do: str, argument: Any = None, attempt: int = 0) -> Start:
+    return Start(trial, attempt, {"do": do, "with": argument}, 1)
 
 
 def _finished(exited: Exited) -> Finished:
@@ -406,8 +406,8 @@ class _Isolated(_Suite):
         assert gone([report.step])
 
     def check_a_dead_process_is_an_outcome(self) -> None:
-        for do, given, words in (("exit", 3, "exit code 3"), ("segfault", None, "SIGSEGV")):
-            _, exited = self._run(do, given)
+        for do, argument, words in (("exit", 3, "exit code 3"), ("segfault", None, "SIGSEGV")):
+            _, exited = self._run(do, argument)
             assert exited.reason is not None
             assert exited.reason.kind is Kind.ERROR
             assert words in exited.reason.message, exited.reason

@@ -64,41 +64,41 @@ class _SchedulerSuite:
         """What the scheduler says to each report, and what it lets go on; a trial that it stops ends there,
         one that it pauses pauses."""
         scheduler = self._make()
-        kept: dict[Any, Any] = {}
+        memory: dict[Any, Any] = {}
         for ledger, trial in _study(moves, goal, objectives):
-            decision = scheduler.decide(History(ledger, memo=kept if memo else {}), trial)
+            decision = scheduler.decide(History(ledger, memo=memory if memo else {}), trial)
             if decision.verdict is Verdict.STOP:
                 _end(ledger, trial, State.STOPPED)
             elif decision.verdict is Verdict.PAUSE:
                 ledger.apply(events.Paused(0.0, trial, 0, Reason(Kind.PAUSED, decision.why)))
             yield decision
             if isinstance(scheduler, Resumer):
-                yield from self._resumed(scheduler, ledger, kept if memo else None)
+                yield from self._resumed(scheduler, ledger, memory if memo else None)
 
     def _resumed(
-        self, scheduler: Resumer, ledger: Ledger, kept: dict[Any, Any] | None
+        self, scheduler: Resumer, ledger: Ledger, memory: dict[Any, Any] | None
     ) -> Iterator[Resume | Drop]:
         """Everything that it lets go on now."""
         while True:
             number = ledger.size
             rng = stream(ledger.spec.seed, number, "resume")
-            history = History(ledger, memo={} if kept is None else kept)
-            said = scheduler.resume(history, rng)
-            if said is None:
+            history = History(ledger, memo={} if memory is None else memory)
+            move = scheduler.resume(history, rng)
+            if move is None:
                 return
-            if isinstance(said, Drop):
-                assert ledger.state(said.trial) is State.PAUSED, "only a paused trial is dropped"
-                _end(ledger, said.trial, State.STOPPED)
-            elif said.config is None:
-                assert ledger.state(said.trial) is State.PAUSED, "only a paused trial goes on"
-                attempt = ledger.attempts_begun(said.trial)
-                ledger.apply(events.Started(0.0, said.trial, attempt, "s", said.why))
+            if isinstance(move, Drop):
+                assert ledger.state(move.trial) is State.PAUSED, "only a paused trial is dropped"
+                _end(ledger, move.trial, State.STOPPED)
+            elif move.config is None:
+                assert ledger.state(move.trial) is State.PAUSED, "only a paused trial goes on"
+                attempt = ledger.attempts_begun(move.trial)
+                ledger.apply(events.Started(0.0, move.trial, attempt, "s", move.why))
             else:
-                assert ledger.spec.space.contains(said.config)
-                origin = Origin("scheduler", said.why)
-                ledger.apply(events.Forked(0.0, number, said.trial, said.config, origin, "s"))
+                assert ledger.spec.space.contains(move.config)
+                origin = Origin("scheduler", move.why)
+                ledger.apply(events.Forked(0.0, number, move.trial, move.config, origin, "s"))
             assert ledger.size < 1000, "it lets trials go on without end"
-            yield said
+            yield move
 
     def check_is_a_frozen_dataclass(self) -> None:
         scheduler = self._make()
@@ -107,8 +107,8 @@ class _SchedulerSuite:
 
     def check_a_memo_changes_nothing(self) -> None:
         def test(moves: list[Move]) -> None:
-            kept = list(self._decisions(moves))
-            assert kept == list(self._decisions(moves, memo=False))
+            decisions = list(self._decisions(moves))
+            assert decisions == list(self._decisions(moves, memo=False))
 
         self._over_moves(test)
 

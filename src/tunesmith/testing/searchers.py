@@ -81,8 +81,8 @@ class _SearcherSuite:
     def _suggest(self, ledger: Ledger, n: int) -> list[Config]:
         """What a fresh searcher suggests."""
         rng = stream(ledger.spec.seed, ledger.size, "suggest")
-        given = self._make().suggest(ledger.spec.space, History(ledger), n, rng)
-        return [s.config if isinstance(s, Suggestion) else s for s in given]
+        suggestions = self._make().suggest(ledger.spec.space, History(ledger), n, rng)
+        return [s.config if isinstance(s, Suggestion) else s for s in suggestions]
 
     def check_is_a_frozen_dataclass(self) -> None:
         searcher = self._make()
@@ -132,8 +132,10 @@ class _SearcherSuite:
         memo: dict[Any, Any] = {}
         for number in range(24):
             fresh = propose(ledger, self._make(), 1, memo={})
-            kept = propose(ledger, self._make(), 1, memo=memo)
-            assert fresh == kept, f"at trial {number}: {fresh} without memo, {kept} with"
+            remembered = propose(ledger, self._make(), 1, memo=memo)
+            assert fresh == remembered, (
+                f"at trial {number}: {fresh} without memo, {remembered} with"
+            )
             if not fresh:
                 break
             config, origin = fresh[0]

@@ -173,8 +173,8 @@ def _timed(run: Callable[[int], object], batch_size: int, repeats: int) -> Size:
     except Exception as error:
         if not is_memory(error):
             raise
-        said = (str(error).strip().splitlines() or [""])[0][:80]
-        return Size(batch_size, None, ": ".join(filter(None, (type(error).__name__, said))))
+        message = (str(error).strip().splitlines() or [""])[0][:80]
+        return Size(batch_size, None, ": ".join(filter(None, (type(error).__name__, message))))
     return Size(batch_size, statistics.median(taken[1:]))
 
 
@@ -207,12 +207,12 @@ def _apart(run: Callable[[int], object], batch_size: int, repeats: int, limit: i
         finally:
             if not answer.done():
                 process.kill()
-    told = cloudpickle.loads(answer.result()[0]) if process.returncode == 0 else None
-    if isinstance(told, Exception):
-        raise told
-    if told is None:
+    measured = cloudpickle.loads(answer.result()[0]) if process.returncode == 0 else None
+    if isinstance(measured, Exception):
+        raise measured
+    if measured is None:
         return Size(batch_size, None, f"its process was ended (exit code {process.returncode})")
-    return Size(batch_size, *told)
+    return Size(batch_size, *measured)
 
 
 def child() -> None:
@@ -223,8 +223,8 @@ def child() -> None:
     path, work = cloudpickle.loads(sys.stdin.buffer.read())
     sys.path[:] = path
     try:
-        told: Any = astuple(_timed(*cloudpickle.loads(work)))[1:]
+        measured: Any = astuple(_timed(*cloudpickle.loads(work)))[1:]
     except Exception as error:  # noqa: BLE001 (it is raised in the parent)
-        told = error
-    answer.write(cloudpickle.dumps(told))
+        measured = error
+    answer.write(cloudpickle.dumps(measured))
     answer.flush()

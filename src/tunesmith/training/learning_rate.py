@@ -74,8 +74,8 @@ class LearningRates:
     def suggestion(self) -> float:
         """A good constant learning rate: the steepest fall's, and no more than a third of the lowest loss's.
         The median over seeds."""
-        found = [min(sweep.steepest, sweep.lowest / 3.0) for sweep in self.sweeps]
-        return float(np.exp(np.median(np.log(found))))
+        rates = [min(sweep.steepest, sweep.lowest / 3.0) for sweep in self.sweeps]
+        return float(np.exp(np.median(np.log(rates))))
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -1,1 +1,1 @@
-"""The facade: `tune`, `Study`, `Result`, and the loop that wires engine, store and executor."""
+"""The public API on top of core, stores and executors: `tune`, `Study`, `Result`, job files, and the coordinator."""

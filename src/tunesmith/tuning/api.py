@@ -10,9 +10,8 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import Where, of_function
 from tunesmith.store import Durability
-from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.feed import Watcher, progress_watcher
 from tunesmith.tuning.launch import Storage, launch
-from tunesmith.tuning.progress import progress_watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
 from tunesmith.tuning.warm_start import Earlier

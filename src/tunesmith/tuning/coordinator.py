@@ -1,4 +1,4 @@
-"""The coordinator: carries the engine's commands out, and feeds it what happens.
+"""The coordinator: the event loop of a running study, between engine, store and executor.
 
 Each turn: collect what the executor has to say, let the engine handle it, store what it wants
 written (one transaction), then start and stop trials. Nothing is acted on before it is stored.
@@ -10,9 +10,9 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -41,10 +41,10 @@ from tunesmith.run.objective import reason_of
 from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
-from tunesmith.tuning.session import Session, alive, busy, describe
+from tunesmith.store.journal import append_once, append_rebased
+from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.session import LEASE_S, Heartbeat, Session, abandoned, alive, busy, describe
 
-#: A lease lives this long without news (s), and is renewed three times as often.
-LEASE_S: Final = 30.0
 #: How often other writers' changes are looked for (s).
 POLL_S: Final = 0.25
 #: How long to wait for the executor at a time (s).
@@ -52,7 +52,6 @@ WAIT_S: Final = 0.1
 #: How long to wait for space on a full disk before giving up (s).
 FULL_DISK_S: Final = 60.0
 
-Watcher = Callable[[Ledger, float], None]
 _TIDY_AFTER: Final = (Reported, Finished, Paused)
 
 
@@ -82,15 +81,16 @@ class Loop:
         #: Signals that came, and those that the engine knows of.
         self._interrupts = 0
         self._told = 0
-        self._leased_at = 0.0
         self._polled_at = 0.0
         self._watched_at = 0.0
         #: What became of the trials that earlier coordinators left running.
         self._recovered: list[Event] = []
         ledger = self._claim()
+        self._heart = Heartbeat(self.renew) if store.shared else None
         try:
             self._engine = self._open(ledger)
         except BaseException:
+            self._stop_heart()
             self._store.release(self._name, self._session.holder)
             raise
 
@@ -106,7 +106,7 @@ class Loop:
 
     def _claim(self) -> Ledger:
         """Take the study's lease; the study as it is. Raises StudyBusy if somebody has it."""
-        ledger, now = self._read(), self._clock()
+        ledger = self._read()
         last = ledger.sessions.get(ledger.coordinator or "")
         if last is not None and last.session in ledger.open_sessions and alive(last):
             raise busy(self._name, last)  # it may be too busy to renew its lease
@@ -116,7 +116,6 @@ class Loop:
             lease = self._store.lease(self._name, mine, LEASE_S, instead_of=lease.holder)
         if lease.holder != mine:
             raise busy(self._name, Session.of(lease.holder))
-        self._leased_at = now
         return ledger
 
     def _read(self) -> Ledger:
@@ -144,21 +143,18 @@ class Loop:
             commands = engine.recover(opened.at, dead)
             self._recovered = [c.event for c in commands if isinstance(c, Write)]
             with contextlib.suppress(Conflict):
-                self._store.append(self._name, [opened, *self._recovered], before)
+                append_once(self._store, self._name, [opened, *self._recovered], before)
                 return engine
             ledger = self._read()
 
     def _dead(self, ledger: Ledger) -> list[str]:
-        """Sessions whose running trials are nobody's any more."""
-        mine = self._session.id
-        running = {running.session for running in ledger.running.values()} - {mine}
-        return [
-            session
-            for session in running
-            if (opened := ledger.sessions.get(session)) is None
-            or opened.coordinator  # we hold the lease, so it does not
-            or alive(opened) is False
-        ]
+        """Sessions whose running trials are nobody's any more. We hold the lease, so no coordinator does."""
+        silent_s = self._store.silent_s(self._name)
+        return abandoned(ledger, silent_s, self._session.id, coordinators=True)
+
+    def renew(self) -> None:
+        """Say that this process lives: also while a model is fitted, or a trial runs in its thread."""
+        self._store.lease(self._name, self._session.holder, LEASE_S)
 
     def run(self, executor: Executor, folder: Folder | None = None) -> Quit:
         """Tune until the study is over or stopped. Closes the executor.
@@ -201,10 +197,16 @@ class Loop:
                 commands = self._engine.abandon(now)
                 events = [c.event for c in commands if isinstance(c, Write)]
                 with contextlib.suppress(Conflict):
-                    self._store.append(self._name, [*events, Closed(now, self._session.id)], before)
+                    ends = [*events, Closed(now, self._session.id)]
+                    append_rebased(self._store, self._name, ends, before)
                     break
                 self._reload()
+        self._stop_heart()
         self._store.release(self._name, self._session.holder)
+
+    def _stop_heart(self) -> None:
+        if self._heart is not None:
+            self._heart.stop()
 
     # -- a turn -------------------------------------------------------------------------------
 
@@ -259,9 +261,9 @@ class Loop:
             if not events:
                 break
             try:
-                self._append(events, before)
+                self._take_in(self._append(events, before))
                 break
-            except Conflict:  # somebody enqueued, say: read it, then think again
+            except Conflict:  # somebody edited the study, say: read it, then think again
                 self._engine.restore(saved)
                 self._reload()
         self._carry_out(commands)
@@ -278,13 +280,13 @@ class Loop:
                     self._say(f"some checkpoints cannot be removed: {error}")
                 self._untidy = True
 
-    def _append(self, events: Sequence[Event], expect: int) -> None:
-        """Store `events`; on a full disk wait for a while, for nothing else is lost yet."""
+    def _append(self, events: Sequence[Event], expect: int) -> Sequence[Event]:
+        """Store `events`, and return what others have written before them; on a full disk wait for a while, for
+        nothing else is lost yet."""
         deadline: float | None = None
         while True:
             try:
-                self._store.append(self._name, events, expect)
-                return
+                return append_rebased(self._store, self._name, events, expect)
             except StoreFull as error:
                 now = time.monotonic()
                 if deadline is None:
@@ -336,15 +338,12 @@ class Loop:
     # -- other writers ------------------------------------------------------------------------
 
     def _poll(self, now: float) -> None:
-        """Take in what others wrote, and renew the lease in time."""
+        """Take in what others wrote."""
         self._polled_at = now
         if self._store.cursor(self._name) != self.ledger.cursor:
             self._take_in(self._store.changes(self._name, self.ledger.cursor))
-        if now - self._leased_at >= LEASE_S / 3:
-            self._store.lease(self._name, self._session.holder, LEASE_S)
-            self._leased_at = now
 
-    def _take_in(self, foreign: Any) -> None:
+    def _take_in(self, foreign: Iterable[Event]) -> None:
         spec = self.ledger.spec
         self._engine.absorb(foreign)
         if self.ledger.spec is not spec:

@@ -1,4 +1,4 @@
-"""Finding mistakes before they cost anything: in the environment, and in a job file."""
+"""Diagnosis of the environment and of a job file (`tunesmith doctor`): finds mistakes before they cost anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Job files: a study and the program that runs its trials, in YAML or JSON.
+"""Job files: schema, parser and runner of a study of a command-line program, in YAML or JSON.
 
 The model below is the reference: the documentation is generated from it.
 """
@@ -36,8 +36,8 @@ from tunesmith.run.folder import Folder
 from tunesmith.run.output import STEP, compile_metrics
 from tunesmith.run.template import Template
 from tunesmith.store import Durability
-from tunesmith.store.location import default_storage
-from tunesmith.tuning.coordinator import Watcher
+from tunesmith.store.location import default_storage, file_of
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec
@@ -381,11 +381,11 @@ def _at(path: Path_, act: Callable[[], T]) -> T:
 
 
 def _storage(path: Path, model: JobModel, override: Any) -> Path:
-    if override is not None:
-        return Path(override).expanduser()
-    if model.storage is not None:
-        return path.parent / Path(model.storage).expanduser()
-    return default_storage()
+    file = file_of(override)
+    if file is not None:
+        return file
+    file = file_of(model.storage)
+    return default_storage() if file is None else path.parent / file
 
 
 def run_job(

@@ -1,4 +1,4 @@
-"""One run of a study from beginning to end: a spec, a storage and an executor give a result.
+"""Assembles and runs a study: a spec, a storage and an executor give a result.
 
 `tune`, job files and `simulate` come through here, so that an option means the same at every door.
 """
@@ -12,12 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from tunesmith import streams
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
 from tunesmith.core.study import StudySpec
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
 from tunesmith.store import Durability, Store, file_of, open_store
-from tunesmith.tuning.coordinator import Loop, Watcher
+from tunesmith.tuning.coordinator import Loop
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
 from tunesmith.tuning.spec import check_limits, edit_events
@@ -50,6 +52,7 @@ def launch(
     `seed` is the one that was asked for (None: any); `opened` is called once the study is there, before the first
     trial. A call that is refused changes nothing. Raises as `tunesmith.tune`.
     """
+    streams.keep_descriptors()
     check_limits(spec)
     configs = [spec.space.clean(spec.space.complete(config)) for config in enqueue]
     with ExitStack() as stack:

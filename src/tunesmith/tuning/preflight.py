@@ -1,4 +1,4 @@
-"""What a study will take, before it is paid for: try its smallest, default and largest configs.
+"""Cost forecast before a study is run: tries its smallest, default and largest configs.
 
 "Smallest" and "largest" have every number at its end of the range, and every choice at its first or
 last value.

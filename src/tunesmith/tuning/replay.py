@@ -1,4 +1,4 @@
-"""Proof by repetition: every suggestion and every decision of a study, made again from its events.
+"""Replay: recomputes every suggestion and scheduler decision of a study from its stored events, and compares.
 
 A suggestion depends on the space, the seed and the history as it was; all of that is in the store.
 O(suggestions * cost of a suggestion), and one pass over the events.

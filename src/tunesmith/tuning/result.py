@@ -1,4 +1,4 @@
-"""What a study found: the best trial, all trials as a table, and why it ended."""
+"""The result of a study: the best trial, all trials as a table, and why it ended."""
 
 from __future__ import annotations
 

@@ -1,19 +1,28 @@
-"""Who works on a study: one process, from opening it to closing it."""
+"""Sessions: which process works on a study, and whether it is alive."""
 
 from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 import uuid
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
-from tunesmith.core.errors import StudyBusy
+from tunesmith.core.errors import StoreError, StudyBusy, StudyNotFound
 from tunesmith.core.events import Opened
 from tunesmith.core.ledger import Ledger
 from tunesmith.tuning.arithmetic import arithmetic
 from tunesmith.version import __version__
+
+#: A lease lives this long without news (s), and is renewed three times as often.
+LEASE_S: Final = 30.0
+#: After this long without a sign of life (s) a session on another host is dead; on ours we look for its process.
+SILENCE_S: Final = 120.0
 
 
 @lru_cache(maxsize=1)
@@ -80,6 +89,55 @@ def alive(session: Opened | Session) -> bool | None:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def abandoned(
+    ledger: Ledger, silent_s: Mapping[str, float], mine: str, *, coordinators: bool
+) -> list[str]:
+    """The sessions, other than `mine`, whose running trials are nobody's any more; with `coordinators`, those of
+    all coordinators are. `silent_s` is what the store says (see `Store.silent_s`)."""
+    sessions = {running.session for running in ledger.running.values()} - {mine}
+    return [name for name in sessions if _dead(ledger, name, silent_s.get(name), coordinators)]
+
+
+def _dead(ledger: Ledger, name: str, silent_s: float | None, coordinators: bool) -> bool:
+    opened = ledger.sessions.get(name)
+    if opened is None or (opened.coordinator and coordinators):
+        return True
+    lives = alive(opened)
+    if lives is None:  # on another host
+        return silent_s is not None and silent_s > SILENCE_S
+    return not lives
+
+
+class Heartbeat:
+    """A thread that calls `beat`, a method, as long as its object and this process live."""
+
+    def __init__(self, beat: Callable[[], object], every_s: float = LEASE_S / 3) -> None:
+        self._over = threading.Event()
+        arguments = (weakref.WeakMethod(beat), self._over, every_s)
+        threading.Thread(
+            target=_beat, args=arguments, daemon=True, name="tunesmith-heartbeat"
+        ).start()
+
+    def stop(self) -> None:
+        self._over.set()
+
+
+def _beat(
+    reference: weakref.WeakMethod[Callable[[], object]], over: threading.Event, every_s: float
+) -> None:
+    while not over.wait(every_s):
+        beat = reference()
+        if beat is None:
+            return
+        try:
+            beat()
+        except StudyNotFound:
+            return
+        except StoreError:
+            pass  # whoever works on the study will see it too, and say so
+        del beat
 
 
 def running_session(ledger: Ledger) -> Opened | None:

@@ -1,4 +1,4 @@
-"""A study's spec from what users write: the same for every door, checked before anything is stored."""
+"""Validates what users write into a study's spec, the same for every door, before anything is stored."""
 
 from __future__ import annotations
 

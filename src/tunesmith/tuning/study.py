@@ -1,4 +1,4 @@
-"""The study in your hands: create or open it, ask and tell, mend it, read it."""
+"""`Study`: the ask-and-tell interface to a stored study; create or open it, correct it, read it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tunesmith.core.errors import (
     StudyError,
     StudyNotFound,
     StudyOver,
+    TransitionError,
 )
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.ledger import Ledger
@@ -47,7 +48,7 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
-from tunesmith.tuning.session import Session, describe, running_session
+from tunesmith.tuning.session import Heartbeat, Session, abandoned, describe, running_session
 from tunesmith.tuning.spec import (
     ENQUEUED,
     LimitOptions,
@@ -59,6 +60,8 @@ from tunesmith.tuning.spec import (
 )
 from tunesmith.tuning.warm_start import Earlier, pasts
 
+#: How often `ask` looks for dead sessions, whose trials it hands out again (s).
+LOOK_S: Final = 1.0
 #: What `ask` waits for in vain: trials that run now change nothing about it.
 _OVER: Final = ("trials", "exhausted")
 
@@ -85,6 +88,9 @@ class Study:
         self._clock = clock
         self._journal = Journal(store, name)
         self._session: Session | None = None
+        self._heart: Heartbeat | None = None
+        #: When dead sessions were last looked for.
+        self._looked_at = -LOOK_S
         #: The strategies, and the study (before it is edited) for which they were made.
         self._made: tuple[StudySpec, Strategies] | None = None
         #: Why `report` said that trials are to end, where that is no scheduler's wish.
@@ -159,6 +165,8 @@ class Study:
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
+        if self._heart is not None:
+            self._heart.stop()
         if self._session is not None and self._session.mine:
             session, self._session = self._session.id, None
             self.commit(lambda: [events.Closed(self._clock(), session)])
@@ -257,12 +265,44 @@ class Study:
         coordinator runs the study.
         """
         self._join()
+        if time.monotonic() - self._looked_at >= LOOK_S:
+            self._requeue_abandoned()
+        try:
+            return self._begin()
+        except StudyError:
+            if not self._requeue_abandoned():
+                raise
+        return self._begin()
+
+    def _begin(self) -> Trial:
         begun = self._think(self._next_trial)[-1]
         while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
             begun = self._think(self._next_trial)[-1]
         if isinstance(begun, events.Ended):
             raise self._over(begun)
-        return self._ledger.trial(begun.trial)  # type: ignore[union-attr]
+        with self._journal.lock:
+            return self._ledger.trial(begun.trial)  # type: ignore[union-attr]
+
+    def _requeue_abandoned(self) -> bool:
+        """Put back into the queue what sessions had asked for that are dead; whether there was any."""
+        self._looked_at = time.monotonic()
+        with self._journal.lock:
+            ledger = self._refresh()
+            mine = "" if self._session is None else self._session.id
+            if all(running.session == mine for running in ledger.running.values()):
+                return False
+            silent_s = self._store.silent_s(self._name)
+            dead = abandoned(ledger, silent_s, mine, coordinators=False)
+            if not dead:
+                return False
+            reason = Reason(Kind.LOST, "the process that asked for it is gone")
+            return bool(
+                self.commit(lambda: decide.give_up(self._ledger, self._clock(), dead, reason))
+            )
+
+    def _beat(self) -> None:
+        if self._session is not None and self._session.mine:
+            self._store.beat(self._name, self._session.id)
 
     def _join(self) -> None:
         """Begin a session, if this process has none yet."""
@@ -276,6 +316,9 @@ class Study:
         with self._journal.lock:
             if self._session is None or not self._session.mine:
                 self._session = Session.new()
+                if self._store.shared:
+                    self._beat()
+                    self._heart = Heartbeat(self._beat)
             if self._session.id not in self._ledger.sessions:
                 self.commit(opened)
 
@@ -349,6 +392,7 @@ class Study:
         def finish() -> list[Event]:
             ledger, now = self._ledger, self._clock()
             ledger.state(number)  # raises if there is no such trial
+            _refuse_superseded(ledger, trial)
             reason = None
             if failed is not None:
                 reason = Reason(Kind.ERROR, _text("failed", failed))
@@ -420,7 +464,8 @@ class Study:
     ) -> Trial:
         """Put a config at the end of the queue; what it leaves out takes its default.
 
-        Queued configs are run before the searcher's. Raises ConfigError, naming the parameter.
+        Queued configs are run before the searcher's, and run even if they ran before, whatever the study's
+        `duplicates`. Raises ConfigError, naming the parameter.
         """
 
         def enqueued() -> list[Event]:
@@ -569,6 +614,18 @@ def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:
         ledger.apply(event)
     seed = derive_seed(spec.seed, number, "objective")
     return replace(ledger.trial(0), number=number, seed=seed)
+
+
+def _refuse_superseded(ledger: Ledger, trial: Trial | int) -> None:
+    """Whoever was taken for dead must not end what somebody else runs."""
+    if not isinstance(trial, Trial) or trial.state is not State.RUNNING:
+        return
+    attempt = ledger.attempt(trial.number)
+    if attempt != trial.attempt:
+        raise TransitionError(
+            f"trial {trial.number} was handed out again (attempt {attempt}; this is {trial.attempt}), because "
+            "the process that had asked for it was not heard of; ask for another one"
+        )
 
 
 def _number(trial: Trial | int) -> int:

@@ -1,4 +1,4 @@
-"""Earlier studies as users name them, and what a new study remembers of them."""
+"""Warm start: reads earlier studies, as users name them, into what a new study learns from."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def read_arrays(path: Path, *, labelled: bool) -> tuple[Pixels, NDArray[Any] | N
     except JobError:
         raise
     except Exception as error:  # noqa: BLE001 (numpy raises many kinds for other files)
-        why = pictures.said(error)
+        why = pictures.reason(error)
         raise JobError(f"{path} cannot be read as an .npz file: {why}") from None
     missing = [name for name in needed if name not in there]
     if missing:
@@ -78,15 +78,15 @@ def white_of(pixels: Pixels) -> float:
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], Any]]:
     """The shape and dtype that the file says each of its arrays has."""
-    found = {}
+    heads = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             with archive.open(name) as file:
                 version = npy.read_magic(file)
                 read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, _, dtype = read(file)
-            found[name.removesuffix(".npy")] = (shape, dtype)
-    return found
+            heads[name.removesuffix(".npy")] = (shape, dtype)
+    return heads
 
 
 def _check_headers(path: Path, arrays: dict[str, tuple[tuple[int, ...], Any]]) -> None:
@@ -130,12 +130,12 @@ def _class_labels(path: Path, labels: NDArray[Any]) -> NDArray[Any]:
 def _channels_first(path: Path, images: NDArray[Any]) -> Pixels:
     if images.dtype.kind not in "biuf":
         raise JobError(f"the images of {path} are {images.dtype}; they have to be numbers")
-    given = images.shape
+    shape = images.shape
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
         raise JobError(
-            f"the images of {path} have the shape {given}; it has to be (images, height, width), or "
+            f"the images of {path} have the shape {shape}; it has to be (images, height, width), or "
             "(images, height, width, 3) in colour"
         )
     if images.dtype.kind == "f":

@@ -94,8 +94,8 @@ def sample(labels: Places, count: int, seed: int) -> Places:
     chosen: list[int] = []
     for label in np.unique(labels):
         of = np.flatnonzero(labels == label)
-        kept = min(len(of), max(LEAST, round(count * len(of) / len(labels))))
-        chosen += rng.permutation(of)[:kept].tolist()
+        count_here = min(len(of), max(LEAST, round(count * len(of) / len(labels))))
+        chosen += rng.permutation(of)[:count_here].tolist()
     return np.array(sorted(chosen), dtype=np.int64)
 
 

@@ -28,7 +28,7 @@ from tunesmith.recipes.images.train import METRICS, Alone, Config, Part, Program
 from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, settle
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.tuning.api import tune
-from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
 
 #: A whole training sees about so many images, ...
@@ -121,8 +121,8 @@ def fit(
     parallel = parallel or _parallel()
     threads = max(1, cores() // parallel)
     seen = None if limit_s is None else _affordable(every, limit_s, parallel, threads)
-    given = {"digest": data, "metric": metric, "seed": seed}
-    same = {name: called for name, called in SAME.items() if given[name] is not None}
+    wanted = {"digest": data, "metric": metric, "seed": seed}
+    same = {name: called for name, called in SAME.items() if wanted[name] is not None}
     plan = settle(folder, RECIPE, _plan(every, metric, seed or 0, seen), same, say)
     images = every.take(sample(every.labels, plan.images, plan.seed))
     parts = split(images.labels, plan.seed)
@@ -182,11 +182,11 @@ def _gpus_per_trial(parallel: int) -> float:
     return 1 / math.ceil(parallel / len(gpus)) if gpus else 0.0
 
 
-def scheduler_for(given: str | Mapping[str, Any] | None, epochs: int) -> dict[str, Any] | None:
+def scheduler_for(scheduler: str | Mapping[str, Any] | None, epochs: int) -> dict[str, Any] | None:
     """The scheduler with what it has to know of a whole training; None for none."""
-    if given == "none":
+    if scheduler == "none":
         return None
-    strategy = Strategy.of(SCHEDULER if given is None else given)
+    strategy = Strategy.of(SCHEDULER if scheduler is None else scheduler)
     known: dict[str, dict[str, int]] = {
         "asha": {"max": epochs, "min": max(1, epochs // 9)},
         "hyperband": {"max": epochs, "min": max(1, epochs // 9)},

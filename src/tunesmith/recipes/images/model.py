@@ -106,13 +106,13 @@ class Fitted:
         columns = [f"probability of {name}" for name in self.classes] if proba else []
         out: list[dict[str, Any]] = []
         for name in images.names:
-            found: dict[str, Any] = {"file": name, "label": None, "probability": None}
+            prediction: dict[str, Any] = {"file": name, "label": None, "probability": None}
             each: list[float] | list[None] = [None] * len(columns)
             if name not in images.broken:
                 row = next(rows)
-                found |= {"label": self.classes[row.argmax()], "probability": float(row.max())}
+                prediction |= {"label": self.classes[row.argmax()], "probability": float(row.max())}
                 each = row.tolist()
-            out.append(found | dict(zip(columns, each, strict=False)))
+            out.append(prediction | dict(zip(columns, each, strict=False)))
         return out
 
     @property

@@ -76,7 +76,7 @@ def pillow() -> Any:
     return Image
 
 
-def said(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Why a file cannot be read, in few words."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return "it is no image" if "cannot identify image file" in text else text
@@ -91,9 +91,9 @@ def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T
             with image.open(file) as opened:
                 return look(opened), ""
         except Exception as error:  # noqa: BLE001 (Pillow raises many kinds for broken files)
-            return None, said(error)
+            return None, reason(error)
 
-    found: dict[Path, T] = {}
+    decoded: dict[Path, T] = {}
     broken: dict[Path, str] = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")  # of metadata that is not quite right
@@ -102,8 +102,8 @@ def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T
             if value is None:
                 broken[file] = why
             else:
-                found[file] = value
-    return found, broken
+                decoded[file] = value
+    return decoded, broken
 
 
 def _header(image: Any) -> Header:

@@ -92,14 +92,14 @@ def read_unlabelled(data: str | Path, shape: Shape) -> Unlabelled:
     if not files:
         raise JobError(f"{path} has no images: no files that end in {_suffixes()}")
     size = (shape.width, shape.height)
-    found, broken = pictures.decode(files, size, grey=shape.channels == 1)
-    if not found:
+    decoded, broken = pictures.decode(files, size, grey=shape.channels == 1)
+    if not decoded:
         why = broken[files[0]]
         many = "" if len(files) == 1 else f"none of {len(files)} files can be read: "
         raise JobError(f"{many}{files[0]} cannot be read: {why}")
     names = tuple(str(file.relative_to(root)) for file in files)
     failed = {str(file.relative_to(root)): why for file, why in broken.items()}
-    return Unlabelled(np.stack(list(found.values())), 255.0, names, failed)
+    return Unlabelled(np.stack(list(decoded.values())), 255.0, names, failed)
 
 
 def _check_unit(path: Path, top: float, white: float) -> None:
@@ -134,16 +134,16 @@ def _read_folder(root: Path) -> Images:
     if not looks:
         _check_broken(root, files, unreadable, notices)
     size, grey = _common(looks, notices)
-    found, undecodable = pictures.decode(list(looks), size, grey=grey)
+    decoded, undecodable = pictures.decode(list(looks), size, grey=grey)
     _check_broken(root, files, unreadable | undecodable, notices)
-    classes = tuple(name for name, of in of_class.items() if any(file in found for file in of))
-    kept = [(c, f) for c, name in enumerate(classes) for f in of_class[name] if f in found]
+    classes = tuple(name for name, of in of_class.items() if any(file in decoded for file in of))
+    placed = [(c, f) for c, name in enumerate(classes) for f in of_class[name] if f in decoded]
     return Images(
-        np.stack([found[file] for _, file in kept]),
+        np.stack([decoded[file] for _, file in placed]),
         255.0,
-        np.array([c for c, _ in kept], dtype=np.int64),
+        np.array([c for c, _ in placed], dtype=np.int64),
         classes,
-        tuple(str(file.relative_to(root)) for _, file in kept),
+        tuple(str(file.relative_to(root)) for _, file in placed),
         tuple(notices),
     )
 
@@ -153,9 +153,9 @@ def _class_folders(root: Path, notices: list[str]) -> dict[str, list[Path]]:
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     loose = sum(p.suffix.lower() in SUFFIXES for p in root.iterdir())
     if not folders:
-        found = f"{_images(loose)}, but no folders" if loose else "no folders"
+        content = f"{_images(loose)}, but no folders" if loose else "no folders"
         raise JobError(
-            f"{root} has {found} of classes; put the images of each class in a folder of its own: "
+            f"{root} has {content} of classes; put the images of each class in a folder of its own: "
             f"{root}/cat/1.png, {root}/dog/1.png"
         )
     if {folder.name.lower() for folder in folders} <= _SPLITS:
@@ -205,10 +205,12 @@ def _check_broken(
     if not broken:
         return
     first = [f"{file.relative_to(root)} ({why})" for file, why in sorted(broken.items())]
-    found = f"{len(broken)} of {len(files)} image files in {root} cannot be read: {listed(first)}"
+    broken_text = (
+        f"{len(broken)} of {len(files)} image files in {root} cannot be read: {listed(first)}"
+    )
     if len(broken) * BROKEN > len(files):
-        raise JobError(f"{found}; mend or remove them (1 in {BROKEN} would be left out)")
-    notices.append(f"{found}; they were left out")
+        raise JobError(f"{broken_text}; mend or remove them (1 in {BROKEN} would be left out)")
+    notices.append(f"{broken_text}; they were left out")
 
 
 def _checked(path: Path, images: Images) -> Images:

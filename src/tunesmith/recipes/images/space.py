@@ -120,15 +120,15 @@ def relations(deepest: int) -> list[str]:
     unpadded = "(1 + (filter_size - 1) * (padding == 'none'))"
     half = "(filter_size + 1) // 2 * (padding == 'same')"
     plain = pooled = "resize"
-    found: list[str] = []
+    relations: list[str] = []
     for depth in range(1, deepest + 1):
         plain, in_pool = (
             f"(({before} - {unpadded}) // stride + 1 - (convolutions - 1) * ({unpadded} - 1))"
             for before in (plain, pooled)
         )
-        found += [
+        relations += [
             f"depth != {depth} or pooling != 'none' or {plain} >= max(1, {half})",
             f"depth != {depth} or {in_pool} >= max(pool_size, {half})",
         ]
         pooled = f"{in_pool} // pool_size"
-    return found
+    return relations

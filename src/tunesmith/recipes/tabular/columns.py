@@ -134,15 +134,15 @@ def _examine(series: Any, name: str) -> tuple[Column | None, str]:
     if share >= NEARLY_ALL:
         values = np.full(len(series), np.nan)
         values[series.notna().to_numpy()] = numbers
-        found, notice = _number(values, name)
+        column, notice = _number(values, name)
         odd = texts[np.isnan(numbers)]
-        if found is not None and len(odd):
-            found = replace(found, odd=_commonest(odd))
+        if column is not None and len(odd):
+            column = replace(column, odd=_commonest(odd))
             notice = (
                 f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as "
                 f"{odd.iloc[0]!r}, count as missing"
             )
-        return found, notice
+        return column, notice
     written = _written(texts)
     if written:
         return _date(texts, name, written, missing)

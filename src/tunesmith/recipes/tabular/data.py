@@ -49,7 +49,7 @@ class Data:
     #: Why this task.
     why: str = ""
     #: The names of all columns of the table.
-    found: tuple[str, ...] = ()
+    all_columns: tuple[str, ...] = ()
     #: Of a sparse file: the number of its first feature.
     base: int | None = None
 
@@ -73,8 +73,8 @@ class Data:
     @property
     def left_out(self) -> tuple[str, ...]:
         """Columns of the table that nothing is learned from."""
-        kept = {c.name for c in self.columns} | {self.target}
-        return tuple(name for name in self.found if name not in kept)
+        known = {c.name for c in self.columns} | {self.target}
+        return tuple(name for name in self.all_columns if name not in known)
 
     @property
     def missing(self) -> bool:
@@ -125,16 +125,18 @@ def load(data: Any, target: str | None, task: str | None = None) -> Data:
 
 def _dense(source: Source, target: str, task: str | None) -> Data:
     frame, notices = source.frame, list(source.notices)
-    y, wanted, classes, why, kept = _target(frame[target], target, task, source.name)
-    if not kept.all():
-        notices.append(f"{int((~kept).sum()):,} rows without a value of {target!r} are left out")
-        frame = frame[kept]
+    y, wanted, classes, why, has_target = _target(frame[target], target, task, source.name)
+    if not has_target.all():
+        notices.append(
+            f"{int((~has_target).sum()):,} rows without a value of {target!r} are left out"
+        )
+        frame = frame[has_target]
     _check(y, wanted, classes, target, source.name)
-    columns, said = shapes.examine(frame, without=(target,))
+    columns, found_notices = shapes.examine(frame, without=(target,))
     notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
     return Data(
-        source.name, x, y, wanted, target, columns, classes, (*notices, *said), why,
+        source.name, x, y, wanted, target, columns, classes, (*notices, *found_notices), why,
         tuple(frame.columns),
     )  # fmt: skip
 
@@ -143,9 +145,11 @@ def _sparse(source: Source, target: str | None, task: str | None) -> Data:
     import pandas as pd
 
     series = pd.Series(source.target)
-    y, wanted, classes, why, kept = _target(series, target or SPARSE_TARGET, task, source.name)
+    y, wanted, classes, why, has_target = _target(
+        series, target or SPARSE_TARGET, task, source.name
+    )
     _check(y, wanted, classes, target or SPARSE_TARGET, source.name)
-    matrix = source.sparse[kept].tocsr()
+    matrix = source.sparse[has_target].tocsr()
     notices = (*source.notices, *_singles(y, classes, target or SPARSE_TARGET))
     if np.isnan(matrix.data).any() or np.isinf(matrix.data).any():
         raise JobError(f"{source.name} has values that are not finite; write 0, or leave them out")
@@ -179,22 +183,28 @@ def _target(
     texts = types.is_object_dtype(series) or types.is_string_dtype(series)
     if texts and (task == "regression" or (task is None and series.nunique() > CLASSES)):
         series = shapes.as_numbers(series)  # few of them are names of classes
-    kept: NDArray[np.bool_] = series.notna().to_numpy()
+    has_target: NDArray[np.bool_] = series.notna().to_numpy()
     if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        kept = np.isfinite(numbers)
-        distinct = np.unique(numbers[kept])
+        has_target = np.isfinite(numbers)
+        distinct = np.unique(numbers[has_target])
         whole = bool((distinct == np.round(distinct)).all())
-        few = len(distinct) <= CLASSES and kept.sum() >= 5 * len(distinct)
+        few = len(distinct) <= CLASSES and has_target.sum() >= 5 * len(distinct)
         if task == "regression" or (task is None and not (whole and few)):
-            return numbers[kept], "regression", (), _why(task, "its values are numbers"), kept
+            return (
+                numbers[has_target],
+                "regression",
+                (),
+                _why(task, "its values are numbers"),
+                has_target,
+            )
         why = (
             f"it has {len(distinct)} different whole numbers; --task regression if they are amounts"
         )
         classes = tuple(int(v) if v == round(v) else float(v) for v in distinct)
-        y = np.searchsorted(distinct, numbers[kept]).astype(np.float64)
+        y = np.searchsorted(distinct, numbers[has_target]).astype(np.float64)
     else:
-        labels = series[kept].map(_label).astype(object)
+        labels = series[has_target].map(_label).astype(object)
         if task == "regression":
             odd = next(value for value in labels if isinstance(value, (str, bool)))
             raise JobError(
@@ -205,10 +215,10 @@ def _target(
         why = f"it has {len(classes)} different values"
         index = {label: float(k) for k, label in enumerate(classes)}
         y = labels.map(index).to_numpy(dtype=np.float64)
-    found: Task = "binary" if len(classes) == 2 else "multiclass"
+    kind: Task = "binary" if len(classes) == 2 else "multiclass"
     if task == "binary" and len(classes) > 2:
         raise JobError(f"{table}: {name!r} has {len(classes)} classes, not two; leave --task out")
-    return y, found, classes, _why(task, why), kept
+    return y, kind, classes, _why(task, why), has_target
 
 
 def _why(task: str | None, why: str) -> str:
@@ -269,8 +279,8 @@ def _singles(y: NDArray[np.float64], classes: tuple[Any, ...], target: str) -> l
     if not alone:
         return []
     more = f" and {len(alone) - 3:,} more" if len(alone) > 3 else ""
-    said = f"a single row of {target!r} is {', '.join(alone[:3])}{more}"
-    return [f"{said}: what is learned from one row cannot be checked"]
+    text = f"a single row of {target!r} is {', '.join(alone[:3])}{more}"
+    return [f"{text}: what is learned from one row cannot be checked"]
 
 
 # -- folds and samples --------------------------------------------------------------------------
@@ -289,10 +299,10 @@ def folds(y: NDArray[np.float64], k: int, repeats: int, seed: int) -> NDArray[np
     for repeat in range(repeats):
         order = np.lexsort((rng.random(n), y))
         if _repeats(y):  # in turn, so that a class that spans two blocks is not twice in a fold
-            found = np.tile(rng.permutation(k), blocks)
+            folds_of = np.tile(rng.permutation(k), blocks)
         else:  # in turn, one fold would have the least of each k values
-            found = np.argsort(rng.random((blocks, k)), axis=1).ravel()
-        out[repeat, order] = found[:n]
+            folds_of = np.argsort(rng.random((blocks, k)), axis=1).ravel()
+        out[repeat, order] = folds_of[:n]
     return out
 
 

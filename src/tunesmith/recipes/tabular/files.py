@@ -154,13 +154,13 @@ def _read_text(path: Path, known: Known) -> Source:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            found = pd.read_csv(io.StringIO(text), nrows=0, **options).columns
-            options["dtype"] = {name: str for name in found if name.strip() in known.texts}
+            names = pd.read_csv(io.StringIO(text), nrows=0, **options).columns
+            options["dtype"] = {name: str for name in names if name.strip() in known.texts}
             frame = pd.read_csv(io.StringIO(text), **options)
             if separator != "," and _has_decimal_commas(frame):
                 frame = pd.read_csv(io.StringIO(text), decimal=",", **options)
                 notices = (*notices, "numbers are written with decimal commas (3,14)")
-            for name in found:
+            for name in names:
                 if name.strip() == known.target:
                     notices += _fill_gaps(frame, name, text, options)
     except pd.errors.ParserWarning:  # every line has more fields than the header
@@ -217,10 +217,10 @@ def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
 
 def _first_lines(text: str, most: int) -> list[str]:
     """The header and what follows, without what is too long or cut off."""
-    found = _LINE_END.split(text[:1_000_000])
-    if len(text) > 1_000_000 and len(found) > 1:
-        del found[-1]
-    filled = [line for line in found if line.strip()]
+    lines = _LINE_END.split(text[:1_000_000])
+    if len(text) > 1_000_000 and len(lines) > 1:
+        del lines[-1]
+    filled = [line for line in lines if line.strip()]
     return [line for k, line in enumerate(filled) if k == 0 or len(line) < LINE][:most]
 
 
@@ -238,11 +238,11 @@ def _separator(lines: list[str]) -> str:
 
 def _has_decimal_commas(frame: Any) -> bool:
     for name in frame.columns:
-        found = [
+        matches = [
             _DECIMAL_COMMA.fullmatch(v) if isinstance(v, str) else None
             for v in frame[name].dropna().head(50)
         ]
-        if all(found) and any(match and match[1] for match in found):
+        if all(matches) and any(match and match[1] for match in matches):
             return True
     return False
 
@@ -262,12 +262,12 @@ def _too_many(line: object, fields: object, width: object) -> str:
 
 def _said(error: Exception) -> str:
     """pandas's complaint about a line, in words."""
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-    if found:
-        return _too_many(found[2], found[3], found[1])
-    found = re.search(r"EOF inside string starting at row (\d+)", str(error))
-    if found:
-        return f"the quote that begins in row {found[1]} (the header is row 0) does not end"
+    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if match:
+        return _too_many(match[2], match[3], match[1])
+    match = re.search(r"EOF inside string starting at row (\d+)", str(error))
+    if match:
+        return f"the quote that begins in row {match[1]} (the header is row 0) does not end"
     return f"this is no table: {error}"
 
 

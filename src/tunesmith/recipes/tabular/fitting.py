@@ -30,7 +30,7 @@ from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
 from tunesmith.tuning.api import tune
-from tunesmith.tuning.coordinator import Watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
 
 Floats = NDArray[np.float64]
@@ -150,10 +150,10 @@ def _folder(output: str | Path | None, data: Any, table: Data) -> Path:
     return Path(f"{table.target}-model")
 
 
-def _scheduler(given: str | Mapping[str, Any] | None) -> Any:
-    if given == "none":
+def _scheduler(scheduler: str | Mapping[str, Any] | None) -> Any:
+    if scheduler == "none":
         return None
-    return SCHEDULER if given is None else given
+    return SCHEDULER if scheduler is None else scheduler
 
 
 # -- what the search found ----------------------------------------------------------------------
@@ -176,20 +176,20 @@ def _choose(
         and not trial.retracted
     ]
     done.sort(key=lambda trial: metric.sign * (trial.value or 0.0))
-    kept: list[Trial] = []
+    candidates: list[Trial] = []
     counts: dict[str, int] = {}
     for rank, trial in enumerate(done):
         algorithm = trial.config["algorithm"]
         counts[algorithm] = counts.get(algorithm, 0) + 1
         if rank < CANDIDATES or counts[algorithm] <= OF_EACH:
-            kept.append(trial)
-    found, predictions = [], []
-    for trial in kept if most > 1 else kept[:1]:
+            candidates.append(trial)
+    readable, predictions = [], []
+    for trial in candidates if most > 1 else candidates[:1]:
         file = folder_of(trial.number) / PREDICTIONS
         if file.exists():
-            found.append(trial)
+            readable.append(trial)
             predictions.append(np.load(file).astype(np.float64))
-    if not found:
+    if not readable:
         if done:
             raise JobError(
                 "the predictions of the trials are gone from the output folder; fit again"
@@ -197,7 +197,7 @@ def _choose(
         why = result.nothing
         raise NothingCompleted(f"{why}; give it more time, and run it again to go on")
     weights = blending.choose(data.y, predictions, metric, most)
-    return [Member(found[k], w, predictions[k]) for k, w in weights.items()]
+    return [Member(readable[k], w, predictions[k]) for k, w in weights.items()]
 
 
 def _within(
@@ -208,14 +208,14 @@ def _within(
         return members
     ranked = sorted(members, key=lambda m: -m.weight)
     share = data.rows / planned.rows * planned.folds / (planned.folds - 1) / parallel
-    kept: list[Member] = []
+    members_in_time: list[Member] = []
     total_s = 0.0
     for member in ranked:
         takes_s = member.trial.metrics.get("fold_s", 0.0) * share
-        if not kept or total_s + takes_s < left_s:
-            kept.append(member)
+        if not members_in_time or total_s + takes_s < left_s:
+            members_in_time.append(member)
             total_s += takes_s
-    return _weighed(kept)
+    return _weighed(members_in_time)
 
 
 def _weighed(members: list[Member]) -> list[Member]:
@@ -303,8 +303,8 @@ def _fit_all(
                 f"note: the {member.trial.config['algorithm']} of trial {member.trial.number} cannot be fitted on "
                 f"all rows, and is left out: {why}"
             )
-    kept = [m for m, pipe in zip(members, made, strict=True) if isinstance(pipe, Pipe)]
-    return _weighed(kept), pipes
+    fitted = [m for m, pipe in zip(members, made, strict=True) if isinstance(pipe, Pipe)]
+    return _weighed(fitted), pipes
 
 
 def _fit_each(trials: list[Trial], data: Data, seed: int, parallel: int) -> list[Pipe | str]:

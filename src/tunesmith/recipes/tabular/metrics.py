@@ -62,11 +62,11 @@ def _roc_auc(y: Floats, p: Floats) -> float:
 
 def _f1(y: Floats, p: Floats) -> float:
     """Of the second class if there are two; else the mean over classes."""
-    said = p.argmax(axis=1)
+    predicted = p.argmax(axis=1)
     scores = []
-    for k in [1] if p.shape[1] == 2 else np.unique(np.concatenate([y, said])):
-        hits = float(((said == k) & (y == k)).sum())
-        scores.append(2 * hits / max(float((said == k).sum() + (y == k).sum()), 1.0))
+    for k in [1] if p.shape[1] == 2 else np.unique(np.concatenate([y, predicted])):
+        hits = float(((predicted == k) & (y == k)).sum())
+        scores.append(2 * hits / max(float((predicted == k).sum() + (y == k).sum()), 1.0))
     return float(np.mean(scores))
 
 
@@ -106,16 +106,16 @@ def metric_for(task: str, name: str | None = None) -> Metric:
     if name is None:
         return METRICS["rmse" if regression else "log_loss"]
     known = [m.name for m in METRICS.values() if m.regression == regression]
-    found = METRICS.get(_ALSO.get(name.lower(), name.lower()))
-    if found is None:
+    metric = METRICS.get(_ALSO.get(name.lower(), name.lower()))
+    if metric is None:
         raise JobError(f"there is no metric {name!r}{did_you_mean(name.lower(), known)}")
-    if found.regression != regression:
+    if metric.regression != regression:
         what = "numbers" if regression else "classes"
         raise JobError(
-            f"{found.name} does not fit {what}, which is what is predicted here; take one of "
+            f"{metric.name} does not fit {what}, which is what is predicted here; take one of "
             f"{', '.join(known)}"
         )
-    return found
+    return metric
 
 
 def scores(task: str, y: Floats, predicted: Floats) -> dict[str, float]:

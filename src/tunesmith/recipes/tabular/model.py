@@ -124,15 +124,15 @@ class Fitted:
         raw = self._raw(source)
         if not classes:
             return [{target: value} for value in raw[:, 0].tolist()]
-        found = []
+        out = []
         for row, k in zip(raw.tolist(), raw.argmax(axis=1).tolist(), strict=True):
             each = (
                 {f"probability of {c}": p for c, p in zip(classes, row, strict=True)}
                 if proba
                 else {}
             )
-            found.append({target: classes[k], **each})
-        return found
+            out.append({target: classes[k], **each})
+        return out
 
     @property
     def worth(self) -> str:

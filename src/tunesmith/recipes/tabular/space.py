@@ -45,7 +45,7 @@ def algorithms(
         if name not in ALGORITHMS:
             raise JobError(f"there is no algorithm {name!r}{did_you_mean(name, ALGORITHMS)}")
     rows = max(rows, data.rows)
-    kept, notices = [], []
+    usable, notices = [], []
     for name in ALGORITHMS:
         if wanted and name not in wanted:
             continue
@@ -61,10 +61,10 @@ def algorithms(
         elif name == "svm" and not _can_calibrate(data):
             notices.append(f"{name} is left out: all classes but one have fewer than 3 rows")
         else:
-            kept.append(name)
-    if not kept:
+            usable.append(name)
+    if not usable:
         raise JobError("no algorithm is left: " + "; ".join(notices))
-    return kept, notices
+    return usable, notices
 
 
 def _can_calibrate(data: Data) -> bool:
@@ -181,7 +181,7 @@ def _target_transforms(y: Any, lowest: float) -> list[str]:
 
 def first_configs(space: Space, names: Sequence[str]) -> list[Config]:
     """What experts would try first: each algorithm's defaults, then boosting that learns more slowly."""
-    found = [space.complete({"algorithm": name}) for name in names]
+    configs = [space.complete({"algorithm": name}) for name in names]
     slow: dict[str, dict[str, Any]] = {
         "lightgbm": {"learning_rate": 0.04, "num_leaves": 12, "colsample_bytree": 0.6, "subsample": 0.8},
         "xgboost": {"learning_rate": 0.05, "max_depth": 4, "colsample_bytree": 0.6, "subsample": 0.8},
@@ -189,8 +189,8 @@ def first_configs(space: Space, names: Sequence[str]) -> list[Config]:
     }  # fmt: skip
     for name, values in slow.items():
         if name in names:
-            given = {f"{name}.{key}": value for key, value in values.items()}
+            own = {f"{name}.{key}": value for key, value in values.items()}
             if name in BOOSTING and f"{name}.n_estimators" in space:
-                given[f"{name}.n_estimators"] = 200
-            found.append(space.complete({"algorithm": name, **given}))
-    return found
+                own[f"{name}.n_estimators"] = 200
+            configs.append(space.complete({"algorithm": name, **own}))
+    return configs

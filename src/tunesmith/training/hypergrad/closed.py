@@ -42,9 +42,9 @@ def ridge(
     1.747
     """
     x, y = _samples(x, y)
-    given = _penalties(penalties, groups, x.shape[1])
+    strengths = _penalties(penalties, groups, x.shape[1])
     with _threads(x):
-        return Slope(*of_ridge.ridge(x, y, *given))
+        return Slope(*of_ridge.ridge(x, y, *strengths))
 
 
 def kernel_ridge(x: ArrayLike, y: ArrayLike, penalty: float, lengthscales: ArrayLike) -> Slope:
@@ -77,9 +77,9 @@ def logistic(
             f"y has the values {np.unique(y)[:5].tolist()}; logistic regression needs both 0 and 1, "
             "and nothing else"
         )
-    given = _penalties(penalties, groups, x.shape[1])
+    strengths = _penalties(penalties, groups, x.shape[1])
     with _threads(x):
-        return Slope(*of_logistic.logistic(x, y, *given))
+        return Slope(*of_logistic.logistic(x, y, *strengths))
 
 
 def _threads(x: Floats) -> AbstractContextManager[None]:
@@ -123,9 +123,9 @@ def _penalties(
     return values, group.astype(np.int64)
 
 
-def _positive(name: str, given: ArrayLike) -> Floats:
+def _positive(name: str, numbers: ArrayLike) -> Floats:
     """One or more finite numbers above 0, shape (k,)."""
-    values = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    values = np.atleast_1d(np.asarray(numbers, dtype=np.float64))
     if values.ndim != 1 or not (np.isfinite(values) & (values > 0.0)).all():
-        raise ConfigError(f"{name}: finite numbers above 0, not {given!r}")
+        raise ConfigError(f"{name}: finite numbers above 0, not {numbers!r}")
     return values

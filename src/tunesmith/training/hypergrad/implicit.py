@@ -60,9 +60,9 @@ def implicit(
     ws, hs = list(weights.values()), list(leaves.values())
     with torch.enable_grad():
         loss = check_loss(torch, outer(*at), "outer")
-        found = torch.autograd.grad(loss, [*ws, *hs], allow_unused=True)
-        b = [_or_zero(torch, g, w) for g, w in zip(found, ws, strict=False)]
-        direct = found[len(ws) :]
+        gradients = torch.autograd.grad(loss, [*ws, *hs], allow_unused=True)
+        b = [_or_zero(torch, g, w) for g, w in zip(gradients, ws, strict=False)]
+        direct = gradients[len(ws) :]
         slopes = torch.autograd.grad(
             check_loss(torch, inner(*at), "inner"), ws, create_graph=True, allow_unused=True
         )

@@ -84,11 +84,11 @@ def take_hyper(torch: Any, hyper: Mapping[str, Any], state: Tensors) -> Tensors:
     return taken
 
 
-def check_state(made: Any, given: Tensors) -> Tensors:
+def check_state(made: Any, tensors: Tensors) -> Tensors:
     """What an update returned, if it is a state. Raises ConfigError."""
     if not isinstance(made, Mapping):
         raise ConfigError(f"update returns the next state, a mapping, not {type(made).__name__}")
-    for name, before in given.items():
+    for name, before in tensors.items():
         if name not in made:
             raise ConfigError(f"update: the next state lacks {name!r}{did_you_mean(name, made)}")
         if made[name].shape != before.shape:
@@ -156,7 +156,7 @@ def as_metrics(
     """
     from tunesmith.core.history import derivative
 
-    found = {metric: float(loss)}
+    metrics = {metric: float(loss)}
     for name, value in gradient.items():
         try:
             slope = float(value)
@@ -172,8 +172,8 @@ def as_metrics(
                 raise ConfigError(f"logs_of: {name} is {logs_of[name]!r}, which has no logarithm")
             slope /= float(logs_of[name])
         if math.isfinite(slope):
-            found[derivative(metric, name)] = slope
-    return found
+            metrics[derivative(metric, name)] = slope
+    return metrics
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -46,23 +46,25 @@ def reverse(
     torch = load_torch()
     began = take_state(torch, state)
     tensors = take_hyper(torch, hyper, began)
-    kept = _steps(steps) if truncate is None else min(_steps(truncate, "truncate"), _steps(steps))
+    tracked = (
+        _steps(steps) if truncate is None else min(_steps(truncate, "truncate"), _steps(steps))
+    )
     constant = Named("hyperparameter", tensors)
     now = dict(began)
-    for step in range(steps - kept):
+    for step in range(steps - tracked):
         made = check_state(update(_leaves(now), constant, step), began)
         now = {name: value.detach() for name, value in made.items()}
     leaves = {name: value.clone().requires_grad_() for name, value in tensors.items()}
     live = Named("hyperparameter", leaves)
     now = _leaves(now)
     with torch.enable_grad():
-        for step in range(steps - kept, steps):
+        for step in range(steps - tracked, steps):
             now = check_state(update(Named("tensor", now), live, step), began)
         seen = {name: now[name] for name in began}
         loss = check_loss(torch, outer(Named("tensor", seen), live), "outer")
-        found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    hint = "" if kept == steps else f" within the last {kept} of {steps} steps"
-    return gathered(loss, dict(zip(leaves, found, strict=True)), hyper, seen, hint)
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    hint = "" if tracked == steps else f" within the last {tracked} of {steps} steps"
+    return gathered(loss, dict(zip(leaves, gradients, strict=True)), hyper, seen, hint)
 
 
 def forward(

@@ -1,0 +1,101 @@
+"""Text rendering of studies, trials and results, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tunesmith import streams
+from tunesmith.cli.tables import config_block, show_config
+from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.trial import State
+from tunesmith.tuning.feed import Change
+from tunesmith.tuning.result import Result
+from tunesmith.tuning.table import rows
+
+if TYPE_CHECKING:
+    from tunesmith.core.space.lattice import Count
+    from tunesmith.tuning.study import Study
+
+
+def headline(study: Study, planned: Count | None) -> str:
+    """What is about to happen, in one line."""
+    spec = study.spec
+    goals = ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
+    parts = [
+        f"{spec.name}: {goals}",
+        f"{len(spec.space)} parameters",
+        f"searcher {spec.searcher.name}",
+    ]
+    if planned is not None:
+        parts[-1] = f"{spec.searcher.name} of {planned} points"
+    if spec.scheduler is not None:
+        parts.append(f"scheduler {spec.scheduler.name}")
+    if spec.limits.trials is not None:
+        parts.append(f"{spec.limits.trials} trials")
+    if spec.limits.time is not None:
+        parts.append(show_seconds(spec.limits.time))
+    if spec.limits.parallel > 1:
+        parts.append(f"{spec.limits.parallel} at a time")
+    done = len(study.trials)
+    if done:
+        parts.append(f"going on after {done} trials")
+    return " · ".join(parts)
+
+
+def trial_line(change: Change, objectives: Sequence[str]) -> str:
+    """One line about a trial that has ended, paused or gone on; `objectives` are their metrics."""
+    trial = change.trial
+    name = f"trial {trial.number:>4}"
+    if trial.state is State.RUNNING:
+        return f"{name}  goes on: {one_line(change.why)}"
+    rest = f"{show_seconds(trial.cost.wall_s)}  {show_config(trial.config)}"
+    last = trial.reports[-1] if trial.reports else None
+    if trial.state is State.COMPLETED and trial.values is not None:
+        outcome = " ".join(
+            f"{n}={show_number(v)}" for n, v in zip(objectives, trial.values, strict=True)
+        )
+        return f"{name}  {outcome}{' *' if change.best else ''}  {rest}"
+    if trial.state in (State.STOPPED, State.PAUSED) and last is not None:
+        outcome = " ".join(f"{n}={show_number(v)}" for n, v in last.metrics.items())
+        why = "" if trial.reason is None else f" ({one_line(trial.reason.message)})"
+        return f"{name}  {outcome} {trial.state} at step {last.step}{why}  {rest}"
+    reason = "" if trial.reason is None else f" ({one_line(str(trial.reason))})"
+    return f"{name}  {trial.state}{reason}  {rest}"
+
+
+def one_line(text: str, width: int = 100) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def print_outlook(result: Result) -> None:
+    """What more trials would gain, where that can be said."""
+    outlook = result.outlook()
+    if outlook is not None:
+        streams.out().line(f"outlook: {outlook}")
+
+
+def print_result(result: Result) -> None:
+    """The end: why, and the best trial(s)."""
+    out = streams.out()
+    out.write(f"{result.spec.name}: {result.ended or 'not ended'}\n")
+    if not result.front:
+        out.write(f"{result.nothing}\n")
+        failed = [t for t in result.trials[-1:] if t.reason is not None]
+        for line in failed[0].reason.output.splitlines() if failed else ():
+            out.write(f"  | {line}\n")
+        return
+    if len(result.spec.objectives) > 1:
+        out.write(f"{len(result.front)} trials that no other beats in every objective:\n")
+        for row in rows(result, result.ledger.front()):
+            out.write(f"  {row['number']}: {show_config(row)}\n")
+        return
+    best = result.best
+    metric = result.spec.objective.metric
+    out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")
+    for confirmed in result.confirmed:
+        out.write(f"  trial {confirmed.trial}: {confirmed}\n")
+    out.write(config_block(best.config))
+    out.flush()

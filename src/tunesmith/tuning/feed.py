@@ -1,0 +1,248 @@
+"""Progress of a running study as data: one frozen value per moment, for terminals, logs, JSON lines and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from tunesmith import streams
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.trial import ENDED, State, Trial
+
+#: What a coordinator calls as the study goes on, with the study and the time.
+Watcher: TypeAlias = Callable[[Ledger, float], None]
+
+
+class Best(NamedTuple):
+    """A trial that none beats, and its values, one for each objective."""
+
+    trial: int
+    values: tuple[float, ...]
+
+
+class Change(NamedTuple):
+    """A trial that has ended, paused or gone on."""
+
+    trial: Trial
+    #: Whether it is the best then.
+    best: bool
+    #: Why it goes on.
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A study at one moment."""
+
+    study: str
+    #: The objectives' metrics.
+    metrics: tuple[str, ...]
+    at: float
+    elapsed_s: float
+    counts: Mapping[State, int]
+    #: How many trials there may be.
+    trials: int | None
+    #: The best trial; of several objectives the front (of a large study, as it was a little ago).
+    best: tuple[Best, ...]
+    #: How much of the nearest limit is used up, 0 to 1; None where only a target ends the study.
+    fraction_done: float | None
+    time_left_s: float | None
+    #: What has become of trials since the moment before.
+    changes: tuple[Change, ...]
+    #: What was said since then.
+    warnings: tuple[str, ...]
+    #: Why the study has ended, in a word; empty while it goes on.
+    ended: str
+
+    def __str__(self) -> str:
+        """``12/40 trials · best loss 0.031 (trial 7) · 1 failed · 41.2 s, about 1 min 20 s left``."""
+        done = sum(self.counts[state] for state in ENDED)
+        parts = [
+            f"{done}/{self.trials} trials" if self.trials else f"{done} trial{'s' * (done != 1)}"
+        ]
+        if len(self.metrics) > 1 and self.best:
+            parts.append(f"{len(self.best)} trial{'s' * (len(self.best) != 1)} that no other beats")
+        elif self.best:
+            number, values = self.best[0]
+            parts.append(f"best {self.metrics[0]} {show_number(values[0])} (trial {number})")
+        if self.counts[State.FAILED]:
+            parts.append(f"{self.counts[State.FAILED]} failed")
+        left_s = self.time_left_s
+        left = "" if left_s is None or left_s < 1.0 else f", about {show_seconds(left_s)} left"
+        return " · ".join([*parts, f"{show_seconds(self.elapsed_s)}{left}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """In JSON's types, without the changes."""
+        return {
+            "study": self.study,
+            "at": self.at,
+            "elapsed_s": self.elapsed_s,
+            "counts": {str(state): n for state, n in self.counts.items()},
+            "trials": self.trials,
+            "best": [{"trial": best.trial, "values": [*best.values]} for best in self.best],
+            "fraction_done": self.fraction_done,
+            "time_left_s": self.time_left_s,
+            "warnings": list(self.warnings),
+            "ended": self.ended,
+        }
+
+
+class Follower:
+    """The trials that have ended, paused or gone on since the last call: O(not ended + new)."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+        self._open: list[int] = []
+        #: The state in which open trials were last seen.
+        self._last: dict[int, State] = {}
+
+    def new(self, ledger: Ledger) -> list[Trial]:
+        if self._next is None:  # what earlier sessions did is known
+            self._next = ledger.size
+            self._open = [n for n in range(ledger.size) if ledger.state(n) not in ENDED]
+        self._open += range(self._next, ledger.size)
+        self._next = ledger.size
+        changed = []
+        for number in self._open:
+            state, last = ledger.state(number), self._last.get(number)
+            gone_on = state is State.RUNNING and last is State.PAUSED
+            if state in ENDED or gone_on or (state is State.PAUSED and last is not state):
+                changed.append(number)
+                self._last[number] = state
+        self._open = [number for number in self._open if ledger.state(number) not in ENDED]
+        return [ledger.trial(number) for number in changed]
+
+
+class Feed:
+    """Makes `Progress` of what a coordinator shows and says: O(not ended + new) each time."""
+
+    def __init__(self) -> None:
+        self._follower = Follower()
+        self._warnings: list[str] = []
+        #: The front of several objectives, and how many trials had completed then.
+        self._front: tuple[int, list[int]] = (0, [])
+
+    def warn(self, message: str) -> None:
+        self._warnings.append(message)
+
+    def moment(self, ledger: Ledger, now: float) -> Progress:
+        """The study as it is now, and what is new since the call before."""
+        warnings, self._warnings = self._warnings, []
+        spec, ended = ledger.spec, ledger.ended
+        numbers = [] if ledger.incumbent is None else [ledger.incumbent]
+        if len(spec.objectives) > 1:
+            numbers = self._front_of(ledger)
+        return Progress(
+            study=spec.name,
+            metrics=tuple(objective.metric for objective in spec.objectives),
+            at=now,
+            elapsed_s=ledger.elapsed_s(now),
+            counts=dict(ledger.counts),
+            trials=spec.limits.trials,
+            best=tuple(Best(n, tuple(ledger.values(n) or ())) for n in numbers),
+            fraction_done=fraction_done(ledger, now),
+            time_left_s=time_left_s(ledger, now),
+            changes=tuple(
+                Change(
+                    trial,
+                    trial.number == ledger.incumbent,
+                    ledger.running[trial.number].why if trial.state is State.RUNNING else "",
+                )
+                for trial in self._follower.new(ledger)
+            ),
+            warnings=tuple(warnings),
+            ended="" if ended is None else ended.why,
+        )
+
+    def _front_of(self, ledger: Ledger) -> list[int]:
+        """The front, looked for again once enough has come: O(completed front) on the whole, not each time."""
+        completed = ledger.counts[State.COMPLETED]
+        if ledger.ended is not None or completed < 1000 or completed > 1.1 * self._front[0]:
+            self._front = completed, ledger.front().tolist()
+        return self._front[1]
+
+
+def fraction_done(ledger: Ledger, now: float) -> float | None:
+    """How much of the nearest limit is used up, 0 to 1; None where only a target ends the study."""
+    limits = ledger.spec.limits
+    done = sum(ledger.counts[state] for state in ENDED) - ledger.counts[State.CANCELLED]
+    shares = [
+        used / limit
+        for used, limit in (
+            (done, limits.trials),
+            (ledger.elapsed_s(now), limits.time),
+            (ledger.compute_time_s, limits.compute_time),
+            (ledger.money, limits.cost),
+            (ledger.improvement.trials_since, limits.no_improvement),
+            (ledger.best_age_s(now), limits.no_improvement_time),
+        )
+        if limit
+    ]
+    return min(1.0, max(shares)) if shares else None
+
+
+def time_left_s(ledger: Ledger, now: float) -> float | None:
+    """How long the study may still take at the pace so far; None before anything is known."""
+    fraction = fraction_done(ledger, now)
+    if not fraction:
+        return None
+    return ledger.elapsed_s(now) * (1 - fraction) / fraction
+
+
+# -- for `tune` ---------------------------------------------------------------------------------
+
+
+class Messages:
+    """Shows nothing but messages that matter, on stderr."""
+
+    def __init__(self, also: Watcher | None) -> None:
+        self.watch = also
+
+    def say(self, message: str) -> None:
+        streams.err().line(message)
+
+
+class Line:
+    """One line on stderr, written over and over."""
+
+    def __init__(self, also: Watcher | None) -> None:
+        self._also = also
+        self._feed = Feed()
+        self._stream = streams.err()
+        self._shown = ""
+
+    def watch(self, ledger: Ledger, now: float) -> None:
+        text = str(self._feed.moment(ledger, now))
+        if text != self._shown:
+            self._write(f"\r{text.ljust(len(self._shown))}")
+            self._shown = text
+        if self._also is not None:
+            self._also(ledger, now)
+
+    def say(self, message: str) -> None:
+        self._write(f"\r{' ' * len(self._shown)}\r{message}\n")
+        self._shown = ""
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+    def finish(self) -> None:
+        if self._shown:
+            self._write("\n")
+
+
+@contextmanager
+def progress_watcher(wanted: bool | None, *, also: Watcher | None) -> Iterator[Messages | Line]:
+    """A line if `wanted` (None: if stderr is a terminal or a notebook), else silence."""
+    if not (streams.err().interactive if wanted is None else wanted):
+        yield Messages(also)
+        return
+    line = Line(also)
+    try:
+        yield line
+    finally:
+        line.finish()
