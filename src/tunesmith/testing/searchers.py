@@ -47,9 +47,9 @@ RELATED: Final = {
     "a product": Space(batch=Int(1, 4096, log=True), steps=Int(1, 4096)).require(
         "batch * steps <= 128"
     ),
-    "a product of a choice": Space(
-        batch=Choice(8, 16, 32, 64), steps=Int(1, 1024, log=True)
-    ).require("batch * steps == 512"),
+    "a product of a choice": Space(batch=Choice(8, 16, 32, 64), steps=Int(8, 512, step=8)).require(
+        "batch * steps == 512"
+    ),
     "under a condition": Space(
         kind=Choice("a", "b"), x=Int(0, 1000), y=Int(0, 1000, when={"kind": "a"}), z=Int(0, 1000)
     )
