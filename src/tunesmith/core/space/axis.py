@@ -146,6 +146,8 @@ class Axis:
         assert self.count is not None
         assert self.step is not None
         last = self.count - 1
+        if u <= 0.0 or u >= 1.0:
+            return last if u >= 1.0 else 0
         k = min(max(round((self._at(u) - self.low) / self.step), 0), last)
         most = max(abs(self.low), abs(self.high)) / self.step
         if most < 2.0**40:
