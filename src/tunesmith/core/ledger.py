@@ -317,17 +317,17 @@ class Ledger:
 
     def check(self, event: Event) -> None:
         """Raise what `apply` would raise (TransitionError, StudyError, SpaceError); change nothing."""
-        number = getattr(event, "trial", None)
         if isinstance(event, (events.Suggested, events.Enqueued, events.Forked)):
             self._check_next(event.trial)
             if isinstance(event, events.Forked):
                 self._check(event.parent)
         elif isinstance(event, events.Edited):
             self.spec.edited(event.changes)
-        elif number is not None:
-            state = self.state(number)
-            if (verb := _verb(event)) is not None:
-                move(state, verb, number)
+        elif (number := getattr(event, "trial", None)) is not None:
+            code = int(self.table.state[self._check(number)])
+            verb = _verb(event)
+            if verb is not None and (code, verb) not in _MOVES:
+                move(STATES[code], verb, number)  # raises, and says why
 
     def extend(self, many: Iterable[Event]) -> Ledger:
         for event in many:  # `apply`, without the call: most of a long history is small events
