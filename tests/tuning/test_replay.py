@@ -6,13 +6,17 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tunesmith as ts
+from tunesmith.core import codec, events
 from tunesmith.store import open_store
+from tunesmith.tuning.arithmetic import arithmetic
 from tunesmith.tuning.replay import Replay, replay
 
 SPACE = ts.Space(x=ts.Float(0, 1), c=ts.Choice("a", "b", "c"))
@@ -177,3 +181,140 @@ def test_a_study_that_is_not_there(path: Path) -> None:
     with pytest.raises(ts.StudyNotFound, match="did you mean 'study'"):
         replay(store, "studdy")
     store.close()
+
+
+# -- other processors ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From the call on, this process is another kind of processor."""
+
+    def moved() -> None:
+        there = arithmetic() | {"kernel": "Elsewhere"}
+        monkeypatch.setattr("tunesmith.tuning.replay.arithmetic", lambda: there)
+
+    return moved
+
+
+def shifted(path: Path, by: float) -> None:
+    """Another x for the seventh suggestion, in a chain that fits: what another processor would have made."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        x = json.loads(
+            connection.execute(
+                "SELECT body FROM events WHERE kind = 'suggested' ORDER BY seq LIMIT 1 OFFSET 4"
+            ).fetchone()[0]
+        )["config"]
+        x["x"] = (x["x"] + by) if x["x"] < 0.5 else (x["x"] - by)
+        edit("suggested", lambda b: body(b, config=x))(connection)
+        chain_anew(connection)
+
+
+def chain_anew(connection: sqlite3.Connection) -> None:
+    from tunesmith.store.chain import first_digest, next_digest
+
+    (spec,) = connection.execute("SELECT spec FROM studies").fetchone()
+    digest = first_digest(spec)
+    for seq, text in connection.execute("SELECT seq, body FROM events ORDER BY seq").fetchall():
+        digest = next_digest(digest, text)
+        connection.execute("UPDATE events SET digest = ? WHERE seq = ?", (digest, seq))
+
+
+def only_suggestion(path: Path) -> Replay:
+    """What is said of the shifted suggestion: the later ones have seen another history."""
+    found = replayed(path)
+    found.problems = [p for p in found.problems if p.startswith("trial 5:")]
+    found.rounded = [p for p in found.rounded if p.startswith("trial 5:")]
+    return found
+
+
+def test_sessions_record_what_rounding_depends_on(path: Path) -> None:
+    store = open_store(path)
+    (opened, *_) = [e for e in store.changes("study") if isinstance(e, events.Opened)]
+    store.close()
+    assert opened.arithmetic == arithmetic()
+    assert {"processor", "numpy", "scipy"} <= opened.arithmetic.keys()
+    assert replayed(path).verdict == "the same"
+    old = '{"kind":"opened","at":1.0,"session":"s","host":"h","pid":1,"pid_started":0.0}'
+    assert codec.decode(old).arithmetic == {}  # type: ignore[union-attr]
+
+
+def test_rounding_on_another_processor_is_no_fault(
+    path: Path, elsewhere: Callable[[], None]
+) -> None:
+    shifted(path, 1e-6)
+    assert only_suggestion(path).verdict == "NOT the same", "here it is exact"
+    elsewhere()
+    found = only_suggestion(path)
+    assert found.verdict == "the same but for rounding"
+    assert found.proven
+    assert len(found.rounded) == 1
+    assert any("not Elsewhere" in text for text in found.elsewhere)
+
+
+def test_what_is_no_rounding_is_a_fault_on_any_processor(
+    path: Path, elsewhere: Callable[[], None]
+) -> None:
+    shifted(path, 0.05)
+    elsewhere()
+    assert only_suggestion(path).verdict == "NOT the same"
+
+
+# -- all of it is checked -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trials SET value = value + 1e-9 WHERE number = (SELECT min(number) FROM trials WHERE value > 0.6)",
+        "UPDATE trials SET state = 'failed' WHERE number = 3",
+        "UPDATE trials SET retracted = 1 WHERE number = 3",
+        "UPDATE trials SET outside = 1 WHERE number = 3",
+        "DELETE FROM trials WHERE number = 3",
+        "INSERT INTO trials (study, number, state) SELECT study, 99, 'waiting' FROM trials LIMIT 1",
+    ],
+)
+def test_every_row_of_the_table_of_trials_is_compared(path: Path, statement: str) -> None:
+    """Only the best one and the counts were."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        run(statement)(connection)
+    assert "trial" in replayed(path).problems[0]
+    assert not replayed(path).proven
+
+
+def read_all(path: Path) -> Any:
+    store = open_store(path)
+    try:
+        name = "study"
+        summary = replace(store.summary(name), created_at=0.0)  # no digest covers when it was made
+        return store.load(name), list(store.changes(name)), summary, store.names()
+    finally:
+        store.close()
+
+
+def test_a_flipped_bit_is_detected_or_changes_nothing(tmp_path: Path) -> None:
+    """Single bits all over the file: of 24, 8 went unseen."""
+    path = tmp_path / "whole.db"
+    ts.tune(
+        lambda c: c["x"], SPACE, name="study", storage=path, trials=5, searcher="random",
+        progress=False,
+    )  # fmt: skip
+    whole = path.read_bytes()
+    intact = read_all(path)
+    assert replayed(path).proven
+    used = [k for k in range(100, len(whole)) if whole[k]]
+    rng = np.random.default_rng(0)
+    silent = []
+    for place in rng.choice(used, 120, replace=False).tolist():
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        copy = tmp_path / "flipped.db"
+        copy.write_bytes(damaged)
+        try:
+            if replayed(copy).proven and read_all(copy) != intact:
+                silent.append(place)
+        except (ts.TunesmithError, UnicodeError):
+            pass  # said at once
+        for rest in tmp_path.glob("flipped.db*"):
+            rest.unlink()
+    assert not silent

@@ -16,7 +16,8 @@ def replay(
 ) -> None:
     """Compute every suggestion and decision of a study again, and say whether they are the same.
 
-    Also checks that nothing in the store was changed after it was written.
+    Also checks that nothing in the store was changed after it was written. On another processor, or with other
+    libraries, some may differ by rounding: that is no fault.
     """
     from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import print_json
@@ -29,10 +30,13 @@ def replay(
             print_json(
                 {
                     "proven": found.proven,
+                    "verdict": found.verdict,
                     "suggestions": found.suggestions,
                     "decisions": found.decisions,
                     "events": found.events,
                     "problems": found.problems,
+                    "rounded": found.rounded,
+                    "elsewhere": sorted(found.elsewhere),
                     "versions": sorted(found.versions),
                 }
             )
@@ -48,6 +52,10 @@ def replay(
             if found.versions:
                 listed = ", ".join(sorted(found.versions))
                 typer.echo(f"  part of the study was made by tunesmith {listed}")
-            typer.echo("all the same: proven" if found.proven else "NOT the same")
+            if found.rounded:
+                typer.echo(f"  {len(found.rounded)} suggestions differ by rounding")
+            if found.elsewhere:
+                typer.echo(f"  they were made elsewhere: {'; '.join(sorted(found.elsewhere))}")
+            typer.echo(f"all {found.verdict}: proven" if found.proven else found.verdict)
     if not found.proven:
         raise typer.Exit(errors.FAILED)

@@ -39,6 +39,8 @@ class Opened(_Event, frozen=True, gc=False, tag="opened"):
     coordinator: bool = True
     #: The tunesmith that was at work: another one may suggest otherwise.
     version: str = ""
+    #: What rounding depends on there (processor, kernel, numpy, scipy, blas, threads), as far as it is known.
+    arithmetic: Mapping[str, str] = {}
 
 
 class Closed(_Event, frozen=True, gc=False, tag="closed"):

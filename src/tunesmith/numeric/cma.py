@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: The first step size, and where a run has converged (in units of the ranges).
+#: The first step size, and where a run has converged: values are no finer (in units of the ranges).
 SIGMA: Final = 0.25
-CONVERGED: Final = 1e-7
+CONVERGED: Final = 1e-6
 
 
 @dataclass(frozen=True)

@@ -66,13 +66,26 @@ def _controls() -> tuple[tuple[Callable[[], int], Callable[[int], None]], ...]:
 
 @cache
 def kernel() -> str:
-    """The kind of processor that OpenBLAS computes for (``SkylakeX``): results differ between kinds by
-    rounding. Empty for other libraries."""
-    for function in _libraries():
-        name = function("get_corename")
-        name.restype = ctypes.c_char_p
-        return str(name().decode())
-    return ""
+    """The kind of processor that NumPy's OpenBLAS computes for (``SkylakeX``): results differ between kinds
+    by rounding. Empty for other libraries."""
+    function = _of_numpy()
+    if function is None:
+        return ""
+    name = function("get_corename")
+    name.restype = ctypes.c_char_p
+    return str(name().decode())
+
+
+def thread_count() -> int | None:
+    """How many threads NumPy's OpenBLAS has; None for other libraries."""
+    function = _of_numpy()
+    return None if function is None else int(function("get_num_threads")())
+
+
+def _of_numpy() -> Callable[[str], Any] | None:
+    import numpy.linalg._umath_linalg as of_numpy  # SciPy takes a tenth of a second to import
+
+    return _functions(str(of_numpy.__file__))
 
 
 @cache
@@ -83,14 +96,20 @@ def _libraries() -> tuple[Callable[[str], Any], ...]:
 
     found: dict[int, Callable[[str], Any]] = {}
     for module in (of_numpy, of_scipy):
-        library = ctypes.CDLL(module.__file__)  # its symbols include those of what it links to
-        for prefix, suffix in _SPELLINGS:
-            put = getattr(library, f"{prefix}set_num_threads{suffix}", None)
-            if put is not None:
-                address = ctypes.cast(put, ctypes.c_void_p).value or 0
-                found[address] = partial(_function, library, prefix, suffix)
-                break
+        function = _functions(str(module.__file__))
+        if function is not None:
+            address = ctypes.cast(function("set_num_threads"), ctypes.c_void_p).value or 0
+            found[address] = function
     return tuple(found.values())
+
+
+def _functions(file: str) -> Callable[[str], Any] | None:
+    """OpenBLAS's functions by their plain names, as a compiled module links to them; None if it does not."""
+    library = ctypes.CDLL(file)  # its symbols include those of what it links to
+    for prefix, suffix in _SPELLINGS:
+        if getattr(library, f"{prefix}set_num_threads{suffix}", None) is not None:
+            return partial(_function, library, prefix, suffix)
+    return None
 
 
 def _function(library: ctypes.CDLL, prefix: str, suffix: str, name: str) -> Any:

@@ -57,7 +57,7 @@ class Cmaes:
         for _ in range(20):  # points that have been run are drawn again
             if len(proposals) >= n:
                 break
-            for point in points.snap(run.sample(n - len(proposals), rng)):
+            for point in points.mended(points.snap(run.sample(n - len(proposals), rng)), rng):
                 if proposals.fresh(point):
                     proposals.add(point, run.why)
         proposals.fill(n, rng)

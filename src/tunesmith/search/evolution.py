@@ -60,7 +60,8 @@ class Evolution:
             known = history.points[evidence.rows[parents]]
             for _ in range(8):
                 children, whose = _children(points, known, 2 * (n - len(proposals)), rng)
-                for child, parent in zip(points.snap(children), whose, strict=True):
+                for snapped, parent in zip(points.snap(children), whose, strict=True):
+                    child = next(iter(points.mended(snapped[None], rng)), snapped)
                     if len(proposals) < n and proposals.fresh(child):
                         number = int(evidence.rows[parents[parent]])
                         proposals.add(child, f"a mutant of trial {number}")

@@ -21,7 +21,7 @@ from tunesmith.core.strategy import Suggestion
 #: Points drawn at first; later blocks double. A power of two keeps the net balanced.
 _FIRST_BLOCK = 64
 #: Give up on a relation that fewer points than one in this many satisfy, and sample instead.
-_MOST_SKIPPED = 4096
+_MOST_SKIPPED = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,9 @@ def _best(
     ]
     good = Parzen.of(known[evidence.rows[best]], points.choices, points.cells)
     bad = Parzen.of(np.vstack(others), points.choices, points.cells)
-    pool = points.snap(good.sample(CANDIDATES, rng))
+    pool = points.mended(points.snap(good.sample(CANDIDATES, rng)), rng)
+    if not len(pool):
+        return None
     ratio = good.log_density(pool) - bad.log_density(pool)
     order = np.argsort(-ratio, kind="stable")
     for j in order:

@@ -562,9 +562,38 @@ class SqlStore:
                     about = "" if row.trial is None else f" of trial {row.trial}"
                     return f"event {row.seq} ({row.kind}{about}) is not what was written"
             spec, created_at = self._spec(connection, study)
-            folded = summarize(spec, self._read(connection, study, 0, None), created_at)
-        if folded != self.summary(name):
-            return "the table of trials does not follow from the events"
+            if spec.name != name:
+                return f"the study is called {name!r}, but was made as {spec.name!r}"
+            history = list(self._read(connection, study, 0, None))
+            wrong = self._misfolded(connection, study, spec, history)
+            if wrong is None and connection.dialect.name == "sqlite":
+                wrong = _damage(connection)
+            if wrong is not None:
+                return wrong
+        if summarize(spec, history, created_at) != self.summary(name):
+            return "the summary does not follow from the events"
+        return None
+
+    def _misfolded(
+        self, connection: Connection, study: int, spec: StudySpec, history: Sequence[Event]
+    ) -> str | None:
+        """The first row of the table of trials that does not follow from the events."""
+        rows = row_changes(history)
+        retracted = retractions(history)
+        edited = edits_space(history)
+        outside = Ledger(spec).extend(history).column("outside").tolist() if edited else []
+        query = sa.select(trials).where(trials.c.study == study).order_by(trials.c.number)
+        stored = {row.number: row for row in connection.execute(query)}
+        for number in sorted(rows.keys() | stored.keys()):
+            row, expected = stored.get(number), rows.get(number)
+            if row is None or expected is None:
+                return f"trial {number} is {'missing in' if row is None else 'only in'} the table of trials"
+            value = None if expected.value != expected.value else expected.value
+            wanted = (str(expected.state), value, retracted.get(number, False))
+            if (row.state, row.value, row.retracted) != wanted or row.outside != (
+                edited and outside[number]
+            ):
+                return f"trial {number} in the table of trials does not follow from the events"
         return None
 
     def close(self) -> None:
@@ -614,6 +643,15 @@ os.register_at_fork(
     after_in_parent=lambda: _after_fork(child=False),
     after_in_child=lambda: _after_fork(child=True),
 )
+
+
+def _damage(connection: Connection) -> str | None:
+    """What SQLite's own check finds wrong with the file: pages, indexes, references."""
+    for pragma in ("PRAGMA integrity_check(3)", "PRAGMA foreign_key_check"):
+        rows = [tuple(row) for row in connection.exec_driver_sql(pragma)]
+        if rows and rows != [("ok",)]:
+            return f"the database file is damaged: {'; '.join(str(row[0]) for row in rows[:3])}"
+    return None
 
 
 def _conflict(study: str, expect: int) -> Conflict:

@@ -78,7 +78,12 @@ class Proposals:
             return False
         if not self._points.satisfies(point[None])[0]:
             return False
-        return self.repeats or self._history.find(self._points.config(point)) is None
+        if self.repeats:
+            return True
+        if self._history.find(self._points.config(point)) is not None:
+            return False
+        # users' own values need not be on the grid that suggestions are rounded to
+        return not self._points.rounded or self._history.find(self._points.exact(point)) is None
 
     def add(self, point: Floats, why: str) -> None:
         self.taken.append(point)
@@ -92,8 +97,8 @@ class Proposals:
         """Add random configs up to `n`, run before or not: the engine drops what has been run, and
         knows how to find the last config of a space."""
         space = self._points.space
-        while len(self) < n:
-            self.made.append(Suggestion(space.sample(rng), "random: what was better has been run"))
+        more = space.samples(n - len(self), rng) if len(self) < n else []
+        self.made += [Suggestion(c, "random: what was better has been run") for c in more]
 
     def open(self, design: Floats, until: int, n: int) -> None:
         """Add up to `n` first configs, for trials before `until`: the defaults (or where the priors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from hypothesis import given
@@ -25,6 +25,37 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.testing.check import Check, collect, examples_of
 from tunesmith.testing.strategies import pasts, spaces
+
+
+def _order(n: int, low: int, high: int) -> Space:
+    space = Space({f"x{i}": Int(low, high) for i in range(n)})
+    for i in range(n - 1):
+        space.require(f"x{i} <= x{i + 1}")
+    return space
+
+
+#: Spaces with relations that hardly any random config satisfies.
+RELATED: Final = {
+    "an order": _order(7, 200, 8000),
+    "a sum": Space({f"w{i}": Int(0, 100) for i in range(4)}).require("w0 + w1 + w2 + w3 == 100"),
+    "shares": Space({f"w{i}": Float(0, 1, step=0.05) for i in range(4)}).require(
+        "w0 + w1 + w2 + w3 == 1"
+    ),
+    "a budget": Space({f"w{i}": Float(0, 1) for i in range(8)}).require(
+        "w0 + w1 + w2 + w3 + w4 + w5 + w6 + w7 <= 1"
+    ),
+    "a product": Space(batch=Int(1, 4096, log=True), steps=Int(1, 4096)).require(
+        "batch * steps <= 128"
+    ),
+    "a product of a choice": Space(batch=Choice(8, 16, 32, 64), steps=Int(8, 512, step=8)).require(
+        "batch * steps == 512"
+    ),
+    "under a condition": Space(
+        kind=Choice("a", "b"), x=Int(0, 1000), y=Int(0, 1000, when={"kind": "a"}), z=Int(0, 1000)
+    )
+    .require("x + y == 1000")
+    .require("z < x"),
+}
 
 
 def searcher_checks(make: Callable[[], Searcher], *, examples: int = 30) -> list[Check]:
@@ -68,6 +99,21 @@ class _SearcherSuite:
                 assert ledger.spec.space.clean(config) == config, "values in other types"
 
         self._over_pasts(test)
+
+    def check_keeps_relations_that_few_configs_satisfy(self) -> None:
+        """Orders, sums and products: it has to ask the space for configs, not for luck."""
+        for name, space in RELATED.items():
+            ledger = Ledger(StudySpec(name="related", space=space, limits=Limits(trials=40)))
+            memo: dict[Any, Any] = {}
+            for number in range(8):
+                proposals = propose(ledger, self._make(), 1, memo=memo)
+                if not proposals:
+                    break
+                config, origin = proposals[0]
+                assert space.contains(config), f"{name}: {config}: {space.contains(config)}"
+                ledger.apply(events.Suggested(float(number), number, config, origin, "s"))
+                ledger.apply(_completed(number, number % 3 / 3))
+            assert ledger.size, f"{name}: no config"
 
     def check_is_a_function_of_history_and_stream(self) -> None:
         def test(ledger: Ledger, n: int) -> None:

@@ -6,23 +6,30 @@ O(suggestions * cost of a suggestion), and one pass over the events.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core import events
 from tunesmith.core.decide import Strategies, resumption, verdict
-from tunesmith.core.errors import StrategyNotAllowed
+from tunesmith.core.errors import StrategyNotAllowed, StudyNotFound
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.propose import recompute
-from tunesmith.core.space.space import Config
+from tunesmith.core.space.parameter import Float
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Drop, Resume, Verdict
 from tunesmith.core.trial import USER, Origin, State
 from tunesmith.store import Store
+from tunesmith.tuning.arithmetic import arithmetic
 from tunesmith.version import __version__
+
+#: What a climb to the same maximum may end apart, in shares of a parameter's scale: rounding in the
+#: model's last digits is some thousand times as much in the place of a flat maximum.
+ROUNDING: Final = 1e-3
 
 
 @dataclass(slots=True)
@@ -35,10 +42,21 @@ class Replay:
     problems: list[str] = field(default_factory=list)
     #: Versions of tunesmith other than this one that worked on the study.
     versions: set[str] = field(default_factory=set)
+    #: Suggestions that differ by rounding, made with another arithmetic than this process's.
+    rounded: list[str] = field(default_factory=list)
+    #: What was other than here in the sessions that made suggestions: "kernel Haswell, not SkylakeX".
+    elsewhere: set[str] = field(default_factory=set)
 
     @property
     def proven(self) -> bool:
+        """All is as it was, but for rounding."""
         return not self.problems
+
+    @property
+    def verdict(self) -> str:
+        if self.problems:
+            return "NOT the same"
+        return "the same but for rounding" if self.rounded else "the same"
 
 
 def replay(store: Store, name: str) -> Replay:
@@ -47,14 +65,14 @@ def replay(store: Store, name: str) -> Replay:
     Raises StudyNotFound; StrategyNotAllowed for a study whose strategies are code that has to be allowed first.
     """
     found = Replay()
-    tampered = store.verify(name)
-    if tampered:
-        found.problems.append(tampered)
-    history = list(store.changes(name))
-    found.events = len(history)
     try:
+        tampered = store.verify(name)
+        if tampered:
+            found.problems.append(tampered)
+        history = list(store.changes(name))
+        found.events = len(history)
         _Pass(Ledger(store.load(name)), history, found).run()
-    except StrategyNotAllowed:
+    except (StrategyNotAllowed, StudyNotFound):
         raise
     except Exception as error:  # noqa: BLE001 (a falsified history may break anything)
         found.problems.append(f"the history does not hold together: {error}")
@@ -69,6 +87,8 @@ class _Pass:
         self._history = history
         self._found = found
         self._memo: dict[Any, Any] = {}
+        #: What each session computed with.
+        self._arithmetic: dict[str, Mapping[str, str]] = {}
         #: Which suggestions were made at which cursor: several trials may share one.
         self._due: dict[int, list[events.Suggested]] = {}
         for event in history:
@@ -92,8 +112,10 @@ class _Pass:
             if isinstance(event, events.Edited):
                 self._memo.clear()
                 self._make_strategies()
-            elif isinstance(event, events.Opened) and event.version not in ("", __version__):
-                self._found.versions.add(event.version)
+            elif isinstance(event, events.Opened):
+                self._arithmetic[event.session] = event.arithmetic
+                if event.version not in ("", __version__):
+                    self._found.versions.add(event.version)
             elif isinstance(event, events.Reported):
                 self._decide_again(event, self._decided.get(i), unanswered=i in self._unanswered)
         for late in self._due.values():
@@ -114,9 +136,22 @@ class _Pass:
             self._found.suggestions += 1
             again = made[call][origin.pick] if origin.pick < len(made[call]) else None
             if again != event.config:
-                self._found.problems.append(
-                    f"trial {event.trial}: suggested {event.config}, but again it would be {again}"
-                )
+                self._differs(event, again)
+
+    def _differs(self, event: events.Suggested, again: Config | None) -> None:
+        """A suggestion is another one now: a fault, unless it is rounding where that may differ."""
+        what = f"trial {event.trial}: suggested {event.config}, but again it would be {again}"
+        there = self._arithmetic.get(event.session, {})
+        others = [
+            f"{name} {there.get(name, 'unknown')}, not {here}"
+            for name, here in arithmetic().items()
+            if there.get(name) != here
+        ]
+        self._found.elsewhere.update(others)
+        if others and again is not None and _near(self._ledger.spec.space, event.config, again):
+            self._found.rounded.append(what)
+        else:
+            self._found.problems.append(what)
 
     def _resume_again(self, event: Event) -> None:
         """What a scheduler does with paused trials: go on with one, or end it, or begin another there."""
@@ -147,6 +182,21 @@ class _Pass:
                 f"trial {event.trial} at step {event.step}: decided {recorded}, but again it would be "
                 f"{decision.verdict}"
             )
+
+
+def _near(space: Space, one: Config, other: Config) -> bool:
+    """Whether two configs differ in real numbers alone, and by hardly any of their scales."""
+    if one.keys() != other.keys():
+        return False
+    for name, value in one.items():
+        parameter = space[name]
+        if isinstance(parameter, Float) and parameter.step is None:
+            apart = parameter.unit(float(value)) - parameter.unit(float(other[name]))
+            if abs(float(apart)) > ROUNDING:
+                return False
+        elif value != other[name]:
+            return False
+    return True
 
 
 def _decisions(history: list[Event]) -> dict[int, events.Decided]:

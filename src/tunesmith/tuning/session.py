@@ -16,6 +16,7 @@ from typing import Final
 from tunesmith.core.errors import StoreError, StudyBusy, StudyNotFound
 from tunesmith.core.events import Opened
 from tunesmith.core.ledger import Ledger
+from tunesmith.tuning.arithmetic import arithmetic
 from tunesmith.version import __version__
 
 #: A lease lives this long without news (s), and is renewed three times as often.
@@ -65,7 +66,14 @@ class Session:
     def opened(self, *, coordinator: bool) -> Opened:
         """The event that begins the session."""
         return Opened(
-            time.time(), self.id, self.host, self.pid, self.pid_started, coordinator, __version__
+            time.time(),
+            self.id,
+            self.host,
+            self.pid,
+            self.pid_started,
+            coordinator,
+            __version__,
+            arithmetic(),
         )
 
 

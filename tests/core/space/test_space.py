@@ -173,9 +173,7 @@ def test_a_relation_on_an_inactive_parameter_does_not_apply() -> None:
 
 def test_an_impossible_relation_is_named() -> None:
     space = Space(x=Float(0, 1), y=Float(0, 1)).require("x + y > 2.5")
-    with pytest.raises(
-        SpaceError, match=r"none of 20,000 random configs satisfies .*'x \+ y > 2\.5'"
-    ):
+    with pytest.raises(SpaceError, match=r"random ones none satisfies 'x \+ y > 2\.5'"):
         space.sample(stream(0, 0, "test"))
 
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from tunesmith.core.space.parameter import Fixed, identity
 from tunesmith.core.space.space import Config, Space
 
-#: Points counted one by one before `Lattice.count` gives up on relations.
-_MOST_WALKED: Final = 200_000
+#: Steps that `Lattice.count` takes before it gives up on relations.
+_MOST_WALKED: Final = 20_000
 #: Combinations of parents remembered while counting.
 _MOST_STATES: Final = 200_000
 
@@ -51,8 +51,13 @@ class Lattice:
         for config in self._walk(0, {}):
             yield {name: config[name] for name in self.space if name in config}
 
-    def _walk(self, depth: int, config: Config) -> Iterator[Config]:
-        """The configs that go on from `config`, which has what `depth` steps of the plan have set."""
+    def _walk(
+        self, depth: int, config: Config, budget: list[int] | None = None
+    ) -> Iterator[Config]:
+        """The configs that go on from `config`, which has what `depth` steps of the plan have set.
+
+        Ends when `budget` values have been tried, if there is one.
+        """
         if not self._allowed(depth, config):
             return
         if depth == len(self.space.plan):
@@ -60,11 +65,15 @@ class Lattice:
             return
         step = self.space.plan[depth]
         if step.active is not None and not step.active(config):
-            yield from self._walk(depth + 1, config)
+            yield from self._walk(depth + 1, config, budget)
             return
         fixed = isinstance(step.parameter, Fixed)
         for value in (step.parameter.standard(),) if fixed else self.levels[step.name]:
-            yield from self._walk(depth + 1, config | {step.name: value})
+            if budget is not None:
+                budget[0] -= 1
+                if budget[0] <= 0:
+                    return
+            yield from self._walk(depth + 1, config | {step.name: value}, budget)
 
     def _allowed(self, depth: int, config: Config) -> bool:
         return all(
@@ -77,18 +86,17 @@ class Lattice:
         """How many points `walk` gives.
 
         Conditions are counted exactly without walking (dynamic programming over the parents that
-        later conditions still name). Relations are counted by walking, up to 200,000 points;
+        later conditions still name). Relations are counted by walking, 20,000 steps at most;
         beyond that the count is an upper bound.
         """
         bound = self._count_conditions()
         if not self.space.relations:
             return bound
         points = 0
-        for _ in self.walk():
+        budget = [_MOST_WALKED]
+        for _ in self._walk(0, {}, budget):
             points += 1
-            if points > _MOST_WALKED:
-                return Count(bound.points, exact=False)
-        return Count(points, exact=True)
+        return Count(points, exact=True) if budget[0] > 0 else Count(bound.points, exact=False)
 
     def _count_conditions(self) -> Count:
         plan = self.space.plan

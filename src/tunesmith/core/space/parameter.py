@@ -228,7 +228,11 @@ class Float:
     def decode(self, u: float) -> float:
         return self.axis.value(u)
 
-    def levels(self, most: int) -> list[float]:
+    def exact(self, u: float) -> float:
+        """As `decode`, to 12 digits: what somebody wrote who is there."""
+        return self.axis.exact(u)
+
+    def levels(self, most: int) -> Sequence[float]:
         return self.axis.levels(most)
 
     def to_dict(self) -> dict[str, Any]:
@@ -253,10 +257,11 @@ class Int:
     def __post_init__(self) -> None:
         owner = f"Int({shown(self.low)}, {shown(self.high)})"
         for name in ("low", "high", "step", *(["default"] if self.default is not None else [])):
-            number = _require_number(owner, name, getattr(self, name))
+            number = getattr(self, name)
+            _require_number(owner, name, number)
             if number != int(number):
                 raise SpaceError(f"{owner}: {name} is a whole number, not {number!r}; use Float?")
-            if abs(number) > MAX_INT:
+            if abs(int(number)) > MAX_INT:
                 raise SpaceError(f"{owner}: {name} is beyond ±2^53, where doubles skip integers")
             object.__setattr__(self, name, int(number))
         if self.log not in (True, False):
@@ -311,12 +316,19 @@ class Int:
         return self.axis.unit(numbers)
 
     def decode(self, u: float) -> int:
-        return int(self.axis.value(u))
+        k = self.axis.place(u)
+        return self.high if k + 1 == self.axis.count else self.low + k * self.step
 
-    def levels(self, most: int) -> list[int]:
-        """At most `most` values, evenly spread on the scale, both ends included; all with a step."""
+    def exact(self, u: float) -> int:
+        return self.decode(u)
+
+    def levels(self, most: int) -> Sequence[int]:
+        """At most `most` values, evenly spread on the scale, both ends included; all with a step.
+
+        O(most) memory, however many steps there are.
+        """
         if self.size <= most or self.step > 1:
-            return [int(v) for v in self.axis.levels(self.size)]
+            return range(self.low, self.high + 1, self.step)
         spread = (
             [self.decode(k / (most - 1)) for k in range(most)] if most > 1 else [self.decode(0.5)]
         )
@@ -445,6 +457,9 @@ class Choice:
 
     def decode(self, u: float) -> Any:
         return self.value(min(max(int(u * len(self.values)), 0), len(self.values) - 1))
+
+    def exact(self, u: float) -> Any:
+        return self.decode(u)
 
     def levels(self, most: int) -> list[Any]:
         """All values: a grid visits every choice, however many `most` asks of numbers."""

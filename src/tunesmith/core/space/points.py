@@ -11,6 +11,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.space.condition import Condition
@@ -72,6 +73,8 @@ class Points:
             (step.name, step.column, None if step.active is None else self._rule(step.active))
             for step in space.plan
         ]
+        #: Whether some parameter is a continuum: what is suggested is rounded to a grid then.
+        self.rounded = any(c.levels is None for c in self.columns)
         self.conditional = any(rule is not None for _, column, rule in self._active if column >= 0)
 
     @property
@@ -142,9 +145,28 @@ class Points:
                 out[row] = len(config) < len(relation.names) or relation.holds(config)
         return out
 
+    def mended(self, points: Floats, rng: Generator) -> Floats:
+        """Snapped points, those that break a relation moved to where all hold, or left out."""
+        if not self.space.relations:
+            return points
+        rows = []
+        for point, holds in zip(points, self.satisfies(points), strict=True):
+            config = None if holds else self.space.repaired(self.config(point), rng)
+            if holds:
+                rows.append(point)
+            elif config is not None:
+                rows.append(self.space.encode(config))
+        return np.array(rows, dtype=np.float64).reshape(len(rows), points.shape[1])
+
     def config(self, point: Floats) -> Config:
         """The config at a snapped point that is whole."""
         return self.space.decode(np.where(np.isnan(point), 0.5, point))
+
+    def exact(self, point: Floats) -> Config:
+        """As `config`, with the values to 12 digits: what somebody wrote who is exactly there."""
+        places = zip(self.space.tunables.items(), point.tolist(), strict=True)
+        written = {name: p.exact(u) for (name, p), u in places if not math.isnan(u)}
+        return self.config(point) | written
 
     def all(self) -> Floats:
         """Every point of a finite space once, relations aside, shape (configs, d)."""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import ConfigError, SpaceError, did_you_mean, shown
 from tunesmith.core.space.condition import Condition
 from tunesmith.core.space.expression import Expression
+from tunesmith.core.space.feasible import Feasible
 from tunesmith.core.space.parameter import (
     MISSING,
     Choice,
@@ -42,8 +43,8 @@ Floats: TypeAlias = NDArray[np.float64]
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 #: The key under which a space's dict form keeps its relations.
 RELATIONS: Final = "require"
-#: A relation that fewer random configs than 1 in this many satisfy counts as impossible.
-_TRIES: Final = 20_000
+#: Random configs that say which relation it is that cannot be satisfied.
+_MOST_TRIES: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Space:
         )
         self._declared = [step.name for step in self._plan] == list(self._parameters)
         self._relations: tuple[Expression, ...] = ()
+        self._feasible: Feasible | None = None
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -178,23 +180,59 @@ class Space:
         expression = Expression(relation)
         expression.check(self._parameters, {n: p.standard() for n, p in self._parameters.items()})
         self._relations = (*self._relations, expression)
+        self._feasible = None
         return self
 
     # -- configs ------------------------------------------------------------------------------
 
     def sample(self, rng: Generator) -> Config:
-        """A random config: uniform on each parameter's scale, relations respected."""
-        width = len(self._tunables)
+        """A random config: uniform on each parameter's scale, relations respected.
+
+        Where few random configs satisfy the relations, see `tunesmith.core.space.feasible`. Raises
+        SpaceError where none is found.
+        """
         if not self._relations:
-            return self._decode(rng.random(width).tolist())
-        for _ in range(_TRIES):
-            config = self._decode(rng.random(width).tolist())
-            if self.satisfies(config):
-                return config
-        raise SpaceError(
-            f"none of {_TRIES:,} random configs satisfies every relation of the space "
-            f"({'; '.join(repr(r.text) for r in self._relations)}); loosen them, or narrow the "
-            "ranges to where they hold"
+            return self.draw(rng)
+        return self.samples(1, rng)[0]
+
+    def samples(self, n: int, rng: Generator) -> list[Config]:
+        """`n` random configs, as `sample` gives; those that are hard to find are next to one another."""
+        if not self._relations:
+            return [self.draw(rng) for _ in range(n)]
+        made: list[Config] = []
+        while len(made) < n:
+            more = self.feasible.samples(n - len(made), rng)
+            if not more:
+                raise self._unsatisfied(rng)
+            made += more
+        return made
+
+    def repaired(self, config: Mapping[str, Any], rng: Generator) -> Config | None:
+        """`config`, or one near it that satisfies the relations; None where none was found."""
+        return dict(config) if self.satisfies(config) else self.feasible.repair(config, rng)
+
+    @property
+    def feasible(self) -> Feasible:
+        if self._feasible is None:
+            self._feasible = Feasible(self)
+        return self._feasible
+
+    def draw(self, rng: Generator) -> Config:
+        """A random config, whatever the relations."""
+        return self._decode(rng.random(len(self._tunables)).tolist())
+
+    def _unsatisfied(self, rng: Generator) -> SpaceError:
+        configs = [self.draw(rng) for _ in range(_MOST_TRIES)]
+        shares = [sum(_applies_and_holds(r, c) for c in configs) for r in self._relations]
+        texts = [repr(r.text) for r in self._relations]
+        hard = [text for text, share in zip(texts, shares, strict=True) if not share]
+        about = (
+            f"none satisfies {' or '.join(hard)}" if hard else f"none satisfies {', '.join(texts)}"
+        )
+        return SpaceError(
+            f"no config was found that satisfies every relation of the space: of {_MOST_TRIES:,} random "
+            f"ones {about}{'' if hard else ' together'}; loosen them, narrow the ranges to where they "
+            "hold, or write them as orders, sums or products of parameters"
         )
 
     def default(self) -> Config:
@@ -203,13 +241,13 @@ class Space:
         for step in self._plan:
             if step.active is None or step.active(config):
                 config[step.name] = step.parameter.standard()
-        return self._declare(config)
+        return self.arranged(config)
 
     def corner(self, u: float) -> Config:
         """The smallest config (`u` 0), the largest (1), or one between; relations respected.
 
-        Every parameter is at `u` on its scale; where relations forbid that, the nearest of 2,000
-        random configs is taken.
+        Every parameter is at `u` on its scale; where relations forbid that, the nearest of some that
+        satisfy them is taken.
         """
         from tunesmith.core.rng import stream
 
@@ -217,7 +255,9 @@ class Space:
         if self.satisfies(config):
             return config
         rng = stream(0, 0, "corner")
-        near = [self.sample(rng) for _ in range(2000)]
+        repaired = [c for _ in range(8) if (c := self.repaired(config, rng)) is not None]
+        drawn = [c for c in (self.draw(rng) for _ in range(2000)) if self.satisfies(c)]
+        near = [*repaired, *drawn] or self.samples(16, rng)
         return min(near, key=lambda c: float(np.nansum((self.encode(c) - u) ** 2)))
 
     def complete(self, config: Mapping[str, Any]) -> Config:
@@ -229,7 +269,7 @@ class Space:
                 full[step.name] = config[step.name]
             elif step.active is None or step.active(full):
                 full[step.name] = step.parameter.standard()
-        return self._declare(full) | {k: v for k, v in config.items() if k not in full}
+        return self.arranged(full) | {k: v for k, v in config.items() if k not in full}
 
     def adopt(self, config: Mapping[str, Any]) -> Config | None:
         """What `config`, of another space, is in this one; None if a value is none of mine.
@@ -312,7 +352,7 @@ class Space:
                 config[step.name] = (
                     p.constant if isinstance(p, Fixed) else p.value(row[step.column])
                 )
-        return self._declare(config)
+        return self.arranged(config)
 
     def units(self, rows: Floats) -> Floats:
         """Rows of numbers, (n, d), as points of the unit cube, (n, d)."""
@@ -330,8 +370,8 @@ class Space:
     def decode(self, point: Sequence[float] | Floats) -> Config:
         """The config at a point of the unit cube, shape (d,); inactive columns are ignored.
 
-        ``decode(encode(config)) == config`` for every config that the space itself makes, and
-        for every config whose floats are decimals of at most 12 digits.
+        ``decode(encode(config)) == config`` for every config that the space itself makes; other
+        floats are rounded to the grid of what is suggested (see `Axis.value`).
         """
         coordinates = [float(u) for u in point]
         if len(coordinates) != len(self):
@@ -349,9 +389,10 @@ class Space:
         for name, active, column, decode in self._decoders:
             if active is None or active(config):
                 config[name] = decode(point[column] if column >= 0 else 0.0)
-        return config if self._declared else self._declare(config)
+        return config if self._declared else self.arranged(config)
 
-    def _declare(self, config: Config) -> Config:
+    def arranged(self, config: Config) -> Config:
+        """`config` in the order of declaration."""
         return {name: config[name] for name in self._parameters if name in config}
 
     # -- as data ------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 #: Mutants of the best trials, among the candidates.
 MUTANTS: Final = 192
 PARENTS: Final = 5
+#: ... of which so many are moved to where the relations hold, if few do.
+MENDED: Final = 48
 #: Points from which the acquisition is climbed.
 STARTS: Final = 5
 CLIMB_STEPS: Final = 30
@@ -134,10 +136,12 @@ class Maximiser:
         bred = mutants(parents, MUTANTS, ground.least, ground.choices, rng)
         pool = ground.points.snap(np.vstack([spread, bred]))
         if ground.space.relations:
+            broken = pool[~ground.points.satisfies(pool)]
             pool = pool[ground.points.satisfies(pool)]
-            if len(pool) < 32:
-                more = [ground.space.encode(ground.space.sample(rng)) for _ in range(32)]
-                pool = np.vstack([pool, more])
+            if len(pool) < 64:
+                mended = ground.points.mended(broken[-MENDED:], rng)  # mutants of the best ones
+                more = [ground.space.encode(c) for c in ground.space.samples(32, rng)]
+                pool = np.vstack([pool, mended, more])
         return pool
 
     def _climbed(self, starts: Floats, best: float | None = None) -> Floats:
