@@ -71,7 +71,8 @@ class Journal:
             ledger = self._ledger
             if ledger is None:
                 ledger = Ledger(self.store.load(self.name))
-            ledger.extend(self.store.changes(self.name, ledger.cursor))
+            if news := self.store.changes(self.name, ledger.cursor):
+                ledger.extend(news)
             self._ledger = ledger  # only now: `ledger` is read without the lock
             return ledger
 
@@ -104,8 +105,7 @@ class Journal:
 
         def rebased() -> Sequence[Event]:
             ledger = self.ledger
-            news = list(self.store.changes(self.name, ledger.cursor))
-            if news:
+            if news := list(self.store.changes(self.name, ledger.cursor)):
                 ledger.extend(news)
                 if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
                     raise Conflict(f"study {self.name!r} has changed")
@@ -134,15 +134,16 @@ class Journal:
         try:
             with self.store.writing(self.name):
                 decided = decide()
-                cursor = self.ledger.cursor
                 if decided:
+                    cursor = self.ledger.cursor
                     self.store.append(self.name, decided, cursor)
         except Conflict:
             return None
         except StoreError as failure:
             if not decided or not landed(self.store, self.name, decided, cursor, failure):
                 raise
-        self.ledger.extend(decided)
+        if decided:
+            self.ledger.extend(decided)
         return decided
 
 
