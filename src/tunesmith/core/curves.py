@@ -67,6 +67,8 @@ class Curves:
 
     def of(self, trial: int) -> tuple[Report, ...]:
         """The reports of `trial`, oldest first."""
+        if trial not in self._last:
+            return ()
         return tuple(reversed(tuple(self.back(trial))))
 
     def back(self, trial: int) -> Iterator[Report]:

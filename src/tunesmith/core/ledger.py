@@ -143,7 +143,7 @@ class Ledger:
         return STATES[int(self.table.state[number])]
 
     def attempt(self, number: int) -> int:
-        return int(self.table.attempt[self._check(number)])
+        return int(self.table.attempt.item(self._check(number)))
 
     def config(self, number: int) -> Config:
         return self.table.config(number)
@@ -220,7 +220,7 @@ class Ledger:
         return self.elapsed_s(now) - self.improvement.elapsed_s
 
     def started_at(self, number: int) -> float:
-        return float(self.table.started_at[number])
+        return float(self.table.started_at.item(number))
 
     def values(self, number: int) -> tuple[float, ...] | None:
         """The objectives' values as the user's metrics have them."""
@@ -280,28 +280,28 @@ class Ledger:
         i, table = self._check(number), self.table
         return Trial(
             number=i,
-            config=self.config(i),
-            state=STATES[table.state[i]],
-            values=self.values(i),
+            config=table.config(i),
+            state=STATES[table.state.item(i)],
+            values=table.values(i),
             metrics=table.metrics_of(i),
             reports=self.curves.of(i),
             reason=self._reasons.get(i),
             cost=table.cost(i),
-            attempt=int(table.attempt[i]),
-            origin=self.origin(i),
-            tags=dict(self._tags.get(i, {})),
+            attempt=table.attempt.item(i),
+            origin=table.origin(i),
+            tags=dict(self._tags[i]) if i in self._tags else {},
             notes=self._notes.get(i, ()),
             parent=self._parents.get(i),
-            created_at=float(table.created_at[i]),
-            started_at=known(table.started_at[i]),
-            ended_at=known(table.ended_at[i]),
+            created_at=table.created_at.item(i),
+            started_at=known(table.started_at.item(i)),
+            ended_at=known(table.ended_at.item(i)),
             seed=derive_seed(self.spec.seed, i, "objective"),
-            retracted=bool(table.retracted[i]),
-            outside=bool(table.outside[i]),
+            retracted=table.retracted.item(i),
+            outside=table.outside.item(i),
         )
 
     def _check(self, number: int) -> int:
-        if not 0 <= number < self.size:
+        if not 0 <= number < self.table.size:
             has = f"trials 0 to {self.size - 1}" if self.size else "no trials yet"
             raise StudyError(f"there is no trial {number}; study {self.spec.name!r} has {has}")
         return int(number)
@@ -317,17 +317,17 @@ class Ledger:
 
     def check(self, event: Event) -> None:
         """Raise what `apply` would raise (TransitionError, StudyError, SpaceError); change nothing."""
-        number = getattr(event, "trial", None)
         if isinstance(event, (events.Suggested, events.Enqueued, events.Forked)):
             self._check_next(event.trial)
             if isinstance(event, events.Forked):
                 self._check(event.parent)
         elif isinstance(event, events.Edited):
             self.spec.edited(event.changes)
-        elif number is not None:
-            state = self.state(number)
-            if (verb := _verb(event)) is not None:
-                move(state, verb, number)
+        elif (number := getattr(event, "trial", None)) is not None:
+            code: int = self.table.state.item(self._check(number))
+            verb = _verb(event)
+            if verb is not None and (code, verb) not in _MOVES:
+                move(STATES[code], verb, number)  # raises, and says why
 
     def extend(self, many: Iterable[Event]) -> Ledger:
         for event in many:  # `apply`, without the call: most of a long history is small events
@@ -520,7 +520,7 @@ class Ledger:
 
     def _move(self, number: int, verb: str) -> int:
         i = self._check(number)
-        before = int(self.table.state[i])
+        before: int = self.table.state.item(i)
         after = _MOVES.get((before, verb))
         if after is None:
             move(STATES[before], verb, i)  # raises, and says why

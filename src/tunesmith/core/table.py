@@ -111,35 +111,40 @@ class Table:
 
     def values(self, i: int) -> tuple[float, ...] | None:
         """The objectives' values as the user's metrics have them."""
-        losses = self.losses[i].tolist()
+        if len(self._signs) == 1:
+            loss: float = self.losses.item(i, 0)
+            return (loss * self._signs[0] + 0.0,) if loss == loss else None
+        losses: list[float] = self.losses[i].tolist()
         if losses[0] != losses[0]:
             return None
         return tuple(loss * sign + 0.0 for loss, sign in zip(losses, self._signs, strict=True))
 
     def metrics_of(self, i: int) -> dict[str, float]:
         return {
-            name: math.nan if column[i] == NOT_FINITE else float(column[i])
+            name: math.nan if value == NOT_FINITE else value
             for name, column in self.metrics.items()
-            if i < len(column) and column[i] == column[i]
+            if i < len(column) and (value := column.item(i)) == value
         }
 
     def cost(self, i: int) -> Cost:
-        memory = known(self.memory_bytes[i])
+        # NaN is what is not equal to itself; `item` is the cheapest way to a Python number
+        wall_s, cpu_s = self.wall_s.item(i), self.cpu_s.item(i)
+        memory, money = self.memory_bytes.item(i), self.money.item(i)
         return Cost(
-            known(self.wall_s[i]),
-            known(self.cpu_s[i]),
-            None if memory is None else int(memory),
-            known(self.money[i]),
+            wall_s if wall_s == wall_s else None,
+            cpu_s if cpu_s == cpu_s else None,
+            int(memory) if memory == memory else None,
+            money if money == money else None,
         )
 
     def origin(self, i: int) -> Origin:
         return Origin(
-            tuple(self._searchers)[int(self.searcher[i])],
+            tuple(self._searchers)[self.searcher.item(i)],
             self._why.get(i, ""),
-            int(self.seen[i]),
-            int(self.first[i]),
-            int(self.asked[i]),
-            int(self.pick[i]),
+            self.seen.item(i),
+            self.first.item(i),
+            self.asked.item(i),
+            self.pick.item(i),
         )
 
     # -- writing ------------------------------------------------------------------------------

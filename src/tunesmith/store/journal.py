@@ -14,7 +14,8 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Final, TypeAlias
 
 from tunesmith.core import codec, events
@@ -61,16 +62,19 @@ class Journal:
     @property
     def ledger(self) -> Ledger:
         """The study as it was when it was last read; read now if it never was: O(trials)."""
-        with self.lock:
-            return self.refresh() if self._ledger is None else self._ledger
+        ledger = self._ledger
+        return self.refresh() if ledger is None else ledger
 
     def refresh(self) -> Ledger:
         """The study as it is: takes in what others have written."""
         with self.lock:
-            if self._ledger is None:
-                self._ledger = Ledger(self.store.load(self.name))
-            self._ledger.extend(self.store.changes(self.name, self._ledger.cursor))
-            return self._ledger
+            ledger = self._ledger
+            if ledger is None:
+                ledger = Ledger(self.store.load(self.name))
+            if news := self.store.changes(self.name, ledger.cursor):
+                ledger.extend(news)
+            self._ledger = ledger  # only now: `ledger` is read without the lock
+            return ledger
 
     def write(self, decide: Decide) -> Sequence[Event]:
         """Append what `decide` makes of the newest state, in one transaction: it has to be quick.
@@ -88,9 +92,9 @@ class Journal:
         with self.lock:
             if self._ledger is None:
                 self.refresh()  # the whole history, while nobody waits for it
-            for pause_s in pauses_s():
-                if pause_s:
-                    time.sleep(pause_s)
+            for tries in count():
+                if tries:
+                    time.sleep(pause_s(tries))
                 if (stored := self._try(newest)) is not None:
                     return stored
         raise AssertionError
@@ -101,10 +105,10 @@ class Journal:
 
         def rebased() -> Sequence[Event]:
             ledger = self.ledger
-            news = list(self.store.changes(self.name, ledger.cursor))
-            ledger.extend(news)
-            if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
-                raise Conflict(f"study {self.name!r} has changed")
+            if news := list(self.store.changes(self.name, ledger.cursor)):
+                ledger.extend(news)
+                if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
+                    raise Conflict(f"study {self.name!r} has changed")
             try:
                 for event in answer:
                     ledger.check(event)
@@ -115,9 +119,9 @@ class Journal:
             return answer
 
         with self.store.asking(self.name), self.lock:
-            for pause_s in pauses_s():
-                if pause_s:
-                    time.sleep(pause_s)
+            for tries in count():
+                if tries:
+                    time.sleep(pause_s(tries))
                 answer = decide(self.refresh())
                 if (stored := self._try(rebased)) is not None:
                     return stored
@@ -130,15 +134,16 @@ class Journal:
         try:
             with self.store.writing(self.name):
                 decided = decide()
-                cursor = self.ledger.cursor
                 if decided:
+                    cursor = self.ledger.cursor
                     self.store.append(self.name, decided, cursor)
         except Conflict:
             return None
         except StoreError as failure:
             if not decided or not landed(self.store, self.name, decided, cursor, failure):
                 raise
-        self.ledger.extend(decided)
+        if decided:
+            self.ledger.extend(decided)
         return decided
 
 
@@ -199,13 +204,9 @@ def independent(news: Sequence[Event], ours: Sequence[Event]) -> bool:
     )
 
 
-def pauses_s() -> Iterator[float]:
-    """Longer and longer pauses before each try, at random so that none keeps another from it."""
-    yield 0.0
-    longest_s = 0.002
-    while True:
-        yield random.uniform(0.0, longest_s)
-        longest_s = min(2 * longest_s, 0.2)
+def pause_s(tries: int) -> float:
+    """How long to wait after so many tries: longer and longer, at random so that none keeps another from it."""
+    return random.uniform(0.0, min(0.001 * 2 ** min(tries, 8), 0.2))
 
 
 _journals: Final[weakref.WeakSet[Journal]] = weakref.WeakSet()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from tunesmith.core.errors import Conflict, StudyExists, StudyNotFound, did_you_mean
@@ -23,6 +23,31 @@ class _Study:
     lease: Lease | None = None
     beats: dict[str, float] = field(default_factory=dict)
     asking: threading.RLock = field(default_factory=threading.RLock)
+
+
+class _Transaction:
+    """What `MemoryStore.writing` returns; as a generator it would take most of a transaction's time."""
+
+    __slots__ = ("_before", "_history", "_name", "_store")
+
+    def __init__(self, store: MemoryStore, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    def __enter__(self) -> None:
+        lock = self._store._lock  # noqa: SLF001
+        lock.acquire()
+        try:
+            self._history = self._store._study(self._name).events  # noqa: SLF001
+        except BaseException:
+            lock.release()
+            raise
+        self._before = len(self._history)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            del self._history[self._before :]
+        self._store._lock.release()  # noqa: SLF001
 
 
 class MemoryStore:
@@ -82,16 +107,8 @@ class MemoryStore:
         study = self._study(name)
         return summarize(study.spec, self.changes(name), study.created_at)
 
-    @contextmanager
-    def writing(self, name: str) -> Iterator[None]:
-        with self._lock:
-            history = self._study(name).events
-            before = len(history)
-            try:
-                yield
-            except BaseException:
-                del history[before:]
-                raise
+    def writing(self, name: str) -> AbstractContextManager[None]:
+        return _Transaction(self, name)
 
     def asking(self, name: str) -> AbstractContextManager[object]:
         return self._study(name).asking

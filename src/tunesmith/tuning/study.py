@@ -275,9 +275,9 @@ class Study:
         return self._begin()
 
     def _begin(self) -> Trial:
-        begun = self._think(self._next_trial)[-1]
+        begun = self._journal.ask(self._next_trial)[-1]
         while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
-            begun = self._think(self._next_trial)[-1]
+            begun = self._journal.ask(self._next_trial)[-1]
         if isinstance(begun, events.Ended):
             raise self._over(begun)
         with self._journal.lock:
@@ -322,10 +322,10 @@ class Study:
             if self._session.id not in self._ledger.sessions:
                 self.commit(opened)
 
-    def _next_trial(self) -> list[Event]:
+    def _next_trial(self, ledger: Ledger) -> list[Event]:
         """The events that begin the next trial, or the one that ends the study."""
-        self._refuse_if_run()
-        ledger, strategies, at = self._ledger, self._strategies, self._clock()
+        self._refuse_if_run(ledger)
+        strategies, at = self._strategies, self._clock()
         assert self._session is not None
         running = ledger.running.keys()
         step = decide.over(ledger, strategies, at) or decide.begin(
@@ -359,10 +359,6 @@ class Study:
     def _settle(self) -> None:
         """End the study, if nothing of it runs any more and no more is to begin."""
 
-        def ended() -> list[Event]:
-            over = ledger.running or ledger.ended is not None
-            return [] if over or end is None else [events.Ended(at, end.why, end.detail)]
-
         with self._journal.lock:
             ledger, at = self._ledger, self._clock()
             if ledger.running or ledger.ended is not None:
@@ -373,7 +369,8 @@ class Study:
                 return
             end = decide.over(ledger, strategies, at) or decide.complete(ledger, strategies)
             if end is not None and self.coordinator() is None:
-                self.commit(ended)
+                ended = events.Ended(at, end.why, end.detail)
+                self.commit(lambda: [] if ledger.running or ledger.ended is not None else [ended])
 
     def tell(
         self,
@@ -389,8 +386,8 @@ class Study:
         """
         number = _number(trial)
 
-        def finish() -> list[Event]:
-            ledger, now = self._ledger, self._clock()
+        def finish(ledger: Ledger) -> list[Event]:
+            now = self._clock()
             ledger.state(number)  # raises if there is no such trial
             _refuse_superseded(ledger, trial)
             reason = None
@@ -404,7 +401,7 @@ class Study:
 
         if failed is None and isinstance(result, str):
             raise StudyError(f"tell() takes a number or metrics; for a failure: failed={result!r}")
-        self.commit(finish)
+        self._journal.write(finish)
         self._halted.pop(number, None)
         self._settle()
         return self._ledger.trial(number)
@@ -591,12 +588,9 @@ class Study:
         """Decide on the newest state, check and store, in one transaction: see `Journal.write`."""
         return self._journal.write(lambda _: decide())
 
-    def _think(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event]:
-        """The same for what may take its time: see `Journal.ask`."""
-        return self._journal.ask(lambda _: decide())
-
-    def _refuse_if_run(self) -> None:
-        opened = self.coordinator()
+    def _refuse_if_run(self, ledger: Ledger | None = None) -> None:
+        """Raise StudyBusy if a coordinator runs the study, as `ledger` has it, or as it is now."""
+        opened = running_session(self._refresh() if ledger is None else ledger)
         if opened is not None:
             raise StudyBusy(
                 f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "

@@ -352,7 +352,7 @@ class Space:
                 config[step.name] = (
                     p.constant if isinstance(p, Fixed) else p.value(row[step.column])
                 )
-        return self.arranged(config)
+        return config if self._declared else self.arranged(config)
 
     def units(self, rows: Floats) -> Floats:
         """Rows of numbers, (n, d), as points of the unit cube, (n, d)."""
