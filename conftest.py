@@ -22,12 +22,17 @@ from doctest import ELLIPSIS
 from pathlib import Path
 from typing import Any
 
+from hypothesis import settings
 from sybil import Document, Example, Region, Sybil
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 from sybil.parsers.rest import DocTestParser
 
 BLOCK = re.compile(r"(?P<language>\w+)(?P<options>[^\n]*)\n")
 BIN = Path(sys.executable).parent
+
+if not os.environ.get("CI"):  # there Hypothesis has a profile of its own, without a deadline too
+    settings.register_profile("no clock", deadline=None)
+    settings.load_profile("no clock")
 
 
 class CodeBlocks:
