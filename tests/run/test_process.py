@@ -11,7 +11,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 import tunesmith as ts
@@ -119,7 +118,8 @@ def test_messages_of_strangers_are_not_listened_to(tmp_path: Path) -> None:
     try:
         executor._spawn()
         (worker,) = executor._workers.values()
-        fd = int(psutil.Process(worker.process.pid).cmdline()[-2])
+        arguments: Any = worker.process.args
+        fd = int(arguments[-2])
         executor.start(Start(0, 0, {"fd": fd, "garbage": False}, 1))
         assert finished(executor).returned == 0.5
         executor.start(Start(1, 0, {"fd": fd, "garbage": True}, 1))
