@@ -7,9 +7,9 @@ and give events, or a reason to wait or to end; they store nothing and start not
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from tunesmith.core import confirm, events
 from tunesmith.core.errors import StrategyError, TunesmithError
@@ -34,6 +34,8 @@ from tunesmith.core.strategy import (
 )
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CONFIRM, Cost, Kind, Origin, Reason, State
+
+T = TypeVar("T")
 
 #: What the random stream of `Resumer.resume` is for.
 RESUME: Final = "resume"
@@ -112,8 +114,9 @@ def halt(ledger: Ledger, number: int, at: float) -> Reason | None:
     """Why a running trial is to end before its time: its own limit, or one of the study's that does not wait
     for running trials. O(running trials)."""
     limits = ledger.spec.limits
-    if limits.trial_time and at - ledger.started_at(number) >= limits.trial_time:
-        return over_its_time(limits.trial_time)
+    late = over_its_time(ledger, number, at)
+    if late is not None:
+        return late
     request = ledger.stop_requested
     if request is not None and at - request.at >= limits.grace:
         return Reason(Kind.INTERRUPTED, ON_REQUEST.detail)
@@ -125,7 +128,11 @@ def halt(ledger: Ledger, number: int, at: float) -> Reason | None:
     return Reason(Kind.INTERRUPTED, reached.detail)
 
 
-def over_its_time(trial_time: float) -> Reason:
+def over_its_time(ledger: Ledger, number: int, at: float) -> Reason | None:
+    """Why a running trial is to end, if it has had the time that each may take."""
+    trial_time = ledger.spec.limits.trial_time
+    if not trial_time or at - ledger.started_at(number) < trial_time:
+        return None
     return Reason(Kind.TIMEOUT, f"over its time limit of {show_seconds(trial_time)}")
 
 
@@ -232,12 +239,11 @@ def _suggest(
         hidden = min((number for number in ledger.running if number < visible), default=None)
         if hidden is not None:
             return Wait("order", f"the study is deterministic, and trial {hidden} still runs")
-    try:
-        proposals = propose(ledger, strategies.searcher, n, memo=strategies.memo)
-    except TunesmithError:
-        raise
-    except Exception as error:
-        raise _blame("searcher", spec.searcher.name, error) from error
+    proposals = _asked(
+        "searcher",
+        spec.searcher.name,
+        lambda: propose(ledger, strategies.searcher, n, memo=strategies.memo),
+    )
     if not proposals:
         if running:
             return _EXHAUSTED
@@ -287,12 +293,8 @@ def resumption(ledger: Ledger, strategies: Strategies, *, full: bool) -> Resume 
     if not pauses(scheduler):
         return None
     rng = stream(ledger.spec.seed, ledger.size, RESUME)
-    try:
-        return scheduler.resume(strategies.history(ledger, full=full), rng)
-    except TunesmithError:
-        raise
-    except Exception as error:
-        raise _blame("scheduler", _scheduler_name(ledger), error) from error
+    history = strategies.history(ledger, full=full)
+    return _asked("scheduler", _scheduler_name(ledger), lambda: scheduler.resume(history, rng))
 
 
 def _resume(ledger: Ledger, strategies: Strategies, at: float, session: str) -> Event | None:
@@ -336,12 +338,8 @@ def verdict(ledger: Ledger, strategies: Strategies, trial: int) -> Decision | No
     scheduler = strategies.scheduler
     if scheduler is None or trial in ledger.decided or trial in ledger.confirming:
         return None
-    try:
-        return scheduler.decide(strategies.history(ledger), trial)
-    except TunesmithError:
-        raise
-    except Exception as error:
-        raise _blame("scheduler", _scheduler_name(ledger), error) from error
+    history = strategies.history(ledger)
+    return _asked("scheduler", _scheduler_name(ledger), lambda: scheduler.decide(history, trial))
 
 
 def ending(ledger: Ledger, exited: Exited, *, requested: bool = False) -> Event:
@@ -430,8 +428,14 @@ def _scheduler_name(ledger: Ledger) -> str:
     return "" if strategy is None else strategy.name
 
 
-def _blame(noun: str, name: str, error: Exception) -> StrategyError:
-    return StrategyError(
-        f"the {noun} {name!r} raised {type(error).__name__}: {error}; what trials have returned is stored: mend "
-        f"the {noun}, or take another one, and run the study again"
-    )
+def _asked(noun: str, name: str, ask: Callable[[], T]) -> T:
+    """What a strategy answers. Raises StrategyError, which names it, for whatever it raises."""
+    try:
+        return ask()
+    except TunesmithError:
+        raise
+    except Exception as error:
+        raise StrategyError(
+            f"the {noun} {name!r} raised {type(error).__name__}: {error}; what trials have returned is stored: "
+            f"mend the {noun}, or take another one, and run the study again"
+        ) from error

@@ -253,8 +253,8 @@ class Engine:
                 self._stop(number, interrupted, out, grace_s=0.0 if self._killing else None)
             elif number in self._stopping:
                 continue
-            elif limits.trial_time and at - self.ledger.started_at(number) >= limits.trial_time:
-                self._stop(number, decide.over_its_time(limits.trial_time), out, dump=True)
+            elif (late := decide.over_its_time(self.ledger, number, at)) is not None:
+                self._stop(number, late, out, dump=True)
             elif silence_s is not None and at - running.heard_at >= silence_s:
                 message = (
                     f"nothing reported for {show_seconds(at - running.heard_at)}, against "

@@ -27,7 +27,7 @@ from tunesmith.core.limits import Limits
 from tunesmith.core.objective import objectives_of
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
-from tunesmith.core.space.space import RELATIONS, Config, Space
+from tunesmith.core.space.space import RELATIONS, Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.yaml_text import Lines, read
 from tunesmith.run.command import Program
@@ -328,7 +328,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     goals = [objective.goal for objective in objectives]
     _at(("objective",), lambda: objectives_of(metrics, goals))
     for index, config in enumerate(model.enqueue):
-        _at(("enqueue", index), partial(_complete, space, config))
+        _at(("enqueue", index), partial(space.filled, config))
     job = model.model_dump(
         include={"command", "metrics", "shell", "cwd", "environment", "gpus_per_trial"},
         exclude_defaults=True,
@@ -349,10 +349,6 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             limits=model.limits,
         ),
     )
-
-
-def _complete(space: Space, config: Mapping[str, Any]) -> Config:
-    return space.clean(space.complete(config))
 
 
 def _space(model: JobModel) -> Space:

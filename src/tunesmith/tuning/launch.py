@@ -54,7 +54,7 @@ def launch(
     """
     streams.keep_descriptors()
     check_limits(spec)
-    configs = [spec.space.clean(spec.space.complete(config)) for config in enqueue]
+    configs = [spec.space.filled(config) for config in enqueue]
     with ExitStack() as stack:
         store = stack.enter_context(_opened(storage, durability))
         study = open_or_create(store, spec, warm_start, clock)

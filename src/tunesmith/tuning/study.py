@@ -136,7 +136,7 @@ class Study:
             limits=limits,
         )
         store = open_store(storage, durability=durability)
-        configs = [spec.space.clean(spec.space.complete(config)) for config in enqueue]
+        configs = [spec.space.filled(config) for config in enqueue]
         store.create(replace(spec, past=pasts(warm_start, store, name)), time.time())
         study = cls(store, name, file_of(storage))
         study._queue(configs)
@@ -467,7 +467,7 @@ class Study:
 
         def enqueued() -> list[Event]:
             ledger = self._ledger
-            full = ledger.spec.space.clean(ledger.spec.space.complete(config))
+            full = ledger.spec.space.filled(config)
             origin = Origin(USER, _text("why", why))
             mother = None if parent is None else ledger.trial(_number(parent)).number
             return [events.Enqueued(self._clock(), ledger.size, full, origin, _tags(tags), mother)]

@@ -149,11 +149,12 @@ class Expression:
         return f"Expression({self.text!r})"
 
 
-def _dotted(node: ast.expr) -> str | None:
+def dotted_name(node: ast.expr) -> str | None:
+    """The name of a parameter in a relation, dots included; None for another kind of node."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        head = _dotted(node.value)
+        head = dotted_name(node.value)
         return head and f"{head}.{node.attr}"
     return None
 
@@ -164,7 +165,7 @@ def _translate(node: ast.expr, text: str, names: set[str]) -> Evaluate:  # noqa:
     def go(child: ast.expr) -> Evaluate:
         return _translate(child, text, names)
 
-    name = _dotted(node)
+    name = dotted_name(node)
     if name is not None:
         names.add(name)
         return lambda config: config[name]

@@ -21,7 +21,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.space.axis import Axis
-from tunesmith.core.space.expression import Expression
+from tunesmith.core.space.expression import Expression, dotted_name
 from tunesmith.core.space.parameter import Choice, Float, Int
 
 if TYPE_CHECKING:
@@ -502,7 +502,7 @@ def _form(
     node: ast.expr, variables: Mapping[str, Variable], constants: Mapping[str, Any], log: bool
 ) -> tuple[dict[str, float], float] | None:
     """Coefficients and constant of `node`, or of its logarithm; None if it is not linear."""
-    name = _dotted(node)
+    name = dotted_name(node)
     if name is not None and name in variables:
         if log and variables[name].low <= 0.0:
             return None
@@ -562,12 +562,3 @@ def _plus(
     for name, coefficient in b[0].items():
         terms[name] = terms.get(name, 0.0) + factor * coefficient
     return terms, a[1] + factor * b[1]
-
-
-def _dotted(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        head = _dotted(node.value)
-        return head and f"{head}.{node.attr}"
-    return None

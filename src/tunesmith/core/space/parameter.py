@@ -101,13 +101,17 @@ def _text(value: str) -> str:
 
 
 def _require_number(owner: str, name: str, value: Any) -> float:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-        value, (int, float, np.integer, np.floating)
-    ):
+    if not _is_number(value):
         raise SpaceError(f"{owner}: {name} is a number, not {shown(value)}")
     if not is_finite(value):
         raise SpaceError(f"{owner}: {name} is a finite number, not {shown(value)}")
     return float(value) + 0.0  # no -0.0
+
+
+def _is_number(value: Any) -> bool:
+    """Whether `value` is a Python or NumPy number; a truth value is none."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    return number and not isinstance(value, bool)
 
 
 def is_finite(value: Any) -> bool:
@@ -197,9 +201,7 @@ class Float:
 
     def problem(self, value: Any) -> str | None:
         """Why `value` is none of mine, or None if it is."""
-        if isinstance(value, (bool, np.bool_)) or not isinstance(
-            value, (int, float, np.integer, np.floating)
-        ):
+        if not _is_number(value):
             return f"is {shown(value)}, not a number"
         if not self.low <= value <= self.high:  # catches NaN too
             return f"is {shown(value)}, outside {self.low:g} .. {self.high:g}"
@@ -285,9 +287,7 @@ class Int:
 
     def problem(self, value: Any) -> str | None:
         """Why `value` is none of mine, or None if it is."""
-        if isinstance(value, (bool, np.bool_)) or not isinstance(
-            value, (int, float, np.integer, np.floating)
-        ):
+        if not _is_number(value):
             return f"is {shown(value)}, not a whole number"
         if not is_finite(value) or value != int(value):
             return f"is {shown(value)}, not a whole number"

@@ -271,6 +271,10 @@ class Space:
                 full[step.name] = step.parameter.standard()
         return self.arranged(full) | {k: v for k, v in config.items() if k not in full}
 
+    def filled(self, config: Mapping[str, Any]) -> Config:
+        """`config` as a trial runs it: completed, then cleaned. Raises ConfigError."""
+        return self.clean(self.complete(config))
+
     def adopt(self, config: Mapping[str, Any]) -> Config | None:
         """What `config`, of another space, is in this one; None if a value is none of mine.
 
