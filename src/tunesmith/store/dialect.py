@@ -41,6 +41,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def damage(self, connection: Connection) -> str | None:
+        """What the database's own check of its pages, indexes and references finds wrong."""
+        ...
+
     def error(self, error: Exception) -> StoreError | None:
         """A driver's error in our words; None for one that has no words of its own."""
         ...

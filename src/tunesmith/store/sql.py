@@ -552,9 +552,11 @@ class SqlStore:
             rows = connection.execute(
                 events.select().where(events.c.study == study).order_by(events.c.seq)
             )
+            history: list[Event] = []
             for expected, row in enumerate(rows, 1):
                 digest = next_digest(digest, row.body)
                 event = codec.decode(row.body)
+                history.append(event)
                 columns = (codec.kind_of(event), getattr(event, "trial", None), event.at)
                 if row.seq != expected:
                     return f"event {expected} is missing"
@@ -564,10 +566,8 @@ class SqlStore:
             spec, created_at = self._spec(connection, study)
             if spec.name != name:
                 return f"the study is called {name!r}, but was made as {spec.name!r}"
-            history = list(self._read(connection, study, 0, None))
             wrong = self._misfolded(connection, study, spec, history)
-            if wrong is None and connection.dialect.name == "sqlite":
-                wrong = _damage(connection)
+            wrong = wrong or self._dialect.damage(connection)
             if wrong is not None:
                 return wrong
         if summarize(spec, history, created_at) != self.summary(name):
@@ -643,15 +643,6 @@ os.register_at_fork(
     after_in_parent=lambda: _after_fork(child=False),
     after_in_child=lambda: _after_fork(child=True),
 )
-
-
-def _damage(connection: Connection) -> str | None:
-    """What SQLite's own check finds wrong with the file: pages, indexes, references."""
-    for pragma in ("PRAGMA integrity_check(3)", "PRAGMA foreign_key_check"):
-        rows = [tuple(row) for row in connection.exec_driver_sql(pragma)]
-        if rows and rows != [("ok",)]:
-            return f"the database file is damaged: {'; '.join(str(row[0]) for row in rows[:3])}"
-    return None
 
 
 def _conflict(study: str, expect: int) -> Conflict:

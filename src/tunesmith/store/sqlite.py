@@ -200,6 +200,13 @@ class SqliteFile:
     def error(self, error: Exception) -> StoreError | None:
         return sqlite_error(error, self.where)
 
+    def damage(self, connection: Connection) -> str | None:
+        for pragma in ("PRAGMA integrity_check(3)", "PRAGMA foreign_key_check"):
+            rows = [tuple(row) for row in connection.exec_driver_sql(pragma)]
+            if rows and rows != [("ok",)]:
+                return f"the database file is damaged: {'; '.join(str(row[0]) for row in rows[:3])}"
+        return None
+
     def asking(self, study: int) -> AskingTurn:
         turn = self._turns.get(study)
         if turn is None:
