@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,7 +20,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.space.axis import Axis
-from tunesmith.core.space.expression import Expression, dotted_name
+from tunesmith.core.space.expression import Expression
+from tunesmith.core.space.linear import Linear, linear_parts
 from tunesmith.core.space.parameter import Choice, Float, Int
 
 if TYPE_CHECKING:
@@ -41,16 +41,6 @@ _MOST_LISTED: Final = 20_000
 _NARROW: Final = 2e-5
 #: Bounds count as kept up to this share of them: the relation itself has the last word.
 _SLACK: Final = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """``sum(terms[name] * t) <= bound`` (or ``==``), t a value or, with `log`, its logarithm."""
-
-    terms: dict[str, float]
-    bound: float
-    equal: bool
-    log: bool
 
 
 class Variable:
@@ -233,7 +223,7 @@ class _System:
         self._relations = [relation for relation, _ in relations]
         self._constraints: list[Linear] = []
         for _, tree in relations:
-            self._constraints += _read(tree, variables, constants)
+            self._constraints += linear_parts(tree, variables, constants)
         names = {name for relation in self._relations for name in relation.names}
         self._variables = {n: v for n, v in variables.items() if n in names}
         self.free = list(self._variables)
@@ -440,125 +430,3 @@ def _numeric(parameter: Float | Int | Choice) -> bool:
     return all(type(v) in (int, float) for v in parameter.values) and len(
         set(map(float, parameter.values))
     ) == len(parameter.values)
-
-
-# -- reading relations ----------------------------------------------------------------------------
-
-
-def _read(
-    tree: ast.expr, variables: Mapping[str, Variable], constants: Mapping[str, Any]
-) -> list[Linear]:
-    """The parts of a relation that are linear; the others are left out."""
-    if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And):
-        return [c for part in tree.values for c in _read(part, variables, constants)]
-    if not isinstance(tree, ast.Compare):
-        return []
-    terms = [tree.left, *tree.comparators]
-    read: list[Linear] = []
-    for left, op, right in zip(terms, tree.ops, terms[1:], strict=False):
-        if isinstance(op, (ast.Gt, ast.GtE)):
-            left, right = right, left
-        if isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq)):
-            strict = isinstance(op, (ast.Lt, ast.Gt))
-            form = _difference(left, right, variables, constants)
-            if form is not None:
-                read.append(
-                    _constraint(form, variables, equal=isinstance(op, ast.Eq), strict=strict)
-                )
-    return [c for c in read if c.terms]
-
-
-Form = tuple[dict[str, float], float, bool]
-
-
-def _constraint(
-    form: Form, variables: Mapping[str, Variable], *, equal: bool, strict: bool
-) -> Linear:
-    terms, constant, log = form
-    terms = {name: a for name, a in terms.items() if a != 0.0}
-    bound = -constant
-    whole = all(variables[n].whole and a == round(a) for n, a in terms.items())
-    if strict and not log and whole:
-        bound = math.ceil(bound - 1e-9) - 1.0
-    return Linear(terms, bound, equal, log)
-
-
-def _difference(
-    left: ast.expr,
-    right: ast.expr,
-    variables: Mapping[str, Variable],
-    constants: Mapping[str, Any],
-) -> Form | None:
-    """``left - right`` as a linear form, or that of their logarithms; None if it is neither."""
-    for log in (False, True):
-        one = _form(left, variables, constants, log)
-        other = _form(right, variables, constants, log)
-        if one is not None and other is not None:
-            return (*_plus(one, other, -1.0), log)
-    return None
-
-
-def _form(
-    node: ast.expr, variables: Mapping[str, Variable], constants: Mapping[str, Any], log: bool
-) -> tuple[dict[str, float], float] | None:
-    """Coefficients and constant of `node`, or of its logarithm; None if it is not linear."""
-    name = dotted_name(node)
-    if name is not None and name in variables:
-        if log and variables[name].low <= 0.0:
-            return None
-        return {name: 1.0}, 0.0
-    value = constants.get(name) if name else node.value if isinstance(node, ast.Constant) else None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if log and value <= 0:
-            return None
-        return {}, math.log(value) if log else float(value)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)) and not log:
-        inner = _form(node.operand, variables, constants, log)
-        sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
-        return inner and _plus(({}, 0.0), inner, sign)
-    if isinstance(node, ast.BinOp):
-        a = _form(node.left, variables, constants, log)
-        b = _form(node.right, variables, constants, log and not isinstance(node.op, ast.Pow))
-        if a is not None and b is not None:
-            return _log_joined(node.op, a, b) if log else _joined(node.op, a, b)
-    return None
-
-
-Sides = tuple[dict[str, float], float]
-
-
-def _joined(op: ast.operator, a: Sides, b: Sides) -> Sides | None:
-    """Two linear forms under an operator."""
-    match op:
-        case ast.Add():
-            return _plus(a, b, 1.0)
-        case ast.Sub():
-            return _plus(a, b, -1.0)
-        case ast.Mult() if not b[0]:
-            return _plus(({}, 0.0), a, b[1])
-        case ast.Mult() if not a[0]:
-            return _plus(({}, 0.0), b, a[1])
-        case ast.Div() if not b[0] and b[1] != 0.0:
-            return _plus(({}, 0.0), a, 1.0 / b[1])
-    return None
-
-
-def _log_joined(op: ast.operator, a: Sides, b: Sides) -> Sides | None:
-    """The logarithms of two products under an operator; an exponent is itself."""
-    match op:
-        case ast.Mult():
-            return _plus(a, b, 1.0)
-        case ast.Div():
-            return _plus(a, b, -1.0)
-        case ast.Pow() if not b[0]:
-            return _plus(({}, 0.0), a, b[1])
-    return None
-
-
-def _plus(
-    a: tuple[dict[str, float], float], b: tuple[dict[str, float], float], factor: float
-) -> tuple[dict[str, float], float]:
-    terms = dict(a[0])
-    for name, coefficient in b[0].items():
-        terms[name] = terms.get(name, 0.0) + factor * coefficient
-    return terms, a[1] + factor * b[1]
