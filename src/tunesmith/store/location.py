@@ -22,8 +22,6 @@ _PLANNED: Final = {
 }
 #: The scheme of a URL; one slash only where it has been made a `Path` on its way.
 _SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//?)")
-_PASSWORD: Final = re.compile(r"(:/{1,2}[^/@:\s]*):[^\s]*@(?=[^@\s]*(?:\s|$))")
-_SECRET: Final = re.compile(r"((?:password|passwd|token|secret|key)=)[^&\s]+", re.IGNORECASE)
 
 
 def default_storage() -> Path:
@@ -33,15 +31,10 @@ def default_storage() -> Path:
     return path
 
 
-def masked(where: object) -> str:
-    """A location for messages: ``user:***@host`` for a URL with a password."""
-    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***@", str(where)))
-
-
 def file_of(where: str | Path | Store | None) -> Path | None:
     """The file that a location means; None if it is a store, or memory.
 
-    Raises StoreError for the URL of another database, without its password.
+    Raises StoreError for the URL of another database; like every error of ours, without its password.
     """
     if not isinstance(where, (str, Path)):
         return None
@@ -59,9 +52,9 @@ def file_of(where: str | Path | Store | None) -> Path | None:
         return Path(text[match.end() :].removeprefix("/")).expanduser()
     if kind in _PLANNED:
         raise StoreError(
-            f"{masked(text)!r}: this tunesmith cannot keep studies in {_PLANNED[kind]} yet; name a file, such as "
+            f"{text!r}: this tunesmith cannot keep studies in {_PLANNED[kind]} yet; name a file, such as "
             "study.db"
         )
     raise StoreError(
-        f"{masked(text)!r}: tunesmith does not know the database {scheme!r}; name a file, such as study.db"
+        f"{text!r}: tunesmith does not know the database {scheme!r}; name a file, such as study.db"
     )
