@@ -71,18 +71,18 @@ class Prepared:
 
     def many(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run it for each of `rows`, tuples in the order of the columns. Raises the driver's errors."""
-        cursor = self._driver(connection).cursor()
-        if self._positional:
-            cursor.executemany(self._sql, [self._arranged(row) for row in rows])
-        else:
-            cursor.executemany(
-                self._sql, [dict(zip(self._columns, row, strict=True)) for row in rows]
-            )
+        cursor = connection.connection.cursor()
+        parameters: Any = rows
+        if not self._positional:
+            parameters = [dict(zip(self._columns, row, strict=True)) for row in rows]
+        elif self._order is not None:
+            parameters = [self._arranged(row) for row in rows]
+        cursor.executemany(self._sql, parameters)
         cursor.close()
 
     def rows(self, connection: Connection, *values: Any) -> Any:
         """What it selects: a cursor, to be read at once."""
-        cursor = self._driver(connection).cursor()
+        cursor: Any = connection.connection.cursor()
         if self._positional:
             cursor.execute(self._sql, self._arranged(values))
         else:
@@ -91,10 +91,6 @@ class Prepared:
 
     def _arranged(self, row: Sequence[Any]) -> Sequence[Any]:
         return row if self._order is None else [row[k] for k in self._order]
-
-    @staticmethod
-    def _driver(connection: Connection) -> Any:
-        return connection.connection.driver_connection
 
 
 class SqlStore:

@@ -178,6 +178,7 @@ class SqliteFile:
         self.where = str(path)
         self._path = path.absolute()
         self._log = _beside(self._path, "-wal")
+        self._names = (str(self._path), str(self._log))
         self._lock_timeout_s = lock_timeout_s
         self._file = _Identity.of(self._path)
         #: The log that our connections write to; it stays as long as one of them is open.
@@ -226,6 +227,8 @@ class SqliteFile:
     ) -> None:
         """Raise StoreLost if the file, or its log, was deleted, replaced or cut short: SQLite does not
         look, and would go on for ever with what it has open. Two calls of ``stat``, some 4 us."""
+        if self._unchanged():
+            return
         now = _Identity.of(self._path)
         damage = self._damage(now, heads)
         if damage is None and connections:
@@ -249,6 +252,23 @@ class SqliteFile:
                 if rescued
                 else "What it held could not be saved"
             )
+        )
+
+    def _unchanged(self) -> bool:
+        """Whether the file is as it was at the last look, and its log still the same: so it is, as a rule."""
+        before, logged = self._file, self._logged
+        if before is None or logged is None:
+            return False
+        try:
+            file, log = os.stat(self._names[0]), os.stat(self._names[1])  # noqa: PTH116 (half the time)
+        except OSError:
+            return False
+        return (
+            file.st_ino == before.inode
+            and log.st_ino == logged.inode
+            and file.st_mtime_ns == before.changed_ns
+            and file.st_size == before.size
+            and file.st_dev == before.device == log.st_dev
         )
 
     def _damage(self, now: _Identity | None, heads: Mapping[int, tuple[int, str]]) -> str | None:
