@@ -14,7 +14,7 @@ from tunesmith.core.events import Exited, Start
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.inline import InlineExecutor
 from tunesmith.run.live import LiveTrial
-from tunesmith.run.objective import TAIL_LINES, Objective, reason_of, tail, takes_trial
+from tunesmith.run.objective import TAIL_LINES, ObjectiveFunction, reason_of, tail, takes_trial
 
 Reports = list[tuple[int, dict[str, float | None]]]
 
@@ -36,7 +36,7 @@ def call(
 ) -> tuple[Any, Reports]:
     """What it returned, and what it reported."""
     reports: Reports = []
-    objective = Objective.of(function, metric)
+    objective = ObjectiveFunction.of(function, metric)
     return objective({"x": 1}, lambda: live(reports, stop_at)), reports
 
 
@@ -106,7 +106,7 @@ class TestSignature:
         def unwanted() -> LiveTrial:
             raise AssertionError
 
-        assert Objective.of(lambda config: 7, "loss")({}, unwanted) == 7
+        assert ObjectiveFunction.of(lambda config: 7, "loss")({}, unwanted) == 7
 
 
 class TestGenerators:

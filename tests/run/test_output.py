@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tunesmith.core.errors import JobError
 from tunesmith.run import output
-from tunesmith.run.output import Found, Scanner, compile_metrics
+from tunesmith.run.output import ScannedReport, Scanner, compile_metrics
 
 LOSS = {"loss": r"loss=([-+.\w]+)"}
 STEPPED = {"step": r"epoch (\d+)", **LOSS}
@@ -24,13 +24,13 @@ def scan(
     patterns: dict[str, str] | None = None,
     wanted: Sequence[str] = ("loss",),
     **options: Any,
-) -> list[Found]:
+) -> list[ScannedReport]:
     """All reports of a program that printed this (in these chunks) and ended."""
     compiled = compile_metrics(patterns or {})
     scanner = Scanner(frozenset(wanted) | compiled.keys(), compiled, **options)
     if isinstance(output, str):
         output = output.encode()
-    found: list[Found] = []
+    found: list[ScannedReport] = []
     for chunk in [output] if isinstance(output, bytes) else output:
         found += scanner.feed(chunk)
     return [*found, *scanner.feed(b"", last=True)]

@@ -9,12 +9,12 @@ import pytest
 from tests.tuning.jobs import write_job
 
 from tunesmith.tuning.job import load_job
-from tunesmith.tuning.preflight import Forecast, preflight
+from tunesmith.tuning.preflight import CostEstimate, preflight
 
 SLOW = "python3 -S program.py --x {x} --sleep {x}"
 
 
-def forecast(tmp_path: Path, limit_s: float = 10.0, **changes: Any) -> Forecast:
+def forecast(tmp_path: Path, limit_s: float = 10.0, **changes: Any) -> CostEstimate:
     return preflight(load_job(write_job(tmp_path, **changes)), limit_s)
 
 

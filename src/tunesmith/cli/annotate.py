@@ -22,7 +22,7 @@ def annotate(
     from tunesmith.cli.arguments import open_study
     from tunesmith.core.errors import StudyError
 
-    tags = dict(given.partition("=")[::2] for given in tag or [])
+    tags = dict(pair.partition("=")[::2] for pair in tag or [])
     if not note and not tags:
         raise StudyError("nothing to add: give a note, or --tag NAME=VALUE")
     with open_study(study, storage) as opened:

@@ -29,16 +29,16 @@ def best(
 
     with open_study(study, storage) as opened:
         try:
-            found = opened.best
+            trial = opened.best
         except NothingCompleted as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(errors.FAILED) from None
         if json:
-            print_json({"study": opened.name, **found.to_dict()})
+            print_json({"study": opened.name, **trial.to_dict()})
         elif args:
-            typer.echo(shlex.join(arguments(found.config)))
+            typer.echo(shlex.join(arguments(trial.config)))
         else:
             metric = opened.objective.metric
-            value = show_number(found.value, 7)
-            typer.echo(f"{opened.name}: {metric} {value} (trial {found.number})")
-            typer.echo(config_block(found.config), nl=False)
+            value = show_number(trial.value, 7)
+            typer.echo(f"{opened.name}: {metric} {value} (trial {trial.number})")
+            typer.echo(config_block(trial.config), nl=False)

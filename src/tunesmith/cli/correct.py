@@ -23,12 +23,12 @@ def correct(
     from tunesmith.core.errors import StudyError
 
     metrics = {}
-    for given in values:
-        name, _, text = given.partition("=")
+    for assignment in values:
+        name, _, text = assignment.partition("=")
         try:
             metrics[name] = float(text)
         except ValueError:
-            raise StudyError(f"{given!r}: write METRIC=NUMBER, e.g. accuracy=0.93") from None
+            raise StudyError(f"{assignment!r}: write METRIC=NUMBER, e.g. accuracy=0.93") from None
     with open_study(study, storage) as opened:
         before = opened.trials[trial].value
         changed = opened.correct(trial, metrics, why=why)

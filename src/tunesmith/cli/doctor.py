@@ -37,17 +37,17 @@ def doctor(
 
     allow_imports(allow_import)
     if job is None:
-        findings = check_environment(storage or default_storage())
+        checks = check_environment(storage or default_storage())
     else:
         try_s = 0.0 if no_run else seconds(try_time, "--try")
-        findings = check_job(job, storage=storage, try_s=try_s)
-    found = []
-    for finding in findings:
+        checks = check_job(job, storage=storage, try_s=try_s)
+    findings = []
+    for finding in checks:
         text = without_passwords(finding.text)
-        found.append(finding)
+        findings.append(finding)
         if not json:
             typer.echo(f"{_MARKS[finding.level]}  {text}")
     if json:
-        print_json([{"level": f.level, "text": without_passwords(f.text)} for f in found])
-    if any(finding.level == "error" for finding in found):
+        print_json([{"level": f.level, "text": without_passwords(f.text)} for f in findings])
+    if any(finding.level == "error" for finding in findings):
         raise typer.Exit(errors.FAILED)

@@ -25,10 +25,10 @@ def enqueue(
     from tunesmith.core.text import read_yaml
 
     config = {}
-    for given in values:
-        name, equals, text = given.partition("=")
+    for assignment in values:
+        name, equals, text = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"{shown(given)}: write NAME=VALUE, e.g. learning_rate=0.01")
+            raise ConfigError(f"{shown(assignment)}: write NAME=VALUE, e.g. learning_rate=0.01")
         try:
             config[name] = read_yaml(text)
         except TextError as error:

@@ -77,7 +77,7 @@ def fit(
     from tunesmith.core.errors import NothingCompleted
     from tunesmith.recipes import fit as fit_model
 
-    given = {
+    arguments = {
         "target": target,
         "task": task,
         "metric": metric,
@@ -90,7 +90,9 @@ def fit(
         "parallel": parallel,
         "seed": seed,
     }
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {
+        name: value for name, value in arguments.items() if value is not None
+    }
     mode = mode_of(json=json, quiet=quiet, plain=plain)
     with watcher_for(mode, _SHOWN) as watcher:
         try:
@@ -150,7 +152,7 @@ def _print_json(model: Model) -> None:
     import json
     import sys
 
-    from tunesmith.tuning.table import finite
+    from tunesmith.tuning.table import json_safe
 
-    told = {"event": "model", "path": str(model.path), **model.about}
-    sys.stdout.write(json.dumps(finite(told), ensure_ascii=False) + "\n")
+    event = {"event": "model", "path": str(model.path), **model.about}
+    sys.stdout.write(json.dumps(json_safe(event), ensure_ascii=False) + "\n")

@@ -8,22 +8,22 @@ from tunesmith.cli import errors
 from tunesmith.cli.tables import print_json, print_table, show_config
 from tunesmith.core.quantity import seconds, show_bytes, show_seconds
 from tunesmith.tuning.job import Job
-from tunesmith.tuning.preflight import Forecast, preflight
+from tunesmith.tuning.preflight import CostEstimate, preflight
 
 
 def show_preflight(job: Job, limit: str, *, as_json: bool) -> int:
-    """Try, forecast, print; the exit code."""
-    forecast = preflight(job, seconds(limit, "--preflight-time"), lambda m: typer.echo(m, err=True))
+    """Try, estimate, print; the exit code."""
+    estimate = preflight(job, seconds(limit, "--preflight-time"), lambda m: typer.echo(m, err=True))
     if as_json:
-        print_json(forecast.to_dict())
+        print_json(estimate.to_dict())
     else:
-        _print(job, forecast)
-    return errors.FAILED if any(one.problem for one in forecast.tries) else 0
+        _print(job, estimate)
+    return errors.FAILED if any(one.problem for one in estimate.tries) else 0
 
 
-def _print(job: Job, forecast: Forecast) -> None:
+def _print(job: Job, estimate: CostEstimate) -> None:
     rows = []
-    for one in forecast.tries:
+    for one in estimate.tries:
         least = "> " if one.cut else ""
         metric = job.spec.objective.metric
         value = one.metrics.get(metric)
@@ -38,17 +38,17 @@ def _print(job: Job, forecast: Forecast) -> None:
         rows,
         right=("time", "memory"),
     )
-    bound = "at least " if forecast.lower_bound else ""
+    bound = "at least " if estimate.lower_bound else ""
     echo = typer.echo
-    if forecast.time_s is not None:
-        low, high = map(show_seconds, forecast.time_s)
-        echo(f"{forecast.trials} trials, {forecast.parallel} at a time: {bound}{low} to {high}")
-    if forecast.memory_bytes is not None:
-        echo(f"memory: {bound}{show_bytes(forecast.memory_bytes)} at a time")
-    if forecast.money is not None:
-        echo(f"cost: {bound}{forecast.money[0]:.4g} to {forecast.money[1]:.4g}")
-    for warning in forecast.warnings:
+    if estimate.time_s is not None:
+        low, high = map(show_seconds, estimate.time_s)
+        echo(f"{estimate.trials} trials, {estimate.parallel} at a time: {bound}{low} to {high}")
+    if estimate.memory_bytes is not None:
+        echo(f"memory: {bound}{show_bytes(estimate.memory_bytes)} at a time")
+    if estimate.money is not None:
+        echo(f"cost: {bound}{estimate.money[0]:.4g} to {estimate.money[1]:.4g}")
+    for warning in estimate.warnings:
         echo(f"warning: {warning}")
-    for one in forecast.tries:
+    for one in estimate.tries:
         for line in one.output.splitlines():
             echo(f"  {one.label} | {line}")

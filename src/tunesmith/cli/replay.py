@@ -25,37 +25,39 @@ def replay(
 
     allow_imports(allow_import)
     with open_study(study, storage) as opened:
-        found = replay_study(opened.store, opened.name)
+        comparison = replay_study(opened.store, opened.name)
         if json:
             print_json(
                 {
-                    "proven": found.proven,
-                    "verdict": found.verdict,
-                    "suggestions": found.suggestions,
-                    "decisions": found.decisions,
-                    "events": found.events,
-                    "problems": found.problems,
-                    "rounded": found.rounded,
-                    "elsewhere": sorted(found.elsewhere),
-                    "versions": sorted(found.versions),
+                    "proven": comparison.proven,
+                    "verdict": comparison.verdict,
+                    "suggestions": comparison.suggestions,
+                    "decisions": comparison.decisions,
+                    "events": comparison.events,
+                    "problems": comparison.problems,
+                    "rounded": comparison.rounded,
+                    "elsewhere": sorted(comparison.elsewhere),
+                    "versions": sorted(comparison.versions),
                 }
             )
         else:
             typer.echo(
-                f"{opened.name}: {found.suggestions} suggestions and {found.decisions} decisions computed "
-                f"again from {found.events} events"
+                f"{opened.name}: {comparison.suggestions} suggestions and {comparison.decisions} decisions computed "
+                f"again from {comparison.events} events"
             )
-            for problem in found.problems[:20]:
+            for problem in comparison.problems[:20]:
                 typer.echo(f"  differs: {problem}")
-            if len(found.problems) > 20:
-                typer.echo(f"  and {len(found.problems) - 20} more")
-            if found.versions:
-                listed = ", ".join(sorted(found.versions))
+            if len(comparison.problems) > 20:
+                typer.echo(f"  and {len(comparison.problems) - 20} more")
+            if comparison.versions:
+                listed = ", ".join(sorted(comparison.versions))
                 typer.echo(f"  part of the study was made by tunesmith {listed}")
-            if found.rounded:
-                typer.echo(f"  {len(found.rounded)} suggestions differ by rounding")
-            if found.elsewhere:
-                typer.echo(f"  they were made elsewhere: {'; '.join(sorted(found.elsewhere))}")
-            typer.echo(f"all {found.verdict}: proven" if found.proven else found.verdict)
-    if not found.proven:
+            if comparison.rounded:
+                typer.echo(f"  {len(comparison.rounded)} suggestions differ by rounding")
+            if comparison.elsewhere:
+                typer.echo(f"  they were made elsewhere: {'; '.join(sorted(comparison.elsewhere))}")
+            typer.echo(
+                f"all {comparison.verdict}: proven" if comparison.proven else comparison.verdict
+            )
+    if not comparison.proven:
         raise typer.Exit(errors.FAILED)

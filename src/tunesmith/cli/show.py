@@ -184,11 +184,11 @@ def _event_dict(event: Event) -> dict[str, Any]:
 
 def _event_line(event: Event) -> str:
     """An event in words: its kind, and what it carries beside the trial and the time."""
-    given = _event_dict(event)
-    kind = given.pop("kind")
+    fields = _event_dict(event)
+    kind = fields.pop("kind")
     for name in ("at", "trial", "session", "config", "origin", "cost"):
-        given.pop(name, None)
-    if "reason" in given:
-        given["reason"] = f"{given['reason']['kind']}: {given['reason']['message']}"
-    details = ", ".join(f"{name} {value}" for name, value in given.items())
+        fields.pop(name, None)
+    if "reason" in fields:
+        fields["reason"] = f"{fields['reason']['kind']}: {fields['reason']['message']}"
+    details = ", ".join(f"{name} {value}" for name, value in fields.items())
     return f"{kind} {details}".rstrip()

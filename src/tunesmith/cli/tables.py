@@ -10,9 +10,9 @@ from typing import Any
 
 def print_json(value: Any) -> None:
     """`value` as JSON; what JSON cannot say becomes null."""
-    from tunesmith.tuning.table import finite
+    from tunesmith.tuning.table import json_safe
 
-    sys.stdout.write(json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(json_safe(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def print_table(

@@ -13,7 +13,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import State
 from tunesmith.tuning.feed import Feed
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.table import finite
+from tunesmith.tuning.table import json_safe
 
 if TYPE_CHECKING:
     from tunesmith.core.space.lattice import Count
@@ -47,7 +47,7 @@ def watcher_for(
     elif mode == "json":
         yield JsonLines()
     elif mode == "quiet":
-        yield Quiet()
+        yield ResultOnly()
     else:
         yield Plain(planned)
 
@@ -65,7 +65,7 @@ def mode_of(*, json: bool, quiet: bool, plain: bool) -> Mode:
     )
 
 
-class Quiet:
+class ResultOnly:
     """Only the result, and messages that matter."""
 
     def opened(self, study: Study) -> None:
@@ -82,7 +82,7 @@ class Quiet:
         print_outlook(result)
 
 
-class Plain(Quiet):
+class Plain(ResultOnly):
     """One line for each trial, for logs and pipes."""
 
     def __init__(self, planned: Count | None) -> None:
@@ -98,7 +98,7 @@ class Plain(Quiet):
             self.say(trial_line(change, progress.metrics))
 
 
-class JsonLines(Quiet):
+class JsonLines(ResultOnly):
     """One JSON object per line on stdout: each trial that ends, pauses or goes on, with how far the study is then;
     and the end of the study."""
 
@@ -130,4 +130,4 @@ class JsonLines(Quiet):
         self._put({**end, "outlook": None if outlook is None else outlook._asdict()})
 
     def _put(self, value: dict[str, Any]) -> None:
-        streams.out().line(json.dumps(finite(value), ensure_ascii=False))
+        streams.out().line(json.dumps(json_safe(value), ensure_ascii=False))

@@ -1,1 +1,1 @@
-"""Where trials run: executors, and what they share."""
+"""Executors, which run trials, and the modules that they share."""

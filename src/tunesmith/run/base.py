@@ -1,4 +1,4 @@
-"""The executor protocol, and what it promises.
+"""The executor protocol and its contract.
 
 1. `start` begins a trial and returns at once; `stop` asks a running one to end. Neither raises for
    what goes wrong in the trial: that comes as an event. What is wrong with the machine or the tuner (no

@@ -1,4 +1,4 @@
-"""Checkpoints: what a trial needs to go on where it was. Each is a folder, there whole or not at all.
+"""Checkpoint storage: saved states from which trials resume, each a folder that is written atomically.
 
 000012/checkpoint/step-9/             complete: it never changes again
                   .step-18.draft/     being written, or torn: ignored
@@ -38,15 +38,15 @@ def complete(directory: Path) -> list[Checkpoint]:
         names = [path.name for path in directory.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = ((_NAME.fullmatch(name), name) for name in names)
-    return sorted(Checkpoint(int(match[1]), directory / name) for match, name in found if match)
+    matches = ((_NAME.fullmatch(name), name) for name in names)
+    return sorted(Checkpoint(int(match[1]), directory / name) for match, name in matches if match)
 
 
 def newest_first(directory: Path, reported: int | None = None) -> list[Checkpoint]:
     """The complete checkpoints, the newest first, without those beyond the last `reported` step: whoever
     went on from there would leave out a report."""
-    found = complete(directory)
-    return [c for c in reversed(found) if reported is None or c.step <= reported]
+    checkpoints = complete(directory)
+    return [c for c in reversed(checkpoints) if reported is None or c.step <= reported]
 
 
 class Skipped(Exception):
@@ -159,9 +159,9 @@ def inherit(parent: Path, child: Path, reported: int | None = None) -> Checkpoin
     Complete checkpoints never change: their files are linked, not copied, where that can be. What a
     program keeps in its folder in a form of its own is copied.
     """
-    found = newest_first(parent, reported)
-    if found:
-        step, path = found[0]
+    checkpoints = newest_first(parent, reported)
+    if checkpoints:
+        step, path = checkpoints[0]
         if (child / path.name).is_dir():  # an earlier attempt has it already
             return Checkpoint(step, child / path.name)
         draft = child / f".{path.name}.draft"

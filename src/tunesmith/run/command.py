@@ -39,7 +39,7 @@ from tunesmith.run.folder import (
     fault_of,
 )
 from tunesmith.run.objective import reason_of, tail
-from tunesmith.run.output import Found, Scanner, compile_metrics
+from tunesmith.run.output import ScannedReport, Scanner, compile_metrics
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
@@ -78,8 +78,8 @@ class Program:
             return "/bin/sh"
         name = template.program
         path = self.environment.get("PATH", search_path())
-        found = shutil.which(name, path=path) if os.sep not in name else None
-        if found is None and os.sep in name:
+        executable = shutil.which(name, path=path) if os.sep not in name else None
+        if executable is None and os.sep in name:
             candidate = self.cwd / name
             if candidate.is_file() and os.access(candidate, os.X_OK):
                 return str(candidate)
@@ -87,9 +87,9 @@ class Program:
                 raise JobError(
                     f"command: {candidate} is not executable; chmod +x it, or name the interpreter"
                 )
-        if found is None:
+        if executable is None:
             raise JobError(f"command: there is no program {name!r} (looked in PATH and {self.cwd})")
-        return found
+        return executable
 
 
 class _Reader:
@@ -98,16 +98,16 @@ class _Reader:
     def __init__(self, file: BinaryIO, scanner: Scanner) -> None:
         self.file = file
         self.scanner = scanner
-        self._found: Iterator[Found] = iter(())
+        self._reports: Iterator[ScannedReport] = iter(())
         self._ended = False
         #: Whether all has been read, to the last line.
         self.drained = False
 
-    def read(self, deadline: float, *, last: bool) -> Iterator[Found]:
+    def read(self, deadline: float, *, last: bool) -> Iterator[ScannedReport]:
         """What has come since the last call, as far as there is time; `last` says that nothing follows."""
         while True:
-            for found in self._found:
-                yield found
+            for report in self._reports:
+                yield report
                 if time.monotonic() >= deadline:
                     return
             self.drained = self._ended
@@ -115,7 +115,7 @@ class _Reader:
             if self._ended or not (chunk or last):
                 return
             self._ended = not chunk
-            self._found = self.scanner.feed(chunk, last=self._ended)
+            self._reports = self.scanner.feed(chunk, last=self._ended)
             if time.monotonic() >= deadline:
                 return
 
@@ -141,9 +141,9 @@ class _Run:
         """What has been reported since the last call, as far as there is time."""
         for reader in self.readers:
             news = reader.read(deadline, last=self.status is not None)
-            for found in itertools.islice(news, _READ_REPORTS):
-                self.metrics.update(found.metrics)
-                yield Reported(time.time(), self.start.trial, self.start.attempt, *found)
+            for report in itertools.islice(news, _READ_REPORTS):
+                self.metrics.update(report.metrics)
+                yield Reported(time.time(), self.start.trial, self.start.attempt, *report)
 
     def ended(self) -> bool:
         """Whether the program has exited; takes its status and what it used."""

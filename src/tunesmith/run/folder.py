@@ -1,4 +1,4 @@
-"""Where a study keeps its trials' files: configs, output, metrics, checkpoints.
+"""Directory layout of the trials' files of a study: configs, output, metrics, checkpoints.
 
 study.trials/digits/000012/config.json
                            output.log

@@ -19,7 +19,7 @@ from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run.base import Happened
 from tunesmith.run.live import Channel, LiveTrial
-from tunesmith.run.objective import Objective, call
+from tunesmith.run.objective import ObjectiveFunction, call
 
 
 class InlineExecutor:
@@ -38,7 +38,7 @@ class InlineExecutor:
         deliver: Callable[[Reported], None],
         directory: Callable[[int], Path],
     ) -> None:
-        self._objective = Objective.of(objective, metric)
+        self._objective = ObjectiveFunction.of(objective, metric)
         self._deliver = deliver
         self._directory = directory
         self._waiting: deque[Start] = deque()

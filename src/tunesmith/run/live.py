@@ -1,4 +1,4 @@
-"""What an objective holds in its hand while it runs: the config, `report`, folders."""
+"""Handle of a running trial, passed to its objective: config, reporting, checkpoints, folders."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ class LiveTrial:
         What was saved is a pickle, which can run any code as it is read: go on with a stranger's study only if you
         trust it. With `weights_only`, only torch's own format of tensors, numbers, texts and containers is read.
         """
-        found = checkpoint.restore(
+        restored = checkpoint.restore(
             self._directory() / CHECKPOINT, self.reported, weights_only=weights_only
         )
-        if found is None:
+        if restored is None:
             return default
-        self._step, state = found
+        self._step, state = restored
         return state
 
     def checkpoint(self, step: int) -> AbstractContextManager[Path]:
@@ -121,11 +121,11 @@ class LiveTrial:
     @property
     def last_checkpoint(self) -> Checkpoint | None:
         """The step and folder of the checkpoint to go on from, for what `checkpoint` wrote."""
-        found = checkpoint.newest_first(self._directory() / CHECKPOINT, self.reported)
-        if not found:
+        checkpoints = checkpoint.newest_first(self._directory() / CHECKPOINT, self.reported)
+        if not checkpoints:
             return None
-        self._step = found[0].step
-        return found[0]
+        self._step = checkpoints[0].step
+        return checkpoints[0]
 
     def report(self, step: int | None = None, **metrics: float) -> None:
         """Report metrics at `step` (by default one more than the last). Returns once it is stored.

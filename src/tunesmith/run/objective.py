@@ -1,4 +1,4 @@
-"""Calling a user's function, whatever its shape: one or two arguments, returning or yielding."""
+"""Adapter for user-defined objective functions: one or two arguments, returning or yielding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PACKAGE: Final = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class ObjectiveFunction:
     """A user's function, and whether it wants the trial as its second argument."""
 
     function: Callable[..., Any]
@@ -37,7 +37,7 @@ class Objective:
     metrics: tuple[str, ...]
 
     @classmethod
-    def of(cls, function: Callable[..., Any], metric: str | Sequence[str]) -> Objective:
+    def of(cls, function: Callable[..., Any], metric: str | Sequence[str]) -> ObjectiveFunction:
         """Read the function's signature. Raises TypeError if it takes neither one nor two."""
         metrics = (metric,) if isinstance(metric, str) else tuple(metric)
         return cls(function, takes_trial(function), metrics)
@@ -217,5 +217,7 @@ def _own_frames(error: BaseException) -> TracebackType | None:
 
 def tail(text: str, lines: int = TAIL_LINES, width: int = 500) -> str:
     """The last lines of `text`, each at most `width` characters."""
-    kept = text.rstrip().splitlines()[-lines:]
-    return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in kept)
+    last_lines = text.rstrip().splitlines()[-lines:]
+    return "\n".join(
+        line if len(line) <= width else f"{line[: width - 3]}..." for line in last_lines
+    )

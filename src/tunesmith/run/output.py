@@ -1,4 +1,4 @@
-"""Finding metrics in what a program prints.
+"""Metric extraction from a program's output, by regular expressions and JSON lines.
 
 A *line* gives a report if one of the patterns matches in it, or if it is a JSON object with a number
 under the name of a metric. A pattern called ``step`` gives the step; without one, a metric's step is
@@ -33,7 +33,7 @@ _ESCAPE: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 _LINE_END: Final = re.compile(rb"[\r\n]")
 
 
-class Found(NamedTuple):
+class ScannedReport(NamedTuple):
     """A report found in the output."""
 
     step: int
@@ -76,7 +76,7 @@ class Scanner:
     _step: int | None = None
     _seen: dict[str, int] = field(default_factory=dict)
 
-    def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[Found]:
+    def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[ScannedReport]:
         """The reports in `chunk`, which continues what came before; with `last`, nothing follows."""
         start, *others = _LINE_END.split(chunk)
         self._rest += start
@@ -88,7 +88,7 @@ class Scanner:
         elif len(self._rest) > 2 * _LINE_BYTES:
             _shorten(self._rest)
 
-    def _read(self) -> Iterator[Found]:
+    def _read(self) -> Iterator[ScannedReport]:
         """The report in the line that is complete now."""
         if not self._rest:
             return
@@ -108,7 +108,7 @@ class Scanner:
         for name in metrics:
             self._seen[name] = self._seen.get(name, 0) + 1
         at = self._step if self._step is not None else max(self._seen[name] for name in metrics)
-        yield Found(at, finite(metrics))
+        yield ScannedReport(at, finite(metrics))
 
     def _search(self, name: str, pattern: Any, line: str) -> float | None:
         """The number that a pattern finds in a line."""
@@ -136,10 +136,10 @@ class Scanner:
         if not (text.startswith("{") and text.endswith("}")):
             return {}
         try:
-            given = json.loads(text)
+            entries = json.loads(text)
         except (ValueError, RecursionError):
             return {}
-        metrics = {name: v for name, value in given.items() if (v := number(value)) is not None}
+        metrics = {name: v for name, value in entries.items() if (v := number(value)) is not None}
         return metrics if self.any_json or self.wanted & metrics.keys() else {}
 
 

@@ -1,4 +1,4 @@
-"""Process trees: who belongs to a trial, what they use, and how they are ended.
+"""Process trees: membership, resource usage and termination of a trial's processes.
 
 A process belongs to a trial if it descends from it, is in its session, or carries its mark: an
 environment variable that children inherit even when they become daemons.
@@ -34,20 +34,20 @@ def family(root: int, mark: tuple[str, str] | None = None) -> list[psutil.Proces
     O(processes of the machine).
     """
     parents: dict[int, list[int]] = {}
-    found: set[int] = set()
+    pids: set[int] = set()
     for pid, ppid, session in _table():
         parents.setdefault(ppid, []).append(pid)
-        if session == root or (mark is not None and pid not in found and _carries(pid, mark)):
-            found.add(pid)
-    queue = list(found)
+        if session == root or (mark is not None and pid not in pids and _carries(pid, mark)):
+            pids.add(pid)
+    queue = list(pids)
     while queue:
         pid = queue.pop()
         for child in parents.get(pid, ()):
-            if child not in found:
-                found.add(child)
+            if child not in pids:
+                pids.add(child)
                 queue.append(child)
-    found.discard(os.getpid())
-    return list(_alive(sorted(found)))
+    pids.discard(os.getpid())
+    return list(_alive(sorted(pids)))
 
 
 def marked(mark: tuple[str, str]) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""A small process that outlives its coordinator just long enough to clean up after it.
+"""Watchdog process that kills the trials' processes of a coordinator that has died.
 
 It waits on a pipe whose other end only the coordinator has. When that end closes, however the
 coordinator died, it kills every process that carries the session's mark.

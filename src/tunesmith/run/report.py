@@ -1,4 +1,4 @@
-"""`tunesmith.report`, `save` and `restore`: for Python programs that tunesmith runs.
+"""Reporting and checkpoint functions (`tunesmith.report`, `save`, `restore`) for Python programs that tunesmith runs.
 
 When the program runs alone they do nothing, so the calls can stay where they are. This module imports
 nothing heavy: it is meant for other people's programs.
@@ -69,11 +69,11 @@ def restore(default: Any = None) -> Any:
         return default
     from tunesmith.run import checkpoint
 
-    found = checkpoint.restore(directory, _reported())
-    if found is None:
+    restored = checkpoint.restore(directory, _reported())
+    if restored is None:
         return default
     global _last_step
-    _last_step, state = found
+    _last_step, state = restored
     return state
 
 
@@ -98,18 +98,18 @@ def last_checkpoint() -> Checkpoint | None:
         return None
     from tunesmith.run.checkpoint import newest_first
 
-    found = newest_first(directory, _reported())
-    if not found:
+    checkpoints = newest_first(directory, _reported())
+    if not checkpoints:
         return None
     global _last_step
-    _last_step = found[0].step
-    return found[0]
+    _last_step = checkpoints[0].step
+    return checkpoints[0]
 
 
 def _reported() -> int | None:
     """The last step that earlier attempts reported."""
-    said = os.environ.get(REPORTED_VARIABLE)
-    return int(said) if said else None
+    reported = os.environ.get(REPORTED_VARIABLE)
+    return int(reported) if reported else None
 
 
 def _checkpoints() -> Path | None:

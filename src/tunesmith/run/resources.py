@@ -1,4 +1,4 @@
-"""Sharing a machine's cores and GPUs out among trials."""
+"""Allocation of a machine's cores and GPUs to trials."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def thread_caps(parallel: int, environment: Mapping[str, str] | None = None) -> 
 
 def visible_gpus() -> list[str]:
     """The GPUs there are: CUDA_VISIBLE_DEVICES if it is set, else what nvidia-smi lists."""
-    given = os.environ.get(GPU_VARIABLE)
-    if given is not None:
-        return [gpu.strip() for gpu in given.split(",") if gpu.strip() not in ("", "-1")]
+    visible = os.environ.get(GPU_VARIABLE)
+    if visible is not None:
+        return [gpu.strip() for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
     try:
         listed = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],

@@ -1,4 +1,4 @@
-"""Which checkpoints of a study stay: the best, the last, and those that a trial needs to go on."""
+"""Checkpoint retention policy: keeps the best, the last, and those from which a trial resumes."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Keeper:
         last = ledger.curves.last(parent)
         reported = last.step if last is not None else None
         try:
-            found = checkpoint.inherit(self._of(parent), self._of(child), reported)
+            inherited = checkpoint.inherit(self._of(parent), self._of(child), reported)
         except OSError as error:
             raise fault_of(error, folder) from error
-        if found is None and not any(self._of(parent).glob("*")):
+        if inherited is None and not any(self._of(parent).glob("*")):
             self._complain(f"trial {child} is to go on where trial {parent} is", "begins anew")
 
     def look(self, ledger: Ledger, trials: Iterable[int]) -> None:
@@ -71,11 +71,11 @@ class Keeper:
                 if paused:
                     self._complain(f"trial {number} was paused", "will start over if it goes on")
                 continue
-            found = checkpoint.complete(self._of(number))
-            if paused and not found and not any(self._of(number).iterdir()):
+            checkpoints = checkpoint.complete(self._of(number))
+            if paused and not checkpoints and not any(self._of(number).iterdir()):
                 self._complain(f"trial {number} was paused", "will start over if it goes on")
-            if found:
-                self._tidy(ledger, number, found)
+            if checkpoints:
+                self._tidy(ledger, number, checkpoints)
         limit = ledger.spec.limits.disk
         if limit is not None or self._full:
             self._fit(ledger, math.inf if limit is None else limit)
@@ -88,15 +88,15 @@ class Keeper:
     def _of(self, number: int) -> Path:
         return self._folder.trial(number) / CHECKPOINT
 
-    def _tidy(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> None:
+    def _tidy(self, ledger: Ledger, number: int, checkpoints: list[Checkpoint]) -> None:
         sizes = self._measured(ledger)
         state = ledger.state(number)
         if state.ended and state is not State.COMPLETED:
-            self._remove(ledger, number, found)
+            self._remove(ledger, number, checkpoints)
         else:
-            best = self._best_step(ledger, number, found)
+            best = self._best_step(ledger, number, checkpoints)
             self._remove(
-                ledger, number, [c for c in _older(ledger, number, found) if c.step != best]
+                ledger, number, [c for c in _older(ledger, number, checkpoints) if c.step != best]
             )
         sizes[number] = _bytes_of(self._of(number))
         limits = ledger.spec.limits
@@ -118,16 +118,18 @@ class Keeper:
             ranked = [best, *(n for n in ranked if n != best)]
         return [*repeats, *ranked[wanted:]]
 
-    def _best_step(self, ledger: Ledger, number: int, found: list[Checkpoint]) -> int:
+    def _best_step(self, ledger: Ledger, number: int, checkpoints: list[Checkpoint]) -> int:
         """The step of the checkpoint at the trial's best report; its last one if that has none."""
         objective = ledger.spec.objective
-        steps = {c.step for c in found}
+        steps = {c.step for c in checkpoints}
         losses = {
             report.step: objective.sign * report.metrics[objective.metric]
             for report in ledger.curves.back(number)
             if report.step in steps and objective.metric in report.metrics
         }
-        return min(losses, key=lambda step: (_or_inf(losses[step]), -step), default=found[-1].step)
+        return min(
+            losses, key=lambda step: (_or_inf(losses[step]), -step), default=checkpoints[-1].step
+        )
 
     # -- room ---------------------------------------------------------------------------------
 
@@ -184,12 +186,12 @@ class Keeper:
             self._measured(ledger)[number] = _bytes_of(self._of(number))
 
 
-def _older(ledger: Ledger, number: int, found: list[Checkpoint]) -> list[Checkpoint]:
+def _older(ledger: Ledger, number: int, checkpoints: list[Checkpoint]) -> list[Checkpoint]:
     """All but the newest one, and the newest that the trial has reported: it goes on from there, if the
     report of the other one never comes."""
     last = None if ledger.state(number).ended else ledger.curves.last(number)
-    reported = [c for c in found if last is not None and c.step <= last.step]
-    return [c for c in found[:-1] if c not in reported[-1:]]
+    reported = [c for c in checkpoints if last is not None and c.step <= last.step]
+    return [c for c in checkpoints[:-1] if c not in reported[-1:]]
 
 
 def _losses(ledger: Ledger, numbers: Sequence[int]) -> NDArray[np.float64]:

@@ -112,8 +112,8 @@ class SimulateExecutor:
             running.stopped = reason_of(error)
         else:
             if step is not None:
-                seconds, given = step
-                metrics = given if isinstance(given, Mapping) else {self._metric: given}
+                seconds, measured = step
+                metrics = measured if isinstance(measured, Mapping) else {self._metric: measured}
                 running.following = {name: float(value) for name, value in metrics.items()}
         heapq.heappush(self._agenda, (self._now + seconds, running.start.trial))
 

@@ -1,4 +1,4 @@
-"""Keeping a running process tree within its limits, and ending it when told to."""
+"""Supervision of a running process tree: resource limits and termination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command line with placeholders, and how a config is put into it.
+"""Command-line templates: parsing, and substitution of a config's values for placeholders.
 
 ``python train.py --lr {learning_rate} [--momentum {momentum}]``
 
@@ -153,9 +153,9 @@ def _check_shell(line: str) -> None:
     """Raise JobError where a quoted value could still be run: inside quotes, <<, `...`, $((...))."""
     quote, i = "", 0
     places = {m.start(): m[0] for m in _PLACEHOLDER.finditer(line) if m[1] is not None}
-    if places and (found := re.search(r"(?<!<)<<(?!<)|\$\(\(", line)):
+    if places and (construct := re.search(r"(?<!<)<<(?!<)|\$\(\(", line)):
         raise JobError(
-            f"command: with shell: true a line with {found[0]} cannot take {next(iter(places.values()))}"
+            f"command: with shell: true a line with {construct[0]} cannot take {next(iter(places.values()))}"
             " (the value might be run); hand it over as an argument or in the environment"
         )
     while i < len(line):

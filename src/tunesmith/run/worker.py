@@ -1,4 +1,4 @@
-"""The child side of the process executor: calls the objective, trial after trial.
+"""Worker process of the process executor: calls the objective, trial after trial.
 
 Run as ``python -m tunesmith.run.worker SOCKET LIFELINE``, two inherited file descriptors. Messages
 are tuples, pickled: what the parent sends and what it gets back is listed in `tunesmith.run.process`.
@@ -24,7 +24,7 @@ from tunesmith.core.errors import ExecutorError, Stopped
 from tunesmith.core.trial import Cost, Reason
 from tunesmith.run import signals
 from tunesmith.run.live import Channel, LiveTrial
-from tunesmith.run.objective import Objective, call, reason_of
+from tunesmith.run.objective import ObjectiveFunction, call, reason_of
 
 _CLEAR_REFS: Final = Path("/proc/self/clear_refs")
 _STATUS: Final = Path("/proc/self/status")
@@ -62,7 +62,7 @@ def _serve(connection: Connection, stopper: _Stopper) -> None:
     try:
         import cloudpickle
 
-        objective = Objective.of(cloudpickle.loads(blob), metric)
+        objective = ObjectiveFunction.of(cloudpickle.loads(blob), metric)
     except Exception as error:  # noqa: BLE001 (unpickling runs the user's imports)
         connection.send(("broken", reason_of(error)))
         return
@@ -125,7 +125,7 @@ class _Stopper:
         if self._came and self._listens and main:
             raise Stopped("told to stop")
 
-    def during(self, objective: Objective) -> Callable[..., Any]:
+    def during(self, objective: ObjectiveFunction) -> Callable[..., Any]:
         """The objective, which is stopped by a signal while it runs, and only then."""
 
         def stoppable(config: dict[str, Any], trial: Callable[[], LiveTrial]) -> Any:

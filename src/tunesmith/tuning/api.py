@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, Unpack
+from typing import Any, Unpack
 
 from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Space
@@ -16,11 +16,9 @@ from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
 from tunesmith.tuning.warm_start import Earlier
 
-Objective: TypeAlias = Callable[..., Any]
-
 
 def tune(
-    objective: Objective,
+    objective: Callable[..., Any],
     space: Space | Mapping[str, Any],
     *,
     metric: str | Sequence[str] = "value",
@@ -92,6 +90,6 @@ def tune(
         )
 
 
-def _name_of(objective: Objective) -> str:
+def _name_of(objective: Callable[..., Any]) -> str:
     name = str(getattr(objective, "__name__", type(objective).__name__))
     return name if name.isidentifier() else "study"

@@ -80,7 +80,7 @@ class Loop:
         self._keeper: Keeper | None = None
         #: Signals that came, and those that the engine knows of.
         self._interrupts = 0
-        self._told = 0
+        self._interrupts_handled = 0
         self._polled_at = 0.0
         self._watched_at = 0.0
         #: What became of the trials that earlier coordinators left running.
@@ -217,9 +217,9 @@ class Loop:
     def _handle(self, happened: Sequence[Happening], now: float) -> None:
         """Store what has happened, then let the engine say what to do, for it is `now`."""
         self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
-        if self._interrupts > self._told:
-            self._told = self._interrupts
-            happened = [Interrupt(now, now=self._told > 1), *happened]
+        if self._interrupts > self._interrupts_handled:
+            self._interrupts_handled = self._interrupts
+            happened = [Interrupt(now, now=self._interrupts_handled > 1), *happened]
         if now - self._polled_at >= POLL_S:
             self._poll(now)
         written: list[Event] = []

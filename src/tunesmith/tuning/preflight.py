@@ -1,4 +1,4 @@
-"""Cost forecast before a study is run: tries its smallest, default and largest configs.
+"""Cost estimate before a study is run: tries its smallest, default and largest configs.
 
 "Smallest" and "largest" have every number at its end of the range, and every choice at its first or
 last value.
@@ -44,7 +44,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class CostEstimate:
     """What the whole study will take, from the cheapest to the dearest try."""
 
     tries: tuple[Try, ...]
@@ -135,8 +135,10 @@ def _tried(
     )
 
 
-def preflight(job: Job, limit_s: float, tell: Callable[[str], None] = lambda _: None) -> Forecast:
-    """Try the three configs, each for at most `limit_s`, and forecast the study."""
+def preflight(
+    job: Job, limit_s: float, tell: Callable[[str], None] = lambda _: None
+) -> CostEstimate:
+    """Try the three configs, each for at most `limit_s`, and estimate the study's cost."""
     space, limits = job.spec.space, job.spec.limits
     configs = {
         "smallest": space.corner(0.0),
@@ -156,7 +158,7 @@ def preflight(job: Job, limit_s: float, tell: Callable[[str], None] = lambda _: 
         if limits.price_per_hour is not None:
             price = limits.price_per_hour / 3600 * limits.trials
             money = (min(times) * price, max(times) * price)
-    return Forecast(
+    return CostEstimate(
         tuple(tries),
         limits.trials,
         limits.parallel,
@@ -175,23 +177,23 @@ def _warnings(
     memory: int | None,
 ) -> list[str]:
     limits = job.spec.limits
-    found = [f"the {one.label} config failed: {one.problem}" for one in tries if one.problem]
+    warnings = [f"the {one.label} config failed: {one.problem}" for one in tries if one.problem]
     have = psutil.virtual_memory().available
     if memory is not None and memory * limits.parallel > have:
-        found.append(
+        warnings.append(
             f"{limits.parallel} trials at a time may need {show_bytes(memory * limits.parallel)} of "
             f"memory, and {show_bytes(have)} are free: lower parallel, or set trial_memory"
         )
     longest = max((one.wall_s for one in tries), default=0.0)
     if limits.trial_time is not None and longest > limits.trial_time:
-        found.append(
+        warnings.append(
             f"a trial may take {show_seconds(longest)}, over trial_time {show_seconds(limits.trial_time)}"
         )
     if time_s is not None and limits.time is not None and time_s[1] > limits.time:
-        found.append(
+        warnings.append(
             f"all trials may take {show_seconds(time_s[1])}; the time limit of "
             f"{show_seconds(limits.time)} may end the study first"
         )
     if money is not None and limits.cost is not None and money[1] > limits.cost:
-        found.append(f"all trials may cost {money[1]:.4g}, over the limit of {limits.cost:g}")
-    return found
+        warnings.append(f"all trials may cost {money[1]:.4g}, over the limit of {limits.cost:g}")
+    return warnings

@@ -34,7 +34,7 @@ ROUNDING: Final = 1e-3
 
 @dataclass(slots=True)
 class Replay:
-    """What was found. `problems` is empty if all is as it was."""
+    """How the recomputed study compares; `problems` is empty if all is as it was."""
 
     suggestions: int = 0
     decisions: int = 0
@@ -64,28 +64,28 @@ def replay(store: Store, name: str) -> Replay:
 
     Raises StudyNotFound; StrategyNotAllowed for a study whose strategies are code that has to be allowed first.
     """
-    found = Replay()
+    comparison = Replay()
     try:
         tampered = store.verify(name)
         if tampered:
-            found.problems.append(tampered)
+            comparison.problems.append(tampered)
         history = list(store.changes(name))
-        found.events = len(history)
-        _Pass(Ledger(store.load(name)), history, found).run()
+        comparison.events = len(history)
+        _Pass(Ledger(store.load(name)), history, comparison).run()
     except (StrategyNotAllowed, StudyNotFound):
         raise
     except Exception as error:  # noqa: BLE001 (a falsified history may break anything)
-        found.problems.append(f"the history does not hold together: {error}")
-    return found
+        comparison.problems.append(f"the history does not hold together: {error}")
+    return comparison
 
 
 class _Pass:
     """One pass over the events."""
 
-    def __init__(self, ledger: Ledger, history: list[Event], found: Replay) -> None:
+    def __init__(self, ledger: Ledger, history: list[Event], comparison: Replay) -> None:
         self._ledger = ledger
         self._history = history
-        self._found = found
+        self._comparison = comparison
         self._memo: dict[Any, Any] = {}
         #: What each session computed with.
         self._arithmetic: dict[str, Mapping[str, str]] = {}
@@ -115,12 +115,14 @@ class _Pass:
             elif isinstance(event, events.Opened):
                 self._arithmetic[event.session] = event.arithmetic
                 if event.version not in ("", __version__):
-                    self._found.versions.add(event.version)
+                    self._comparison.versions.add(event.version)
             elif isinstance(event, events.Reported):
                 self._decide_again(event, self._decided.get(i), unanswered=i in self._unanswered)
         for late in self._due.values():
             for event in late:
-                self._found.problems.append(f"trial {event.trial} claims to have seen the future")
+                self._comparison.problems.append(
+                    f"trial {event.trial} claims to have seen the future"
+                )
 
     def _suggest_again(self, suggested: list[events.Suggested]) -> None:
         made: dict[Origin, list[Config]] = {}
@@ -133,7 +135,7 @@ class _Pass:
                 made[call] = list(
                     recompute(self._ledger, self._strategies.searcher, origin, self._memo)
                 )
-            self._found.suggestions += 1
+            self._comparison.suggestions += 1
             again = made[call][origin.pick] if origin.pick < len(made[call]) else None
             if again != event.config:
                 self._differs(event, again)
@@ -147,11 +149,11 @@ class _Pass:
             for name, here in arithmetic().items()
             if there.get(name) != here
         ]
-        self._found.elsewhere.update(others)
+        self._comparison.elsewhere.update(others)
         if others and again is not None and _near(self._ledger.spec.space, event.config, again):
-            self._found.rounded.append(what)
+            self._comparison.rounded.append(what)
         else:
-            self._found.problems.append(what)
+            self._comparison.problems.append(what)
 
     def _resume_again(self, event: Event) -> None:
         """What a scheduler does with paused trials: go on with one, or end it, or begin another there."""
@@ -165,9 +167,11 @@ class _Pass:
             case _:
                 return
         again = resumption(self._ledger, self._strategies, full=event.full)
-        self._found.decisions += 1
+        self._comparison.decisions += 1
         if again != done:
-            self._found.problems.append(f"the scheduler said {done}, but again it would be {again}")
+            self._comparison.problems.append(
+                f"the scheduler said {done}, but again it would be {again}"
+            )
 
     def _decide_again(
         self, event: events.Reported, decided: events.Decided | None, *, unanswered: bool
@@ -175,10 +179,10 @@ class _Pass:
         decision = verdict(self._ledger, self._strategies, event.trial)
         if decision is None:
             return
-        self._found.decisions += 1
+        self._comparison.decisions += 1
         recorded = Verdict.CONTINUE if decided is None else Verdict(decided.decision)
         if decision.verdict is not recorded and not (decided is None and unanswered):
-            self._found.problems.append(
+            self._comparison.problems.append(
                 f"trial {event.trial} at step {event.step}: decided {recorded}, but again it would be "
                 f"{decision.verdict}"
             )
@@ -202,14 +206,14 @@ def _near(space: Space, one: Config, other: Config) -> bool:
 def _decisions(history: list[Event]) -> dict[int, events.Decided]:
     """What was decided after a report, by its place in `history`: where others ask and tell, their events
     may come in between."""
-    found: dict[int, events.Decided] = {}
+    decisions: dict[int, events.Decided] = {}
     last: dict[int, int] = {}
     for i, event in enumerate(history):
         if isinstance(event, events.Reported):
             last[event.trial] = i
         elif isinstance(event, events.Decided) and event.trial in last:
-            found[last.pop(event.trial)] = event
-    return found
+            decisions[last.pop(event.trial)] = event
+    return decisions
 
 
 def _unanswered(history: list[Event]) -> set[int]:

@@ -112,13 +112,13 @@ class Result:
         The scheduler ``scripted`` runs it again. Raises as `best`.
         """
         number = self.best.number if trial is None else trial
-        found: list[tuple[int, Config]] = []
+        segments: list[tuple[int, Config]] = []
         while number in self._ledger.forks:
-            found.append((self._ledger.forks[number], self._ledger.config(number)))
+            segments.append((self._ledger.forks[number], self._ledger.config(number)))
             parent = self._ledger.parent(number)
             assert parent is not None
             number = parent
-        return [(0, self._ledger.config(number)), *reversed(found)]
+        return [(0, self._ledger.config(number)), *reversed(segments)]
 
     def past(self) -> Past:
         """What a later study may start with (``warm_start=``). Raises StudyError without results."""
@@ -249,7 +249,7 @@ class Result:
         """The study and all its trials in JSON's types."""
         return {
             **self._head(),
-            "trials": [table.finite(trial.to_dict()) for trial in self.trials],
+            "trials": [table.json_safe(trial.to_dict()) for trial in self.trials],
         }
 
     def to_json(self) -> str:
@@ -262,7 +262,7 @@ class Result:
         head = json.dumps(self._head(), indent=2, ensure_ascii=False).removesuffix("\n}")
         out.write(f'{head},\n  "trials": [')
         for number, trial in enumerate(self.trials):
-            text = json.dumps(table.finite(trial.to_dict()), indent=2, ensure_ascii=False)
+            text = json.dumps(table.json_safe(trial.to_dict()), indent=2, ensure_ascii=False)
             indented = text.replace("\n", "\n    ")
             out.write(f"{',' if number else ''}\n    {indented}")
         out.write("\n  ]\n}" if len(self.trials) else "]\n}")

@@ -245,8 +245,8 @@ class Study:
         if self._storage is None:
             return None
         folder = Folder.beside(self._storage, self._name).trial(_number(trial)) / CHECKPOINT
-        found = complete(folder)
-        return found[-1].path if found else None
+        checkpoints = complete(folder)
+        return checkpoints[-1].path if checkpoints else None
 
     def log(self, trial: Trial | int) -> list[Event]:
         """Everything that ever happened to a trial, old values included."""
@@ -514,9 +514,11 @@ class Study:
             )
             if outcome.values is None:
                 raise StudyError(f"the corrected result cannot be used: {outcome.reason}")
-            said = _text("why", why)
+            justification = _text("why", why)
             return [
-                events.Corrected(self._clock(), number, outcome.values, outcome.metrics, said, me())
+                events.Corrected(
+                    self._clock(), number, outcome.values, outcome.metrics, justification, me()
+                )
             ]
 
         self.commit(corrected)
@@ -524,16 +526,16 @@ class Study:
 
     def retract(self, trial: Trial | int, *, why: str, undo: bool = False) -> Trial:
         """Take a trial's result out of consideration (or, with `undo`, back in)."""
-        number, said = _number(trial), _text("why", why)
-        self.commit(lambda: [events.Retracted(self._clock(), number, said, me(), undo)])
+        number, justification = _number(trial), _text("why", why)
+        self.commit(lambda: [events.Retracted(self._clock(), number, justification, me(), undo)])
         return self._ledger.trial(number)
 
     def annotate(
         self, trial: Trial | int, note: str = "", tags: Mapping[str, str] | None = None
     ) -> Trial:
         """Add a note or tags to a trial; a tag with an empty value is removed."""
-        number, said, named = _number(trial), _text("note", note), _tags(tags)
-        self.commit(lambda: [events.Annotated(self._clock(), number, said, named, me())])
+        number, note_text, named = _number(trial), _text("note", note), _tags(tags)
+        self.commit(lambda: [events.Annotated(self._clock(), number, note_text, named, me())])
         return self._ledger.trial(number)
 
     def edit(

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 Earlier: TypeAlias = "Study | Result | str | Mapping[str, Any]"
 
 
-def pasts(given: Earlier | Sequence[Earlier], store: Store, name: str) -> tuple[Past, ...]:
-    """What `given` found, for study `name` in `store`. Raises StudyError, StudyNotFound, StoreError."""
+def pasts(earlier: Earlier | Sequence[Earlier], store: Store, name: str) -> tuple[Past, ...]:
+    """What `earlier` studies found, for study `name` in `store`. Raises StudyError, StudyNotFound, StoreError."""
     several: Sequence[Any] = (
-        [given] if isinstance(given, (str, Mapping, Result)) or hasattr(given, "result") else given
+        [earlier]
+        if isinstance(earlier, (str, Mapping, Result)) or hasattr(earlier, "result")
+        else earlier
     )
-    return tuple(_past(earlier, store, name) for earlier in several)
+    return tuple(_past(one, store, name) for one in several)
 
 
 def _past(earlier: Any, store: Store, name: str) -> Past:

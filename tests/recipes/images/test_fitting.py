@@ -21,7 +21,7 @@ from tunesmith.core.errors import JobError, NothingCompleted, StrategyError, Stu
 from tunesmith.core.trial import State
 from tunesmith.recipes import images, load_model
 from tunesmith.recipes.images import fitting
-from tunesmith.recipes.images.fitting import Plan, scheduler_for
+from tunesmith.recipes.images.fitting import ImagePlan, scheduler_for
 from tunesmith.recipes.images.model import save
 from tunesmith.recipes.images.reading import read
 
@@ -206,7 +206,7 @@ def test_time_decides_on_epochs_and_on_how_many_images(
     monkeypatch.setattr(fitting, "EPOCHS", (10, 40))
 
     def plan(seen: int | None) -> tuple[int, int]:
-        made: Plan = fitting._plan(few, None, 0, seen)
+        made: ImagePlan = fitting._plan(few, None, 0, seen)
         return made.images, made.epochs
 
     assert plan(None) == (2000, 40_000 // 1300)

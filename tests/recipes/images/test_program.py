@@ -13,7 +13,7 @@ import tunesmith as ts
 from tunesmith.core.trial import State
 from tunesmith.recipes.images.fitting import scheduler_for
 from tunesmith.recipes.images.space import space
-from tunesmith.recipes.images.train import Program, keep
+from tunesmith.recipes.images.train import ImageObjective, keep
 from tunesmith.strategy.registry import names
 
 EPOCHS = 9
@@ -41,7 +41,7 @@ def search(
     prepared: Path, scheduler: str | Mapping[str, Any] | None, trials: int = 9, **more: Any
 ) -> ts.Result:
     return ts.tune(
-        Program(str(prepared), 2, 255.0),
+        ImageObjective(str(prepared), 2, 255.0),
         SPACE,
         metric="accuracy",
         goal="maximize",
@@ -96,7 +96,7 @@ def test_a_training_that_would_take_too_long_is_given_up_but_for_the_first(
     prepared: Path,
 ) -> None:
     result = ts.tune(
-        Program(str(prepared), 2, 255.0, limit_s=1e-6),
+        ImageObjective(str(prepared), 2, 255.0, limit_s=1e-6),
         SPACE,
         metric="accuracy",
         goal="maximize",

@@ -24,7 +24,7 @@ from tunesmith.recipes.images import train as training
 from tunesmith.recipes.images.data import Images, Places, Shape, Split, sample, split
 from tunesmith.recipes.images.model import RECIPE, Fitted, save, wilson
 from tunesmith.recipes.images.space import space
-from tunesmith.recipes.images.train import METRICS, Alone, Config, Part, Program
+from tunesmith.recipes.images.train import METRICS, Alone, Config, ImageObjective, Part
 from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, settle
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.tuning.api import tune
@@ -67,7 +67,7 @@ SAME: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImagePlan:
     """What a folder's search is about; `digest`: of all images; `images`: how many of them it is on; `epochs`: of a
     whole training."""
 
@@ -136,7 +136,7 @@ def fit(
         searched = space(min(images.pixels.shape[2:]), plan.epochs)
         spent_s = clock.monotonic() - begun
         result = tune(
-            Program(prepared, len(images.classes), images.white, threads, longest_s),
+            ImageObjective(prepared, len(images.classes), images.white, threads, longest_s),
             searched,
             metric=plan.metric,
             goal=METRICS[plan.metric],
@@ -210,7 +210,7 @@ def _affordable(images: Images, limit_s: float, parallel: int, threads: int) -> 
     return int(min(PLANNED, SEARCH * parallel / TRAININGS) * limit_s / pace_s)
 
 
-def _plan(images: Images, metric: str | None, seed: int, seen: int | None) -> Plan:
+def _plan(images: Images, metric: str | None, seed: int, seen: int | None) -> ImagePlan:
     """How to search: with fewer epochs where time is short, and where that is not enough, on a sample."""
     count = len(images.labels)
     trained = len(split(images.labels, seed).train)
@@ -219,10 +219,10 @@ def _plan(images: Images, metric: str | None, seed: int, seen: int | None) -> Pl
     if seen is not None:
         epochs = min(epochs, max(fewest, seen // trained))
         count = min(count, max(FEWEST, seen * count // (epochs * trained)))
-    return Plan(images.fingerprint, metric or "accuracy", seed, count, epochs)
+    return ImagePlan(images.fingerprint, metric or "accuracy", seed, count, epochs)
 
 
-def _summary(name: str, images: Images, parts: Split, plan: Plan) -> list[str]:
+def _summary(name: str, images: Images, parts: Split, plan: ImagePlan) -> list[str]:
     n, channels, height, width = images.pixels.shape
     kind = "in colour" if channels == 3 else "grey"
     few = f"note: {n:,} images are many for this time: {plan.images:,} of them are used; more time uses more"
@@ -243,7 +243,7 @@ def _finish(
     result: Result,
     images: Images,
     parts: Split,
-    plan: Plan,
+    plan: ImagePlan,
     folder: Path,
     say: Callable[[str], None],
 ) -> Fitted:

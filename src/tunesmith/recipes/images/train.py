@@ -83,7 +83,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Program:
+class ImageObjective:
     """The objective of a study: trains on what is in `folder`/train, and validates on `folder`/validation."""
 
     folder: str
@@ -105,7 +105,7 @@ class Program:
 
 
 def keep(folder: Path, part: str, images: Any, labels: Any) -> None:
-    """Write a part for `Program`: each of its files is there whole or not at all. Raises JobError."""
+    """Write a part for `ImageObjective`: each of its files is there whole or not at all. Raises JobError."""
     draft = folder / part / ".draft.npy"
     try:
         draft.parent.mkdir(parents=True, exist_ok=True)

@@ -167,7 +167,7 @@ def _read_text(path: Path, known: Known) -> Source:
         width, line, fields = len(header), *_first_beyond(text, separator, len(header))
         raise JobError(f"{path}: {_too_many(line, fields, width)}") from None
     except pd.errors.ParserError as error:
-        raise JobError(f"{path}: {_said(error)}") from None
+        raise JobError(f"{path}: {_parser_message(error)}") from None
     except ValueError as error:
         raise JobError(f"{path} cannot be read as a table: {error}") from None
     return Source(str(path), frame, notices=notices)
@@ -260,7 +260,7 @@ def _too_many(line: object, fields: object, width: object) -> str:
     )
 
 
-def _said(error: Exception) -> str:
+def _parser_message(error: Exception) -> str:
     """pandas's complaint about a line, in words."""
     match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
     if match:

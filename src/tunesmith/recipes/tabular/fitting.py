@@ -24,7 +24,7 @@ from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric, metric_for, scores
 from tunesmith.recipes.tabular.model import Fitted
-from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, Plan
+from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, TablePlan
 from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, quiet
 from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
@@ -201,7 +201,7 @@ def _choose(
 
 
 def _within(
-    members: list[Member], planned: Plan, data: Data, parallel: int, left_s: float | None
+    members: list[Member], planned: TablePlan, data: Data, parallel: int, left_s: float | None
 ) -> list[Member]:
     """As many members, the weightiest first, as can be fitted in the time that is left; one at least."""
     if left_s is None:
@@ -229,7 +229,7 @@ def _finish(
     table: Data,
     searched: Data,
     metric: Metric,
-    planned: Plan,
+    planned: TablePlan,
     folder: Path,
     members: list[Member],
     parallel: int,

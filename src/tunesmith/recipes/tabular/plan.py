@@ -27,7 +27,7 @@ REPEAT_BELOW: Final = 1_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class TablePlan:
     """`rows`: how many rows the search is on; `digest`: of the whole table."""
 
     digest: str
@@ -42,16 +42,18 @@ class Plan:
         return min(600.0, max(10.0, (time_s or UNLIMITED_S) / 8))
 
 
-def make(data: Data, metric: Metric, time_s: float | None, seed: int | None) -> Plan:
+def make(data: Data, metric: Metric, time_s: float | None, seed: int | None) -> TablePlan:
     """How to search `data` in `time_s` seconds."""
     by_time = int(NUMBERS_PER_S * (time_s or UNLIMITED_S) / max(1, data.width))
     rows = min(data.rows, MOST_ROWS, max(LEAST_ROWS, by_time))
     folds = 5 if rows <= 20_000 else 3
     repeats = 2 if rows < REPEAT_BELOW else 1
-    return Plan(data.digest(), metric.name, rows, folds, repeats, 0 if seed is None else seed)
+    return TablePlan(data.digest(), metric.name, rows, folds, repeats, 0 if seed is None else seed)
 
 
-def settle(folder: Path, wanted: Plan, seed: int | None, say: Callable[[str], None]) -> Plan:
+def settle(
+    folder: Path, wanted: TablePlan, seed: int | None, say: Callable[[str], None]
+) -> TablePlan:
     """The plan of the search in `folder`: the one that it began with, or `wanted`.
 
     Raises JobError if the folder is about something else.
@@ -62,7 +64,7 @@ def settle(folder: Path, wanted: Plan, seed: int | None, say: Callable[[str], No
     return output.settle(folder, RECIPE, wanted, same, say)
 
 
-def summary(plan: Plan, data: Data, metric: Metric) -> list[str]:
+def summary(plan: TablePlan, data: Data, metric: Metric) -> list[str]:
     """What was found and what will be done, in lines."""
     kinds: list[str] = [c.kind for c in data.columns]
     plural = {"number": "numbers", "category": "categories", "date": "dates"}
