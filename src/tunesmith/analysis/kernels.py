@@ -37,10 +37,10 @@ def kernels(
     from scipy.optimize import minimize
 
     d = int(owner.max()) + 1
-    evidence = gp.Evidence(features, owner, y)
+    likelihood = gp.MarginalLikelihood(features, owner, y)
 
     def objective(theta: Floats) -> tuple[float, Floats]:
-        value, gradient = evidence(theta)
+        value, gradient = likelihood(theta)
         prior, slope = _log_prior(theta)
         return -(value + prior), -(gradient + slope)
 
