@@ -11,7 +11,7 @@ from tests.analysis.studies import complete, fail, stop, study
 from tunesmith.analysis import findings
 from tunesmith.analysis.certainty import certainty
 from tunesmith.analysis.importance import importance
-from tunesmith.analysis.trials import Trials
+from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Float
 from tunesmith.core.space.space import Space
@@ -37,7 +37,7 @@ def test_chances_and_intervals_come_true(noise: float, within: float) -> None:
     """What is said to be likely happens so often, over studies."""
     said, happened, held = [], [], []
     for seed in range(40):
-        trials = Trials(noisy_study(seed, noise))
+        trials = TrialArrays(noisy_study(seed, noise))
         sure = certainty(trials)
         assert sure is not None
         assert trials.best is not None
@@ -50,7 +50,7 @@ def test_chances_and_intervals_come_true(noise: float, within: float) -> None:
 
 
 def test_without_noise_the_best_is_the_best() -> None:
-    trials = Trials(noisy_study(0, 0.0))
+    trials = TrialArrays(noisy_study(0, 0.0))
     sure = certainty(trials)
     assert sure is not None
     assert sure.chance > 0.95
@@ -63,7 +63,7 @@ def test_without_noise_the_best_is_the_best() -> None:
 
 def test_noise_flatters_the_best() -> None:
     for sign in (1.0, -1.0):
-        trials = Trials(noisy_study(3, 0.1, sign=sign))
+        trials = TrialArrays(noisy_study(3, 0.1, sign=sign))
         sure = certainty(trials)
         assert sure is not None
         assert trials.best is not None
@@ -79,31 +79,31 @@ def test_noise_flatters_the_best() -> None:
 
 def test_the_same_config_run_again_is_no_rival() -> None:
     made = noisy_study(0, 0.0, trials=20)
-    best = Trials(made).best
+    best = TrialArrays(made).best
     assert best is not None
     again = made.config(best)
     complete(made, again, truth(again) + 1e-9)
-    sure = certainty(Trials(made))
+    sure = certainty(TrialArrays(made))
     assert sure is not None
     assert sure.chance > 0.95
 
 
 def test_stopped_and_failed_trials_are_no_evidence() -> None:
     made = noisy_study(1, 0.02)
-    before = certainty(Trials(made))
+    before = certainty(TrialArrays(made))
     rng = np.random.default_rng(9)
     for _ in range(30):
         stop(made, CUBE.sample(rng), (9.0, 8.0))
         fail(made, CUBE.sample(rng))
-    after = certainty(Trials(made))
+    after = certainty(TrialArrays(made))
     assert before is not None
     assert after is not None
     assert after.value == pytest.approx(before.value, abs=0.01)
 
 
 def test_too_little_to_say() -> None:
-    assert certainty(Trials(study(CUBE))) is None
-    few = Trials(noisy_study(0, 0.1, trials=5))
+    assert certainty(TrialArrays(study(CUBE))) is None
+    few = TrialArrays(noisy_study(0, 0.1, trials=5))
     assert certainty(few) is None
     assert findings.sureness(few, None, None) == [
         "Only 5 trials ran to the end: too few to say how much luck is in the best value."
@@ -111,11 +111,11 @@ def test_too_little_to_say() -> None:
     rng, made = np.random.default_rng(0), study(CUBE)
     for _ in range(40):
         complete(made, CUBE.sample(rng), float(rng.normal()))
-    alone = Trials(made)
+    alone = TrialArrays(made)
     said = findings.sureness(alone, certainty(alone), importance(alone.history))
     assert said[0].startswith("The parameters explain too little")
     both = study(CUBE, metrics=("error", "size"))
     for _ in range(20):
         config = CUBE.sample(rng)
         complete(both, config, config["a"], config["b"])
-    assert certainty(Trials(both)) is None
+    assert certainty(TrialArrays(both)) is None

@@ -18,7 +18,7 @@ from tunesmith.analysis.figures import Figures
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.scale import Scale
 from tunesmith.analysis.style import Figure, Value, plain, text, to_figure, unit_of
-from tunesmith.analysis.trials import DOTS, Trials
+from tunesmith.analysis.trials import DOTS, TrialArrays
 from tunesmith.core.errors import StudyError, TunesmithError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Choice, Float
@@ -38,7 +38,7 @@ def two_objectives() -> Ledger:
 
 
 def all_figures(ledger: Ledger) -> list[Figure]:
-    trials = Trials(ledger)
+    trials = TrialArrays(ledger)
     found = importance(trials.history)
     made = [
         progress.best_so_far(trials),
@@ -89,18 +89,18 @@ def test_best_so_far() -> None:
     made = study()
     for value in (3.0, 5.0, 2.0, 4.0):
         complete(made, SPACE.default(), value)
-    found = traces(progress.best_so_far(Trials(made)))
+    found = traces(progress.best_so_far(TrialArrays(made)))
     assert found["completed"]["y"] == [3.0, 5.0, 2.0, 4.0]
     line = found["best so far"]
     assert (line["x"], line["y"]) == ([0, 2, 3], [3.0, 2.0, 2.0])
     assert "trial 2" in found["completed"]["text"][2]
     with pytest.raises(StudyError, match="over is 'trials' or 'time', not 'steps'"):
-        progress.best_so_far(Trials(made), "steps")
+        progress.best_so_far(TrialArrays(made), "steps")
 
 
 def test_every_state_is_there() -> None:
     ledger = mixed_study()
-    found = traces(progress.best_so_far(Trials(ledger)))
+    found = traces(progress.best_so_far(TrialArrays(ledger)))
     assert {"completed", "stopped early", "failed", "best so far"} == set(found)
     assert sum(len(found[name]["x"]) for name in ("completed", "stopped early", "failed")) == 40
     assert "CUDA out of memory" in found["failed"]["text"][0]
@@ -108,7 +108,7 @@ def test_every_state_is_there() -> None:
 
 def test_curves_mark_where_trials_were_stopped() -> None:
     ledger = mixed_study()
-    made = progress.curves(Trials(ledger))
+    made = progress.curves(TrialArrays(ledger))
     crosses = traces(made)["where it was stopped"]
     stopped = sum(ledger.state(i).value == "stopped" for i in range(ledger.size))
     assert len(crosses["x"]) == stopped
@@ -120,7 +120,7 @@ def test_curves_mark_where_trials_were_stopped() -> None:
 
 def test_large_studies_are_thinned_and_say_so() -> None:
     ledger = random_study(SPACE, loss, 3000)
-    trials = Trials(ledger)
+    trials = TrialArrays(ledger)
     assert len(trials.dots) == DOTS
     assert set(trials.improved.tolist()) <= set(trials.dots.tolist())
     assert set(trials.ranked[:100].tolist()) <= set(trials.dots.tolist())
@@ -153,7 +153,7 @@ def test_parallel_coordinates_go_round_what_is_not_used() -> None:
         },
         2.0,
     )
-    found = parameters.parallel(Trials(made))
+    found = parameters.parallel(TrialArrays(made))
     one, other = sorted(found["data"], key=lambda trace: trace["name"])
     assert one["name"] == "best"
     assert one["x"][2] == parameters.UNUSED
@@ -165,7 +165,7 @@ def test_parallel_coordinates_go_round_what_is_not_used() -> None:
 
 
 def test_importance_bars() -> None:
-    found = importance(Trials(random_study(SPACE, loss, 60)).history)
+    found = importance(TrialArrays(random_study(SPACE, loss, 60)).history)
     assert found is not None
     made = parameters.importance_bars(found)
     names = [plain(t) for t in made["layout"]["yaxis"]["ticktext"]]
@@ -176,7 +176,7 @@ def test_importance_bars() -> None:
 
 
 def test_slices() -> None:
-    trials = Trials(random_study(SPACE, loss, 30))
+    trials = TrialArrays(random_study(SPACE, loss, 30))
     made = parameters.slice_of(trials, "learning_rate")
     assert made["layout"]["xaxis"]["type"] == "log"
     assert len(made["data"][0]["x"]) == 30
@@ -195,13 +195,13 @@ def test_the_front() -> None:
     made = study(SPACE, metrics=("error", "speed"), goal=("minimize", "maximize"))
     for error, speed in ((1.0, 1.0), (2.0, 2.0), (3.0, 1.5), (2.0, 2.0)):
         complete(made, SPACE.default(), error, speed)
-    trials = Trials(made)
+    trials = TrialArrays(made)
     assert trials.front.tolist() == [0, 1, 3]
     found = traces(progress.front(trials))
     assert found["not beaten: the front"]["x"] == [1.0, 2.0, 2.0]
     assert found["beaten by others"]["y"] == [1.5]
     with pytest.raises(StudyError, match="several objectives"):
-        progress.front(Trials(study()))
+        progress.front(TrialArrays(study()))
 
 
 def test_the_front_of_what_is_maximised() -> None:
@@ -209,7 +209,7 @@ def test_the_front_of_what_is_maximised() -> None:
     made = study(SPACE, metrics=("accuracy", "size"), goal=("maximize", "minimize"))
     for accuracy, size in ((0.9, 10.0), (0.8, 5.0), (0.7, 2.0)):
         complete(made, SPACE.default(), accuracy, size)
-    front = traces(progress.front(Trials(made)))["not beaten: the front"]
+    front = traces(progress.front(TrialArrays(made)))["not beaten: the front"]
     assert (front["x"], front["y"]) == ([0.9, 0.8, 0.7], [10.0, 5.0, 2.0])
     assert front["line"]["shape"] == "hv"
 
@@ -218,7 +218,7 @@ def test_circles_of_folds_are_their_means() -> None:
     made = study(SPACE, scheduler=Strategy("racing", {"folds": 3}))
     complete(made, SPACE.default(), 1.0, reports=(0.2, 1.8))
     number = stop(made, SPACE.default(), (0.1, 3.9))
-    trials = Trials(made)
+    trials = TrialArrays(made)
     assert trials.last_reports == {number: 2.0}
     figure = progress.best_so_far(trials)
     assert "Circles are means of the folds" in figure["layout"]["title"]["subtitle"]["text"]
@@ -228,13 +228,13 @@ def test_circles_of_folds_are_their_means() -> None:
 def test_the_best_of_many_choices_has_its_name_on_the_axis() -> None:
     space = Space(kind=Choice(*"abcdefghij"), x=Float(0, 1))
     made = random_study(space, lambda c: c["x"] + (c["kind"] != "g"), 60)
-    found = parameters.parallel(Trials(made), ("kind",))
+    found = parameters.parallel(TrialArrays(made), ("kind",))
     assert "g" in {note["text"] for note in found["layout"]["annotations"]}
 
 
 def test_the_best_line_is_on_top() -> None:
     made = random_study(SPACE, lambda _: 1.0, 30)
-    found = parameters.parallel(Trials(made))
+    found = parameters.parallel(TrialArrays(made))
     assert found["data"][-1]["name"] == "best"
 
 
@@ -271,7 +271,7 @@ def test_texts_survive_plotly_and_back() -> None:
 def test_names_of_choices_are_texts_in_a_drawing() -> None:
     bad = "</script><svg onload=alert(1)>"
     space = Space(kind=Choice(bad, "b"), x=Float(0, 1))
-    trials = Trials(random_study(space, lambda c: c["x"], 20))
+    trials = TrialArrays(random_study(space, lambda c: c["x"], 20))
     for made in (parameters.slice_of(trials, "kind"), parameters.parallel(trials)):
         drawn = svg.draw(made, 400)
         ET.fromstring(drawn)
@@ -315,7 +315,7 @@ def test_ticks() -> None:
 
 
 def test_a_drawing_holds_all_marks() -> None:
-    made = progress.best_so_far(Trials(mixed_study()))
+    made = progress.best_so_far(TrialArrays(mixed_study()))
     drawn = svg.draw(made, 840)
     for place, trace in enumerate(made["data"]):
         if trace["mode"] == "markers":

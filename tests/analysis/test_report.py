@@ -29,7 +29,7 @@ from tests.analysis.studies import (
 from tunesmith.analysis import advice, findings
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.report import report, write_report
-from tunesmith.analysis.trials import Trials
+from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Choice, Float, Int
@@ -250,7 +250,7 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
 
 
 def steps(ledger: Ledger) -> str:
-    trials = Trials(ledger)
+    trials = TrialArrays(ledger)
     return "\n".join(advice.next_steps(trials, importance(trials.history), None))
 
 
@@ -299,7 +299,7 @@ def test_a_recipes_report_begins_with_its_model() -> None:
 
 def test_no_more_is_said_than_the_shares_bear_out() -> None:
     made = random_study(SPACE, loss, 30)
-    trials = Trials(made)
+    trials = TrialArrays(made)
     found = importance(trials.history)
     assert found is not None
     assert "explain most of" in findings.what_mattered(trials, found)[0]
@@ -353,7 +353,7 @@ def test_a_confirmed_winner() -> None:
     for _ in range(12):
         config = SPACE.sample(rng)
         complete(made, config, loss(config))
-    ranked = Trials(made).ranked
+    ranked = TrialArrays(made).ranked
     for k in range(6):
         parent = int(ranked[k % 2])
         number, config = made.size, made.config(parent)
@@ -367,7 +367,7 @@ def test_a_confirmed_winner() -> None:
                 at + 1, number, 0, State.COMPLETED, (value,), {"loss": value}, None, Cost()
             )
         )
-    trials = Trials(made)
+    trials = TrialArrays(made)
     assert trials.best == int(ranked[1])
     text = read(made).text
     assert "when run again, on average" in text

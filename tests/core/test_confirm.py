@@ -11,7 +11,7 @@ from tests.core.driver import completed, opened, spec, suggested
 
 import tunesmith as ts
 from tunesmith.core import events
-from tunesmith.core.confirm import contenders, next_run, standings
+from tunesmith.core.confirm import confirmed_contenders, contenders, next_run
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed, _quantile
 from tunesmith.core.ledger import Ledger
@@ -42,7 +42,7 @@ def test_repeats_are_no_contenders() -> None:
 
 def test_means_of_the_repeats_count_and_not_the_value_that_won() -> None:
     history = study([0.30, 0.10, 0.20], {1: [0.5, 0.6], 2: [0.2, 0.3]})
-    first, second = standings(history, 2)
+    first, second = confirmed_contenders(history, 2)
     assert (first.trial, first.before, first.mean, first.runs) == (2, 0.2, 0.25, 2)
     assert (second.trial, second.before, second.mean) == (1, 0.1, 0.55)
     assert first.chance > 0.95
@@ -133,7 +133,7 @@ def test_the_stated_probability_holds() -> None:
     for _ in range(150):
         truth = rng.normal(0.0, 1.0, size=3)
         again = {k: (truth[k] + rng.normal(0.0, 1.0, size=4)).tolist() for k in range(3)}
-        first = standings(study((truth + rng.normal(size=3)).tolist(), again), 3)[0]
+        first = confirmed_contenders(study((truth + rng.normal(size=3)).tolist(), again), 3)[0]
         said.append(first.chance)
         right.append(first.trial == int(np.argmin(truth)))
     assert np.mean(said) == pytest.approx(np.mean(right), abs=0.1)

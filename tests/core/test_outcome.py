@@ -18,9 +18,9 @@ from tunesmith.core.outcome import (
     Unusable,
     fingerprint,
     finite,
-    judge,
     number,
     numbers,
+    outcome_of,
     whole,
 )
 from tunesmith.core.trial import Kind, Reason, State
@@ -64,13 +64,13 @@ class Unprintable:
     ],
 )
 def test_numbers_of_all_kinds(returned: Any) -> None:
-    assert judge(ONE, returned) == Outcome(State.COMPLETED, (0.5,), {"loss": 0.5})
-    assert type(judge(ONE, returned).values[0]) is float  # type: ignore[index]
+    assert outcome_of(ONE, returned) == Outcome(State.COMPLETED, (0.5,), {"loss": 0.5})
+    assert type(outcome_of(ONE, returned).values[0]) is float  # type: ignore[index]
 
 
 @pytest.mark.parametrize("returned", [3, np.int64(3), np.uint8(3), {"loss": 3}, Tensor(3)])
 def test_whole_numbers_become_floats(returned: Any) -> None:
-    values = judge(ONE, returned).values
+    values = outcome_of(ONE, returned).values
     assert values == (3.0,)
     assert type(values[0]) is float
 
@@ -78,7 +78,7 @@ def test_whole_numbers_become_floats(returned: Any) -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, np.float32("nan"), np.inf])
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"loss": x}, lambda x: [x]])
 def test_what_is_not_finite_fails_as_such(bad: Any, wrap: Any) -> None:
-    outcome = judge(ONE, wrap(bad))
+    outcome = outcome_of(ONE, wrap(bad))
     assert outcome.state is State.FAILED
     assert outcome.reason == Reason(Kind.NOT_FINITE, f"loss = {float(bad)}")
     assert (outcome.values, outcome.metrics) == (None, {"loss": None})
@@ -115,7 +115,7 @@ def test_what_is_not_finite_fails_as_such(bad: Any, wrap: Any) -> None:
     ],
 )
 def test_what_is_no_number_fails_with_words(returned: Any, message: str) -> None:
-    outcome = judge(ONE, returned)
+    outcome = outcome_of(ONE, returned)
     assert (outcome.state, outcome.values) == (State.FAILED, None)
     assert outcome.reason is not None
     assert outcome.reason.kind is Kind.ERROR
@@ -123,36 +123,38 @@ def test_what_is_no_number_fails_with_words(returned: Any, message: str) -> None
 
 
 def test_long_things_are_cut_short() -> None:
-    reason = judge(ONE, "x" * 10_000).reason
+    reason = outcome_of(ONE, "x" * 10_000).reason
     assert reason is not None
     assert len(reason.message) < 200
 
 
 def test_other_metrics_come_along() -> None:
     returned = {"loss": 0.5, "note": "hello", "seconds": np.int64(3), "bad": math.nan, 7: 1}
-    assert judge(ONE, returned).metrics == {"loss": 0.5, "seconds": 3.0, "bad": None, "7": 1.0}
+    assert outcome_of(ONE, returned).metrics == {"loss": 0.5, "seconds": 3.0, "bad": None, "7": 1.0}
 
 
 def test_reports_fill_in_what_was_not_returned() -> None:
     latest = {"loss": 0.25, "accuracy": 0.9}
-    assert judge(ONE, None, latest) == Outcome(State.COMPLETED, (0.25,), latest)
-    assert judge(ONE, 0.5, latest).values == (0.5,)
-    assert judge(ONE, 0.5, latest).metrics == {"loss": 0.5, "accuracy": 0.9}
-    assert judge(ONE, {"accuracy": 1}, latest).metrics == {"loss": 0.25, "accuracy": 1.0}
-    assert judge(ONE, {"loss": None}, latest).state is State.FAILED, "None is not: left out"
-    assert judge(ONE, None, {"loss": math.nan}).reason == Reason(Kind.NOT_FINITE, "loss = nan")
+    assert outcome_of(ONE, None, latest) == Outcome(State.COMPLETED, (0.25,), latest)
+    assert outcome_of(ONE, 0.5, latest).values == (0.5,)
+    assert outcome_of(ONE, 0.5, latest).metrics == {"loss": 0.5, "accuracy": 0.9}
+    assert outcome_of(ONE, {"accuracy": 1}, latest).metrics == {"loss": 0.25, "accuracy": 1.0}
+    assert outcome_of(ONE, {"loss": None}, latest).state is State.FAILED, "None is not: left out"
+    assert outcome_of(ONE, None, {"loss": math.nan}).reason == Reason(Kind.NOT_FINITE, "loss = nan")
 
 
 def test_several_objectives() -> None:
     good: list[Any] = [(0.5, 9), [0.5, 9.0], {"loss": 0.5, "speed": 9}]
     for returned in good:
-        assert judge(TWO, returned).values == (0.5, 9.0)
-    assert judge(TWO, {"loss": 0.5}, {"speed": 7.0}).values == (0.5, 7.0)
+        assert outcome_of(TWO, returned).values == (0.5, 9.0)
+    assert outcome_of(TWO, {"loss": 0.5}, {"speed": 7.0}).values == (0.5, 7.0)
     bad: list[Any] = [0.5, (0.5,), (1, 2, 3), "ab", {"loss": 0.5}]
     for returned in bad:
-        assert judge(TWO, returned).state is State.FAILED
-    assert judge(TWO, (0.5, math.inf)).reason == Reason(Kind.NOT_FINITE, "loss = 0.5, speed = inf")
-    message = str(judge(TWO, 0.5).reason)
+        assert outcome_of(TWO, returned).state is State.FAILED
+    assert outcome_of(TWO, (0.5, math.inf)).reason == Reason(
+        Kind.NOT_FINITE, "loss = 0.5, speed = inf"
+    )
+    message = str(outcome_of(TWO, 0.5).reason)
     assert "a mapping with 'loss', 'speed'" in message
 
 
@@ -169,7 +171,7 @@ anything = st.recursive(
 def test_anything_ends_completed_or_failed(
     objectives: tuple[Objective, ...], returned: Any, latest: dict[str, float]
 ) -> None:
-    outcome = judge(objectives, returned, latest)
+    outcome = outcome_of(objectives, returned, latest)
     if outcome.state is State.COMPLETED:
         assert outcome.values is not None
         assert len(outcome.values) == len(objectives)

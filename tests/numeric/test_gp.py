@@ -43,11 +43,11 @@ THETAS = [
 
 
 @pytest.mark.parametrize("theta", THETAS)
-def test_evidence_has_the_gradient_it_says(theta: Any) -> None:
+def test_the_marginal_likelihood_has_the_gradient_it_says(theta: Any) -> None:
     features, points, y = _data()
-    evidence = gp.Evidence(features(points), features.owner, y)
-    expected = _difference(lambda t: evidence(t)[0], theta)
-    np.testing.assert_allclose(evidence(theta)[1], expected, rtol=1e-4, atol=1e-4)
+    likelihood = gp.MarginalLikelihood(features(points), features.owner, y)
+    expected = _difference(lambda t: likelihood(t)[0], theta)
+    np.testing.assert_allclose(likelihood(theta)[1], expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("d", [1, 4, 40])
@@ -93,7 +93,7 @@ def test_posterior_is_scikit_learns(theta: Any) -> None:
     expected_mean, expected_deviation = reference.predict(query, return_std=True)
     np.testing.assert_allclose(mean - model.mean, expected_mean, atol=1e-7)
     np.testing.assert_allclose(deviation, expected_deviation, rtol=1e-5, atol=1e-8)
-    value = gp.Evidence(f, features.owner, y)(theta)[0]
+    value = gp.MarginalLikelihood(f, features.owner, y)(theta)[0]
     assert value == pytest.approx(reference.log_marginal_likelihood_value_, abs=1e-6)
 
 
@@ -154,7 +154,7 @@ def test_a_fit_finds_what_made_the_data() -> None:
     y = (y - y.mean()) / y.std()
     features = Features([0, 0, 0])
     theta, value = gp.fit(features(points), features.owner, y, gp.start(3))
-    begin = gp.Evidence(features(points), features.owner, y)(gp.start(3))[0]
+    begin = gp.MarginalLikelihood(features(points), features.owner, y)(gp.start(3))[0]
     assert value > begin + gp.log_prior(gp.start(3))[0]
     assert theta[0] < min(theta[1], theta[2]) - 0.7
     share = 0.09 / (0.09 + 0.5)  # of the variance that is noise

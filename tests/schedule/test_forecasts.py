@@ -20,7 +20,7 @@ from tunesmith.schedule.forecast import Forecast
 from tunesmith.schedule.pasha import Pasha
 from tunesmith.schedule.racing import Racing, chance_of_luck
 from tunesmith.strategy.evidence import Evidence
-from tunesmith.strategy.extrapolation import Growth, Stride
+from tunesmith.strategy.extrapolation import Extrapolation, Stride
 from tunesmith.strategy.halving import longest_run
 from tunesmith.tuning.simulate import simulate
 
@@ -134,12 +134,12 @@ def told(curves: dict[int, tuple[str, list[float]]]) -> History:
     return History(ledger)
 
 
-class TestGrowth:
+class TestExtrapolation:
     def test_all_improve_alike(self) -> None:
         """Everybody falls by 0.1 at each step: so would those who ended early."""
         curves = {k: ("completed", [k - 0.1 * step for step in range(6)]) for k in range(4)}
         history = told(curves | {4: ("stopped", [7.0, 6.9])})
-        ends = Growth.of(history).ends(history, np.array([4]))
+        ends = Extrapolation.of(history).ends(history, np.array([4]))
         assert ends.losses[0] == pytest.approx(6.5, abs=1e-6)
         assert ends.deviations[0] == pytest.approx(0.0, abs=1e-6)
 
@@ -152,18 +152,18 @@ class TestGrowth:
     def test_no_more_is_fitted_than_lies_ahead(self) -> None:
         curves = {k: ("completed", [k - 0.1 * step for step in range(9)]) for k in range(4)}
         history = told(curves | {4: ("stopped", [7.0, 6.9, 6.8]), 5: ("stopped", [])})
-        growth = Growth.of(history)
-        growth.ends(history, np.array([4, 5]))
-        assert [growth.grid[k] for k, _ in growth._strides] == [3, 5, 8]
+        extrapolation = Extrapolation.of(history)
+        extrapolation.ends(history, np.array([4, 5]))
+        assert [extrapolation.grid[k] for k, _ in extrapolation._strides] == [3, 5, 8]
 
     def test_nobody_went_on(self) -> None:
         history = told({0: ("stopped", [0.5]), 1: ("stopped", [0.4]), 2: ("paused", [0.3])})
-        ends = Growth.of(history).ends(history, np.arange(3))
+        ends = Extrapolation.of(history).ends(history, np.arange(3))
         assert ends.losses.tolist() == [0.5, 0.4, 0.3]
 
     def test_what_was_not_finite(self) -> None:
         history = told({0: ("completed", [0.5, 0.4]), 1: ("stopped", [math.inf])})
-        assert math.isnan(Growth.of(history).ends(history, np.array([1])).losses[0])
+        assert math.isnan(Extrapolation.of(history).ends(history, np.array([1])).losses[0])
 
     def test_a_memo_changes_nothing(self) -> None:
         rng = np.random.default_rng(0)
@@ -177,8 +177,8 @@ class TestGrowth:
                 ledger.apply(events.Reported(2.0, number, 0, step, {"loss": loss}))
             ledger.apply(events.Finished(3.0, number, 0, State.STOPPED, (loss,), {}, None))
             memo = History(ledger, memo=kept)
-            again = Growth.of(memo).ends(memo, np.arange(number + 1))
-            fresh = Growth.of(History(ledger)).ends(memo, np.arange(number + 1))
+            again = Extrapolation.of(memo).ends(memo, np.arange(number + 1))
+            fresh = Extrapolation.of(History(ledger)).ends(memo, np.arange(number + 1))
             np.testing.assert_array_equal(again.losses, fresh.losses)
             np.testing.assert_array_equal(again.deviations, fresh.deviations)
 

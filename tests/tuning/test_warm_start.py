@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tunesmith as ts
-from tunesmith.core.prior_study import MOST, Past
+from tunesmith.core.prior_study import MOST, PriorStudy
 from tunesmith.tuning.job import load_job, run_job
 from tunesmith.tuning.replay import replay
 
@@ -148,11 +148,11 @@ class TestBookkeeping:
 
     def test_of_many_trials_the_best_half_and_some_others_are_kept(self) -> None:
         losses = list(range(1000, 0, -1))
-        past = Past.of("big", [{"x": k} for k in range(1000)], losses)
+        past = PriorStudy.of("big", [{"x": k} for k in range(1000)], losses)
         assert len(past.losses) == MOST
         assert sorted(past.losses)[: MOST // 2] == list(range(1, MOST // 2 + 1))
         assert max(past.losses) == 1000
-        assert Past.from_dict(past.to_dict()) == past
+        assert PriorStudy.from_dict(past.to_dict()) == past
 
 
 def test_a_job_may_start_from_another_file(tmp_path: Path, earlier: ts.Result) -> None:

@@ -1,1 +1,1 @@
-"""What a study shows: importance, figures and the report. Made here once, for notebook, command line and page."""
+"""Analysis of a study's results: parameter importance, figures and the report, for notebooks, command line and web page."""

@@ -1,4 +1,4 @@
-"""What to try next, in sentences."""
+"""Recommendations for the next run, in sentences: rules on failures, ranges, importance and the outlook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tunesmith.analysis.certainty import Certainty
 from tunesmith.analysis.findings import EXPLAINED, LITTLE, count, listed
 from tunesmith.analysis.importance import Importance, Share
-from tunesmith.analysis.trials import Trials, cut, show
+from tunesmith.analysis.trials import TrialArrays, cut, show
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.strategy import Outlook
@@ -49,8 +49,8 @@ _REMEDIES: Final = {
 
 
 def next_steps(
-    trials: Trials,
-    found: Importance | None,
+    trials: TrialArrays,
+    importances: Importance | None,
     outlook: Outlook | None,
     sure: Certainty | None = None,
 ) -> list[str]:
@@ -70,10 +70,10 @@ def next_steps(
     if single and trials.model:  # the space is not the reader's
         steps += go_on(trials, outlook)
     elif single:
-        steps += edges(trials, found)
+        steps += edges(trials, importances)
         steps += go_on(trials, outlook)
-        steps += _needless(trials, found)
-        steps += _narrow(trials, found)
+        steps += _needless(trials, importances)
+        steps += _narrow(trials, importances)
         steps += confirm(trials, sure)
     steps += _schedule(trials)
     if not steps:
@@ -85,7 +85,7 @@ def next_steps(
     return steps
 
 
-def failures(trials: Trials) -> list[str]:
+def failures(trials: TrialArrays) -> list[str]:
     """The reasons that many trials failed for."""
     kinds: Counter[Kind] = Counter()
     numbers: dict[Kind, list[int]] = {}
@@ -94,23 +94,23 @@ def failures(trials: Trials) -> list[str]:
         if reason is not None:
             kinds[reason.kind] += 1
             numbers.setdefault(reason.kind, []).append(number)
-    said = []
+    sentences = []
     for kind, n in kinds.most_common():
         if n < 2 or n < MANY * trials.size:
             continue
         words = f"{n:,} of {count(trials.size, 'trial')} {_REASONS.get(kind, f'failed ({kind})')}."
         where = _where(trials, numbers[kind])
-        said.append(" ".join(filter(None, [words, where, _REMEDIES.get(kind, "")])))
-    return said
+        sentences.append(" ".join(filter(None, [words, where, _REMEDIES.get(kind, "")])))
+    return sentences
 
 
-def _where(trials: Trials, failed: list[int]) -> str:
+def _where(trials: TrialArrays, failed: list[int]) -> str:
     """A range or a choice in which all that failed lie, and few that did not."""
     space, numbers = trials.ledger.spec.space, trials.ledger.column("numbers")
     good = trials.done
     if len(failed) < 3 or len(good) < 3:
         return ""
-    found: list[tuple[float, str]] = []
+    candidates: list[tuple[float, str]] = []
     for column, (name, parameter) in enumerate(space.tunables.items()):
         bad, well = numbers[failed, column], numbers[good, column]
         if np.isnan(bad).any():
@@ -119,25 +119,25 @@ def _where(trials: Trials, failed: list[int]) -> str:
             if len(set(bad.tolist())) == 1:
                 share = float((well == bad[0]).mean())
                 value = cut(show(parameter.value(float(bad[0]))), 30)
-                found.append((share, f"All of them had {name} = {value}."))
+                candidates.append((share, f"All of them had {name} = {value}."))
         else:
             low, high = show_number(float(bad.min()), 3), show_number(float(bad.max()), 3)
-            found.append(
+            candidates.append(
                 (float((well >= bad.min()).mean()), f"All of them had {name} of {low} or more.")
             )
-            found.append(
+            candidates.append(
                 (float((well <= bad.max()).mean()), f"All of them had {name} of {high} or less.")
             )
-    share, words = min(found, default=(1.0, ""))
+    share, words = min(candidates, default=(1.0, ""))
     return words if share < 0.25 else ""
 
 
-def edges(trials: Trials, found: Importance | None) -> list[str]:
+def edges(trials: TrialArrays, importances: Importance | None) -> list[str]:
     """Parameters whose best values are at the end of their range: what is beyond may be better."""
     space, points = trials.ledger.spec.space, trials.ledger.column("points")
     top = trials.ranked[:FEW]
-    matters = _shares(found)
-    said = []
+    matters = _shares(importances)
+    sentences = []
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
         if (
@@ -147,13 +147,13 @@ def edges(trials: Trials, found: Importance | None) -> list[str]:
         ):
             continue
         if isinstance(parameter, Choice):
-            said += _choice_edge(name, parameter, at)
+            sentences += _choice_edge(name, parameter, at)
             continue
         ends = parameter.unit(np.array([parameter.low, parameter.high], dtype=np.float64))
         for at_high, near in ((False, at <= ends[0] + EDGE), (True, at >= ends[1] - EDGE)):
             if near[0] and near.sum() >= max(2, math.ceil(0.6 * len(top))):
-                said += _beyond(name, parameter, at_high, int(near.sum()), len(top))
-    return said
+                sentences += _beyond(name, parameter, at_high, int(near.sum()), len(top))
+    return sentences
 
 
 def _choice_edge(name: str, parameter: Choice, at: Any) -> list[str]:
@@ -202,14 +202,14 @@ def _beyond(name: str, p: Float | Int, at_high: bool, n: int, of: int) -> list[s
         wide = f"if more than 1 makes sense, widen it, to {show_number(wider, 3)} say"
     else:
         wide = f"widen it, to {show_number(wider, 3)} say"
-    told = (
+    sentence = (
         f"{name} is best at the {side} end of its range ({n} of the best {of} are near {show_number(float(end), 3)}): "
         f"{wide}. tunesmith edit does so, and keeps all trials."
     )
-    return [told]
+    return [sentence]
 
 
-def go_on(trials: Trials, outlook: Outlook | None) -> list[str]:
+def go_on(trials: TrialArrays, outlook: Outlook | None) -> list[str]:
     """Whether more trials are worth it."""
     if outlook is None:
         n = len(trials.done)
@@ -222,46 +222,51 @@ def go_on(trials: Trials, outlook: Outlook | None) -> list[str]:
     spread = float(np.median(trials.losses[trials.done, 0])) - float(
         trials.losses[trials.ranked[0], 0]
     )
-    told = (
+    expectation = (
         f"{outlook.trials} more trials are expected to gain {show_number(gain, 2)} "
         f"(± {show_number(outlook.deviation, 1)}), and no more than {show_number(outlook.bound, 2)} is left to gain in this space"
     )
     if gain <= max(0.25 * noise, 0.002 * spread):
         return [
-            f"Stopping here is sensible: {told}. Another space, or more data, would bring more."
+            f"Stopping here is sensible: {expectation}. Another space, or more data, would bring more."
         ]
     if gain < noise:
         return [
-            f"Going on would bring little: {told}; the metric's noise alone is {show_number(noise, 2)}."
+            f"Going on would bring little: {expectation}; the metric's noise alone is {show_number(noise, 2)}."
         ]
     how = " The same command with a longer time goes on." if trials.model else ""
-    return [f"Going on is worth it: {told}.{how}"]
+    return [f"Going on is worth it: {expectation}.{how}"]
 
 
-def _needless(trials: Trials, found: Importance | None) -> list[str]:
+def _needless(trials: TrialArrays, importances: Importance | None) -> list[str]:
     """Parameters to fix."""
-    if found is None or found.explained < 0.5 or trials.best is None or len(found.parameters) < 2:
+    if (
+        importances is None
+        or importances.explained < 0.5
+        or trials.best is None
+        or len(importances.parameters) < 2
+    ):
         return []
     config = trials.ledger.config(trials.best)
     needless = [
-        s.name for s in found.parameters if s.value < LITTLE and s.high < SURELY and s.usual
+        s.name for s in importances.parameters if s.value < LITTLE and s.high < SURELY and s.usual
     ]
     values = [f"{name} = {cut(show(config[name], 3), 20)}" for name in needless if name in config]
-    if not values or len(values) == len(found.parameters):
+    if not values or len(values) == len(importances.parameters):
         return []
     return [
         f"Fix what made hardly any difference, so that the search has less to look for: {listed(values[:6])}."
     ]
 
 
-def _narrow(trials: Trials, found: Importance | None) -> list[str]:
+def _narrow(trials: TrialArrays, importances: Importance | None) -> list[str]:
     """Ranges that the best trials use only a part of."""
-    if found is None or len(trials.done) < 40 or found.explained < 0.5:
+    if importances is None or len(trials.done) < 40 or importances.explained < 0.5:
         return []
     space, points = trials.ledger.spec.space, trials.ledger.column("points")
     top = trials.ranked[: max(10, len(trials.done) // 20)]
-    matters = _shares(found)
-    said = []
+    matters = _shares(importances)
+    ranges = []
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
         if isinstance(parameter, Choice) or matters[name].value < SOME or np.isnan(at).any():
@@ -271,15 +276,15 @@ def _narrow(trials: Trials, found: Importance | None) -> list[str]:
         low, high = max(0.0, low - pad), min(1.0, high + pad)
         if high - low < NARROW:
             ends = [show_number(float(parameter.decode(u)), 2) for u in (low, high)]
-            said.append(f"{name} from {ends[0]} to {ends[1]}")
-    if not said:
+            ranges.append(f"{name} from {ends[0]} to {ends[1]}")
+    if not ranges:
         return []
     return [
-        f"For a finer search, narrow to where the best {len(top)} trials are: {'; '.join(said[:4])}."
+        f"For a finer search, narrow to where the best {len(top)} trials are: {'; '.join(ranges[:4])}."
     ]
 
 
-def confirm(trials: Trials, sure: Certainty | None) -> list[str]:
+def confirm(trials: TrialArrays, sure: Certainty | None) -> list[str]:
     """Whether the winner should be run again."""
     if trials.confirmed or sure is None or not sure.noisy or sure.chance >= CLOSE:
         return []
@@ -288,7 +293,7 @@ def confirm(trials: Trials, sure: Certainty | None) -> list[str]:
     ]
 
 
-def _schedule(trials: Trials) -> list[str]:
+def _schedule(trials: TrialArrays) -> list[str]:
     """Whether trials that report could have been stopped early."""
     ledger = trials.ledger
     if ledger.spec.scheduler is not None or len(trials.done) < 10:
@@ -297,14 +302,14 @@ def _schedule(trials: Trials) -> list[str]:
     of, _, _ = ledger.curves.columns(metric)
     if len(of) < 4 * trials.size:
         return []
-    told = (
+    sentence = (
         "Trials report as they go, and all ran to their end: a scheduler (asha, say) stops the hopeless ones early, "
         f"and saves much of the {show_seconds(ledger.compute_time_s)} that they took."
     )
-    return [told]
+    return [sentence]
 
 
-def _shares(found: Importance | None) -> dict[str, Share]:
-    if found is None or found.explained < EXPLAINED:
+def _shares(importances: Importance | None) -> dict[str, Share]:
+    if importances is None or importances.explained < EXPLAINED:
         return {}
-    return {s.name: s for s in found.parameters}
+    return {s.name: s for s in importances.parameters}

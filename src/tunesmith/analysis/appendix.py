@@ -1,4 +1,4 @@
-"""The end of the report: what the study cost, what was tuned, and how to run it again."""
+"""The last sections of the report: costs and failures, the search space, and how to run the study again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunesmith.analysis import progress
 from tunesmith.analysis.findings import count
 from tunesmith.analysis.importance import NO_GROUP
 from tunesmith.analysis.page import Drawings, bullets, copyable, escape, folded, paragraphs, table
-from tunesmith.analysis.trials import Trials, brief, cut, show
+from tunesmith.analysis.trials import TrialArrays, brief, cut, show
 from tunesmith.core.quantity import show_bytes, show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Fixed, Parameter
 from tunesmith.core.text import write_yaml
@@ -37,27 +37,27 @@ STATES: Final = {
 }
 
 
-def cost(trials: Trials, drawings: Drawings) -> str:
+def cost(trials: TrialArrays, drawings: Drawings) -> str:
     ledger = trials.ledger
     elapsed, compute = ledger.elapsed_s(ledger.last_at), ledger.compute_time_s
-    said = [
+    sentences = [
         f"The study took {show_seconds(elapsed)}, and its trials {show_seconds(compute)} together."
     ]
     wall = ledger.column("wall_s")
     known = wall[np.isfinite(wall)]
     if len(known) > 1 and float(np.median(known)) >= 1e-3:
-        said.append(
+        sentences.append(
             f"A typical trial took {show_seconds(float(np.median(known)))}, the longest {show_seconds(float(known.max()))}."
         )
     if ledger.money:
-        said.append(f"It cost {show_number(ledger.money, 4)} by the limit price_per_hour.")
+        sentences.append(f"It cost {show_number(ledger.money, 4)} by the limit price_per_hour.")
     rows = []
     for state, name in STATES.items():
         of = np.flatnonzero(ledger.column("state") == list(State).index(state))
         if len(of):
             rows.append([name, f"{len(of):,}", show_seconds(float(np.nansum(wall[of])))])
     parts = [
-        paragraphs([" ".join(said)]),
+        paragraphs([" ".join(sentences)]),
         table(["state", "trials", "time"], rows, right=["trials", "time"]),
     ]
     parts += _failures(trials)
@@ -66,34 +66,34 @@ def cost(trials: Trials, drawings: Drawings) -> str:
     return "".join(parts)
 
 
-def _failures(trials: Trials) -> Iterator[str]:
+def _failures(trials: TrialArrays) -> Iterator[str]:
     """Why trials failed: each message once, the commonest first, with what was printed last."""
-    found: dict[str, list[int]] = {}
+    by_message: dict[str, list[int]] = {}
     for number in trials.of(State.FAILED).tolist():
         reason = trials.ledger.reason(number)
         words = "no reason given" if reason is None else " ".join(str(reason).split())
-        found.setdefault(cut(words, 200), []).append(number)
-    if not found:
+        by_message.setdefault(cut(words, 200), []).append(number)
+    if not by_message:
         return
     shown = False
     yield "<h3>Why trials failed</h3>"
-    for words, numbers in sorted(found.items(), key=lambda item: -len(item[1]))[:EXAMPLES]:
+    for words, numbers in sorted(by_message.items(), key=lambda item: -len(item[1]))[:EXAMPLES]:
         reason = trials.ledger.reason(numbers[-1])
-        told = f"<p>{count(len(numbers), 'trial')}: {escape(words)}</p>"
+        entry = f"<p>{count(len(numbers), 'trial')}: {escape(words)}</p>"
         if reason is not None and reason.output.strip():
             lines = "\n".join(reason.output.strip().splitlines()[-20:])
-            told += folded(
+            entry += folded(
                 f"what trial {numbers[-1]} printed last",
                 f"<pre>{html.escape(lines)}</pre>",
                 unfolded=not len(trials.done) and not shown,
             )
             shown = True
-        yield told
-    if len(found) > EXAMPLES:
-        yield paragraphs([f"And {len(found) - EXAMPLES} other reasons."])
+        yield entry
+    if len(by_message) > EXAMPLES:
+        yield paragraphs([f"And {len(by_message) - EXAMPLES} other reasons."])
 
 
-def tuned(trials: Trials) -> str:
+def tuned(trials: TrialArrays) -> str:
     space = trials.ledger.spec.space
     rows = []
     for name, parameter in space.parameters.items():
@@ -117,7 +117,7 @@ def tuned(trials: Trials) -> str:
     return "".join(parts)
 
 
-def again(trials: Trials) -> str:
+def again(trials: TrialArrays) -> str:
     from tunesmith.version import __version__
 
     spec = trials.ledger.spec

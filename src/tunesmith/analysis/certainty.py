@@ -1,4 +1,5 @@
-"""How sure it is that the best trial is the best: values have noise, and the best of many is best partly by luck.
+"""The probability that the best trial is the best, under a Gaussian process: values have noise, and the best of many
+is best partly by luck.
 
 The model of the default searcher says what each config is worth on average over runs, and how sure it is. Functions
 drawn from its posterior are compared at the trials' configs: in so many of them the best trial is best, too. As
@@ -13,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from tunesmith.analysis.trials import Trials
+from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.rng import stream
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes import model_of
@@ -45,7 +46,7 @@ class Certainty:
     noisy: bool
 
 
-def certainty(trials: Trials) -> Certainty | None:
+def certainty(trials: TrialArrays) -> Certainty | None:
     """None where there is too little to go by (fewer than 10 results, or than parameters and two more), or several objectives."""
     best = trials.best
     # forecasts of what was stopped are no results: they may be off by more than the noise

@@ -1,4 +1,4 @@
-"""The figures of a study, for notebooks. Each is described once, in `progress` and `parameters`: a function from a
+"""Plotly figures of a study, for notebooks. Each is described once, in `progress` and `parameters`: a function from a
 study's trials to a mapping that Plotly shows (see `style`); the report draws the same ones itself (see `svg`).
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.analysis import parameters, progress
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.style import to_figure
-from tunesmith.analysis.trials import Trials
+from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.errors import StudyError
 from tunesmith.core.ledger import Ledger
 
@@ -18,7 +18,7 @@ class Figures:
     """The figures of a result as Plotly's, for notebooks (extra ``figures``): ``result.figures.curves()``."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._trials = Trials(ledger)
+        self._trials = TrialArrays(ledger)
 
     def best(self, over: str = "trials") -> Any:
         """The best value so far, over "trials" or over "time", and every trial."""
@@ -30,15 +30,15 @@ class Figures:
 
     def importance(self) -> Any:
         """What each parameter explains. Raises StudyError where too little is known."""
-        found = importance(self._trials.history)
-        if found is None:
+        importances = importance(self._trials.history)
+        if importances is None:
             raise StudyError("importance needs some completed trials with different results")
-        return to_figure(parameters.importance_bars(found))
+        return to_figure(parameters.importance_bars(importances))
 
     def parallel(self) -> Any:
         """Parallel coordinates: one line for each trial, one axis for each parameter, the most important first."""
-        found = importance(self._trials.history)
-        order = tuple(share.name for share in found.parameters) if found else ()
+        importances = importance(self._trials.history)
+        order = tuple(share.name for share in importances.parameters) if importances else ()
         return to_figure(parameters.parallel(self._trials, order))
 
     def slice(self, parameter: str) -> Any:

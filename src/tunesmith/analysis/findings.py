@@ -1,4 +1,4 @@
-"""What a study found, in sentences: how good the best is, how sure that is, what mattered."""
+"""A summary of the results in sentences: how good the best is, how sure that is, which parameters mattered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tunesmith.analysis.certainty import Certainty
 from tunesmith.analysis.importance import NO_GROUP, Importance
-from tunesmith.analysis.trials import Trials
+from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.confirm import SURE
 from tunesmith.core.quantity import show_number
 from tunesmith.core.trial import State
@@ -30,7 +30,7 @@ def listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def headline(trials: Trials) -> str:
+def headline(trials: TrialArrays) -> str:
     """The study in a sentence."""
     ledger = trials.ledger
     if not trials.size:
@@ -56,15 +56,15 @@ def headline(trials: Trials) -> str:
     return f"{of} reached {trials.metric} {value}."
 
 
-def gains(trials: Trials) -> list[str]:
+def gains(trials: TrialArrays) -> list[str]:
     """By how much the best one is better than the first, and than the middle one."""
     if trials.best is None or len(trials.done) < 2:
         return []
     ledger = trials.ledger
     value = best_value(trials)
-    said = []
+    sentences = []
     if trials.confirmed:
-        said.append(
+        sentences.append(
             f"The best is taken at {show_number(value)}, what it reached on average when it was run again."
         )
     first = int(trials.done[0])
@@ -77,11 +77,11 @@ def gains(trials: Trials) -> list[str]:
         elif "middle" in why:
             what = "The middle of the space"
         other = float(trials.values(np.array([first]))[0])
-        said.append(
+        sentences.append(
             f"{what} (trial {first}) reached {show_number(other)}: {better(value, other, trials.sign)}."
         )
     middle = float(np.median(trials.values(trials.done)))
-    said.append(
+    sentences.append(
         f"The median of the completed trials is {show_number(middle)}: {better(value, middle, trials.sign)}."
     )
     if len(trials.ranked) > 1 and not trials.confirmed:
@@ -93,11 +93,11 @@ def gains(trials: Trials) -> list[str]:
             if equal
             else f"The next best is trial {second} with {show_number(other)}"
         )
-        said.append(f"{runner}.")
-    return said
+        sentences.append(f"{runner}.")
+    return sentences
 
 
-def best_value(trials: Trials) -> float:
+def best_value(trials: TrialArrays) -> float:
     """What the best one is worth: its mean when it was run again, if it was."""
     if trials.confirmed:
         return float(trials.confirmed[0].mean)
@@ -116,23 +116,25 @@ def better(value: float, other: float, sign: float) -> str:
     return f"the best is {show_number(abs(gap), 3)} {words}{share}"
 
 
-def sureness(trials: Trials, sure: Certainty | None, found: Importance | None) -> list[str]:
+def sureness(
+    trials: TrialArrays, sure: Certainty | None, importances: Importance | None
+) -> list[str]:
     """How sure it is that the best is the best."""
-    said = []
+    sentences = []
     for k, one in enumerate(trials.confirmed):
         who = "The winner" if k == 0 else "Behind it"
-        said.append(f"{who}, trial {one.trial}: {one}.")
+        sentences.append(f"{who}, trial {one.trial}: {one}.")
     if trials.confirmed:
         if trials.confirmed[0].chance < SURE:
-            said.append("That is not settled: more runs of these few would tell them apart.")
-        return said
+            sentences.append("That is not settled: more runs of these few would tell them apart.")
+        return sentences
     if trials.best is None or len(trials.done) < 2:
         return []
     if sure is None:
         return [
             f"Only {count(len(trials.done), 'trial')} ran to the end: too few to say how much luck is in the best value."
         ]
-    if found is None or found.explained < EXPLAINED:
+    if importances is None or importances.explained < EXPLAINED:
         little = "The parameters explain too little of the differences between results"
         return [f"{little} to say how much luck is in the best value."]
     if sure.noisy or sure.chance < SURE:
@@ -140,31 +142,31 @@ def sureness(trials: Trials, sure: Certainty | None, found: Importance | None) -
     return ["The same config run again would reach nearly the same, by what the trials say."]
 
 
-def _again(trials: Trials, sure: Certainty) -> list[str]:
+def _again(trials: TrialArrays, sure: Certainty) -> list[str]:
     """What the best config would reach on average, beside the value that it had."""
     reached = best_value(trials)
-    said = [f"The same config run again would differ by about ± {show_number(sure.noise, 2)}."]
+    sentences = [f"The same config run again would differ by about ± {show_number(sure.noise, 2)}."]
     luck = trials.sign * (sure.value - reached)
     flattered = luck > 0.25 * sure.noise
     digits = max(3, math.ceil(math.log10(max(abs(sure.value), 1e-300) / sure.noise)) + 2)
     low, high = show_number(sure.low, digits), show_number(sure.high, digits)
     on_average = show_number(sure.value, digits)
-    said.append(
+    sentences.append(
         f"On average it would reach some {on_average} ({low} to {high} with a probability of 90 %)"
         + (": the best of many noisy values is a little flattered by luck." if flattered else ".")
     )
-    return said
+    return sentences
 
 
-def _chance(trials: Trials, sure: Certainty) -> str:
-    told = (
+def _chance(trials: TrialArrays, sure: Certainty) -> str:
+    statement = (
         f"It is truly the best of the {len(trials.done):,} completed trials with a probability of "
         f"{percent(sure.chance)}"
     )
     if sure.rival is None or sure.chance >= SURE:
-        return f"{told}."
+        return f"{statement}."
     next_one = "likelier" if sure.rival_chance > sure.chance else "the likeliest other"
-    return f"{told}; {next_one} is trial {sure.rival} ({percent(sure.rival_chance)})."
+    return f"{statement}; {next_one} is trial {sure.rival} ({percent(sure.rival_chance)})."
 
 
 def percent(share: float) -> str:
@@ -172,46 +174,52 @@ def percent(share: float) -> str:
     return "over 99 %" if share > 0.99 else "under 1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
-def _forecasts(trials: Trials, found: Importance) -> list[str]:
+def _forecasts(trials: TrialArrays, importances: Importance) -> list[str]:
     """What the importance rests on, beside the results of completed trials."""
-    forecasts = found.results - len(trials.done)
+    forecasts = importances.results - len(trials.done)
     if forecasts <= 0:
         return []
-    told = (
-        f"Of the {found.results:,} results behind this {forecasts:,} are forecasts: "
+    sentence = (
+        f"Of the {importances.results:,} results behind this {forecasts:,} are forecasts: "
         "what trials that were stopped would have come to."
     )
-    return [told]
+    return [sentence]
 
 
-def what_mattered(trials: Trials, found: Importance | None) -> list[str]:
+def what_mattered(trials: TrialArrays, importances: Importance | None) -> list[str]:
     """Importance in words."""
-    if found is None:
+    if importances is None:
         return ["There are too few different results to say what mattered."]
-    said = []
-    if found.explained < EXPLAINED:
-        said.append(
-            f"The parameters explain little of the differences between these {found.results:,} results "
-            f"(some {100 * found.explained:.0f} %): the rest is noise, or needs more trials. Take what follows with care."
+    sentences = []
+    if importances.explained < EXPLAINED:
+        sentences.append(
+            f"The parameters explain little of the differences between these {importances.results:,} results "
+            f"(some {100 * importances.explained:.0f} %): the rest is noise, or needs more trials. Take what follows with care."
         )
-    top = [s for s in found.parameters if s.value >= 0.1][:3] or list(found.parameters[:1])
+    top = [s for s in importances.parameters if s.value >= 0.1][:3] or list(
+        importances.parameters[:1]
+    )
     words = [f"{s.name} ({100 * s.value:.0f} %)" for s in top]
     verb = "explains" if len(words) == 1 else "explain"
     if sum(s.value for s in top) >= 0.5:
-        said.append(f"{listed(words)} {verb} most of the differences between results.")
+        sentences.append(f"{listed(words)} {verb} most of the differences between results.")
     else:
-        said.append(
+        sentences.append(
             f"Of the differences between results, {listed(words)} {verb} the largest part; "
             "no few parameters explain most of them."
         )
-    said += _forecasts(trials, found)
+    sentences += _forecasts(trials, importances)
     little = [
-        s.name for s in found.parameters if s.high < LITTLE + 0.02 and s.value < LITTLE and s.usual
+        s.name
+        for s in importances.parameters
+        if s.high < LITTLE + 0.02 and s.value < LITTLE and s.usual
     ]
-    if little and found.explained >= EXPLAINED:
-        said.append(f"{listed(little[:8])} made hardly any difference.")
-    named = [s for s in found.groups if s.name != NO_GROUP]
-    if sum(s.value for s in named) >= 0.01 and len(found.groups) > 1:
-        words = [f"{s.name} {100 * s.value:.0f} %" for s in found.groups if s.name != NO_GROUP]
-        said.append(f"By group: {listed(words)}.")
-    return said
+    if little and importances.explained >= EXPLAINED:
+        sentences.append(f"{listed(little[:8])} made hardly any difference.")
+    named = [s for s in importances.groups if s.name != NO_GROUP]
+    if sum(s.value for s in named) >= 0.01 and len(importances.groups) > 1:
+        words = [
+            f"{s.name} {100 * s.value:.0f} %" for s in importances.groups if s.name != NO_GROUP
+        ]
+        sentences.append(f"By group: {listed(words)}.")
+    return sentences

@@ -1,4 +1,4 @@
-"""Which parameters matter: the share of the metric's variance, over the whole space, that each one explains.
+"""Parameter importance: the share of the metric's variance, over the whole space, that each parameter explains.
 
 The functional analysis of variance of Hutter, Hoos & Leyton-Brown, "An efficient approach for assessing
 hyperparameter importance" (ICML 2014), on a Gaussian process in place of a random forest: it needs fewer trials,
@@ -98,11 +98,11 @@ def importance(history: History, objective: int = 0) -> Importance | None:
         return None
     rng = stream(history.seed, len(rows), "importance")
     cube = Points(space)
-    kept = _spread(np.nan_to_num(history.points[rows], nan=0.5), rng)
-    z = OutputWarp.of(losses)(losses[kept])
+    subset = _spread(np.nan_to_num(history.points[rows], nan=0.5), rng)
+    z = OutputWarp.of(losses)(losses[subset])
     features = Features(cube.choices)
     with one_thread(), np.errstate(all="ignore"):
-        known = features(history.points[rows[kept]])
+        known = features(history.points[rows[subset]])
         count = KERNELS if len(rows) <= FEW else 1
         thetas = kernels(known, features.owner, z, count, rng)
         drawn, explained = _shares(cube, features, known, z, thetas, rng)
@@ -124,8 +124,8 @@ def _results(history: History, objective: int) -> tuple[Ints, Floats]:
     """The trials to go by, and their losses."""
     if objective == 0:
         evidence = Evidence.of(history)
-        kept = np.isfinite(evidence.losses)
-        return evidence.rows[kept], evidence.losses[kept]
+        finite = np.isfinite(evidence.losses)
+        return evidence.rows[finite], evidence.losses[finite]
     losses = history.losses[:, objective]
     rows = np.flatnonzero(history.where(State.COMPLETED) & np.isfinite(losses))
     return rows, losses[rows]
@@ -225,8 +225,8 @@ def _ranked(
     """The shares by column of `drawn`, the largest first."""
     low, high = np.quantile(drawn, COVERED, axis=0)
     mean = drawn.mean(axis=0)
-    found = [
+    shares = [
         Share(name, group, float(mean[j]), float(low[j]), float(high[j]), bool(usual[j]))
         for j, (name, group) in enumerate(zip(names, groups, strict=True))
     ]
-    return tuple(sorted(found, key=lambda share: -share.value))
+    return tuple(sorted(shares, key=lambda share: -share.value))

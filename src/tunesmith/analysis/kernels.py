@@ -1,4 +1,4 @@
-"""Which kernels explain results: hyperparameters drawn from their posterior, for importance.
+"""Posterior draws of a Gaussian process's kernel hyperparameters, for parameter importance.
 
 The searcher's prior keeps every parameter of some importance, so that none is given up too early. To say
 what matters, long lengthscales have to be possible: here they are lognormal, wide, and longer in more
@@ -37,20 +37,20 @@ def kernels(
     from scipy.optimize import minimize
 
     d = int(owner.max()) + 1
-    evidence = gp.Evidence(features, owner, y)
+    likelihood = gp.MarginalLikelihood(features, owner, y)
 
     def objective(theta: Floats) -> tuple[float, Floats]:
-        value, gradient = evidence(theta)
+        value, gradient = likelihood(theta)
         prior, slope = _log_prior(theta)
         return -(value + prior), -(gradient + slope)
 
     bounds = [tuple(map(math.log, gp.LENGTH_BOUNDS))] * d
     bounds += [tuple(map(math.log, gp.SIGNAL_BOUNDS)), tuple(map(math.log, gp.NOISE_BOUNDS))]
     options = {"maxiter": 40, "gtol": 1e-2, "ftol": 1e-6}
-    found = minimize(
+    optimum = minimize(
         objective, gp.start(d), jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )
-    mode = np.asarray(found.x, dtype=np.float64)
+    mode = np.asarray(optimum.x, dtype=np.float64)
     if count == 1:
         return [mode]
     step = 0.05

@@ -1,4 +1,4 @@
-"""The report's page around its contents: style sheet, script, and small pieces of HTML.
+"""HTML of the report: the page with its style sheet and script, and its elements (paragraphs, lists, tables, figures).
 
 Nothing is loaded from anywhere, and the page says so to the browser.
 """
@@ -159,8 +159,8 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'uns
 
 def escape(words: object) -> str:
     """As HTML; a long name may be broken after its dots, slashes, dashes and underscores, a number not before its unit."""
-    kept = _UNIT.sub("\\1\N{NO-BREAK SPACE}", html.escape(str(words)))
-    return _LONG.sub(lambda found: _JOINT.sub(r"\1<wbr>", found[0]), kept)
+    escaped = _UNIT.sub("\\1\N{NO-BREAK SPACE}", html.escape(str(words)))
+    return _LONG.sub(lambda match: _JOINT.sub(r"\1<wbr>", match[0]), escaped)
 
 
 class Drawings:
@@ -190,12 +190,12 @@ class Drawings:
 
     def json(self) -> str:
         """What all marks say, fit to stand inside a script element."""
-        said = json.dumps(
+        encoded = json.dumps(
             {"figures": self._figures, "texts": list(self._texts)},
             ensure_ascii=False,
             separators=(",", ":"),
         )
-        return said.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+        return encoded.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def page(
@@ -218,12 +218,12 @@ def page(
     )
 
 
-def paragraphs(said: Iterable[str]) -> str:
-    return "".join(f"<p>{escape(words)}</p>" for words in said)
+def paragraphs(texts: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(words)}</p>" for words in texts)
 
 
-def bullets(said: Sequence[str]) -> str:
-    return f'<ul class="say">{"".join(f"<li>{escape(words)}</li>" for words in said)}</ul>'
+def bullets(items: Sequence[str]) -> str:
+    return f'<ul class="say">{"".join(f"<li>{escape(words)}</li>" for words in items)}</ul>'
 
 
 def tiles(pairs: Iterable[tuple[str, str]]) -> str:
@@ -246,11 +246,11 @@ def table(
     """A table that scrolls if it is too wide; `tight` ones break no lines; with `first`, the first row stands out."""
     name = ' class="tight"' if tight else ""
     kinds = [' class="n"' if name in right else "" for name in columns]
-    said = html.escape if tight else escape
-    head = "".join(f"<th{k}>{said(str(c))}</th>" for k, c in zip(kinds, columns, strict=True))
+    to_html = html.escape if tight else escape
+    head = "".join(f"<th{k}>{to_html(str(c))}</th>" for k, c in zip(kinds, columns, strict=True))
     body = ""
     for i, row in enumerate(rows):
-        cells = "".join(f"<td{k}>{said(str(c))}</td>" for k, c in zip(kinds, row, strict=True))
+        cells = "".join(f"<td{k}>{to_html(str(c))}</td>" for k, c in zip(kinds, row, strict=True))
         body += f'<tr class="first">{cells}</tr>' if first and i == 0 else f"<tr>{cells}</tr>"
     return f'<div class="scroll"><table{name}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 

@@ -1,4 +1,4 @@
-"""What the parameters do: their importance, each one against the metric, all of them together."""
+"""Figures of the parameters: bars of their importance, slices (one against the metric), parallel coordinates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tunesmith.analysis.style import (
     figure,
     text,
 )
-from tunesmith.analysis.trials import Trials, brief, cut, marks, show
+from tunesmith.analysis.trials import TrialArrays, brief, cut, marks, show
 from tunesmith.core.errors import StudyError
 from tunesmith.core.quantity import show_number
 from tunesmith.core.space.parameter import Choice, Float, Int
@@ -39,9 +39,9 @@ BARS: Final = 15
 UNUSED: Final = 1.15
 
 
-def importance_bars(found: Importance, *, groups: bool = False) -> Figure:
+def importance_bars(importances: Importance, *, groups: bool = False) -> Figure:
     """Bars with intervals, coloured by group; of the groups themselves with `groups`."""
-    shares = (found.groups if groups else found.parameters)[:BARS]
+    shares = (importances.groups if groups else importances.parameters)[:BARS]
     n, grouped = len(shares), any(s.group != NO_GROUP for s in shares)
     data = [
         _bars([(n - i, s) for i, s in enumerate(shares) if s.group == group], group, grouped)
@@ -53,8 +53,8 @@ def importance_bars(found: Importance, *, groups: bool = False) -> Figure:
     )
     if groups:
         caption = "The shares of a group's parameters together."
-    if not groups and len(found.parameters) > n:
-        caption += f" The {len(found.parameters) - n} least important ones are left out."
+    if not groups and len(importances.parameters) > n:
+        caption += f" The {len(importances.parameters) - n} least important ones are left out."
     most = max((s.high for s in shares), default=1.0)
     return figure(
         f"Importance of each {'group' if groups else 'parameter'}",
@@ -105,7 +105,7 @@ def _bars(rows: list[tuple[int, Share]], group: str, grouped: bool) -> Trace:
     }
 
 
-def slice_of(trials: Trials, name: str) -> Figure:
+def slice_of(trials: TrialArrays, name: str) -> Figure:
     """Every completed trial's value against one parameter, where that was active."""
     space = trials.ledger.spec.space
     if name not in space.tunables:
@@ -162,7 +162,7 @@ def slice_of(trials: Trials, name: str) -> Figure:
     )
 
 
-def parallel(trials: Trials, order: tuple[str, ...] = ()) -> Figure:
+def parallel(trials: TrialArrays, order: tuple[str, ...] = ()) -> Figure:
     """One line for each trial, one axis for each parameter (those in `order` first); the best are emphasised.
 
     The axes lie on top of one another, so that names and values can be read on a phone, too.
@@ -313,7 +313,7 @@ def _ticks(parameter: Float | Int | Choice, best: float | None) -> list[tuple[fl
     ]
 
 
-def _goodness(trials: Trials) -> NDArray[np.float64]:
+def _goodness(trials: TrialArrays) -> NDArray[np.float64]:
     """Each trial's place on the axis of the metric: the best at 1, the median at one half."""
     from tunesmith.numeric.warp import OutputWarp
 
@@ -326,7 +326,7 @@ def _goodness(trials: Trials) -> NDArray[np.float64]:
     return out
 
 
-def _value_ticks(trials: Trials) -> list[tuple[float, str]]:
+def _value_ticks(trials: TrialArrays) -> list[tuple[float, str]]:
     """The worst, the median and the best value, and where they are."""
     goodness, ranked = _goodness(trials), trials.ranked
     if not len(ranked):

@@ -1,4 +1,4 @@
-"""How the search went: the best value so far, learning curves, what trials cost, several objectives."""
+"""Figures of the search: the best value so far, learning curves, the cost of trials, the Pareto front."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tunesmith.analysis.style import (
     figure,
     unit_of,
 )
-from tunesmith.analysis.trials import Trials, brief, marks, some
+from tunesmith.analysis.trials import TrialArrays, brief, marks, some
 from tunesmith.core.errors import StudyError
 from tunesmith.core.trial import State
 
@@ -35,7 +35,7 @@ BEST_CURVES: Final = 15
 POINTS: Final = 150
 
 
-def best_so_far(trials: Trials, over: str = "trials") -> Figure:
+def best_so_far(trials: TrialArrays, over: str = "trials") -> Figure:
     """The best value so far as a line, every trial as a dot. `over` is "trials" or "time"."""
     if over not in ("trials", "time"):
         raise StudyError(f"over is 'trials' or 'time', not {over!r}")
@@ -90,14 +90,14 @@ def best_so_far(trials: Trials, over: str = "trials") -> Figure:
     return figure(title, caption, data, xaxis=x, yaxis=axis.axis(metric))
 
 
-def _record(trials: Trials, place: NDArray[np.float64], axis: Value, over: str) -> Trace:
+def _record(trials: TrialArrays, place: NDArray[np.float64], axis: Value, over: str) -> Trace:
     """The line of the best value so far."""
     done = trials.done
     if over == "time":
         done = done[np.argsort(place[done], kind="stable")]
     losses = np.minimum.accumulate(trials.losses[done, 0])
-    kept = np.concatenate([[True], np.diff(losses) < 0])
-    x, y = place[done][kept], losses[kept] * trials.sign
+    improved = np.concatenate([[True], np.diff(losses) < 0])
+    x, y = place[done][improved], losses[improved] * trials.sign
     end = float(np.nanmax(place))
     x, y = np.append(x, max(end, float(x[-1]))), np.append(y, y[-1])
     return {
@@ -111,7 +111,7 @@ def _record(trials: Trials, place: NDArray[np.float64], axis: Value, over: str) 
     }
 
 
-def _places(trials: Trials, over: str) -> tuple[NDArray[np.float64], str]:
+def _places(trials: TrialArrays, over: str) -> tuple[NDArray[np.float64], str]:
     """Where on the horizontal axis each trial is, shape (n,), and the unit."""
     if over == "trials":
         return np.arange(trials.size, dtype=np.float64), ""
@@ -122,11 +122,13 @@ def _places(trials: Trials, over: str) -> tuple[NDArray[np.float64], str]:
     return since / length, unit
 
 
-def curves(trials: Trials) -> Figure:
+def curves(trials: TrialArrays) -> Figure:
     """What trials reported, step by step; the stopped ones end in a cross."""
-    numbers, found, reporting = _curves(trials)
-    ends = np.array([curve[1][-1] for curve in found])
-    axis = Value(np.concatenate([np.asarray(c[1]) for c in found] or [np.empty(0)]), trials.sign)
+    numbers, drawn_curves, reporting = _curves(trials)
+    ends = np.array([curve[1][-1] for curve in drawn_curves])
+    axis = Value(
+        np.concatenate([np.asarray(c[1]) for c in drawn_curves] or [np.empty(0)]), trials.sign
+    )
     data: list[Trace] = []
     stops: list[int] = []
     named: set[str] = set()
@@ -146,21 +148,21 @@ def curves(trials: Trials) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "x": found[i][0],
-                "y": found[i][1],
+                "x": drawn_curves[i][0],
+                "y": drawn_curves[i][1],
                 "line": {"color": colour, "width": width},
                 "opacity": opacity,
                 "name": name,
                 "legendgroup": name,
                 "showlegend": name not in named,
-                "text": [trials.tip(numbers[i])] * len(found[i][0]),
+                "text": [trials.tip(numbers[i])] * len(drawn_curves[i][0]),
                 "hoverinfo": "text",
             }
         )
         named.add(name)
     if stops:
         chosen = np.array([numbers[i] for i in stops])
-        at = [found[i][0][-1] for i in stops]
+        at = [drawn_curves[i][0][-1] for i in stops]
         data.append(
             marks("where it was stopped", at, ends[stops].tolist(), chosen, trials)
             | {"marker": {"color": PURPLE, "size": 6, "symbol": "x"}}
@@ -172,7 +174,7 @@ def curves(trials: Trials) -> Figure:
         )
     if axis.clipped:
         caption += " What is far worse than the rest is cut off."
-    last = max((curve[0][-1] for curve in found), default=0)
+    last = max((curve[0][-1] for curve in drawn_curves), default=0)
     if reporting > len(numbers):
         caption += f" Of {reporting:,} trials {len(numbers)} are drawn: the best, and an even selection of the others."
     return figure(
@@ -203,16 +205,16 @@ _CURVES: Final[dict[str, tuple[str, float, float]]] = {
 }
 
 
-def _state(trials: Trials, number: int) -> int:
+def _state(trials: TrialArrays, number: int) -> int:
     name = _STATE_NAMES.get(trials.ledger.state(number), "not ended")
     return list(_CURVES).index(name)
 
 
-def metric_words(trials: Trials) -> str:
+def metric_words(trials: TrialArrays) -> str:
     return f"{trials.metric} ({'less' if trials.sign > 0 else 'more'} is better)"
 
 
-def _curves(trials: Trials) -> tuple[list[int], list[tuple[list[int], list[float]]], int]:
+def _curves(trials: TrialArrays) -> tuple[list[int], list[tuple[list[int], list[float]]], int]:
     """Some trials that reported the metric, their steps and values, and how many there are; none where none
     reported twice."""
     ledger, metric = trials.ledger, trials.metric
@@ -227,21 +229,21 @@ def _curves(trials: Trials) -> tuple[list[int], list[tuple[list[int], list[float
         best = np.concatenate([[trials.best], best[best != trials.best]])
     has[best] = False
     rest = some(np.flatnonzero(has), CURVES - len(best))
-    numbers, found = [], []
+    numbers, drawn_curves = [], []
     for number in [*best.tolist(), *rest.tolist()]:
-        told = [
+        points = [
             (r.step, r.metrics[metric]) for r in ledger.curves.of(number) if metric in r.metrics
         ]
-        told = [(step, value) for step, value in told if math.isfinite(value)]
-        if len(told) > POINTS:
-            told = [told[k] for k in np.linspace(0, len(told) - 1, POINTS).astype(int)]
-        if told:
+        points = [(step, value) for step, value in points if math.isfinite(value)]
+        if len(points) > POINTS:
+            points = [points[k] for k in np.linspace(0, len(points) - 1, POINTS).astype(int)]
+        if points:
             numbers.append(number)
-            found.append(([s for s, _ in told], [v for _, v in told]))
-    return numbers, found, reporting
+            drawn_curves.append(([s for s, _ in points], [v for _, v in points]))
+    return numbers, drawn_curves, reporting
 
 
-def cost(trials: Trials) -> Figure:
+def cost(trials: TrialArrays) -> Figure:
     """Every completed trial's value against its wall time, and the best value for each time."""
     wall = trials.ledger.column("wall_s")
     shown = trials.dots[wall[trials.dots] > 0]
@@ -255,9 +257,9 @@ def cost(trials: Trials) -> Figure:
     if len(shown):
         order = np.lexsort((trials.losses[shown, 0], x))
         losses = np.minimum.accumulate(trials.losses[shown[order], 0])
-        kept = np.concatenate([[True], np.diff(losses) < 0])
-        at = np.append(x[order][kept], x.max())
-        y = np.append(losses[kept], losses[-1]) * trials.sign
+        improved = np.concatenate([[True], np.diff(losses) < 0])
+        at = np.append(x[order][improved], x.max())
+        y = np.append(losses[improved], losses[-1]) * trials.sign
         data.append(
             {
                 "type": "scatter",
@@ -286,7 +288,7 @@ def cost(trials: Trials) -> Figure:
     )
 
 
-def front(trials: Trials) -> Figure:
+def front(trials: TrialArrays) -> Figure:
     """The first two objectives against each other."""
     objectives = trials.ledger.spec.objectives
     if len(objectives) < 2:

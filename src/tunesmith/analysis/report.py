@@ -1,4 +1,4 @@
-"""The report: one HTML file that says what a study found, to someone who does not tune for a living."""
+"""The HTML report of a study: one self-contained file, for readers who do not tune for a living."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tunesmith.analysis.page import (
     tiles,
 )
 from tunesmith.analysis.style import GROUP_COLOURS, NAMES, Value
-from tunesmith.analysis.trials import Trials, brief, show
+from tunesmith.analysis.trials import TrialArrays, brief, show
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.space.parameter import GROUPS, Choice, Fixed, Parameter
@@ -65,38 +65,38 @@ def report(ledger: Ledger, model: str = "") -> str:
     from tunesmith.search import look_ahead
     from tunesmith.version import __version__
 
-    trials = Trials(ledger, model)
+    trials = TrialArrays(ledger, model)
     single = len(ledger.spec.objectives) == 1
     outlook = look_ahead(trials.history, AHEAD) if single and len(trials.done) else None
-    found = importance(trials.history) if len(trials.done) else None
+    importances = importance(trials.history) if len(trials.done) else None
     drawings = Drawings()
-    sections = list(_sections(trials, found, outlook, drawings))
+    sections = list(_sections(trials, importances, outlook, drawings))
     foot = f"Written by tunesmith {escape(__version__)} on {time.strftime('%d %B %Y at %H:%M')}."
     title = f"{ledger.spec.name}: {findings.headline(trials)}"
     return page(title, _head(trials), sections, foot, drawings.json())
 
 
 def _sections(
-    trials: Trials, found: Importance | None, outlook: Outlook | None, drawings: Drawings
+    trials: TrialArrays, importances: Importance | None, outlook: Outlook | None, drawings: Drawings
 ) -> Iterator[Section]:
     some, sure = len(trials.done) > 0, certainty(trials)
     single = len(trials.ledger.spec.objectives) == 1
     if some and single:
         yield "winner", "What won", _winner(trials)
-        if said := [*findings.gains(trials), *findings.sureness(trials, sure, found)]:
-            yield "sure", "By how much, and how sure", bullets(said)
+        if sentences := [*findings.gains(trials), *findings.sureness(trials, sure, importances)]:
+            yield "sure", "By how much, and how sure", bullets(sentences)
     if some and not single:
         yield "front", "What no other trial beats", _front(trials, drawings)
-    yield "next", "What to try next", bullets(advice.next_steps(trials, found, outlook, sure))
+    yield "next", "What to try next", bullets(advice.next_steps(trials, importances, outlook, sure))
     if len(trials.done) > 1:
-        yield "mattered", "What mattered", _mattered(trials, found, drawings)
+        yield "mattered", "What mattered", _mattered(trials, importances, drawings)
     if trials.size > 1 and (some or len(trials.of(State.STOPPED))):
         yield "went", "How the search went", _went(trials, drawings)
     if len(trials.done) > 1 and len(trials.ledger.spec.space):
         yield (
             "configs",
             "The best configs" if single else "Configs",
-            _configs(trials, found, drawings),
+            _configs(trials, importances, drawings),
         )
     if trials.size:
         yield "cost", "What it cost", appendix.cost(trials, drawings)
@@ -107,7 +107,7 @@ def _sections(
 # -- the top ----------------------------------------------------------------------------------
 
 
-def _head(trials: Trials) -> str:
+def _head(trials: TrialArrays) -> str:
     ledger = trials.ledger
     goals = listed(
         [
@@ -124,10 +124,13 @@ def _head(trials: Trials) -> str:
             pairs.append(("when run again, on average", show_number(trials.confirmed[0].mean)))
     elif len(trials.done):
         for k, objective in enumerate(ledger.spec.objectives[:3]):
-            found = trials.values(trials.done, k) * objective.sign
+            losses = trials.values(trials.done, k) * objective.sign
             edge = "lowest" if objective.sign > 0 else "highest"
             pairs.append(
-                (f"{edge} {brief(objective.metric, 26)}", show_number(found.min() * objective.sign))
+                (
+                    f"{edge} {brief(objective.metric, 26)}",
+                    show_number(losses.min() * objective.sign),
+                )
             )
     pairs.append(("trials", f"{trials.size:,}"))
     pairs.append(("from beginning to end", show_seconds(ledger.elapsed_s(ledger.last_at))))
@@ -150,7 +153,7 @@ def _head(trials: Trials) -> str:
     )
 
 
-def _states(trials: Trials) -> str:
+def _states(trials: TrialArrays) -> str:
     """``84 trials completed, 10 stopped early, 6 failed``."""
     counts = trials.ledger.counts
     words = [f"{counts[state]:,} {name}" for state, name in STATES.items() if counts[state]]
@@ -160,7 +163,7 @@ def _states(trials: Trials) -> str:
 # -- what won ---------------------------------------------------------------------------------
 
 
-def _winner(trials: Trials) -> str:
+def _winner(trials: TrialArrays) -> str:
     from tunesmith.core.text import arguments
 
     assert trials.best is not None
@@ -181,7 +184,7 @@ def _lines(config: dict[str, object]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}" if lines else "{}"
 
 
-def _config_table(trials: Trials, config: dict[str, object]) -> str:
+def _config_table(trials: TrialArrays, config: dict[str, object]) -> str:
     """A config by group, each value beside the range it is from."""
     space = trials.ledger.spec.space
     by_group: dict[str, list[str]] = {}
@@ -205,17 +208,17 @@ def _config_table(trials: Trials, config: dict[str, object]) -> str:
     )
 
 
-def _front(trials: Trials, drawings: Drawings) -> str:
+def _front(trials: TrialArrays, drawings: Drawings) -> str:
     members = trials.front
     members = members[np.argsort(trials.losses[members, 0], kind="stable")]
-    said = (
+    explanation = (
         f"With several objectives no one trial is best: {count(len(members), 'trial')} of the {len(trials.done):,} completed "
         "ones cannot be improved in one objective without losing in another. Choose by what matters more to you."
     )
     shown = members[np.linspace(0, len(members) - 1, min(len(members), 12)).astype(int)]
     names = _columns(trials, shown.tolist())
     return (
-        paragraphs([said])
+        paragraphs([explanation])
         + drawings.add(progress.front(trials), heading=False)
         + _rows(trials, shown.tolist(), names)
     )
@@ -224,19 +227,21 @@ def _front(trials: Trials, drawings: Drawings) -> str:
 # -- what mattered, how it went ---------------------------------------------------------------
 
 
-def _mattered(trials: Trials, found: Importance | None, drawings: Drawings) -> str:
-    parts = [paragraphs(findings.what_mattered(trials, found))]
-    if found is None:
+def _mattered(trials: TrialArrays, importances: Importance | None, drawings: Drawings) -> str:
+    parts = [paragraphs(findings.what_mattered(trials, importances))]
+    if importances is None:
         return parts[0]
     if len(trials.ledger.spec.objectives) > 1:
         parts.append(paragraphs([f"All of this is about {trials.metric}, the first objective."]))
-    if len(found.groups) > 1:
-        parts.append(drawings.add(parameters.importance_bars(found, groups=True)))
-    parts.append(drawings.add(parameters.importance_bars(found)))
+    if len(importances.groups) > 1:
+        parts.append(drawings.add(parameters.importance_bars(importances, groups=True)))
+    parts.append(drawings.add(parameters.importance_bars(importances)))
     # a slice of a few dots shows nothing
     seen = np.isfinite(trials.ledger.column("numbers")[trials.done]).sum(axis=0)
     known = dict(zip(trials.ledger.spec.space.tunables, seen.tolist(), strict=True))
-    names = [s.name for s in found.parameters if s.value >= 0.01 and known[s.name] >= 4][:SLICES]
+    names = [s.name for s in importances.parameters if s.value >= 0.01 and known[s.name] >= 4][
+        :SLICES
+    ]
     if names:
         slices = [drawings.add(parameters.slice_of(trials, name), small=True) for name in names]
         parts.append("<h3>The most important ones, one by one</h3>")
@@ -248,12 +253,12 @@ def _mattered(trials: Trials, found: Importance | None, drawings: Drawings) -> s
     return "".join(parts)
 
 
-def _far(trials: Trials) -> str:
+def _far(trials: TrialArrays) -> str:
     clipped = Value(trials.values(trials.done), trials.sign).clipped
     return "Values far worse than the others are drawn at the edge. " if clipped else ""
 
 
-def _went(trials: Trials, drawings: Drawings) -> str:
+def _went(trials: TrialArrays, drawings: Drawings) -> str:
     parts = [drawings.add(progress.best_so_far(trials))]
     if trials.ledger.spec.limits.parallel > 1 or trials.ledger.compute_time_s > 1.0:
         parts.append(drawings.add(progress.best_so_far(trials, "time")))
@@ -263,37 +268,37 @@ def _went(trials: Trials, drawings: Drawings) -> str:
     return "".join(parts)
 
 
-def _configs(trials: Trials, found: Importance | None, drawings: Drawings) -> str:
-    order = tuple(s.name for s in found.parameters) if found else ()
+def _configs(trials: TrialArrays, importances: Importance | None, drawings: Drawings) -> str:
+    order = tuple(s.name for s in importances.parameters) if importances else ()
     single = len(trials.ledger.spec.objectives) == 1
     top = trials.ranked[:ROWS].tolist()
     if trials.best is not None and trials.best in top:
         top = [trials.best, *(n for n in top if n != trials.best)]
-    said, ten = "", f"<h3>The {count(len(top), 'best trial').removeprefix('1 ')}</h3>"
+    notes, ten = "", f"<h3>The {count(len(top), 'best trial').removeprefix('1 ')}</h3>"
     if not single:
-        said = f"<p>By {escape(trials.metric)}, the first objective; those of the front come first.</p>"
+        notes = f"<p>By {escape(trials.metric)}, the first objective; those of the front come first.</p>"
         ten = f"<h3>{count(len(top), 'trial').capitalize()} of {len(trials.done):,}</h3>"
     figure = drawings.add(parameters.parallel(trials, order))
     names = _columns(trials, top, order)
     every = [name for name in trials.ledger.spec.space.tunables if name in names]
     if len(every) < len(_used(trials, top)):
-        said += f"<p>Of the parameters that these use, the {len(every)} that explain most are shown.</p>"
-    return said + ten + _rows(trials, top, every, first=single) + figure
+        notes += f"<p>Of the parameters that these use, the {len(every)} that explain most are shown.</p>"
+    return notes + ten + _rows(trials, top, every, first=single) + figure
 
 
-def _columns(trials: Trials, numbers: list[int], order: tuple[str, ...] = ()) -> list[str]:
+def _columns(trials: TrialArrays, numbers: list[int], order: tuple[str, ...] = ()) -> list[str]:
     """The tuned parameters that some of these trials use, `COLUMNS` at most: those in `order` first."""
     used = _used(trials, numbers)
     place = {name: k for k, name in enumerate(order)}
     return sorted(used, key=lambda name: place.get(name, len(place)))[:COLUMNS]
 
 
-def _used(trials: Trials, numbers: list[int]) -> list[str]:
+def _used(trials: TrialArrays, numbers: list[int]) -> list[str]:
     used = {name for number in numbers for name in trials.ledger.config(number)}
     return [name for name in trials.ledger.spec.space.tunables if name in used]
 
 
-def _rows(trials: Trials, numbers: list[int], names: list[str], *, first: bool = False) -> str:
+def _rows(trials: TrialArrays, numbers: list[int], names: list[str], *, first: bool = False) -> str:
     objectives = [o.metric for o in trials.ledger.spec.objectives]
     rows = []
     for number in numbers:

@@ -1,4 +1,4 @@
-"""Axes in pixels: where values are, round ticks and how they are written."""
+"""Axis scales: linear and log maps of values to pixels, round ticks and their labels."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def ticks_of(axis: dict[str, Any], scale: Scale, apart_px: float) -> list[tuple[
     if "tickvals" in axis:
         labels = [plain(label) for label in axis["ticktext"]]
         return list(zip(axis["tickvals"], labels, strict=True))
-    found = scale.ticks(apart_px, float(axis.get("dtick", 0.0)))
+    ticks = scale.ticks(apart_px, float(axis.get("dtick", 0.0)))
     if axis.get("tickformat") == ".0%":
-        return [(v, f"{100 * v:.0f} %") for v, _ in found]
-    return found
+        return [(v, f"{100 * v:.0f} %") for v, _ in ticks]
+    return ticks

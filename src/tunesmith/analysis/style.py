@@ -1,4 +1,4 @@
-"""How figures look: colours by role, axes, and texts. A figure is a mapping as Plotly's JSON has it
+"""The style of figures: colours by role, axes, and texts. A figure is a mapping as Plotly's JSON has it
 (``{"data": [..], "layout": {..}}``), made without Plotly.
 """
 

@@ -1,4 +1,4 @@
-"""Figures as SVG: what `figures` describes, drawn without Plotly and without a script.
+"""An SVG renderer for the figures of `progress` and `parameters`, without Plotly and without a script.
 
 It knows the part of Plotly's schema that our figures use: scatter and horizontal bar traces, linear and log axes with
 given or own ticks, annotations and lines at data coordinates. Colours are variables of the page's style sheet, so one
@@ -90,12 +90,12 @@ def legend(figure: Figure) -> str:
 
 def tips(figure: Figure) -> list[list[str]]:
     """For each trace what its marks say when they are pointed at; one text for a line."""
-    found = []
+    texts = []
     for data in figure["data"]:
         words = [plain(w) for w in data.get("text", [])]
         is_line = data["type"] == "scatter" and data["mode"] == "lines"
-        found.append(words[:1] if is_line else words)
-    return found
+        texts.append(words[:1] if is_line else words)
+    return texts
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,9 @@ class _Trace:
         else:
             style = f'fill="none" stroke-width="1.6" style="stroke:{colour}"'
         offset = {"circle": 0.0, "diamond": 0.5, "x": _ARM, "circle-open": 0.5}[symbol] * size
-        kept = ",".join(str(k) for k, _, _ in self.points)
-        whole = kept == ",".join(map(str, range(len(self.data["x"]))))
-        which = "" if whole else f' data-rows="{kept}"'
+        rows = ",".join(str(k) for k, _, _ in self.points)
+        whole = rows == ",".join(map(str, range(len(self.data["x"]))))
+        which = "" if whole else f' data-rows="{rows}"'
         return (
             f'<path d="{d}" {style}{_opacity(marker)} data-marks="{self.place}" '
             f'data-symbol="{symbol}" data-offset="{offset:g}"{which}/>'
@@ -312,7 +312,7 @@ def _titles(
 
 def _notes(notes: Iterable[dict[str, Any]], x: Scale, y: Scale, width: float) -> list[str]:
     """Words beside rulers: names in bold, and values, of which those are left out that would overlap the one before."""
-    said: list[tuple[float, float, float, str]] = []
+    labels: list[tuple[float, float, float, str]] = []
     for note in notes:
         words = note["text"]
         bold = words.startswith("<b>")
@@ -329,10 +329,10 @@ def _notes(notes: Iterable[dict[str, Any]], x: Scale, y: Scale, width: float) ->
             f'<text class="halo{small}" x="{px:.1f}" y="{py:.1f}" text-anchor="{anchor}"{weight}>'
             f"{_escape(words)}</text>"
         )
-        said.append((py, px - before, wide, drawn))
+        labels.append((py, px - before, wide, drawn))
     parts: list[str] = []
     row, end = math.nan, -math.inf
-    for py, first, wide, drawn in sorted(said):
+    for py, first, wide, drawn in sorted(labels):
         row, end = (py, end if py == row else -math.inf)
         if first > end + 8.0:
             parts.append(drawn)

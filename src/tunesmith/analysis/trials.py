@@ -1,4 +1,4 @@
-"""What figures and sentences need of a study's trials, as arrays: one pass over the ledger's columns."""
+"""A study's trials as NumPy arrays, for figures and sentences: one pass over the ledger's columns."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ MARKS: Final = 300
 
 
 @dataclass(frozen=True)
-class Trials:
-    """A study as it is looked at. `sign` times a value is to be minimised."""
+class TrialArrays:
+    """A study's trials as arrays, each made once, when first asked for. `sign` times a value is to be minimised."""
 
     ledger: Ledger
     #: How good the model is that came of it, where a recipe searched a space of its own.
@@ -103,8 +103,8 @@ class Trials:
     def values(self, numbers: Ints, objective: int = 0) -> Floats:
         """As the user's metric has them."""
         sign = self.ledger.spec.objectives[objective].sign
-        found: Floats = self.losses[numbers, objective] * sign + 0.0
-        return found
+        values: Floats = self.losses[numbers, objective] * sign + 0.0
+        return values
 
     def of(self, state: State) -> Ints:
         """The trials in a state, that count."""
@@ -129,7 +129,7 @@ class Trials:
     @cached_property
     def last_reports(self) -> dict[int, float]:
         """What stopped trials reported last of the metric; where steps are folds, their mean."""
-        metric, found = self.metric, {}
+        metric, last_values = self.metric, {}
         if self._folds:
             of, _, values = self.ledger.curves.columns(metric)
             known = np.isfinite(values)
@@ -140,9 +140,9 @@ class Trials:
         for number in self.of(State.STOPPED).tolist():
             for report in self.ledger.curves.back(number):
                 if metric in report.metrics:
-                    found[number] = report.metrics[metric]
+                    last_values[number] = report.metrics[metric]
                     break
-        return found
+        return last_values
 
     @cached_property
     def improved(self) -> Ints:
@@ -151,8 +151,8 @@ class Trials:
         if not len(losses):
             return self.done
         before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])
-        found: Ints = self.done[losses < before]
-        return found
+        numbers: Ints = self.done[losses < before]
+        return numbers
 
     @cached_property
     def dots(self) -> Ints:
@@ -187,10 +187,10 @@ class Trials:
     def tip(self, number: int) -> str:
         """A trial in a few lines, as Plotly takes them."""
         if number not in self._tips:
-            self._tips[number] = text(self._told(number))
+            self._tips[number] = text(self._describe(number))
         return self._tips[number]
 
-    def _told(self, number: int) -> str:
+    def _describe(self, number: int) -> str:
         ledger = self.ledger
         state = ledger.state(number)
         lines = [f"trial {number}" + ("" if state is State.COMPLETED else f", {state}")]
@@ -245,7 +245,7 @@ def some(numbers: Ints, most: int = MARKS) -> Ints:
     return numbers[np.linspace(0, len(numbers) - 1, most).astype(np.int64)]
 
 
-def marks(name: str, x: Any, y: Any, numbers: Ints, trials: Trials) -> dict[str, Any]:
+def marks(name: str, x: Any, y: Any, numbers: Ints, trials: TrialArrays) -> dict[str, Any]:
     """A dot for each trial, with what it is."""
     return {
         "type": "scatter",

@@ -27,7 +27,7 @@ def contenders(history: History, k: int) -> list[int]:
     return incumbent.contenders(history.losses[:, 0], candidates, k)
 
 
-def standings(history: History, k: int) -> list[Confirmed]:
+def confirmed_contenders(history: History, k: int) -> list[Confirmed]:
     """The contenders that have been run again, the likeliest winner first. O(runs + DRAWS k)."""
     return incumbent.confirmed_of(
         history.losses[:, 0],
@@ -48,7 +48,7 @@ def next_run(history: History, k: int) -> int | None:
     rare = min(asked, key=lambda trial: asked[trial])
     if asked[rare] < LEAST and len(asked) > 1:
         return rare
-    known = standings(history, k)
+    known = confirmed_contenders(history, k)
     if len(asked) == 1:
         return rare if asked[rare] < LEAST + 1 else None
     if known and known[0].chance >= SURE and len(known) == len(asked):

@@ -18,7 +18,7 @@ from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import CONFIRM_SHARE, Limits
-from tunesmith.core.outcome import Outcome, finite, judge
+from tunesmith.core.outcome import Outcome, finite, outcome_of
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import stream
@@ -277,11 +277,11 @@ def _confirm(ledger: Ledger, strategies: Strategies, at: float, running: Collect
     return [events.Enqueued(at, number, config, origin, {}, trial)]
 
 
-def _confirmed(strategies: Strategies, standings: list[Confirmed]) -> Quit:
+def _confirmed(strategies: Strategies, confirmed: list[Confirmed]) -> Quit:
     """The end of a study whose best trials have been run again."""
-    if standings:
+    if confirmed:
         why = "" if strategies.enough is None else f"{strategies.enough.detail}; "
-        best = f"trial {standings[0].trial} is the best of {len(standings)}: {standings[0]}"
+        best = f"trial {confirmed[0].trial} is the best of {len(confirmed)}: {confirmed[0]}"
         return Quit("confirmed", why + best)
     none = Quit("confirmed", "no trial has been completed, so there is none to confirm")
     return strategies.enough or none
@@ -375,13 +375,15 @@ def outcome(ledger: Ledger, exited: Exited) -> Outcome:
     objectives, latest = ledger.spec.objectives, ledger.curves.latest(exited.trial)
     reason = exited.reason
     if reason is None:
-        return judge(objectives, exited.returned, latest)
+        return outcome_of(objectives, exited.returned, latest)
     if reason.kind is Kind.STOPPED:
-        so_far = judge(objectives, None, latest)
+        so_far = outcome_of(objectives, None, latest)
         return Outcome(State.STOPPED, so_far.values, so_far.metrics, reason)
     if exited.returned is None:
         return Outcome(State.FAILED, None, finite(latest), reason)
-    return Outcome(State.FAILED, None, judge(objectives, exited.returned, latest).metrics, reason)
+    return Outcome(
+        State.FAILED, None, outcome_of(objectives, exited.returned, latest).metrics, reason
+    )
 
 
 def price(limits: Limits, cost: Cost) -> Cost:

@@ -4,8 +4,8 @@ What is decided is decided by `core.decide`; the engine keeps account of the run
 which to stop, and when all of that is over.
 
 The shell around it stores what `Write` carries (all of a batch in one transaction, before anything
-else of the batch), then carries out the rest: first of `record`, which asks no strategy, then of `judge` and `respond`. So
-whatever a strategy does, what has happened is stored. The engine's ledger already contains what it asked to
+else of the batch), then carries out the rest: first of `record`, which asks no strategy, then of
+`ask_scheduler` and `respond`. So whatever a strategy does, what has happened is stored. The engine's ledger already contains what it asked to
 be written: if the store refuses because somebody else wrote first, the shell throws the engine away,
 makes a new one from the store, and hands it the same input again.
 """
@@ -51,7 +51,7 @@ class Engine:
         self.session = session
         self.quit: Quit | None = None
         #: The report about which the scheduler is still to be asked.
-        self._unjudged: events.Reported | None = None
+        self._undecided: events.Reported | None = None
         self._stopping: dict[int, Reason] = {}
         #: Why no new trials are started, and since when.
         self._over: Quit | None = None
@@ -66,10 +66,10 @@ class Engine:
         """What to do about `event`, all at once; [] once `quit` is set."""
         if isinstance(event, Tick):
             return self.respond(event.at)
-        return self.record(event) + self.judge()
+        return self.record(event) + self.ask_scheduler()
 
     def record(self, event: Happening) -> list[Command]:
-        """Take in what has happened; no strategy is asked. A report is to be followed by `judge`."""
+        """Take in what has happened; no strategy is asked. A report is to be followed by `ask_scheduler`."""
         out: list[Command] = []
         if self.quit is None:
             if type(event) is Exited:
@@ -80,11 +80,11 @@ class Engine:
                 self._interrupt(event)
         return out
 
-    def judge(self) -> list[Command]:
+    def ask_scheduler(self) -> list[Command]:
         """Ask the scheduler about the trial that has just reported, before anything else happens. Raises
         StrategyError."""
         out: list[Command] = []
-        event, self._unjudged = self._unjudged, None
+        event, self._undecided = self._undecided, None
         if event is None or self.quit is not None:
             return out
         decision = decide.verdict(self.ledger, self.strategies, event.trial)
@@ -107,8 +107,8 @@ class Engine:
 
     @property
     def instant(self) -> bool:
-        """Whether strategies answer so fast that what `judge` and `respond` want written may be stored together with
-        what `record` does."""
+        """Whether strategies answer so fast that what `ask_scheduler` and `respond` want written may be stored
+        together with what `record` does."""
         strategies = self.strategies
         quick = instant(strategies.searcher) and instant(strategies.scheduler)
         return quick and not self.ledger.spec.space.relations
@@ -116,7 +116,7 @@ class Engine:
     def save(self) -> Any:
         """What the engine knows beside its ledger, to go back to with `restore`."""
         return (
-            self._unjudged,
+            self._undecided,
             dict(self._stopping),
             self._over,
             self._drain_at,
@@ -129,7 +129,7 @@ class Engine:
     def restore(self, saved: Any) -> None:
         """Undo what was done since `save`; the ledger needs a `rebase` too."""
         (
-            self._unjudged,
+            self._undecided,
             stopping,
             self._over,
             self._drain_at,
@@ -189,7 +189,7 @@ class Engine:
     def _reported(self, event: events.Reported, out: list[Command]) -> None:
         if self._mine(event.trial, event.attempt):
             self._write(event, out)
-            self._unjudged = event
+            self._undecided = event
 
     def _exited(self, event: Exited, out: list[Command]) -> None:
         if not self._mine(event.trial, event.attempt):

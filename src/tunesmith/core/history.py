@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunesmith.core.incumbent import contenders
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
-from tunesmith.core.prior_study import Past
+from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.space.parameter import Choice
 from tunesmith.core.space.space import Space
 from tunesmith.core.trial import CODES, Origin, Report, State, Trial
@@ -109,7 +109,7 @@ class History:
         return self._ledger.spec.duplicates
 
     @property
-    def past(self) -> tuple[Past, ...]:
+    def past(self) -> tuple[PriorStudy, ...]:
         """Earlier studies that this one starts with."""
         return self._ledger.spec.past
 
@@ -238,12 +238,12 @@ class History:
         objective = self.objectives[0]
         curves = self._ledger.curves
         trials, steps, values = curves.columns(objective.metric, since)
-        kept = ~np.isnan(values)
+        included = ~np.isnan(values)
         if self._visible < len(self):
-            kept &= trials < self._visible
+            included &= trials < self._visible
         losses = np.where(np.isinf(values), np.inf, objective.sign * values)
-        numbers = np.flatnonzero(kept) + since
-        return Reports(numbers, trials[kept], steps[kept], losses[kept], len(curves))
+        numbers = np.flatnonzero(included) + since
+        return Reports(numbers, trials[included], steps[included], losses[included], len(curves))
 
     def begin(self, number: int) -> int:
         """The step at which a trial began: that of the other one where it is the copy of one, else 0."""
@@ -252,12 +252,12 @@ class History:
     def losses_at(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
         """The losses of every objective in some reports, shape (n, objectives): inf for what was not finite,
         NaN for what was not in the report."""
-        found = []
+        columns = []
         for objective in self.objectives:
             _, _, values = self._ledger.curves.columns(objective.metric)
             part = values[numbers]
-            found.append(np.where(np.isinf(part), np.inf, objective.sign * part))
-        return np.column_stack(found)
+            columns.append(np.where(np.isinf(part), np.inf, objective.sign * part))
+        return np.column_stack(columns)
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this config."""
@@ -278,8 +278,8 @@ class History:
         """`make()`, kept under `key` for as long as the engine likes."""
         if key not in self._memo:
             self._memo[key] = make()
-        kept: T = self._memo[key]
-        return kept
+        value: T = self._memo[key]
+        return value
 
     def fold(self, key: Hashable, make: Callable[[], T]) -> T:
         """`make()`, for what reads the reports one after the other: kept as in `memo`, but made anew where

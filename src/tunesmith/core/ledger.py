@@ -187,8 +187,8 @@ class Ledger:
         limits = self.spec.limits
         if limits.trials is None:
             return None
-        kept = max(0, limits.reserve - len(self.confirming))
-        return limits.trials - self.started_count - kept
+        reserved = max(0, limits.reserve - len(self.confirming))
+        return limits.trials - self.started_count - reserved
 
     @property
     def full(self) -> bool:

@@ -83,7 +83,7 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
     }
 
 
-def judge(
+def outcome_of(
     objectives: Sequence[Objective], returned: Any, latest: Mapping[str, float] | None = None
 ) -> Outcome:
     """The outcome of a trial whose objective came to its end and returned `returned`.

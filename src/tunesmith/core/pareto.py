@@ -17,17 +17,17 @@ def fronts(losses: Floats) -> Ints:
     """The front of each row, shape (n,): 0 for those that no other dominates, 1 for those that only rows of
     front 0 do, and so on. O(n^2 m)."""
     n = len(losses)
-    found = np.full(n, -1, dtype=np.int64)
+    ranks = np.full(n, -1, dtype=np.int64)
     one, other = losses[:, None, :], losses[None, :, :]
     dominates = np.all(one <= other, axis=2) & np.any(one < other, axis=2)
     left = dominates.sum(axis=0)
     front, current = 0, np.flatnonzero(left == 0)
     while len(current):
-        found[current] = front
+        ranks[current] = front
         left = left - dominates[current].sum(axis=0)
         front += 1
-        current = np.flatnonzero((left == 0) & (found < 0))
-    return found
+        current = np.flatnonzero((left == 0) & (ranks < 0))
+    return ranks
 
 
 def crowding(losses: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""What an earlier study found, for one that starts with it."""
+"""A prior study: trials of an earlier study, for one that starts with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PriorStudy:
     """Trials of the study called `study`: configs of its space and losses, of which less is better."""
 
     study: str
@@ -31,16 +31,20 @@ class Past:
             )
 
     @classmethod
-    def of(cls, study: str, configs: Sequence[Mapping[str, Any]], losses: Sequence[float]) -> Past:
+    def of(
+        cls, study: str, configs: Sequence[Mapping[str, Any]], losses: Sequence[float]
+    ) -> PriorStudy:
         """The best half of `MOST` trials, and an even selection of the others. O(n log n)."""
         order = np.argsort(np.asarray(losses, dtype=np.float64), kind="stable")
         best, rest = order[: MOST // 2], order[MOST // 2 :]
         most = MOST - len(best)
         if len(rest) > most:
             rest = rest[np.linspace(0, len(rest) - 1, most).astype(np.int64)]
-        kept = np.sort(np.concatenate([best, rest])).tolist()
+        selected = np.sort(np.concatenate([best, rest])).tolist()
         return cls(
-            study, tuple(dict(configs[k]) for k in kept), tuple(float(losses[k]) for k in kept)
+            study,
+            tuple(dict(configs[k]) for k in selected),
+            tuple(float(losses[k]) for k in selected),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,5 +55,5 @@ class Past:
         }
 
     @classmethod
-    def from_dict(cls, spec: Mapping[str, Any]) -> Past:
+    def from_dict(cls, spec: Mapping[str, Any]) -> PriorStudy:
         return cls(spec["study"], tuple(spec["configs"]), tuple(map(float, spec["losses"])))

@@ -22,19 +22,19 @@ LOOK_HOLDS: Final = 3
 def good_enough(ledger: Ledger, at: float) -> Quit | None:
     """The first limit that says that there is no need to search on; None if none does. O(1)."""
     limits = ledger.spec.limits
-    leader = ledger.improvement.trial
-    if limits.target is not None and leader is not None:
+    incumbent = ledger.improvement.trial
+    if limits.target is not None and incumbent is not None:
         objective = ledger.spec.objective
-        value = ledger.values(leader)
+        value = ledger.values(incumbent)
         assert value is not None
         if value[0] * objective.sign <= limits.target * objective.sign:
-            detail = f"trial {leader} reached the target: {objective.metric} {value[0]:g}"
+            detail = f"trial {incumbent} reached the target: {objective.metric} {value[0]:g}"
             return Quit("target", detail)
     if (
         limits.no_improvement is not None
         and ledger.improvement.trials_since >= limits.no_improvement
     ):
-        best = "" if leader is None else f", which is still trial {leader}'s"
+        best = "" if incumbent is None else f", which is still trial {incumbent}'s"
         detail = (
             f"{ledger.improvement.trials_since} trials have not improved on the best value{best}"
         )
@@ -107,11 +107,11 @@ class Gains(NamedTuple):
         results = history.completed
         if self.over or results < LOOK_FROM or results // LOOK_EVERY <= self.asked // LOOK_EVERY:
             return self
-        outlook = forecaster(history, LOOK_AHEAD)
-        if outlook is None:
+        expected = forecaster(history, LOOK_AHEAD)
+        if expected is None:
             return self
-        enough = outlook.noise if isinstance(least, str) else least
-        return Gains(results, self.held + 1 if outlook.gain < enough else 0)
+        enough = expected.noise if isinstance(least, str) else least
+        return Gains(results, self.held + 1 if expected.gain < enough else 0)
 
     @property
     def over(self) -> bool:

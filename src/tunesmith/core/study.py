@@ -10,7 +10,7 @@ from typing import Any, Final
 from tunesmith.core.errors import StudyError
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Objective
-from tunesmith.core.prior_study import Past
+from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.space.parameter import plain
 from tunesmith.core.space.space import Space
 
@@ -57,7 +57,7 @@ class StudySpec:
     #: The same config may be run twice.
     duplicates: bool = False
     #: Earlier studies that it starts with.
-    past: tuple[Past, ...] = ()
+    past: tuple[PriorStudy, ...] = ()
     #: How its trials are run (a job file's part), for whoever resumes it; not read by the core.
     job: Mapping[str, Any] = field(default_factory=dict)
 
@@ -145,7 +145,7 @@ class StudySpec:
             seed=spec.get("seed", 0),
             deterministic=spec.get("deterministic", False),
             duplicates=spec.get("duplicates", False),
-            past=tuple(map(Past.from_dict, spec.get("past", ()))),
+            past=tuple(map(PriorStudy.from_dict, spec.get("past", ()))),
             job=spec.get("job", {}),
         )
 

@@ -1,4 +1,4 @@
-"""What a point is worth, given a prediction of it. Everything is minimised."""
+"""Acquisition functions: what a point is worth, given a prediction of it. Everything is minimised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Climbing an acquisition function from several points at once."""
+"""Multi-start gradient ascent: L-BFGS-B climbs an acquisition function from several points at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def climb(
         values, gradient = slopes(points)
         return -float(values.sum()), -(gradient[movable] * unit)
 
-    found = minimize(
+    optimum = minimize(
         objective,
         starts[movable] / unit,
         jac=True,
@@ -42,5 +42,5 @@ def climb(
         bounds=np.column_stack([np.zeros_like(unit), 1.0 / unit]),
         options={"maxiter": steps, "maxfun": 2 * steps, "gtol": 1e-3, "ftol": 1e-6},
     )
-    points[movable] = np.clip(found.x * unit, 0.0, 1.0)
+    points[movable] = np.clip(optimum.x * unit, 0.0, 1.0)
     return points

@@ -1,4 +1,4 @@
-"""Points worth looking at, made from points that are known; in the unit cube, NaN where inactive."""
+"""Candidate points, made from points that are known: mutants and neighbours; in the unit cube, NaN where inactive."""
 
 from __future__ import annotations
 
@@ -101,9 +101,9 @@ def representatives(
     apart[:, choices] = apart[:, choices] != 0.0
     distance = np.einsum("ij,ij->i", apart, apart)
     distance[best] = np.inf
-    kept = np.zeros(n, dtype=np.bool_)
-    kept[best] = kept[np.argpartition(distance, third)[:third]] = True
-    rest = np.flatnonzero(~kept)
-    even = np.linspace(0, len(rest) - 1, most - int(kept.sum())).astype(np.int64)
-    kept[rest[even]] = True
-    return np.flatnonzero(kept)
+    chosen = np.zeros(n, dtype=np.bool_)
+    chosen[best] = chosen[np.argpartition(distance, third)[:third]] = True
+    rest = np.flatnonzero(~chosen)
+    even = np.linspace(0, len(rest) - 1, most - int(chosen.sum())).astype(np.int64)
+    chosen[rest[even]] = True
+    return np.flatnonzero(chosen)

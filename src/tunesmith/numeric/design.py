@@ -1,4 +1,4 @@
-"""Points to begin with."""
+"""Space-filling initial designs in the unit cube."""
 
 from __future__ import annotations
 

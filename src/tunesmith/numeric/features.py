@@ -1,4 +1,4 @@
-"""From points of the unit cube to rows whose Euclidean distances are what the kernel needs."""
+"""Features for a kernel: from points of the unit cube to rows whose Euclidean distances are what it needs."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def log_prior(theta: Floats) -> tuple[float, Floats]:
     return value, gradient
 
 
-class Evidence:
+class MarginalLikelihood:
     """The log marginal likelihood of (features, y) as a function of theta (RW eq. 5.8, 5.9)."""
 
     def __init__(self, features: Floats, owner: NDArray[np.int64], y: Floats) -> None:
@@ -166,17 +166,17 @@ def fit(
     """The theta of the highest posterior density that L-BFGS-B finds from `begin`, and its log."""
     from scipy.optimize import minimize
 
-    evidence = Evidence(features, owner, y)
+    likelihood = MarginalLikelihood(features, owner, y)
     d = len(begin) - 2
 
     def objective(theta: Floats) -> tuple[float, Floats]:
-        value, gradient = evidence(theta)
+        value, gradient = likelihood(theta)
         prior, slope = log_prior(theta)
         return -(value + prior), -(gradient + slope)
 
     bounds = [tuple(map(math.log, LENGTH_BOUNDS))] * d
     bounds += [tuple(map(math.log, SIGNAL_BOUNDS)), tuple(map(math.log, NOISE_BOUNDS))]
-    found = minimize(
+    optimum = minimize(
         objective,
         begin,
         jac=True,
@@ -184,7 +184,7 @@ def fit(
         bounds=bounds,
         options={"maxiter": steps, "gtol": 1e-2, "ftol": 1e-6},
     )
-    return np.asarray(found.x), -float(found.fun)
+    return np.asarray(optimum.x), -float(optimum.fun)
 
 
 def cholesky(covariance: Floats, scale: float) -> tuple[Floats, float]:

@@ -1,4 +1,4 @@
-"""A mixture of products of kernels over the unit cube: the density that TPE compares.
+"""The Parzen estimator: a mixture of products of kernels over the unit cube, the density that TPE compares.
 
 Bergstra, Bardenet, Bengio & Kegl, "Algorithms for hyper-parameter optimization", NeurIPS 2011;
 Falkner, Klein & Hutter (BOHB), ICML 2018, for the joint kernels; Watanabe, "Tree-structured Parzen
@@ -61,13 +61,13 @@ class Parzen:
         component = rng.choice(k + 1, size=n, p=np.exp(self.log_weights))
         uniform = rng.random((n, d))
         centres = np.vstack([self.centres, np.full((1, d), np.nan)])[component]
-        given = ~np.isnan(centres)
+        active = ~np.isnan(centres)
         middle = np.nan_to_num(centres, nan=0.5)
         moved = middle + self.widths * _truncated(middle, self.widths, uniform)
         jump = rng.random((n, d)) < self.off * self.choices
         numbers = self.choices == 0
         near = np.where(numbers, np.clip(moved, 0.0, 1.0), np.where(jump, uniform, middle))
-        return np.where(given, near, uniform)
+        return np.where(active, near, uniform)
 
     def log_density(self, points: Floats) -> Floats:
         """Shape (m,), for points of shape (m, d). O(m k d)."""

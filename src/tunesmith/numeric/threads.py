@@ -1,4 +1,4 @@
-"""One BLAS thread: small matrices are faster so, and sums come out the same on any machine's cores."""
+"""Limits BLAS to one thread: small matrices are faster so, and sums come out the same on any machine's cores."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def _libraries() -> tuple[Callable[[str], Any], ...]:
     import numpy.linalg._umath_linalg as of_numpy
     import scipy.linalg._flapack as of_scipy
 
-    found: dict[int, Callable[[str], Any]] = {}
+    by_address: dict[int, Callable[[str], Any]] = {}
     for module in (of_numpy, of_scipy):
         function = _functions(str(module.__file__))
         if function is not None:
             address = ctypes.cast(function("set_num_threads"), ctypes.c_void_p).value or 0
-            found[address] = function
-    return tuple(found.values())
+            by_address[address] = function
+    return tuple(by_address.values())
 
 
 def _functions(file: str) -> Callable[[str], Any] | None:

@@ -1,4 +1,4 @@
-"""Bending the outputs so that a Gaussian process fits them: standardise, compress the bad tail."""
+"""Output warping, so that a Gaussian process fits: standardise, compress the bad tail."""
 
 from __future__ import annotations
 

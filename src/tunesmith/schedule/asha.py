@@ -65,7 +65,7 @@ class Asha:
         if self.type == "promotion":
             return halving.pause(history, rungs, k, trial)
         among = self._bracket(history, trial % self.brackets)
-        return halving.judge(history, rungs, k, trial, self.reduction, among=among)
+        return halving.continue_or_stop(history, rungs, k, trial, self.reduction, among=among)
 
     @property
     def pauses(self) -> bool:

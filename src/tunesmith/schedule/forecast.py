@@ -1,4 +1,4 @@
-"""Forecasts: a trial stops when its chance to become the best falls under a level.
+"""Learning-curve forecasts: a trial stops when its chance to become the best falls under a level.
 
 Where a trial would end is predicted from how others went on from where it is (`tunesmith.strategy.extrapolation`: a chain
 of robust linear regressions over a grid of steps, each with the deviation of its residuals), without an assumption
@@ -15,7 +15,7 @@ from typing import Final
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
 from tunesmith.strategy import halving, options
-from tunesmith.strategy.extrapolation import Growth
+from tunesmith.strategy.extrapolation import Extrapolation
 from tunesmith.strategy.rungs import anybody
 
 #: Without `after`, nobody is judged before this part of the longest completed run.
@@ -46,15 +46,15 @@ class Forecast:
         if stride is None or best is None or history.completed < self.trials:
             return CONTINUE
         before, step = stride
-        growth = Growth.of(history)
+        extrapolation = Extrapolation.of(history)
         after = self.after or (halving.longest_run(history) or 0) / WARM_UP
-        if step < after or not any(before < at <= step for at in growth.grid):
+        if step < after or not any(before < at <= step for at in extrapolation.grid):
             return CONTINUE
         if not math.isfinite(next(history.back(trial)).metrics[objective.metric]):
             if not anybody(history, step):
                 return CONTINUE
             return Decision(Verdict.STOP, f"its {objective.metric} is not finite at step {step}")
-        chance = growth.chance(history, trial)
+        chance = extrapolation.chance(history, trial)
         if chance is None or chance.of_best >= self.chance:
             return CONTINUE
         expected, value = (

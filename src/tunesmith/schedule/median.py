@@ -1,4 +1,4 @@
-"""Stop what is worse than the middle of the others: the simplest rule that saves much."""
+"""The median stopping rule: a trial stops if it is worse than the median of the others."""
 
 from __future__ import annotations
 

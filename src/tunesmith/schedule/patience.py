@@ -1,4 +1,4 @@
-"""Stop what has ceased to improve: early stopping as one knows it from training."""
+"""Early stopping with patience, as in training: a trial stops when it has ceased to improve."""
 
 from __future__ import annotations
 

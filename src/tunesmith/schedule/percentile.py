@@ -1,4 +1,4 @@
-"""Stop what is worse than most others were at the same step."""
+"""The percentile stopping rule: a trial stops if it is worse than most others were at the same step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule of configs, run as it stands: what population-based training found, once more.
+"""Replay of a schedule of configs: what population-based training found, run once more as it stands.
 
 `Result.schedule` gives the schedule of a trial; a study of it tells how far it carries to other seeds
 or other data.

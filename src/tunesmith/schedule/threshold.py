@@ -1,4 +1,4 @@
-"""Stop what is plainly no good: by a bound that you know."""
+"""The threshold stopping rule: a trial stops when it is beyond a bound that you know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The default: tunesmith chooses, and says what it chose.
+"""The default searcher: Bayesian optimisation, which later shares the trials with CMA-ES or evolution.
 
 A Gaussian process (`bayes`) has the best values in few trials. After some hundreds its model is local,
 and cheap evolution may find what it does not: from then on it gets a tenth of the trials, and more
@@ -66,8 +66,10 @@ class Auto:
             searcher: Bayes | Cmaes | Evolution = other if is_other else bayes
             percent = share if is_other else 1.0 - share
             label = f"{name if is_other else 'bayes'} ({percent:.0%} of trials now)"
-            found = searcher.suggest(space, history, others.count(is_other), rng)
-            made[is_other] = iter([Suggestion(config, f"{label}: {why}") for config, why in found])
+            suggested = searcher.suggest(space, history, others.count(is_other), rng)
+            made[is_other] = iter(
+                [Suggestion(config, f"{label}: {why}") for config, why in suggested]
+            )
         return [suggestion for is_other in others for suggestion in islice(made[is_other], 1)]
 
     def recommend(self, space: Space, history: History) -> int | None:

@@ -65,7 +65,7 @@ class Cmaes:
 
 
 class _Run:
-    """The fold of all generations so far. Droppable: it is folded again where the past changes."""
+    """The fold of all generations so far. Droppable: it is folded again where they change."""
 
     def __init__(self, points: Points, seed: int, size: int) -> None:
         self._points = points
@@ -95,14 +95,14 @@ class _Run:
         )
 
     def follow(self, history: History) -> None:
-        """Take in the generations that have ended. O(trials) to see that the past is the same."""
+        """Take in the generations that have ended. O(trials) to see that the ended ones are the same."""
         evidence = Evidence.of(history)
         rows, losses = evidence.rows, evidence.losses
         done = int(np.searchsorted(rows, self._next))
-        past = (rows[:done], losses[:done])
+        ended = (rows[:done], losses[:done])
         if not (
-            np.array_equal(past[0], self._seen[0])
-            and np.array_equal(past[1], self._seen[1], equal_nan=True)
+            np.array_equal(ended[0], self._seen[0])
+            and np.array_equal(ended[1], self._seen[1], equal_nan=True)
         ):
             self._begin()
         while self._next + self._state.size <= len(history):

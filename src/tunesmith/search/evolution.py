@@ -1,4 +1,4 @@
-"""A steady-state evolution: for cheap objectives and huge runs, over spaces of any kind.
+"""A steady-state evolutionary algorithm: for cheap objectives and huge runs, over spaces of any kind.
 
 Costs microseconds, and keeps looking in many places at once.
 """

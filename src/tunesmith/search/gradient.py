@@ -118,10 +118,10 @@ class _Slopes:
 
     def children(self) -> dict[int, list[int]]:
         """For each trial, the steps that began there, oldest first."""
-        found: dict[int, list[int]] = {}
+        by_base: dict[int, list[int]] = {}
         for step, base in sorted(self.base.items()):
-            found.setdefault(base, []).append(step)
-        return found
+            by_base.setdefault(base, []).append(step)
+        return by_base
 
 
 @dataclass(slots=True)

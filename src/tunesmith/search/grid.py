@@ -79,10 +79,10 @@ def _is_list(wanted: object) -> bool:
     return isinstance(wanted, Sequence) and not isinstance(wanted, (str, bytes)) and bool(wanted)
 
 
-def _wrong(given: str) -> StrategyError:
+def _wrong(wanted: str) -> StrategyError:
     return StrategyError(
         "grid: levels are a whole number from 1, or by name such a number or a list of values "
-        f"({{'x': [0.1, 0.5]}}), not {given}"
+        f"({{'x': [0.1, 0.5]}}), not {wanted}"
     )
 
 

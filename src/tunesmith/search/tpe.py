@@ -61,10 +61,10 @@ class Tpe:
             design = points.snap(stratified(self.startup, points.choices, seed))
             proposals.open(design, len(history) + n, n)
         while len(proposals) < n:
-            found = _best(points, history, evidence, proposals, rng)
-            if found is None:
+            proposal = _best(points, history, evidence, proposals, rng)
+            if proposal is None:
                 break
-            proposals.add(*found)
+            proposals.add(*proposal)
         proposals.fill(n, rng)
         return proposals.made
 

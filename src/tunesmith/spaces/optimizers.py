@@ -9,7 +9,7 @@ from tunesmith.core.space.prior import Normal
 from tunesmith.core.space.space import Space
 from tunesmith.spaces.compose import overridden
 
-#: Learning rates that are good for most networks: (low, high, where to begin, factor of belief).
+#: Learning rates that are good for most networks: (low, high, where to begin, factor of spread).
 _RATES = {
     "sgd": (1e-4, 1.0, 0.05, 5.0),
     "adam": (1e-5, 3e-2, 1e-3, 4.0),

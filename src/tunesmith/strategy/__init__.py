@@ -1,1 +1,1 @@
-"""What searchers and schedulers are built from."""
+"""The building blocks of searchers and schedulers."""

@@ -1,4 +1,4 @@
-"""A scheduler on trial: some of what it would stop runs to its end, to see what would have been lost."""
+"""Audits of a scheduler: some trials that it would stop run to their end, to see what would have been lost."""
 
 from __future__ import annotations
 

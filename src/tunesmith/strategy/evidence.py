@@ -1,4 +1,4 @@
-"""What a searcher learns from: results, failures and running trials, as arrays; and first configs."""
+"""A searcher's training data as arrays (results, failures, pending trials), and the proposals it makes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunesmith.core.history import History
 from tunesmith.core.space.points import Points
 from tunesmith.core.strategy import Suggestion
 from tunesmith.core.trial import State
-from tunesmith.strategy.extrapolation import Growth
+from tunesmith.strategy.extrapolation import Extrapolation
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ class Evidence:
     """rows, shape (n,): the trials with a result or a failure, in order; losses, shape (n,), NaN for
     failures; pending: the trials that wait or run.
 
-    The loss of a trial that was stopped or pauses is what it would have come to (see `growth`), which changes
+    The loss of a trial that was stopped or pauses is what it would have come to (see `Extrapolation`), which changes
     a little as the others report.
     """
 
@@ -38,7 +38,7 @@ class Evidence:
         early = np.flatnonzero(history.where(State.STOPPED, State.PAUSED))
         if len(early):
             losses = losses.copy()
-            losses[early] = Growth.of(history).ends(history, early).losses
+            losses[early] = Extrapolation.of(history).ends(history, early).losses
         known = history.where(State.COMPLETED, State.STOPPED, State.PAUSED) & np.isfinite(losses)
         failed = history.where(State.FAILED)
         pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
@@ -107,11 +107,11 @@ class Proposals:
         first = len(self._history) + len(self)
         for k in range(first, min(first + n - len(self), until)):
             if k == 0:
-                told = space.tunables.values()
+                parameters = space.tunables.values()
                 what = "the middle"
-                if any(p.has_default for p in told):
+                if any(p.has_default for p in parameters):
                     what = "the defaults"
-                elif any(p.prior is not None for p in told):
+                elif any(p.prior is not None for p in parameters):
                     what = "the priors' centres"
                 config = space.corner(0.5) if what == "the middle" else space.default()
                 if space.satisfies(config):

@@ -1,4 +1,4 @@
-"""What trials that ended early would have come to: their last losses, carried on as those of others went on.
+"""Learning-curve extrapolation: the last losses of trials that ended early, carried on as those of others went on.
 
 Steps are looked at on a grid, each half as far again as the one before. From one to the next, the
 improvement of those that went on is regressed on where they were, shrunk towards the same for all; so a loss is
@@ -79,7 +79,7 @@ class Stride(NamedTuple):
         return losses - self.gain - self.slope * away, spread
 
 
-class Growth:
+class Extrapolation:
     """Where every trial was at the steps of the grid, up to the `longest` completed run: a fold of a
     history's reports. Droppable."""
 
@@ -91,13 +91,15 @@ class Growth:
         self._strides: dict[tuple[int, int], Stride] = {}
 
     @classmethod
-    def of(cls, history: History) -> Growth:
+    def of(cls, history: History) -> Extrapolation:
         """Of a history as it is: O(new reports), and O(reports) when a longer run has been completed, or where
         results are hidden."""
         longest = longest_run(history)
-        growth: Growth = history.fold(("growth", longest), lambda: cls(longest))
-        growth._rungs.update(history)
-        return growth
+        extrapolation: Extrapolation = history.fold(
+            ("extrapolation", longest), lambda: cls(longest)
+        )
+        extrapolation._rungs.update(history)
+        return extrapolation
 
     def ends(self, history: History, trials: Ints) -> Ends:
         """What `trials`, which have reported, would come to; NaN where that was not finite.
@@ -142,12 +144,12 @@ class Growth:
             return self._strides[k, count]
         trials, after = trials[:count], after[:count]
         before = np.array([self._rungs.loss(k, trial) for trial in trials.tolist()])
-        kept = np.isfinite(before) & np.isfinite(after)
+        paired = np.isfinite(before) & np.isfinite(after)
         if usable is not None:
-            kept &= usable[trials]
-        if int(kept.sum()) < FEWEST:
+            paired &= usable[trials]
+        if int(paired.sum()) < FEWEST:
             return None
-        stride = Stride.of(before[kept], after[kept])
+        stride = Stride.of(before[paired], after[paired])
         if usable is None:
             self._strides[k, count] = stride
         return stride

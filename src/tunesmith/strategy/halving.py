@@ -1,4 +1,4 @@
-"""Successive halving, as its schedulers share it: who goes on from a rung, and who does not."""
+"""Successive halving, as its schedulers share it: rungs, rankings, and who goes on from a rung."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def crossed(history: History, rungs: Rungs, trial: int) -> int | None:
     return k if k is not None and rungs.just_came(k, trial) else None
 
 
-def judge(
+def continue_or_stop(
     history: History, rungs: Rungs, k: int, trial: int, reduction: float, *, among: Among = None
 ) -> Decision:
     """Whether `trial` is among the best ``1/reduction`` at rung `k`: it goes on, or stops."""

@@ -1,4 +1,4 @@
-"""Population-based training, but for how a new config is found: who gives way to a copy of whom, and when."""
+"""Population-based training, all but its explore step: who gives way to a copy of whom, and when."""
 
 from __future__ import annotations
 

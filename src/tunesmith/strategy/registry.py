@@ -1,4 +1,4 @@
-"""From a strategy's name to the strategy: our own files, installed packages, or what the user has allowed.
+"""The registry of strategies by name: our own files, installed packages, or what the user has allowed.
 
 A name may come from a job file or a store that somebody else wrote, so it must not choose code. Built-in names
 and entry points of installed packages are made as they are. An import path (``module:Class``) is made only

@@ -1,4 +1,4 @@
-"""What every trial had when it came to certain steps: a fold of a history's reports."""
+"""Rungs: every trial's loss when it came to certain steps; a fold of a history's reports."""
 
 from __future__ import annotations
 

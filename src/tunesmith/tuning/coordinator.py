@@ -226,7 +226,7 @@ class Loop:
         if not self._engine.instant:
             for event in happened:
                 written += self._advance(partial(self._engine.record, event))
-                written += self._advance(self._engine.judge)
+                written += self._advance(self._engine.ask_scheduler)
             happened = ()
         failure: Exception | None = None
 
@@ -236,7 +236,7 @@ class Loop:
             for event in happened:
                 made += self._engine.record(event)
                 try:
-                    made += [] if failure else self._engine.judge()
+                    made += [] if failure else self._engine.ask_scheduler()
                 except Exception as error:  # noqa: BLE001 (a strategy may raise anything)
                     failure = error
             try:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from tunesmith.core.events import Exited, Reported, Start, Stop
-from tunesmith.core.outcome import judge
+from tunesmith.core.outcome import outcome_of
 from tunesmith.core.quantity import show_bytes, show_seconds
 from tunesmith.core.space.space import Config
 from tunesmith.core.trial import Cost, Kind, Reason, State
@@ -125,7 +125,7 @@ def _tried(
     cost: Cost = event.cost
     problem, output = None, ""
     if not cut:
-        outcome = judge(job.spec.objectives, event.returned, metrics)
+        outcome = outcome_of(job.spec.objectives, event.returned, metrics)
         reason = event.reason or outcome.reason
         if event.reason is not None or outcome.state is not State.COMPLETED:
             assert reason is not None

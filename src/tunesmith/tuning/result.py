@@ -16,7 +16,7 @@ from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.prior_study import Past
+from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
@@ -120,7 +120,7 @@ class Result:
             number = parent
         return [(0, self._ledger.config(number)), *reversed(segments)]
 
-    def past(self) -> Past:
+    def past(self) -> PriorStudy:
         """What a later study may start with (``warm_start=``). Raises StudyError without results."""
         history = History(self._ledger)
         losses = history.losses[:, 0]
@@ -131,7 +131,7 @@ class Result:
                 f"warm_start: study {self.spec.name!r} has no results to start from; leave it out"
             )
         configs = [self._ledger.config(k) for k in rows]
-        return Past.of(self.spec.name, configs, [float(losses[k]) for k in rows])
+        return PriorStudy.of(self.spec.name, configs, [float(losses[k]) for k in rows])
 
     @property
     def ended(self) -> str:

@@ -25,7 +25,7 @@ from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Objective
-from tunesmith.core.outcome import finite, judge
+from tunesmith.core.outcome import finite, outcome_of
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.stopping import Gains
@@ -509,7 +509,7 @@ class Study:
         number = _number(trial)
 
         def corrected() -> list[Event]:
-            outcome = judge(
+            outcome = outcome_of(
                 self._ledger.spec.objectives, result, self._ledger.trial(number).metrics
             )
             if outcome.values is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tunesmith.core.errors import StudyError
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.prior_study import Past
+from tunesmith.core.prior_study import PriorStudy
 from tunesmith.store import Store, open_store
 from tunesmith.tuning.result import Result
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Earlier: TypeAlias = "Study | Result | str | Mapping[str, Any]"
 
 
-def pasts(earlier: Earlier | Sequence[Earlier], store: Store, name: str) -> tuple[Past, ...]:
+def pasts(earlier: Earlier | Sequence[Earlier], store: Store, name: str) -> tuple[PriorStudy, ...]:
     """What `earlier` studies found, for study `name` in `store`. Raises StudyError, StudyNotFound, StoreError."""
     several: Sequence[Any] = (
         [earlier]
@@ -29,7 +29,7 @@ def pasts(earlier: Earlier | Sequence[Earlier], store: Store, name: str) -> tupl
     return tuple(_past(one, store, name) for one in several)
 
 
-def _past(earlier: Any, store: Store, name: str) -> Past:
+def _past(earlier: Any, store: Store, name: str) -> PriorStudy:
     if isinstance(earlier, str):
         if earlier == name:
             raise StudyError(f"warm_start: {name!r} cannot start from itself; give it another name")
@@ -49,12 +49,12 @@ def _past(earlier: Any, store: Store, name: str) -> Past:
     if isinstance(earlier, Result):
         return earlier.past()
     if hasattr(earlier, "result"):
-        past: Past = earlier.result().past()
+        past: PriorStudy = earlier.result().past()
         return past
     raise StudyError(
         f"warm_start takes studies, results or names of studies in the same storage, not {earlier!r}"
     )
 
 
-def _read(store: Store, name: str) -> Past:
+def _read(store: Store, name: str) -> PriorStudy:
     return Result(Ledger(store.load(name)).extend(store.changes(name))).past()

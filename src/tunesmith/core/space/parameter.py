@@ -399,8 +399,8 @@ class Choice:
                 raise SpaceError(f"{owner}: the default {problem}")
             default = self.clean(default)
         object.__setattr__(self, "default", default)
-        given = None if prior is None else priors.weights(owner, prior, cleaned, self._find)
-        object.__setattr__(self, "prior", given)
+        weights = None if prior is None else priors.weights(owner, prior, cleaned, self._find)
+        object.__setattr__(self, "prior", weights)
 
     @property
     def size(self) -> int:
@@ -408,14 +408,14 @@ class Choice:
 
     def _find(self, value: Any) -> int | None:
         try:
-            found = self._index.get(identity(value))
+            position = self._index.get(identity(value))
         except SpaceError:
             return None
-        if found is None:
-            for position, mine in enumerate(self.values):
+        if position is None:
+            for k, mine in enumerate(self.values):
                 if _same_number(mine, value):
-                    return position
-        return found
+                    return k
+        return position
 
     @property
     def has_default(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a person believes of a parameter's good values before anything was tried."""
+"""Priors of parameters: where a person expects the good values before anything was tried."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def normal(owner: str, prior: Any, axis: Axis) -> Normal:
     """A number's prior from a `Normal` or its dict form. Raises SpaceError."""
     if isinstance(prior, Mapping) and list(prior) == ["normal"]:
         body = prior["normal"]
-        given = list(body) if isinstance(body, (list, tuple)) else [body]
-        prior = Normal(*given) if 1 <= len(given) <= 2 else None
+        arguments = list(body) if isinstance(body, (list, tuple)) else [body]
+        prior = Normal(*arguments) if 1 <= len(arguments) <= 2 else None
     if not isinstance(prior, Normal):
         raise SpaceError(
             f"{owner}: the prior of a number is ts.Normal(centre, spread), in a job file "
@@ -79,23 +79,23 @@ def weights(
     From a sequence of as many weights, or a mapping from some of the values (the others have 1).
     """
     if isinstance(prior, Mapping):
-        found = [1.0] * len(values)
+        raw_weights = [1.0] * len(values)
         for value, weight in prior.items():
             position = find(value)
             if position is None:
                 hint = did_you_mean(str(value), [str(v) for v in values])
                 raise SpaceError(f"{owner}: the prior weighs {value!r}, which is no choice{hint}")
-            found[position] = weight
+            raw_weights[position] = weight
     elif isinstance(prior, (list, tuple)) and len(prior) == len(values):
-        found = list(prior)
+        raw_weights = list(prior)
     else:
         raise SpaceError(
             f"{owner}: the prior of a choice is {{value: weight}}, or {len(values)} weights in "
             f"order, not {prior!r}"
         )
-    for weight in found:
+    for weight in raw_weights:
         if isinstance(weight, bool) or not (
             isinstance(weight, (int, float)) and 0.0 < weight < math.inf
         ):
             raise SpaceError(f"{owner}: a prior's weight is a number above 0, not {weight!r}")
-    return tuple(map(float, found))
+    return tuple(map(float, raw_weights))

@@ -97,9 +97,9 @@ class Space:
     """
 
     def __init__(self, parameters: Mapping[str, Any] | None = None, /, **named: Any) -> None:
-        given = {**(parameters or {}), **named}
+        specs = {**(parameters or {}), **named}
         self._parameters: dict[str, Parameter] = {}
-        for name, spec in given.items():
+        for name, spec in specs.items():
             _check_name(name)
             self._parameters[name] = parameter_from_dict(name, spec)
         self._tunables = {n: p for n, p in self._parameters.items() if not isinstance(p, Fixed)}
@@ -285,11 +285,11 @@ class Space:
         for step in self._plan:
             if step.active is not None and not step.active(here):
                 continue
-            given = config.get(step.name, MISSING)
-            if given is MISSING or isinstance(step.parameter, Fixed):
+            value = config.get(step.name, MISSING)
+            if value is MISSING or isinstance(step.parameter, Fixed):
                 here[step.name] = step.parameter.standard()
-            elif step.parameter.problem(given) is None:
-                here[step.name] = step.parameter.clean(given)
+            elif step.parameter.problem(value) is None:
+                here[step.name] = step.parameter.clean(value)
             else:
                 return None
         return here
@@ -304,8 +304,8 @@ class Space:
         known: Config = {}
         for step in self._plan:
             active = step.active is None or step.active(known)
-            given = config.get(step.name, MISSING)
-            if given is MISSING:
+            value = config.get(step.name, MISSING)
+            if value is MISSING:
                 if active:
                     problems.append(Problem(step.name, "is missing"))
             elif not active:
@@ -313,10 +313,10 @@ class Space:
                 problems.append(
                     Problem(step.name, f"is given, but it is inactive: it needs {needs}")
                 )
-            elif why := step.parameter.problem(given):
+            elif why := step.parameter.problem(value):
                 problems.append(Problem(step.name, why))
             else:
-                known[step.name] = step.parameter.clean(given)
+                known[step.name] = step.parameter.clean(value)
         if not problems:
             problems = [
                 Problem(r.text, f"does not hold for {_values(r, known)}")

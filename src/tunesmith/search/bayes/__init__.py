@@ -19,15 +19,15 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Outlook, Suggestion
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.acquire import Maximiser
-from tunesmith.search.bayes.domain import Ground
-from tunesmith.search.bayes.expected_gain import outlook, room
+from tunesmith.search.bayes.domain import Domain
+from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.surrogate import LEAST, Model
 from tunesmith.strategy.evidence import Evidence, Proposals
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4
 #: Results before which nobody looks ahead.
-OUTLOOK_FROM: Final = 10
+EXPECTED_GAIN_FROM: Final = 10
 #: By how much the model's uncertainty is scaled. The likeliest hyperparameters are surer than all that
 #: are likely together, and with 1 the search stays around the first good optimum.
 CURIOSITY: Final = {"low": 0.7, "balanced": 1.4, "high": 2.0}
@@ -60,30 +60,30 @@ class Bayes:
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
         """The initial design, then what the model expects most of; a batch costs one fit."""
-        ground = _ground(space, history)
-        proposals = Proposals(ground.points, history)
+        domain = _domain(space, history)
+        proposals = Proposals(domain.points, history)
         evidence = Evidence.of(history)
-        size = _design_size(ground, history)
+        size = _design_size(domain, history)
         if len(history) < size or evidence.results < LEAST:
             until = size if evidence.results >= LEAST else len(history) + n
-            for point, study in ground.lessons.tried[len(history) : len(history) + n]:
+            for point, study in domain.transfer.tried[len(history) : len(history) + n]:
                 if proposals.fresh(point):
                     proposals.add(point, f"warm start: one of the best of {study}")
-            proposals.open(ground.design(size), until, n)
-        if len(proposals) < n and evidence.results >= LEAST and ground.d:
+            proposals.open(domain.design(size), until, n)
+        if len(proposals) < n and evidence.results >= LEAST and domain.d:
             with one_thread(), np.errstate(all="ignore"):
-                self._add_modelled(ground, history, evidence, proposals, n, rng)
-        if ground.everything is None or history.duplicates:
+                self._add_modelled(domain, history, evidence, proposals, n, rng)
+        if domain.everything is None or history.duplicates:
             proposals.fill(n, rng)
         elif evidence.results < LEAST:
-            for point in rng.permutation(ground.everything):
+            for point in rng.permutation(domain.everything):
                 if len(proposals) < n and proposals.fresh(point):
                     proposals.add(point, "random: there is no model yet")
         return proposals.made
 
     def _add_modelled(
         self,
-        ground: Ground,
+        domain: Domain,
         history: History,
         evidence: Evidence,
         proposals: Proposals,
@@ -93,42 +93,42 @@ class Bayes:
         curiosity = CURIOSITY[self.exploration]
         if len(evidence.pending):
             curiosity *= AMID_OTHERS
-        model = Model.of(ground, history, evidence, curiosity)
+        model = Model.of(domain, history, evidence, curiosity)
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
-        maximiser = Maximiser(ground, model, proposals, rng)
+        maximiser = Maximiser(domain, model, proposals, rng)
         while len(proposals) < n:
             number = len(history) + len(proposals)
-            leaving = len(ground.unordered) > 0 and number % LEAVE_EVERY == 0
-            found = (maximiser.leave() if leaving else None) or maximiser.best()
-            if found is None:
+            leaving = len(domain.unordered) > 0 and number % LEAVE_EVERY == 0
+            proposal = (maximiser.leave() if leaving else None) or maximiser.best()
+            if proposal is None:
                 return
-            point, why = found
+            point, why = proposal
             proposals.add(point, why + model.describe(point))
             if len(proposals) < n:
                 model.believe(point[None])
 
     def recommend(self, space: Space, history: History) -> int | None:
         """The completed trial whose noise-free value the model predicts to be best."""
-        ground = _ground(space, history)
+        domain = _domain(space, history)
         evidence = Evidence.of(history)
-        if evidence.results < LEAST or not ground.d:
+        if evidence.results < LEAST or not domain.d:
             return history.best
         with one_thread(), np.errstate(all="ignore"):
-            return Model.of(ground, history, evidence, 1.0).recommend(history)
+            return Model.of(domain, history, evidence, 1.0).recommend(history)
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:
     """A model of what has ended; None for fewer than `OUTLOOK_FROM` results, or than parameters
     and two more, or several objectives."""
-    ground = _ground(history.space, history)
-    if evidence.results < max(OUTLOOK_FROM, ground.d + 2) or not ground.d:
+    domain = _domain(history.space, history)
+    if evidence.results < max(EXPECTED_GAIN_FROM, domain.d + 2) or not domain.d:
         return None
     if len(history.objectives) > 1:
         return None
     with one_thread(), np.errstate(all="ignore"):
-        return Model.likeliest(ground, history, evidence)
+        return Model.likeliest(domain, history, evidence)
 
 
 def look_ahead(history: History, n: int) -> Outlook | None:
@@ -139,19 +139,19 @@ def look_ahead(history: History, n: int) -> Outlook | None:
         return None
     with one_thread(), np.errstate(all="ignore"):
         rng = stream(history.seed, evidence.results, "outlook")
-        return outlook(model.ground, model, n, rng, room(history))
+        return expected_gain(model.domain, model, n, rng, room(history))
 
 
-def _ground(space: Space, history: History) -> Ground:
-    return history.memo("bayes", lambda: Ground(space, history.seed, history.past))
+def _domain(space: Space, history: History) -> Domain:
+    return history.memo("bayes", lambda: Domain(space, history.seed, history.past))
 
 
-def _design_size(ground: Ground, history: History) -> int:
+def _design_size(domain: Domain, history: History) -> int:
     """A few more than parameters, enough for each of few choices, and no more than a quarter."""
-    widest = max((k for k in ground.points.choices if k <= 8), default=0)
-    size = min(max(6, ground.d + 2, widest + 1), 12)
-    if ground.lessons:
-        size = len(ground.lessons.tried) + size // 3
+    widest = max((k for k in domain.points.choices if k <= 8), default=0)
+    size = min(max(6, domain.d + 2, widest + 1), 12)
+    if domain.transfer:
+        size = len(domain.transfer.tried) + size // 3
     limit = history.trials_limit
     return size if limit is None else min(size, max(LEAST, limit // 4))
 

@@ -1,4 +1,4 @@
-"""The search for the point of which the model expects most."""
+"""Maximisation of the acquisition function: random candidates, multi-start gradient ascent, local search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunesmith.numeric import gp
 from tunesmith.numeric.ascent import climb
 from tunesmith.numeric.candidates import mutants, neighbours, other_choices
-from tunesmith.search.bayes.domain import Ground
+from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.surrogate import Model
 from tunesmith.strategy.evidence import Proposals
 
@@ -32,16 +32,16 @@ HOPE: Final = 2.0
 class Maximiser:
     """Looks for fresh points with a high score: all over, near the best, uphill, next door."""
 
-    def __init__(self, ground: Ground, model: Model, proposals: Proposals, rng: Generator) -> None:
-        self._ground = ground
+    def __init__(self, domain: Domain, model: Model, proposals: Proposals, rng: Generator) -> None:
+        self._domain = domain
         self._model = model
         self._proposals = proposals
         self._rng = rng
 
     def best(self) -> tuple[Floats, str] | None:
         """The best fresh point; None if none was found."""
-        if self._ground.everything is not None:
-            return self._first_fresh(self._ground.everything)
+        if self._domain.everything is not None:
+            return self._first_fresh(self._domain.everything)
         pool = self._candidates()
         scores = self._model.score(pool)
         heat = scores + self._rng.gumbel(size=len(scores))
@@ -71,15 +71,15 @@ class Maximiser:
         beside one that is tuned already. So choices take turns, by how good they may turn out to be,
         and each is improved on its own best trial.
         """
-        model, ground = self._model, self._ground
+        model, domain = self._model, self._domain
         top = model.known[int(np.argmin(model.at_known))]
-        choices = ground.unordered
+        choices = domain.unordered
         choices = choices[~np.isnan(top[choices])]
         apart = 1.0 - gp.matern(model.lengths[choices] ** -2.0)  # how much its values differ
         if not apart.sum() > 0.0:
             return None
         j = int(self._rng.choice(choices, p=apart / apart.sum()))
-        column = ground.points.columns[j]
+        column = domain.points.columns[j]
         assert column.levels is not None
         spread = self._candidates()
         here = int(column.index(top[j : j + 1])[0])
@@ -93,10 +93,10 @@ class Maximiser:
         pool = self._within(spread, top, j, k)
         starts = pool[np.argsort(-model.score(pool, goal), kind="stable")[:STARTS]]
         pool = np.vstack([self._climbed(starts, goal), pool])
-        found = self._first_fresh(pool, model.score(pool, goal))
-        if found is None:
+        fresh = self._first_fresh(pool, model.score(pool, goal))
+        if fresh is None:
             return None
-        name, point = list(ground.space.tunables)[j], found[0]
+        name, point = list(domain.space.tunables)[j], fresh[0]
         now, then = column.parameter.decode(float(top[j])), column.parameter.decode(float(point[j]))
         return point, f"leaving {name}={now} for {then}: "
 
@@ -112,7 +112,7 @@ class Maximiser:
 
     def _within(self, spread: Floats, top: Floats, j: int, k: int) -> Floats:
         """Points with level `k` in column `j`: spread, `top` with it, and the best known ones."""
-        column = self._ground.points.columns[j]
+        column = self._domain.points.columns[j]
         assert column.levels is not None
         level = column.levels[k]
         inside = np.flatnonzero(self._model.known[:, j] == level)
@@ -120,8 +120,8 @@ class Maximiser:
         pool = np.vstack([spread, top, self._model.known[inside]])
         pool[:, j] = level
         pool = np.where(np.isnan(pool), self._rng.random(pool.shape), pool)
-        pool = self._ground.points.snap(pool)
-        return pool[~np.isnan(pool[:, j]) & self._ground.points.satisfies(pool)]
+        pool = self._domain.points.snap(pool)
+        return pool[~np.isnan(pool[:, j]) & self._domain.points.satisfies(pool)]
 
     def _first_fresh(self, pool: Floats, scores: Floats | None = None) -> tuple[Floats, str] | None:
         scores = self._model.score(pool) if scores is None else scores
@@ -130,30 +130,30 @@ class Maximiser:
 
     def _candidates(self) -> Floats:
         """Points all over the space, and mutants of the best known ones; relations hold."""
-        ground, model, rng = self._ground, self._model, self._rng
-        spread = (ground.spread + rng.random(ground.d)) % 1.0
+        domain, model, rng = self._domain, self._model, self._rng
+        spread = (domain.spread + rng.random(domain.d)) % 1.0
         parents = model.known[np.argsort(model.at_known, kind="stable")[:PARENTS]]
-        bred = mutants(parents, MUTANTS, ground.least, ground.choices, rng)
-        pool = ground.points.snap(np.vstack([spread, bred]))
-        if ground.space.relations:
-            broken = pool[~ground.points.satisfies(pool)]
-            pool = pool[ground.points.satisfies(pool)]
+        bred = mutants(parents, MUTANTS, domain.least, domain.choices, rng)
+        pool = domain.points.snap(np.vstack([spread, bred]))
+        if domain.space.relations:
+            broken = pool[~domain.points.satisfies(pool)]
+            pool = pool[domain.points.satisfies(pool)]
             if len(pool) < 64:
-                mended = ground.points.mended(broken[-MENDED:], rng)  # mutants of the best ones
-                more = [ground.space.encode(c) for c in ground.space.samples(32, rng)]
+                mended = domain.points.mended(broken[-MENDED:], rng)  # mutants of the best ones
+                more = [domain.space.encode(c) for c in domain.space.samples(32, rng)]
                 pool = np.vstack([pool, mended, more])
         return pool
 
     def _climbed(self, starts: Floats, best: float | None = None) -> Floats:
-        movable = ~np.isnan(starts) & self._ground.climbable
+        movable = ~np.isnan(starts) & self._domain.climbable
         scale = np.minimum(self._model.lengths, 10.0)
         slopes = self._model.slopes(starts, best)
-        points = self._ground.points
+        points = self._domain.points
         ends = points.snap(climb(slopes, starts, movable, scale, CLIMB_STEPS))
-        kept = points.whole(ends) & points.satisfies(ends)
-        return np.where(kept[:, None], ends, starts)
+        valid = points.whole(ends) & points.satisfies(ends)
+        return np.where(valid[:, None], ends, starts)
 
     def _neighbours(self, point: Floats) -> Floats:
-        near = neighbours(point, self._ground.levels, self._ground.choices, self._rng)
-        near = self._ground.points.snap(near)
-        return near[self._ground.points.satisfies(near)]
+        near = neighbours(point, self._domain.levels, self._domain.choices, self._rng)
+        near = self._domain.points.snap(near)
+        return near[self._domain.points.satisfies(near)]

@@ -1,4 +1,4 @@
-"""What the search in one space stands on, whatever its trials have found."""
+"""The domain of a search: its space as features, initial design and prior, which depend on no trial's result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.prior_study import Past
+from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.points import Points
 from tunesmith.core.space.space import Space
@@ -16,7 +16,7 @@ from tunesmith.numeric import gp
 from tunesmith.numeric.design import sobol, stratified
 from tunesmith.numeric.features import Features
 from tunesmith.search.bayes.prior import Prior
-from tunesmith.search.bayes.transfer import Lessons
+from tunesmith.search.bayes.transfer import Transfer
 
 Floats = NDArray[np.float64]
 
@@ -26,17 +26,17 @@ SMALL: Final = 2048
 SPREAD: Final = 256
 
 
-class Ground:
+class Domain:
     """What depends on space, seed and earlier studies alone, and the last fit, which may be needed
     again. Droppable."""
 
-    def __init__(self, space: Space, seed: int, past: Sequence[Past] = ()) -> None:
+    def __init__(self, space: Space, seed: int, prior_studies: Sequence[PriorStudy] = ()) -> None:
         self.space = space
         self.points = Points(space)
         self.d = len(space)
-        self.lessons = Lessons(self.points, past)
+        self.transfer = Transfer(self.points, prior_studies)
         sizes = self.points.choices
-        self._features = Features([*sizes, self.lessons.studies + 1] if self.lessons else sizes)
+        self._features = Features([*sizes, self.transfer.studies + 1] if self.transfer else sizes)
         #: The parameter that each feature is of; after the last one comes the study.
         self.owner = self._features.owner
         self.numbers = self._features.numbers
@@ -66,15 +66,15 @@ class Ground:
 
     def features(self, points: Floats, study: Floats | None = None) -> Floats:
         """The features of `points`, shape (n, d), of this study or of earlier ones."""
-        if self.lessons:
+        if self.transfer:
             which = np.zeros(len(points)) if study is None else study
-            points = np.column_stack([points, (which + 0.5) / (self.lessons.studies + 1)])
+            points = np.column_stack([points, (which + 0.5) / (self.transfer.studies + 1)])
         return self._features(points)
 
     @property
     def begin(self) -> Floats:
         """Where the fit of the model's hyperparameters begins."""
-        return gp.start(self.d + bool(self.lessons))
+        return gp.start(self.d + bool(self.transfer))
 
     @property
     def spread(self) -> Floats:
@@ -93,9 +93,9 @@ class Ground:
 
     def theta(self, rows: NDArray[np.int64], losses: Floats, make: Callable[[], Floats]) -> Floats:
         """`make()`, kept until rows or losses change."""
-        kept = self._fit
-        if kept is None or not (
-            np.array_equal(kept[0], rows) and np.array_equal(kept[1], losses, equal_nan=True)
+        last = self._fit
+        if last is None or not (
+            np.array_equal(last[0], rows) and np.array_equal(last[1], losses, equal_nan=True)
         ):
-            self._fit = kept = (rows, losses, make())
-        return kept[2]
+            self._fit = last = (rows, losses, make())
+        return last[2]

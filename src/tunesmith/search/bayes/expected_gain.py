@@ -1,4 +1,4 @@
-"""What is still to gain: how much better more trials would get, by the model of those that are there."""
+"""The expected gain of more trials and an upper bound on it, by the Gaussian process over those that are there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunesmith.core.history import History
 from tunesmith.core.strategy import Outlook
 from tunesmith.numeric.candidates import mutants
 from tunesmith.numeric.design import latin
-from tunesmith.search.bayes.domain import SPREAD, Ground
+from tunesmith.search.bayes.domain import SPREAD, Domain
 from tunesmith.search.bayes.surrogate import Model
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,9 @@ def room(history: History) -> float:
     return np.inf
 
 
-def outlook(ground: Ground, model: Model, n: int, rng: Generator, most: float = np.inf) -> Outlook:
+def expected_gain(
+    domain: Domain, model: Model, n: int, rng: Generator, most: float = np.inf
+) -> Outlook:
     """What `n` more trials would gain, if that cannot be more than `most`.
 
     Functions are drawn from the posterior. Where the first `n` of them are lowest, trials would go (Thompson
@@ -58,11 +60,11 @@ def outlook(ground: Ground, model: Model, n: int, rng: Generator, most: float = 
     known = model.known
     best = int(np.argmin(model.at_known))
     top = known[np.argsort(model.at_known)[:PARENTS]]
-    near = mutants(top, NEAR, ground.least, ground.choices, rng)
+    near = mutants(top, NEAR, domain.least, domain.choices, rng)
     # no Sobol sequence: it would load scipy.stats, which is 0.4 s of a report
-    spread = latin(SPREAD, ground.d, rng)
-    points = ground.points.snap(np.vstack([spread, near]))
-    points = np.vstack([known[best : best + 1], points[ground.points.satisfies(points)]])
+    spread = latin(SPREAD, domain.d, rng)
+    points = domain.points.snap(np.vstack([spread, near]))
+    points = np.vstack([known[best : best + 1], points[domain.points.satisfies(points)]])
     drawn = model.sample(points, n + SAMPLES, rng)
     places = np.unique(drawn[:n].argmin(axis=1))
     here, there = drawn[n:, 0], drawn[n:, places].min(axis=1)

@@ -1,4 +1,4 @@
-"""What the user believes, put into the search: as a bend of the initial design and a bonus on points.
+"""The user's prior over good configs: it shapes the initial design and is a bonus on the acquisition function.
 
 The bonus fades as results come in: piBO, Hvarfner et al., "Augmenting acquisition functions with user
 beliefs" (ICLR 2022, eq. 6): log a(x) + (beta / n) log pi(x). Ours fades at once if the results
@@ -19,12 +19,12 @@ Floats = NDArray[np.float64]
 
 #: After so many results the bonus is log pi itself.
 BETA: Final = 10.0
-#: The share of the belief that is spread evenly: how wrong a prior may be before it is ignored.
+#: The share of the prior that is spread evenly: how wrong a prior may be before it is ignored.
 DOUBT: Final = 0.05
 
 
 class Prior:
-    """The belief about points of one space, shape (n, d); inactive parameters (NaN) don't count."""
+    """The prior over points of one space, shape (n, d); inactive parameters (NaN) don't count."""
 
     def __init__(self, points: Points) -> None:
         self._points = points
@@ -43,7 +43,7 @@ class Prior:
         return bool(self._numbers or self._choices)
 
     def log_density(self, points: Floats) -> Floats:
-        """Relative to the highest: 0 where belief is strongest, shape (n,)."""
+        """Relative to the highest: 0 where the prior is highest, shape (n,)."""
         out = np.zeros(len(points))
         for j, mean, deviation in self._numbers:
             z = (points[:, j] - mean) / deviation
@@ -59,31 +59,31 @@ class Prior:
         out = np.zeros_like(points)
         for j, mean, deviation in self._numbers:
             z = (points[:, j] - mean) / deviation
-            believed = (1.0 - DOUBT) * np.exp(-0.5 * z * z)
-            out[:, j] = np.nan_to_num(-z / deviation * believed / (DOUBT + believed))
+            density = (1.0 - DOUBT) * np.exp(-0.5 * z * z)
+            out[:, j] = np.nan_to_num(-z / deviation * density / (DOUBT + density))
         return out
 
     def weight(self, points: Floats, z: Floats) -> float:
         """The bonus's factor after results `z` (smaller is better) at `points`, n of them.
 
-        beta / n, times the confidence that better points are where belief is stronger: Phi of
+        beta / n, times the confidence that better points are where the prior is higher: Phi of
         Spearman's rank correlation over its standard error (n - 1)^(-1/2).
         """
         from scipy.special import ndtr
 
         n = len(z)
-        believed = _ranks(self.log_density(points))
+        prior_ranks = _ranks(self.log_density(points))
         good = _ranks(-z)
-        scale = float(believed.std() * good.std())
+        scale = float(prior_ranks.std() * good.std())
         rho = (
-            float(((believed - believed.mean()) * (good - good.mean())).mean()) / scale
+            float(((prior_ranks - prior_ranks.mean()) * (good - good.mean())).mean()) / scale
             if scale
             else 0.0
         )
         return BETA / n * float(ndtr(rho * np.sqrt(n - 1.0)))
 
     def bend(self, design: Floats) -> Floats:
-        """`design`, uniform points, with every second one distributed as believed."""
+        """`design`, uniform points, with every second one distributed as the prior."""
         from scipy.special import ndtr, ndtri
 
         out = np.array(design)

@@ -1,4 +1,4 @@
-"""What is known of a study's objective: a Gaussian process over its trials."""
+"""The surrogate model of a study's objective: a Gaussian process over its trials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tunesmith.numeric import acquisition, gp
 from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.warp import OutputWarp, impute_failures
-from tunesmith.search.bayes.domain import Ground
+from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 #: The model sees at most this many trials: cost stays flat beyond.
 MOST_POINTS: Final = 250
 #: The model's hyperparameters are fitted again when there are this many times as many results.
-GROWTH: Final = 1.1
+REFIT_FACTOR: Final = 1.1
 #: Finished trials needed for a model.
 LEAST: Final = 3
 #: Results are noisy if noise is more than this share of the variance.
@@ -36,7 +36,7 @@ class Model:
 
     def __init__(
         self,
-        ground: Ground,
+        domain: Domain,
         rows: NDArray[np.int64],
         points: Floats,
         losses: Floats,
@@ -44,54 +44,54 @@ class Model:
         *,
         bend: bool = True,
     ) -> None:
-        self.ground = ground
+        self.domain = domain
         #: The trials that the model sees, and their points, shape (n, d).
         self.rows = rows
         self.known = points
         z, self._warp = _targets(losses, bend)
-        features, targets = _learned(ground, points, z)
-        self._gp = gp.GP.condition(features, ground.owner, targets, theta)
+        features, targets = _learned(domain, points, z)
+        self._gp = gp.GP.condition(features, domain.owner, targets, theta)
         #: The predicted mean at each of them, shape (n,).
         self.at_known = self._gp.predict(features[: len(z)])[0]
         #: What is to be improved on.
         self.best = float(z.min())
-        self.lengths = np.exp(theta[: ground.d])
+        self.lengths = np.exp(theta[: domain.d])
         self.curiosity = 1.0
-        #: How much the user's belief counts; 0 where there is none.
-        self._belief = ground.prior.weight(points, z) if ground.prior else 0.0
+        #: How much the user's prior counts; 0 where there is none.
+        self._prior_weight = domain.prior.weight(points, z) if domain.prior else 0.0
         self._sign = 1.0
 
     @classmethod
-    def of(cls, ground: Ground, history: History, evidence: Evidence, curiosity: float) -> Model:
+    def of(cls, domain: Domain, history: History, evidence: Evidence, curiosity: float) -> Model:
         """Fitted to what has ended, believing its own predictions for what runs."""
         points = history.points[evidence.rows]
-        kept = representatives(points, evidence.losses, ground.choices, MOST_POINTS)
-        theta = _fitted(ground, history, evidence)
-        model = cls(ground, evidence.rows[kept], points[kept], evidence.losses[kept], theta)
+        subset = representatives(points, evidence.losses, domain.choices, MOST_POINTS)
+        theta = _fitted(domain, history, evidence)
+        model = cls(domain, evidence.rows[subset], points[subset], evidence.losses[subset], theta)
         model.curiosity = curiosity
         model._sign = history.objectives[0].sign
         model.believe(history.points[evidence.pending])
         return model
 
     @classmethod
-    def likeliest(cls, ground: Ground, history: History, evidence: Evidence) -> Model:
+    def likeliest(cls, domain: Domain, history: History, evidence: Evidence) -> Model:
         """Fitted to all that has ended, the bad tail compressed or not, whichever makes the results likelier.
 
-        For what is said of a study. `of` compresses whenever the tail is long, which is the safer way to search:
+        For what reports state of a study. `of` compresses whenever the tail is long, which is the safer way to search:
         the model of a smooth function suffers, but not the suggestions.
         """
         points = history.points[evidence.rows]
-        kept = representatives(points, evidence.losses, ground.choices, MOST_POINTS)
-        rows, points, losses = evidence.rows[kept], points[kept], evidence.losses[kept]
-        found: list[tuple[float, bool, Floats]] = []
+        subset = representatives(points, evidence.losses, domain.choices, MOST_POINTS)
+        rows, points, losses = evidence.rows[subset], points[subset], evidence.losses[subset]
+        fits: list[tuple[float, bool, Floats]] = []
         for bend in (True, False):
             z, warp = _targets(losses, bend)
             if not bend or warp.bent:
-                features, targets = _learned(ground, points, z)
-                theta, density = gp.fit(features, ground.owner, targets, ground.begin)
-                found.append((density + warp.log_slope(losses[np.isfinite(losses)]), bend, theta))
-        _, bend, theta = max(found, key=lambda f: f[0])
-        model = cls(ground, rows, points, losses, theta, bend=bend)
+                features, targets = _learned(domain, points, z)
+                theta, density = gp.fit(features, domain.owner, targets, domain.begin)
+                fits.append((density + warp.log_slope(losses[np.isfinite(losses)]), bend, theta))
+        _, bend, theta = max(fits, key=lambda f: f[0])
+        model = cls(domain, rows, points, losses, theta, bend=bend)
         model._sign = history.objectives[0].sign
         model.believe(history.points[evidence.pending])
         return model
@@ -104,17 +104,17 @@ class Model:
     def believe(self, points: Floats) -> None:
         """Take the predictions for `points`, which are running or about to, for results."""
         if len(points):
-            features = self.ground.features(points)
+            features = self.domain.features(points)
             self.best = min(self.best, float(self._gp.predict(features)[0].min()))
             self._gp = self._gp.believe(features)
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation, shape (m,) each."""
-        return self._gp.predict(self.ground.features(points))
+        return self._gp.predict(self.domain.features(points))
 
     def sample(self, points: Floats, count: int, rng: Generator) -> Floats:
         """`count` functions drawn from the posterior, at `points`: shape (count, m)."""
-        return self._gp.sample(self.ground.features(points), count, rng)
+        return self._gp.sample(self.domain.features(points), count, rng)
 
     def back(self, z: float) -> float:
         """A warped loss in the metric's units, to be minimised."""
@@ -126,19 +126,19 @@ class Model:
         return math.sqrt(self._gp.noise) * self._warp.unit
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
-        """Log expected improvement on `best`, and the user's belief; shape (m,)."""
+        """Log expected improvement on `best`, and the user's prior; shape (m,)."""
         mean, deviation = self.predict(points)
         best = self.best if best is None else best
         gain = acquisition.log_ei(mean, deviation * self.curiosity, best)
-        if self._belief:
-            gain += self._belief * self.ground.prior.log_density(points)
+        if self._prior_weight:
+            gain += self._prior_weight * self.domain.prior.log_density(points)
         return gain
 
     def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
         best = self.best if best is None else best
-        numbers, places = self.ground.numbers, self.ground.places
-        features = self.ground.features(starts)
+        numbers, places = self.domain.numbers, self.domain.places
+        features = self.domain.features(starts)
         inactive = np.isnan(starts[:, numbers])
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
@@ -151,9 +151,9 @@ class Model:
             gradient[:, numbers] = (
                 to_mean[:, None] * by_mean + self.curiosity * to_deviation[:, None] * by_deviation
             )
-            if self._belief:
-                value = value + self._belief * self.ground.prior.log_density(points)
-                gradient += self._belief * self.ground.prior.slopes(points)
+            if self._prior_weight:
+                value = value + self._prior_weight * self.domain.prior.log_density(points)
+                gradient += self._prior_weight * self.domain.prior.slopes(points)
             return value, gradient
 
         return slopes
@@ -183,12 +183,12 @@ def checkpoint(results: int) -> int:
     A function of the history alone: whoever resumes a study fits to the same ones.
     """
     at = LEAST
-    while (following := max(at + 1, math.ceil(at * GROWTH))) <= results:
+    while (following := max(at + 1, math.ceil(at * REFIT_FACTOR))) <= results:
         at = following
     return at
 
 
-def _fitted(ground: Ground, history: History, evidence: Evidence) -> Floats:
+def _fitted(domain: Domain, history: History, evidence: Evidence) -> Floats:
     """The hyperparameters, fitted to the first results up to the last checkpoint.
 
     Fitted again between checkpoints only where forecasts of trials that ended early have changed.
@@ -200,21 +200,21 @@ def _fitted(ground: Ground, history: History, evidence: Evidence) -> Floats:
 
     def make() -> Floats:
         points = history.points[rows]
-        kept = representatives(points, losses, ground.choices, MOST_POINTS)
-        z, _ = _targets(losses[kept])
-        features, targets = _learned(ground, points[kept], z)
-        return gp.fit(features, ground.owner, targets, ground.begin)[0]
+        subset = representatives(points, losses, domain.choices, MOST_POINTS)
+        z, _ = _targets(losses[subset])
+        features, targets = _learned(domain, points[subset], z)
+        return gp.fit(features, domain.owner, targets, domain.begin)[0]
 
-    return ground.theta(rows, losses, make)
+    return domain.theta(rows, losses, make)
 
 
-def _learned(ground: Ground, points: Floats, z: Floats) -> tuple[Floats, Floats]:
+def _learned(domain: Domain, points: Floats, z: Floats) -> tuple[Floats, Floats]:
     """Features and targets of this study's results, and of earlier ones' while it has few."""
-    features, lessons = ground.features(points), ground.lessons
-    if not lessons or len(z) > UNTIL:
+    features, transfer = domain.features(points), domain.transfer
+    if not transfer or len(z) > UNTIL:
         return features, z
-    earlier = ground.features(lessons.points, lessons.study)
-    return np.vstack([features, earlier]), np.concatenate([z, lessons.targets])
+    earlier = domain.features(transfer.points, transfer.study)
+    return np.vstack([features, earlier]), np.concatenate([z, transfer.targets])
 
 
 def _targets(losses: Floats, bend: bool = True) -> tuple[Floats, OutputWarp]:

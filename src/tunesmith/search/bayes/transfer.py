@@ -1,4 +1,4 @@
-"""Earlier studies, in this study's coordinates: what the model starts with.
+"""Transfer from prior studies: their trials, in this study's coordinates, as further tasks of the model.
 
 They enter the same Gaussian process as this study's trials, told apart by one more feature, which study
 a trial is of. Its lengthscale is learned like any other: long where the studies are alike, short where
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.prior_study import Past
+from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.space.points import Points
 from tunesmith.numeric.warp import OutputWarp
 
@@ -30,16 +30,16 @@ TRIED: Final = 3
 APART: Final = 0.05
 
 
-class Lessons:
+class Transfer:
     """points, shape (m, d); targets, shape (m,), standardised within each study; study, shape (m,),
     counted from 1. `tried` are the points to try first, with their studies' names."""
 
-    def __init__(self, points: Points, past: Sequence[Past]) -> None:
+    def __init__(self, points: Points, prior_studies: Sequence[PriorStudy]) -> None:
         d = len(points.columns)
-        self.studies = len(past)
-        found: list[tuple[Floats, Floats, Floats]] = []
+        self.studies = len(prior_studies)
+        per_study: list[tuple[Floats, Floats, Floats]] = []
         best: list[tuple[int, int, Floats, str]] = []
-        for k, earlier in enumerate(past, 1):
+        for k, earlier in enumerate(prior_studies, 1):
             rows: list[Floats] = []
             losses: list[float] = []
             for config, loss in zip(earlier.configs, earlier.losses, strict=True):
@@ -52,12 +52,12 @@ class Lessons:
             values = np.array(losses)
             order = np.argsort(values, kind="stable")
             best += [(place, k, rows[j], earlier.study) for place, j in enumerate(order)]
-            kept = np.sort(_some(order, max(1, MOST // len(past))))
+            subset = np.sort(_some(order, max(1, MOST // len(prior_studies))))
             z = OutputWarp.of(values)(values)
-            found.append((np.array(rows)[kept], z[kept], np.full(len(kept), float(k))))
-        self.points = np.vstack([np.empty((0, d)), *(f[0] for f in found)])
-        self.targets = np.concatenate([np.empty(0), *(f[1] for f in found)])
-        self.study = np.concatenate([np.empty(0), *(f[2] for f in found)])
+            per_study.append((np.array(rows)[subset], z[subset], np.full(len(subset), float(k))))
+        self.points = np.vstack([np.empty((0, d)), *(f[0] for f in per_study)])
+        self.targets = np.concatenate([np.empty(0), *(f[1] for f in per_study)])
+        self.study = np.concatenate([np.empty(0), *(f[2] for f in per_study)])
         self.tried: list[tuple[Floats, str]] = []
         for _, _, row, name in sorted(best, key=lambda b: b[:2]):
             if len(self.tried) == TRIED:
