@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def check_went_on(storage: Path, name: str) -> None:
 
 def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(
-        f"command: {sys.executable} {TRAINING} {{rate}} {{seed}} 0.1\n"
+        f"command: {sys.executable} {TRAINING} {{rate}} {{seed}} 0.25\n"
         "name: killed\n"
         "storage: study.db\n"
         "objective: {metric: loss}\n"
@@ -136,14 +136,20 @@ def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
     )
     command = [str(PROGRAM), "run", "job.yaml"]
     storage = tmp_path / "study.db"
-    for _ in range(4):
-        before = halfway(storage, "killed")
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
-        while halfway(storage, "killed") == before:
-            assert process.poll() is None, "everything was trained before it could be killed"
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
+    with ExitStack() as stack:
+        study: ts.Study | None = None
+        for _ in range(4):
+            before = 0 if study is None else study.store.cursor("killed")
+            process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+            while study is None or not any(
+                map(between_rungs, study.store.changes("killed", before))
+            ):
+                assert process.poll() is None, "everything was trained before it could be killed"
+                time.sleep(0.01)
+                with suppress(ts.StudyError):  # it is not there yet
+                    study = study or stack.enter_context(ts.Study.open("killed", storage=storage))
+            process.kill()
+            process.wait()
     done = subprocess.run(
         command, cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True
     )
@@ -157,15 +163,9 @@ def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
     assert "without a checkpoint" not in done.stderr
 
 
-def halfway(storage: Path, name: str) -> set[tuple[int, int]]:
-    """Trials, and the epochs they reported while between two rungs."""
-    with suppress(ts.StudyError), ts.Study.open(name, storage=storage) as study:
-        return {
-            (e.trial, e.step)
-            for e in study.store.changes(name)
-            if isinstance(e, events.Reported) and e.step not in (1, 3, EPOCHS)
-        }
-    return set()  # it is not there yet
+def between_rungs(event: events.Event) -> bool:
+    """Whether it is the report of a trial that has more to do before its scheduler is asked."""
+    return isinstance(event, events.Reported) and event.step not in (1, 3, EPOCHS)
 
 
 def test_a_trial_that_was_told_to_stop_has_though_its_coordinator_was_killed(
