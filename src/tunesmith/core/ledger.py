@@ -244,7 +244,7 @@ class Ledger:
         if k is None or not self.confirmations:
             return []
         if self._confirmed[0] != self.cursor:
-            losses, sign = self.table.losses[: self.size, 0], self.spec.objective.sign
+            losses, sign = self.table.first_losses, self.spec.first_objective.sign
             usable, again, seed = self.feasible(), self.confirmations, self.spec.seed
             confirmed = confirmed_of(losses, usable, again, self.confirming, k, sign, seed)
             self._confirmed = (self.cursor, confirmed)

@@ -94,6 +94,11 @@ class Table:
         view.flags.writeable = False
         return view
 
+    @property
+    def first_losses(self) -> NDArray[np.float64]:
+        """The losses of the first objective, shape (n,)."""
+        return self.losses[: self.size, 0]
+
     def config(self, i: int) -> Config:
         if i in self._foreign:
             return dict(self._foreign[i])

@@ -199,7 +199,7 @@ class Study:
     @property
     def objective(self) -> Objective:
         """The first objective; it never changes."""
-        return self._store.load(self._name).objective
+        return self._store.load(self._name).first_objective
 
     @property
     def space(self) -> Space:
