@@ -278,16 +278,18 @@ class Ledger:
     def trial(self, number: int) -> Trial:
         """Trial `number` as it stands."""
         i, table = self._check(number), self.table
+        code, attempt = table.state.item(i), table.attempt.item(i)
+        fresh = code == _RUNNING and attempt == 0  # so nothing has come of it yet: `ask` is quicker
         return Trial(
             number=i,
             config=table.config(i),
-            state=STATES[table.state.item(i)],
-            values=table.values(i),
-            metrics=table.metrics_of(i),
+            state=STATES[code],
+            values=None if fresh else table.values(i),
+            metrics={} if fresh else table.metrics_of(i),
             reports=self.curves.of(i),
             reason=self._reasons.get(i),
-            cost=table.cost(i),
-            attempt=table.attempt.item(i),
+            cost=_NO_COST if fresh else table.cost(i),
+            attempt=attempt,
             origin=table.origin(i),
             tags=dict(self._tags[i]) if i in self._tags else {},
             notes=self._notes.get(i, ()),
