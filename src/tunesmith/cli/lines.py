@@ -93,7 +93,7 @@ def print_result(result: Result) -> None:
             out.write(f"  {row['number']}: {show_config(row)}\n")
         return
     best = result.best
-    metric = result.spec.objective.metric
+    metric = result.spec.first_objective.metric
     out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")
     for confirmed in result.confirmed:
         out.write(f"  trial {confirmed.trial}: {confirmed}\n")

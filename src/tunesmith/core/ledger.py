@@ -250,7 +250,7 @@ class Ledger:
         if k is None or not self.confirmations:
             return []
         if self._confirmed[0] != self.cursor:
-            losses, sign = self.table.losses[: self.size, 0], self.spec.objective.sign
+            losses, sign = self.table.first_losses, self.spec.first_objective.sign
             usable, again, seed = self.feasible(), self.confirmations, self.spec.seed
             confirmed = confirmed_of(losses, usable, again, self.confirming, k, sign, seed)
             self._confirmed = (self.cursor, confirmed)
@@ -284,16 +284,18 @@ class Ledger:
     def trial(self, number: int) -> Trial:
         """Trial `number` as it stands."""
         i, table = self._check(number), self.table
+        code, attempt = table.state.item(i), table.attempt.item(i)
+        fresh = code == _RUNNING and attempt == 0  # so nothing has come of it yet: `ask` is quicker
         return Trial(
             number=i,
             config=table.config(i),
-            state=STATES[table.state.item(i)],
-            values=table.values(i),
-            metrics=table.metrics_of(i),
+            state=STATES[code],
+            values=None if fresh else table.values(i),
+            metrics={} if fresh else table.metrics_of(i),
             reports=self.curves.of(i),
             reason=self._reasons.get(i),
-            cost=table.cost(i),
-            attempt=table.attempt.item(i),
+            cost=_NO_COST if fresh else table.cost(i),
+            attempt=attempt,
             origin=table.origin(i),
             tags=dict(self._tags[i]) if i in self._tags else {},
             notes=self._notes.get(i, ()),

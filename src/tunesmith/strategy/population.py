@@ -74,13 +74,13 @@ class Population:
         known, rounds = ((step - begin) // self.interval for step in stride)
         if rounds <= known:
             return CONTINUE
-        metric, step = history.objectives[0].metric, stride[1]
+        metric, step = history.first_objective.metric, stride[1]
         ranked = self.ranked(history)
         n, worst = len(ranked), int(len(ranked) * self.quantile)
         place = ranked.index(trial) + 1 if trial in ranked else 0
         silent = np.isinf(self.latest(history).losses[trial]) and not anybody(history, step)
         if place > n - worst and self.parents(history) and not silent:
-            value = history.objectives[0].sign * self.latest(history).losses[trial]
+            value = history.first_objective.sign * self.latest(history).losses[trial]
             standing = f"at step {step} its {metric} of {value:.4g} is number {place} of {n}"
             return Decision(Verdict.STOP, f"{standing}: a copy of one of the best {worst} goes on")
         if self._take_turns(history):
