@@ -27,22 +27,22 @@ def headline(study: Study, planned: Count | None) -> str:
     goals = ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
     parts = [
         f"{spec.name}: {goals}",
-        f"{len(spec.space)} parameters",
+        f"{len(spec.space)} parameter{'s' * (len(spec.space) != 1)}",
         f"searcher {spec.searcher.name}",
     ]
     if planned is not None:
         parts[-1] = f"{spec.searcher.name} of {planned} points"
     if spec.scheduler is not None:
         parts.append(f"scheduler {spec.scheduler.name}")
-    if spec.limits.trials is not None:
-        parts.append(f"{spec.limits.trials} trials")
+    if (trials := spec.limits.trials) is not None:
+        parts.append(f"{trials} trial{'s' * (trials != 1)}")
     if spec.limits.time is not None:
         parts.append(show_seconds(spec.limits.time))
     if spec.limits.parallel > 1:
         parts.append(f"{spec.limits.parallel} at a time")
-    done = len(study.trials)
-    if done:
-        parts.append(f"going on after {done} trials")
+    begun = study.result().ledger.started_count
+    if begun:
+        parts.append(f"going on after {begun} trial{'s' * (begun != 1)}")
     return " · ".join(parts)
 
 

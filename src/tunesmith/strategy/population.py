@@ -159,17 +159,33 @@ def _short(value: object) -> str:
 
 
 def changeable(owner: str, space: Space, names: Iterable[str] | None) -> list[str]:
-    """The parameters that may change in the middle of a run: those named, or all but the model's."""
+    """The parameters that may change in the middle of a run: those named, or all that are not structural."""
     tunables = space.tunables
     if names is None:
-        return [name for name, p in tunables.items() if p.group != "model"]
+        structural = space.structural
+        return [name for name in tunables if name not in structural]
     for name in names:
         if name not in tunables:
             raise StrategyError(
                 f"{owner}: change has {name!r}, which is no parameter of the space"
                 f"{did_you_mean(name, tunables)}"
             )
+        if tunables[name].structural:
+            raise StrategyError(
+                f"{owner}: change has {name!r}, which the space calls structural: take it out of change, or "
+                f"structural from {name}"
+            )
     return list(names)
+
+
+def check_changeable(owner: str, space: Space, names: Iterable[str] | None) -> None:
+    """Raise StrategyError if a population would have nothing to change."""
+    if not changeable(owner, space, names) and len(space):
+        raise StrategyError(
+            f"{owner} has nothing to change in the middle of a run: all parameters ({', '.join(space.tunables)}) are "
+            "structural, as choices and the group model are; write structural=False (structural: false) for those that "
+            "weights do not depend on, or name them in change"
+        )
 
 
 def changed(
