@@ -18,7 +18,7 @@ import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core.engine import Engine, Happening
-from tunesmith.core.errors import Conflict, StoreFull, StudyBusy, TunesmithError
+from tunesmith.core.errors import Conflict, StoreFull, StoreLost, StudyBusy, TunesmithError
 from tunesmith.core.events import (
     Closed,
     Command,
@@ -42,6 +42,7 @@ from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased
+from tunesmith.store.rescue import rescued
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.session import (
     ACT_S,
@@ -191,17 +192,25 @@ class Loop:
         `folder` is where trials keep their checkpoints, if they can.
         """
         self._executor = executor
+        saved: StoreLost | None = None
         self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
             self._tidy(self._recovered)
             with self._signals():
                 while self._engine.quit is None:
                     self._turn()
+        except StoreLost as lost:
+            saved = rescued(lost, self.ledger)
+            raise saved from None
         finally:
             try:
                 executor.close()
             finally:
-                self.close()
+                try:
+                    self.close()
+                except StoreLost as lost:
+                    if saved is None:
+                        raise rescued(lost, self.ledger) from None
         assert self._engine.quit is not None
         return self._engine.quit
 
