@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -79,7 +80,9 @@ class Data:
     @property
     def missing(self) -> bool:
         """Whether any number is missing."""
-        return not self.sparse and any(c.missing and c.kind != "category" for c in self.columns)
+        return not self.sparse and any(
+            c.missing and c.kind in ("number", "date") for c in self.columns
+        )
 
     def digest(self) -> str:
         """The same for the same rows, columns and task."""
@@ -95,19 +98,29 @@ class Data:
         return replace(self, x=self.x[rows], y=self.y[rows])
 
 
-def load(data: Any, target: str | None, task: str | None = None) -> Data:
+def load(
+    data: Any,
+    target: str | None,
+    task: str | None = None,
+    columns: Mapping[str, str] | Sequence[str] | None = None,
+) -> Data:
     """Read a table and find out what is to be learned. Raises JobError; nothing is written.
 
     The task: texts, truth values and categories are classes; so are whole numbers with at most 10
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
-    is "regression". `task` overrides.
+    is "regression". `task` overrides. `columns` says what columns are: ``{"zip": "category"}``.
     """
     known = (*TASKS, "classification")
     if task is not None and task not in known:
         raise JobError(f"there is no task {task!r}{did_you_mean(task, known)}")
     target = None if target is None else str(target).strip()
+    wished = shapes.wishes(columns)
     source = read(data, Known(target=target))
     if source.frame is None:
+        if wished:
+            raise JobError(
+                f"{source.name} has numbered features, which are numbers; leave --column out"
+            )
         return _sparse(source, target, task)
     if target is None:
         last = source.frame.columns[-1]
@@ -120,10 +133,10 @@ def load(data: Any, target: str | None, task: str | None = None) -> Data:
             f"{source.name} has no column {target!r} to predict"
             f"{did_you_mean(target, source.frame.columns)}"
         )
-    return _dense(source, target, task)
+    return _dense(source, target, task, wished)
 
 
-def _dense(source: Source, target: str, task: str | None) -> Data:
+def _dense(source: Source, target: str, task: str | None, wished: Mapping[str, str]) -> Data:
     frame, notices = source.frame, list(source.notices)
     y, wanted, classes, why, has_target = _target(frame[target], target, task, source.name)
     if not has_target.all():
@@ -132,7 +145,7 @@ def _dense(source: Source, target: str, task: str | None) -> Data:
         )
         frame = frame[has_target]
     _check(y, wanted, classes, target, source.name)
-    columns, found_notices = shapes.examine(frame, without=(target,))
+    columns, found_notices = shapes.examine(frame, (target,), wished)
     notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
     return Data(
