@@ -18,7 +18,7 @@ import sysconfig
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -49,8 +49,14 @@ class Fingerprint:
     sources: Mapping[str, tuple[str, Source]] = field(default_factory=dict)
 
 
+#: Of a program of which nothing is known.
+UNKNOWN: Final = Fingerprint()
+
+
 def of_function(objective: Callable[..., Any]) -> Fingerprint:
     """The fingerprint of an objective: a function, a method, a partial, or an object that can be called."""
+    if _home(objective).startswith(_PACKAGE):  # a recipe's: sessions keep the version of tunesmith
+        return UNKNOWN
     walk = _Walk()
     try:
         walk.run(objective)
@@ -75,7 +81,7 @@ class _Walk:
         self._home = ""
 
     def run(self, objective: Any) -> None:
-        self._home = _file_of(objective)
+        self._home = _home(objective)
         self._take(_name_of(objective), objective, root=True)
         while self._pending and len(self.parts) < _MOST_PARTS:
             self._visit(*self._pending.popleft())
@@ -166,20 +172,11 @@ class _Walk:
     def _names(self, function: FunctionType, tree: Definition | None) -> None:
         """What a function reads of its module and of the functions around it."""
         scope = id(function.__globals__)
-        cells = dict(
-            zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        )
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         scopes = {name: id(cell) for name, cell in cells.items()}
-        for code in _codes(function.__code__):
-            for instruction in dis.get_instructions(code):
-                operation, name = instruction.opname, str(instruction.argval)
-                if operation in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-                    self._changed.add((scope, name))
-                elif operation == "STORE_DEREF" and name in cells:
-                    self._changed.add((scopes[name], name))
-        if tree is not None:
-            for name in _written_into(tree):
-                self._changed.add((scopes.get(name, scope), name))
+        written = _names_stored(function.__code__, cells)
+        written |= set() if tree is None else _written_into(tree)
+        self._changed |= {(scopes.get(name, scope), name) for name in written}
         for name, cell in cells.items():
             with_value = [cell.cell_contents] if _is_set(cell) else []
             for value in with_value:
@@ -280,11 +277,15 @@ def _file_of(value: Any) -> str:
     if isinstance(value, FunctionType):
         return value.__code__.co_filename
     kind = value if isinstance(value, type) else type(value)
-    for member in vars(kind).values():  # its module may be `__main__` of another process
-        if isinstance(member, FunctionType) and member.__module__ == kind.__module__:
-            return member.__code__.co_filename
     module = sys.modules.get(kind.__module__)
     return getattr(module, "__file__", None) or ("<stdin>" if kind.__module__ == "__main__" else "")
+
+
+def _home(objective: Any) -> str:
+    try:
+        return _file_of(objective)
+    except Exception:  # noqa: BLE001 (an object of the user's may raise anything)
+        return ""
 
 
 def _name_of(value: Any) -> str:
@@ -300,6 +301,18 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
     yield code
     for inner in nested(code):
         yield from _codes(inner)
+
+
+def _names_stored(code: CodeType, cells: Iterable[str]) -> set[str]:
+    """The names of its module, and of the functions around it, that a function gives other values."""
+    stored = set()
+    for one in _codes(code):
+        for instruction in dis.get_instructions(one):
+            operation, name = instruction.opname, str(instruction.argval)
+            around = operation == "STORE_DEREF" and name in cells
+            if around or operation in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+                stored.add(name)
+    return stored
 
 
 def _globals_read(code: CodeType) -> list[str]:
@@ -331,7 +344,9 @@ def _written_into(tree: ast.AST) -> set[str]:
         target: ast.AST | None = None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             target = node.func.value if node.func.attr in _MUTATORS else None
-        elif isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):
+        elif isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(
+            node.ctx, ast.Load
+        ):
             target = node.value
         while isinstance(target, (ast.Subscript, ast.Attribute)):
             target = target.value
@@ -346,15 +361,13 @@ def _attributes_set(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             names.add(node.attr)
-        target = node.func if isinstance(node, ast.Call) else node
-        if isinstance(target, ast.Attribute) and target.attr in _MUTATORS:
-            target = target.value
-        elif isinstance(target, ast.Subscript) and not isinstance(target.ctx, ast.Load):
-            target = target.value
-        else:
-            continue
-        if isinstance(target, ast.Attribute):
-            names.add(target.attr)
+        target: Any = node.func if isinstance(node, ast.Call) else node
+        mutator = isinstance(target, ast.Attribute) and target.attr in _MUTATORS
+        item = isinstance(target, ast.Subscript) and not isinstance(target.ctx, ast.Load)
+        if mutator or item:
+            target = getattr(target, "value", None)
+            if isinstance(target, ast.Attribute):
+                names.add(target.attr)
     return names
 
 

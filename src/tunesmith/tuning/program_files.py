@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import shlex
@@ -14,7 +15,7 @@ from tunesmith.tuning.fingerprint import Fingerprint
 from tunesmith.tuning.source import DIGITS, Source, digest, imports, of_text
 
 #: Keys of a job that may be secret, and those that say where a trial runs, not what it does.
-_SECRET: Final = "environment"
+_ENVIRONMENT: Final = "environment"
 _WHERE: Final = frozenset({"cwd", "gpus_per_trial"})
 #: So many files at most, and of a larger one its ends and its size.
 _MOST_FILES: Final = 200
@@ -36,8 +37,8 @@ def of_job(job: Mapping[str, Any], cwd: Path) -> Fingerprint:
         entries = value.items() if isinstance(value, Mapping) else [("", value)]
         for name, entry in entries:
             text = entry if isinstance(entry, str) else json.dumps(entry, sort_keys=True)
-            secret = key == _SECRET
-            parts[f"{key}.{name}" if name else key] = f"digest {digest(text)}" if secret else text
+            hidden = key == _ENVIRONMENT
+            parts[f"{key}.{name}" if name else key] = f"digest {digest(text)}" if hidden else text
     for name, path in _files(job, cwd):
         described, source = _file(path)
         if described is not None:
@@ -79,12 +80,12 @@ def _words(job: Mapping[str, Any]) -> list[str]:
     else:
         words = [str(word) for word in command]
     texts = list(words)
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in itertools.pairwise(words):
         if before == "-m" and re.fullmatch(r"[\w.]+", word):
             module = word.replace(".", "/")
             texts += [f"{module}.py", f"{module}/__main__.py", f"{module}/__init__.py"]
     for key, value in job.items():
-        if key not in ("command", _SECRET):
+        if key not in ("command", _ENVIRONMENT):
             texts += _texts(value)
     return [
         text.strip(";&|()'\"[]<>") for text in texts if not _INTERPRETER.fullmatch(Path(text).name)

@@ -94,7 +94,9 @@ def imports(text: str) -> list[str]:
 
 def _parsed(text: str) -> ast.Module | None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is wrong with a string's escapes was said when it was run
+        warnings.simplefilter(
+            "ignore"
+        )  # what is wrong with a string's escapes was said when it was run
         try:
             return ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -114,7 +116,7 @@ def _statements(tree: ast.AST) -> Iterator[tuple[int, str, ast.AST]]:
             (depth + 1, name, child)
             for name in _BLOCKS
             if isinstance(children := getattr(node, name, None), list)
-            for child in _without_docstring(node, children if name == "body" else children)
+            for child in (_without_docstring(node, children) if name == "body" else children)
         ]
         pending += reversed(inner)
 

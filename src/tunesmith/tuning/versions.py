@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
 from tunesmith.core.errors import StudyError, shorten
@@ -12,7 +12,7 @@ from tunesmith.tuning.source import Source, stored_statements
 
 #: What becomes of a study whose program has changed.
 OnChange: TypeAlias = Literal["continue", "refuse", "new"]
-ON_CHANGE: Final = ("continue", "refuse", "new")
+ON_CHANGE: Final = ("continue", "new", "refuse")
 #: So many changed parts are shown, and so many new lines of each.
 _PARTS: Final = 8
 _LINES: Final = 3
@@ -41,29 +41,24 @@ def warning(ledger: Ledger, program: Fingerprint) -> str:
     before = [number for version in counts for number in counts[version] if ledger.versions[version - 1] != program.parts]  # fmt: skip
     name, trials = ledger.spec.name, ranges(before)
     if dict(ledger.versions[max(counts) - 1]) == dict(program.parts):
-        return (
-            f"the program of study {name!r} is the one that ran last; {trials} ran an earlier version of it, and "
-            f"{_count(before)} together with the others"
-        )
+        return f"the program of study {name!r} is the one that ran last, and {trials} ran an earlier version of it"
     lines = [f"the program of study {name!r} has changed since {trials}:"]
     lines += (f"  {line}" for line in differences(ledger.versions[last - 1], program))
     return "\n".join(lines)
 
 
-def _count(numbers: Sequence[int]) -> str:
-    return "counts" if len(numbers) == 1 else "count"
-
-
-def remedy(name: str, *, command_line: bool) -> str:
+def remedy(*, refused: bool, command_line: bool) -> str:
     """What can be done about it."""
-    if command_line:
+    choose = "--on-change " if command_line else "on_change="
+    word, name = ("{}", "--name") if command_line else ("'{}'", "name=")
+    go_on, new, refuse = (choose + word.format(choice) for choice in ON_CHANGE)
+    if refused:
         return (
-            "--on-change continue takes all results together, as if nothing had changed; --on-change new begins "
-            f"a study {name!r} for the new program; or give it another name (--name)"
+            f"{go_on} takes all results together all the same, {new} begins a study of its own; or choose another "
+            f"name ({name})"
         )
     return (
-        "on_change='continue' takes all results together, as if nothing had changed; on_change='new' begins a "
-        f"study {name!r} for the new program; or give it another name (name=...)"
+        f"all results count together; {new} begins a study of its own instead, {refuse} stops here"
     )
 
 
@@ -111,10 +106,9 @@ def _change(old: str, new: str, source: tuple[str, Source] | None) -> str:
     before, after = stored_statements(old), stored_statements(new)
     if before is None or after is None or source is None:
         coded = old.startswith("bytecode ") and new.startswith("bytecode ")
-        if coded and old.split(" ")[-1] != new.split(" ")[-1]:
-            return (
-                f" cannot be compared: it has no source, and was run by Python {old.split(' ')[-1]}"
-            )
+        was, now = old.rpartition(" ")[2], new.rpartition(" ")[2]
+        if coded and was != now:
+            return f" cannot be compared: it has no source, and was run by Python {was}"
         if _value_of(old) and _value_of(new):
             return f": {shorten(new)} (it was {shorten(old)})"
         words = new.split(" ", 2)[2:] if new.startswith("digest ") else []
@@ -128,7 +122,7 @@ def _change(old: str, new: str, source: tuple[str, Source] | None) -> str:
         return f" has changed: {gone} of its statements {'is' if gone == 1 else 'are'} gone"
     shown = [f"{file}:{s.line}  {shorten(s.text, 80)}" for s in fresh[:_LINES]]
     more = f" (and {len(fresh) - _LINES} more)" if len(fresh) > _LINES else ""
-    return " has changed: " + "".join(f"\n    {line}" for line in shown) + more
+    return " has changed:" + "".join(f"\n    {line}" for line in shown) + more
 
 
 def ranges(numbers: Iterable[int]) -> str:
