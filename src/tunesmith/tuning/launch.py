@@ -25,7 +25,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.fingerprint import UNKNOWN, Fingerprint
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
-from tunesmith.tuning.spec import check_limits, edit_events
+from tunesmith.tuning.spec import check_limits, edit_events, narrow
 from tunesmith.tuning.study import Study
 from tunesmith.tuning.versions import OnChange, check_on_change
 from tunesmith.tuning.warm_start import Earlier, pasts
@@ -77,6 +77,8 @@ def launch(
         study._queue(configs)  # noqa: SLF001
         if opened is not None:
             opened(study)
+        if sentence := narrow(study.spec):
+            say(sentence)
         coordinator = Loop(
             store, spec.name, program=program.parts, watcher=watcher, say=say, clock=clock
         )
@@ -156,7 +158,7 @@ def open_or_create(
     except StudyNotFound:
         # where somebody else creates it at this moment, theirs is as good
         with suppress(StudyExists):
-            store.create(replace(spec, past=pasts(warm_start, store, spec.name)), clock())
+            store.create(replace(spec, past=pasts(warm_start, store, spec)), clock())
         return Study(store, spec.name, clock=clock)
 
 
