@@ -83,9 +83,8 @@ class Screen:
             self._names = [name for name in self._names if name in ledger.spec.space.tunables]
         width = self._console.width
         foot = bar(progress, width)
-        room = max(
-            3, self._console.height - len(foot) - 5
-        )  # headings, a rule, what is more, the cursor
+        # less headings, a rule, what is more, and the cursor's line.
+        room = max(2, self._console.height - len(foot) - 5)
         self._footer.update([*self._tables(ledger, now, width, room), *foot])
 
     def _rank(self, trial: Trial, ledger: Ledger) -> None:
@@ -93,9 +92,9 @@ class Screen:
         again = trial.number in ledger.confirming  # whose value is its parent's luck
         if trial.state is not State.COMPLETED or self._top is None or again:
             return
-        if len(ledger.spec.objectives) > 1:
+        if len(ledger.spec.objectives) > 1:  # no one trial is best: the line below counts the front
             return
-        sign = ledger.spec.objective.sign
+        sign = ledger.spec.first_objective.sign
         ranked = [*self._top, trial]
         ranked.sort(key=lambda t: (t.value or 0.0) * sign)
         self._top = ranked[:_BEST_ROWS]
