@@ -85,8 +85,8 @@ class Session:
         name, pid, pid_started, host, *machine = holder.split(" ", 4)
         return cls(name, host, int(pid), float(pid_started), *machine)
 
-    def opened(self, *, coordinator: bool) -> Opened:
-        """The event that begins the session."""
+    def opened(self, *, coordinator: bool, program: Mapping[str, str] | None = None) -> Opened:
+        """The event that begins the session, of trials that run `program` (None: not known)."""
         return Opened(
             time.time(),
             self.id,
@@ -96,6 +96,7 @@ class Session:
             coordinator,
             __version__,
             arithmetic(),
+            program or {},
             self.machine,
         )
 
