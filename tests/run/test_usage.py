@@ -48,8 +48,8 @@ class TestEnvironment:
     ) -> None:
         monkeypatch.setenv("TUNESMITH_PARAM_OTHER", "of a trial that this one runs in")
         command = """sh -c 'echo loss=0.5${{TUNESMITH_PARAM_OTHER:+1}}' {x}"""
-        job = load_job(write_job(tmp_path, command=command, limits={"trials": 1}))
-        assert run_job(job).best.value == 0.5
+        path = write_job(tmp_path, command=command, limits={"trials": 1}, storage="s.db")
+        assert run_job(load_job(path)).best.value == 0.5
 
 
 SPACE: dict[str, Any] = {"x": {"float": [0, 1]}, "model.depth": {"int": [1, 3]}}
@@ -78,7 +78,7 @@ class TestUnused:
         assert said(tmp_path, "prog [--x {x}]", space) == []
 
     def test_are_said_when_a_job_is_run(self, tmp_path: Path) -> None:
-        job = load_job(write_job(tmp_path, space=SPACE, limits={"trials": 1}))
+        job = load_job(write_job(tmp_path, space=SPACE, limits={"trials": 1}, storage="s.db"))
         messages: list[str] = []
         run_job(job, say=messages.append)
         assert [m for m in messages if m.startswith("model.depth is not in the command")]
