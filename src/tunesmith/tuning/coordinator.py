@@ -34,10 +34,12 @@ from tunesmith.core.events import (
     Write,
 )
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.outcome import fingerprint
+from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.run import signals
 from tunesmith.run.base import Executor, Happened, Interruptible, storable
 from tunesmith.run.folder import Folder
-from tunesmith.run.objective import reason_of
+from tunesmith.run.objective import reason_of, with_source
 from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
@@ -63,7 +65,16 @@ WAIT_S: Final = 0.1
 #: How long to wait for space on a full disk before giving up (s).
 FULL_DISK_S: Final = 60.0
 
+#: So many kinds of errors are shown as they happen.
+_ERRORS_SHOWN: Final = 3
 _TIDY_AFTER: Final = (Reported, Finished, Paused)
+
+
+def _with_source(event: Happened) -> Happened:
+    if isinstance(event, Exited) and event.reason is not None and event.reason.output:
+        output = with_source(event.reason.output)
+        return event._replace(reason=Reason(event.reason.kind, event.reason.message, output))
+    return event
 
 
 class Loop:
@@ -88,6 +99,8 @@ class Loop:
         self._program = program
         self._executor: Executor | None = None
         self._untidy = False
+        #: The kinds of errors that have been shown.
+        self._errors_shown: set[str] = set()
         #: Trials that the executor could not start.
         self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
@@ -307,8 +320,23 @@ class Loop:
             except Conflict:  # somebody edited the study, say: read it, then think again
                 self._engine.restore(saved)
                 self._reload()
+        self._show_errors(events)
         self._carry_out(commands)
         return events
+
+    def _show_errors(self, events: Sequence[Event]) -> None:
+        """Show the first error of each kind where it happens, whoever else looks at the study later; errors within
+        our own recipes are for these to judge."""
+        for event in events if self._program else ():
+            if not isinstance(event, Finished) or event.reason is None:
+                continue
+            reason, kind = event.reason, fingerprint(event.reason)
+            known = kind in self._errors_shown or len(self._errors_shown) >= _ERRORS_SHOWN
+            if event.state is not State.FAILED or reason.kind is not Kind.ERROR or known:
+                continue
+            self._errors_shown.add(kind)
+            output = "".join(f"\n  | {line}" for line in reason.output.splitlines())
+            self._say(f"trial {event.trial} failed: {reason.message}{output}")
 
     def _tidy(self, happened: Sequence[Event]) -> None:
         """Remove the checkpoints that nobody needs any more."""
@@ -368,7 +396,7 @@ class Loop:
         assert self._executor is not None
         for event in happened:
             try:
-                yield storable(event)
+                yield storable(_with_source(event))
             except Exception as error:  # noqa: BLE001 (whatever a foreign executor says of a trial)
                 reason = reason_of(error)
                 if isinstance(event, Exited):
