@@ -173,7 +173,8 @@ def _states(trials: TrialArrays) -> str:
 
 def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
     """The one recommendation: the best trial, or the one whose config is better on average, and why."""
-    from tunesmith.core.text import arguments
+    from tunesmith.run.arguments import arguments
+    from tunesmith.run.command import command_line
 
     number = recommended(trials, sure)
     assert trials.best is not None
@@ -185,12 +186,16 @@ def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
             f"Recommended is the config of trial {number}. Trial {trials.best} reached the best value, but values differ "
             f"from run to run, and on average trial {number} is expected to be better:"
         )
+    ledger = trials.ledger
+    attempt, seed = ledger.attempt(number), ledger.seed(number)
+    command = command_line(ledger.spec.job, config, number, attempt, seed)
     words = shlex.join(arguments(config))
     json_of = copyable("As JSON", _lines(config))
     return (
         paragraphs([lead])
         + _config_table(trials, config)
-        + (copyable("As arguments of a command", words) if words else "")
+        + (copyable("As the job's command", command) if command else "")
+        + (copyable("As arguments of a command", words) if words and not command else "")
         + (folded("As JSON", json_of) if len(config) > 12 else json_of)
     )
 
