@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,13 +76,15 @@ def _dict(seen: Overview | Result, coordinator: Opened | None, **rest: Any) -> d
 def _show_study(study: Study) -> None:
     from tunesmith.cli.lines import print_outlook, print_result
     from tunesmith.tuning.excerpt import overview
+    from tunesmith.tuning.versions import version_lines
 
     if (seen := overview(study.store, study.name)) is not None:
         _show_head(seen, seen.session)
         _show_best(seen)
         return
     result = study.result()
-    _show_head(result, study.coordinator(), str(audit) if (audit := result.audit()).trials else "")
+    audit = str(audited) if (audited := result.audit()).trials else ""
+    _show_head(result, study.coordinator(), audit, version_lines(result.ledger))
     print_result(result)
     print_outlook(result)
 
@@ -101,7 +104,12 @@ def _show_best(seen: Overview) -> None:
     typer.echo("outlook: left out for so many trials; `tunesmith report` has it")
 
 
-def _show_head(seen: Overview | Result, coordinator: Opened | None, audit: str = "") -> None:
+def _show_head(
+    seen: Overview | Result,
+    coordinator: Opened | None,
+    audit: str = "",
+    versions: Iterable[str] = (),
+) -> None:
     from tunesmith.core.quantity import show_seconds
     from tunesmith.tuning.session import describe
 
@@ -123,6 +131,8 @@ def _show_head(seen: Overview | Result, coordinator: Opened | None, audit: str =
         f"spent: {show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
     )
     echo(f"run by: {describe(coordinator)}" if coordinator else "run by: nobody at the moment")
+    for line in versions:
+        echo(f"program: {line}")
     echo("space:")
     for name, parameter in spec.space.to_dict().items():
         echo(f"  {name}: {parameter}")

@@ -83,6 +83,9 @@ class Ledger:
         self.running: dict[int, Running] = {}
         self.sessions: dict[str, events.Opened] = {}
         self.open_sessions: set[str] = set()
+        #: The versions of the program that trials have run, in order; and which one each session runs, from 1 on.
+        self.versions: list[Mapping[str, str]] = []
+        self._version_of: dict[str, int] = {}
         #: The session that runs the study, or ran it last.
         self.coordinator: str | None = None
         #: When each paused trial was paused.
@@ -306,6 +309,7 @@ class Ledger:
             seed=derive_seed(self.spec.seed, i, "objective"),
             retracted=table.retracted.item(i),
             outside=table.outside.item(i),
+            version=table.version.item(i) or None,
         )
 
     def _check(self, number: int) -> int:
@@ -360,6 +364,10 @@ class Ledger:
             self.coordinator = e.session
         self.sessions[e.session] = e
         self.open_sessions.add(e.session)
+        if e.program:
+            if e.program not in self.versions:
+                self.versions.append(e.program)
+            self._version_of[e.session] = self.versions.index(e.program) + 1
 
     def _closed(self, e: events.Closed) -> None:
         self.open_sessions.discard(e.session)
@@ -382,6 +390,8 @@ class Ledger:
         self._tally[_RUNNING] += 1
         self._begun += 1
         self.running[i] = Running(e.session, e.at)
+        if self._version_of:
+            table.version[i] = self._version_of.get(e.session, 0)
 
     def _enqueued(self, e: events.Enqueued) -> None:
         i = self._add(e.trial, e.config, e.origin, e.at)
@@ -409,6 +419,8 @@ class Ledger:
         self._reasons.pop(i, None)
         self.paused.pop(i, None)
         self.running[i] = Running(e.session, e.at, e.why)
+        if self._version_of:
+            self.table.version[i] = self._version_of.get(e.session, 0)
 
     def _reported(self, e: events.Reported) -> None:
         i, at = e.trial, e.at

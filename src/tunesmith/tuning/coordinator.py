@@ -10,7 +10,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -63,6 +63,7 @@ class Loop:
         store: Store,
         name: str,
         *,
+        program: Mapping[str, str] | None = None,
         watcher: Watcher | None = None,
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -73,6 +74,7 @@ class Loop:
         self._say = say or (lambda _: None)
         self._clock = clock
         self._session = Session.new()
+        self._program = program
         self._executor: Executor | None = None
         self._untidy = False
         #: Trials that the executor could not start.
@@ -133,7 +135,7 @@ class Loop:
                 search.look_ahead,
             )
             opened = msgspec.structs.replace(
-                self._session.opened(coordinator=True), at=self._clock()
+                self._session.opened(coordinator=True, program=self._program), at=self._clock()
             )
             before = ledger.cursor
             ledger.apply(opened)

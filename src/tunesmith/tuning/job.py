@@ -39,9 +39,11 @@ from tunesmith.store import Durability
 from tunesmith.store.location import default_storage, file_of
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import launch
+from tunesmith.tuning.program_files import of_job
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec
 from tunesmith.tuning.study import Study
+from tunesmith.tuning.versions import OnChange
 
 #: Larger files are no job files (bytes), and of many mistakes so many are shown.
 LARGEST: Final = 1 << 20
@@ -388,6 +390,7 @@ def _storage(path: Path, model: JobModel, override: Any) -> Path:
 def run_job(
     job: Job,
     *,
+    on_change: OnChange = "continue",
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
     opened: Callable[[Study], None] | None = None,
@@ -400,6 +403,8 @@ def run_job(
         job.spec,
         job.storage,
         job.executor,
+        program=of_job(job.spec.job, job.program.cwd),
+        on_change=on_change,
         seed=job.model.seed,
         enqueue=job.model.enqueue,
         warm_start=job.warm_start,

@@ -63,8 +63,8 @@ class Session:
         name, pid, pid_started, host = holder.split(" ", 3)
         return cls(name, host, int(pid), float(pid_started))
 
-    def opened(self, *, coordinator: bool) -> Opened:
-        """The event that begins the session."""
+    def opened(self, *, coordinator: bool, program: Mapping[str, str] | None = None) -> Opened:
+        """The event that begins the session, of trials that run `program` (None: not known)."""
         return Opened(
             time.time(),
             self.id,
@@ -74,6 +74,7 @@ class Session:
             coordinator,
             __version__,
             arithmetic(),
+            program or {},
         )
 
 
