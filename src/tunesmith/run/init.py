@@ -75,7 +75,7 @@ def main(status: int | None, argv: list[str]) -> NoReturn:
 
 def _become(argv: list[str], environment: dict[bytes, bytes], status: int | None) -> NoReturn:
     try:
-        os.execve(argv[0], argv, environment)
+        os.execve(argv[0], argv, environment)  # noqa: S606 (what a job file names)
     except OSError as error:
         if status is not None:
             os.write(status, f"! {error}\n".encode())
