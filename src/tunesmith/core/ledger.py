@@ -231,6 +231,10 @@ class Ledger:
     def started_at(self, number: int) -> float:
         return float(self.table.started_at.item(number))
 
+    def seed(self, number: int) -> int:
+        """The trial's own seed."""
+        return derive_seed(self.spec.seed, number, "objective")
+
     def values(self, number: int) -> tuple[float, ...] | None:
         """The objectives' values as the user's metrics have them."""
         return self.table.values(number)
@@ -306,7 +310,7 @@ class Ledger:
             created_at=table.created_at.item(i),
             started_at=known(table.started_at.item(i)),
             ended_at=known(table.ended_at.item(i)),
-            seed=derive_seed(self.spec.seed, i, "objective"),
+            seed=self.seed(i),
             retracted=table.retracted.item(i),
             outside=table.outside.item(i),
             version=table.version.item(i) or None,
