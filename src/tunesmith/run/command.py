@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from tunesmith.core.errors import JobError, TunesmithError
 from tunesmith.core.events import Exited, Reported, Start, Stop
