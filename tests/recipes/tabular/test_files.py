@@ -313,7 +313,7 @@ def zipped(**files: bytes) -> bytes:
 def test_packed_files(tmp_path: Path, packing: str, kind: str) -> None:
     plain = tmp_path / f"t{kind}"
     FRAME.to_csv(plain, index=False) if kind == ".csv" else FRAME.to_parquet(plain)
-    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    pack: dict[str, Any] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
     path = tmp_path / f"t{kind}{packing}"
     if packing == ".zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -423,7 +423,7 @@ def sheet(path: Path, **tables: list[list[Any]]) -> Path:
 
 def test_sheets(tmp_path: Path) -> None:
     pytest.importorskip("python_calamine")
-    rows = [["size", "kind ", "n"], [1.5, "a", 1], [None, "b", 2], [-3, "#N/A", 3]]
+    rows: list[list[Any]] = [["size", "kind ", "n"], [1.5, "a", 1], [None, "b", 2], [-3, "#N/A", 3]]
     source = read(sheet(tmp_path / "t.xlsx", Empty=[], Data=rows, Notes=[["x"]]))
     assert source.frame.columns.tolist() == ["size", "kind", "n"]
     assert source.frame["size"].fillna(0).tolist() == [1.5, 0, -3]

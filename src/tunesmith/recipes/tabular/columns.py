@@ -415,20 +415,29 @@ def _written_date(
     values, _, codes = _different(texts)
     points = dates.read(values, written)
     doubt = ""
-    if order.rivals and how not in dates.ORDERS and not table.said:
-        words = {
-            True: "the day first",
-            False: "the month first",
-            None: "in the order of the columns",
-        }
-        first = dates.is_day_first(written)
-        other = "month-first" if first else "day-first"
-        like = ", as in other columns" if said is not None else ""
-        doubt = (
-            f"{name!r}: the order of day and month in dates such as {texts.iloc[0]!r} cannot be told; taken with "
-            f"{words[first]}{like} (--dates {other}, or --column {name}=date:{other}, takes them otherwise)"
-        )
+    if order.rivals and not how:
+        doubt = _which_order(name, texts.iloc[0], written, order, table)
     return _date(name, points.take(codes), written, texts, doubt, series)
+
+
+def _which_order(name: str, text: str, written: str, order: dates.Order, table: Habits) -> str:
+    """What has to be said where dates fit more than one order; nothing where a person said which."""
+    first = dates.is_day_first(written)
+    rival = next((w for w in (order.written, *order.rivals) if w != written), "")
+    if first is not None and dates.is_day_first(rival) is (not first):
+        if table.said:
+            return ""
+        other = "month-first" if first else "day-first"
+        like = "" if table.day_first is None else ", as in other columns"
+        return (
+            f"{name!r}: the order of day and month in dates such as {text!r} cannot be told; taken with the "
+            f"{'day' if first else 'month'} first{like} (--dates {other}, or --column {name}=date:{other}, takes them "
+            "otherwise)"
+        )
+    taken, otherwise = (
+        dates.read([text], w).at[0].astype("datetime64[D]") for w in (written, rival)
+    )
+    return f"{name!r}: {text!r} is taken as {taken}; if it is {otherwise}, say so: --column {name}=date:{rival}"
 
 
 def _date(
@@ -828,6 +837,7 @@ def _fill_numbers(
     duration = column.written.startswith("duration")
     durations = bool(types.is_timedelta64_dtype(series))
     texts = None
+    notices: list[str] = []
     if _holds_numbers(series) and (durations == duration or column.written == UNKNOWN):
         values = _floats(series)
     elif durations:
@@ -835,15 +845,18 @@ def _fill_numbers(
     else:
         texts = _texts(series)
         different, counts, codes = _different(texts)
-        values = _format_of(column, different, counts, separator).read(different)[codes]
+        written, notices = _format_of(column, different, counts, separator)
+        values = written.read(different)[codes]
     finite = np.where(np.isfinite(values), values, np.nan)
     out[present, 0] = np.clip(finite, -LARGEST, LARGEST)
     infinite = int(np.isinf(values).sum())
-    notices = (
-        [f"{infinite:,} values of {column.name!r} are infinite, and count as missing"]
-        if infinite
-        else []
-    )
+    if infinite:
+        are = (
+            "s of {!r} are infinite, and count"
+            if infinite > 1
+            else " of {!r} is infinite, and counts"
+        )
+        notices.append(f"{infinite:,} value{are.format(column.name)} as missing")
     if texts is None:
         return [], notices
     unread = np.isnan(values) & ~texts.isin(column.odd).to_numpy()
@@ -852,11 +865,19 @@ def _fill_numbers(
 
 def _format_of(
     column: Column, different: Sequence[str], counts: NDArray[np.intp], separator: str
-) -> Format:
+) -> tuple[Format, list[str]]:
+    """How a column's numbers are written, and what has to be said of it."""
     if column.written != UNKNOWN:
-        return Format.of(column.written)
+        return Format.of(column.written), []
     number = numbers.find(different, counts)
-    return numbers.settled(number, "", separator)[0] or PLAIN
+    written = numbers.settled(number, "", separator)[0] or PLAIN
+    if written == PLAIN:
+        return PLAIN, []
+    notice = (
+        f"{column.name!r} is read as numbers that are written as {written}; the model, of an earlier version, does not "
+        "say how they were"
+    )
+    return written, [notice]
 
 
 def _unread(

@@ -16,6 +16,7 @@ from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column, Habits
 from tunesmith.recipes.tabular.files import Known, Source, read
+from tunesmith.recipes.tabular.numbers import PLAIN
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -219,14 +220,14 @@ def _numbers_to_predict(
             raise JobError(_no_dates(table, name))
         return series, task, []
     finite = amounts.values[np.isfinite(amounts.values)]
-    if few and (amounts.written == shapes.PLAIN or (finite == np.round(finite)).all()):
+    if few and (amounts.written == PLAIN or (finite == np.round(finite)).all()):
         return series, task, []
-    if task == "regression" and len(amounts.odd) and amounts.written == shapes.PLAIN and not wish:
+    if task == "regression" and len(amounts.odd) and amounts.written == PLAIN and not wish:
         return series, task, []
     notices = list(amounts.notices)
     if amounts.written.duration:
         notices.append(f"{name!r} holds durations: it is learned, and predicted, in seconds")
-    elif amounts.written != shapes.PLAIN:
+    elif amounts.written != PLAIN:
         unit = f", and predicted in {amounts.written.unit}" * bool(amounts.written.unit)
         notices.append(f"{name!r} holds numbers that are written as {amounts.written}{unit}")
     if len(amounts.odd):

@@ -100,7 +100,7 @@ class Order:
 def is_day_first(written: str) -> bool | None:
     """Whether the day comes before the month; None where that is not in doubt."""
     numeric = re.findall(r"%[dmyY]", written)
-    if not {"%d", "%m"} <= set(numeric) or numeric[0] == "%Y" or "." in written:
+    if not {"%d", "%m"} <= set(numeric) or numeric[0] in ("%Y", "%y") or "." in written:
         return None
     return numeric.index("%d") < numeric.index("%m")
 
@@ -199,8 +199,8 @@ def read(texts: Sequence[str], written: str) -> Points:
     for zone in {z for z in zones if z}:
         mine = np.array([z == zone for z in zones])
         at[mine] = _to_utc(at[mine], zone)
-    unread = np.flatnonzero(np.isnat(at))
-    if len(unread):  # a format that was said, such as %Y%m%d
+    unread = np.flatnonzero(np.isnat(at)).tolist()
+    if unread:  # a format that was said, such as %Y%m%d
         rest = pd.Series([texts[k] for k in unread], dtype=object)
         others = pd.to_datetime(rest, format=written, errors="coerce", utc=True)
         at[unread] = others.dt.tz_convert(None).to_numpy()

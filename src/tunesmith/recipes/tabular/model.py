@@ -232,7 +232,7 @@ class Fitted:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, UserWarning, stacklevel=5)
+    warnings.warn(text, UserWarning, stacklevel=5)  # where a person called
 
 
 def load(path: str | Path, *, allow_pickle: bool = False) -> Fitted:

@@ -122,7 +122,7 @@ class Format:
         if self == PLAIN:
             as_objects = pd.Series(list(texts), dtype=object)
             out: Floats = pd.to_numeric(as_objects, errors="coerce").to_numpy(np.float64, copy=True)
-            for k in np.flatnonzero(np.isnan(out)):
+            for k in np.flatnonzero(np.isnan(out)).tolist():
                 out[k] = _plain(texts[k])
             return out
         pattern = _core(self.decimal, self.group)
@@ -131,14 +131,14 @@ class Format:
             rf"(-?)(?:{unit}({pattern.pattern})|({pattern.pattern}) ?{unit})", re.ASCII
         )
         out = np.full(len(texts), np.nan)
-        for k, text in enumerate(texts):
+        for at, text in enumerate(texts):
             match = usual.fullmatch(text)
             if match is None:
-                out[k] = self.value(_token(text), pattern)
+                out[at] = self.value(_token(text), pattern)
                 continue
             digits = match[2] or match[3]
             value = float(digits.replace(self.group, "").replace(self.decimal, "."))
-            out[k] = -value if match[1] else value
+            out[at] = -value if match[1] else value
         return out
 
     def value(self, token: Token | None, pattern: re.Pattern[str]) -> float:
