@@ -82,6 +82,8 @@ class Screen:
         again = trial.number in ledger.confirming  # whose value is its parent's luck
         if trial.state is not State.COMPLETED or self._top is None or again:
             return
+        if len(ledger.spec.objectives) > 1:  # no one trial is best: the line below counts the front
+            return
         sign = ledger.spec.first_objective.sign
         ranked = [*self._top, trial]
         ranked.sort(key=lambda t: (t.value or 0.0) * sign)

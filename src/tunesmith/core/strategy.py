@@ -140,6 +140,13 @@ def pauses(scheduler: Scheduler | Resumer | None) -> TypeGuard[Resumer]:
     return hasattr(scheduler, "resume") and bool(getattr(scheduler, "pauses", True))
 
 
+def check_space(scheduler: Scheduler | None, space: Space) -> None:
+    """Raise StrategyError if a scheduler cannot work on a space: it says so by `check`."""
+    check = getattr(scheduler, "check", None)
+    if check is not None:
+        check(space)
+
+
 def valid(searcher: Searcher) -> bool:
     """Whether a searcher's configs need no check, since it has them from the space: it says so by `valid`."""
     return bool(getattr(searcher, "valid", False))
@@ -149,6 +156,12 @@ def instant(strategy: Searcher | Scheduler | None) -> bool:
     """Whether a strategy answers faster than an event is stored, so that what has happened may be stored together
     with its answer: it says so by `instant`."""
     return strategy is None or bool(getattr(strategy, "instant", False))
+
+
+def objectives_seen(strategy: Searcher | Scheduler | None) -> str:
+    """What a strategy makes of several objectives: "all" of them, the "first" alone, or it does nothing where there is
+    more than "one". It says so by `objectives`."""
+    return str(getattr(strategy, "objectives", "all"))
 
 
 def repeats(scheduler: Scheduler | None) -> bool:

@@ -23,6 +23,7 @@ from tunesmith.recipes.images import reading
 from tunesmith.recipes.images import train as training
 from tunesmith.recipes.images.data import Images, Places, Shape, Split, sample, split
 from tunesmith.recipes.images.model import RECIPE, Fitted, save, wilson
+from tunesmith.recipes.images.precision import precisions
 from tunesmith.recipes.images.space import space
 from tunesmith.recipes.images.train import METRICS, Alone, Config, ImageObjective, Part
 from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, settle
@@ -125,7 +126,7 @@ def fit(
     same = {name: called for name, called in SAME.items() if wanted[name] is not None}
     plan = settle(folder, RECIPE, _plan(every, metric, seed or 0, seen), same, say)
     images = every.take(sample(every.labels, plan.images, plan.seed))
-    parts = split(images.labels, plan.seed)
+    parts = split(images.labels, plan.seed, images.groups)
     for line in _summary(str(data), every, parts, plan):
         say(line)
     longest_s = None if limit_s is None else max(5.0, np.floor(limit_s * LONGEST))
@@ -133,7 +134,8 @@ def fit(
         for name, places in (("train", parts.train), ("validation", parts.validation)):
             training.keep(folder / PREPARED, name, images.pixels[places], images.labels[places])
         prepared = str((folder / PREPARED).absolute())
-        searched = space(min(images.pixels.shape[2:]), plan.epochs)
+        device = training.device_here()
+        searched = space(min(images.pixels.shape[2:]), plan.epochs, precisions(device))
         spent_s = clock.monotonic() - begun
         result = tune(
             ImageObjective(prepared, len(images.classes), images.white, threads, longest_s),
@@ -264,7 +266,7 @@ def _finish(
     right = round(held_out["accuracy"] * len(parts.test))
     about = {
         "classes": list(images.classes),
-        "shape": asdict(Shape(channels, height, width, images.white)),
+        "shape": asdict(Shape(channels, height, width, images.white, images.tones)),
         "metric": plan.metric,
         "goal": METRICS[plan.metric],
         "value": best.value,
