@@ -93,6 +93,33 @@ Exit code 0 says that the metrics count.
 """
 
 
+WORDS = """\
+## Values as words
+
+A value goes into the command whole, never split or run: a text as it is, everything else as JSON; a negative number
+that is a word of its own without exponent (`-0.00005`), since option parsers take `-5e-05` for an option.
+
+| placeholder | stands for |
+| --- | --- |
+| `{name}` | the value |
+| `{name:each}` | a list as several words: `--layers {layers:each}` is `--layers 64 32`, `-l={layers:each}` is `-l=64 -l=32` |
+| `{name:,}` | a list joined by a comma, or by other punctuation, or by `x` |
+| `{name:yes\\|no}` | what stands for true and for false: `{amp:True\\|False}`, `{amp:1\\|0}`; `{amp:--amp\\|}` is a flag or nothing, `{amp:--amp\\|--no-amp}` one of two |
+| `{name:hydra}` | the value as Hydra's grammar has it, for `+model.lr={lr:hydra}` |
+| `[... {name}]` | nothing if the parameter is inactive or null (with `shell: true`, too) |
+| `{args}` | `--name value` for every active parameter that is not null |
+| `{args:argparse}` | those that the command does not name elsewhere: `--name value`, `--name` or nothing, `--name 64 32` |
+| `{args:click}` | the same as `--name=value`, `--name` or `--no-name`, `--name=64 --name=32`, with dashes for underscores |
+| `{args:hydra}` | the same as `name=value` |
+| `{config_file}` | the path of a JSON file with the config, names as they are |
+| `{config_file:yaml}` | the path of a YAML file (`json` and `toml` likewise), nested by the dots in names |
+| `{config_file:conf/base.yaml}` | the path of a copy of that file (YAML, JSON or TOML, relative to `cwd`) with the values at their dotted places |
+
+Two parameters that would share an environment variable (`model.lr` and `model_lr`) are refused. See the
+[guide](../guides/programs.md).
+"""
+
+
 def job_file() -> str:
     """The job file's reference, from its model."""
     lines = [NOTE, "# Job files\n\n", f"{inspect.getdoc(JobModel)}\n\n", "## Keys\n\n"]
@@ -106,6 +133,7 @@ def job_file() -> str:
     names = ", ".join(f"`{{{name}}}`" for name in BUILT_IN)
     lines.append(f"Placeholders beside the parameters: {names}.\n\n")
     lines += [
+        f"{WORDS}\n",
         SPACE,
         "\n## Limits\n\n",
         "Durations are seconds or a text such as `90s`, `10m`, `1h30m`; ",

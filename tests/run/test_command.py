@@ -110,7 +110,7 @@ def test_files_that_cannot_be_written_are_no_fault_of_a_trial(
 
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(command, "write_json", full)
+            patched.setattr(command, "write_text", full)
             with pytest.raises(
                 ExecutorError, match=r"trials cannot be run here: .*run the study again"
             ):

@@ -233,7 +233,8 @@ class TestCommandLine:
         screen.watch(study.result().ledger, 0.0)
         told(study)
         screen.watch(study.result().ledger, 0.0)
-        assert screen._best_table(study.result().ledger) is None
+        assert screen._top == []
+        assert "best" not in "\n".join(line.plain for line in screen._footer._lines)
 
     def test_a_long_front_is_cut(self, tmp_path: Path) -> None:
         with create(storage=tmp_path / "two.db") as study:

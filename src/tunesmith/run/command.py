@@ -27,9 +27,10 @@ from tunesmith.core.errors import JobError, TunesmithError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import Cost, Kind, Reason
-from tunesmith.files import write_json, write_text
+from tunesmith.files import write_text
 from tunesmith.run import process_tree
 from tunesmith.run.base import Happened
+from tunesmith.run.config_file import config_files, config_paths, json_text
 from tunesmith.run.folder import (
     CHECKPOINT,
     CONFIG,
@@ -47,6 +48,27 @@ from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visi
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
 from tunesmith.run.template import Template
 
+#: What the names of the parameters' environment variables begin with, and those that trials have beside them.
+_PARAMETER: Final = "TUNESMITH_PARAM_"
+BUILT_IN_VARIABLES: Final = frozenset(
+    {
+        process_tree.SESSION_MARK,
+        process_tree.ATTEMPT_MARK,
+        *(
+            f"TUNESMITH_{name}"
+            for name in [
+                "TRIAL",
+                "SEED",
+                "REPORTED",
+                "DIR",
+                "CONFIG",
+                "METRICS",
+                "CHECKPOINT_DIR",
+                "STOP",
+            ]
+        ),
+    }
+)
 #: How often running programs are looked at (s).
 _POLL_S: Final = 0.02
 #: A longer output is cut in the middle when its trial is over.
@@ -73,6 +95,11 @@ class Program:
     shell: bool = False
     cwd: Path = field(default_factory=Path.cwd)
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def template(self) -> Template:
+        """Its command line, read. Raises JobError."""
+        return Template.of(self.command, shell=self.shell)
 
     def find(self, template: Template) -> str:
         """The program's full path. Raises JobError if there is none."""
@@ -196,7 +223,8 @@ class CommandExecutor:
         gpus: list[str] | None = None,
     ) -> None:
         self._program = program
-        self._template = Template.of(program.command, shell=program.shell)
+        self._template = program.template
+        self._config_files = config_files(self._template.config_forms(), program.cwd)
         self._path = program.find(self._template)
         self._patterns = compile_metrics(program.metrics)
         self._session = session
@@ -265,22 +293,16 @@ class CommandExecutor:
                 raise ValueError(f"{name} has a NUL character, which no program can be given")
         folder = self._folder.make(start.trial)
         metrics = folder / metrics_name(start.attempt)
-        built_in = {
-            "trial": start.trial,
-            "attempt": start.attempt,
-            "seed": start.seed,
-            "trial_dir": str(folder),
-            "checkpoint_dir": str(folder / CHECKPOINT),
-            "config_file": str(folder / CONFIG),
-        }
+        built_in = built_in_of(start.trial, start.attempt, start.seed, folder)
         mark = (process_tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
-        argv = self._template.fill(start.config, built_in)
         environment = self._environment(start, folder, mark)
         with contextlib.ExitStack() as files:
             try:
                 (folder / CHECKPOINT).mkdir(exist_ok=True)
                 (folder / STOP).unlink(missing_ok=True)
-                write_json(folder / CONFIG, start.config)
+                write_text(folder / CONFIG, json_text(start.config))
+                for file in self._config_files:
+                    built_in[file.placeholder] = str(file.write(start.config, folder))
                 if start.attempt and (folder / OUTPUT).exists():
                     (folder / OUTPUT).replace(folder / f"output-{start.attempt - 1}.log")
                 metrics.unlink(missing_ok=True)
@@ -290,6 +312,7 @@ class CommandExecutor:
                 reported = files.enter_context(metrics.open("rb"))
             except OSError as error:
                 raise fault_of(error, folder, unused=start.attempt == 0) from error
+            argv = self._template.fill(start.config, built_in)
             began = time.perf_counter()
             try:
                 process = subprocess.Popen(
@@ -316,12 +339,10 @@ class CommandExecutor:
 
     def _environment(self, start: Start, folder: Path, mark: tuple[str, str]) -> dict[str, str]:
         gpus = self._gpus.take(start.trial)
-        parameters = {
-            f"TUNESMITH_PARAM_{name.upper().replace('.', '_')}": text_of(value)
-            for name, value in start.config.items()
-        }
+        parameters = {variable_of(name): text_of(value) for name, value in start.config.items()}
         return {
-            **os.environ,
+            # a trial inside a trial has its own parameters only
+            **{k: v for k, v in os.environ.items() if not k.startswith(_PARAMETER)},
             **self._threads,
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
@@ -413,6 +434,48 @@ class CommandExecutor:
             return Reason(Kind.OUT_OF_MEMORY, f"the program ran out of memory ({death(status)})")
         last = last_line(output)
         return Reason(Kind.ERROR, f"the program ended with {death(status)}{last and f': {last}'}")
+
+
+def variable_of(name: str) -> str:
+    """The environment variable that has a parameter's value."""
+    return _PARAMETER + name.upper().replace(".", "_")
+
+
+def built_in_of(trial: int, attempt: int, seed: int, folder: Path) -> dict[str, Any]:
+    """What stands for a command's built-in placeholders in one attempt of a trial."""
+    return {
+        "trial": trial,
+        "attempt": attempt,
+        "seed": seed,
+        "trial_dir": str(folder),
+        "checkpoint_dir": str(folder / CHECKPOINT),
+        "config_file": str(folder / CONFIG),
+    }
+
+
+def command_line(
+    job: Mapping[str, Any],
+    config: Mapping[str, Any],
+    trial: int,
+    attempt: int,
+    seed: int,
+    folder: Path | None = None,
+) -> str | None:
+    """The command of a study's job (`StudySpec.job`) as a trial has it, to be read and copied; paths stay
+    placeholders where its folder is not known. None for a study of no command, or of one that this version does
+    not read."""
+    command = job.get("command")
+    if command is None:
+        return None
+    try:
+        template = Template.of(command, shell=bool(job.get("shell")))
+        built_in: dict[str, Any] = {"trial": trial, "attempt": attempt, "seed": seed}
+        if folder is not None:
+            built_in = built_in_of(trial, attempt, seed, folder)
+            built_in |= config_paths(template.config_forms(), folder)
+        return template.shown(config, built_in)
+    except (JobError, ValueError, KeyError):
+        return None
 
 
 def search_path() -> str:

@@ -29,6 +29,7 @@ from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, quiet
 from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
+from tunesmith.store import file_of
 from tunesmith.tuning.api import tune
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
@@ -141,7 +142,7 @@ def fit(
         )
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
-    trial_folder = Folder.beside(Path(storage or folder / "study.db"), STUDY).trial
+    trial_folder = Folder.beside(file_of(storage or folder / "study.db"), STUDY).trial
     members = _choose(result, searched, judged, ensemble, trial_folder)
     return _finish(result, table, searched, judged, planned, folder, members, parallel, left_s, say)
 
