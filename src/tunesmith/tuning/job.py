@@ -167,8 +167,8 @@ class Job:
     def warm_start(self) -> list[str | dict[str, str]]:
         """The earlier studies, their files relative to the job's."""
         return [
-            {**earlier, "storage": str(self.path.parent / Path(earlier["storage"]).expanduser())}
-            if isinstance(earlier, dict) and "storage" in earlier
+            {**earlier, "storage": str(self.path.parent / file)}
+            if isinstance(earlier, dict) and (file := file_of(earlier.get("storage"))) is not None
             else earlier
             for earlier in self.model.warm_start
         ]

@@ -181,8 +181,23 @@ class Result:
                 "and `tunesmith show` lists them"
             )
         if self._ledger.incumbent is None:
-            raise NothingCompleted(self.nothing)
+            output = self.nothing_output
+            raise NothingCompleted(self.nothing + (f"\n{output}" if output else ""))
         return self._ledger.trial(self._ledger.incumbent)
+
+    @property
+    def recommended(self) -> Trial:
+        """The completed trial whose config to take, which is the one that the report recommends: `best`, unless values
+        differ from run to run and the model of all trials expects another to be better on average.
+
+        Raises as `best`.
+        """
+        from tunesmith.analysis.certainty import certainty, recommended
+        from tunesmith.analysis.trials import TrialArrays
+
+        best, trials = self.best, TrialArrays(self._ledger)
+        number = None if self._ledger.confirmed else recommended(trials, certainty(trials))
+        return best if number is None else self._ledger.trial(number)
 
     @property
     def confirmed(self) -> list[Confirmed]:
@@ -197,6 +212,13 @@ class Result:
         if failed and self._ledger.failures:
             return f"{text}; {failed} failed, the last: {self._ledger.reason(self._ledger.failures[-1])}"
         return f"{text} ({failed} failed)" if failed else text
+
+    @property
+    def nothing_output(self) -> str:
+        """The traceback, or the last output, of the failure that `nothing` names."""
+        failures = self._ledger.failures
+        reason = self._ledger.reason(failures[-1]) if failures else None
+        return "" if reason is None else reason.output
 
     @property
     def front(self) -> list[Trial]:
