@@ -61,6 +61,7 @@ def fit(
     target: str | None = None,
     task: str | None = None,
     columns: Mapping[str, str] | Sequence[str] | None = None,
+    dates: str | None = None,
     metric: str | None = None,
     time: float | str | None = None,
     trials: int | None = None,
@@ -79,7 +80,8 @@ def fit(
     """Find the best model for a table, and fit it: see docs/guides/fit.md.
 
     `data` is a file (CSV, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict; `columns` says
-    what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore). `time`, 10
+    what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore), and `dates` whether
+    01/02/2024 is "day-first" or "month-first". `time`, 10
     minutes unless `trials` are given, is for everything; the same call again goes on with the search in `output`
     (NAME-model beside the file). `ensemble` is how many pipelines may be blended; 1 for the best alone.
     `scheduler` "none" checks every pipeline on all folds. `say` is told what was found and done.
@@ -89,7 +91,7 @@ def fit(
     begun = clock.monotonic()
     say = say or say_if(progress)
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
-    table = tables.load(data, target, task, columns)
+    table = tables.load(data, target, task, columns, dates)
     judged = metric_for(table.task, metric)
     if isinstance(ensemble, bool) or not isinstance(ensemble, int) or ensemble < 1:
         raise JobError(
@@ -256,6 +258,7 @@ def _finish(
         "classes": list(table.classes),
         "columns": [c.to_dict() for c in table.columns],
         "left_out": list(table.left_out),
+        "notices": list(table.notices),
         "sparse": table.sparse,
         "base": table.base,
         "metric": metric.name,
