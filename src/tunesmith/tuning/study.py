@@ -34,7 +34,6 @@ from tunesmith.core.strategy import (
     CONTINUE,
     Decision,
     Outlook,
-    Recommender,
     Scheduler,
     Searcher,
     Verdict,
@@ -229,15 +228,8 @@ class Study:
         return self.result().best
 
     def recommend(self) -> Trial:
-        """The completed trial that the searcher's model predicts to be best; `best` if it has no model.
-
-        On a noisy objective the best observed value is partly luck. Raises as `Result.best`.
-        """
-        ledger, strategies = self._refresh(), self._strategies
-        number, searcher = None, strategies.searcher
-        if isinstance(searcher, Recommender) and len(ledger.spec.objectives) == 1:
-            number = searcher.recommend(ledger.spec.space, strategies.history(ledger))
-        return self.best if number is None else ledger.trial(number)
+        """See `Result.recommended`. On a noisy objective the best observed value is partly luck."""
+        return self.result().recommended
 
     def outlook(self, trials: int = 20) -> Outlook | None:
         """See `Result.outlook`."""
