@@ -11,7 +11,8 @@ from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import Where, of_function
 from tunesmith.store import Durability
 from tunesmith.tuning import fingerprint
-from tunesmith.tuning.feed import Watcher, progress_watcher
+from tunesmith.tuning.display import progress_watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
@@ -36,6 +37,7 @@ def tune(
     deterministic: bool = False,
     duplicates: bool = False,
     on_change: OnChange = "continue",
+    retry_failed: bool = False,
     executor: Where = "auto",
     isolate: bool = False,
     gpus_per_trial: float = 0.0,
@@ -50,7 +52,8 @@ def tune(
     yields reports. `storage` names a file in which the study is kept; the same call again goes on
     where it stopped, and a changed space, searcher or limit is taken as an edit of the study. If the objective's
     code has changed since, that is said, and `on_change` decides: "continue" takes all results together, "refuse"
-    raises StudyError, "new" begins a study of its own.
+    raises StudyError, "new" begins a study of its own. With `retry_failed` the trials that failed are run again, once
+    the objective is mended (`Study.retry_failed`).
 
     Main arguments: `metric` and `goal` (or a list of each), `use` (how a trial's reports become its value: "last",
     "best" or "mean of last 10"; what it returns counts with "last" only), and what to spend: ``trials=100``,
@@ -91,6 +94,7 @@ def tune(
             runner,
             program=fingerprint.of_function(objective),
             on_change=on_change,
+            retry_failed=retry_failed,
             seed=seed,
             enqueue=enqueue,
             warm_start=warm_start,

@@ -8,6 +8,7 @@ NaN.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -133,6 +134,16 @@ def _check_wish(name: str, wish: str) -> None:
         known = f": write {', '.join(f'{kind}:{way}' for way in ways)}" if ways else ""
         like = ", or date:%d/%m/%Y with a format of your own" * (kind == "date")
         raise JobError(f"{name!r} is said to be {wish!r}, and there is no such {kind}{known}{like}")
+
+
+def flag(name: str, wish: str) -> str:
+    """How a column is said to be something on the command line."""
+    return f"--column {shlex.quote(f'{name}={wish}')}"
+
+
+def _named(doubt: str, name: str) -> str:
+    """A doubt of `numbers`, which does not know the column."""
+    return re.sub(r"--column NAME=(\S+)", lambda match: flag(name, match[1]), doubt)
 
 
 def check_dates(order: str | None) -> str | None:
@@ -280,7 +291,7 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
     if wish == "category" or (not wish and isinstance(series.dtype, _categorical())):
         return _category(series, name, missing, declared=True)
     if _holds_numbers(series) and wish != "date":
-        column, notice = _number(_floats(series), name)
+        column, notice = _number(_floats(series), name, wished=wish == "number")
         if column is not None and types.is_timedelta64_dtype(series):
             column = replace(column, written=str(Format(duration="any")))
             notice = notice or f"{name!r} holds durations: they count in seconds"
@@ -302,19 +313,21 @@ def _examine_texts(series: Any, name: str, wish: str, how: str, table: Habits) -
         if number.format is not None:
             pick, doubt = numbers.settled(number, table.decimal, table.separator)
             assert pick is not None
-            doubts = [d.replace("NAME", name) for d in (doubt, number.notice) if d]
-            return _written_number(texts, series, name, pick, doubts)
+            doubts = [_named(d, name) for d in (doubt, number.notice) if d]
+            return _written_number(texts, series, name, pick, doubts, wished=bool(wish))
         if wish == "number":
             return _said_number(texts, series, name, number, how, table)
         if number.codes:
             return _category(series, name, missing, codes=True)
+    if wish == "date" and not how and all(re.fullmatch(r"\d{8}", text) for text in values):
+        how = "%Y%m%d"
     order = dates.find(values, counts, how, forced=wish == "date")
     if order is not None and order.written:
         return _written_date(texts, series, name, order, table, how)
     if wish == "date":
         raise JobError(
             f"{name!r} is said to be a date, and it holds values such as {texts.iloc[0]!r}; name the format: "
-            f"--column {name}=date:%Y-%m-%d"
+            f"{flag(name, 'date:%Y-%m-%d')}"
         )
     why = number.why or (order.why if order is not None else "")
     plain = PLAIN.read(values)
@@ -336,18 +349,24 @@ def _said_number(
         raise JobError(
             f"{name!r} is said to be a number, and it holds values such as {texts.iloc[0]!r}{because}"
         )
-    return _written_number(texts, series, name, options[best], [])
+    return _written_number(texts, series, name, options[best], [], wished=True)
 
 
 def _written_number(
-    texts: Any, series: Any, name: str, written: Format, doubts: list[str]
+    texts: Any,
+    series: Any,
+    name: str,
+    written: Format,
+    doubts: list[str],
+    *,
+    wished: bool = False,
 ) -> Examined:
     """Numbers in texts of one format; those that are none in it count as missing."""
     values, _, codes = _different(texts)
     read = written.read(values)[codes]
     every = np.full(len(series), np.nan)
     every[series.notna().to_numpy()] = read
-    column, notice = _number(every, name)
+    column, notice = _number(every, name, wished=wished)
     if column is None:
         return None, [notice]
     notices = [notice] if notice else []
@@ -386,11 +405,11 @@ def _without_unit(values: Sequence[str], written: Format) -> NDArray[np.bool_]:
 def _inexact(name: str) -> str:
     return (
         f"{name!r} has whole numbers of more than 15 digits, which count only nearly; if they are names, say "
-        f"--column {name}=category"
+        f"{flag(name, 'category')}"
     )
 
 
-def _number(values: Floats, name: str) -> tuple[Column | None, str]:
+def _number(values: Floats, name: str, *, wished: bool = False) -> tuple[Column | None, str]:
     finite = np.isfinite(values)
     infinite = int(np.isinf(values).sum())
     known = values[finite]
@@ -398,7 +417,7 @@ def _number(values: Floats, name: str) -> tuple[Column | None, str]:
         return None, f"{name!r} is left out: it has no finite values"
     if known.min() == known.max() and finite.all():
         return None, f"{name!r} is left out: it is {known[0]:g} in every row"
-    if len(known) > 20 and finite.all() and (np.diff(known) == 1.0).all():
+    if not wished and len(known) > 20 and finite.all() and (np.diff(known) == 1.0).all():
         return None, f"{name!r} is left out: it counts the rows"
     notice = (
         f"{name!r} has {infinite:,} infinite values, which count as missing" if infinite else ""
@@ -431,13 +450,13 @@ def _which_order(name: str, text: str, written: str, order: dates.Order, table: 
         like = "" if table.day_first is None else ", as in other columns"
         return (
             f"{name!r}: the order of day and month in dates such as {text!r} cannot be told; taken with the "
-            f"{'day' if first else 'month'} first{like} (--dates {other}, or --column {name}=date:{other}, takes them "
+            f"{'day' if first else 'month'} first{like} (--dates {other}, or {flag(name, f'date:{other}')}, takes them "
             "otherwise)"
         )
     taken, otherwise = (
         dates.read([text], w).at[0].astype("datetime64[D]") for w in (written, rival)
     )
-    return f"{name!r}: {text!r} is taken as {taken}; if it is {otherwise}, say so: --column {name}=date:{rival}"
+    return f"{name!r}: {text!r} is taken as {taken}; if it is {otherwise}, say so: {flag(name, f'date:{rival}')}"
 
 
 def _date(
@@ -527,7 +546,7 @@ def _category(
         sample = next(text for text in known if len(text) > 1 and text[0] == "0")
         notices.append(
             f"{name!r} is taken as a category: whole numbers with leading zeros, such as {sample!r}, are names "
-            f"(--column {name}=number if they are amounts)"
+            f"({flag(name, 'number')} if they are amounts)"
         )
     return Column(name, "category", tuple(known), missing=missing), notices
 
@@ -537,10 +556,10 @@ def _why_not(name: str, different: int, rows: int, codes: bool, why: str) -> str
     if codes:
         return (
             f"its whole numbers with leading zeros are names, and {different:,} different ones in {rows:,} rows are "
-            f"too many for a category (--column {name}=number if they are amounts, or =category)"
+            f"too many for a category ({flag(name, 'number')} if they are amounts, or =category)"
         )
     if why:
-        return f"{why} (--column {name}=number, date or category says what it is)"
+        return f"{why} ({flag(name, 'number')}, =date or =category says what it is)"
     return f"{different:,} different texts in {rows:,} rows are an identifier, or free text"
 
 
@@ -605,7 +624,7 @@ def amounts(series: Any, table: Habits = Habits(), how: str = "") -> Amounts | N
     out = np.full(len(series), np.nan)
     out[there] = read = pick.read(values)[codes]
     name = str(series.name)
-    notices = [f"{name!r}: {d.replace('NAME', name)}" for d in (doubt, number.notice) if d]
+    notices = [f"{name!r}: {_named(d, name)}" for d in (doubt, number.notice) if d]
     return Amounts(out, pick, texts[~np.isfinite(read)], tuple(notices))
 
 
