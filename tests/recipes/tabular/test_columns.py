@@ -766,6 +766,18 @@ def test_what_cannot_be_read_as_in_training_is_named(
     assert np.isfinite(rows.x[0]).all()
 
 
+def test_marks_of_new_rows_that_their_file_makes_doubtful_are_said() -> None:
+    plain, comma = Column("it", "number"), Column("it", "number", written="1234,5")
+    frame = pd.DataFrame({"it": ["1.500", "999"]})
+    rows = read_rows(frame, (plain,), "t", ";")
+    assert rows.notices == ("'it': 1.500 is read as 1.5, as numbers were written in training",)
+    assert read_rows(frame, (plain,), "t", ",").notices == ()
+    assert read_rows(pd.DataFrame({"it": ["1.500", "0.5"]}), (plain,), "t", ";").notices == ()
+    frame = pd.DataFrame({"it": ["1,500", "999"]})
+    assert len(read_rows(frame, (comma,), "t", ",").notices) == 1
+    assert read_rows(frame, (comma,), "t", ";").notices == ()
+
+
 def test_what_training_counted_as_missing_may_come_again() -> None:
     column, _ = examined([str(v) for v in AMOUNTS[:39]] + ["n.k."])
     assert column is not None

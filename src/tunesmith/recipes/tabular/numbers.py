@@ -347,6 +347,20 @@ def settled(finding: Finding, decimal: str, separator: str) -> tuple[Format | No
     return pick, _doubt(pick, mark)
 
 
+def doubtful(values: Sequence[str], written: Format, separator: str) -> str:
+    """What has to be said of new numbers that are read as in training, though their file parts its fields as files do in
+    which the same mark parts thousands; empty where no doubt is left."""
+    if written.duration or (written.decimal, separator) not in ((".", ";"), (",", ",")):
+        return ""
+    other = _core("," if written.decimal == "." else ".", written.decimal)
+    marked = [text for text in values if written.decimal in text]
+    tokens = [_token(text) for text in marked]
+    if not marked or not all(t is not None and other.fullmatch(t.core) for t in tokens):
+        return ""
+    value = written.read(marked[:1])[0]
+    return f"{marked[0]} is read as {value:g}, as numbers were written in training"
+
+
 def _doubt(pick: Format, mark: str) -> str:
     reading, other = ("1.234", "1234") if pick.decimal == mark else ("1234", "1.234")
     way = {".": "decimal-point", ",": "decimal-comma"}
