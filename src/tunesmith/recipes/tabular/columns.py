@@ -599,7 +599,11 @@ def _different(texts: Any) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp
     import pandas as pd
 
     codes, different = pd.factorize(texts)
-    return list(different), np.bincount(codes, minlength=len(different)), codes
+    return (
+        np.asarray(different, dtype=object).tolist(),
+        np.bincount(codes, minlength=len(different)),
+        codes,
+    )
 
 
 def _read_numbers(texts: Any) -> Floats:

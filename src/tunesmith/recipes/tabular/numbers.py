@@ -241,6 +241,9 @@ def find(values: Sequence[str], counts: NDArray[np.intp], only: str = "") -> Fin
     durations = _durations(values, counts, "")
     if durations is not None:
         return durations
+    sample = values[:: max(1, len(values) // 1000)]
+    if not only and sum(_is_number(text) for text in sample) < 0.4 * len(sample):
+        return Finding(None)
     values, counts, tokens = _shapes(values, counts)
     tokens = [token if token is not None and token.is_number else None for token in tokens]
     there = np.array([token is not None for token in tokens])
@@ -387,6 +390,11 @@ def _token(text: str) -> Token | None:
     return Token(
         match["core"], match["power"] or "", negative, unit.replace(" ", ""), scale, bool(match["open"])
     )  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    token = _token(text)
+    return token is not None and token.is_number
 
 
 def _plain(text: str) -> float:
