@@ -103,25 +103,25 @@ const tips = JSON.parse(document.getElementById("tips").textContent), box = docu
 const known = new Map();
 function spots(drawing) {
   if (known.has(drawing)) return known.get(drawing);
-  const found = [], words = tips.figures[drawing.dataset.figure] || [];
+  const places = [], words = tips.figures[drawing.dataset.figure] || [];
   for (const path of drawing.querySelectorAll("[data-marks]")) {
-    const said = words[path.dataset.marks] || [], rows = path.dataset.rows ? path.dataset.rows.split(",") : null;
+    const texts = words[path.dataset.marks] || [], rows = path.dataset.rows ? path.dataset.rows.split(",") : null;
     const off = +path.dataset.offset, down = path.dataset.symbol === "x" ? off : 0;
     let k = 0;
     for (const [, x, y] of path.getAttribute("d").matchAll(/M(-?[\\d.]+) (-?[\\d.]+)/g)) {
       const row = rows ? +rows[k] : k;
-      if (said[row] !== undefined) found.push([+x + off, +y + down, said[row]]);
+      if (texts[row] !== undefined) places.push([+x + off, +y + down, texts[row]]);
       k += 1;
     }
   }
   for (const path of drawing.querySelectorAll("[data-line]")) {
-    const said = (words[path.dataset.line] || [])[0];
-    if (said === undefined) continue;
+    const text = (words[path.dataset.line] || [])[0];
+    if (text === undefined) continue;
     const length = path.getTotalLength(), n = Math.min(80, Math.max(2, length / 12));
-    for (let k = 0; k <= n; k++) { const p = path.getPointAtLength(length * k / n); found.push([p.x, p.y, said]); }
+    for (let k = 0; k <= n; k++) { const p = path.getPointAtLength(length * k / n); places.push([p.x, p.y, text]); }
   }
-  known.set(drawing, found);
-  return found;
+  known.set(drawing, places);
+  return places;
 }
 function point(event) {
   const drawing = event.target.closest ? event.target.closest("svg[data-figure]") : null;
