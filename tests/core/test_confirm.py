@@ -129,11 +129,11 @@ def test_several_objectives_have_no_winner() -> None:
 def test_the_stated_probability_holds() -> None:
     """Of contenders whose true means differ little, the winner is the true best about as often as is said."""
     rng = np.random.default_rng(0)
-    said, right = [], []
+    chances, right = [], []
     for _ in range(150):
         truth = rng.normal(0.0, 1.0, size=3)
         again = {k: (truth[k] + rng.normal(0.0, 1.0, size=4)).tolist() for k in range(3)}
         first = confirmed_contenders(study((truth + rng.normal(size=3)).tolist(), again), 3)[0]
-        said.append(first.chance)
+        chances.append(first.chance)
         right.append(first.trial == int(np.argmin(truth)))
-    assert np.mean(said) == pytest.approx(np.mean(right), abs=0.1)
+    assert np.mean(chances) == pytest.approx(np.mean(right), abs=0.1)

@@ -59,9 +59,9 @@ class Shell:
             Ledger(study).extend(self.stored), searcher or Random(), scheduler, session
         )
         self.spec = study
-        #: What runs: trial -> attempt, and what was told to stop.
+        #: What runs: trial -> attempt, and what was orders to stop.
         self.jobs: dict[int, int] = {}
-        self.told: dict[int, Stop] = {}
+        self.orders: dict[int, Stop] = {}
         self.begun: set[tuple[int, int]] = set()
         self.quit: Quit | None = None
 
@@ -86,7 +86,7 @@ class Shell:
                     assert self.ledger.state(trial) is State.RUNNING, "started before it is stored"
                 case Stop(trial):
                     assert trial in self.jobs
-                    self.told[trial] = command
+                    self.orders[trial] = command
                 case Quit():
                     assert self.quit is None
                     self.quit = command
@@ -117,12 +117,12 @@ class Shell:
     ) -> list[Any]:
         """The job of a trial is over."""
         attempt = self.jobs.pop(trial)
-        self.told.pop(trial, None)
+        self.orders.pop(trial, None)
         return self.give(Exited(self.now, trial, attempt, returned, reason, Cost(wall_s)))
 
     def obey(self) -> None:
         """Every job that was told to stop does."""
-        for trial, stop in sorted(self.told.items()):
+        for trial, stop in sorted(self.orders.items()):
             self.exit(trial, reason=stop.reason)
 
     def fail_until_over(self, reasons: Iterable[Reason]) -> int:
@@ -220,9 +220,9 @@ def test_trials_of_ask_and_tell_clients_take_no_room() -> None:
     shell.stored.append(theirs)
     shell.engine.absorb([theirs])
     assert started(shell.tick()) == [1, 2]
-    told = completed(0, 0.1)
-    shell.stored.append(told)
-    shell.engine.absorb([told])
+    result = completed(0, 0.1)
+    shell.stored.append(result)
+    shell.engine.absorb([result])
     shell.exit(1, 0.5)
     assert started(shell.tick()) == [3]
 
@@ -756,9 +756,9 @@ def run_out(shell: Shell, upto: int = 1) -> None:
         trial = min(shell.jobs)
         last = shell.ledger.curves.last(trial)
         for step in range(last.step + 1 if last else 1, upto + 1):
-            if trial not in shell.told:
+            if trial not in shell.orders:
                 shell.report(trial, step, shell.ledger.config(trial)["x"])
-        stop = shell.told.get(trial)
+        stop = shell.orders.get(trial)
         shell.exit(trial, None, stop.reason if stop else None)
     raise AssertionError("it does not end")
 
@@ -778,8 +778,8 @@ def test_a_scheduler_is_told_that_the_space_is_exhausted() -> None:
     assert shell.quit is not None
     assert shell.quit.why == "exhausted"
     assert sorted(shell.states()) == ["completed", "stopped", "stopped"]
-    told = [e for e in shell.stored if isinstance(e, (events.Started, events.Finished))]
-    assert [(type(e).__name__, e.full) for e in told] == [
+    steps = [e for e in shell.stored if isinstance(e, (events.Started, events.Finished))]
+    assert [(type(e).__name__, e.full) for e in steps] == [
         ("Started", True),
         ("Started", True),
         ("Finished", True),

@@ -68,7 +68,7 @@ def test_a_view_does_not_change_the_ledger() -> None:
 
 
 def test_a_memo_is_kept_and_made_once() -> None:
-    kept: dict[object, object] = {}
+    memos: dict[object, object] = {}
     made = []
 
     def make() -> str:
@@ -76,7 +76,7 @@ def test_a_memo_is_kept_and_made_once() -> None:
         return "memo"
 
     for _ in range(3):
-        assert History(study(), memo=kept).memo("key", make) == "memo"
+        assert History(study(), memo=memos).memo("key", make) == "memo"
     assert len(made) == 1
 
 
@@ -95,9 +95,9 @@ def test_gradients_are_by_the_points_coordinates() -> None:
         {"loss": 0.5, "d_loss/d_x": None, "d_loss/d_m": 1.0},
     ]
     book = ledger(opened(), space=space, objectives=(Objective("loss", "maximize"),))
-    for number, told in enumerate(everything):
+    for number, metrics in enumerate(everything):
         book.apply(suggested(number, config))
-        book.apply(events.Finished(3.0, number, 0, State.COMPLETED, (0.5,), told))
+        book.apply(events.Finished(3.0, number, 0, State.COMPLETED, (0.5,), metrics))
     found = History(book).gradients
     assert found.shape == (3, 4)
     np.testing.assert_allclose(found[0, :2], [-30.0, -7.0 * 1e-2 * np.log(1e4)])

@@ -14,11 +14,11 @@ SEEDS = st.integers(0, 2**63 - 1)
 
 @given(SEEDS, st.integers(0, 10**6), st.text("abc", max_size=3))
 def test_a_passing_stream_has_the_same_numbers(seed: int, number: int, purpose: str) -> None:
-    kept = stream(seed, number, purpose)
+    own = stream(seed, number, purpose)
     passing = passing_stream(seed, number, purpose)
-    assert kept.random(5).tolist() == passing.random(5).tolist()
-    assert kept.integers(0, 99, 3).tolist() == passing.integers(0, 99, 3).tolist()
-    assert kept.normal(size=3).tolist() == passing.normal(size=3).tolist()
+    assert own.random(5).tolist() == passing.random(5).tolist()
+    assert own.integers(0, 99, 3).tolist() == passing.integers(0, 99, 3).tolist()
+    assert own.normal(size=3).tolist() == passing.normal(size=3).tolist()
 
 
 def test_a_passing_stream_starts_afresh() -> None:

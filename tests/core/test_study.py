@@ -62,8 +62,8 @@ def test_wrong_objectives(metric: Any, goal: Any, message: str) -> None:
 
 
 def test_limits_in_peoples_units() -> None:
-    told = {"time": "2h", "trial_time": "10m", "trial_memory": "4GiB", "trial_silence": "5m"}
-    limits = Limits.from_dict(told | {"grace": 3})
+    written = {"time": "2h", "trial_time": "10m", "trial_memory": "4GiB", "trial_silence": "5m"}
+    limits = Limits.from_dict(written | {"grace": 3})
     assert (limits.time, limits.trial_time, limits.trial_memory) == (7200.0, 600.0, 2**32)
     assert (limits.trial_silence, limits.grace) == (300.0, 3.0)
     assert Limits(trial_silence=False).trial_silence == "off", "YAML's off"
@@ -127,7 +127,7 @@ def test_limits_as_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"),
+    ("written", "wanted"),
     [
         ("random", Strategy("random")),
         ({"grid": {"levels": 5}}, Strategy("grid", {"levels": 5})),
@@ -136,15 +136,17 @@ def test_limits_as_data() -> None:
         (Strategy("auto"), Strategy("auto")),
     ],
 )
-def test_strategies(given: Any, wanted: Strategy) -> None:
-    assert Strategy.of(given) == wanted
+def test_strategies(written: Any, wanted: Strategy) -> None:
+    assert Strategy.of(written) == wanted
     assert Strategy.of(json.loads(json.dumps(wanted.to_dict()))) == wanted
 
 
-@pytest.mark.parametrize("given", [3, None, {}, {"a": {}, "b": {}}, {"grid": 5}, {3: {}}, ["grid"]])
-def test_what_is_no_strategy(given: Any) -> None:
+@pytest.mark.parametrize(
+    "written", [3, None, {}, {"a": {}, "b": {}}, {"grid": 5}, {3: {}}, ["grid"]]
+)
+def test_what_is_no_strategy(written: Any) -> None:
     with pytest.raises(StudyError, match="a strategy is a name, or one name with options, not"):
-        Strategy.of(given)
+        Strategy.of(written)
 
 
 # -- a whole study --------------------------------------------------------------------------------

@@ -73,9 +73,9 @@ def test_samples_are_inside() -> None:
 def test_a_margin_keeps_integers_moving() -> None:
     narrow = State(np.array([0.5, 0.5]), 1e-4, np.eye(2), np.zeros(2), np.zeros(2), np.ones(2), 6)
     low, high = np.array([0.4, -np.inf]), np.array([0.6, np.inf])
-    kept = narrow.with_margin(low, high, 0.1)
-    x = kept.sample(20_000, np.random.default_rng(0))
+    widened = narrow.with_margin(low, high, 0.1)
+    x = widened.sample(20_000, np.random.default_rng(0))
     left = ((x[:, 0] < 0.4) | (x[:, 0] > 0.6)).mean()
     assert left == pytest.approx(0.1, abs=0.01)
-    assert kept.stretch[1] == 1.0, "what has no cells is left alone"
+    assert widened.stretch[1] == 1.0, "what has no cells is left alone"
     assert np.ptp(x[:, 1]) < 1e-2

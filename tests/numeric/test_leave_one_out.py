@@ -52,8 +52,8 @@ def test_ridge_gradient(n: int, p: int) -> None:
     group = np.arange(p) % 4
     at = np.array([-3.0, 0.0, 1.0, 4.0])
     gradient = ridge(x, y, np.exp(at), group)[1]
-    found = differences(lambda t: ridge(x, y, np.exp(t), group)[0], at)
-    np.testing.assert_allclose(gradient, found, rtol=1e-6, atol=1e-8)
+    numeric = differences(lambda t: ridge(x, y, np.exp(t), group)[0], at)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-8)
     assert np.abs(gradient).min() > 1e-4
 
 
@@ -104,8 +104,8 @@ def test_logistic_gradient(n: int, p: int) -> None:
     group = np.arange(p) % 4
     at = np.array([-2.0, 0.0, 1.0, 3.0])
     gradient = logistic(x, y, np.exp(at), group)[1]
-    found = differences(lambda t: logistic(x, y, np.exp(t), group)[0], at)
-    np.testing.assert_allclose(gradient, found, rtol=1e-5, atol=1e-9)
+    numeric = differences(lambda t: logistic(x, y, np.exp(t), group)[0], at)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-9)
     assert np.abs(gradient).min() > 1e-5
 
 

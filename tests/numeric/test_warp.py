@@ -55,11 +55,11 @@ def test_its_slope(bend: bool) -> None:
     ids=str,
 )
 def test_extremes(values: list[float]) -> None:
-    given = np.array(values)
+    losses = np.array(values)
     with np.errstate(all="ignore"):
-        z = OutputWarp.of(given)(given)
+        z = OutputWarp.of(losses)(losses)
     assert np.isfinite(z).all()
-    order = np.argsort(given, kind="stable")
+    order = np.argsort(losses, kind="stable")
     assert (np.diff(z[order]) >= 0).all()
     assert np.abs(z).max() <= 12.0
 

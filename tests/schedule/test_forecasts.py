@@ -90,8 +90,8 @@ class TestPasha:
         self.report_all(study, 1, {k: k / 10 for k in range(6)})
         assert study.all()[0] == [0, 1]
         self.report_all(study, 3, {0: 0.01, 1: 0.02})
-        said = study.next()
-        assert said == Resume(
+        move = study.next()
+        assert move == Resume(
             0, "the best at step 3, on to step 9: no trial has run to its end yet"
         )
 
@@ -119,7 +119,7 @@ class TestPasha:
         assert study.all()[0] == [], "they cross to and fro by 0.01"
 
 
-def told(curves: dict[int, tuple[str, list[float]]]) -> History:
+def history_of(curves: dict[int, tuple[str, list[float]]]) -> History:
     """A history of trials that ended in the given states, after a report at each step from 1 on."""
     ledger = Ledger(spec()).extend([opened()])
     for number, (state, losses) in curves.items():
@@ -138,7 +138,7 @@ class TestExtrapolation:
     def test_all_improve_alike(self) -> None:
         """Everybody falls by 0.1 at each step: so would those who ended early."""
         curves = {k: ("completed", [k - 0.1 * step for step in range(6)]) for k in range(4)}
-        history = told(curves | {4: ("stopped", [7.0, 6.9])})
+        history = history_of(curves | {4: ("stopped", [7.0, 6.9])})
         ends = Extrapolation.of(history).ends(history, np.array([4]))
         assert ends.losses[0] == pytest.approx(6.5, abs=1e-6)
         assert ends.deviations[0] == pytest.approx(0.0, abs=1e-6)
@@ -151,24 +151,24 @@ class TestExtrapolation:
 
     def test_no_more_is_fitted_than_lies_ahead(self) -> None:
         curves = {k: ("completed", [k - 0.1 * step for step in range(9)]) for k in range(4)}
-        history = told(curves | {4: ("stopped", [7.0, 6.9, 6.8]), 5: ("stopped", [])})
+        history = history_of(curves | {4: ("stopped", [7.0, 6.9, 6.8]), 5: ("stopped", [])})
         extrapolation = Extrapolation.of(history)
         extrapolation.ends(history, np.array([4, 5]))
         assert [extrapolation.grid[k] for k, _ in extrapolation._strides] == [3, 5, 8]
 
     def test_nobody_went_on(self) -> None:
-        history = told({0: ("stopped", [0.5]), 1: ("stopped", [0.4]), 2: ("paused", [0.3])})
+        history = history_of({0: ("stopped", [0.5]), 1: ("stopped", [0.4]), 2: ("paused", [0.3])})
         ends = Extrapolation.of(history).ends(history, np.arange(3))
         assert ends.losses.tolist() == [0.5, 0.4, 0.3]
 
     def test_what_was_not_finite(self) -> None:
-        history = told({0: ("completed", [0.5, 0.4]), 1: ("stopped", [math.inf])})
+        history = history_of({0: ("completed", [0.5, 0.4]), 1: ("stopped", [math.inf])})
         assert math.isnan(Extrapolation.of(history).ends(history, np.array([1])).losses[0])
 
     def test_a_memo_changes_nothing(self) -> None:
         rng = np.random.default_rng(0)
         ledger = Ledger(spec()).extend([opened()])
-        kept: dict[Any, Any] = {}
+        memos: dict[Any, Any] = {}
         for number in range(40):
             ledger.apply(suggested(number))
             level = rng.random()
@@ -176,7 +176,7 @@ class TestExtrapolation:
                 loss = level + 1 / step + 0.05 * rng.random()
                 ledger.apply(events.Reported(2.0, number, 0, step, {"loss": loss}))
             ledger.apply(events.Finished(3.0, number, 0, State.STOPPED, (loss,), {}, None))
-            memo = History(ledger, memo=kept)
+            memo = History(ledger, memo=memos)
             again = Extrapolation.of(memo).ends(memo, np.arange(number + 1))
             fresh = Extrapolation.of(History(ledger)).ends(memo, np.arange(number + 1))
             np.testing.assert_array_equal(again.losses, fresh.losses)
@@ -188,16 +188,16 @@ class TestExtrapolation:
     ) -> None:
         """In a deterministic study they come to light by number, whenever they came in."""
         curves = {k: ("stopped", [2.0 + k / 10, 1.0 + k / 10]) for k in range(1, 4)}
-        ledger = told({0: ("stopped", [3.0])} | curves)._ledger
-        kept: dict[Any, Any] = {}
-        Evidence.of(History(ledger, visible=first, memo=kept))
-        memo = Evidence.of(History(ledger, visible=then, memo=kept))
+        ledger = history_of({0: ("stopped", [3.0])} | curves)._ledger
+        memos: dict[Any, Any] = {}
+        Evidence.of(History(ledger, visible=first, memo=memos))
+        memo = Evidence.of(History(ledger, visible=then, memo=memos))
         fresh = Evidence.of(History(ledger, visible=then))
         assert memo.rows.tolist() == list(range(then))
         assert memo.losses.tolist() == fresh.losses.tolist()
 
     def test_the_longest_run_is_that_of_trials_as_they_are_now(self) -> None:
-        history = told({0: ("failed", [3.0, 2.0, 1.0]), 1: ("completed", [0.5, 0.4])})
+        history = history_of({0: ("failed", [3.0, 2.0, 1.0]), 1: ("completed", [0.5, 0.4])})
         ledger = history._ledger
         assert longest_run(history) == 2
         ledger.apply(events.Corrected(5.0, 0, (1.0,), {"loss": 1.0}, "it was done", "me"))
@@ -208,7 +208,7 @@ class TestExtrapolation:
     def test_what_searchers_learn_from(self) -> None:
         curves = {k: ("completed", [k - 0.1 * step for step in range(6)]) for k in range(4)}
         others = {4: ("stopped", [7.0, 6.9]), 5: ("paused", [5.0]), 6: ("running", [9.0])}
-        evidence = Evidence.of(told(curves | others))
+        evidence = Evidence.of(history_of(curves | others))
         assert evidence.rows.tolist() == [0, 1, 2, 3, 4, 5]
         assert evidence.losses[4:] == pytest.approx([6.5, 4.5], abs=1e-6)
         assert evidence.pending.tolist() == [6]

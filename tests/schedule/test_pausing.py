@@ -61,19 +61,19 @@ class Study:
     def next(self) -> Resume | Drop | None:
         """What the scheduler lets go on, or ends, next."""
         assert isinstance(self.scheduler, Resumer)
-        said = self.scheduler.resume(self.history, stream(0, self.ledger.size, "resume"))
-        if isinstance(said, Drop):
-            self.end(said.trial, State.STOPPED, Reason(Kind.STOPPED, said.why))
-        elif said is not None:
-            self.ledger.apply(started(said.trial, self.ledger.attempts_begun(said.trial)))
-        return said
+        move = self.scheduler.resume(self.history, stream(0, self.ledger.size, "resume"))
+        if isinstance(move, Drop):
+            self.end(move.trial, State.STOPPED, Reason(Kind.STOPPED, move.why))
+        elif move is not None:
+            self.ledger.apply(started(move.trial, self.ledger.attempts_begun(move.trial)))
+        return move
 
     def all(self) -> tuple[list[int], list[int]]:
         """All trials that go on now, and all that are dropped."""
         on: list[int] = []
         dropped: list[int] = []
-        while (said := self.next()) is not None:
-            (dropped if isinstance(said, Drop) else on).append(said.trial)
+        while (move := self.next()) is not None:
+            (dropped if isinstance(move, Drop) else on).append(move.trial)
         return on, dropped
 
 
@@ -124,8 +124,8 @@ class TestPromotion:
             study.report(trial, 1, loss)
         study.next()
         study.report(1, 3, 0.3)
-        said = study.next()
-        assert said == Resume(
+        move = study.next()
+        assert move == Resume(
             1, "the best at step 3, on to its end: no trial has run to its end yet"
         )
         study.end(1)
@@ -198,8 +198,8 @@ class TestPasha:
         assert study.all() == ([0, 1, 2], [])
         for trial in (t for t in order if t < 3):
             assert study.report(trial, 3, trial / 10) == "pause"
-        said = study.next()
-        assert said == Resume(
+        move = study.next()
+        assert move == Resume(
             0, "the best at step 3, on to step 9: no trial has run to its end yet"
         )
         assert study.next() is None
@@ -300,8 +300,8 @@ def test_a_scheduler_that_finishes_what_a_grid_began_does_it_again(tmp_path: Any
     )
     assert (result.ended_by, result.best.config) == ("exhausted", {"x": 0.0})
     with ts.Study.open("grid", storage=tmp_path / "study.db") as study:
-        found = replay(study.store, "grid")
-    assert (found.problems, found.decisions > 0) == ([], True)
+        replayed = replay(study.store, "grid")
+    assert (replayed.problems, replayed.decisions > 0) == ([], True)
 
 
 def toy(config: dict[str, Any], trial: ts.LiveTrial) -> float:

@@ -32,22 +32,22 @@ def curve(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name != "scripted"])
 def test_all_pairs(name: str, searcher: str) -> None:
     scheduler = {name.split(",", maxsplit=1)[0]: OPTIONS[name]}
-    told = simulate(
+    simulated = simulate(
         curve, SPACE, searcher=searcher, scheduler=scheduler, seed=1, trials=16, parallel=3
     )
-    states = {trial.state for trial in told.result.trials}
+    states = {trial.state for trial in simulated.result.trials}
     assert states <= {ts.State.COMPLETED, ts.State.STOPPED, ts.State.PAUSED}
     if name != "threshold":  # which allows nothing here
         assert ts.State.COMPLETED in states
-        assert told.result.best.value is not None
-    assert told.result.ended_by == "trials"
+        assert simulated.result.best.value is not None
+    assert simulated.result.ended_by == "trials"
 
 
 @pytest.mark.parametrize("configs", [3, 12])
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name != "scripted"])
 def test_a_grid(name: str, configs: int) -> None:
     """No limit says when the last trial has begun: the searcher does."""
-    told = simulate(
+    simulated = simulate(
         flat,
         ts.Space(x=ts.Float(0.0, 1.0)),
         searcher={"grid": {"levels": configs}},
@@ -55,12 +55,12 @@ def test_a_grid(name: str, configs: int) -> None:
         parallel=2,
         seed=1,
     )
-    assert told.result.ended_by == "exhausted"
-    assert len([t for t in told.result.trials if t.parent is None]) == configs
+    assert simulated.result.ended_by == "exhausted"
+    assert len([t for t in simulated.result.trials if t.parent is None]) == configs
     if name != "threshold":
-        assert told.result.counts[ts.State.COMPLETED]
+        assert simulated.result.counts[ts.State.COMPLETED]
     if name == "hyperband":
-        assert not told.result.counts[ts.State.PAUSED]
+        assert not simulated.result.counts[ts.State.PAUSED]
 
 
 def flat(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
@@ -105,7 +105,7 @@ ENDS: list[tuple[str, dict[str, Any]]] = [
 def test_however_a_study_ends_a_trial_has_been_completed(
     name: str, why: str, limits: dict[str, Any]
 ) -> None:
-    told = simulate(
+    simulated = simulate(
         long,
         ts.Space(x=ts.Float(0.0, 1.0)),
         searcher="random",
@@ -113,7 +113,7 @@ def test_however_a_study_ends_a_trial_has_been_completed(
         seed=1,
         **limits,
     )
-    result = told.result
+    result = simulated.result
     assert result.counts[ts.State.COMPLETED]
     assert result.ended_by in {why, "trials"}
     if "confirm" in limits:

@@ -45,9 +45,9 @@ def suggest(ledger: Ledger, n: int = 1) -> list[tuple[Config, str]]:
 def test_the_first_trials_are_the_models() -> None:
     ledger = study(MIXED, [math.sin(k) for k in range(30)])
     rng = stream(0, ledger.size, "suggest")
-    given = Bayes().suggest(MIXED, History(ledger), 3, rng)
-    assert suggest(ledger, 3) == [(s.config, f"bayes: {s.why}") for s in given]
-    assert "expected improvement" in given[0].why
+    suggestions = Bayes().suggest(MIXED, History(ledger), 3, rng)
+    assert suggest(ledger, 3) == [(s.config, f"bayes: {s.why}") for s in suggestions]
+    assert "expected improvement" in suggestions[0].why
 
 
 def test_the_very_first_is_the_default() -> None:

@@ -64,9 +64,9 @@ def run(
 ) -> Ledger:
     """A study one trial at a time; what is not finite counts as failed."""
     ledger = Ledger(StudySpec(name="bayes", space=space, **options))
-    kept: dict[Any, Any] = {}
+    memos: dict[Any, Any] = {}
     for number in range(trials):
-        proposals = propose(ledger, searcher or Bayes(), 1, kept if memo else {})
+        proposals = propose(ledger, searcher or Bayes(), 1, memos if memo else {})
         if not proposals:
             break
         config, origin = proposals[0]
@@ -209,9 +209,9 @@ def test_a_batch_is_spread_and_fits_once(monkeypatch: pytest.MonkeyPatch) -> Non
     fits = []
     fit = gp.fit
 
-    def counted(*given: Any) -> Any:
+    def counted(*arguments: Any) -> Any:
         fits.append(1)
-        return fit(*given)
+        return fit(*arguments)
 
     monkeypatch.setattr(gp, "fit", counted)
     batch = [s.config for s in suggest(ledger, 16)]
@@ -425,9 +425,9 @@ def test_the_same_in_other_processes_with_one_thread_and_two() -> None:
 
 
 def test_a_memo_changes_nothing_in_a_long_study() -> None:
-    kept = run(MIXED, mixed, 60, seed=1)
+    remembered = run(MIXED, mixed, 60, seed=1)
     dropped = run(MIXED, mixed, 60, seed=1, memo=False)
-    assert configs(kept) == configs(dropped)
+    assert configs(remembered) == configs(dropped)
 
 
 def test_a_late_result_is_taken_in() -> None:

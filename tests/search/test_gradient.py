@@ -137,9 +137,9 @@ def test_the_end_of_a_range() -> None:
 def test_without_derivatives_it_is_the_default_searcher(space: ts.Space) -> None:
     play = Play(space)
     for number in range(12):
-        given = History(play.ledger)
-        mine = Gradient().suggest(space, given, 2, stream(0, number, "test"))
-        assert mine == Auto().suggest(space, given, 2, stream(0, number, "test"))
+        history = History(play.ledger)
+        mine = Gradient().suggest(space, history, 2, stream(0, number, "test"))
+        assert mine == Auto().suggest(space, history, 2, stream(0, number, "test"))
         if not space:
             break
         trial, _, _ = play.ask(Auto())
@@ -316,9 +316,9 @@ def test_replay_proves_it(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     tune(mixed, MIXED, 15, storage=path, name="study")
     store = open_store(path)
-    found = replay(store, "study")
+    replayed = replay(store, "study")
     store.close()
-    assert found.proven, found.problems
+    assert replayed.proven, replayed.problems
 
 
 def test_lbfgs_knows_a_parabola() -> None:

@@ -23,12 +23,12 @@ def noisy(config: dict[str, Any], trial: ts.LiveTrial) -> float:
 
 def outlooks_of(objective: Any, trials: int) -> list[Outlook]:
     """What 20 more trials would gain, in studies with several seeds."""
-    found = []
+    outlooks = []
     for seed in range(4):
         outlook = ts.tune(objective, SPACE, trials=trials, seed=seed, progress=False).outlook(20)
         assert outlook is not None
-        found.append(outlook)
-    return found
+        outlooks.append(outlook)
+    return outlooks
 
 
 def test_the_more_is_known_the_less_is_to_gain() -> None:

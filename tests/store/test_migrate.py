@@ -51,13 +51,13 @@ def schema(path: Path) -> dict[str, Any]:
     """Tables, columns and indices, without the wording by which they were made."""
     with closing(sqlite3.connect(path)) as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        found = {}
+        tables = {}
         for (table,) in names:
             indices = connection.execute(f"PRAGMA index_list({table})").fetchall()
             (sql,) = connection.execute(
                 "SELECT sql FROM sqlite_master WHERE name = ?", [table]
             ).fetchone()
-            found[table] = {
+            tables[table] = {
                 "columns": [
                     (name, kind, required, None if default is None else default.strip("'"), key)
                     for _, name, kind, required, default, key in connection.execute(
@@ -73,7 +73,7 @@ def schema(path: Path) -> dict[str, Any]:
                     for index in indices
                 },
             }
-        return found
+        return tables
 
 
 class TestUpgrade:
@@ -107,10 +107,10 @@ class TestUpgrade:
     def test_it_verifies_and_replays(self, old: Path) -> None:
         with closing(open_sqlite(old)) as store:
             assert store.verify("old") is None
-            found = replay(store, "old")
-            assert found.problems == []
-            assert found.suggestions == 12
-            assert found.events == 44
+            replayed = replay(store, "old")
+            assert replayed.problems == []
+            assert replayed.suggestions == 12
+            assert replayed.events == 44
 
     def test_no_event_is_touched(self, old: Path) -> None:
         columns = "study, seq, kind, trial, at, body"

@@ -587,16 +587,16 @@ class TestReadOnly:
     def test_a_folder_for_a_new_file(self, shared: Path, tmp_path: Path) -> None:
         shared.parent.chmod(0o555)
         new = shared.with_name("new.db")
-        said = opened_by_nobody(new, tmp_path)
-        assert said.startswith(f"StoreReadOnly {new}: "), said
-        assert "may you write in its folder?" in said
+        message = opened_by_nobody(new, tmp_path)
+        assert message.startswith(f"StoreReadOnly {new}: "), message
+        assert "may you write in its folder?" in message
         assert not new.exists()
 
     def test_a_file_that_cannot_even_be_read(self, shared: Path, tmp_path: Path) -> None:
         shared.chmod(0o000)
         shared.parent.chmod(0o555)
-        said = opened_by_nobody(shared, tmp_path)
-        assert said == f"StoreReadOnly {shared} cannot be read: Permission denied"
+        message = opened_by_nobody(shared, tmp_path)
+        assert message == f"StoreReadOnly {shared} cannot be read: Permission denied"
         shared.chmod(0o644)
         holds_what_it_held(shared)
 
@@ -672,8 +672,8 @@ class TestFullDisk:
             progress=False,
         )
         assert [t.state for t in result.trials] == [ts.State.COMPLETED] * 4
-        assert "the disk is full" in (said := capsys.readouterr().err)
-        assert "waiting 60 s for space" in said
+        assert "the disk is full" in (stderr := capsys.readouterr().err)
+        assert "waiting 60 s for space" in stderr
         assert store.verify("study") is None
         store.close()
 
@@ -766,7 +766,7 @@ class TestManyProcesses:
             )
             for _ in range(4)
         ]
-        said = []
+        answers = []
         for process in processes:
             assert process.stdin is not None
             process.stdin.write("go\n")
@@ -775,8 +775,8 @@ class TestManyProcesses:
         for process in processes:
             out, _ = process.communicate(timeout=60)
             assert process.returncode == 0
-            said.append(out.strip())
-        assert sorted(said) == ["made", "there", "there", "there"]
+            answers.append(out.strip())
+        assert sorted(answers) == ["made", "there", "there", "there"]
 
     def test_a_study_that_somebody_deletes_is_not_found(self, path: Path) -> None:
         """And no Conflict, on which a writer would read and try again, for ever."""

@@ -105,9 +105,9 @@ def test_mistakes_are_named(name: str, options: dict[str, Any], message: str) ->
     ],
 )
 def test_what_is_described_is_made_again(strategy: Any, described: Strategy) -> None:
-    found = registry.describe(strategy, package="tunesmith.search", noun="searcher")
-    assert found == described
-    again = make(found.name, **found.options)
+    named = registry.describe(strategy, package="tunesmith.search", noun="searcher")
+    assert named == described
+    again = make(named.name, **named.options)
     assert registry.describe(again, package="tunesmith.search", noun="searcher") == described
 
 

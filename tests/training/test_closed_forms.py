@@ -32,7 +32,7 @@ def test_kernel_ridge_shapes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: hypergrad.ridge(x, y[:5], 1.0), r"x has the shape \(20, 3\), y \(5,\)"),
         (lambda: hypergrad.ridge(x, np.where(y > 0, y, np.nan), 1.0), "y has .* values that are NaN"),
@@ -46,8 +46,8 @@ def test_kernel_ridge_shapes() -> None:
         (lambda: hypergrad.logistic(x, classes * 0, 1.0), "needs both 0 and 1"),
     ],
 )  # fmt: skip
-def test_bad_input(call: Any, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_bad_input(call: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         call()
 
 

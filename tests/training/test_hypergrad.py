@@ -68,18 +68,18 @@ def test_through_the_training(problem: dict[str, Any], mode: str) -> None:
 
     def run(hyper: Mapping[str, float]) -> hypergrad.Hypergradient:
         differentiate = getattr(hypergrad, mode)
-        found: hypergrad.Hypergradient = differentiate(
+        made: hypergrad.Hypergradient = differentiate(
             hypergrad.sgd(inner), outer, start(), hyper, steps=STEPS
         )
-        return found
+        return made
 
-    found = run(HYPER)
-    assert found.gradient == pytest.approx(
+    made = run(HYPER)
+    assert made.gradient == pytest.approx(
         differences(lambda hyper: run(hyper).loss, HYPER), rel=1e-5
     )
-    assert all(abs(g) > 1e-4 for g in found.gradient.values())
+    assert all(abs(g) > 1e-4 for g in made.gradient.values())
     trained = trained_by_torch(inner)
-    for name, value in found.state.items():
+    for name, value in made.state.items():
         torch.testing.assert_close(value, trained[name])
         assert not value.requires_grad
 
@@ -115,11 +115,13 @@ def test_forward_and_reverse_agree_on_tensors_and_random_steps(problem: dict[str
     def outer(state: Tensors, hyper: Tensors) -> Any:
         return cross_entropy(state, problem["vx"], problem["vy"])
 
-    found = []
+    hypergradients = []
     for differentiate in (hypergrad.reverse, hypergrad.forward):
         torch.manual_seed(3)
-        found.append(differentiate(hypergrad.sgd(inner), outer, start(), hyper, steps=STEPS))
-    (one, other) = found
+        hypergradients.append(
+            differentiate(hypergrad.sgd(inner), outer, start(), hyper, steps=STEPS)
+        )
+    (one, other) = hypergradients
     assert one.loss == pytest.approx(other.loss)
     for name in hyper:
         np.testing.assert_allclose(one.gradient[name], other.gradient[name], rtol=1e-8)
@@ -191,7 +193,7 @@ def converged(problem: dict[str, Any]) -> Any:
 def test_implicit(converged: Any, options: dict[str, Any]) -> None:
     inner, outer, train = converged
     hyper = {"penalty": 0.05, "weights": torch.linspace(-1.0, 1.0, 30, dtype=torch.float64)}
-    found = hypergrad.implicit(inner, outer, train(hyper), hyper, **options)
+    hypergradient = hypergrad.implicit(inner, outer, train(hyper), hyper, **options)
 
     def value(penalty: float, first: float) -> float:
         moved = {"penalty": torch.tensor(penalty), "weights": hyper["weights"].clone()}
@@ -201,8 +203,8 @@ def test_implicit(converged: Any, options: dict[str, Any]) -> None:
     e = 1e-4
     by_penalty = (value(0.05 + e, -1.0) - value(0.05 - e, -1.0)) / (2 * e)
     by_first = (value(0.05, -1.0 + e) - value(0.05, -1.0 - e)) / (2 * e)
-    assert found.gradient["penalty"] == pytest.approx(by_penalty, rel=1e-4)
-    assert found.gradient["weights"][0].item() == pytest.approx(by_first, rel=1e-4)
+    assert hypergradient.gradient["penalty"] == pytest.approx(by_penalty, rel=1e-4)
+    assert hypergradient.gradient["weights"][0].item() == pytest.approx(by_first, rel=1e-4)
     assert abs(by_first) > 1e-5
 
 
@@ -243,7 +245,7 @@ def outer_loss(state: Tensors, hyper: Tensors) -> Any:
 
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"hyper": {"learning_rate": 0.1, "unused": 1.0}}, "'unused' did not influence the outer loss"),
         ({"hyper": {"learning_rat": 0.1}}, "no hyperparameter 'learning_rate'; did you mean 'learning_rat'"),
@@ -265,26 +267,26 @@ def outer_loss(state: Tensors, hyper: Tensors) -> Any:
         ({"steps": 0}, "steps is a whole number from 1, not 0"),
     ],
 )  # fmt: skip
-def test_bad_input(mode: str, change: dict[str, Any], said: str) -> None:
-    given: dict[str, Any] = {
+def test_bad_input(mode: str, change: dict[str, Any], message: str) -> None:
+    options: dict[str, Any] = {
         "update": GOOD,
         "outer": outer_loss,
         "state": {"w": torch.tensor([0.5, 2.0])},
         "hyper": {"learning_rate": 0.1},
         "steps": 3,
     }
-    with pytest.raises(ConfigError, match=said):
-        getattr(hypergrad, mode)(**(given | change))
+    with pytest.raises(ConfigError, match=message):
+        getattr(hypergrad, mode)(**(options | change))
 
 
 def test_a_parameter_that_the_last_steps_do_not_see() -> None:
     def update(state: Tensors, hyper: Tensors, step: int) -> Any:
         return {"w": state["w"] * (hyper["first"] if step == 0 else hyper["rest"])}
 
-    found = hypergrad.reverse(
+    hypergradient = hypergrad.reverse(
         update, outer_loss, {"w": torch.ones(2)}, {"first": 0.5, "rest": 0.9}, steps=3
     )
-    assert found.gradient["first"] != 0.0
+    assert hypergradient.gradient["first"] != 0.0
     with pytest.raises(
         ConfigError, match=r"'first' did not influence.*within the last 2 of 3 steps"
     ):
@@ -299,7 +301,7 @@ def test_a_parameter_that_the_last_steps_do_not_see() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"solver": "newton"}, "solver is 'cg' or 'neumann', not 'newton'"),
         ({"terms": 0}, "terms is at least 1"),
@@ -308,15 +310,15 @@ def test_a_parameter_that_the_last_steps_do_not_see() -> None:
         ({"hyper": {"a": 1.0, "b": 1.0}}, "'b' did not influence"),
     ],
 )
-def test_bad_input_of_implicit(change: dict[str, Any], said: str) -> None:
-    given: dict[str, Any] = {
+def test_bad_input_of_implicit(change: dict[str, Any], message: str) -> None:
+    options: dict[str, Any] = {
         "inner": lambda s, h: h["a"] * (s["w"] ** 2).sum(),
         "outer": outer_loss,
         "state": {"w": torch.zeros(2)},
         "hyper": {"a": 1.0},
     }
-    with pytest.raises(ConfigError, match=said):
-        hypergrad.implicit(**(given | change))
+    with pytest.raises(ConfigError, match=message):
+        hypergrad.implicit(**(options | change))
 
 
 def test_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:

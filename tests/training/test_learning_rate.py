@@ -31,12 +31,12 @@ def quadratic(noise: float = 0.0, curvature: float = 2.0) -> object:
 
 @pytest.mark.parametrize("curvature", [0.5, 20.0])
 def test_the_interval_ends_before_the_loss_blows_up(curvature: float) -> None:
-    found = ts.find_learning_rate(quadratic(0.01, curvature), seeds=[1, 2])  # type: ignore[arg-type]
-    low, high = found.interval
-    assert 1e-4 < low < found.suggestion < high
+    test = ts.find_learning_rate(quadratic(0.01, curvature), seeds=[1, 2])  # type: ignore[arg-type]
+    low, high = test.interval
+    assert 1e-4 < low < test.suggestion < high
     assert 0.1 < high * curvature <= 4.0, "the edge of stability is 2 / curvature"
-    assert f"{low:g} to {high:g} (2 seeds)" in str(found)
-    assert all(len(s.rates) == len(s.losses) == len(s.smooth) for s in found.sweeps)
+    assert f"{low:g} to {high:g} (2 seeds)" in str(test)
+    assert all(len(s.rates) == len(s.losses) == len(s.smooth) for s in test.sweeps)
 
 
 def test_small_batches_are_no_blow_up() -> None:
@@ -55,28 +55,26 @@ def test_small_batches_are_no_blow_up() -> None:
         return step
 
     with np.errstate(all="ignore"):
-        found = ts.find_learning_rate(start, seeds=20)
-    assert all(sweep.rates[-1] > 0.3 for sweep in found.sweeps)
-    assert min(sweep.begins for sweep in found.sweeps) > 1e-5
-    assert 0.01 < found.suggestion < found.interval[1] < 3.0
+        test = ts.find_learning_rate(start, seeds=20)
+    assert all(sweep.rates[-1] > 0.3 for sweep in test.sweeps)
+    assert min(sweep.begins for sweep in test.sweeps) > 1e-5
+    assert 0.01 < test.suggestion < test.interval[1] < 3.0
 
 
 def test_it_narrows_a_space() -> None:
-    found = ts.find_learning_rate(quadratic())  # type: ignore[arg-type]
+    test = ts.find_learning_rate(quadratic())  # type: ignore[arg-type]
     space = ts.Space(
         learning_rate=ts.Float(1e-6, 10, log=True, group="optimizer"), depth=ts.Int(1, 3)
     )
-    narrow = found.narrow(space)
+    narrow = test.narrow(space)
     parameter = narrow["learning_rate"]
     assert isinstance(parameter, ts.Float)
-    assert (parameter.low, parameter.high) == found.interval
+    assert (parameter.low, parameter.high) == test.interval
     assert parameter.log is True
     assert parameter.group == "optimizer"
-    assert (
-        found.narrow(spaces.mlp(), "learning_rate_init")["learning_rate_init"] == found.parameter()
-    )
+    assert test.narrow(spaces.mlp(), "learning_rate_init")["learning_rate_init"] == test.parameter()
     with pytest.raises(ts.SpaceError, match="no 'lr' to override"):
-        found.narrow(space, "lr")
+        test.narrow(space, "lr")
 
 
 def test_the_same_seed_gives_the_same() -> None:
@@ -126,6 +124,6 @@ def test_a_network_of_pytorch() -> None:
         batches,
         torch.nn.functional.mse_loss,
     )
-    found = ts.find_learning_rate(start, steps=120, seeds=2)
-    low, high = found.interval
-    assert 1e-3 < low < found.suggestion < high <= 10.0
+    test = ts.find_learning_rate(start, steps=120, seeds=2)
+    low, high = test.interval
+    assert 1e-3 < low < test.suggestion < high <= 10.0

@@ -166,7 +166,7 @@ def test_state_makes_the_round(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda o: HypergradientDescent(o, rule=cast("Any", "exponential")), "rule is 'multiplicative' or 'additive'"),
         (lambda o: HypergradientDescent(o, 0.0), "beta is a number above 0"),
@@ -175,6 +175,6 @@ def test_state_makes_the_round(kind: str) -> None:
         (lambda o: HypergradientDescent(torch.optim.LBFGS([weights()])), "take SGD or Adam"),
     ],
 )  # fmt: skip
-def test_bad_options(make: Any, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_bad_options(make: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         make(torch.optim.SGD([weights()], lr=0.1))

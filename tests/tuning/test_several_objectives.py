@@ -32,7 +32,7 @@ def create(**options: Any) -> ts.Study:
     return ts.Study.create(SPACE, **options)
 
 
-def told(study: ts.Study, values: list[tuple[float, float]] = VALUES) -> ts.Study:
+def filled(study: ts.Study, values: list[tuple[float, float]] = VALUES) -> ts.Study:
     for pair in values:
         study.tell(study.ask(), pair)
     return study
@@ -41,7 +41,7 @@ def told(study: ts.Study, values: list[tuple[float, float]] = VALUES) -> ts.Stud
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     with create(storage=tmp_path / "two.db") as study:
-        told(study)
+        filled(study)
     return tmp_path / "two.db"
 
 
@@ -51,7 +51,7 @@ def command(*arguments: object) -> Any:
 
 class TestLibrary:
     def test_nothing_is_best_and_the_front_is(self) -> None:
-        result = told(create()).result()
+        result = filled(create()).result()
         assert [trial.number for trial in result.front] == FRONT
         with pytest.raises(ts.StudyError, match=r"\(error, size\).*Result\.front"):
             _ = result.best
@@ -60,14 +60,14 @@ class TestLibrary:
         assert "best" not in repr(result)
 
     def test_the_first_objective_is_called_so(self) -> None:
-        study = told(create())
+        study = filled(create())
         history = History(study.result().ledger)
         assert history.first_objective == study.spec.first_objective == study.objective
         assert history.first_losses.tolist() == [error for error, _ in VALUES]
         assert history.losses[:, 1].tolist() == [-size for _, size in VALUES]
 
     def test_a_table_by_value_has_the_front_first(self) -> None:
-        study = told(create())
+        study = filled(create())
         failed = study.ask()
         study.tell(failed, failed="the power went")
         rows = table.select(study.result(), sort="value")
@@ -114,7 +114,7 @@ class TestLibrary:
 
 class TestWarmStart:
     def test_it_is_from_the_objective_that_both_have(self) -> None:
-        several = told(create())
+        several = filled(create())
         by_size = ts.Study.create(
             SPACE, metric="size", goal="maximize", searcher="random", warm_start=several
         )
@@ -126,10 +126,10 @@ class TestWarmStart:
     def test_it_is_refused_where_there_is_none(self, metric: str, goal: Any) -> None:
         words = rf"'two' has several objectives \(minimize error, maximize size\).*{goal} {metric}"
         with pytest.raises(ts.StudyError, match=words):
-            ts.Study.create(SPACE, metric=metric, goal=goal, warm_start=told(create()))
+            ts.Study.create(SPACE, metric=metric, goal=goal, warm_start=filled(create()))
 
     def test_past_asks_which(self) -> None:
-        result = told(create()).result()
+        result = filled(create()).result()
         with pytest.raises(
             ts.StudyError, match=r"several objectives \(error, size\).*past\('error'\)"
         ):
@@ -231,14 +231,14 @@ class TestCommandLine:
         study = create()
         screen = Screen(["x", "y"], None)
         screen.watch(study.result().ledger, 0.0)
-        told(study)
+        filled(study)
         screen.watch(study.result().ledger, 0.0)
         assert screen._top == []
         assert "best" not in "\n".join(line.plain for line in screen._footer._lines)
 
     def test_a_long_front_is_cut(self, tmp_path: Path) -> None:
         with create(storage=tmp_path / "two.db") as study:
-            told(study, [(k / 100, k / 10) for k in range(30)])
+            filled(study, [(k / 100, k / 10) for k in range(30)])
         lines = command("show", "-s", tmp_path / "two.db").output.splitlines()
         assert len([line for line in lines if line.startswith("  trial ")]) == 20
         assert "and 10 more: tunesmith trials two --sort value" in lines[-1]
@@ -316,18 +316,18 @@ def test_the_front_improves_in_any_order_as_after_an_edit() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         study = create()
-        told(
+        filled(
             study, [tuple(pair) for pair in rng.integers(0, 6, size=(20, 2)).astype(float).tolist()]
         )
         ledger = study.result().ledger
-        kept = ledger.improvement
+        incremental = ledger.improvement
         again = Improvement()
         again.search(ledger.table, ledger.confirming)
-        assert (kept.trial, kept.trials_since) == (again.trial, again.trials_since)
+        assert (incremental.trial, incremental.trials_since) == (again.trial, again.trials_since)
         losses = ledger.column("losses")
         front = {tuple(losses[n]) for n in ledger.front()}
-        assert {tuple(losses[n]) for n in kept._front} == front
-        assert sorted(kept._front) == again._front
+        assert {tuple(losses[n]) for n in incremental._front} == front
+        assert sorted(incremental._front) == again._front
 
 
 def test_a_study_of_two_objectives_is_resumed_and_replayed(tmp_path: Path) -> None:

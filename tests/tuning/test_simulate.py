@@ -53,11 +53,11 @@ class TestStudies:
         assert simulated.elapsed_s == pytest.approx(3600, abs=60)
 
     def test_the_same_seed_gives_the_same(self) -> None:
-        def told() -> Any:
+        def outcome() -> Any:
             simulated = run(trials=60, parallel=7, scheduler={"asha": {"max": 81}})
             return [(t.state, t.value, len(t.reports)) for t in simulated.result.trials]
 
-        assert told() == told()
+        assert outcome() == outcome()
 
     def test_halving_saves_most_of_the_time_and_keeps_workers_busy(self) -> None:
         whole = run(trials=200, parallel=8)
@@ -91,8 +91,8 @@ class TestExecutor:
         for _ in range(6):
             (event,) = executor.events(0.0)
             seen.append((executor.clock(), event))
-        told = [(at, e.trial, type(e).__name__) for at, e in seen]
-        assert told == [
+        recorded = [(at, e.trial, type(e).__name__) for at, e in seen]
+        assert recorded == [
             (2.0, 1, "Reported"),
             (3.0, 0, "Reported"),
             (4.0, 1, "Reported"),

@@ -129,8 +129,8 @@ def test_stretch_is_the_derivative_of_the_value(parameter: Float, u: float) -> N
     x = axis.backward(axis.start + u * axis.span)
     step = 1e-4
     up, down = (axis.backward(axis.start + (u + h) * axis.span) for h in (step, -step))
-    found = float(axis.stretch(np.array([x]))[0])
-    assert found == pytest.approx((up - down) / (2 * step), rel=1e-2, abs=1e-12 * abs(x))
+    slope = float(axis.stretch(np.array([x]))[0])
+    assert slope == pytest.approx((up - down) / (2 * step), rel=1e-2, abs=1e-12 * abs(x))
 
 
 # -- generators and validators agree ------------------------------------------------------------

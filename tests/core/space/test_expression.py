@@ -47,9 +47,9 @@ def test_what_it_says(text: str, value: Any) -> None:
 def test_every_function_is_named_as_in_python() -> None:
     arguments = {"min": (2, 3), "max": (2, 3), "len": ("ab",)}
     for name in FUNCTIONS:
-        given = arguments.get(name, (2.5,))
-        text = f"{name}({', '.join(map(repr, given))})"
-        assert Expression(text)({}) == FUNCTIONS[name](*given)
+        operands = arguments.get(name, (2.5,))
+        text = f"{name}({', '.join(map(repr, operands))})"
+        assert Expression(text)({}) == FUNCTIONS[name](*operands)
 
 
 def test_the_names_it_reads() -> None:

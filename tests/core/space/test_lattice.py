@@ -32,13 +32,13 @@ def key(config: Config) -> Any:
 
 def by_force(grid: Lattice) -> set[Any]:
     """Every combination of levels with the inactive ones taken out, one by one."""
-    space, found = grid.space, set()
+    space, configs = grid.space, set()
     for values in itertools.product(*grid.levels.values()):
         row = [p.number(v) for p, v in zip(space.tunables.values(), values, strict=True)]
         config = space.from_row(row)
         if space.satisfies(config):
-            found.add(key(config))
-    return found
+            configs.add(key(config))
+    return configs
 
 
 def test_branches_are_walked_once_each() -> None:

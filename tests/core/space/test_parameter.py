@@ -164,13 +164,13 @@ def test_numbers_become_their_own_type() -> None:
     ],
 )
 def test_what_is_one_of_its_values(parameter: Parameter, value: Any, problem: str | None) -> None:
-    found = parameter.problem(value)
+    answer = parameter.problem(value)
     if problem is None:
-        assert found is None
+        assert answer is None
         cleaned = parameter.clean(value)
         assert json.loads(json.dumps(cleaned)) == cleaned, "in JSON's types"
     else:
-        assert problem in str(found)
+        assert problem in str(answer)
 
 
 def test_four_different_values() -> None:

@@ -237,8 +237,8 @@ def test_membership_in_words(config: Config, problems: list[str]) -> None:
 
 
 def test_clean_gives_the_spaces_own_types_and_order() -> None:
-    given = {"epochs": 10.0, "optimizer": np.str_("adam"), "lr": np.float64(0.01)}
-    cleaned = MODEL.clean(given)
+    written = {"epochs": 10.0, "optimizer": np.str_("adam"), "lr": np.float64(0.01)}
+    cleaned = MODEL.clean(written)
     assert same(cleaned, {"lr": 0.01, "optimizer": "adam", "epochs": 10})
     with pytest.raises(ConfigError, match="a config is a mapping"):
         MODEL.clean([1])  # type: ignore[arg-type]
