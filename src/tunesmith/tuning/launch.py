@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from tunesmith import streams
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
+from tunesmith.core.events import Edited
 from tunesmith.core.study import StudySpec
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
@@ -162,8 +163,8 @@ def open_or_create(
         return Study(store, spec.name, clock=clock)
 
 
-def match(study: Study, spec: StudySpec, seed: int | None) -> None:
-    """Edit a study where `spec` differs. `seed` is the one that was asked for (None: any).
+def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
+    """Edit a study where `spec` differs; what was changed. `seed` is the one that was asked for (None: any).
 
     Raises StudyError for what cannot be edited: other objectives, another seed.
     """
@@ -185,7 +186,8 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> None:
         for key, default in _EDITABLE.items()
         if wanted.get(key, default) != there.get(key, default)
     }
-    study.commit(lambda: edit_events(study.spec, changes))
+    edited = study.commit(lambda: edit_events(study.spec, changes))
+    return [name for event in edited if isinstance(event, Edited) for name in event.changes]
 
 
 @contextmanager

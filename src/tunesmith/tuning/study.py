@@ -50,7 +50,14 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
-from tunesmith.tuning.session import Heartbeat, Session, abandoned, describe, running_session
+from tunesmith.tuning.session import (
+    Heartbeat,
+    Session,
+    abandoned,
+    describe,
+    give_up_dead,
+    running_session,
+)
 from tunesmith.tuning.spec import (
     ENQUEUED,
     LimitOptions,
@@ -242,8 +249,14 @@ class Study:
         return self.result().outlook(trials)
 
     def result(self) -> Result:
-        """What the study has found so far."""
-        return Result(self._refresh())
+        """What the study has found so far; trials whose process is gone are waiting to be run again."""
+        ledger = self._refresh()
+        silent_s = self._store.silent_s(self._name) if ledger.running else {}
+        if ledger.running and abandoned(ledger, silent_s, "", coordinators=False):
+            changes = self._store.changes(self._name)
+            ledger = Ledger(self._store.load(self._name)).extend(changes)
+            give_up_dead(ledger, silent_s, self._clock())
+        return Result(ledger)
 
     def checkpoint(self, trial: Trial | int) -> Path | None:
         """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``."""

@@ -571,6 +571,21 @@ _KINDS: Final[dict[str, frozenset[str]]] = {
 }
 
 
+def _check_tuple(name: str, spec: Any) -> None:
+    """Raise SpaceError for (low, high), or that and a word, as other tools write ranges."""
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3) or not all(map(_is_number, spec[:2])):
+        return
+    if spec[0] >= spec[1] or not (len(spec) == 2 or isinstance(spec[2], str)):
+        return
+    low, high = spec[:2]
+    kind = "Int" if isinstance(low, int) and isinstance(high, int) else "Float"
+    log = ", log=True" if len(spec) > 2 and "log" in spec[2] else ""
+    raise SpaceError(
+        f"{name}: a tuple is no range; write {kind}({low!r}, {high!r}{log}) for one, "
+        f"or Fixed({shown(spec)}) for a value that does not change"
+    )
+
+
 def parameter_from_dict(name: str, spec: Any) -> Parameter:
     """A parameter from its dict form; anything that is no mapping is a fixed value.
 
@@ -579,6 +594,7 @@ def parameter_from_dict(name: str, spec: Any) -> Parameter:
     if isinstance(spec, (Float, Int, Choice, Fixed)):
         return spec
     if not isinstance(spec, Mapping):
+        _check_tuple(name, spec)
         return Fixed(spec)
     try:
         check_bounds(spec)
