@@ -22,7 +22,7 @@ _PLANNED: Final = {
 }
 #: The scheme of a URL; one slash only where it has been made a `Path` on its way.
 _DRIVE: Final = re.compile(r"^([A-Za-z]):\\+")
-_SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//?)")
+_SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):(//?)")
 
 
 def default_storage() -> Path:
@@ -54,9 +54,10 @@ def file_of(where: str | Path | Store | None) -> Path | None:
     if len(scheme) == 1:
         if os.name == "nt":
             return Path(text)
+        rest = text[2:].replace("\\", "/").lstrip("/")
         raise StoreError(
-            f"{text!r} is a path of Windows, which this system does not have; write it as this system does, such as "
-            f"/mnt/{scheme}/{text[match.end() :]}"
+            f"{text} is a path of Windows, which this system does not have; write it as this system does, such as "
+            f"/mnt/{scheme}/{rest}"
         )
     if kind in _PLANNED:
         raise StoreError(

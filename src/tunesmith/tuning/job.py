@@ -240,8 +240,9 @@ def _model(path: Path, overrides: Mapping[str, Any]) -> tuple[JobModel, Lines]:
     try:
         return JobModel.model_validate(data), lines
     except ValidationError as error:
-        mistakes = [_describe(path, lines, data, e) for e in error.errors()[:_MISTAKES]]
-        more = error.error_count() - len(mistakes)
+        errors = _without_echoes(error.errors())
+        mistakes = [_describe(path, lines, data, e) for e in errors[:_MISTAKES]]
+        more = len(errors) - len(mistakes)
         raise JobError("\n".join([*mistakes, *[f"and {more} more"] * (more > 0)])) from None
 
 
@@ -283,7 +284,8 @@ def _parse(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
         data, lines = read(text)
     except TextError as error:
         at = path if error.line is None else f"{path}:{error.line}"
-        raise JobError(f"{at}: this is no YAML: {error}{_yaml_hint(str(error))}") from None
+        problem = re.sub(r' with value ".*', "", str(error), flags=re.DOTALL)
+        raise JobError(f"{at}: this is no YAML: {problem}{_yaml_hint(problem)}") from None
     if not isinstance(data, dict):
         raise JobError(f"{path}:1: a job file is a mapping: command, objective, space, ...")
     return data, lines
@@ -322,9 +324,23 @@ def _describe(path: Path, lines: Lines, data: Mapping[str, Any], error: Any) -> 
     if key == "goal" and isinstance(error["input"], str):
         hint = did_you_mean(error["input"], GOALS)
         return f"{at}: goal is 'minimize' or 'maximize', not {shown(error['input'])}{hint}"
+    if where == ("objective",):
+        text = shown(error["input"])
+        return f"{at}: objective: write objective: {{metric: loss, goal: minimize}}, or a list of these, not {text}"
     if error["input"] is None:
         return f"{at}: {name} is empty; what belongs to it stands below it, indented by two spaces more"
     return f"{at}: {name}: {error['msg']}, not {shown(error['input'])}"
+
+
+def _without_echoes(errors: Sequence[Any]) -> list[Any]:
+    """The errors without what pydantic says of the other ways in which an objective may be written."""
+    ways = [
+        error for error in errors if error["loc"][0] == "objective" and error["type"] != "missing"
+    ]
+    real = [
+        e for e in ways if e["type"] not in ("list_type", "model_type", "model_attributes_type")
+    ]
+    return [e for e in errors if e not in ways or e in (real or ways[:1])]
 
 
 def _misplaced(key: str, where: Path_, data: Mapping[str, Any], value: Any) -> str:

@@ -170,7 +170,7 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
     """
     now = study.spec
     fixed = {
-        "objectives": (now.objectives, spec.objectives),
+        "objectives": (_in_words(now), _in_words(spec)),
         "deterministic": (now.deterministic, spec.deterministic),
         "seed": (now.seed, now.seed if seed is None else seed),
     }
@@ -188,6 +188,11 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
     }
     edited = study.commit(lambda: edit_events(study.spec, changes))
     return [name for event in edited if isinstance(event, Edited) for name in event.changes]
+
+
+def _in_words(spec: StudySpec) -> str:
+    """The objectives of a study."""
+    return ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from tunesmith.core.strategy import (
 )
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import shorten, utf8
-from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
+from tunesmith.core.trial import ENDED, USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.command import command_line
 from tunesmith.run.folder import CHECKPOINT, Folder
@@ -165,7 +165,9 @@ class Study:
         """An existing study; without a name, the only one there. Raises StudyNotFound, StoreError."""
         path = file_of(storage)
         if path is not None and not path.exists():
-            raise StudyNotFound(f"there is no file {path}")
+            raise StudyNotFound(
+                f"there is no file {path}; name the one that keeps the study (storage, or --storage), or run one first"
+            )
         store = open_store(storage, durability=durability)
         if name is None:
             names = store.names()
@@ -419,7 +421,12 @@ class Study:
 
         def finish(ledger: Ledger) -> list[Event]:
             now = self._clock()
-            ledger.state(number)  # raises if there is no such trial
+            state = ledger.state(number)  # raises if there is no such trial
+            if state in ENDED and state is not State.CANCELLED:
+                raise TransitionError(
+                    f"trial {number} is {state} and cannot be told again; study.correct({number}, value, why=...) "
+                    "mends its result"
+                )
             _refuse_superseded(ledger, trial)
             reason = None
             if failed is not None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.curves import NOT_FINITE
-from tunesmith.core.errors import StudyError, did_you_mean
+from tunesmith.core.errors import ExpressionError, StudyError, did_you_mean
 from tunesmith.core.incumbent import front_first
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.expression import Expression
@@ -198,7 +198,7 @@ def select(
         chosen = _by_value(ledger, chosen, descending=sort == "-value")
     made = list(rows(listed, chosen, columns))
     if where is not None:
-        test = Expression(where)
+        test = _condition(where)
         for name in sorted(test.names):
             columns.known(name, "where: ")
         made = [row for row in made if _fits(test, row)]
@@ -223,6 +223,13 @@ def _by_value(ledger: Ledger, chosen: Ints, *, descending: bool) -> Ints:
         members = np.flatnonzero(np.isin(chosen, ledger.front()))
     order: Ints = chosen[front_first(losses, members, descending=descending)]
     return order
+
+
+def _condition(where: str) -> Expression:
+    try:
+        return Expression(where)
+    except ExpressionError as error:
+        raise ExpressionError(f"where: {error}; write for example 'loss < 0.1'") from None
 
 
 def _fits(test: Expression, row: Mapping[str, Any]) -> bool:

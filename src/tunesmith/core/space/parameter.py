@@ -387,7 +387,7 @@ class Choice:
             and len(values[0]) > 1
         ):
             raise SpaceError(
-                f"{owner}: the values are separate arguments; write Choice(*{shown(values[0])})"
+                f"{owner}: the values are separate arguments; write Choice({shown(list(values[0]))[1:-1]}), or Choice(*values)"
             )
         try:
             cleaned = tuple(plain(value) for value in values)
@@ -396,7 +396,7 @@ class Choice:
         index: dict[Any, int] = {}
         for position, value in enumerate(cleaned):
             if index.setdefault(identity(value), position) != position:
-                raise SpaceError(f"{owner}: {shown(value)} is there twice")
+                raise SpaceError(f"{owner}: {shown(value)} is there twice; name each value once")
         _check_common(owner, group, when, structural)
         object.__setattr__(self, "values", cleaned)
         object.__setattr__(self, "ordered", bool(ordered))
