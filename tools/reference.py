@@ -85,6 +85,12 @@ A trial's program runs in `cwd`, in a process group of its own, with these envir
 `python` in a command is the Python that tunesmith runs in, unless a virtual environment is activated.
 Told to end, it gets SIGTERM, and after `grace` SIGKILL, with all processes that it started.
 
+When it ends, whatever it has left running is killed. On Linux that includes daemons with an emptied environment
+(`env -i setsid ...`): they descend from a small parent of the program's own. On macOS a process is found by its session and by an
+environment variable, so a daemon that has left both lives on. Nowhere contained is what another service starts on a
+program's behalf (`docker run`, `systemd-run`, `at`, `ssh`), or what a program does after it has killed its own parent process.
+Memory and times are those of the program and of all it started; on Linux less than some 7 MB is shown as that.
+
 Metrics are found in its output and error output, line by line, and in `$TUNESMITH_METRICS`: by the patterns
 under `metrics:`, and in JSON objects that have one of the metrics. The last value counts. A `step` comes
 along if a pattern or JSON key of that name finds one; otherwise a metric's step is how often it was seen.

@@ -66,7 +66,8 @@ def test_what_became_of_an_algorithm() -> None:
 def test_predict(made: Path, tmp_path: Path) -> None:
     (made / "new.csv").write_text("soil,light\nclay,0.5\nsand,\nloam,0.5\n")
     said = tunesmith(made, "predict", "plants-model", "new.csv")
-    assert (said.code, said.err) == (0, "")
+    unknown = "note: 1 value of 'soil' was not there in training, and counts as unknown, such as 'loam' in row 3\n"
+    assert (said.code, said.err) == (0, unknown)
     name, *values = said.out.split()
     assert name == "height"
     assert abs(float(values[0]) - 30.0) < 3.0
@@ -91,6 +92,13 @@ def test_predict(made: Path, tmp_path: Path) -> None:
         (["fit", "plants.csv", "-t", "height", "--algorithms", "linaer"], "did you mean 'linear'"),
         (["fit", "plants.csv", "-t", "height", "--metric", "accuracy"], "rmse, mae, r2"),
         (["fit", "plants.csv", "-t", "height", "--time", "soon"], "soon"),
+        (
+            ["fit", "plants.csv", "-t", "height", "--column", "soil=categry"],
+            "did you mean 'category'",
+        ),
+        (["fit", "plants.csv", "-t", "height", "--column", "soils=text"], "did you mean 'soil'"),
+        (["fit", "plants.csv", "-t", "height", "--dates", "dayfirst"], "day-first or month-first"),
+        (["predict", "{made}", "plants.csv", "--unreadable", "ignore"], "error or missing"),
         (["fit", "plants.csv", "-t", "height", "--ensemble", "0"], "1 or more"),
         (["fit", "plants.csv", "-t", "height", "--trials", "0"], "trials"),
         (["fit", "plants.csv", "-t", "height", "--scheduler", "ahsa"], "asha"),

@@ -127,7 +127,7 @@ def _show_head(
 
     spec, cost = seen.spec, seen.cost
     head: dict[str, Any] = {
-        f"study {spec.name}": ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives),
+        f"study {spec.name}": ", ".join(str(o) for o in spec.objectives),
         "trials": ", ".join(f"{n} {state}" for state, n in seen.counts.items() if n)
         or "no trials yet",
         "searcher": spec.searcher.to_dict(),

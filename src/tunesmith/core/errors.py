@@ -25,6 +25,7 @@
     │   └── NotAStore                  the file is something else
     └── Conflict                       somebody else appended first (internal: read, then try again)
 
+    TooSlow                            raised inside an objective that gives up, as it would take too long
     Stopped                            raised inside an objective that has been told to stop
     └── Paused                         ... for now
 
@@ -36,6 +37,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from reprlib import Repr
 from typing import Final
 
@@ -52,6 +54,10 @@ class TunesmithError(Exception):
         if len(text) > LINE:
             text = "\n".join(shorten(line, LINE) for line in text.split("\n"))
         super().__init__(text)
+
+
+class TooSlow(Exception):
+    """A training was given up at its beginning, because it would not end within its time: no error of anybody's."""
 
 
 class SpaceError(TunesmithError, ValueError): ...
@@ -116,7 +122,12 @@ class StoreFull(StoreError): ...
 class StoreReadOnly(StoreError): ...
 
 
-class StoreLost(StoreError): ...
+class StoreLost(StoreError):
+    """`beside` is where what is known may be saved, if the store could save nothing itself."""
+
+    def __init__(self, message: str, beside: Path | None = None) -> None:
+        super().__init__(message)
+        self.beside = beside
 
 
 class StoreVersionError(StoreError): ...

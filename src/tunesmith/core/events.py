@@ -43,6 +43,8 @@ class Opened(_Event, frozen=True, gc=False, tag="opened"):
     arithmetic: Mapping[str, str] = {}
     #: What trials run there: each part of the program, and what tells its versions apart; empty if that is not known.
     program: Mapping[str, str] = {}
+    #: The running kernel and the pid namespace in which `pid` means this process; "" where that cannot be known.
+    machine: str = ""
 
 
 class Closed(_Event, frozen=True, gc=False, tag="closed"):

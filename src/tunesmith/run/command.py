@@ -28,7 +28,7 @@ from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.files import write_text
-from tunesmith.run import process_tree
+from tunesmith.run import init, process_tree
 from tunesmith.run.base import Happened
 from tunesmith.run.config_file import config_files, config_paths, json_text
 from tunesmith.run.folder import (
@@ -153,16 +153,24 @@ class _Run:
     """One attempt of a trial: a process, its files, and what has been read of them."""
 
     def __init__(
-        self, start: Start, process: subprocess.Popen[bytes], folder: Path, supervisor: Supervisor
+        self,
+        start: Start,
+        process: subprocess.Popen[bytes],
+        status: BinaryIO,
+        folder: Path,
+        supervisor: Supervisor,
     ) -> None:
         self.start = start
         self.process = process
+        self._status = status
         self.folder = folder
         self.supervisor = supervisor
         self.began = 0.0
         self.status: int | None = None
-        self.usage: Any = None
-        self.wall_s = 0.0
+        #: What it used: seconds of wall and CPU time, and memory in units of `ru_maxrss`.
+        self.used = (0.0, 0.0, 0)
+        #: Why the program could not be started; "" if it could.
+        self.unstarted = ""
         self.metrics: dict[str, float | None] = {}
         self.readers: list[_Reader] = []
 
@@ -180,25 +188,33 @@ class _Run:
             pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
-                self.wall_s = time.perf_counter() - self.began
                 self.process.returncode = self.status
-                self.usage = usage
+                cpu_s = usage.ru_utime + usage.ru_stime
+                self.used = time.perf_counter() - self.began, cpu_s, usage.ru_maxrss
+                if sys.platform == "linux":  # this was its init
+                    self._read_status()
         return self.status is not None
+
+    def _read_status(self) -> None:
+        """What the init has said of the program; without a word of it (it was killed) its own usage stands."""
+        for line in self._status.read().decode(errors="replace").splitlines():
+            if line.startswith("!"):
+                self.unstarted = line[2:]
+                continue
+            wall_s, cpu_s, memory = line.split()
+            self.used = float(wall_s), float(cpu_s), int(memory)
 
     def output(self) -> str:
         """The end of what it has printed, wherever that file is now."""
         return last_bytes(self.readers[0].file)
 
     def cost(self) -> Cost:
-        usage = self.usage
+        wall_s, cpu_s, memory = self.used
         unit = 1 if sys.platform == "darwin" else 1024
-        return Cost(
-            self.wall_s,
-            usage.ru_utime + usage.ru_stime,
-            max(usage.ru_maxrss * unit, self.supervisor.peak_bytes),
-        )
+        return Cost(wall_s, cpu_s, max(memory * unit, self.supervisor.peak_bytes))
 
     def close(self) -> None:
+        self._status.close()
         for reader in self.readers:
             reader.file.close()
 
@@ -310,13 +326,18 @@ class CommandExecutor:
                 output = files.enter_context((folder / OUTPUT).open("wb"))
                 printed = files.enter_context((folder / OUTPUT).open("rb"))
                 reported = files.enter_context(metrics.open("rb"))
+                read_end, write_end = os.pipe()
+                status = files.enter_context(os.fdopen(read_end, "rb"))
+                tell = files.enter_context(os.fdopen(write_end, "wb"))
             except OSError as error:
                 raise fault_of(error, folder, unused=start.attempt == 0) from error
             argv = self._template.fill(start.config, built_in)
             began = time.perf_counter()
+            words = ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]]
             try:
                 process = subprocess.Popen(
-                    ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]],
+                    init.command(words, tell.fileno()),
+                    pass_fds=(tell.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -328,7 +349,10 @@ class CommandExecutor:
                 raise fault_of(error, folder) from error
             files.pop_all()
         output.close()
-        run = _Run(start, process, folder, Supervisor(process.pid, mark, self._memory_limit))
+        tell.close()
+        run = _Run(
+            start, process, status, folder, Supervisor(process.pid, mark, self._memory_limit)
+        )
         run.began = began
         wanted = frozenset(self._program.wanted) | self._patterns.keys()
         run.readers = [
@@ -409,6 +433,8 @@ class CommandExecutor:
         assert status is not None
         if run.given_up and stopping is None:
             return Reason(Kind.ERROR, run.given_up)
+        if run.unstarted:
+            return Reason(Kind.ERROR, f"the program could not be started: {run.unstarted}")
         if status == 0 and not run.supervisor.interfered:
             missing = [name for name in self._program.wanted if name not in run.metrics]
             finished = (

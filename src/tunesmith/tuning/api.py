@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
-from tunesmith.core.objective import Goal
+from tunesmith.core.objective import Goal, Use
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import Where, of_function
 from tunesmith.store import Durability
 from tunesmith.tuning import fingerprint
-from tunesmith.tuning.feed import Watcher, progress_watcher
+from tunesmith.tuning.display import progress_watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
@@ -25,6 +26,7 @@ def tune(
     *,
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
+    use: Use | Sequence[Use] = "last",
     name: str | None = None,
     storage: Storage = None,
     searcher: str | Mapping[str, Any] | Searcher = "auto",
@@ -35,6 +37,7 @@ def tune(
     deterministic: bool = False,
     duplicates: bool = False,
     on_change: OnChange = "continue",
+    retry_failed: bool = False,
     executor: Where = "auto",
     isolate: bool = False,
     gpus_per_trial: float = 0.0,
@@ -49,9 +52,11 @@ def tune(
     yields reports. `storage` names a file in which the study is kept; the same call again goes on
     where it stopped, and a changed space, searcher or limit is taken as an edit of the study. If the objective's
     code has changed since, that is said, and `on_change` decides: "continue" takes all results together, "refuse"
-    raises StudyError, "new" begins a study of its own.
+    raises StudyError, "new" begins a study of its own. With `retry_failed` the trials that failed are run again, once
+    the objective is mended (`Study.retry_failed`).
 
-    Main arguments: `metric` and `goal` (or a list of each), and what to spend: ``trials=100``,
+    Main arguments: `metric` and `goal` (or a list of each), `use` (how a trial's reports become its value: "last",
+    "best" or "mean of last 10"; what it returns counts with "last" only), and what to spend: ``trials=100``,
     ``time="2h"``, ``compute_time``, ``cost`` with ``price_per_hour``, ``target``; ``parallel=4`` runs
     that many at a time, in processes of their own. Other limits: see `Limits`.
 
@@ -71,6 +76,7 @@ def tune(
         name=name or _name_of(objective),
         metric=metric,
         goal=goal,
+        use=use,
         searcher=searcher,
         scheduler=scheduler,
         seed=seed,
@@ -88,6 +94,7 @@ def tune(
             runner,
             program=fingerprint.of_function(objective),
             on_change=on_change,
+            retry_failed=retry_failed,
             seed=seed,
             enqueue=enqueue,
             warm_start=warm_start,

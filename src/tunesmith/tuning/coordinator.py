@@ -18,7 +18,7 @@ import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core.engine import Engine, Happening
-from tunesmith.core.errors import Conflict, StoreFull, StudyBusy, TunesmithError
+from tunesmith.core.errors import Conflict, StoreFull, StoreLost, StudyBusy, TunesmithError
 from tunesmith.core.events import (
     Closed,
     Command,
@@ -44,8 +44,19 @@ from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased
+from tunesmith.store.rescue import rescued
 from tunesmith.tuning.feed import Watcher
-from tunesmith.tuning.session import LEASE_S, Heartbeat, Session, abandoned, alive, busy, describe
+from tunesmith.tuning.session import (
+    ACT_S,
+    LEASE_S,
+    Heartbeat,
+    Session,
+    abandoned,
+    alive,
+    busy,
+    describe,
+    waking_s,
+)
 
 #: How often other writers' changes are looked for (s).
 POLL_S: Final = 0.25
@@ -100,6 +111,8 @@ class Loop:
         self._watched_at = 0.0
         #: What became of the trials that earlier coordinators left running.
         self._recovered: list[Event] = []
+        #: Who has the lease, as far as is known, and when it was last known to be us (`waking_s`).
+        self._holder, self._renewed_s = self._session.holder, waking_s()
         ledger = self._claim()
         self._heart = Heartbeat(self.renew) if store.shared else None
         try:
@@ -169,7 +182,24 @@ class Loop:
 
     def renew(self) -> None:
         """Say that this process lives: also while a model is fitted, or a trial runs in its thread."""
-        self._store.lease(self._name, self._session.holder, LEASE_S)
+        began = waking_s()
+        self._holder = self._store.lease(self._name, self._session.holder, LEASE_S).holder
+        if self._holder == self._session.holder:
+            self._renewed_s = began
+
+    def _check_lease(self) -> None:
+        """Do nothing on a lease that may be another's: the store could not be had for long, or this process slept.
+
+        Raises StudyBusy if another has it, or what the store raises."""
+        if self._holder == self._session.holder:
+            if not self._store.shared or waking_s() - self._renewed_s < ACT_S:
+                return
+            self.renew()
+        if self._holder != self._session.holder:
+            raise StudyBusy(
+                f"study {self._name!r} was taken over by {describe(Session.of(self._holder))}, because this process "
+                f"could not renew its lease of {LEASE_S:.0f} s; its running trials are run again there"
+            )
 
     def run(self, executor: Executor, folder: Folder | None = None) -> Quit:
         """Tune until the study is over or stopped. Closes the executor.
@@ -177,17 +207,25 @@ class Loop:
         `folder` is where trials keep their checkpoints, if they can.
         """
         self._executor = executor
+        saved: StoreLost | None = None
         self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
             self._tidy(self._recovered)
             with self._signals():
                 while self._engine.quit is None:
                     self._turn()
+        except StoreLost as lost:
+            saved = rescued(lost, self.ledger)
+            raise saved from None
         finally:
             try:
                 executor.close()
             finally:
-                self.close()
+                try:
+                    self.close()
+                except StoreLost as lost:
+                    if saved is None:
+                        raise rescued(lost, self.ledger) from None
         assert self._engine.quit is not None
         return self._engine.quit
 
@@ -231,6 +269,7 @@ class Loop:
 
     def _handle(self, happened: Sequence[Happening], now: float) -> None:
         """Store what has happened, then let the engine say what to do, for it is `now`."""
+        self._check_lease()
         self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
         if self._interrupts > self._interrupts_handled:
             self._interrupts_handled = self._interrupts

@@ -63,6 +63,10 @@ class ObjectiveModel(BaseModel):
     goal: Literal["minimize", "maximize"] = Field(
         "minimize", description="Whether less or more of it is better."
     )
+    use: str | dict[str, int] = Field(
+        "last",
+        description="How the reports of a trial become its value: `last`, `best` or `mean of last 10`.",
+    )
 
 
 class JobModel(BaseModel):
@@ -81,7 +85,8 @@ class JobModel(BaseModel):
         examples=["python train.py --lr {learning_rate} [--momentum {momentum}]"],
     )
     objective: ObjectiveModel | list[ObjectiveModel] = Field(
-        description="The metric and its goal; a list for several objectives.",
+        description="The metric and its goal; a list for several objectives. `use` says how the reports of a trial "
+        "become its value: `last` (the default), `best` or `mean of last 10`.",
         examples=["{metric: accuracy, goal: maximize}"],
     )
     metrics: dict[str, str] = Field(
@@ -168,8 +173,8 @@ class Job:
     def warm_start(self) -> list[str | dict[str, str]]:
         """The earlier studies, their files relative to the job's."""
         return [
-            {**earlier, "storage": str(self.path.parent / Path(earlier["storage"]).expanduser())}
-            if isinstance(earlier, dict) and "storage" in earlier
+            {**earlier, "storage": str(self.path.parent / file)}
+            if isinstance(earlier, dict) and (file := file_of(earlier.get("storage"))) is not None
             else earlier
             for earlier in self.model.warm_start
         ]
@@ -397,7 +402,8 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     if STEP in metrics:
         raise _Located(("objective",), "an objective cannot be called 'step': that is the step")
     goals = [objective.goal for objective in objectives]
-    _at(("objective",), lambda: objectives_of(metrics, goals))
+    uses = [objective.use for objective in objectives]
+    _at(("objective",), lambda: objectives_of(metrics, goals, uses))
     for index, config in enumerate(model.enqueue):
         _at(("enqueue", index), partial(space.filled, config))
     job = model.model_dump(
@@ -411,6 +417,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             name=_name(path, model),
             metric=metrics,
             goal=goals,
+            use=uses,
             searcher=model.searcher,
             scheduler=model.scheduler,
             seed=model.seed,
@@ -482,6 +489,7 @@ def run_job(
     job: Job,
     *,
     on_change: OnChange = "continue",
+    retry_failed: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
     opened: Callable[[Study], None] | None = None,
@@ -499,6 +507,7 @@ def run_job(
         job.executor,
         program=of_job(job.spec.job, job.program.cwd),
         on_change=on_change,
+        retry_failed=retry_failed,
         seed=job.model.seed,
         enqueue=job.model.enqueue,
         warm_start=job.warm_start,

@@ -186,6 +186,20 @@ class Result:
         return self._ledger.trial(self._ledger.incumbent)
 
     @property
+    def recommended(self) -> Trial:
+        """The completed trial whose config to take, which is the one that the report recommends: `best`, unless values
+        differ from run to run and the model of all trials expects another to be better on average.
+
+        Raises as `best`.
+        """
+        from tunesmith.analysis.certainty import certainty, recommended
+        from tunesmith.analysis.trials import TrialArrays
+
+        best, trials = self.best, TrialArrays(self._ledger)
+        number = None if self._ledger.confirmed else recommended(trials, certainty(trials))
+        return best if number is None else self._ledger.trial(number)
+
+    @property
     def confirmed(self) -> list[Confirmed]:
         """The best trials that were run again (limit `confirm`), the likeliest to be the best first."""
         return list(self._ledger.confirmed)
@@ -264,6 +278,16 @@ class Result:
         names = table.Columns.of(self._ledger).names
         return pd.DataFrame(rows, columns=list(names)).set_index("number")
 
+    def curves(self) -> Any:
+        """Learning curves: a pandas DataFrame with a row for each report (its trial, its step, the seconds since the
+        trial was made, and the metrics), or the list of them without pandas."""
+        rows = list(table.curve_rows(self._ledger))
+        try:
+            import pandas as pd
+        except ImportError:
+            return rows
+        return pd.DataFrame(rows, columns=table.curve_columns(self._ledger))
+
     def to_csv(self) -> str:
         """The table as CSV; lists and mappings are written as JSON."""
         out = io.StringIO()
@@ -316,6 +340,11 @@ class Result:
         if len(self.spec.objectives) > 1:
             head["front"] = self._ledger.front().tolist()
         return head
+
+    def _repr_html_(self) -> str:
+        from tunesmith.tuning.notebook import result_html
+
+        return result_html(self)
 
     def __repr__(self) -> str:
         best = ""

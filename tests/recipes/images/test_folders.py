@@ -162,11 +162,35 @@ def test_a_folder_that_is_linked_twice_is_read_once(root: Path, tmp_path: Path) 
     assert images.notices == ("left out, as they are links to folders that are read already: a/y",)
 
 
+def test_copies_are_named_and_so_are_classes_of_hardly_anything_else(root: Path) -> None:
+    put(root / "a" / "copy.png", 0)
+    (notice,) = read(root).notices
+    assert notice == (
+        "copies of other images, kept together when the set is split: 1 image (a/copy.png and a/00.png)"
+    )
+    for k in range(4):
+        put(root / "c" / f"{k}.png", 77)
+    more = read(root).notices
+    assert len(more) == 2
+    assert "classes of fewer than 3 different images" in more[1]
+    assert more[1].endswith(": c (1)")
+
+
 def test_an_image_in_two_classes_is_named(root: Path) -> None:
     os.link(root / "a" / "00.png", root / "b" / "same.png")
     (notice,) = read(root).notices
     assert notice.startswith("the same image in two classes")
     assert "1 image (b/same.png and a/00.png)" in notice
+
+
+def test_names_that_are_no_utf_8_can_be_written(root: Path) -> None:
+    put(root / "a" / os.fsdecode(b"caf\xe9.png"), 50)
+    (root / "a" / os.fsdecode(b"not\xe9.txt")).touch()
+    images = read(root)
+    assert "a/caf\\xe9.png" in images.names
+    assert "a/not\\xe9.txt" in images.notices[0]
+    assert "a/caf\\xe9.png" in read_unlabelled(root, SHAPE).names
+    "".join([*images.names, *images.notices]).encode()
 
 
 def test_what_is_neither_file_nor_folder_is_not_opened(root: Path) -> None:

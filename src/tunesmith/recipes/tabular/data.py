@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular import columns as shapes
-from tunesmith.recipes.tabular.columns import Column
+from tunesmith.recipes.tabular.columns import Column, Habits
 from tunesmith.recipes.tabular.files import Known, Source, read
+from tunesmith.recipes.tabular.numbers import PLAIN
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -103,18 +104,21 @@ def load(
     target: str | None,
     task: str | None = None,
     columns: Mapping[str, str] | Sequence[str] | None = None,
+    dates: str | None = None,
 ) -> Data:
     """Read a table and find out what is to be learned. Raises JobError; nothing is written.
 
     The task: texts, truth values and categories are classes; so are whole numbers with at most 10
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
-    is "regression". `task` overrides. `columns` says what columns are: ``{"zip": "category"}``.
+    is "regression". `task` overrides. `columns` says what columns are: ``{"zip": "category"}``;
+    `dates` what comes first in dates that leave it open: "day-first" or "month-first".
     """
     known = (*TASKS, "classification")
     if task is not None and task not in known:
         raise JobError(f"there is no task {task!r}{did_you_mean(task, known)}")
     target = None if target is None else str(target).strip()
     wished = shapes.wishes(columns)
+    shapes.check_dates(dates)
     source = read(data, Known(target=target))
     if source.frame is None:
         if wished:
@@ -133,19 +137,26 @@ def load(
             f"{source.name} has no column {target!r} to predict"
             f"{did_you_mean(target, source.frame.columns)}"
         )
-    return _dense(source, target, task, wished)
+    table = shapes.habits(source.frame, source.separator, dates, wished)
+    return _dense(source, target, task, wished, table)
 
 
-def _dense(source: Source, target: str, task: str | None, wished: Mapping[str, str]) -> Data:
+def _dense(
+    source: Source, target: str, task: str | None, wished: Mapping[str, str], table: Habits
+) -> Data:
     frame, notices = source.frame, list(source.notices)
-    y, wanted, classes, why, has_target = _target(frame[target], target, task, source.name)
+    series, task, target_notices = _numbers_to_predict(
+        frame[target], task, source.name, wished.get(target, ""), table
+    )
+    y, wanted, classes, why, has_target = _target(series, target, task, source.name)
+    notices += target_notices
     if not has_target.all():
         notices.append(
             f"{int((~has_target).sum()):,} rows without a value of {target!r} are left out"
         )
         frame = frame[has_target]
     _check(y, wanted, classes, target, source.name)
-    columns, found_notices = shapes.examine(frame, (target,), wished)
+    columns, found_notices = shapes.examine(frame, (target,), wished, table)
     notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
     return Data(
@@ -180,6 +191,70 @@ def _sparse(source: Source, target: str | None, task: str | None) -> Data:
     )  # fmt: skip
 
 
+def _numbers_to_predict(
+    series: Any, task: str | None, table: str, wish: str, habits: Habits
+) -> tuple[Any, str | None, list[str]]:
+    """The target as numbers, if that is what its texts are; the task; and what has to be said.
+
+    A few different texts are names of classes, unless they have decimals.
+    """
+    from pandas.api import types
+
+    name = str(series.name)
+    wish, _, how = wish.partition(":")
+    if wish in ("date", "text", "ignore"):
+        raise JobError(f"{name!r} is to be predicted, and cannot be said to be {wish!r}")
+    task = task or {"number": "regression", "category": "classification"}.get(wish)
+    if types.is_timedelta64_dtype(series):
+        seconds = f"{name!r} holds durations: it is learned, and predicted, in seconds"
+        return series.dt.total_seconds(), task, [seconds]
+    if types.is_datetime64_any_dtype(series) and task in (None, "regression"):
+        raise JobError(_no_dates(table, name))
+    there = series.dropna()
+    if task not in (None, "regression") or not _are_texts(there):
+        return series, task, []
+    few = there.nunique() <= CLASSES and task is None
+    amounts = shapes.amounts(series, habits, how)
+    if amounts is None:
+        if not few and shapes._written(shapes._texts(there)):  # noqa: SLF001 (columns of this recipe)
+            raise JobError(_no_dates(table, name))
+        return series, task, []
+    finite = amounts.values[np.isfinite(amounts.values)]
+    if few and (amounts.written == PLAIN or (finite == np.round(finite)).all()):
+        return series, task, []
+    if task == "regression" and len(amounts.odd) and amounts.written == PLAIN and not wish:
+        return series, task, []
+    notices = list(amounts.notices)
+    if amounts.written.duration:
+        notices.append(f"{name!r} holds durations: it is learned, and predicted, in seconds")
+    elif amounts.written != PLAIN:
+        unit = f", and predicted in {amounts.written.unit}" * bool(amounts.written.unit)
+        notices.append(f"{name!r} holds numbers that are written as {amounts.written}{unit}")
+    if len(amounts.odd):
+        notices.append(
+            f"{len(amounts.odd):,} values of {name!r}, such as {str(amounts.odd.iloc[0])!r}, are no numbers"
+        )
+    import pandas as pd
+
+    return pd.Series(amounts.values, series.index, name=name), task, notices
+
+
+def _are_texts(there: Any) -> bool:
+    from pandas.api import types
+
+    texts = types.is_object_dtype(there) or types.is_string_dtype(there)
+    return bool(texts and len(there)) and not isinstance(
+        there.iloc[0], (list, dict, set, np.ndarray)
+    )
+
+
+def _no_dates(table: str, name: str) -> str:
+    return (
+        f"{table}: {name!r} holds dates, and a date cannot be predicted; make it a number, such as the days since a date "
+        "that is known"
+    )
+
+
 def _target(
     series: Any, name: str, task: str | None, table: str
 ) -> tuple[NDArray[np.float64], Task, tuple[Any, ...], str, NDArray[np.bool_]]:
@@ -193,9 +268,6 @@ def _target(
         raise JobError(f"{table}: {name!r} holds {type(first).__name__}s, not single values")
     if task == "regression" and not types.is_numeric_dtype(series):
         series = series.astype(object).infer_objects()  # categories may be numbers
-    texts = types.is_object_dtype(series) or types.is_string_dtype(series)
-    if texts and (task == "regression" or (task is None and series.nunique() > CLASSES)):
-        series = shapes.as_numbers(series)  # few of them are names of classes
     has_target: NDArray[np.bool_] = series.notna().to_numpy()
     if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -276,8 +348,8 @@ def _check(
     counts = np.bincount(y.astype(int))
     if len(classes) > 0.5 * len(y):
         raise JobError(
-            f"{table}: {target!r} has {len(classes):,} classes in {len(y):,} rows; is it an identifier? A "
-            "number that is written as text has to be a number"
+            f"{table}: {target!r} has {len(classes):,} classes in {len(y):,} rows; is it an identifier, or "
+            "text? What is to be predicted is numbers, or a few classes"
         )
     if np.sort(counts)[-2] < 2:
         raise JobError(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import TooSlow
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import METRICS
@@ -28,10 +29,6 @@ Rows = NDArray[np.intp]
 PREDICTIONS: Final = "predictions.npy"
 #: The share of a fold's training rows that says when to stop adding trees.
 INNER: Final = 8  # one in so many
-
-
-class TooSlow(Exception):
-    """The first fold took so long that the trial would not end within its time."""
 
 
 @dataclass(frozen=True)
