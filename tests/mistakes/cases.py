@@ -138,7 +138,7 @@ MISTAKES = [
     job("A bracket that is never closed", ("{metric: loss, goal: minimize}", "{metric: loss")),
     job("A key twice", ("limits: {trials: 2}", "limits: {trials: 2}\nlimits: {time: 1h}")),
     job("A program that prints no metric", ("echo loss={lr}", "echo los={lr}")),
-    job("A program that fails", ("echo loss={lr}", "ls --lr={lr}")),
+    job("A program that fails", ("echo loss={lr}", "sh -c 'echo no GPU >&2; exit 3' {lr}")),
     command("A job file that is not there", "tunesmith run jobs.yaml"),
     command("A study that is not there", "tunesmith show digit -s digits.db"),
     command("No studies here", "tunesmith best"),

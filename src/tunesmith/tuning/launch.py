@@ -215,7 +215,7 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
 
 def _in_words(spec: StudySpec) -> str:
     """The objectives of a study."""
-    return ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
+    return ", ".join(map(str, spec.objectives))
 
 
 @contextmanager
