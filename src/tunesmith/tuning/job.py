@@ -62,6 +62,10 @@ class ObjectiveModel(BaseModel):
     goal: Literal["minimize", "maximize"] = Field(
         "minimize", description="Whether less or more of it is better."
     )
+    use: str | dict[str, int] = Field(
+        "last",
+        description="How the reports of a trial become its value: `last`, `best` or `mean of last 10`.",
+    )
 
 
 class JobModel(BaseModel):
@@ -80,7 +84,8 @@ class JobModel(BaseModel):
         examples=["python train.py --lr {learning_rate} [--momentum {momentum}]"],
     )
     objective: ObjectiveModel | list[ObjectiveModel] = Field(
-        description="The metric and its goal; a list for several objectives.",
+        description="The metric and its goal; a list for several objectives. `use` says how the reports of a trial "
+        "become its value: `last` (the default), `best` or `mean of last 10`.",
         examples=["{metric: accuracy, goal: maximize}"],
     )
     metrics: dict[str, str] = Field(
@@ -324,7 +329,8 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     if STEP in metrics:
         raise _Located(("objective",), "an objective cannot be called 'step': that is the step")
     goals = [objective.goal for objective in objectives]
-    _at(("objective",), lambda: objectives_of(metrics, goals))
+    uses = [objective.use for objective in objectives]
+    _at(("objective",), lambda: objectives_of(metrics, goals, uses))
     for index, config in enumerate(model.enqueue):
         _at(("enqueue", index), partial(space.filled, config))
     job = model.model_dump(
@@ -338,6 +344,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             name=_name(path, model),
             metric=metrics,
             goal=goals,
+            use=uses,
             searcher=model.searcher,
             scheduler=model.scheduler,
             seed=model.seed,
