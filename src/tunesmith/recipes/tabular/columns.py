@@ -512,8 +512,17 @@ def _about_times(name: str, points: dates.Points, column: Column) -> list[str]:
         out.append(f"{text}; {without:,} have none, and count as UTC" if without else text)
     untimed = int((there & ~points.timed).sum())
     if "hour" in column.parts and untimed and column.written:
-        out.append(f"{name!r}: {untimed:,} dates have no time of day, and count as midnight")
+        out.append(_midnight(name, untimed))
     return out
+
+
+def _midnight(name: str, count: int) -> str:
+    dates_have = (
+        "dates have no time of day, and count"
+        if count > 1
+        else "date has no time of day, and counts"
+    )
+    return f"{name!r}: {count:,} {dates_have} as midnight"
 
 
 def _category(
@@ -590,7 +599,11 @@ def _different(texts: Any) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp
     import pandas as pd
 
     codes, different = pd.factorize(texts)
-    return list(different), np.bincount(codes, minlength=len(different)), codes
+    return (
+        np.asarray(different, dtype=object).tolist(),
+        np.bincount(codes, minlength=len(different)),
+        codes,
+    )
 
 
 def _read_numbers(texts: Any) -> Floats:
@@ -820,9 +833,7 @@ def _fill_dates(
     midnight = []
     untimed = int((points.there & ~points.timed).sum())
     if "hour" in column.parts and untimed and points.timed is not None and column.written:
-        midnight = [
-            f"{column.name!r}: {untimed:,} dates have no time of day, and count as midnight"
-        ]
+        midnight = [_midnight(column.name, untimed)]
     return _unread(unread, texts, present, column, why if only_zone else ""), midnight
 
 
@@ -866,6 +877,8 @@ def _fill_numbers(
         different, counts, codes = _different(texts)
         written, notices = _format_of(column, different, counts, separator)
         values = written.read(different)[codes]
+        if doubt := numbers.doubtful(different, written, separator):
+            notices.append(f"{column.name!r}: {doubt}")
     finite = np.where(np.isfinite(values), values, np.nan)
     out[present, 0] = np.clip(finite, -LARGEST, LARGEST)
     infinite = int(np.isinf(values).sum())
