@@ -8,6 +8,7 @@ NaN.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.recipes.tabular.labels import row_label
 
 Floats = NDArray[np.float64]
 Kind = Literal["number", "category", "date"]
@@ -93,7 +95,7 @@ def examine(frame: Any, without: Sequence[str]) -> tuple[tuple[Column, ...], lis
     - Dates, and text that reads as dates: year, month, day, weekday, hour, and days since 1970.
     - Other text, and mixed types: a category, if there are at most 30 different values, or each has 4
       rows on average (and 1,000 in any case); else left out, as an identifier or free text.
-    - Whole numbers that count the rows up by one: left out.
+    - Whole numbers that only label the rows: left out, see `labels`.
     """
     columns: list[Column] = []
     notices: list[str] = []
@@ -157,8 +159,11 @@ def _number(values: Floats, name: str) -> tuple[Column | None, str]:
         return None, f"{name!r} is left out: it has no finite values"
     if known.min() == known.max() and finite.all():
         return None, f"{name!r} is left out: it is {known[0]:g} in every row"
-    if len(known) > 20 and finite.all() and (np.diff(known) == 1.0).all():
-        return None, f"{name!r} is left out: it counts the rows"
+    if why := row_label(name, known):
+        return (
+            None,
+            f"{name!r} is left out: {why}; --column {shlex.quote(f'{name}=number')} keeps it",
+        )
     notice = (
         f"{name!r} has {infinite:,} infinite values, which count as missing" if infinite else ""
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular import columns as shapes
+from tunesmith.recipes.tabular import leaks
+from tunesmith.recipes.tabular import roles as bonding
 from tunesmith.recipes.tabular.columns import Column
 from tunesmith.recipes.tabular.files import Known, Source, read
+from tunesmith.recipes.tabular.metrics import PLAIN, Aim
+from tunesmith.recipes.tabular.roles import FREE, NO_ROLES, Bonds, Roles
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -52,6 +56,13 @@ class Data:
     all_columns: tuple[str, ...] = ()
     #: Of a sparse file: the number of its first feature.
     base: int | None = None
+    #: What has to be said loudly.
+    warnings: tuple[str, ...] = ()
+    #: The columns that bind rows together, and what they hold.
+    roles: Roles = NO_ROLES
+    bonds: Bonds = FREE
+    #: What predictions are for.
+    aim: Aim = PLAIN
 
     @property
     def rows(self) -> int:
@@ -87,28 +98,51 @@ class Data:
             json.dumps([self.task, self.target, list(map(str, self.classes))]).encode()
         )
         arrays = (self.x.data, self.x.indices, self.x.indptr) if self.sparse else (self.x,)
-        for array in (*arrays, self.y):
+        for array in (*arrays, self.y, *self.bonds.arrays().values()):
             sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()[:16]
 
     def take(self, rows: NDArray[np.intp]) -> Data:
-        return replace(self, x=self.x[rows], y=self.y[rows])
+        return replace(self, x=self.x[rows], y=self.y[rows], bonds=self.bonds.take(rows))
 
 
-def load(data: Any, target: str | None, task: str | None = None) -> Data:
+def load(
+    data: Any,
+    target: str | None,
+    task: str | None = None,
+    *,
+    roles: Roles = NO_ROLES,
+    quantile: float | None = None,
+    costs: Any = None,
+) -> Data:
     """Read a table and find out what is to be learned. Raises JobError; nothing is written.
 
     The task: texts, truth values and categories are classes; so are whole numbers with at most 10
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
-    is "regression". `task` overrides.
+    is "regression". `task` overrides, and so does a quantile (of numbers), or `costs` (of classes).
     """
     known = (*TASKS, "classification")
     if task is not None and task not in known:
         raise JobError(f"there is no task {task!r}{did_you_mean(task, known)}")
+    quantile = bonding.quantile_of(quantile)
+    if quantile is not None and (costs is not None or task not in (None, "regression")):
+        raise JobError(
+            "a quantile is of numbers, and not of classes; leave quantile, or the rest, out"
+        )
+    if costs is not None and task == "regression":
+        raise JobError(
+            "costs are of mistaken classes, and not of numbers; leave costs, or the task, out"
+        )
+    task = task or ("regression" if quantile else "classification" if costs is not None else None)
     target = None if target is None else str(target).strip()
     source = read(data, Known(target=target))
     if source.frame is None:
-        return _sparse(source, target, task)
+        if roles != NO_ROLES:
+            raise JobError(
+                f"{source.name} has numbered features and no named columns: groups, times and weights need a table "
+                "(CSV, Parquet)"
+            )
+        return _aimed(_sparse(source, target, task), quantile, costs)
     if target is None:
         last = source.frame.columns[-1]
         raise JobError(
@@ -120,10 +154,15 @@ def load(data: Any, target: str | None, task: str | None = None) -> Data:
             f"{source.name} has no column {target!r} to predict"
             f"{did_you_mean(target, source.frame.columns)}"
         )
-    return _dense(source, target, task)
+    bonding.check(roles, target, source.frame, source.name)
+    return _aimed(_dense(source, target, task, roles), quantile, costs)
 
 
-def _dense(source: Source, target: str, task: str | None) -> Data:
+def _aimed(data: Data, quantile: float | None, costs: Any) -> Data:
+    return replace(data, aim=bonding.aim_of(quantile, costs, data.classes))
+
+
+def _dense(source: Source, target: str, task: str | None, roles: Roles) -> Data:
     frame, notices = source.frame, list(source.notices)
     y, wanted, classes, why, has_target = _target(frame[target], target, task, source.name)
     if not has_target.all():
@@ -131,14 +170,31 @@ def _dense(source: Source, target: str, task: str | None) -> Data:
             f"{int((~has_target).sum()):,} rows without a value of {target!r} are left out"
         )
         frame = frame[has_target]
+    bonds, usable, bond_notices = bonding.read(roles, frame, source.name)
+    if not usable.all():
+        frame, y = frame[usable], y[usable]
+        y, classes = _still_there(y, classes)
+        wanted = "binary" if wanted == "multiclass" and len(classes) == 2 else wanted
+    notices += bond_notices
     _check(y, wanted, classes, target, source.name)
-    columns, found_notices = shapes.examine(frame, without=(target,))
+    columns, found_notices = shapes.examine(frame, without=(target, *roles.unlearned))
     notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
-    return Data(
+    data = Data(
         source.name, x, y, wanted, target, columns, classes, (*notices, *found_notices), why,
-        tuple(frame.columns),
+        tuple(frame.columns), roles=roles, bonds=bonds,
     )  # fmt: skip
+    return replace(data, warnings=leaks.warnings(data, frame))
+
+
+def _still_there(
+    y: NDArray[np.float64], classes: tuple[Any, ...]
+) -> tuple[NDArray[np.float64], tuple[Any, ...]]:
+    """Indices of the classes that rows are left of, and those classes; values as they are."""
+    if not classes or not len(y):
+        return y, classes
+    left, again = np.unique(y.astype(int), return_inverse=True)
+    return again.astype(np.float64), tuple(classes[k] for k in left)
 
 
 def _sparse(source: Source, target: str | None, task: str | None) -> Data:
@@ -333,7 +389,7 @@ def sample(y: NDArray[np.float64], rows: int, seed: int) -> NDArray[np.intp]:
 
 def save(path: Path, data: Data) -> None:
     """Write the rows for the trials' processes; as a whole or not at all. Raises JobError."""
-    arrays = (
+    arrays: dict[str, Any] = (
         {
             "data": data.x.data,
             "indices": data.x.indices,
@@ -345,8 +401,10 @@ def save(path: Path, data: Data) -> None:
     )
     about = {
         "name": data.name, "task": data.task, "target": data.target, "classes": list(data.classes),
-        "columns": [c.to_dict() for c in data.columns],
+        "columns": [c.to_dict() for c in data.columns], "roles": data.roles.to_dict(),
+        "aim": asdict(data.aim),
     }  # fmt: skip
+    arrays |= {f"bond_{name}": values for name, values in data.bonds.arrays().items()}
     draft = path.with_name(f".{path.name}.draft.npz")
     try:
         np.savez(draft, y=data.y, about=np.array(json.dumps(about)), **arrays)
@@ -370,6 +428,7 @@ def restore(path: Path) -> Data:
                 (file["data"], file["indices"], file["indptr"]), shape=tuple(file["shape"])
             )
         columns = tuple(map(Column.from_dict, about["columns"]))
+        bonds = Bonds(*(file.get(f"bond_{name}") for name in ("group", "time", "weight")))
         return Data(
             about["name"],
             x,
@@ -378,4 +437,7 @@ def restore(path: Path) -> Data:
             about["target"],
             columns,
             tuple(about["classes"]),
+            roles=Roles.from_dict(about["roles"]),
+            bonds=bonds,
+            aim=Aim(about["aim"]["quantile"], tuple(map(tuple, about["aim"]["costs"]))),
         )

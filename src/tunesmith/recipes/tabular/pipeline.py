@@ -172,7 +172,14 @@ def _lightgbm(options: dict[str, Any], data: Data, seed: int) -> Any:
     import lightgbm
 
     cls = lightgbm.LGBMRegressor if data.task == "regression" else lightgbm.LGBMClassifier
-    fixed = {"n_estimators": MOST_TREES, "subsample_freq": 1, "n_jobs": 1, "verbose": -1}
+    fixed: dict[str, Any] = {
+        "n_estimators": MOST_TREES,
+        "subsample_freq": 1,
+        "n_jobs": 1,
+        "verbose": -1,
+    }
+    if data.aim.quantile is not None:
+        fixed |= {"objective": "quantile", "alpha": data.aim.quantile}
     return cls(**{**fixed, **options}, random_state=seed)
 
 
@@ -180,7 +187,14 @@ def _xgboost(options: dict[str, Any], data: Data, seed: int) -> Any:
     import xgboost
 
     cls = xgboost.XGBRegressor if data.task == "regression" else xgboost.XGBClassifier
-    fixed = {"n_estimators": MOST_TREES, "tree_method": "hist", "n_jobs": 1, "verbosity": 0}
+    fixed: dict[str, Any] = {
+        "n_estimators": MOST_TREES,
+        "tree_method": "hist",
+        "n_jobs": 1,
+        "verbosity": 0,
+    }
+    if data.aim.quantile is not None:
+        fixed |= {"objective": "reg:quantileerror", "quantile_alpha": data.aim.quantile}
     return cls(**{**fixed, **options}, random_state=seed)
 
 
@@ -209,6 +223,10 @@ def _extra_trees(options: dict[str, Any], data: Data, seed: int) -> Any:
 def _linear(options: dict[str, Any], data: Data, seed: int) -> Any:
     from sklearn import linear_model as lm
 
+    if data.aim.quantile is not None:
+        return lm.QuantileRegressor(
+            quantile=data.aim.quantile, alpha=1.0 / (options["C"] * data.rows), solver="highs"
+        )
     c, mix = options["C"], options["l1_ratio"]
     if data.task == "regression" and mix == 0.0:
         return lm.Ridge(alpha=1.0 / c)
