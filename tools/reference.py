@@ -35,7 +35,7 @@ SPACE = """\
 | `{value: x}` | a fixed value with options |
 | anything else | a fixed value |
 
-Every form takes `group` (`model`, `optimizer` or `data`) and `when`, the first three `default` and `prior`.
+Every form takes `group` (`model`, `optimizer` or `data`) and `when`, the first three `default`, `prior` and `structural`.
 
 `prior` says where you expect the best value: for a number `{normal: [centre, spread]}`, where on a log
 scale the spread is a factor (`{normal: [1e-3, 3]}`: around 0.001, give or take a factor of 3); for a choice
@@ -44,6 +44,10 @@ weights (`{adam: 3}`: three times as likely as each of the others).
 `when` says when the parameter is active: a mapping from parents to a value, or to a list of values of
 which one must hold; or an expression such as `'layers >= 2 and optimizer == "sgd"'`. A parameter whose
 parent is inactive is inactive.
+
+`structural: true` says that the parameter must not change in the middle of a run, since weights trained with one value do
+not fit another (the schedulers `pbt` and `pb2` keep it); `false`, that it may. Without it choices, the group `model`
+and parameters that a `when` refers to are structural.
 
 `require:` among the parameters is a list of relations that must hold in every config; one that names an
 inactive parameter does not apply.

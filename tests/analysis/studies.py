@@ -73,7 +73,7 @@ def complete(
 
 
 def report(ledger: Ledger, number: int, values: tuple[float, ...]) -> None:
-    metric = ledger.spec.objective.metric
+    metric = ledger.spec.first_objective.metric
     for step, value in enumerate(values, 1):
         ledger.apply(
             events.Reported(10.0 * number + 1 + step / 9, number, 0, step, {metric: value})
@@ -122,7 +122,7 @@ def mixed_study(trials: int = 40, **options: Any) -> Ledger:
         study(SPACE, scheduler=Strategy("asha", {"max": 9}), **options),
         np.random.default_rng(0),
     )
-    sign = made.spec.objective.sign
+    sign = made.spec.first_objective.sign
     for k in range(trials):
         config = SPACE.sample(rng)
         value = sign * loss(config)

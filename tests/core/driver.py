@@ -68,6 +68,10 @@ def failed(number: int, reason: Reason = ERROR, at: float = 3.0) -> Event:
     return events.Finished(at, number, 0, State.FAILED, None, {}, reason)
 
 
+def cancelled(number: int, at: float = 3.0) -> Event:
+    return events.Finished(at, number, 0, State.CANCELLED)
+
+
 def requeued(
     number: int, kind: Kind = Kind.LOST, at: float = 3.0, *, counted: bool = False
 ) -> Event:

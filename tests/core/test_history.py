@@ -35,7 +35,7 @@ def test_what_a_searcher_sees() -> None:
     history = History(study())
     assert len(history) == 5
     assert (history.seed, history.trials_limit, history.parallel) == (0, 9, 2)
-    assert history.losses[:, 0].tolist()[:1] == [-0.5], "less is better"
+    assert history.first_losses.tolist()[:1] == [-0.5], "less is better"
     assert np.isnan(history.losses[[1, 4], 0]).all()
     assert history.where(State.COMPLETED).tolist() == [True, False, True, False, False]
     assert history.where(State.RUNNING, State.FAILED).tolist() == [False, True, False, False, True]

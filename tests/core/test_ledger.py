@@ -181,9 +181,9 @@ def test_corrections_and_retractions_change_the_best() -> None:
     study.apply(events.Retracted(5.0, 2, "wrong data", "me"))
     assert study.incumbent == 0
     study.apply(events.Retracted(5.5, 2, "again", "me"))
-    assert study.retractions == 1, "twice is once"
+    assert study.started_count == 2, "twice is once"
     study.apply(events.Retracted(6.0, 2, "it was right", "me", undo=True))
-    assert (study.incumbent, study.retractions) == (2, 0)
+    assert (study.incumbent, study.started_count) == (2, 3)
 
 
 def test_a_failed_trial_may_be_mended() -> None:

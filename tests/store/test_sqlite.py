@@ -210,7 +210,7 @@ class TestLost:
     """What is in no file that others find is not acknowledged; and it is not lost either."""
 
     @pytest.mark.parametrize(
-        "how", ["deleted", "replaced", "emptied", "written over", "without its log"]
+        "how", ["deleted", "replaced", "emptied", "cut short", "written over", "without its log"]
     )
     def test_while_it_is_in_use(self, path: Path, how: str) -> None:
         with closing(open_sqlite(path)) as store:
@@ -224,6 +224,8 @@ class TestLost:
                 other.replace(path)
             elif how == "emptied":
                 os.truncate(path, 0)
+            elif how == "cut short":
+                os.truncate(path, 4096)
             elif how == "written over":
                 path.write_bytes(b"no database" * 9999)
             else:
@@ -234,7 +236,7 @@ class TestLost:
             with pytest.raises(ts.StoreLost):
                 store.names()
         rescued = [p for p in path.parent.iterdir() if ".rescued-" in p.name]
-        if how in ("emptied", "written over") and not rescued:
+        if how in ("emptied", "cut short", "written over") and not rescued:
             return
         assert [str(p) in str(lost.value) for p in rescued] == [True]
         with closing(open_sqlite(rescued[0])) as store:
@@ -259,6 +261,15 @@ class TestLost:
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             assert store.names() == ["study"]
+
+    def test_cut_short_where_the_log_hides_it(self, tmp_path: Path) -> None:
+        """What is asked for is in the log still; what it is written back to has pages missing."""
+        path = tmp_path / "study.db"
+        study = ts.Study.create(ts.Space(x=ts.Float(0, 1)), storage=path, searcher="random")
+        study.tell(study.ask(), 1.0)
+        os.truncate(path, 4096)
+        with pytest.raises(ts.StoreLost, match="cut short"):
+            study.tell(study.ask(), 2.0)
 
     def test_a_study_ends_with_a_clear_error(self, tmp_path: Path) -> None:
         path = tmp_path / "study.db"

@@ -136,7 +136,7 @@ def test_every_option_reaches_the_study(
         value = getattr(spec.limits, name)
         assert value == getattr(Limits.from_dict(LIMITS), name), (name, limit)
         assert value != getattr(default, name), f"{name}: the default shows nothing"
-    assert (spec.objective.metric, spec.objective.goal) == ("loss", "maximize")
+    assert (spec.first_objective.metric, spec.first_objective.goal) == ("loss", "maximize")
     assert spec.searcher.to_dict() == "sobol"
     assert spec.scheduler is not None
     assert spec.scheduler.to_dict() == "median"

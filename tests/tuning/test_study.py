@@ -55,7 +55,7 @@ class TestCreate:
     def test_in_memory(self, study: ts.Study) -> None:
         assert study.name == "study"
         assert list(study.trials) == []
-        assert study.spec.objective.metric == "loss"
+        assert study.spec.first_objective.metric == "loss"
         assert study.space == SPACE
 
     def test_in_a_file(self, tmp_path: Path) -> None:

@@ -219,8 +219,8 @@ def go_on(trials: TrialArrays, outlook: Outlook | None) -> list[str]:
     if outlook.bound == 0.0:
         return ["Stopping here is sensible: nothing more is to gain in this space."]
     gain, noise = outlook.gain, outlook.noise
-    spread = float(np.median(trials.losses[trials.done, 0])) - float(
-        trials.losses[trials.ranked[0], 0]
+    spread = float(np.median(trials.first_losses[trials.done])) - float(
+        trials.first_losses[trials.ranked[0]]
     )
     expectation = (
         f"{outlook.trials} more trials are expected to gain {show_number(gain, 2)} "
@@ -298,7 +298,7 @@ def _schedule(trials: TrialArrays) -> list[str]:
     ledger = trials.ledger
     if ledger.spec.scheduler is not None or len(trials.done) < 10:
         return []
-    metric = ledger.spec.objective.metric
+    metric = ledger.spec.first_objective.metric
     of, _, _ = ledger.curves.columns(metric)
     if len(of) < 4 * trials.size:
         return []

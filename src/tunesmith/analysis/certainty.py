@@ -54,7 +54,7 @@ def certainty(trials: TrialArrays) -> Certainty | None:
     if best is None or model is None:
         return None
     seen = np.flatnonzero(np.isin(model.rows, trials.done))
-    losses = trials.losses[model.rows[seen], 0]
+    losses = trials.first_losses[model.rows[seen]]
     first = np.argsort(losses, kind="stable")[: COMPARED // 2]
     likely = np.argsort(model.at_known[seen], kind="stable")[: COMPARED // 2]
     among = seen[np.union1d(first, likely)]
@@ -85,5 +85,5 @@ def certainty(trials: TrialArrays) -> Certainty | None:
         None if rival is None else int(numbers[rival]),
         0.0 if rival is None else float(chances[rival]),
         model.noise,
-        model.noise > SEEN * (float(np.median(losses)) - float(trials.losses[best, 0])),
+        model.noise > SEEN * (float(np.median(losses)) - float(trials.first_losses[best])),
     )

@@ -87,7 +87,7 @@ def gains(trials: TrialArrays) -> list[str]:
     if len(trials.ranked) > 1 and not trials.confirmed:
         second = next(int(n) for n in trials.ranked if n != trials.best)
         other = float(trials.values(np.array([second]))[0])
-        equal = trials.losses[second, 0] == trials.losses[trials.best, 0]
+        equal = trials.first_losses[second] == trials.first_losses[trials.best]
         runner = (
             f"Trial {second} reached the same"
             if equal

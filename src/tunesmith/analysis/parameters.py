@@ -186,7 +186,7 @@ def parallel(trials: TrialArrays, order: tuple[str, ...] = ()) -> Figure:
     top.update(winners)
     chosen = np.union1d(chosen, list(top))
     for number in sorted(
-        chosen.tolist(), key=lambda n: (n in winners, n in top, -trials.losses[n, 0])
+        chosen.tolist(), key=lambda n: (n in winners, n in top, -trials.first_losses[n])
     ):
         name = f"next {len(top) - len(winners)}" if number in top else "others"
         name = trials.winners_name if number in winners else name
@@ -318,7 +318,7 @@ def _goodness(trials: TrialArrays) -> NDArray[np.float64]:
     from tunesmith.numeric.warp import OutputWarp
 
     out = np.full(trials.size, np.nan)
-    losses = trials.losses[trials.done, 0]
+    losses = trials.first_losses[trials.done]
     if len(losses):
         z = OutputWarp.of(losses)(losses)
         span = float(np.ptp(z))

@@ -95,7 +95,7 @@ def _record(trials: TrialArrays, place: NDArray[np.float64], axis: Value, over: 
     done = trials.done
     if over == "time":
         done = done[np.argsort(place[done], kind="stable")]
-    losses = np.minimum.accumulate(trials.losses[done, 0])
+    losses = np.minimum.accumulate(trials.first_losses[done])
     improved = np.concatenate([[True], np.diff(losses) < 0])
     x, y = place[done][improved], losses[improved] * trials.sign
     end = float(np.nanmax(place))
@@ -255,8 +255,8 @@ def cost(trials: TrialArrays) -> Figure:
         | {"marker": {"color": BLUE, "size": 6, "opacity": 0.5}}
     ]
     if len(shown):
-        order = np.lexsort((trials.losses[shown, 0], x))
-        losses = np.minimum.accumulate(trials.losses[shown[order], 0])
+        order = np.lexsort((trials.first_losses[shown], x))
+        losses = np.minimum.accumulate(trials.first_losses[shown[order]])
         improved = np.concatenate([[True], np.diff(losses) < 0])
         at = np.append(x[order][improved], x.max())
         y = np.append(losses[improved], losses[-1]) * trials.sign
@@ -296,7 +296,7 @@ def front(trials: TrialArrays) -> Figure:
     members = trials.front
     within = set(members.tolist())
     others = np.array([n for n in trials.dots.tolist() if n not in within], dtype=np.int64)
-    members = members[np.argsort(trials.losses[members, 0], kind="stable")]
+    members = members[np.argsort(trials.first_losses[members], kind="stable")]
     axes = [Value(trials.values(trials.done, k), objectives[k].sign, whole=True) for k in (0, 1)]
 
     def shown(name: str, numbers: Ints) -> Trace:

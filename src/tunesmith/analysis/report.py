@@ -210,7 +210,7 @@ def _config_table(trials: TrialArrays, config: dict[str, object]) -> str:
 
 def _front(trials: TrialArrays, drawings: Drawings) -> str:
     members = trials.front
-    members = members[np.argsort(trials.losses[members, 0], kind="stable")]
+    members = members[np.argsort(trials.first_losses[members], kind="stable")]
     explanation = (
         f"With several objectives no one trial is best: {count(len(members), 'trial')} of the {len(trials.done):,} completed "
         "ones cannot be improved in one objective without losing in another. Choose by what matters more to you."

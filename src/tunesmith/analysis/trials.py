@@ -50,11 +50,11 @@ class TrialArrays:
 
     @property
     def metric(self) -> str:
-        return self.ledger.spec.objective.metric
+        return self.ledger.spec.first_objective.metric
 
     @property
     def sign(self) -> float:
-        return self.ledger.spec.objective.sign
+        return self.ledger.spec.first_objective.sign
 
     @cached_property
     def done(self) -> Ints:
@@ -67,6 +67,11 @@ class TrialArrays:
     def losses(self) -> Floats:
         return self.history.losses
 
+    @property
+    def first_losses(self) -> Floats:
+        """The losses of the first objective, which `metric` and `sign` are about, shape (n,)."""
+        return self.losses[:, 0]
+
     @cached_property
     def ranked(self) -> Ints:
         """The completed trials, the best first; with several objectives those of the front first, each part by the
@@ -74,7 +79,7 @@ class TrialArrays:
         behind = np.zeros(len(self.done), dtype=np.bool_)
         if len(self.ledger.spec.objectives) > 1:
             behind = ~np.isin(self.done, self.front)
-        return self.done[np.lexsort((self.losses[self.done, 0], behind))]
+        return self.done[np.lexsort((self.first_losses[self.done], behind))]
 
     @property
     def best(self) -> int | None:
@@ -147,7 +152,7 @@ class TrialArrays:
     @cached_property
     def improved(self) -> Ints:
         """The completed trials that were better than all before them, by number."""
-        losses = self.losses[self.done, 0]
+        losses = self.first_losses[self.done]
         if not len(losses):
             return self.done
         before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])

@@ -33,6 +33,14 @@ def fit(
         str | None,
         typer.Option(help="regression, binary or multiclass (default: by the target's values)."),
     ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="NAME=KIND",
+            help="What a column is: category, number, date, text or ignore. May be repeated.",
+        ),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +111,7 @@ def fit(
     arguments = {
         "target": target,
         "task": task,
+        "columns": columns or None,
         "metric": metric,
         "group": group,
         "time_column": time_column,

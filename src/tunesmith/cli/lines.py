@@ -24,22 +24,22 @@ def headline(study: Study, planned: Count | None) -> str:
     goals = ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
     parts = [
         f"{spec.name}: {goals}",
-        f"{len(spec.space)} parameters",
+        f"{len(spec.space)} parameter{'s' * (len(spec.space) != 1)}",
         f"searcher {spec.searcher.name}",
     ]
     if planned is not None:
         parts[-1] = f"{spec.searcher.name} of {planned} points"
     if spec.scheduler is not None:
         parts.append(f"scheduler {spec.scheduler.name}")
-    if spec.limits.trials is not None:
-        parts.append(f"{spec.limits.trials} trials")
+    if (trials := spec.limits.trials) is not None:
+        parts.append(f"{trials} trial{'s' * (trials != 1)}")
     if spec.limits.time is not None:
         parts.append(show_seconds(spec.limits.time))
     if spec.limits.parallel > 1:
         parts.append(f"{spec.limits.parallel} at a time")
-    done = len(study.trials)
-    if done:
-        parts.append(f"going on after {done} trials")
+    begun = study.result().ledger.started_count
+    if begun:
+        parts.append(f"going on after {begun} trial{'s' * (begun != 1)}")
     return " · ".join(parts)
 
 
@@ -93,7 +93,7 @@ def print_result(result: Result) -> None:
             out.write(f"  {row['number']}: {show_config(row)}\n")
         return
     best = result.best
-    metric = result.spec.objective.metric
+    metric = result.spec.first_objective.metric
     out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")
     for confirmed in result.confirmed:
         out.write(f"  trial {confirmed.trial}: {confirmed}\n")

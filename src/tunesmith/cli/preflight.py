@@ -25,7 +25,7 @@ def _print(job: Job, estimate: CostEstimate) -> None:
     rows = []
     for one in estimate.tries:
         least = "> " if one.cut else ""
-        metric = job.spec.objective.metric
+        metric = job.spec.first_objective.metric
         value = one.metrics.get(metric)
         outcome = "failed" if one.problem else "" if value is None else f"{value:.5g}"
         took, memory = (
@@ -34,7 +34,7 @@ def _print(job: Job, estimate: CostEstimate) -> None:
         )
         rows.append((one.label, took, memory, outcome, show_config(one.config)))
     print_table(
-        ("config", "time", "memory", job.spec.objective.metric, "values"),
+        ("config", "time", "memory", job.spec.first_objective.metric, "values"),
         rows,
         right=("time", "memory"),
     )

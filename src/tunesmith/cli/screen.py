@@ -82,7 +82,7 @@ class Screen:
         again = trial.number in ledger.confirming  # whose value is its parent's luck
         if trial.state is not State.COMPLETED or self._top is None or again:
             return
-        sign = ledger.spec.objective.sign
+        sign = ledger.spec.first_objective.sign
         ranked = [*self._top, trial]
         ranked.sort(key=lambda t: (t.value or 0.0) * sign)
         self._top = ranked[:_BEST_ROWS]
@@ -107,7 +107,7 @@ class Screen:
     def _best_table(self, ledger: Ledger) -> Table | None:
         if not self._top:
             return None
-        table = self._table("trial", ledger.spec.objective.metric, "time")
+        table = self._table("trial", ledger.spec.first_objective.metric, "time")
         for trial in self._top:
             is_best = trial.number == ledger.incumbent
             cells = [str(trial.number), show_number(trial.value), show_seconds(trial.cost.wall_s)]

@@ -96,7 +96,7 @@ def _show_best(seen: Overview) -> None:
         typer.echo(f"study {seen.spec.name!r} has no completed trial")
         return
     value = show_number(seen.best.value, 7)
-    typer.echo(f"best: {seen.spec.objective.metric} {value} (trial {seen.best.number})")
+    typer.echo(f"best: {seen.spec.first_objective.metric} {value} (trial {seen.best.number})")
     typer.echo(config_block(seen.best.config), nl=False)
     typer.echo("outlook: left out for so many trials; `tunesmith report` has it")
 

@@ -24,18 +24,18 @@ def contenders(history: History, k: int) -> list[int]:
     """The `k` best completed trials that are no runs of others, the best first."""
     candidates = history.where(State.COMPLETED)
     candidates[list(history.confirming)] = False
-    return incumbent.contenders(history.losses[:, 0], candidates, k)
+    return incumbent.contenders(history.first_losses, candidates, k)
 
 
 def confirmed_contenders(history: History, k: int) -> list[Confirmed]:
     """The contenders that have been run again, the likeliest winner first. O(runs + DRAWS k)."""
     return incumbent.confirmed_of(
-        history.losses[:, 0],
+        history.first_losses,
         history.where(State.COMPLETED),
         history.confirmations,
         history.confirming,
         k,
-        history.objectives[0].sign,
+        history.first_objective.sign,
         history.seed,
     )
 

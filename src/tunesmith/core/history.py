@@ -83,6 +83,11 @@ class History:
         return self._ledger.spec.objectives
 
     @property
+    def first_objective(self) -> Objective:
+        """The objective that counts where one is meant: see `first_losses`."""
+        return self._ledger.spec.first_objective
+
+    @property
     def seed(self) -> int:
         """The study's seed, for what has to be the same in every call (a scramble, say)."""
         return self._ledger.spec.seed
@@ -135,6 +140,11 @@ class History:
         return losses
 
     @property
+    def first_losses(self) -> NDArray[np.float64]:
+        """The losses of the first objective, shape (n,): for strategies that look at one."""
+        return self.losses[:, 0]
+
+    @property
     def points(self) -> NDArray[np.float64]:
         """Configs in the unit cube, shape (n, d); NaN where inactive, rows of NaN where outside."""
         return self._ledger.column("points")
@@ -152,7 +162,7 @@ class History:
         they said nothing, or nothing finite, and by choices. O(n d).
         """
         out = np.full((len(self), len(self.space)), np.nan)
-        objective, numbers = self.objectives[0], self.numbers
+        objective, numbers = self.first_objective, self.numbers
         for j, (name, parameter) in enumerate(self.space.tunables.items()):
             column = self._ledger.metrics.get(derivative(objective.metric, name))
             if column is None or isinstance(parameter, Choice):
@@ -222,7 +232,7 @@ class History:
     def stride(self, number: int) -> tuple[int, int] | None:
         """From which step to which a trial has just come: those of its last two reports of the first objective's
         metric, or from where it began. None if its last report lacks the metric."""
-        metric = self.objectives[0].metric
+        metric = self.first_objective.metric
         back = self.back(number)
         last = next(back)
         if metric not in last.metrics:
@@ -235,7 +245,7 @@ class History:
 
         Those without it, and of trials whose results are hidden, are left out. O(new reports).
         """
-        objective = self.objectives[0]
+        objective = self.first_objective
         curves = self._ledger.curves
         trials, steps, values = curves.columns(objective.metric, since)
         included = ~np.isnan(values)
@@ -272,7 +282,7 @@ class History:
             return self._ledger.improvement.trial
         candidates = self._ledger.feasible()
         candidates[[*self.confirming, *range(self._visible, len(self))]] = False
-        return next(iter(contenders(self.losses[:, 0], candidates, 1)), None)
+        return next(iter(contenders(self.first_losses, candidates, 1)), None)
 
     def memo(self, key: Hashable, make: Callable[[], T]) -> T:
         """`make()`, kept under `key` for as long as the engine likes."""

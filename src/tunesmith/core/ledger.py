@@ -43,10 +43,13 @@ from tunesmith.core.trial import (
 RECENT: Final = 20
 _RUNNING: Final = CODES[State.RUNNING]
 _WAITING: Final = CODES[State.WAITING]
+_PAUSED: Final = CODES[State.PAUSED]
 _COMPLETED: Final = CODES[State.COMPLETED]
 _CANCELLED: Final = CODES[State.CANCELLED]
 #: The TABLE by codes, and some states by name: a member of an enum takes ten times as long to find.
 _MOVES: Final = {(CODES[state], verb): CODES[after] for (state, verb), after in TABLE.items()}
+#: By state, whether a trial in it counts against the limit.
+_COUNTS: Final = tuple(state not in (State.WAITING, State.CANCELLED) for state in STATES)
 _FAILED: Final = State.FAILED
 _CALLED_OFF: Final = State.CANCELLED
 _DROPPED: Final = State.STOPPED
@@ -99,7 +102,8 @@ class Ledger:
         self.stop_requested: events.StopRequested | None = None
         #: Trials by state, trials that count against the limit, sums over ended trials.
         self._tally = [0] * len(STATES)
-        self.retractions = 0
+        #: Trials that have begun and count against the limit: see `started_count`.
+        self._begun = 0
         self.improvement = Improvement()
         #: How the last trials ended: whether they failed, newest last.
         self.recent: deque[bool] = deque(maxlen=RECENT)
@@ -170,10 +174,12 @@ class Ledger:
     def started_count(self) -> int:
         """Trials that count against the limit: neither waiting, nor cancelled, nor retracted, nor a
         later part of another's run."""
-        uncounted = (
-            self._tally[_WAITING] + self._tally[_CANCELLED] + self.retractions + len(self.forks)
-        )
-        return self.size - uncounted
+        return self._begun
+
+    @property
+    def ended_count(self) -> int:
+        """How many of `started_count` have ended: a run that goes on in a copy has not. O(1)."""
+        return max(0, self._begun - self._tally[_RUNNING] - self._tally[_PAUSED])
 
     @property
     def completed(self) -> int:
@@ -244,7 +250,7 @@ class Ledger:
         if k is None or not self.confirmations:
             return []
         if self._confirmed[0] != self.cursor:
-            losses, sign = self.table.losses[: self.size, 0], self.spec.objective.sign
+            losses, sign = self.table.first_losses, self.spec.first_objective.sign
             usable, again, seed = self.feasible(), self.confirmations, self.spec.seed
             confirmed = confirmed_of(losses, usable, again, self.confirming, k, sign, seed)
             self._confirmed = (self.cursor, confirmed)
@@ -278,16 +284,18 @@ class Ledger:
     def trial(self, number: int) -> Trial:
         """Trial `number` as it stands."""
         i, table = self._check(number), self.table
+        code, attempt = table.state.item(i), table.attempt.item(i)
+        fresh = code == _RUNNING and attempt == 0  # so nothing has come of it yet: `ask` is quicker
         return Trial(
             number=i,
             config=table.config(i),
-            state=STATES[table.state.item(i)],
-            values=table.values(i),
-            metrics=table.metrics_of(i),
+            state=STATES[code],
+            values=None if fresh else table.values(i),
+            metrics={} if fresh else table.metrics_of(i),
             reports=self.curves.of(i),
             reason=self._reasons.get(i),
-            cost=table.cost(i),
-            attempt=table.attempt.item(i),
+            cost=_NO_COST if fresh else table.cost(i),
+            attempt=attempt,
             origin=table.origin(i),
             tags=dict(self._tags[i]) if i in self._tags else {},
             notes=self._notes.get(i, ()),
@@ -372,6 +380,7 @@ class Ledger:
         table.attempt[i] = 0
         table.started_at[i] = e.at
         self._tally[_RUNNING] += 1
+        self._begun += 1
         self.running[i] = Running(e.session, e.at)
 
     def _enqueued(self, e: events.Enqueued) -> None:
@@ -390,6 +399,7 @@ class Ledger:
         self._suggested(events.Suggested(e.at, e.trial, e.config, e.origin, e.session))
         self._parents[e.trial] = e.parent
         self.forks[e.trial] = e.step
+        self._begun -= 1
 
     def _started(self, e: events.Started) -> None:
         i = self._move(e.trial, "start")
@@ -484,7 +494,8 @@ class Ledger:
         i = self._move(e.trial, "retract")
         if bool(self.table.retracted[i]) == e.undo:
             self.table.retracted[i] = not e.undo
-            self.retractions += -1 if e.undo else 1
+            if i not in self.forks:
+                self._begun += 1 if e.undo else -1
         self.improvement.search(self.table, self.confirming)
 
     def _annotated(self, e: events.Annotated) -> None:
@@ -528,7 +539,17 @@ class Ledger:
         self.table.state[i] = after
         self._tally[before] -= 1
         self._tally[after] += 1
+        if _COUNTS[before] is not _COUNTS[after]:
+            self._count(i, before, after)
         return i
+
+    def _count(self, i: int, before: int, after: int) -> None:
+        """Keep `started_count` after a move. A copy is a later part of another's run: while it waits to be started
+        again, that run has no part that has begun."""
+        if i in self.forks:
+            self._begun += (before == _WAITING) - (after == _WAITING)
+        else:
+            self._begun += _COUNTS[after] - _COUNTS[before]
 
     def _heard(self, i: int, at: float) -> None:
         """A sign of life: what a trial's longest silence may be is learned from its siblings."""

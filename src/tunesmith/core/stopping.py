@@ -24,7 +24,7 @@ def good_enough(ledger: Ledger, at: float) -> Quit | None:
     limits = ledger.spec.limits
     incumbent = ledger.improvement.trial
     if limits.target is not None and incumbent is not None:
-        objective = ledger.spec.objective
+        objective = ledger.spec.first_objective
         value = ledger.values(incumbent)
         assert value is not None
         if value[0] * objective.sign <= limits.target * objective.sign:

@@ -140,6 +140,13 @@ def pauses(scheduler: Scheduler | Resumer | None) -> TypeGuard[Resumer]:
     return hasattr(scheduler, "resume") and bool(getattr(scheduler, "pauses", True))
 
 
+def check_space(scheduler: Scheduler | None, space: Space) -> None:
+    """Raise StrategyError if a scheduler cannot work on a space: it says so by `check`."""
+    check = getattr(scheduler, "check", None)
+    if check is not None:
+        check(space)
+
+
 def valid(searcher: Searcher) -> bool:
     """Whether a searcher's configs need no check, since it has them from the space: it says so by `valid`."""
     return bool(getattr(searcher, "valid", False))

@@ -90,9 +90,13 @@ class StudySpec:
         object.__setattr__(self, "job", plain(dict(self.job)))
 
     @property
-    def objective(self) -> Objective:
-        """The first objective."""
+    def first_objective(self) -> Objective:
+        """The objective that counts where one is meant: what most searchers model, most schedulers compare and a
+        `target` is about. Whatever takes it says so by this name."""
         return self.objectives[0]
+
+    #: Until all callers have the other name.
+    objective = first_objective
 
     def edited(self, changes: Mapping[str, Any]) -> StudySpec:
         """This study with `changes`, each in the form `to_dict` has it. Raises StudyError.

@@ -94,6 +94,11 @@ class Table:
         view.flags.writeable = False
         return view
 
+    @property
+    def first_losses(self) -> NDArray[np.float64]:
+        """The losses of the first objective, shape (n,)."""
+        return self.losses[: self.size, 0]
+
     def config(self, i: int) -> Config:
         if i in self._foreign:
             return dict(self._foreign[i])
@@ -120,11 +125,11 @@ class Table:
         return tuple(loss * sign + 0.0 for loss, sign in zip(losses, self._signs, strict=True))
 
     def metrics_of(self, i: int) -> dict[str, float]:
-        return {
-            name: math.nan if value == NOT_FINITE else value
-            for name, column in self.metrics.items()
-            if i < len(column) and (value := column.item(i)) == value
-        }
+        metrics = {}
+        for name, column in self.metrics.items():
+            if i < len(column) and (value := column.item(i)) == value:
+                metrics[name] = math.nan if value == NOT_FINITE else value
+        return metrics
 
     def cost(self, i: int) -> Cost:
         # NaN is what is not equal to itself; `item` is the cheapest way to a Python number

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -150,21 +149,20 @@ USER: Final = "user"
 CONFIRM: Final = "confirm"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """A trial as it stands. Times are seconds since the epoch."""
 
     number: int
     config: Config
     state: State
     values: tuple[float, ...] | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = msgspec.field(default_factory=dict)
     reports: tuple[Report, ...] = ()
     reason: Reason | None = None
     cost: Cost = Cost()
     attempt: int = 0
     origin: Origin = Origin(USER)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     parent: int | None = None
     created_at: float = 0.0

@@ -112,4 +112,4 @@ def of_curve(curve: Curve, spec: StudySpec, began: float) -> SimulateExecutor:
     """The executor for trials in virtual time; it has the study's clock."""
     from tunesmith.run.simulate import SimulateExecutor
 
-    return SimulateExecutor(curve, metric=spec.objective.metric, began=began)
+    return SimulateExecutor(curve, metric=spec.first_objective.metric, began=began)

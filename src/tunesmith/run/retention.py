@@ -120,7 +120,7 @@ class Keeper:
 
     def _best_step(self, ledger: Ledger, number: int, checkpoints: list[Checkpoint]) -> int:
         """The step of the checkpoint at the trial's best report; its last one if that has none."""
-        objective = ledger.spec.objective
+        objective = ledger.spec.first_objective
         steps = {c.step for c in checkpoints}
         losses = {
             report.step: objective.sign * report.metrics[objective.metric]
@@ -201,7 +201,7 @@ def _losses(ledger: Ledger, numbers: Sequence[int]) -> NDArray[np.float64]:
 
 
 def _last_loss(ledger: Ledger, number: int) -> float:
-    objective = ledger.spec.objective
+    objective = ledger.spec.first_objective
     last = ledger.curves.latest(number).get(objective.metric, math.nan)
     return _or_inf(objective.sign * last)
 

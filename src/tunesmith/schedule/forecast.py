@@ -41,7 +41,7 @@ class Forecast:
         options.whole("forecast", "trials", self.trials, 2)
 
     def decide(self, history: History, trial: int) -> Decision:
-        objective, best = history.objectives[0], history.best
+        objective, best = history.first_objective, history.best
         stride = history.stride(trial)
         if stride is None or best is None or history.completed < self.trials:
             return CONTINUE

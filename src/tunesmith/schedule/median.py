@@ -39,7 +39,7 @@ class Median:
         middle = others.median
         if mine <= middle:
             return CONTINUE
-        metric, sign = history.objectives[0].metric, history.objectives[0].sign
+        metric, sign = history.first_objective.metric, history.first_objective.sign
         return Decision(
             Verdict.STOP,
             f"at step {step} its best {metric} of {sign * mine:.4g} is worse than {sign * middle:.4g}, "

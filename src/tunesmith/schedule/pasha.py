@@ -96,7 +96,7 @@ def stable(history: History, rungs: Rungs, top: int, best: list[int]) -> bool:
 
 def noise(history: History, trials: list[int], upto: int) -> float:
     """Epsilon, from curves that cross to and fro up to a step; 0 where none do."""
-    metric = history.objectives[0].metric
+    metric = history.first_objective.metric
     curves = {
         trial: {
             report.step: report.metrics[metric]

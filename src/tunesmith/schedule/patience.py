@@ -31,7 +31,7 @@ class Patience:
         options.number("patience", "least", self.least, least=0.0)
 
     def decide(self, history: History, trial: int) -> Decision:
-        objective = history.objectives[0]
+        objective = history.first_objective
         best, since, last = math.inf, 0, 0
         for report in history.curve(trial):
             value = report.metrics.get(objective.metric)

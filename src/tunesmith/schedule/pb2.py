@@ -17,12 +17,19 @@ from numpy.random import Generator
 
 from tunesmith.core.history import History
 from tunesmith.core.space.points import Points
-from tunesmith.core.space.space import Config
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Decision, Resume
 from tunesmith.core.trial import State
 from tunesmith.numeric import gp
 from tunesmith.numeric.features import Features
-from tunesmith.strategy.population import Floats, Latest, Population, changeable, changed
+from tunesmith.strategy.population import (
+    Floats,
+    Latest,
+    Population,
+    changeable,
+    changed,
+    check_changeable,
+)
 
 #: The newest rows that the model learns from, and the values that are tried for each copy.
 ROWS: Final = 300
@@ -39,8 +46,8 @@ class Pb2:
     values that a model of all improvements so far suggests.
 
     `max` is the last step of a whole run. The study's `trials` are the members of the population; copies do not count. Trials need checkpoints. `change`
-    names what may change in the middle of a run; without it, every parameter that is not in the group
-    ``model``. Good for small populations, where `pbt` has too few tries. A copy costs one fit of O(300^3).
+    names what may change in the middle of a run; without it, every parameter that is not structural (see
+    `Space.structural`: choices and the group ``model`` are). Good for small populations, where `pbt` has too few tries. A copy costs one fit of O(300^3).
     """
 
     max: int
@@ -51,8 +58,11 @@ class Pb2:
     def __post_init__(self) -> None:
         Population("pb2", self.max, self.interval, self.quantile)
 
+    def check(self, space: Space) -> None:
+        """Raise StrategyError if nothing of `space` may change."""
+        check_changeable("pb2", space, self.change)
+
     def decide(self, history: History, trial: int) -> Decision:
-        changeable("pb2", history.space, self.change)
         return Population("pb2", self.max, self.interval, self.quantile).decide(history, trial)
 
     def resume(self, history: History, rng: Generator) -> Resume | None:

@@ -17,7 +17,13 @@ from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Decision, Resume
 from tunesmith.strategy import options
-from tunesmith.strategy.population import Floats, Population, changeable, changed
+from tunesmith.strategy.population import (
+    Floats,
+    Population,
+    changeable,
+    changed,
+    check_changeable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,8 @@ class Pbt:
     values are multiplied by 1 - `factor` or 1 + `factor`, or drawn anew with probability `resample`.
 
     `max` is the last step of a whole run. The study's `trials` are the members of the population; copies do not count. Trials need checkpoints. `change`
-    names what may change in the middle of a run; without it, every parameter that is not in the group
-    ``model``. Choices move to a neighbour if they are ordered, and stay otherwise unless drawn anew. A
+    names what may change in the middle of a run; without it, every parameter that is not structural (see
+    `Space.structural`: choices and the group ``model`` are). Choices move to a neighbour if they are ordered, and stay otherwise unless drawn anew. A
     decision takes O(members log members).
     """
 
@@ -43,8 +49,11 @@ class Pbt:
         options.number("pbt", "resample", self.resample, least=0.0, below=1.0000001)
         options.number("pbt", "factor", self.factor, above=0.0, below=1.0)
 
+    def check(self, space: Space) -> None:
+        """Raise StrategyError if nothing of `space` may change."""
+        check_changeable("pbt", space, self.change)
+
     def decide(self, history: History, trial: int) -> Decision:
-        changeable("pbt", history.space, self.change)
         return Population("pbt", self.max, self.interval, self.quantile).decide(history, trial)
 
     def resume(self, history: History, rng: Generator) -> Resume | None:

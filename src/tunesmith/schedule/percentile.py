@@ -41,7 +41,7 @@ class Percentile:
         bar = others.quantile(self.keep / 100.0)
         if mine <= bar:
             return CONTINUE
-        metric, sign = history.objectives[0].metric, history.objectives[0].sign
+        metric, sign = history.first_objective.metric, history.first_objective.sign
         return Decision(
             Verdict.STOP,
             f"at step {step} its best {metric} of {sign * mine:.4g} is not among the best "

@@ -40,7 +40,7 @@ class Racing:
         options.whole("racing", "folds", self.folds, 2)
 
     def decide(self, history: History, trial: int) -> Decision:
-        objective, best = history.objectives[0], history.best
+        objective, best = history.first_objective, history.best
         if objective.metric not in next(history.back(trial)).metrics or best is None:
             return CONTINUE
         mine, theirs = folds(history, trial), folds(history, best)
@@ -68,7 +68,7 @@ class Racing:
 
 def folds(history: History, trial: int) -> dict[int, float]:
     """The loss of each fold of a trial."""
-    objective = history.objectives[0]
+    objective = history.first_objective
     return {
         report.step: objective.sign * report.metrics[objective.metric]
         for report in history.curve(trial)

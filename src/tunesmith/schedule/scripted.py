@@ -44,7 +44,7 @@ class Scripted:
 
     def decide(self, history: History, trial: int) -> Decision:
         last, following = next(history.back(trial)), self._next(history, trial)
-        if history.objectives[0].metric not in last.metrics or following is None:
+        if history.first_objective.metric not in last.metrics or following is None:
             return CONTINUE
         if last.step < following[0]:
             return CONTINUE

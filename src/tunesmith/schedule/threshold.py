@@ -27,7 +27,7 @@ class Threshold:
         options.whole("threshold", "after", self.after)
 
     def decide(self, history: History, trial: int) -> Decision:
-        objective = history.objectives[0]
+        objective = history.first_objective
         report = next(history.back(trial))
         if objective.metric not in report.metrics:
             return CONTINUE

@@ -93,7 +93,7 @@ def _is_others(numbers: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
 
 def _share(history: History) -> float:
     """The other searcher's share now: a fold over the blocks that have gone by. O(trials)."""
-    losses = history.losses[:, 0]
+    losses = history.first_losses
     losses = np.where(np.isnan(losses) | ~history.usable, np.inf, losses)
     before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])
     better = losses < before

@@ -110,7 +110,7 @@ class _Slopes:
         fixed = [column.levels is not None for column in points.columns]
         gradients = history.gradients
         gradients[:, fixed] = np.nan
-        losses = np.where(history.where(State.COMPLETED), history.losses[:, 0], np.nan)
+        losses = np.where(history.where(State.COMPLETED), history.first_losses, np.nan)
         known = np.isfinite(losses) & np.isfinite(gradients).any(axis=1)
         pending = history.where(State.WAITING, State.RUNNING, State.PAUSED)
         base = history.memo("gradient: base", _Lineage)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tunesmith.spaces.compose import branches, joined, overridden, part
     from tunesmith.spaces.estimators import (
+        elastic_net,
         extra_trees,
         knn,
         lightgbm,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "compose": ("branches", "joined", "overridden", "part"),
     "estimators": (
-        "extra_trees", "knn", "lightgbm", "logistic", "mlp", "random_forest", "svm", "xgboost",
+        "elastic_net", "extra_trees", "knn", "lightgbm", "logistic", "mlp", "random_forest", "svm", "xgboost",
     ),
     "optimizers": ("torch_optimizer",),
     "schedules": ("lr_schedule",),
@@ -37,7 +38,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "branches", "extra_trees", "joined", "knn", "lightgbm", "logistic", "lr_schedule", "mlp", "overridden",
+    "branches", "elastic_net", "extra_trees", "joined", "knn", "lightgbm", "logistic", "lr_schedule", "mlp", "overridden",
     "part", "random_forest", "svm", "torch_optimizer", "xgboost",
 ]  # fmt: skip
 

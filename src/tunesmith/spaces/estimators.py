@@ -1,14 +1,17 @@
 """Spaces for the estimators of scikit-learn, LightGBM and XGBoost: names are the estimators' own arguments.
 
+Each config makes its estimator as it is, ``LGBMClassifier(**config)``, and each parameter counts; what it needs for that
+(LightGBM takes a share of the rows only where ``subsample_freq`` is set) is in the space as a fixed value.
 A keyword replaces a parameter, None takes it away: ``lightgbm(num_leaves=ts.Int(4, 32), subsample=None)``.
 Defaults are where an expert would begin; ranges are wide enough that their ends are seldom the best.
 """
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.parameter import Choice, Fixed, Float, Int
 from tunesmith.core.space.prior import Normal
 from tunesmith.core.space.space import Space
 from tunesmith.spaces.compose import overridden
@@ -43,6 +46,7 @@ def lightgbm(**overrides: Any) -> Space:
         min_child_samples=Int(2, 128, log=True, default=20, group="model"),
         colsample_bytree=Float(0.3, 1.0, default=1.0, group="model"),
         subsample=Float(0.4, 1.0, default=1.0, group="model"),
+        subsample_freq=Fixed(1, group="model"),  # 0, its default, switches `subsample` off
         reg_alpha=Float(1e-8, 10.0, log=True, default=1e-8, group="model"),
         reg_lambda=Float(1e-8, 100.0, log=True, default=1e-3, group="model"),
         min_split_gain=Float(1e-8, 1.0, log=True, default=1e-8, group="model"),
@@ -134,16 +138,41 @@ def knn(**overrides: Any) -> Space:
 
 
 def logistic(**overrides: Any) -> Space:
-    """Linear models with an elastic net: ``LogisticRegression``, or ``ElasticNet`` for numbers.
+    """``LogisticRegression`` with an elastic net; scale the features first.
 
-    ``C`` is the inverse of the penalty, per row: ``LogisticRegression``'s own; for numbers
-    ``alpha = 1 / (C * rows)``. ``l1_ratio`` 0 is a ridge, 1 a lasso (Zou & Hastie 2005).
+    ``C`` is the inverse of the penalty; ``l1_ratio`` 0 is a ridge, 1 a lasso (Zou & Hastie 2005). The solver is the one
+    that knows both. For numbers take `elastic_net`.
+    """
+    space: dict[str, Any] = {
+        "C": Float(1e-4, 1e3, log=True, default=1.0, group="model"),
+        "l1_ratio": Float(0.0, 1.0, default=0.0, group="model"),
+        "solver": Fixed("saga", group="optimizer"),
+    }
+    if _ratio_needs_penalty():
+        space["penalty"] = Fixed("elasticnet", group="model")
+    return overridden(Space(space), overrides)
+
+
+def elastic_net(**overrides: Any) -> Space:
+    """``ElasticNet``: a linear model for numbers (Zou & Hastie 2005); scale features and target first.
+
+    ``l1_ratio`` 1 is a lasso; 0, a ridge, has an estimator of its own, as ``ElasticNet`` hardly converges there.
     """
     space = Space(
-        C=Float(1e-4, 1e3, log=True, default=1.0, group="model"),
-        l1_ratio=Float(0.0, 1.0, default=0.0, group="model"),
+        alpha=Float(1e-5, 1.0, log=True, default=1e-2, group="model"),
+        l1_ratio=Float(0.05, 1.0, default=0.5, group="model"),
     )
     return overridden(space, overrides)
+
+
+def _ratio_needs_penalty() -> bool:
+    """Whether `l1_ratio` only counts where the penalty is said to be an elastic net: before scikit-learn 1.8, which
+    took that argument out of use."""
+    try:
+        major, minor = version("scikit-learn").split(".")[:2]
+    except PackageNotFoundError:
+        return False
+    return (int(major), int(minor)) < (1, 8)
 
 
 def mlp(**overrides: Any) -> Space:

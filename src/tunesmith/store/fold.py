@@ -66,7 +66,7 @@ def winner(
 ) -> int | None:
     """The likeliest best of the contenders, `ranked` with their values, by the `values` of the runs that confirm
     them; None where none has been run again."""
-    sign = spec.objective.sign
+    sign = spec.first_objective.sign
     runs: dict[int, list[float]] = {}
     for run, trial in sorted(confirming.items()):
         if run in values:

@@ -473,7 +473,7 @@ class SqlStore:
     ) -> tuple[int, float] | None:
         """The incumbent and its value, of one objective; `confirming` has the trial that each run confirms."""
         k = spec.limits.confirm or 0
-        select = self._select_least if spec.objective.sign > 0 else self._select_greatest
+        select = self._select_least if spec.first_objective.sign > 0 else self._select_greatest
         rows = select.rows(connection, study, max(1, k) + len(confirming)).fetchall()
         ranked = [(n, v) for n, v in rows if n not in confirming][: max(1, k)]
         if confirming and k and ranked:

@@ -281,12 +281,14 @@ class SqliteFile:
             return "the file was replaced by another"
         if now.size == 0 and before.size > 0:
             return "the file was emptied"
-        if not self._reads(heads):  # somebody has written: SQLite, as a rule
+        # somebody has written: SQLite, as a rule
+        if not self._reads(heads, whole=now.size < before.size):
             return "the file was cut short or written over"
         return None
 
-    def _reads(self, heads: Mapping[int, tuple[int, str]]) -> bool:
-        """Whether a fresh look at the file finds what was written."""
+    def _reads(self, heads: Mapping[int, tuple[int, str]], *, whole: bool) -> bool:
+        """Whether a fresh look at the file finds what was written; with `whole`, all of its pages: a file that
+        shrinks has been vacuumed, or cut, and the log may hide what is missing until it is too late."""
         query = (
             """SELECT digest FROM studies LEFT JOIN events ON study = id AND seq = ? WHERE id = ?"""
         )
@@ -300,6 +302,8 @@ class SqliteFile:
                     if seq and row is not None and row[0] != digest:
                         return False
                 connection.execute("SELECT count(*) FROM studies").fetchone()
+                if whole and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                    return False
         except sqlite3.OperationalError as error:
             return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
         except sqlite3.DatabaseError:

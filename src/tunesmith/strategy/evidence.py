@@ -34,7 +34,7 @@ class Evidence:
     @classmethod
     def of(cls, history: History) -> Evidence:
         """O(trials), in a few passes of NumPy's."""
-        losses = history.losses[:, 0]
+        losses = history.first_losses
         early = np.flatnonzero(history.where(State.STOPPED, State.PAUSED))
         if len(early):
             losses = losses.copy()
@@ -48,7 +48,7 @@ class Evidence:
     @classmethod
     def completed(cls, history: History) -> Evidence:
         """The completed trials alone: no forecasts, no failures, nothing pending."""
-        losses = history.losses[:, 0]
+        losses = history.first_losses
         rows = np.flatnonzero(history.where(State.COMPLETED) & np.isfinite(losses))
         return cls(rows, losses[rows], rows[:0])
 

@@ -56,10 +56,10 @@ def continue_or_stop(
     most = int(n / reduction)
     if n < reduction or place <= max(most, 1):
         return CONTINUE
-    value = history.objectives[0].sign * mine
+    value = history.first_objective.sign * mine
     return Decision(
         Verdict.STOP,
-        f"at step {rungs.levels[k]} its {history.objectives[0].metric} of {value:.4g} is number {place} "
+        f"at step {rungs.levels[k]} its {history.first_objective.metric} of {value:.4g} is number {place} "
         f"of {n}; the best {most} go on",
     )
 
@@ -76,7 +76,7 @@ def _no_number(history: History, rungs: Rungs, k: int, ranked: list[tuple[float,
     """On a trial without a finite value: where nobody has one, that says nothing about anybody."""
     if all(math.isinf(loss) for loss, _ in ranked):
         return CONTINUE
-    metric = history.objectives[0].metric
+    metric = history.first_objective.metric
     return Decision(Verdict.STOP, f"its {metric} is not finite at step {rungs.levels[k]}")
 
 

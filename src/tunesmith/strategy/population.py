@@ -74,13 +74,13 @@ class Population:
         known, rounds = ((step - begin) // self.interval for step in stride)
         if rounds <= known:
             return CONTINUE
-        metric, step = history.objectives[0].metric, stride[1]
+        metric, step = history.first_objective.metric, stride[1]
         ranked = self.ranked(history)
         n, worst = len(ranked), int(len(ranked) * self.quantile)
         place = ranked.index(trial) + 1 if trial in ranked else 0
         silent = np.isinf(self.latest(history).losses[trial]) and not anybody(history, step)
         if place > n - worst and self.parents(history) and not silent:
-            value = history.objectives[0].sign * self.latest(history).losses[trial]
+            value = history.first_objective.sign * self.latest(history).losses[trial]
             standing = f"at step {step} its {metric} of {value:.4g} is number {place} of {n}"
             return Decision(Verdict.STOP, f"{standing}: a copy of one of the best {worst} goes on")
         if self._take_turns(history):
@@ -159,17 +159,33 @@ def _short(value: object) -> str:
 
 
 def changeable(owner: str, space: Space, names: Iterable[str] | None) -> list[str]:
-    """The parameters that may change in the middle of a run: those named, or all but the model's."""
+    """The parameters that may change in the middle of a run: those named, or all that are not structural."""
     tunables = space.tunables
     if names is None:
-        return [name for name, p in tunables.items() if p.group != "model"]
+        structural = space.structural
+        return [name for name in tunables if name not in structural]
     for name in names:
         if name not in tunables:
             raise StrategyError(
                 f"{owner}: change has {name!r}, which is no parameter of the space"
                 f"{did_you_mean(name, tunables)}"
             )
+        if tunables[name].structural:
+            raise StrategyError(
+                f"{owner}: change has {name!r}, which the space calls structural: take it out of change, or "
+                f"structural from {name}"
+            )
     return list(names)
+
+
+def check_changeable(owner: str, space: Space, names: Iterable[str] | None) -> None:
+    """Raise StrategyError if a population would have nothing to change."""
+    if not changeable(owner, space, names) and len(space):
+        raise StrategyError(
+            f"{owner} has nothing to change in the middle of a run: all parameters ({', '.join(space.tunables)}) are "
+            "structural, as choices and the group model are; write structural=False (structural: false) for those that "
+            "weights do not depend on, or name them in change"
+        )
 
 
 def changed(

@@ -170,7 +170,7 @@ class Standings:
         """Where `trial` stands with its last report; None if that lacks the metric, or is of an earlier step."""
         report = next(history.back(trial))
         known = self._sums.get(trial)
-        if history.objectives[0].metric not in report.metrics or known is None:
+        if history.first_objective.metric not in report.metrics or known is None:
             return None
         count, total, best, step = known
         if step != report.step or step not in self._steps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -76,7 +75,7 @@ def overview(store: Store, name: str) -> Overview | None:
     trial = None
     if best is not None:
         seed = derive_seed(spec.seed, best, "objective")
-        trial = replace(ledger.trial(0), number=best, seed=seed)
+        trial = msgspec.structs.replace(ledger.trial(0), number=best, seed=seed)
     cost = {
         "elapsed_s": ledger.elapsed_s(ledger.last_at),
         "compute_s": sum(c.wall_s or 0.0 for c in costs),
@@ -95,7 +94,7 @@ def excerpt(
     if not isinstance(store, Tabular) or limit > MOST or sort not in (None, "value", "-value"):
         return None
     heads = [head for head in store.heads(name) if not states or head.state in states]
-    sign = store.load(name).objective.sign
+    sign = store.load(name).first_objective.sign
     if sort is not None:
         way = -sign if sort == "-value" else sign
         heads.sort(key=lambda head: (head.value is None, way * (head.value or 0.0)))

@@ -43,6 +43,10 @@ class Progress:
     at: float
     elapsed_s: float
     counts: Mapping[State, int]
+    #: How many trials have ended, of those that count against the limit; and how many others are copies, in which
+    #: the runs of a population go on.
+    done: int
+    copies: int
     #: How many trials there may be.
     trials: int | None
     #: The best trial; of several objectives the front (of a large study, as it was a little ago).
@@ -59,10 +63,12 @@ class Progress:
 
     def __str__(self) -> str:
         """``12/40 trials · best loss 0.031 (trial 7) · 1 failed · 41.2 s, about 1 min 20 s left``."""
-        done = sum(self.counts[state] for state in ENDED)
+        done = self.done
         parts = [
             f"{done}/{self.trials} trials" if self.trials else f"{done} trial{'s' * (done != 1)}"
         ]
+        if self.copies:
+            parts[0] += f" and {self.copies} cop{'y' if self.copies == 1 else 'ies'}"
         if len(self.metrics) > 1 and self.best:
             parts.append(f"{len(self.best)} trial{'s' * (len(self.best) != 1)} that no other beats")
         elif self.best:
@@ -81,6 +87,8 @@ class Progress:
             "at": self.at,
             "elapsed_s": self.elapsed_s,
             "counts": {str(state): n for state, n in self.counts.items()},
+            "done": self.done,
+            "copies": self.copies,
             "trials": self.trials,
             "best": [{"trial": best.trial, "values": [*best.values]} for best in self.best],
             "fraction_done": self.fraction_done,
@@ -141,6 +149,8 @@ class Feed:
             at=now,
             elapsed_s=ledger.elapsed_s(now),
             counts=dict(ledger.counts),
+            done=ledger.ended_count,
+            copies=len(ledger.forks),
             trials=spec.limits.trials,
             best=tuple(Best(n, tuple(ledger.values(n) or ())) for n in numbers),
             fraction_done=fraction_done(ledger, now),
@@ -168,11 +178,10 @@ class Feed:
 def fraction_done(ledger: Ledger, now: float) -> float | None:
     """How much of the nearest limit is used up, 0 to 1; None where only a target ends the study."""
     limits = ledger.spec.limits
-    done = sum(ledger.counts[state] for state in ENDED) - ledger.counts[State.CANCELLED]
     shares = [
         used / limit
         for used, limit in (
-            (done, limits.trials),
+            (ledger.ended_count, limits.trials),
             (ledger.elapsed_s(now), limits.time),
             (ledger.compute_time_s, limits.compute_time),
             (ledger.money, limits.cost),

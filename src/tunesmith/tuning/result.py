@@ -123,7 +123,7 @@ class Result:
     def past(self) -> PriorStudy:
         """What a later study may start with (``warm_start=``). Raises StudyError without results."""
         history = History(self._ledger)
-        losses = history.losses[:, 0]
+        losses = history.first_losses
         ended = history.where(State.COMPLETED, State.STOPPED) & np.isfinite(losses)
         rows = np.flatnonzero(ended).tolist()
         if not rows:
@@ -278,5 +278,7 @@ class Result:
         best = ""
         if self._ledger.incumbent is not None:
             trial = self.best
-            best = f", best {self.spec.objective.metric} {trial.value:g} (trial {trial.number})"
+            best = (
+                f", best {self.spec.first_objective.metric} {trial.value:g} (trial {trial.number})"
+            )
         return f"<Result of {self.spec.name!r}: {len(self.trials)} trials{best}>"

@@ -20,7 +20,7 @@ from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, objectives_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
-from tunesmith.core.strategy import Countable, Scheduler, Searcher
+from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space
 from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER
 
@@ -82,7 +82,7 @@ def make_spec(
         job=job or {},
     )
     search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
-    schedule.make(spec.scheduler)
+    check_space(schedule.make(spec.scheduler), spec.space)
     return spec
 
 

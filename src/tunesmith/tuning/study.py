@@ -199,7 +199,7 @@ class Study:
     @property
     def objective(self) -> Objective:
         """The first objective; it never changes."""
-        return self._store.load(self._name).objective
+        return self._store.load(self._name).first_objective
 
     @property
     def space(self) -> Space:
@@ -313,6 +313,9 @@ class Study:
             session = self._session.opened(coordinator=False)
             return [msgspec.structs.replace(session, at=self._clock())]
 
+        session = self._session
+        if session is not None and session.mine and session.id in self._ledger.sessions:
+            return
         with self._journal.lock:
             if self._session is None or not self._session.mine:
                 self._session = Session.new()
@@ -609,7 +612,7 @@ def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:
             event = msgspec.structs.replace(event, config=spec.space.complete(event.config))
         ledger.apply(event)
     seed = derive_seed(spec.seed, number, "objective")
-    return replace(ledger.trial(0), number=number, seed=seed)
+    return msgspec.structs.replace(ledger.trial(0), number=number, seed=seed)
 
 
 def _refuse_superseded(ledger: Ledger, trial: Trial | int) -> None:

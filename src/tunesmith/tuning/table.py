@@ -81,7 +81,7 @@ class Columns:
 
     def means_another(self, ledger: Ledger, name: str) -> bool:
         """Whether the column of this name, if there is one, is another than the first objective's."""
-        return name in self.names and self.metrics[ledger.spec.objective.metric] != name
+        return name in self.names and self.metrics[ledger.spec.first_objective.metric] != name
 
     def chosen(self, text: str | None) -> list[str]:
         """The columns named in `text`, separated by commas; all of them if it is empty. Raises StudyError."""

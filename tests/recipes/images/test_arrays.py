@@ -26,11 +26,13 @@ from tunesmith.recipes.images.reading import read
 def test_arrays(
     tmp_path: Path, images: NDArray[Any], labels: list[Any], shape: tuple[int, ...], white: float
 ) -> None:
+    images[::2] = images.max() if images.any() else 200
+    images[1::2] = 0
     np.savez(tmp_path / "set.npz", images=images, labels=labels)
     found = read(tmp_path / "set.npz")
     assert found.pixels.shape == shape
     assert found.white == white
-    assert (found.pixels == images.max()).all()
+    assert (found.pixels[::2] == images.max()).all()
     assert len(found.classes) == 2
 
 

@@ -57,3 +57,26 @@ def test_many_images_are_kept_smaller_than_few() -> None:
     assert limited((28, 28), 70_000, 1) == (28, 28)
     width, height = limited((256, 256), 200_000, 3)
     assert 0.9 * MOST_BYTES < 200_000 * 3 * width * height < 1.1 * MOST_BYTES
+
+
+@given(sizes=st.lists(st.integers(1, 12), min_size=3, max_size=12), seed=st.integers(0, 2**32))
+def test_copies_are_in_one_part(sizes: list[int], seed: int) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.zeros(len(groups), dtype=np.int64)
+    parts = split(labels, seed, groups)
+    of = [set(groups[part].tolist()) for part in (parts.train, parts.validation, parts.test)]
+    assert all(of)
+    assert sum(map(len, of)) == len(sizes), "no group is in two parts"
+    assert sum(len(p) for p in (parts.train, parts.validation, parts.test)) == len(groups)
+
+
+def test_a_set_without_copies_is_split_as_before() -> None:
+    labels = np.arange(60) % 3
+    plain, grouped = split(labels, 7), split(labels, 7, np.arange(60))
+    for part in ("train", "validation", "test"):
+        assert np.array_equal(getattr(plain, part), getattr(grouped, part))
+
+
+def test_a_class_of_copies_only_still_has_an_image_for_each_part() -> None:
+    parts = split(np.zeros(10, dtype=np.int64), 0, np.zeros(10, dtype=np.int64))
+    assert min(len(parts.train), len(parts.validation), len(parts.test)) >= 1

@@ -100,6 +100,29 @@ def test_another_process_predicts_the_same(
     assert images.predict(model.path, new) == [row["label"] for row in there]
 
 
+def test_a_model_keeps_the_scale_and_the_ground_of_its_images(tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for k in range(40):
+        level, name = ((50, "dim"), (200, "bright"))[k % 2]
+        place = tmp_path / "set" / name
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = (rng.uniform(0.8, 1.0, (8, 8)) * level).astype(np.float32)
+        Image.fromarray(pixels).save(place / f"{k:02}.tif")
+    lines: list[str] = []
+    model = images.fit(tmp_path / "set", **QUICK, say=lines.append)
+    assert lines[1].startswith("note: 40 of 40 images have floating-point pixels")
+    tones = model.about["shape"]["tones"]
+    assert tones["floating"] == pytest.approx([40, 200], abs=1)
+    loaded = images.load(model.path)
+    together = loaded.rows(tmp_path / "set", proba=True)
+    alone = loaded.rows(tmp_path / "set" / together[5]["file"], proba=True)[0]
+    assert alone["probability of dim"] == pytest.approx(together[5]["probability of dim"], abs=1e-4)
+    right = [row["file"].startswith(str(row["label"])) for row in together]
+    assert sum(right) > 30
+
+
 def test_the_same_call_goes_on(tmp_path: Path) -> None:
     path = bright_file(tmp_path)
     said: list[str] = []

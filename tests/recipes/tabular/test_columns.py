@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular.columns import Column, examine, matrix, names
+from tunesmith.recipes.tabular.columns import Column, examine, matrix, names, wishes
 
 ROWS = 40
 rng = np.random.default_rng(0)
@@ -374,3 +374,67 @@ def test_columns_are_kept_in_json() -> None:
         Column("c", "date", written="%d.%m.%Y", parts=("days", "year")),
     ):
         assert Column.from_dict(column.to_dict()) == column
+
+
+# -- what a column is said to be ----------------------------------------------------------------
+
+
+def as_said(values: list[Any], kind: str) -> tuple[Column | None, list[str]]:
+    frame = pd.DataFrame({"it": values, "other": OTHER})
+    columns, notices = examine(frame, (), {"it": kind})
+    return next((c for c in columns if c.name == "it"), None), notices
+
+
+def test_a_column_is_what_it_is_said_to_be() -> None:
+    zips = repeated(10001, 90210, 60614)
+    column, notices = as_said(zips, "category")
+    assert (column, notices) == (Column("it", "category", ("10001", "60614", "90210")), [])
+    column, _ = as_said([f"customer {k}" for k in range(ROWS)], "category")
+    assert column is not None
+    assert len(column.known) == ROWS
+    column, notices = as_said(repeated("1", "2", "x"), "number")
+    assert column == Column("it", "number", missing=True, odd=("x",))
+    assert "13 values that are none, such as 'x'" in notices[0]
+    column, _ = as_said(repeated("2024-05-17", "?", "2024-06-01"), "date")
+    assert column is not None
+    assert (column.kind, column.missing) == ("date", True)
+    column, notices = as_said(zips, "ignore")
+    assert (column, notices) == (None, ["'it' is left out, as you said"])
+
+
+def test_a_text_has_no_place_in_the_matrix() -> None:
+    column, _ = as_said([f"so good {k}" for k in range(ROWS)], "text")
+    assert column == Column("it", "text")
+    assert Column.from_dict(column.to_dict()) == column
+    frame = pd.DataFrame({"it": ["a", "b"], "other": [1.0, 2.0]})
+    assert matrix(frame, (column, Column("other", "number"))).tolist() == [[1.0], [2.0]]
+    assert names((column, Column("other", "number"))) == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("values", "wish", "said"),
+    [
+        (["a", "b"], {"it": "number"}, "'it' is said to be a number, and it holds values such as 'a'"),
+        (["a", "b"], {"it": "date"}, "'it' is said to be a date, and it holds values such as 'a'"),
+        (["a", "b"], {"its": "number"}, "no column 'its' that could be 'number'; did you mean 'it'"),
+        (["a", "b"], {"y": "number"}, "'y' is what is to be predicted; say what it is with --task"),
+    ],
+)  # fmt: skip
+def test_what_a_column_cannot_be(values: list[Any], wish: dict[str, str], said: str) -> None:
+    frame = pd.DataFrame({"it": repeated(*values), "other": OTHER, "y": OTHER})
+    with pytest.raises(JobError, match=said):
+        examine(frame, ("y",), wish)
+
+
+def test_how_wishes_are_written() -> None:
+    assert wishes(None) == {}
+    assert wishes(["a=b=number", " zip =category"]) == {"a=b": "number", "zip": "category"}
+    assert wishes({"zip": "category"}) == {"zip": "category"}
+    for spec, said in (
+        (["zip"], "write NAME=KIND"),
+        (["zip=categry"], "did you mean 'category'"),
+        (["zip=category", "zip=number"], "'zip' is said to be 'category' and 'number'"),
+        ("zip=category", "columns is a dict"),
+    ):
+        with pytest.raises(JobError, match=said):
+            wishes(spec)

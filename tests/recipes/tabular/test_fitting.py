@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -256,7 +257,7 @@ def test_pipelines_that_cannot_be_fitted_on_all_rows_are_left_out() -> None:
     data = table("numbers", "regression")
     configs = [RIDGE, {**RIDGE, "target": "log"}, {**RIDGE, "linear.C": 0.1}]
     members = [
-        replace(m, trial=replace(m.trial, config=config))
+        replace(m, trial=msgspec.structs.replace(m.trial, config=config))
         for m, config in zip(
             [member(0, 0.2, 1.0), member(1, 0.5, 1.0), member(2, 0.3, 1.0)], configs, strict=True
         )
@@ -276,9 +277,10 @@ def test_pipelines_that_cannot_be_fitted_on_all_rows_are_left_out() -> None:
 def test_retracted_trials_are_neither_blended_nor_listed(tmp_path: Path) -> None:
     data = table("numbers", "regression")
     trials = [
-        replace(member(k, 1.0, 1.0).trial, values=(float(k),), retracted=k == 0) for k in range(3)
+        msgspec.structs.replace(member(k, 1.0, 1.0).trial, values=(float(k),), retracted=k == 0)
+        for k in range(3)
     ]
-    trials.append(replace(trials[0], number=3, config={"algorithm": "knn"}))
+    trials.append(msgspec.structs.replace(trials[0], number=3, config={"algorithm": "knn"}))
     for trial in trials:
         folder = tmp_path / str(trial.number)
         folder.mkdir()

@@ -16,6 +16,8 @@ from tunesmith.recipes.tabular.roles import Roles
 from tunesmith.recipes.tabular.splits import splits
 
 N = 200
+NOTHING: Any = None
+DAYS: Any = pd.date_range("2024-01-01", periods=N).astype(str).to_numpy()
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=N)
 YES = A + RNG.normal(size=N) > 0
@@ -40,7 +42,7 @@ def nearly(values: Any, share: float) -> Any:
         (YES, np.where(YES, "ja", "nein")),
         (YES, nearly(YES.astype(int), 0.02)),
         (YES, np.where(YES, 3.0, np.nan)),  # what is only there for one class
-        (YES, np.where(YES, pd.date_range("2024-01-01", periods=N).astype(str), None)),
+        (YES, np.where(YES, DAYS, NOTHING)),
         (YES, YES * 10.0 + A),
         (THIRD, 100 - THIRD),
         (THIRD, np.array(["x", "y", "z"])[THIRD]),
@@ -96,7 +98,7 @@ def test_groups_that_say_little_are_not_noticed() -> None:
 
 
 def test_rows_that_are_there_twice_are_counted() -> None:
-    frame = pd.DataFrame({"a": A, "b": np.where(YES, "x", None), "y": AMOUNT})
+    frame = pd.DataFrame({"a": A, "b": np.where(YES, "x", NOTHING), "y": AMOUNT})
     twice = pd.concat([frame, frame.iloc[:30], frame.iloc[:5]])
     data = load(twice, "y")
     count = copies(data, splits(data, 5, 2, 0))

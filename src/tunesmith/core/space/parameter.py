@@ -122,7 +122,9 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def _check_common(owner: str, group: Any, when: Any) -> None:
+def _check_common(owner: str, group: Any, when: Any, structural: Any = None) -> None:
+    if structural not in (None, True, False):
+        raise SpaceError(f"{owner}: structural is True or False, not {shown(structural)}")
     if group is not None and group not in GROUPS:
         raise SpaceError(
             f"{owner}: group {group!r} is none of {', '.join(GROUPS)}"
@@ -141,6 +143,8 @@ def _common_to_dict(parameter: Float | Int | Choice | Fixed) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if parameter.group is not None:
         options["group"] = parameter.group
+    if getattr(parameter, "structural", None) is not None:
+        options["structural"] = parameter.structural  # type: ignore[union-attr]
     if parameter.when is not None:
         when = parameter.when
         options["when"] = (
@@ -161,6 +165,7 @@ class Float:
     `log=True` searches orders of magnitude (a learning rate), ``log="reverse"`` orders of magnitude
     of the distance to 1 (a momentum); `step` restricts to ``low + k * step``. `prior` says around
     which value you expect the best: the search begins there, and believes its results more and more.
+    `structural=True`: it stays as it is in the middle of a run (see `Space.structural`).
     """
 
     low: float
@@ -172,6 +177,7 @@ class Float:
     prior: Normal | None = None
     group: Group | None = None
     when: When | None = None
+    structural: bool | None = None
     axis: Axis = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -183,7 +189,7 @@ class Float:
         ):
             object.__setattr__(self, name, _require_number(owner, name, getattr(self, name)))
         check_axis(owner, self.low, self.high, self.log, self.step)
-        _check_common(owner, self.group, self.when)
+        _check_common(owner, self.group, self.when, self.structural)
         object.__setattr__(self, "axis", Axis(self.low, self.high, self.log, self.step))
         if self.prior is not None:
             object.__setattr__(self, "prior", priors.normal(owner, self.prior, self.axis))
@@ -254,6 +260,7 @@ class Int:
     prior: Normal | None = None
     group: Group | None = None
     when: When | None = None
+    structural: bool | None = None
     axis: Axis = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -269,7 +276,7 @@ class Int:
         if self.log not in (True, False):
             raise SpaceError(f"{owner}: log is True or False, not {self.log!r}")
         check_axis(owner, self.low, self.high, self.log, self.step)
-        _check_common(owner, self.group, self.when)
+        _check_common(owner, self.group, self.when, self.structural)
         axis = Axis(float(self.low), float(self.high), self.log, float(self.step))
         object.__setattr__(self, "axis", axis)
         if self.prior is not None:
@@ -343,7 +350,8 @@ class Choice:
     """One of several values of any JSON type; `ordered=True` where their order means something.
 
     `prior` weighs the values by how likely they are the best: ``prior={"relu": 3}`` for three times
-    as likely as any other, or a weight for each in order.
+    as likely as any other, or a weight for each in order. `structural=False`: it may change in the middle of a
+    run (see `Space.structural`).
 
     >>> Choice("relu", "tanh", group="model").decode(0.9)
     'tanh'
@@ -355,6 +363,7 @@ class Choice:
     prior: tuple[float, ...] | None
     group: Group | None
     when: When | None
+    structural: bool | None
     _index: dict[Any, int] = field(repr=False, compare=False)
     _mutable: bool = field(repr=False, compare=False)
 
@@ -366,6 +375,7 @@ class Choice:
         prior: Mapping[Any, float] | Sequence[float] | None = None,
         group: Group | None = None,
         when: When | None = None,
+        structural: bool | None = None,
     ) -> None:
         check_bounds(values)
         owner = f"Choice({', '.join(map(shown, values[:4]))}{', ...' if len(values) > 4 else ''})"
@@ -387,11 +397,12 @@ class Choice:
         for position, value in enumerate(cleaned):
             if index.setdefault(identity(value), position) != position:
                 raise SpaceError(f"{owner}: {shown(value)} is there twice")
-        _check_common(owner, group, when)
+        _check_common(owner, group, when, structural)
         object.__setattr__(self, "values", cleaned)
         object.__setattr__(self, "ordered", bool(ordered))
         object.__setattr__(self, "group", group)
         object.__setattr__(self, "when", when)
+        object.__setattr__(self, "structural", structural)
         object.__setattr__(self, "_index", index)
         object.__setattr__(self, "_mutable", any(isinstance(v, (list, dict)) for v in cleaned))
         if default is not MISSING:
@@ -551,10 +562,11 @@ def _range_to_dict(kind: str, parameter: Float | Int) -> dict[str, Any]:
     return out | _common_to_dict(parameter)
 
 
+_TUNED: Final = ("default", "prior", "group", "when", "structural")
 _KINDS: Final[dict[str, frozenset[str]]] = {
-    "float": frozenset({"float", "log", "step", "default", "prior", "group", "when"}),
-    "int": frozenset({"int", "log", "step", "default", "prior", "group", "when"}),
-    "choice": frozenset({"choice", "ordered", "default", "prior", "group", "when"}),
+    "float": frozenset({"float", "log", "step", *_TUNED}),
+    "int": frozenset({"int", "log", "step", *_TUNED}),
+    "choice": frozenset({"choice", "ordered", *_TUNED}),
     "value": frozenset({"value", "group", "when"}),
 }
 

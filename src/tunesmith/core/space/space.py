@@ -150,6 +150,22 @@ class Space:
         """When `name` is active; None for always (as far as it itself is concerned)."""
         return self._conditions.get(name)
 
+    @property
+    def structural(self) -> frozenset[str]:
+        """The tuned parameters that must not change in the middle of a run, since weights trained with one value do
+        not fit another: those with `structural=True`; without a word about it choices, the group ``model``, and
+        those on which it depends whether others are active."""
+        parents = frozenset[str]().union(*(c.parents for c in self._conditions.values()))
+        return frozenset(
+            name
+            for name, p in self._tunables.items()
+            if (
+                isinstance(p, Choice) or p.group == "model" or name in parents
+                if p.structural is None
+                else p.structural
+            )
+        )
+
     def __len__(self) -> int:
         return len(self._tunables)
 

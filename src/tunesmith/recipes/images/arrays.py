@@ -16,6 +16,7 @@ from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_bytes
 from tunesmith.recipes.images import pictures
 from tunesmith.recipes.images.data import Images, Pixels, limited, listed, numbered, shrunk
+from tunesmith.recipes.images.tones import Depth, Tones
 
 
 def read_labelled(path: Path) -> Images:
@@ -40,6 +41,14 @@ def read_labelled(path: Path) -> Images:
         tuple(str(value) for value in values.tolist()),
         numbered(pixels),
         tuple(notices),
+        _tones(pixels, white),
+    )
+
+
+def _tones(pixels: Pixels, white: float) -> Tones:
+    """What files have to be on, for a model of these arrays: on the same scale, if it says anything."""
+    return (
+        Tones() if pixels.dtype == np.uint8 else Tones(integer=(0.0, white), floating=(0.0, white))
     )
 
 
@@ -69,6 +78,13 @@ def read_arrays(path: Path, *, labelled: bool) -> tuple[Pixels, NDArray[Any] | N
             "for each image"
         )
     return _channels_first(path, there["images"]), None if labels is None else labels.reshape(-1)
+
+
+def depth_of(pixels: Pixels) -> Depth:
+    """How deep an array's pixels are."""
+    if pixels.dtype == np.uint8:
+        return "byte"
+    return "integer" if bool((pixels == np.round(pixels)).all()) else "float"
 
 
 def white_of(pixels: Pixels) -> float:

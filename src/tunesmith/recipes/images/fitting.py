@@ -125,7 +125,7 @@ def fit(
     same = {name: called for name, called in SAME.items() if wanted[name] is not None}
     plan = settle(folder, RECIPE, _plan(every, metric, seed or 0, seen), same, say)
     images = every.take(sample(every.labels, plan.images, plan.seed))
-    parts = split(images.labels, plan.seed)
+    parts = split(images.labels, plan.seed, images.groups)
     for line in _summary(str(data), every, parts, plan):
         say(line)
     longest_s = None if limit_s is None else max(5.0, np.floor(limit_s * LONGEST))
@@ -264,7 +264,7 @@ def _finish(
     right = round(held_out["accuracy"] * len(parts.test))
     about = {
         "classes": list(images.classes),
-        "shape": asdict(Shape(channels, height, width, images.white)),
+        "shape": asdict(Shape(channels, height, width, images.white, images.tones)),
         "metric": plan.metric,
         "goal": METRICS[plan.metric],
         "value": best.value,

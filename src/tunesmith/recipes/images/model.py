@@ -31,7 +31,8 @@ from tunesmith.tuning.result import Result
 from tunesmith.version import __version__
 
 RECIPE: Final = "images"
-VERSION: Final = 1
+#: 2 has tones.
+VERSION: Final = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Fitted:
     def network(self) -> Any:
         """The ``torch.nn.Module``. Raises JobError if its file is gone or cannot be read."""
         file = own_file(self.path, self.about)
-        shape = Shape(**self.about["shape"])
+        shape = Shape.of(self.about["shape"])
         try:
             net = network.build(self.best_config, shape.channels, len(self.classes))
             net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
@@ -97,10 +98,16 @@ class Fitted:
         `data` is a folder, an ``.npz`` file or one image file. A file among others that cannot be read has None,
         but for its name; `say` is told of such. Raises JobError.
         """
-        images = read_unlabelled(Path(data).expanduser(), Shape(**self.about["shape"]))
-        if say and images.broken:
+        images = read_unlabelled(Path(data).expanduser(), Shape.of(self.about["shape"]))
+        notices = list(images.notices)
+        if images.broken:
             which = listed([f"{name} ({why})" for name, why in images.broken.items()])
-            say(f"note: {len(images.broken)} of {len(images.names)} images cannot be read: {which}")
+            notices.append(
+                f"{len(images.broken)} of {len(images.names)} images cannot be read: {which}"
+            )
+        if say is not None:
+            for notice in notices:
+                say(f"note: {notice}")
         pixels = resize(torch.from_numpy(images.pixels), self.best_config["resize"])
         rows = iter(np.exp(scores(self.network, pixels, images.white)).round(6))
         columns = [f"probability of {name}" for name in self.classes] if proba else []
@@ -161,8 +168,8 @@ def load(path: str | Path, *, allow_pickle: bool = False) -> Fitted:  # noqa: AR
     about = checked(folder, RECIPE, VERSION)
     fitted = Fitted(folder, about)
     try:
-        Shape(**about["shape"]), fitted.best_config["resize"], fitted.classes
-    except (KeyError, TypeError, ValueError) as error:
+        Shape.of(about["shape"]), fitted.best_config["resize"], fitted.classes
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise JobError(f"{folder / ABOUT} is broken ({error}); fit the model again") from None
     return fitted
 

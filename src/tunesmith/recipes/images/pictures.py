@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,38 +10,40 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.images.data import Pixels, Size
+from tunesmith.recipes.images.tones import WHITE, Depth, Measured, Tones, contrasts_of, scale
 from tunesmith.run.resources import cores
 
 T = TypeVar("T")
 
-SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
-)
 #: Pillow's modes without colour.
 _GREY: Final = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+#: Pillow's modes with transparency.
+_CLEAR: Final = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 #: EXIF's tag for the direction of an image, and its values for one that lies on its side.
 _DIRECTION: Final = 0x0112
 _SIDEWAYS: Final = (5, 6, 7, 8)
+#: TIFF's tags for the bits of a value, and for whether it has a sign; and what TIFF files begin with.
+_BITS: Final = 258
+_SIGN: Final = 339
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+#: The shares of the weights of red, green and blue in grey (ITU-R BT.601), as Pillow has them.
+_LUMA: Final = np.array([0.299, 0.587, 0.114])[:, None, None]
+#: Values by which an image's inner range is estimated.
+_VALUES: Final = 4096
 
 
 class Header(NamedTuple):
-    """What a file says before it is decoded: (width, height), and whether it has no colours."""
+    """What a file says before it is decoded: (width, height), whether it has no colours, how deep its pixels are,
+    and whether some may be transparent."""
 
     size: Size
     grey: bool
-
-
-def files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The image files in `folder` and below, and the other files; hidden ones aside, in order."""
-    images: list[Path] = []
-    others: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if not path.name.startswith(".") and path.is_file():
-            (images if path.suffix.lower() in SUFFIXES else others).append(path)
-    return images, others
+    depth: Depth
+    clear: bool
 
 
 def headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
@@ -48,11 +51,17 @@ def headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]
     return _each(files, _header)
 
 
+def measure(files: Sequence[Path]) -> tuple[dict[Path, Measured], dict[Path, str]]:
+    """The range and the contrasts of each file; and why, where there are none."""
+    return _each(files, _measured)
+
+
 def decode(
-    files: Sequence[Path], size: Size, *, grey: bool
+    files: Sequence[Path], size: Size, *, grey: bool, tones: Tones | None
 ) -> tuple[dict[Path, Pixels], dict[Path, str]]:
-    """The pixels of each file at `size`, (channels, height, width) in uint8; and why, where there are none."""
-    return _each(files, lambda image: _pixels(image, size, grey=grey))
+    """The pixels of each file at `size`, (channels, height, width) from 0 to 255: uint8, and float32 where the file
+    has more than 8 bits; and why, where there are none. Tones are None for models that had none."""
+    return _each(files, lambda image: _pixels(image, size, grey=grey, tones=tones))
 
 
 def resized(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -78,6 +87,10 @@ def pillow() -> Any:
 
 def reason(error: Exception) -> str:
     """Why a file cannot be read, in few words."""
+    if isinstance(error, FileNotFoundError):
+        return "it is a link to what is not there"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return "it is no image" if "cannot identify image file" in text else text
 
@@ -90,6 +103,8 @@ def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T
         try:
             with image.open(file) as opened:
                 return look(opened), ""
+        except image.UnidentifiedImageError as error:
+            return None, _unknown(file) or reason(error)
         except Exception as error:  # noqa: BLE001 (Pillow raises many kinds for broken files)
             return None, reason(error)
 
@@ -106,29 +121,166 @@ def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T
     return decoded, broken
 
 
+def _unknown(file: Path) -> str:
+    """What a file is that Pillow does not know, if it is an image nevertheless."""
+    with file.open("rb") as opened:
+        start = opened.read(12)
+    if start[:4] in _TIFF:
+        return "it is a kind of TIFF that is not read here, such as floating point in colour"
+    if start[4:8] == b"ftyp":
+        return f"it is an image of a format that is not read here ({start[8:12].decode(errors='replace')})"
+    return ""
+
+
+# -- one image, opened ------------------------------------------------------------------------
+
+
 def _header(image: Any) -> Header:
     width, height = image.size
+    depth, clear = _depth(image), _is_clear(image)  # before metadata is looked for, which loads it
     sideways = image.getexif().get(_DIRECTION) in _SIDEWAYS
-    return Header((height, width) if sideways else (width, height), image.mode in _GREY)
+    size = (height, width) if sideways else (width, height)
+    return Header(size, image.mode in _GREY, depth, clear)
 
 
-def _pixels(image: Any, size: Size, *, grey: bool) -> Pixels:
+def _is_clear(image: Any) -> bool:
+    return image.mode in _CLEAR or ("transparency" in image.info and _depth(image) == "byte")
+
+
+def _depth(image: Any) -> Depth:
+    if image.mode == "F":
+        return "float"
+    return "integer" if image.mode.startswith("I") or _halved(image) else "byte"
+
+
+def _halved(image: Any) -> bool:
+    """Whether Pillow would drop the lower of two bytes of each value, as it does with colours."""
+    return image.mode in ("RGB", "RGBA", "LA") and any(
+        ";16" in _raw_mode(tile) for tile in image.tile
+    )
+
+
+def _raw_mode(tile: Any) -> str:
+    args = tile[3]
+    return args if isinstance(args, str) else str(args[0]) if args else ""
+
+
+def _measured(image: Any) -> Measured:
+    depth, clear = _depth(image), _is_clear(image)
+    low, high, inner = 0.0, WHITE, (0.0, WHITE)
+    if depth != "byte":
+        values, _ = _deep(image)
+        low, high = float(values.min()), float(values.max())
+        some = values.ravel()[:: max(1, values.size // _VALUES)]
+        inner = (
+            float(np.quantile(some, 0.005, method="higher")),
+            float(np.quantile(some, 0.995, method="lower")),
+        )
+    if not clear:
+        return Measured(low, high, inner, None)
+    layer = np.asarray(image.convert("RGBA"), dtype=np.float32).transpose(2, 0, 1)
+    return Measured(low, high, inner, contrasts_of(layer[:3], layer[3] / WHITE))
+
+
+def _pixels(image: Any, size: Size, *, grey: bool, tones: Tones | None) -> Pixels:
     from PIL import Image, ImageOps
 
+    depth = _depth(image)
+    if tones is None:
+        tones = Tones()
+        if image.mode.startswith("I") or image.mode == "F":
+            image = _own_scale(ImageOps.exif_transpose(image))
+    elif depth != "byte":
+        return _deep_pixels(image, depth, size, grey=grey, tones=tones)
+    elif why := tones.problem("byte", 0.0, WHITE):
+        raise ValueError(why)
     image.draft("L" if grey else "RGB", (max(size), max(size)))  # large JPEGs: a fraction of them
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        deep = np.asarray(image, dtype=np.float64)
-        if not np.isfinite(deep).all():
-            raise ValueError("it has pixels that are NaN or infinite")
-        white = 65535.0 if image.mode.startswith("I") else max(1.0, float(deep.max()))
-        image = Image.fromarray(np.uint8(np.clip(deep / white, 0.0, 1.0) * 255.0 + 0.5))
-    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+    if _is_clear(image):
         layer = image.convert("RGBA")
-        image = Image.new("RGBA", layer.size, "white")
+        image = Image.new("RGBA", layer.size, (*(tones.ground,) * 3, 255))
         image.alpha_composite(layer)
     image = image.convert("L" if grey else "RGB")
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
     array = np.array(image, dtype=np.uint8)
     return array[None] if grey else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _own_scale(image: Any) -> Any:
+    """An image of more than 8 bits in 8 bits, as models before version 2 had them."""
+    deep = _finite(np.asarray(image, dtype=np.float64))
+    white = 65535.0 if image.mode.startswith("I") else max(1.0, float(deep.max()))
+    return pillow().fromarray(np.uint8(np.clip(deep / white, 0.0, 1.0) * 255.0 + 0.5))
+
+
+def _deep_pixels(image: Any, depth: Depth, size: Size, *, grey: bool, tones: Tones) -> Pixels:
+    values, alpha = _deep(image)
+    if why := tones.problem(depth, float(values.min()), float(values.max())):
+        raise ValueError(why)
+    black_and_white = tones.range_of(depth)
+    assert black_and_white is not None, "or there would be a problem"
+    planes: Pixels = scale(values, *black_and_white)
+    if alpha is not None:
+        planes = planes * alpha + tones.ground * (1 - alpha)
+    if grey and len(planes) == 3:
+        planes = (planes * _LUMA).sum(0, keepdims=True)
+    elif not grey and len(planes) == 1:
+        planes = np.repeat(planes, 3, axis=0)
+    planes = np.ascontiguousarray(planes, dtype=np.float32)
+    if planes.shape[:0:-1] != size:
+        planes = resized(planes[None], size[1], size[0])[0]
+    return planes
+
+
+def _deep(image: Any) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """The values of an image of more than 8 bits, (1 or 3, height, width), and its opacity from 0 to 1, (height,
+    width), if it is one with transparency. Raises ValueError for values that are not finite."""
+    from PIL import ImageOps
+
+    if not _halved(image):
+        raw = np.asarray(ImageOps.exif_transpose(image))
+        tags = getattr(image, "tag_v2", {})
+        unsigned = tags.get(_SIGN, (1,))[0] == 1 and tags.get(_BITS, (0,))[0] == 32
+        if image.mode == "I" and unsigned:  # Pillow takes the highest bit for a sign
+            raw = raw.astype(np.int32).view(np.uint32)
+        return _finite(raw.astype(np.float64))[None], None
+    whole = _both_bytes(image).transpose(2, 0, 1)
+    values, alpha = whole[:3], whole[3] / 65535.0 if len(whole) == 4 else None
+    if (values[0] == values[1]).all() and (values[0] == values[2]).all():
+        values = values[:1]
+    return values, alpha
+
+
+def _both_bytes(image: Any) -> NDArray[np.float64]:
+    """The values of 16 bits, (height, width, 3 or 4), of which Pillow keeps the higher byte: decoded a second time,
+    in the other order of bytes, they give the lower one."""
+    from PIL import Image, ImageOps
+
+    again: Any
+    with Image.open(image.filename) as again:
+        grey = _raw_mode(again.tile[0]).startswith("LA")
+        again.tile = [(*tile[:3], _other_order(tile)) for tile in again.tile]
+        if grey:  # taken as four bytes a pixel: those of the value, those of the opacity
+            four = np.asarray(ImageOps.exif_transpose(again)).astype(np.float64)
+            value, alpha = four[..., 0] * 256 + four[..., 1], four[..., 2] * 256 + four[..., 3]
+            return np.stack([value, value, value, alpha], -1)
+        low = np.asarray(ImageOps.exif_transpose(again)).astype(np.float64)
+    return np.asarray(ImageOps.exif_transpose(image)).astype(np.float64) * 256 + low
+
+
+def _other_order(tile: Any) -> Any:
+    raw, args = _raw_mode(tile), tile[3]
+    if raw.startswith("LA"):
+        other = "RGBA"
+    else:
+        stem, order = raw[:-1], raw[-1]
+        native = "L" if sys.byteorder == "little" else "B"
+        other = stem + ("B" if (native if order == "N" else order) == "L" else "L")
+    return other if isinstance(args, str) else (other, *args[1:])
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(values).all():
+        raise ValueError("it has pixels that are NaN or infinite")
+    return values

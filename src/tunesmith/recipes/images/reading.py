@@ -3,23 +3,27 @@
 Rules, each said in a notice where it was applied:
 
 - Images of different sizes are resized to the commonest size; sizes beyond 128 pixels are shrunk to that.
-- All are grey, or, if one of them has colours, all have three channels; what is transparent becomes white.
+- All are grey, or, if one of them has colours, all have three channels.
+- Pixels of more than 8 bits are scaled by the range of the whole set; what is transparent gets one ground, on which
+  the drawings of all classes are seen: see `tones`.
 - At most 1 in 20 files may be broken: these are left out. More are an error.
-- A folder without images is no class; files that are no images are left out.
+- A folder without images is no class. Files that are no images, and what is hidden or a system's own, are left out.
+- Links to files and folders are followed, but not to a folder that they are in.
+- Images that are all nearly equal are an error.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.images import arrays, pictures
+from tunesmith.recipes.images import arrays, folders, pictures
 from tunesmith.recipes.images.data import (
     LEAST,
     SHORTEST,
@@ -30,29 +34,41 @@ from tunesmith.recipes.images.data import (
     by,
     limited,
     listed,
+    nearly_equal,
     numbered,
     shrunk,
 )
-from tunesmith.recipes.images.pictures import SUFFIXES, Header
+from tunesmith.recipes.images.folders import FOREIGN, SUFFIXES, Listing
+from tunesmith.recipes.images.pictures import Header
+from tunesmith.recipes.images.tones import (
+    GROUNDS,
+    WHITE,
+    Measured,
+    Tones,
+    check_unit,
+    counts_to_one,
+    scale,
+    tones_of,
+    unseen,
+)
 
 #: One broken file in so many is left out; more are an error.
 BROKEN: Final = 20
-#: Numbers up to 1 that are so many times less than white are no dark pixels, but count from 0 to 1.
-DARK: Final = 100
-#: Numbers so many times as large as white are in another unit, too.
-BRIGHT: Final = 4
+#: Images by which the ground of what is transparent is chosen, at most.
+GROUNDED: Final = 2000
 _SPLITS: Final = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
 @dataclass(frozen=True, eq=False)
 class Unlabelled:
     """Images to predict: `pixels` and `white` as in `Images`, a row for each of `names` that is not among the
-    `broken`, which are files that cannot be read, and why."""
+    `broken`, which are files that cannot be read, and why; `notices` say what else is to be known."""
 
     pixels: Pixels
     white: float
     names: tuple[str, ...]
     broken: Mapping[str, str]
+    notices: tuple[str, ...] = ()
 
 
 def read(data: str | Path) -> Images:
@@ -81,34 +97,103 @@ def read_unlabelled(data: str | Path, shape: Shape) -> Unlabelled:
     if not path.exists():
         raise JobError(f"there is no {path}; name a folder, an image or an .npz file")
     if path.suffix.lower() == ".npz":
-        pixels, _ = arrays.read_arrays(path, labelled=False)
-        if pixels.dtype == np.uint8:
-            white = arrays.white_of(pixels)
-        else:
-            white = shape.white
-            _check_unit(path, float(pixels.max()), white)
-        return Unlabelled(_fitted(path, pixels, shape), white, numbered(pixels), {})
-    root, files = (path, pictures.files(path)[0]) if path.is_dir() else (path.parent, [path])
+        return _unlabelled_arrays(path, shape)
+    notices: list[str] = []
+    root, files = (path.parent, [path]) if path.is_file() else (path, _listed(path, notices))
     if not files:
         raise JobError(f"{path} has no images: no files that end in {_suffixes()}")
-    size = (shape.width, shape.height)
-    decoded, broken = pictures.decode(files, size, grey=shape.channels == 1)
+    decoded, broken = _decoded(root, files, shape, notices)
     if not decoded:
         why = broken[files[0]]
         many = "" if len(files) == 1 else f"none of {len(files)} files can be read: "
         raise JobError(f"{many}{files[0]} cannot be read: {why}")
     names = tuple(str(file.relative_to(root)) for file in files)
     failed = {str(file.relative_to(root)): why for file, why in broken.items()}
-    return Unlabelled(np.stack(list(decoded.values())), 255.0, names, failed)
+    return Unlabelled(_stacked(list(decoded.values())), WHITE, names, failed, tuple(notices))
 
 
-def _check_unit(path: Path, top: float, white: float) -> None:
-    """Raise JobError if numbers up to `top` cannot be pixels of which `white` is a white one."""
-    if (0.0 < top <= 1.0 and DARK * top < white) or top > BRIGHT * white:
-        raise JobError(
-            f"the pixels of {path} are 0 to {top:g}, and those that the model was trained on 0 to {white:g}; bring them "
-            "to the same scale, or save them as bytes (uint8)"
+def _listed(folder: Path, notices: list[str]) -> list[Path]:
+    """The images in a folder to predict."""
+    try:
+        there = folders.listing(folder)
+    except OSError as error:
+        raise JobError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
+    notices += _passed_over(folder, there)
+    return there.images
+
+
+def _decoded(
+    root: Path, files: list[Path], shape: Shape, notices: list[str]
+) -> tuple[dict[Path, Pixels], dict[Path, str]]:
+    """The pixels of files to predict, on the scale and the ground of the model; and why, where there are none."""
+    tones, broken = shape.tones, dict[Path, str]()
+    if tones is None:
+        readable = files
+    else:
+        looks, broken = pictures.headers(files)
+        measured, immeasurable = pictures.measure(
+            [file for file, look in looks.items() if look.depth != "byte" or look.clear]
         )
+        broken |= immeasurable
+        readable = [file for file in looks if file not in broken]
+        notices += _toned(root, looks, measured, tones)
+    size = (shape.width, shape.height)
+    decoded, undecodable = pictures.decode(readable, size, grey=shape.channels == 1, tones=tones)
+    broken |= undecodable
+    return decoded, {file: broken[file] for file in files if file in broken}
+
+
+def _toned(
+    root: Path, looks: Mapping[Path, Header], measured: Mapping[Path, Measured], tones: Tones
+) -> list[str]:
+    """What is to be known of the brightness of images to predict. Raises JobError if their floating-point pixels count
+    from 0 to 1, and the model's do not."""
+    notices = []
+    deep = {file: m for file, m in measured.items() if looks[file].depth != "byte"}
+    floating = [m.high for file, m in deep.items() if looks[file].depth == "float"]
+    usual = tones.range_of("float")
+    if floating and usual is not None and counts_to_one(max(floating), usual[1]):
+        check_unit(str(root), max(floating), usual[1])
+    if not tones.deep and (whole := [f for f in deep if looks[f].depth == "integer"]):
+        notices.append(
+            f"{_images(len(whole))} of more than 8 bits, which the model was not trained on, were read: 65,535 is taken "
+            "as white"
+        )
+    for depth in ("integer", "float"):
+        known = tones.range_of(depth) if tones.deep else None
+        if known is None:
+            continue
+        beyond = [
+            str(file.relative_to(root))
+            for file, m in deep.items()
+            if looks[file].depth == depth and (m.low < known[0] or m.high > known[1])
+        ]
+        if beyond:
+            notices.append(
+                f"{_images(len(beyond))} with pixels beyond those of training ({known[0]:g} to {known[1]:g}): "
+                f"{listed(beyond)}"
+            )
+    if blank := unseen(measured, tones.ground):
+        shown = listed([str(file.relative_to(root)) for file in blank])
+        notices.append(
+            f"nothing is seen on {_images(len(blank))} with a transparent ground, which is {GROUNDS[tones.ground]} for this "
+            f"model: {shown}"
+        )
+    return notices
+
+
+def _unlabelled_arrays(path: Path, shape: Shape) -> Unlabelled:
+    pixels, _ = arrays.read_arrays(path, labelled=False)
+    tones, white = shape.tones, shape.white
+    scaled = None if tones is None or not tones.deep else tones.range_of(arrays.depth_of(pixels))
+    if pixels.dtype == np.uint8:
+        white = arrays.white_of(pixels)
+    elif scaled is not None:  # a model of files of more than 8 bits, and their values as they are
+        check_unit(str(path), float(pixels.max()), scaled[1])
+        pixels = scale(pixels, *scaled)
+    else:
+        check_unit(str(path), float(pixels.max()), white)
+    return Unlabelled(_fitted(path, pixels, shape), white, numbered(pixels), {})
 
 
 def _fitted(path: Path, pixels: Pixels, shape: Shape) -> Pixels:
@@ -130,63 +215,131 @@ def _read_folder(root: Path) -> Images:
     notices: list[str] = []
     of_class = _class_folders(root, notices)
     files = [file for of in of_class.values() for file in of]
-    looks, unreadable = pictures.headers(files)
+    looks, broken = pictures.headers(files)
     if not looks:
-        _check_broken(root, files, unreadable, notices)
+        _check_broken(root, files, broken, notices)
     size, grey = _common(looks, notices)
-    decoded, undecodable = pictures.decode(list(looks), size, grey=grey)
-    _check_broken(root, files, unreadable | undecodable, notices)
+    tones = _tones(looks, of_class, broken, notices)
+    readable = [file for file in looks if file not in broken]
+    decoded, undecodable = pictures.decode(readable, size, grey=grey, tones=tones)
+    _check_broken(root, files, broken | undecodable, notices)
     classes = tuple(name for name, of in of_class.items() if any(file in decoded for file in of))
     placed = [(c, f) for c, name in enumerate(classes) for f in of_class[name] if f in decoded]
     return Images(
-        np.stack([decoded[file] for _, file in placed]),
-        255.0,
+        _stacked([decoded[file] for _, file in placed]),
+        WHITE,
         np.array([c for c, _ in placed], dtype=np.int64),
         classes,
         tuple(str(file.relative_to(root)) for _, file in placed),
         tuple(notices),
+        tones,
     )
+
+
+def _stacked(pixels: Sequence[Pixels]) -> Pixels:
+    """Images as one array, of float32 if any is."""
+    return np.stack(pixels, dtype=np.result_type(*{p.dtype for p in pixels}))
+
+
+def _tones(
+    looks: Mapping[Path, Header],
+    of_class: Mapping[str, Sequence[Path]],
+    broken: dict[Path, str],
+    notices: list[str],
+) -> Tones:
+    """The tones of a set; what cannot be measured is added to the `broken`."""
+    class_of = {file: name for name, files in of_class.items() for file in files}
+    clear = [file for file, look in looks.items() if look.clear and look.depth == "byte"]
+    clear = clear[:: max(1, len(clear) // GROUNDED)]
+    deep = [file for file, look in looks.items() if look.depth != "byte"]
+    measured, immeasurable = pictures.measure([*deep, *clear])
+    broken |= immeasurable
+    depths = {file: look.depth for file, look in looks.items() if file not in immeasurable}
+    tones, more = tones_of(depths, measured, class_of)
+    if blank := unseen(measured, tones.ground):
+        more.append(f"nothing is seen on {_images(len(blank))}: {listed([p.name for p in blank])}")
+    notices += more
+    return tones
 
 
 def _class_folders(root: Path, notices: list[str]) -> dict[str, list[Path]]:
     """The image files of each class; at least one file in all."""
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    loose = sum(p.suffix.lower() in SUFFIXES for p in root.iterdir())
-    if not folders:
+    within = sorted(root.iterdir())
+    classes = [p for p in within if p.is_dir() and not folders.is_hidden(p.name)]
+    loose = sum(folders.is_image(p) and not folders.is_hidden(p.name) for p in within)
+    if not classes:
         content = f"{_images(loose)}, but no folders" if loose else "no folders"
         raise JobError(
             f"{root} has {content} of classes; put the images of each class in a folder of its own: "
             f"{root}/cat/1.png, {root}/dog/1.png"
         )
-    if {folder.name.lower() for folder in folders} <= _SPLITS:
+    if {folder.name.lower() for folder in classes} <= _SPLITS:
         raise JobError(
-            f"{root} is split already (its folders are {listed([f.name for f in folders])}); name one of "
-            f"them, such as {folders[-1]}: it is split into training, validation and held-out images here"
+            f"{root} is split already (its folders are {listed([f.name for f in classes])}); name one of "
+            f"them, such as {classes[-1]}: it is split into training, validation and held-out images here"
         )
     if loose:
         notices.append(f"left out, as they are in no class folder: {_images(loose)} of {root}")
-    of_class, others = {}, []
-    for folder in folders:
-        of_class[folder.name], more = pictures.files(folder)
-        others += more
-    if not any(of_class.values()):
+    of_class = {folder.name: folders.listing(folder) for folder in classes}
+    whole = Listing(
+        hidden={
+            p: n for p in within if folders.is_hidden(p.name) and (n := folders.hidden_images(p))
+        }
+    )
+    for of in of_class.values():
+        whole.add(of)
+    passed_over = _passed_over(root, whole)
+    if not whole.images:
+        more = "".join(f"; {notice}" for notice in passed_over)
         raise JobError(
             f"{root} has no images: its folders ({listed(list(of_class))}) have no files that end in "
-            f"{_suffixes()}"
+            f"{_suffixes()}{more}"
         )
-    if empty := [name for name, files in of_class.items() if not files]:
+    if empty := [name for name, of in of_class.items() if not of.images]:
         notices.append(f"left out, as folders without images are no classes: {listed(empty)}")
-    if others:
-        shown = listed([str(p.relative_to(root)) for p in others])
-        notices.append(f"left out, as they are no images: {shown}")
-    return {name: files for name, files in of_class.items() if files}
+    notices += passed_over
+    return {name: of.images for name, of in of_class.items() if of.images}
+
+
+def _passed_over(root: Path, there: Listing) -> list[str]:
+    """What is in a folder and not read, and why."""
+
+    def shown(paths: Sequence[Path]) -> str:
+        return listed([str(path.relative_to(root)) for path in paths])
+
+    foreign = [path for path in there.others if path.suffix.lower() in FOREIGN]
+    strange = [path for path in there.others if path not in set(foreign)]
+    notices = []
+    if strange:
+        notices.append(
+            f"left out, as they do not end as images do (.png, .jpg, ..): {shown(strange)}"
+        )
+    if foreign:
+        notices.append(
+            f"left out, as their formats are not read here: {shown(foreign)}; PNG, JPEG, TIFF and others are"
+        )
+    if there.hidden:
+        notices.append(
+            f"left out, as they are in hidden or system folders: {_images(sum(there.hidden.values()))} "
+            f"({shown(list(there.hidden))})"
+        )
+    if there.loops:
+        notices.append(
+            f"left out, as they are links to a folder that they are in: {shown(there.loops)}"
+        )
+    if there.again:
+        notices.append(
+            f"left out, as they are links to folders that are read already: {shown(there.again)}"
+        )
+    return notices
 
 
 def _common(looks: Mapping[Path, Header], notices: list[str]) -> tuple[Size, bool]:
     """The size to bring all to, and whether all are grey."""
     grey = sum(header.grey for header in looks.values())
     size, count = Counter(header.size for header in looks.values()).most_common(1)[0]
-    common = limited(size, len(looks), 1 if grey == len(looks) else 3)
+    each = 4 if any(header.depth != "byte" for header in looks.values()) else 1
+    common = limited(size, len(looks), each * (1 if grey == len(looks) else 3))
     if count < len(looks):
         notices.append(
             f"{len(looks) - count} of {len(looks)} images have another size than {by(size)} pixels, the "
@@ -233,7 +386,40 @@ def _checked(path: Path, images: Images) -> Images:
             f"classes of {path} with fewer than {LEAST} images: {listed(rare)}; each needs one to train with, one "
             "to validate with and one to hold out: add images, or leave the class out"
         )
-    return images
+    if nearly_equal(images.pixels, images.white):
+        raise JobError(
+            f"the {_images(len(images.labels))} of {path} come out nearly equal, so that nothing can be learned from "
+            f"them{_why_equal(images)}"
+        )
+    return replace(images, notices=(*images.notices, *_copies(images)))
+
+
+def _why_equal(images: Images) -> str:
+    notices = "".join(f"; {notice}" for notice in images.notices)
+    return notices or ": look at some of them in a viewer"
+
+
+def _copies(images: Images) -> list[str]:
+    """What to say of images that are there more than once."""
+    first: dict[int, int] = {}
+    copies: list[str] = []
+    classes: list[str] = []
+    for place, group in enumerate(images.groups.tolist()):
+        before = first.setdefault(group, place)
+        if before != place:
+            pair = f"{images.names[place]} and {images.names[before]}"
+            (classes if images.labels[before] != images.labels[place] else copies).append(pair)
+    notices = []
+    if copies:
+        notices.append(
+            f"copies of other images, kept together when the set is split: {_images(len(copies))} ({listed(copies)})"
+        )
+    if classes:
+        notices.append(
+            "the same image in two classes, so that nobody can be right about both: "
+            f"{_images(len(classes))} ({listed(classes)})"
+        )
+    return notices
 
 
 def _images(count: int) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -20,7 +21,11 @@ from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular.labels import row_label
 
 Floats = NDArray[np.float64]
-Kind = Literal["number", "category", "date"]
+Kind = Literal["number", "category", "date", "text"]
+#: What a column can be said to be: a kind, or nothing that is learned from.
+WISHES: Final = ("category", "number", "date", "text", "ignore")
+#: Nothing was said of any column.
+NO_WISHES: Final[Mapping[str, str]] = MappingProxyType({})
 
 #: A text column with more different values than this is a category only if each has so many rows on average.
 FEW: Final = 30
@@ -60,7 +65,9 @@ class Column:
 
     @property
     def width(self) -> int:
-        """How many columns of the matrix it is."""
+        """How many columns of the matrix it is; what a text says is no number before a fold has seen it."""
+        if self.kind == "text":
+            return 0
         return len(self.parts) if self.kind == "date" else 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +94,40 @@ class Column:
         )
 
 
-def examine(frame: Any, without: Sequence[str]) -> tuple[tuple[Column, ...], list[str]]:
+def wishes(spec: Mapping[str, str] | Sequence[str] | None) -> dict[str, str]:
+    """What columns are said to be: ``{"zip": "category"}``, or texts such as ``"zip=category"``. Raises JobError."""
+    if spec is None:
+        return {}
+    if isinstance(spec, str) or not isinstance(spec, (Mapping, Sequence)):
+        raise JobError(f"columns is a dict such as {{'zip': 'category'}}, not {spec!r}")
+    pairs: list[tuple[Any, Any]] = []
+    if isinstance(spec, Mapping):
+        pairs = list(spec.items())
+    else:
+        for text in spec:
+            name, equals, kind = str(text).rpartition("=")
+            if not equals:
+                raise JobError(
+                    f"--column {text}: write NAME=KIND, where KIND is one of {', '.join(WISHES)}"
+                )
+            pairs.append((name, kind))
+    out: dict[str, str] = {}
+    for name, kind in pairs:
+        name = str(name).strip()
+        if kind not in WISHES:
+            raise JobError(
+                f"a column is one of {', '.join(WISHES)}, and {name!r} is said to be {kind!r}"
+                f"{did_you_mean(str(kind), WISHES)}"
+            )
+        if out.get(name, kind) != kind:
+            raise JobError(f"{name!r} is said to be {out[name]!r} and {kind!r}; leave one out")
+        out[name] = kind
+    return out
+
+
+def examine(
+    frame: Any, without: Sequence[str], wishes: Mapping[str, str] = NO_WISHES
+) -> tuple[tuple[Column, ...], list[str]]:
     """The columns of a DataFrame but those named, and what has to be said about them.
 
     - All missing, or always the same: left out.
@@ -96,23 +136,75 @@ def examine(frame: Any, without: Sequence[str]) -> tuple[tuple[Column, ...], lis
     - Other text, and mixed types: a category, if there are at most 30 different values, or each has 4
       rows on average (and 1,000 in any case); else left out, as an identifier or free text.
     - Whole numbers that only label the rows: left out, see `labels`.
+
+    `wishes` says otherwise: see `WISHES`. Raises JobError for a column that is not there, or cannot be that.
     """
     columns: list[Column] = []
     notices: list[str] = []
+    for name in wishes:
+        if name not in frame.columns:
+            raise JobError(
+                f"there is no column {name!r} that could be {wishes[name]!r}"
+                f"{did_you_mean(name, map(str, frame.columns))}"
+            )
+        if name in without:
+            raise JobError(f"{name!r} is what is to be predicted; say what it is with --task")
     for name in frame.columns:
         if name in without:
             continue
-        column, notice = _examine(frame[name], name)
+        if name in wishes:
+            column, notice = _as_wished(frame[name], name, wishes[name])
+        else:
+            column, notice = _examine(frame[name], name)
         if notice:
             notices.append(notice)
         if column is not None:
             columns.append(column)
-    if not columns:
+    if not any(column.width for column in columns):
         raise JobError(
             "no column is left to learn from: "
             + ("; ".join(notices[:5]) or "there is only the target")
         )
     return tuple(columns), notices
+
+
+def _as_wished(series: Any, name: str, wish: str) -> tuple[Column | None, str]:
+    """A column that is what it is said to be, and a notice, or none."""
+    from pandas.api import types
+
+    present = series.dropna()
+    missing = len(present) < len(series)
+    if wish == "ignore":
+        return None, f"{name!r} is left out, as you said"
+    if not len(present):
+        return None, f"{name!r} is left out: it has no values at all"
+    if wish == "category":
+        known = tuple(sorted(_texts(present).unique()))
+        if len(known) == 1 and not missing:
+            return None, f"{name!r} is left out: it is {known[0]!r} in every row"
+        return Column(name, "category", known, missing=missing), ""
+    if wish == "text":
+        notice = f"{name!r} is text, and no algorithm learns from texts yet"
+        return Column(name, "text", missing=missing), notice
+    if wish == "number":
+        if _holds_numbers(series):
+            return _number(_floats(series), name, wished=True)
+        texts = _texts(present)
+        if not np.isfinite(_read_numbers(texts)).any():
+            raise JobError(
+                f"{name!r} is said to be a number, and it holds values such as {texts.iloc[0]!r}"
+            )
+        return _texts_as_number(texts, series, name, wished=True)
+    if types.is_datetime64_any_dtype(series):
+        return _date(series, name, "", missing)
+    texts = _texts(present)
+    shares = {written: float(_read_dates(texts, written).notna().mean()) for written in DATES}
+    best = max(shares, key=lambda written: shares[written])
+    if not shares[best]:
+        raise JobError(
+            f"{name!r} is said to be a date, and it holds values such as {texts.iloc[0]!r}"
+        )
+    return _date(texts, name, best, missing)
 
 
 def _examine(series: Any, name: str) -> tuple[Column | None, str]:
@@ -134,24 +226,31 @@ def _examine(series: Any, name: str) -> tuple[Column | None, str]:
     numbers = _read_numbers(texts)
     share = float(np.isfinite(numbers).mean())
     if share >= NEARLY_ALL:
-        values = np.full(len(series), np.nan)
-        values[series.notna().to_numpy()] = numbers
-        column, notice = _number(values, name)
-        odd = texts[np.isnan(numbers)]
-        if column is not None and len(odd):
-            column = replace(column, odd=_commonest(odd))
-            notice = (
-                f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as "
-                f"{odd.iloc[0]!r}, count as missing"
-            )
-        return column, notice
+        return _texts_as_number(texts, series, name)
     written = _written(texts)
     if written:
         return _date(texts, name, written, missing)
     return _category(texts, name, len(series), missing, share)
 
 
-def _number(values: Floats, name: str) -> tuple[Column | None, str]:
+def _texts_as_number(
+    texts: Any, series: Any, name: str, *, wished: bool = False
+) -> tuple[Column | None, str]:
+    numbers = _read_numbers(texts)
+    values = np.full(len(series), np.nan)
+    values[series.notna().to_numpy()] = numbers
+    column, notice = _number(values, name, wished=wished)
+    odd = texts[np.isnan(numbers)]
+    if column is not None and len(odd):
+        column = replace(column, odd=_commonest(odd))
+        notice = (
+            f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as "
+            f"{odd.iloc[0]!r}, count as missing"
+        )
+    return column, notice
+
+
+def _number(values: Floats, name: str, *, wished: bool = False) -> tuple[Column | None, str]:
     finite = np.isfinite(values)
     infinite = int(np.isinf(values).sum())
     known = values[finite]
@@ -159,7 +258,7 @@ def _number(values: Floats, name: str) -> tuple[Column | None, str]:
         return None, f"{name!r} is left out: it has no finite values"
     if known.min() == known.max() and finite.all():
         return None, f"{name!r} is left out: it is {known[0]:g} in every row"
-    if why := row_label(name, known):
+    if not wished and (why := row_label(name, known)):
         return (
             None,
             f"{name!r} is left out: {why}; --column {shlex.quote(f'{name}=number')} keeps it",
@@ -314,7 +413,7 @@ def names(columns: Sequence[Column]) -> list[str]:
     """The names of the matrix's columns: ``sold.year`` for a part of a date."""
     out: list[str] = []
     for c in columns:
-        out += [f"{c.name}.{part}" for part in c.parts] if c.kind == "date" else [c.name]
+        out += [f"{c.name}.{part}" for part in c.parts] if c.kind == "date" else [c.name] * c.width
     return out
 
 
@@ -340,6 +439,8 @@ def matrix(frame: Any, columns: Sequence[Column], name: str = "the table") -> Fl
         )
     out = np.full((len(frame), sum(c.width for c in columns)), np.nan)
     for at, column in places(columns):
+        if not column.width:
+            continue
         _fill(out[:, at : at + column.width], frame[column.name], column, name)
     return out
 

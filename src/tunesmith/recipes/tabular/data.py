@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -90,7 +91,9 @@ class Data:
     @property
     def missing(self) -> bool:
         """Whether any number is missing."""
-        return not self.sparse and any(c.missing and c.kind != "category" for c in self.columns)
+        return not self.sparse and any(
+            c.missing and c.kind in ("number", "date") for c in self.columns
+        )
 
     def digest(self) -> str:
         """The same for the same rows, columns and task."""
@@ -110,6 +113,7 @@ def load(
     data: Any,
     target: str | None,
     task: str | None = None,
+    columns: Mapping[str, str] | Sequence[str] | None = None,
     *,
     roles: Roles = NO_ROLES,
     quantile: float | None = None,
@@ -119,7 +123,8 @@ def load(
 
     The task: texts, truth values and categories are classes; so are whole numbers with at most 10
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
-    is "regression". `task` overrides, and so does a quantile (of numbers), or `costs` (of classes).
+    is "regression". `task` overrides, and so does a quantile (of numbers), or `costs` (of classes). `columns` says
+    what columns are: ``{"zip": "category"}``.
     """
     known = (*TASKS, "classification")
     if task is not None and task not in known:
@@ -135,12 +140,17 @@ def load(
         )
     task = task or ("regression" if quantile else "classification" if costs is not None else None)
     target = None if target is None else str(target).strip()
+    wished = shapes.wishes(columns)
     source = read(data, Known(target=target))
     if source.frame is None:
         if roles != NO_ROLES:
             raise JobError(
                 f"{source.name} has numbered features and no named columns: groups, times and weights need a table "
                 "(CSV, Parquet)"
+            )
+        if wished:
+            raise JobError(
+                f"{source.name} has numbered features, which are numbers; leave --column out"
             )
         return _aimed(_sparse(source, target, task), quantile, costs)
     if target is None:
@@ -155,14 +165,16 @@ def load(
             f"{did_you_mean(target, source.frame.columns)}"
         )
     bonding.check(roles, target, source.frame, source.name)
-    return _aimed(_dense(source, target, task, roles), quantile, costs)
+    return _aimed(_dense(source, target, task, wished, roles), quantile, costs)
 
 
 def _aimed(data: Data, quantile: float | None, costs: Any) -> Data:
     return replace(data, aim=bonding.aim_of(quantile, costs, data.classes))
 
 
-def _dense(source: Source, target: str, task: str | None, roles: Roles) -> Data:
+def _dense(
+    source: Source, target: str, task: str | None, wished: Mapping[str, str], roles: Roles
+) -> Data:
     frame, notices = source.frame, list(source.notices)
     y, wanted, classes, why, has_target = _target(frame[target], target, task, source.name)
     if not has_target.all():
@@ -177,7 +189,8 @@ def _dense(source: Source, target: str, task: str | None, roles: Roles) -> Data:
         wanted = "binary" if wanted == "multiclass" and len(classes) == 2 else wanted
     notices += bond_notices
     _check(y, wanted, classes, target, source.name)
-    columns, found_notices = shapes.examine(frame, without=(target, *roles.unlearned))
+    kinds = {name: kind for name, kind in wished.items() if name not in roles.unlearned}
+    columns, found_notices = shapes.examine(frame, (target, *roles.unlearned), kinds)
     notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
     data = Data(

@@ -82,6 +82,7 @@ def fit(
     *,
     target: str | None = None,
     task: str | None = None,
+    columns: Mapping[str, str] | Sequence[str] | None = None,
     metric: str | None = None,
     time: float | str | None = None,
     trials: int | None = None,
@@ -104,7 +105,8 @@ def fit(
 ) -> Fitted:
     """Find the best model for a table, and fit it: see docs/guides/fit.md.
 
-    `data` is a file (CSV, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict. `time`, 10
+    `data` is a file (CSV, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict; `columns` says
+    what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore). `time`, 10
     minutes unless `trials` are given, is for everything; the same call again goes on with the search in `output`
     (NAME-model beside the file). `ensemble` is how many pipelines may be blended; 1 for the best alone.
     `scheduler` "none" checks every pipeline on all folds. `say` is told what was found and done.
@@ -120,7 +122,7 @@ def fit(
     say = say or say_if(progress)
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
     table = tables.load(
-        data, target, task,
+        data, target, task, columns,
         roles=Roles(group, time_column, weight), quantile=quantile, costs=costs,
     )  # fmt: skip
     judged = metric_for(table.task, metric, table.aim)

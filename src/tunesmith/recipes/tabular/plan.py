@@ -94,7 +94,7 @@ def settle(
 def summary(plan: TablePlan, data: Data, metric: Metric) -> list[str]:
     """What was found and what will be done, in lines."""
     kinds: list[str] = [c.kind for c in data.columns]
-    plural = {"number": "numbers", "category": "categories", "date": "dates"}
+    plural = {"number": "numbers", "category": "categories", "date": "dates", "text": "texts"}
     holds = ", ".join(
         f"{n} {plural[kind] if n > 1 else kind}" for kind in plural if (n := kinds.count(kind))
     )

@@ -102,7 +102,8 @@ def _branch(name: str, data: Data, folds: int) -> Space:
     match name:
         case "lightgbm":
             leaf = Int(1, min(128, few), log=True, default=min(20, few), group="model")
-            return spaces.joined(spaces.lightgbm(min_child_samples=leaf), **trees)
+            rows = spaces.lightgbm(min_child_samples=leaf, subsample_freq=None)  # the pipeline's
+            return spaces.joined(rows, **trees)
         case "xgboost":
             return spaces.joined(spaces.xgboost(), **trees)
         case "random_forest":
@@ -112,7 +113,9 @@ def _branch(name: str, data: Data, folds: int) -> Space:
         case "linear" if data.aim.quantile is not None:
             return Space(C=spaces.logistic().parameters["C"])
         case "linear":
-            return spaces.logistic(l1_ratio=Float(0.0, 1.0, step=0.1, default=0.0, group="model"))
+            linear = spaces.logistic(l1_ratio=Float(0.0, 1.0, step=0.1, default=0.0, group="model"))
+            others = linear.parameters.keys() - {"C", "l1_ratio"}  # the pipeline's
+            return spaces.overridden(linear, dict.fromkeys(others))
         case "svm":
             width = data.width
             gamma = Float(

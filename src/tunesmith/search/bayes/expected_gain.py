@@ -35,7 +35,7 @@ def room(history: History) -> float:
     best = history.best
     if best is None:
         return np.inf
-    objective, losses = history.objectives[0], history.losses[:, 0]
+    objective, losses = history.first_objective, history.first_losses
     words = set(re.split(r"[^a-z0-9]+", objective.metric.lower().replace("log_loss", "logloss")))
     values = objective.sign * losses[np.isfinite(losses)]
     best_value = objective.sign * float(losses[best])

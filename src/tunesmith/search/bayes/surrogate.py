@@ -69,7 +69,7 @@ class Model:
         theta = _fitted(domain, history, evidence)
         model = cls(domain, evidence.rows[subset], points[subset], evidence.losses[subset], theta)
         model.curiosity = curiosity
-        model._sign = history.objectives[0].sign
+        model._sign = history.first_objective.sign
         model.believe(history.points[evidence.pending])
         return model
 
@@ -92,7 +92,7 @@ class Model:
                 fits.append((density + warp.log_slope(losses[np.isfinite(losses)]), bend, theta))
         _, bend, theta = max(fits, key=lambda f: f[0])
         model = cls(domain, rows, points, losses, theta, bend=bend)
-        model._sign = history.objectives[0].sign
+        model._sign = history.first_objective.sign
         model.believe(history.points[evidence.pending])
         return model
 
