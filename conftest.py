@@ -151,6 +151,11 @@ def end(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = (
-    Sybil(parsers=[CodeBlocks()], patterns=["README.md", "docs/**/*.md"], setup=begin, teardown=end)
+    Sybil(
+        parsers=[CodeBlocks()],
+        patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+        setup=begin,
+        teardown=end,
+    )
     + Sybil(parsers=[DocTestParser(optionflags=ELLIPSIS)], patterns=["src/**/*.py"])
 ).pytest()

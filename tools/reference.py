@@ -88,6 +88,7 @@ Told to end, it gets SIGTERM, and after `grace` SIGKILL, with all processes that
 Metrics are found in its output and error output, line by line, and in `$TUNESMITH_METRICS`: by the patterns
 under `metrics:`, and in JSON objects that have one of the metrics. The last value counts. A `step` comes
 along if a pattern or JSON key of that name finds one; otherwise a metric's step is how often it was seen.
+A value that is not finite, or no number where there had been one, counts as such: the one before does not stand.
 Exit code 0 says that the metrics count.
 """
 

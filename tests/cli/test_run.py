@@ -195,7 +195,7 @@ class Terminal:
 def test_in_a_terminal_there_is_a_live_table_and_ctrl_c_is_kind(tmp_path: Path) -> None:
     write_job(tmp_path, command=SLEEPY, limits={"trials": 30, "parallel": 2})
     terminal = Terminal(tmp_path, "run", "job.yaml")
-    terminal.wait_for("last report")
+    terminal.wait_for("── running")
     terminal.wait_for("/30")
     os.kill(terminal.pid, signal.SIGINT)
     terminal.wait_for("stopping: no new trials")

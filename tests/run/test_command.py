@@ -193,3 +193,57 @@ def test_a_daemons_memory_counts_and_it_is_ended(tmp_path: Path) -> None:
     assert exited.reason.kind is Kind.OUT_OF_MEMORY
     if (tmp_path / "pid").exists():
         assert gone([int((tmp_path / "pid").read_text())])
+
+
+@pytest.mark.parametrize(
+    ("script", "metrics", "message"),
+    [
+        (
+            "echo loss 1; echo done",
+            {"loss": "loss={number}"},
+            "(it reported nothing): in 2 lines of output the pattern of 'loss' never matched: loss={number}",
+        ),
+        ("true", {"loss": "loss={number}"}, "never came (it printed nothing)"),
+        (
+            "echo loss=1,234.5",
+            {"loss": "loss={number}"},
+            "'loss' matched '1,234.5', which is no number; {number:,} takes a comma between thousands",
+        ),
+        (
+            "echo loss=12ms",
+            {"loss": "loss={number}"},
+            "matched '12ms', which is no number; a unit belongs into the pattern",
+        ),
+        ("echo loss=mse", {"loss": "loss={number}"}, "matched 'mse', which is no number"),
+        ("""echo '{"loss": "low"}'""", {}, """'loss' was reported as "low", which is no number"""),
+        ("""echo '{"loss": null}'""", {}, "'loss' was reported as null, which is no number"),
+        (
+            "echo loss=0.5 >> $TUNESMITH_METRICS",
+            {},
+            "$TUNESMITH_METRICS is a file of JSON lines, and its line 1 is 'loss=0.5'",
+        ),
+        ("echo done", {}, "give it a pattern under metrics:"),
+    ],
+)
+def test_why_a_metric_never_came(
+    tmp_path: Path, script: str, metrics: dict[str, str], message: str
+) -> None:
+    _, exited = run(tmp_path, script, metrics=metrics)
+    assert exited.reason is not None
+    assert exited.reason.kind is Kind.ERROR
+    assert message in exited.reason.message
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo loss=999.5; echo loss=1,234.5",
+        """echo '{"loss": 0.5}'; echo '{"loss": null}'""",
+        """(echo '{"loss": 0.5}'; echo '{"loss": null}') >> $TUNESMITH_METRICS""",
+    ],
+)
+def test_what_is_no_number_does_not_count_with_the_one_before(tmp_path: Path, script: str) -> None:
+    _, exited = run(tmp_path, script, metrics={"loss": "loss=([0-9.]+)"})
+    assert exited.reason is not None
+    assert exited.reason.kind is Kind.NOT_FINITE
+    assert "which is no number" in exited.reason.message

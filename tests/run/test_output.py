@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import JobError
-from tunesmith.run import output
+from tunesmith.run import output, pattern
 from tunesmith.run.output import ScannedReport, Scanner, compile_metrics
 
 LOSS = {"loss": r"loss=([-+.\w]+)"}
@@ -62,11 +62,162 @@ class TestPatterns:
         patterns = {**LOSS, "accuracy": r"acc=(\S+)"}
         assert scan("loss=1\nacc=0.5\n", patterns) == [(1, {"loss": 1.0}), (1, {"accuracy": 0.5})]
 
-    def test_match_anywhere_once(self) -> None:
-        assert scan("[info] val_loss=2 loss=3\n", LOSS) == [(1, {"loss": 2.0})]
+    def test_match_anywhere_and_the_last_counts(self) -> None:
+        assert scan("[info] loss=2 loss=3\n", LOSS) == [(1, {"loss": 3.0})]
+
+    @pytest.mark.parametrize(
+        "line", ["val_loss=2 loss=3", "loss=3 val_loss=2", "loss=3 val/loss=2"]
+    )
+    def test_match_within_a_longer_name_only_where_nothing_else_does(self, line: str) -> None:
+        assert scan(f"{line}\n", LOSS) == [(1, {"loss": 3.0})]
+        assert scan("val_loss=2\n", LOSS) == [(1, {"loss": 2.0})]
 
     def test_see_no_line_breaks(self) -> None:
         assert scan("first\nloss=3\n", {"loss": r"^loss=(\d)$"}) == [(1, {"loss": 3.0})]
+
+
+#: Two ways to write the same pattern: as the documentation does, and as its earlier versions did.
+BOTH = pytest.mark.parametrize("pattern", ["loss={number}", "loss=([0-9.]+)"])
+
+
+@BOTH
+class TestWholeNumbers:
+    @pytest.mark.parametrize(
+        "text",
+        ["7.5e-05", "7.5E+05", "-0.5", "+0.5", "12", "1e3", ".5", "3.", "1_000", "-1.5e-3"],
+    )
+    def test_are_what_was_printed(self, pattern: str, text: str) -> None:
+        for line in (f"loss={text}", f"loss={text}, done", f"a loss={text} b", f"loss={text};"):
+            assert scan(f"{line}\n", {"loss": pattern}) == [(1, {"loss": float(text)})], line
+
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [("1.5D-03", 1.5e-3), ("\N{MINUS SIGN}0.5", -0.5), ("0.93.", 0.93), ("0.93 %", 0.93)],
+    )
+    def test_of_other_writers(self, pattern: str, text: str, number: float) -> None:
+        assert scan(f"loss={text}\n", {"loss": pattern}) == [(1, {"loss": number})]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "nan",
+            "NaN",
+            "-nan",
+            "nan(0x8000000000000000)",
+            "-nan(ind)",
+            "1.#QNAN",
+            "inf",
+            "-Infinity",
+            "None",
+            "null",
+            "N/A",
+            "*******",
+            "1,234.5",
+            "0,5",
+            "1.234,5",
+            "1\u202f234",
+        ],
+    )
+    def test_what_is_none_does_not_leave_the_one_before(self, pattern: str, text: str) -> None:
+        assert scan(f"loss=0.5\nloss={text}\n", {"loss": pattern})[-1] == (2, {"loss": None})
+        assert scan(f"loss=0.5\nloss={text}\nloss=0.25\n", {"loss": pattern})[-1] == (
+            3,
+            {"loss": 0.25},
+        )
+
+    @pytest.mark.parametrize("text", ["mse", "None", "1,234.5", "", "information"])
+    def test_before_the_first_there_may_be_anything(self, pattern: str, text: str) -> None:
+        assert scan(f"loss={text}\nloss=0.5\n", {"loss": pattern}) == [(1, {"loss": 0.5})]
+
+    def test_a_word_after_one_is_no_value(self, pattern: str) -> None:
+        assert scan("loss=0.5\nloss=mse\n", {"loss": pattern}) == [(1, {"loss": 0.5})]
+
+
+class TestKinds:
+    @pytest.mark.parametrize(
+        ("text", "line", "number"),
+        [
+            ("loss: {number}", "loss:     0.5", 0.5),
+            ("loss={number}", "loss=   0.5", 0.5),
+            ("val loss {number}", "val  loss \t0.5", 0.5),
+            ("loss (mean): {number} [s]", "loss (mean): 0.5 [s]", 0.5),
+            ("took {number}ms", "took 12ms", 12.0),
+            ("acc {number}%", "acc 93.1%", 93.1),
+            ("{any},{any},{number}", "3,0.25,0.5", 0.5),
+            ("{number},{any}", "0.5,0.25", 0.5),
+            ("loss={number:,}", "loss=1,234.5", 1234.5),
+            ("loss={number:,}", "loss=-12,345,678", -12345678.0),
+            ("loss={number:,}", "loss=0.5", 0.5),
+            ("epoch {int}/", "epoch 3/10", 3.0),
+            ("{{loss}}={number}", "{loss}=0.5", 0.5),
+            ("{number} seconds", "v1.2: 0.5 seconds", 0.5),
+        ],
+    )
+    def test_are_found_in_text(self, text: str, line: str, number: float) -> None:
+        assert scan(f"{line}\n", {"loss": text}) == [(1, {"loss": number})]
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("loss={number}", "val_loss=0.5"),
+            ("loss={number}", "val/loss=0.5"),
+            ("loss={number}", "loss=12ms"),
+            ("loss={number}", "loss=0x1F"),
+            ("loss={number}", "loss=2024-01-02"),
+            ("loss={number}", "loss=1:30:00"),
+            ("loss={number}", "loss=1.2.3"),
+            ("loss={number:,}", "loss=1,23"),
+            ("loss={int}", "loss=0.5"),
+            ("loss {number}", "loss2 0.5"),
+        ],
+    )
+    def test_take_nothing_else(self, text: str, line: str) -> None:
+        assert scan(f"{line}\n", {"loss": text}) == []
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("loss={float}", r"there is no {float}"),
+            ("loss={numbr}", r"there is no {numbr}; did you mean 'number'"),
+            ("a={number} b={number}", r"has 2 numbers; exactly one of {number}, {int}, {number:,}"),
+            ("a={any}", r"has no numbers"),
+            (r"loss=\s*{number}", r"plain text because of {number}, and \\s would have to"),
+            ("(?:a|b)={number}", r"\(\? would have to be printed"),
+        ],
+    )
+    def test_mistakes(self, text: str, message: str) -> None:
+        with pytest.raises(JobError, match=f"metrics: loss: .*{message}"):
+            compile_metrics({"loss": text})
+
+
+class TestRegularExpressions:
+    @pytest.mark.parametrize(
+        ("text", "line", "number"),
+        [
+            (r"loss=([0-9.]+).*", "loss=7.5e-05 lr=1", 7.5e-5),
+            (r"loss=([0-9]+)", "loss=12.75", 12.75),
+            (r"loss=-?([0-9.]+)", "loss=-0.5", -0.5),
+            (r"epoch-(\d+)", "epoch-3", 3.0),
+            (r"([0-9]+)", "it is 12.5", 12.5),
+            (r"took ([0-9.]+)", "took 7.5e-05s", 7.5e-5),
+            (r"took ([0-9.]+)s", "took 12.5s", 12.5),
+            (r"(\d+)\.\d+", "epoch 3.50", 3.0),
+            (r"^(\d+),", "3,5", 3.0),
+            (r"^\d+,([0-9.]+)", "3,0.5,0.7", 0.5),
+            (r"loss=(\s*[0-9.]+)", "loss=  1e-3", 1e-3),
+            (r"loss=(.*)", "loss=0.5 acc=1", 0.5),
+            (r"[)(]loss=([0-9.]+)", "(loss=1e-3", 1e-3),
+            (r"(?P<k>loss|cost)=(?P<value>[0-9.]+)", "cost=1e-3", 1e-3),
+            (r"(?<v>x)?loss=(?<value>[^)]+)", "loss=1e-3)", 1e-3),
+            (r"(?x) loss = ([0-9.]+)  # ( the loss", "loss=1e-3", 1e-3),
+        ],
+    )
+    def test_take_the_whole_number(self, text: str, line: str, number: float) -> None:
+        assert scan(f"{line}\n", {"loss": text}) == [(1, {"loss": number})]
+
+    @pytest.mark.parametrize("line", ["loss=0x1F", "loss=1,234.5", "loss=1.2.3"])
+    def test_that_stop_inside_something_else_find_none(self, line: str) -> None:
+        assert scan(f"{line}\n", {"loss": "loss=([0-9]+)"}) == []
 
 
 class TestJsonLines:
@@ -79,6 +230,14 @@ class TestJsonLines:
 
     def test_without_a_wanted_metric_are_no_reports(self) -> None:
         assert scan('{"lr": 0.1}\n[1, 2]\n"loss"\n3\n{"loss": "0.5"}\n{}\n') == []
+
+    @pytest.mark.parametrize("value", ["null", '"NaN"', '"inf"', '"1,234.5"'])
+    def test_null_and_texts_do_not_leave_the_number_before(self, value: str) -> None:
+        """Many writers (JavaScript, Rust, pandas) make null of what is not finite."""
+        assert scan(f'{{"loss": 0.5}}\n{{"loss": {value}}}\n')[-1] == (2, {"loss": None})
+
+    def test_null_before_the_first_number_is_nothing(self) -> None:
+        assert scan('{"loss": null, "lr": 1}\n{"loss": 0.5}\n') == [(1, {"loss": 0.5})]
 
     def test_of_a_file_of_metrics_all_count(self) -> None:
         assert scan('{"lr": 0.1, "step": 2}\n', wanted=(), any_json=True) == [(2, {"lr": 0.1})]
@@ -166,6 +325,21 @@ class TestLines:
         coloured = '\x1b[1mloss=\x1b[32m0.5\x1b[0m\n\x1b[32m{"loss": 0.25}\x1b[0m\n'
         assert scan(coloured, LOSS) == [(1, {"loss": 0.5}), (2, {"loss": 0.25})]
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "loss=0.\x1b[1;31m5\x1b[m",
+            "\x1b]0;title\x07loss=0.5\x1b]8;;http://x/y\x1b\\ link\x1b]8;;\x1b\\",
+            "\x1b(B\x1b[?25lloss=0.5\x1b[K\x1b7",
+            "loss=0.9\x1b[1Gloss=0.5\x1b[3Cdone",
+            "loss=12.25\b\b\b\b\b0.5   \b\b\b",
+            "\b\b\b1/2 loss=0.9" + "\b" * 20 + "2/2 loss=0.5",
+        ],
+    )
+    def test_are_read_as_a_terminal_shows_them(self, line: str) -> None:
+        assert scan(f"{line}\n", {"loss": "loss={number}"}) == [(1, {"loss": 0.5})]
+        assert scan(f"{line}\n", {"loss": "loss=([0-9.]+)"}) == [(1, {"loss": 0.5})]
+
     def test_bytes_that_are_no_text(self) -> None:
         output = b"\xff\xfe\x00 loss=3\n\x80\x81\n\xf0\x28\x8c\x28 loss=2 \xc3\n"
         assert [f.metrics["loss"] for f in scan(output, LOSS)] == [3.0, 2.0]
@@ -243,7 +417,7 @@ class TestSlowPatterns:
         "line", ["a" * 50 + "b", "a" * 5_000 + "b"], ids=["short line", "long line"]
     )
     def test_are_given_up(self, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-        monkeypatch.setattr(output, "_SEARCH_S", 0.05)
+        monkeypatch.setattr(pattern, "SEARCH_S", 0.05)
         slow = {"loss": "(?:a|aa)+$()", "acc": "acc=([0-9.]+)"}
         scanner = Scanner(frozenset(slow), compile_metrics(slow))
         read = list(scanner.feed(f"{line}\n{line} acc=0.5\n".encode()))
@@ -261,9 +435,11 @@ class TestSlowPatterns:
 
 class TestCompile:
     def test_a_pattern_needs_one_group(self) -> None:
-        for pattern, groups in (("loss=[0-9]+", 0), ("(l)oss=([0-9]+)", 2)):
-            with pytest.raises(JobError, match=f"'loss' has {groups} groups; exactly one"):
-                compile_metrics({"loss": pattern})
+        for text, groups in (("loss=[0-9]+", 0), ("(l)oss=([0-9]+)", 2)):
+            with pytest.raises(
+                JobError, match=f"'loss' has {groups} groups; write it as text with"
+            ):
+                compile_metrics({"loss": text})
 
     def test_a_pattern_that_is_none(self) -> None:
         with pytest.raises(

@@ -21,7 +21,9 @@ from tunesmith.core.strategy import Drop, Resume, Resumer, Scheduler, Verdict
 from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.hyperband import Hyperband
-from tunesmith.schedule.pasha import Pasha
+from tunesmith.schedule.pasha import Pasha, stable
+from tunesmith.strategy.halving import ranking
+from tunesmith.strategy.rungs import Rungs
 from tunesmith.tuning.replay import replay
 
 
@@ -169,6 +171,22 @@ class TestPromotion:
 
 
 class TestPasha:
+    @pytest.mark.parametrize(("second", "same"), [((1.0, 2.0), True), ((2.0, 1.0), False)])
+    def test_an_order_is_stable_in_every_objective(
+        self, second: tuple[float, float], same: bool
+    ) -> None:
+        """Two trials that are level in the first objective, and change places in the second."""
+        both = (Objective("loss"), Objective("size"))
+        ledger = Ledger(spec(objectives=both)).extend([opened(), suggested(0), suggested(1)])
+        for step, sizes in ((1, (1.0, 2.0)), (3, second)):
+            for trial, size in enumerate(sizes):
+                metrics = {"loss": 0.5, "size": size}
+                ledger.apply(events.Reported(2.0, trial, 0, step, metrics))
+        history = History(ledger)
+        rungs = Rungs((1, 3)).update(history)
+        best = [trial for _, trial in ranking(history, rungs, 1)]
+        assert stable(history, rungs, 1, best) is same
+
     @settings(max_examples=40, deadline=None)
     @given(st.permutations(range(9)))
     def test_the_order_of_arrival_does_not_matter(self, order: list[int]) -> None:

@@ -118,3 +118,33 @@ def test_however_a_study_ends_a_trial_has_been_completed(
     assert result.ended_by in {why, "trials"}
     if "confirm" in limits:
         assert result.confirmed
+
+
+@pytest.mark.parametrize("every", [0, 2, 4], ids="saves every {}".format)
+@pytest.mark.parametrize("name", ["pbt", "pb2", "hyperband", "pasha"])
+def test_whoever_goes_on_from_an_earlier_step_comes_further(name: str, every: int) -> None:
+    """A trial that saves nothing, or less often than it is paused, is not sent back at the same step for ever."""
+    steps = 0
+
+    def train(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        nonlocal steps
+        begin: int = trial.restore() or 0
+        for step in range(begin + 1, STEPS + 1):
+            steps += 1
+            assert steps < 1000  # ends the trial, which is seen below
+            if every and step % every == 0:
+                trial.save(step, step=step)
+            trial.report(step=step, value=config["x"] + 1.0 / step)
+        return float(config["x"])
+
+    result = ts.tune(
+        train,
+        ts.Space(x=ts.Float(0.0, 1.0)),
+        trials=6,
+        searcher="random",
+        scheduler={name: OPTIONS[name]},
+        seed=1,
+        progress=False,
+    )
+    assert result.ended_by == "trials"
+    assert steps < 1000

@@ -68,7 +68,7 @@ def test_random_search_leaves_more_to_gain_than_was_found() -> None:
 
 def test_too_little_to_go_by() -> None:
     assert ts.tune(bowl, SPACE, trials=9, seed=1, progress=False).outlook() is None
-    study = ts.Study.create(SPACE, metric=["a", "b"])
+    study = ts.Study.create(SPACE, metric=["a", "b"], searcher="random")
     assert study.outlook() is None
 
 

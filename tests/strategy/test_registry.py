@@ -81,7 +81,7 @@ def test_others_by_import_path_where_they_are_allowed() -> None:
         ("os:system", {"command": "true"}, "is Python code that the study or job file names"),
         ("no_such_module:X", {}, "cannot be imported: No module named"),
         (f"{__name__}:Nothing", {}, "cannot be imported: .*has no attribute 'Nothing'"),
-        (f"{__name__}:Odd", {}, "missing 1 required positional argument: 'least'"),
+        (f"{__name__}:Odd", {}, "needs least"),
         (f"{__name__}:Odd", {"least": 10}, "least is 10, above 9"),
         (f"{__name__}:Odd", {"lest": 1}, "has no option 'lest'; did you mean 'least'"),
     ],

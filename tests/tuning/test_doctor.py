@@ -46,7 +46,7 @@ def test_a_metric_that_never_matches(tmp_path: Path) -> None:
     found = findings(tmp_path, metrics={"loss": "LOSS=([0-9.]+)"})
     problem, output = worst(found)
     assert "the metric 'loss' never came" in problem
-    assert "does its pattern match" in problem
+    assert "the pattern of 'loss' never matched: LOSS=" in problem
     assert output == "  | loss=0.062500", "what it printed is shown"
 
 

@@ -247,7 +247,7 @@ def _mattered(trials: TrialArrays, importances: Importance | None, drawings: Dra
         parts.append("<h3>The most important ones, one by one</h3>")
         parts.append(
             f'<p class="caption">Each dot is a completed trial: its {escape(trials.metric)}, and which value it had. '
-            f"The diamond is the best. {_far(trials)}{escape(trials.thinned)}</p>"
+            f"{'' if trials.best is None else 'The diamond is the best. '}{_far(trials)}{escape(trials.thinned)}</p>"
         )
         parts.append(f'<div class="pair">{"".join(slices)}</div>')
     return "".join(parts)

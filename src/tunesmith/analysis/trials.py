@@ -15,7 +15,7 @@ from tunesmith import schedule
 from tunesmith.analysis.style import text
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
-from tunesmith.core.incumbent import Confirmed
+from tunesmith.core.incumbent import Confirmed, front_first
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.strategy import repeats
@@ -76,10 +76,8 @@ class TrialArrays:
     def ranked(self) -> Ints:
         """The completed trials, the best first; with several objectives those of the front first, each part by the
         first objective."""
-        behind = np.zeros(len(self.done), dtype=np.bool_)
-        if len(self.ledger.spec.objectives) > 1:
-            behind = ~np.isin(self.done, self.front)
-        return self.done[np.lexsort((self.first_losses[self.done], behind))]
+        members = np.flatnonzero(np.isin(self.done, self.front))
+        return self.done[front_first(self.losses[self.done], members)]
 
     @property
     def best(self) -> int | None:

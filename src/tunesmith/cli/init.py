@@ -20,8 +20,8 @@ command: python train.py --learning-rate {{learning_rate}} --optimizer {{optimiz
 # {{"accuracy": 0.93}} or call tunesmith.report(accuracy=0.93) need no metrics: section.
 objective: {{metric: accuracy, goal: maximize}}
 metrics:
-  accuracy: 'accuracy=([0-9.]+)'
-  # step: 'epoch=([0-9]+)'
+  accuracy: accuracy={{number}}
+  # step: epoch {{int}}
 
 # What may change. group: model, optimizer or data (for reports).
 space:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tunesmith import streams
 from tunesmith.cli.tables import config_block, show_config
@@ -11,11 +11,14 @@ from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import State
 from tunesmith.tuning.feed import Change
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.table import rows
 
 if TYPE_CHECKING:
     from tunesmith.core.space.lattice import Count
     from tunesmith.tuning.study import Study
+
+
+#: Trials of the front that are listed at the end of a run.
+FRONT_ROWS: Final = 20
 
 
 def headline(study: Study, planned: Count | None) -> str:
@@ -70,6 +73,22 @@ def one_line(text: str, width: int = 100) -> str:
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
+def _print_front(result: Result) -> None:
+    """The trials that no other beats, by the first objective."""
+    out, metrics = streams.out(), [o.metric for o in result.spec.objectives]
+    sign = result.spec.first_objective.sign
+    front = sorted(result.front, key=lambda trial: sign * (trial.value or 0.0))
+    many = f"{len(front)} trials that no other beats" if len(front) > 1 else "one trial beats all"
+    out.write(f"{many} in {', '.join(metrics)}:\n")
+    for trial in front[:FRONT_ROWS]:
+        values = zip(metrics, trial.values or (), strict=True)
+        shown = " ".join(f"{metric}={show_number(value)}" for metric, value in values)
+        out.write(f"  trial {trial.number}: {shown}  {show_config(trial.config)}\n")
+    if len(front) > FRONT_ROWS:
+        command = f"tunesmith trials {result.spec.name} --sort value"
+        out.write(f"  and {len(front) - FRONT_ROWS} more: {command} lists them first\n")
+
+
 def print_outlook(result: Result) -> None:
     """What more trials would gain, where that can be said."""
     outlook = result.outlook()
@@ -88,9 +107,7 @@ def print_result(result: Result) -> None:
             out.write(f"  | {line}\n")
         return
     if len(result.spec.objectives) > 1:
-        out.write(f"{len(result.front)} trials that no other beats in every objective:\n")
-        for row in rows(result, result.ledger.front()):
-            out.write(f"  {row['number']}: {show_config(row)}\n")
+        _print_front(result)
         return
     best = result.best
     metric = result.spec.first_objective.metric

@@ -52,4 +52,5 @@ def ls(storage: Storage = None, json: Json = False) -> None:
         for s in summaries
     ]
     columns = ("study", "objective", "completed", "failed", "running", "best", "created")
-    print_table(columns, rows, right=("completed", "failed", "running", "best"))
+    right = ("completed", "failed", "running", "best")
+    print_table(columns, rows, right=right, whole=("study", "best"), last=("created",))

@@ -22,19 +22,18 @@ def show_preflight(job: Job, limit: str, *, as_json: bool) -> int:
 
 
 def _print(job: Job, estimate: CostEstimate) -> None:
-    rows = []
+    rows, metrics = [], [objective.metric for objective in job.spec.objectives]
     for one in estimate.tries:
         least = "> " if one.cut else ""
-        metric = job.spec.first_objective.metric
-        value = one.metrics.get(metric)
-        outcome = "failed" if one.problem else "" if value is None else f"{value:.5g}"
+        values = [one.metrics.get(metric) for metric in metrics]
+        outcome = ["failed" if one.problem else "" if v is None else f"{v:.5g}" for v in values]
         took, memory = (
             f"{least}{show_seconds(one.wall_s)}",
             f"{least}{show_bytes(one.memory_bytes)}",
         )
-        rows.append((one.label, took, memory, outcome, show_config(one.config)))
+        rows.append((one.label, took, memory, *outcome, show_config(one.config)))
     print_table(
-        ("config", "time", "memory", job.spec.first_objective.metric, "values"),
+        ("config", "time", "memory", *metrics, "values"),
         rows,
         right=("time", "memory"),
     )

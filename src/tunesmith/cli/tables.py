@@ -16,9 +16,57 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Sequence[str] = (),
+    *,
+    whole: Sequence[str] = (),
+    last: Sequence[str] = (),
+    loose: str | None = None,
 ) -> None:
-    """A table as wide as the terminal; columns named in `right` are right-aligned."""
+    """A table as wide as the terminal; columns named in `right` are right-aligned.
+
+    Columns are shown whole or not at all: those in `whole` always, those in `last` only where there is room for all
+    others, and `loose`, of free text, in what is left. What is left out is named below.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from tunesmith import streams
+    from tunesmith.cli.columns import Layout
+
+    console = Console()
+    cells = [list(row) for row in rows]
+    if console.is_terminal:
+        place = {name: k for k, name in enumerate(columns)}
+        layout = Layout.of(
+            columns,
+            cells,
+            console.width,
+            right=[place[name] for name in right],
+            whole=[place[name] for name in whole],
+            order=[
+                *(place[name] for name in columns if name not in last),
+                *(place[name] for name in last),
+            ],
+            loose=None if loose is None else place[loose],
+        )
+        rule = Text("─" * min(layout.width, console.width), style="dim")
+        for line in [*layout.head(), rule, *(layout.row(row) for row in cells)]:
+            line.end = "\n"
+            console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+        hidden = [name for k, name in enumerate(columns) if k not in layout.places]
+        if hidden:
+            names = ", ".join(hidden)
+            streams.err().line(f"no room for: {names} (a wider terminal has, and a file or a pipe)")
+        return
+    _print_wide(columns, cells, right)
+
+
+def _print_wide(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]
+) -> None:
+    """A table for a file or a pipe, as wide as it needs to be: headings on one line."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -34,10 +82,7 @@ def print_table(
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe is as wide as it needs to be
-        console = Console(width=max(200, 24 * len(columns)))
-    console.print(table)
+    Console(width=max(200, 24 * len(columns))).print(table)
 
 
 def show_value(value: Any) -> str:

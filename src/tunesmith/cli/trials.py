@@ -81,7 +81,17 @@ def trials(
     else:
         numeric = [n for n in names if any(isinstance(row.get(n), (int, float)) for row in rows)]
         cells = ([show_value(row.get(name)) for name in names] for row in rows)
-        print_table(names, cells, right=numeric)
+        spec = ledger.spec
+        whole = {"number", "state", *(known.metrics[o.metric] for o in spec.objectives)}
+        conditional = [known.parameters[n] for n in spec.space.tunables if spec.space.condition(n)]
+        print_table(
+            names,
+            cells,
+            right=numeric,
+            whole=[name for name in names if name in whole],
+            last=[name for name in conditional if name in names],
+            loose="reason" if "reason" in names else None,
+        )
         if limit is None and len(rows) < count:
             which = "the last" if last else "the first"
             typer.echo(

@@ -67,6 +67,15 @@ def ranking(losses: Floats) -> Ints:
     return np.argsort(losses[:, 0], kind="stable")
 
 
+def front_first(losses: Floats, members: Ints, *, descending: bool = False) -> Ints:
+    """The rows of `losses`, shape (n, m), as a table shows them: `members`, those of the front, before all others (or
+    after them), each part by the first objective; rows without a result at the end."""
+    first, way = losses[:, 0], -1.0 if descending else 1.0
+    behind = np.ones(len(losses))
+    behind[members] = 0.0
+    return np.lexsort((way * first, way * behind, np.isnan(first)))
+
+
 def front(losses: Floats) -> Ints:
     """The rows that no other dominates, in their order; `losses` has shape (n, m). O(n log n) for two objectives,
     else O(n front)."""
@@ -172,30 +181,47 @@ def _quantile(freedom: int) -> float:
 
 
 class Improvement:
-    """The last improvement of a study, by its first objective: O(1) for each trial that ends.
+    """The last improvement of a study, a trial that no other had beaten until then: O(1) for each trial that ends, of
+    several objectives O(front).
 
     Runs that only confirm others improve nothing, nor are they tries; nor are trials that a scheduler drops from a pause
     before anybody has completed.
     """
 
-    __slots__ = ("elapsed_s", "trial", "trials_since")
+    __slots__ = ("_front", "elapsed_s", "trial", "trials_since")
 
     def __init__(self) -> None:
-        #: The trial with the best value; None before any has completed.
+        #: The trial with the best value of the first objective; None before any has completed.
         self.trial: int | None = None
+        #: Of several objectives, the trials that no other beats.
+        self._front: list[int] = []
         #: How many trials have ended since, without being better.
         self.trials_since = 0
         #: How long the study had been worked on then.
         self.elapsed_s = 0.0
 
     def consider(self, table: Table, i: int) -> bool:
-        """Whether completed trial `i` is the best so far; of equal ones the first is, whichever came in first."""
+        """Whether completed trial `i` is the best so far; of equal ones the first is, whichever came in first. With
+        several objectives, whether no other one is at least as good in all of them."""
         if table.retracted[i] or table.outside[i]:
             return False
         losses, other = table.losses, self.trial
-        if other is not None and (losses[i, 0], i) >= (losses[other, 0], other):
+        better = other is None or (losses[i, 0], i) < (losses[other, 0], other)
+        if better:
+            self.trial = i
+        if losses.shape[1] > 1:
+            better = self._widens(losses, i)
+        if better:
+            self.trials_since = 0
+        return better
+
+    def _widens(self, losses: Floats, i: int) -> bool:
+        """Whether trial `i` comes into the front, of which the ones that it beats are no longer."""
+        members = losses[self._front]
+        if (members <= losses[i]).all(axis=1).any():
             return False
-        self.trial, self.trials_since = i, 0
+        beaten = (losses[i] <= members).all(axis=1)
+        self._front = [n for n, gone in zip(self._front, beaten, strict=True) if not gone] + [i]
         return True
 
     def search(self, table: Table, confirming: Collection[int]) -> None:
@@ -204,5 +230,11 @@ class Improvement:
         candidates, tried = feasible(table), np.isin(table.state[:n], _TRIED)
         candidates[list(confirming)] = tried[list(confirming)] = False
         best = contenders(table.losses[:n, 0], candidates, 1)
-        self.trial = best[0] if best else None
-        self.trials_since = int(tried[0 if self.trial is None else self.trial + 1 :].sum())
+        self.trial = last = best[0] if best else None
+        if table.losses.shape[1] > 1:
+            numbers = np.flatnonzero(candidates)
+            members = numbers[front(table.losses[numbers])]
+            firsts = np.unique(table.losses[members], axis=0, return_index=True)[1]
+            self._front = sorted(members[firsts].tolist())
+            last = self._front[-1] if self._front else None
+        self.trials_since = int(tried[0 if last is None else last + 1 :].sum())

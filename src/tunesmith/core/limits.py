@@ -83,12 +83,18 @@ class Limits:
     same_error: int | None = _limit(
         5, "If the first trials of a session all fail alike, this many of them end the study."
     )
-    target: float | None = _limit(None, "A value of the (first) objective that is good enough.")
+    target: float | None = _limit(
+        None, "A value of the objective (of several: the first) that is good enough."
+    )
     no_improvement: int | None = _limit(
-        None, "Trials that end one after the other without a better value of the (first) objective."
+        None,
+        "Trials that end one after the other without a better value; with several objectives, without one that no other "
+        "beats.",
     )
     no_improvement_time: float | None = _limit(
-        None, "How long the study may be worked on without a better value of the (first) objective."
+        None,
+        "How long the study may be worked on without a better value; with several objectives, without a trial that no "
+        "other beats.",
     )
     least_gain: float | Literal["noise"] | None = _limit(
         None,

@@ -17,7 +17,7 @@ MOST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class PriorStudy:
-    """Trials of the study called `study`: configs of its space and losses, of which less is better."""
+    """Trials of the study called `study`: configs of its space, and losses by one objective, of which less is better."""
 
     study: str
     configs: tuple[Mapping[str, Any], ...]

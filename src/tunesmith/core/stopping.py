@@ -21,7 +21,7 @@ LOOK_HOLDS: Final = 3
 
 def good_enough(ledger: Ledger, at: float) -> Quit | None:
     """The first limit that says that there is no need to search on; None if none does. O(1)."""
-    limits = ledger.spec.limits
+    limits, single = ledger.spec.limits, len(ledger.spec.objectives) == 1
     incumbent = ledger.improvement.trial
     if limits.target is not None and incumbent is not None:
         objective = ledger.spec.first_objective
@@ -35,13 +35,13 @@ def good_enough(ledger: Ledger, at: float) -> Quit | None:
         and ledger.improvement.trials_since >= limits.no_improvement
     ):
         best = "" if incumbent is None else f", which is still trial {incumbent}'s"
-        detail = (
-            f"{ledger.improvement.trials_since} trials have not improved on the best value{best}"
-        )
-        return Quit("no_improvement", detail)
+        on = f"the best value{best}" if single else "those that no other beats"
+        many = ledger.improvement.trials_since
+        return Quit("no_improvement", f"{many} trials have not improved on {on}")
     patience_s = limits.no_improvement_time
     if patience_s is not None and ledger.best_age_s(at) >= patience_s:
-        detail = f"no better value for {show_seconds(patience_s)}"
+        what = "better value" if single else "trial that no other beats"
+        detail = f"no {what} for {show_seconds(patience_s)}"
         return Quit("no_improvement", detail)
     return None
 

@@ -158,6 +158,12 @@ def instant(strategy: Searcher | Scheduler | None) -> bool:
     return strategy is None or bool(getattr(strategy, "instant", False))
 
 
+def objectives_seen(strategy: Searcher | Scheduler | None) -> str:
+    """What a strategy makes of several objectives: "all" of them, the "first" alone, or it does nothing where there is
+    more than "one". It says so by `objectives`."""
+    return str(getattr(strategy, "objectives", "all"))
+
+
 def repeats(scheduler: Scheduler | None) -> bool:
     """Whether the steps of trials are repetitions (folds, seeds), whose mean is the result: a scheduler says so by
     `repeats`."""

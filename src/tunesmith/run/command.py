@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,7 @@ from tunesmith.run.folder import (
 )
 from tunesmith.run.objective import reason_of, tail
 from tunesmith.run.output import ScannedReport, Scanner, compile_metrics
+from tunesmith.run.pattern import Pattern
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
@@ -308,7 +310,7 @@ class CommandExecutor:
         wanted = frozenset(self._program.wanted) | self._patterns.keys()
         run.readers = [
             _Reader(printed, Scanner(wanted, self._patterns)),
-            _Reader(reported, Scanner(frozenset(), any_json=True)),
+            _Reader(reported, Scanner(wanted, any_json=True)),
         ]
         return run
 
@@ -393,6 +395,11 @@ class CommandExecutor:
             )  # before this attempt: all is reported
             if missing and not finished:
                 return Reason(Kind.ERROR, _no_metric(missing, run, self._patterns))
+            for name in self._program.wanted:
+                scanners = [r.scanner for r in run.readers if name in r.scanner.no_number]
+                if scanners and run.metrics.get(name, 0.0) is None:
+                    text = no_number(name, scanners[0].no_number[name], self._patterns.get(name))
+                    return Reason(Kind.NOT_FINITE, f"its last value is none: {text}")
             return None
         if stopping is not None:
             return stopping
@@ -417,24 +424,46 @@ def search_path() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), path])
 
 
-def _no_metric(missing: Sequence[str], run: _Run, patterns: Mapping[str, Any]) -> str:
+def _no_metric(missing: Sequence[str], run: _Run, patterns: Mapping[str, Pattern]) -> str:
+    """Why a program that exited with 0 has given no value."""
+    printed, reported = (reader.scanner for reader in run.readers)
     names = ", ".join(repr(name) for name in missing)
-    matched = run.readers[0].scanner.no_number
     for name in missing:
-        if name in matched:
-            return (
-                f"the pattern of {name!r} matched {matched[name]!r}, which is no number; a group such as "
-                "([-+.0-9e]+) takes the number alone"
-            )
-    got = (
-        f"it reported {', '.join(map(repr, run.metrics))}" if run.metrics else "it reported nothing"
+        for scanner in (printed, reported):
+            if name in scanner.no_number:
+                return no_number(name, scanner.no_number[name], patterns.get(name))
+    if reported.no_json is not None:
+        line, text = reported.no_json
+        return (
+            f"the metric {names} never came: $TUNESMITH_METRICS is a file of JSON lines, and its line {line} is "
+            f'{text!r}; write one object a line, such as {{"{missing[0]}": 0.5}}'
+        )
+    if run.metrics:
+        got = f"it reported {', '.join(map(repr, run.metrics))}"
+    else:
+        got = "it reported nothing" if printed.lines else "it printed nothing"
+    unmatched = [name for name in missing if name in patterns]
+    if unmatched:
+        return (
+            f"the metric {names} never came ({got}): in {printed.lines:,} lines of output the pattern of "
+            f"{unmatched[0]!r} never matched: {patterns[unmatched[0]].text}"
+        )
+    return (
+        f"the program exited with 0, but the metric {names} never came ({got}); give it a pattern under metrics:, "
+        'print {"name": value} lines, or call tunesmith.report()'
     )
-    how = (
-        "does its pattern match what is printed?"
-        if any(name in patterns for name in missing)
-        else 'give it a pattern under metrics:, print {"name": value} lines, or call tunesmith.report()'
-    )
-    return f"the program exited with 0, but the metric {names} never came ({got}); {how}"
+
+
+def no_number(metric: str, text: str, pattern: Pattern | None) -> str:
+    """What to say of a text that stood where the number of a metric was expected."""
+    if pattern is None:
+        return f"the metric {metric!r} was reported as {text}, which is no number"
+    remedy = "the pattern has to match where the number is printed, and nowhere else"
+    if re.search(r"\d,\d", text):
+        remedy = f"{{number:,}} takes a comma between thousands, as in {metric}={{number:,}}"
+    elif re.match(r"[-+]?[\d.]+\w", text):
+        remedy = f"a unit belongs into the pattern, as in {metric}={{number}}ms"
+    return f"the pattern of {metric!r} matched {text!r}, which is no number; {remedy}"
 
 
 def last_line(output: str, width: int = 200) -> str:

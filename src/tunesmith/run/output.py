@@ -1,62 +1,50 @@
-"""Metric extraction from a program's output, by regular expressions and JSON lines.
+"""Metric extraction from a program's output, by patterns and JSON lines.
 
 A *line* gives a report if one of the patterns matches in it, or if it is a JSON object with a number
 under the name of a metric. A pattern called ``step`` gives the step; without one, a metric's step is
 how often it has been seen.
 
-Patterns are those of the package `regex`, which understands what Python's `re` does and can be told how
-long to search: `re` may take years over a line of 40 characters, and nothing can interrupt it.
+What is printed where a number was expected is not passed over: once a metric has had a value, ``nan``,
+``None`` or ``1,234.5`` in its place is a value that is not finite, so that the one before does not stand.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import regex
-
-from tunesmith.core.errors import JobError
 from tunesmith.core.outcome import finite, number, whole
+from tunesmith.run import pattern
+from tunesmith.run.pattern import Pattern, Reading, reading
 
 STEP: Final = "step"
-#: What the group with the number may be called, where a pattern has several.
-VALUE: Final = "value"
 #: Of longer lines the middle is left out.
 _LINE_BYTES: Final = 8 << 20
-#: What a search in one line may take, in seconds of CPU time.
-_SEARCH_S: Final = 1.0
-#: What colours a terminal, and moves about in it.
-_ESCAPE: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+#: What of a text is quoted in a message.
+_QUOTED: Final = 100
+#: What moves the cursor to the right, or elsewhere: it parts what stands before and after it.
+_MOVE: Final = re.compile(rb"\x1b\[[\d;]*[A-Hdf`]")
+#: What colours, clears, links and names things: CSI, OSC and its like, and escapes of one or two characters.
+_ESCAPE: Final = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
+)
 _LINE_END: Final = re.compile(rb"[\r\n]")
 
 
 class ScannedReport(NamedTuple):
-    """A report found in the output."""
+    """A report extracted from the output."""
 
     step: int
     metrics: dict[str, float | None]
 
 
-def compile_metrics(patterns: Mapping[str, str]) -> dict[str, Any]:
-    """The patterns by metric, each with one group (or one called "value"). Raises JobError."""
-    compiled = {}
-    for name, text in patterns.items():
-        try:
-            pattern = regex.compile(text)
-        except regex.error as error:
-            raise JobError(
-                f"metrics: the pattern of {name!r} is no regular expression: {error}"
-            ) from None
-        if pattern.groups != 1 and VALUE not in pattern.groupindex:
-            raise JobError(
-                f"metrics: the pattern of {name!r} has {pattern.groups} groups; exactly one (...) says "
-                f"where the number is, e.g. {name}=([-+.0-9e]+); or call it (?P<{VALUE}>...)"
-            )
-        compiled[name] = pattern
-    return compiled
+def compile_metrics(patterns: Mapping[str, str]) -> dict[str, Pattern]:
+    """The patterns by metric. Raises JobError."""
+    return {metric: Pattern.of(metric, text) for metric, text in patterns.items()}
 
 
 @dataclass(slots=True)
@@ -65,13 +53,16 @@ class Scanner:
 
     #: The metrics that count as such in JSON lines (others come along).
     wanted: frozenset[str]
-    patterns: Mapping[str, Any] = field(default_factory=dict)
+    patterns: Mapping[str, Pattern] = field(default_factory=dict)
     #: Whether every JSON object with a number is a report (a file that holds nothing else).
     any_json: bool = False
     #: Patterns that took too long, and so are not searched for any more: why, by metric.
     given_up: dict[str, str] = field(default_factory=dict)
-    #: What a pattern matched last that is no number, by metric.
+    #: What stood last where a number was expected, by metric; a number that comes after it removes it.
     no_number: dict[str, str] = field(default_factory=dict)
+    #: How many lines there were, and the first that is no JSON object, with its place.
+    lines: int = 0
+    no_json: tuple[int, str] | None = None
     _rest: bytearray = field(default_factory=bytearray)
     _step: int | None = None
     _seen: dict[str, int] = field(default_factory=dict)
@@ -93,13 +84,14 @@ class Scanner:
         if not self._rest:
             return
         _shorten(self._rest)
-        line = _ESCAPE.sub(b"", self._rest).decode(errors="replace")
+        line = _as_shown(bytes(self._rest))
         self._rest.clear()
+        self.lines += 1
         metrics = self._from_json(line)
-        for name, pattern in self.patterns.items():
-            value = self._search(name, pattern, line)
+        for metric in self.patterns:
+            value = self._search(metric, line)
             if value is not None:
-                metrics[name] = value
+                metrics[metric] = value
         step = whole(metrics.pop(STEP, None))
         if step is not None:
             self._step = step
@@ -110,51 +102,89 @@ class Scanner:
         at = self._step if self._step is not None else max(self._seen[name] for name in metrics)
         yield ScannedReport(at, finite(metrics))
 
-    def _search(self, name: str, pattern: Any, line: str) -> float | None:
+    def _search(self, metric: str, line: str) -> float | None:
         """The number that a pattern finds in a line."""
-        if name in self.given_up:
+        if metric in self.given_up:
             return None
         try:
-            match = pattern.search(line, timeout=_SEARCH_S)
+            match = self.patterns[metric].read(line)
         except TimeoutError:
-            self.given_up[name] = (
-                f"the pattern of {name!r} took more than {_SEARCH_S:g} s on a line of {len(line):,} "
-                f"characters: {pattern.pattern}; write it without repetitions inside repetitions, such "
-                f"as {name}=([-+.0-9e]+)"
+            self.given_up[metric] = (
+                f"the pattern of {metric!r} took more than {pattern.SEARCH_S:g} s on a line of {len(line):,} "
+                f"characters: {self.patterns[metric].text}; write it without repetitions inside repetitions, "
+                f"such as {metric}={{number}}"
             )
             return None
-        if match is None:
-            return None
-        text = match[_group(pattern)]
-        value = _float(text)
-        if value is None and text is not None:
-            self.no_number[name] = text[:100]
-        return value
+        return None if match is None else self._value(metric, match)
+
+    def _value(self, metric: str, match: Reading) -> float | None:
+        """A match as a value; NaN for what stands in the place of a number, once there has been one."""
+        if match.number is not None:
+            self.no_number.pop(metric, None)
+            return match.number
+        if metric not in self._seen or match.stands_for_number:
+            self.no_number[metric] = match.text[:_QUOTED]
+        return math.nan if metric in self._seen and match.stands_for_number else None
 
     def _from_json(self, line: str) -> dict[str, float]:
-        text = line.strip()
-        if not (text.startswith("{") and text.endswith("}")):
-            return {}
-        try:
-            entries = json.loads(text)
-        except (ValueError, RecursionError):
+        entries = _json_object(line)
+        if entries is None:
+            if self.any_json and self.no_json is None and line.strip():
+                self.no_json = self.lines, line.strip()[:_QUOTED]
             return {}
         metrics = {name: v for name, value in entries.items() if (v := number(value)) is not None}
+        for name in self.wanted & (entries.keys() - metrics.keys()):
+            value = self._value(name, _json_reading(entries[name]))
+            if value is not None:
+                metrics[name] = value
+        for name in metrics.keys() & self.no_number.keys():
+            if math.isfinite(metrics[name]):
+                del self.no_number[name]
         return metrics if self.any_json or self.wanted & metrics.keys() else {}
+
+
+def _json_object(line: str) -> dict[str, Any] | None:
+    text = line.strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return None
+    try:
+        entries: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return entries
+
+
+def _json_reading(value: Any) -> Reading:
+    """What stands in JSON where a number is expected: many writers make null of NaN."""
+    if value is None:
+        return Reading("null", None, stands_for_number=True)
+    as_text = (
+        reading(value) if isinstance(value, str) else Reading("", None, stands_for_number=False)
+    )
+    if as_text.number is not None and not math.isfinite(as_text.number):
+        return as_text
+    return Reading(json.dumps(value), None, as_text.stands_for_number)
+
+
+def _as_shown(line: bytes) -> str:
+    """A line as a terminal shows it: without colours, and with what backspaces have replaced."""
+    if b"\x1b" in line:
+        line = _ESCAPE.sub(b"", _MOVE.sub(b" ", line))
+    text = line.decode(errors="replace")
+    if "\b" not in text:
+        return text
+    shown: list[str] = []
+    at = 0
+    for character in text:
+        if character == "\b":
+            at = max(0, at - 1)
+        else:
+            shown[at : at + 1] = character
+            at += 1
+    return "".join(shown)
 
 
 def _shorten(line: bytearray) -> None:
     """Leave out the middle of a line that is too long."""
     if len(line) > _LINE_BYTES:
         line[_LINE_BYTES // 2 : -_LINE_BYTES // 2] = b" ... "
-
-
-def _group(pattern: Any) -> int | str:
-    return VALUE if VALUE in pattern.groupindex else 1
-
-
-def _float(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None

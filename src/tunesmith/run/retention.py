@@ -6,13 +6,13 @@ import contextlib
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.incumbent import ranking
+from tunesmith.core.incumbent import front, ranking
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.trial import State
@@ -28,8 +28,8 @@ class Keeper:
     """Removes what nobody needs. The only one that does: a trial writes, the coordinator removes.
 
     While a trial goes on, its last checkpoint stays, the last one that it has reported, and the one at its
-    best report. When it has ended, they stay if it is one of the best (`keep` of them, and all that are to
-    be confirmed). Over the `disk` limit, the least needed go first; if that is not enough, trials write none
+    best report. When it has ended, they stay if it is one of the best (`keep` of them, all that are to be
+    confirmed, and with several objectives all that no other beats). Over the `disk` limit, the least needed go first; if that is not enough, trials write none
     until there is room.
     """
 
@@ -106,8 +106,8 @@ class Keeper:
                 self._remove(ledger, loser, checkpoint.complete(self._of(loser)))
 
     def _losers(self, ledger: Ledger, wanted: int) -> list[int]:
-        """The completed trials with checkpoints that are not among the `wanted` best; those that only
-        confirm others are losers all."""
+        """The completed trials with checkpoints that are not among the `wanted` best (with several objectives: nor of
+        the front); those that only confirm others are losers all."""
         sizes = self._measured(ledger)
         ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
         repeats = [n for n in ended if n in ledger.confirming]
@@ -116,20 +116,22 @@ class Keeper:
         best = ledger.incumbent
         if best in ranked:  # of those that were confirmed the likeliest
             ranked = [best, *(n for n in ranked if n != best)]
-        return [*repeats, *ranked[wanted:]]
+        members = _front(ledger) if wanted else frozenset()
+        return [*repeats, *(n for n in ranked[wanted:] if n not in members)]
 
     def _best_step(self, ledger: Ledger, number: int, checkpoints: list[Checkpoint]) -> int:
-        """The step of the checkpoint at the trial's best report; its last one if that has none."""
-        objective = ledger.spec.first_objective
+        """The step of the last checkpoint at a report of the trial that no other of its reports beats; its last one if
+        no report has a value."""
         steps = {c.step for c in checkpoints}
         losses = {
-            report.step: objective.sign * report.metrics[objective.metric]
+            report.step: losses
             for report in ledger.curves.back(number)
-            if report.step in steps and objective.metric in report.metrics
+            if report.step in steps and (losses := _reported(ledger, report.metrics))
         }
-        return min(
-            losses, key=lambda step: (_or_inf(losses[step]), -step), default=checkpoints[-1].step
-        )
+        if not losses:
+            return checkpoints[-1].step
+        at = sorted(losses)
+        return at[int(front(np.array([losses[step] for step in at]))[-1])]
 
     # -- room ---------------------------------------------------------------------------------
 
@@ -145,10 +147,11 @@ class Keeper:
 
     def _fit(self, ledger: Ledger, limit: float) -> None:
         sizes = self._measured(ledger)
-        for number, dispensable in self._dispensable(ledger):
-            if sum(sizes.values()) <= limit:
-                break
-            self._remove(ledger, number, dispensable)
+        if sum(sizes.values()) > limit:
+            for number, dispensable in self._dispensable(ledger):
+                self._remove(ledger, number, dispensable)
+                if sum(sizes.values()) <= limit:
+                    break
         used = sum(sizes.values())
         full = used > limit
         if full != self._full:
@@ -168,16 +171,29 @@ class Keeper:
         """Trials and checkpoints of theirs, the least needed first."""
         sizes = self._measured(ledger)
         with_some = [n for n in sizes if sizes[n]]
-        best = ledger.improvement.trial if ledger.incumbent is None else ledger.incumbent
-        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n != best]
+        best = _front(ledger)
+        ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n not in best]
         worst = [ended[i] for i in ranking(_losses(ledger, ended))[::-1].tolist()]
         for number in sorted(worst, key=lambda n: n not in ledger.confirming):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:
             yield number, _older(ledger, number, checkpoint.complete(self._of(number)))
         paused = [n for n in with_some if n in ledger.paused]
-        for number in sorted(paused, key=lambda n: -_last_loss(ledger, n)):
-            yield number, checkpoint.complete(self._of(number))
+        last = np.array(
+            [_reported(ledger, ledger.curves.latest(n)) or _nothing(ledger) for n in paused]
+        )
+        for i in ranking(last)[::-1].tolist() if paused else ():
+            yield paused[i], checkpoint.complete(self._of(paused[i]))
+        if (
+            len(ledger.spec.objectives) > 1
+        ):  # which of the front is chosen depends on what matters more
+            members = [n for n in with_some if n in best]
+            for i in ranking(_losses(ledger, members))[:0:-1].tolist():
+                self._say(
+                    f"the checkpoints of trial {members[i]}, which no other beats, have to go: the study's disk limit of "
+                    f"{show_bytes(ledger.spec.limits.disk)} is used up"
+                )
+                yield members[i], checkpoint.complete(self._of(members[i]))
 
     def _remove(self, ledger: Ledger, number: int, gone: list[Checkpoint]) -> None:
         for one in gone:
@@ -200,10 +216,21 @@ def _losses(ledger: Ledger, numbers: Sequence[int]) -> NDArray[np.float64]:
     return np.where(np.isnan(losses), np.inf, losses)
 
 
-def _last_loss(ledger: Ledger, number: int) -> float:
-    objective = ledger.spec.first_objective
-    last = ledger.curves.latest(number).get(objective.metric, math.nan)
-    return _or_inf(objective.sign * last)
+def _front(ledger: Ledger) -> frozenset[int]:
+    """The best trial; with several objectives all that no other beats."""
+    return frozenset(ledger.front().tolist())
+
+
+def _reported(ledger: Ledger, metrics: Mapping[str, float]) -> list[float] | None:
+    """The losses of a report by every objective; None where it has none of their metrics."""
+    objectives = ledger.spec.objectives
+    if not any(objective.metric in metrics for objective in objectives):
+        return None
+    return [_or_inf(o.sign * metrics.get(o.metric, math.nan)) for o in objectives]
+
+
+def _nothing(ledger: Ledger) -> list[float]:
+    return [math.inf] * len(ledger.spec.objectives)
 
 
 def _or_inf(loss: float) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
@@ -29,6 +29,8 @@ class Forecast:
     Not before step `after` (None: a 13th of the longest completed run), nor before `trials` have been completed;
     asked at steps 1, 2, 3, 5, 8, 11, 17, .. A decision takes O(steps of that grid).
     """
+
+    objectives: ClassVar[str] = "one"
 
     chance: float = 0.02
     after: int | None = None

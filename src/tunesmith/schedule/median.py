@@ -21,6 +21,7 @@ class Median:
     """
 
     instant: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     after: int = 1
     trials: int = 5

@@ -85,18 +85,16 @@ class Pasha:
 
 def stable(history: History, rungs: Rungs, top: int, best: list[int]) -> bool:
     """Whether rung `top` ranks its `best` trials as the rung below does, but for differences up to epsilon."""
-    here = [rungs.loss(top, trial) for trial in best]
     below = [t for _, t in halving.ranking(history, rungs, top - 1, sorted(best))]
-    epsilon = noise(history, best, rungs.levels[top])
-    return all(
-        abs(rungs.loss(top, trial) - loss) <= epsilon
-        for trial, loss in zip(below, here, strict=True)
-    )
+    here, there = (halving.losses_there(history, rungs, top, trials) for trials in (best, below))
+    level = rungs.levels[top]
+    epsilon = [noise(history, o.metric, best, level) for o in history.objectives]
+    with np.errstate(invalid="ignore"):  # of two that are not finite none equals the other
+        return bool((np.abs(there - here) <= epsilon).all())
 
 
-def noise(history: History, trials: list[int], upto: int) -> float:
-    """Epsilon, from curves that cross to and fro up to a step; 0 where none do."""
-    metric = history.first_objective.metric
+def noise(history: History, metric: str, trials: list[int], upto: int) -> float:
+    """Epsilon of a metric, from curves that cross to and fro up to a step; 0 where none do."""
     curves = {
         trial: {
             report.step: report.metrics[metric]

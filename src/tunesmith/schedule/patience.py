@@ -20,6 +20,7 @@ class Patience:
     """
 
     instant: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     reports: int = 10
     least: float = 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -49,6 +49,8 @@ class Pb2:
     names what may change in the middle of a run; without it, every parameter that is not structural (see
     `Space.structural`: choices and the group ``model`` are). Good for small populations, where `pbt` has too few tries. A copy costs one fit of O(300^3).
     """
+
+    objectives: ClassVar[str] = "first"
 
     max: int
     interval: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -36,6 +37,8 @@ class Pbt:
     `Space.structural`: choices and the group ``model`` are). Choices move to a neighbour if they are ordered, and stay otherwise unless drawn anew. A
     decision takes O(members log members).
     """
+
+    objectives: ClassVar[str] = "first"
 
     max: int
     interval: int

@@ -21,6 +21,7 @@ class Percentile:
     """
 
     instant: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     keep: float = 25.0
     after: int = 1

@@ -30,6 +30,7 @@ class Racing:
     """
 
     instant: ClassVar[bool] = True
+    objectives: ClassVar[str] = "one"
     repeats: ClassVar[bool] = True
 
     alpha: float = 0.05

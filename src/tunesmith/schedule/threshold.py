@@ -18,6 +18,7 @@ class Threshold:
     or not finite at a step where others have a value."""
 
     instant: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     worst: float
     after: int = 1

@@ -45,6 +45,7 @@ class Auto:
     """
 
     valid: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 

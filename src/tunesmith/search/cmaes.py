@@ -35,6 +35,7 @@ class Cmaes:
     """
 
     valid: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     population: int = 0
 

@@ -37,6 +37,7 @@ class Evolution:
     """
 
     valid: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     population: int = 40
 

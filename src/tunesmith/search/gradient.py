@@ -64,6 +64,7 @@ class Gradient:
     """
 
     valid: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 

@@ -43,6 +43,7 @@ class Tpe:
     """
 
     valid: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     startup: int = 10
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.rng import stream
-from tunesmith.core.strategy import Decision, Scheduler, Verdict, instant, pauses, repeats
+from tunesmith.core.strategy import (
+    Decision,
+    Scheduler,
+    Verdict,
+    instant,
+    objectives_seen,
+    pauses,
+    repeats,
+)
 from tunesmith.strategy import options
 
 
@@ -34,6 +42,10 @@ class Audited:
     @property
     def repeats(self) -> bool:
         return repeats(self.scheduler)
+
+    @property
+    def objectives(self) -> str:
+        return objectives_seen(self.scheduler)
 
     def decide(self, history: History, trial: int) -> Decision:
         decision = self.scheduler.decide(history, trial)

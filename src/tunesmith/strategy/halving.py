@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core import pareto
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
 from tunesmith.core.trial import CODES, State
 from tunesmith.strategy.rungs import Rungs
+
+Floats: TypeAlias = NDArray[np.float64]
 
 #: Without a first rung given, it is at this share of the longest run.
 FIRST: Final = 27
@@ -56,12 +59,21 @@ def continue_or_stop(
     most = int(n / reduction)
     if n < reduction or place <= max(most, 1):
         return CONTINUE
-    value = history.first_objective.sign * mine
     return Decision(
         Verdict.STOP,
-        f"at step {rungs.levels[k]} its {history.first_objective.metric} of {value:.4g} is number {place} "
-        f"of {n}; the best {most} go on",
+        f"at step {rungs.levels[k]} {_what(history, rungs, k, trial)} is number {place} of {n}; the best {most} go on",
     )
+
+
+def _what(history: History, rungs: Rungs, k: int, trial: int) -> str:
+    """What a trial was compared by at rung `k`, in words."""
+    losses = losses_there(history, rungs, k, [trial])[0].tolist()
+    if len(losses) == 1:
+        return f"its {history.first_objective.metric} of {history.first_objective.sign * losses[0]:.4g}"
+    values = (
+        f"{o.metric} {o.sign * v:.4g}" for o, v in zip(history.objectives, losses, strict=True)
+    )
+    return f"it, with {' and '.join(values)},"
 
 
 def pause(history: History, rungs: Rungs, k: int, trial: int) -> Decision:
@@ -96,9 +108,16 @@ def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list
     pairs = [(rungs.loss(k, trial), trial) for trial in trials]
     if one:
         return sorted(pairs)
+    return [pairs[i] for i in pareto.order(losses_there(history, rungs, k, trials)).tolist()]
+
+
+def losses_there(history: History, rungs: Rungs, k: int, trials: Sequence[int]) -> Floats:
+    """What these trials had when they came to rung `k`, shape (n, objectives); inf for what was not finite, or not
+    there."""
+    if len(history.objectives) == 1:
+        return np.array([[rungs.loss(k, trial)] for trial in trials])
     reports = np.array([rungs.report(k, trial) for trial in trials], dtype=np.int64)
-    losses = np.nan_to_num(history.losses_at(reports), nan=np.inf, posinf=np.inf)
-    return [pairs[i] for i in pareto.order(losses).tolist()]
+    return np.nan_to_num(history.losses_at(reports), nan=np.inf, posinf=np.inf)
 
 
 def _place(history: History, ordered: list[tuple[float, int]], loss: float, trial: int) -> int:

@@ -28,21 +28,33 @@ _MEMBERS = (State.RUNNING, State.PAUSED, State.COMPLETED)
 
 
 class Latest:
-    """The last step and loss of every trial: a fold of a history's reports."""
+    """The last step and loss of every trial, and the furthest step that it had come to before, in any of its
+    attempts: a fold of a history's reports."""
 
     def __init__(self) -> None:
         self._read = 0
         self.steps: Ints = np.zeros(0, dtype=np.int64)
         self.losses: Floats = np.zeros(0)
+        self.before: Ints = np.zeros(0, dtype=np.int64)
+        self._furthest: Ints = np.zeros(0, dtype=np.int64)
 
     def update(self, history: History) -> Latest:
         """Read what is new: O(new reports), amortised."""
         if len(self.steps) < len(history):
             missing = 2 * len(history) - len(self.steps)
-            self.steps = np.concatenate([self.steps, np.zeros(missing, dtype=np.int64)])
             self.losses = np.concatenate([self.losses, np.full(missing, np.nan)])
+            for name in ("steps", "before", "_furthest"):
+                grown = np.concatenate([getattr(self, name), np.zeros(missing, dtype=np.int64)])
+                setattr(self, name, grown)
         new = history.reports(self._read)
         self._read = new.upto
+        places = np.arange(len(new.trials))
+        last = np.zeros(len(history), dtype=np.int64)
+        last[new.trials] = places
+        newest = last[new.trials] == places
+        np.maximum.at(self._furthest, new.trials[~newest], new.steps[~newest])
+        self.before[new.trials] = self._furthest[new.trials]
+        np.maximum.at(self._furthest, new.trials, new.steps)
         self.steps[new.trials] = new.steps  # of several the last
         self.losses[new.trials] = new.losses
         return self
@@ -71,7 +83,9 @@ class Population:
         stride, begin = history.stride(trial), history.begin(trial)
         if stride is None or stride[1] >= self.max:
             return CONTINUE
-        known, rounds = ((step - begin) // self.interval for step in stride)
+        # a trial that goes on from an earlier step, or from none, is not sent back once more
+        before = max(stride[0], int(self.latest(history).before[trial]))
+        known, rounds = ((step - begin) // self.interval for step in (before, stride[1]))
         if rounds <= known:
             return CONTINUE
         metric, step = history.first_objective.metric, stride[1]

@@ -55,12 +55,19 @@ def make(
     try:
         made = factory(**strategy.options)
     except (TypeError, ValueError) as error:
-        known = [f.name for f in fields(factory)] if is_dataclass(factory) else []
+        options = fields(factory) if is_dataclass(factory) else ()
+        known = [f.name for f in options]
         for option in strategy.options:
             if known and option not in known:
                 raise StrategyError(
                     f"{noun} {strategy.name!r} has no option {option!r}{did_you_mean(option, known)}"
                 ) from None
+        needed = [f.name for f in options if f.default is f.default_factory is MISSING]
+        if missing := [name for name in needed if name not in strategy.options]:
+            example = ", ".join(f"{name!r}: ..." for name in needed)
+            raise StrategyError(
+                f"{noun} {strategy.name!r} needs {', '.join(missing)}: {{{strategy.name!r}: {{{example}}}}}"
+            ) from None
         raise StrategyError(f"{noun} {strategy.name!r}: {error}") from error
     if not callable(getattr(made, verb, None)):
         raise StrategyError(f"{strategy.name!r} is no {noun}: it has no method {verb!r}")

@@ -94,7 +94,10 @@ def excerpt(
     if not isinstance(store, Tabular) or limit > MOST or sort not in (None, "value", "-value"):
         return None
     heads = [head for head in store.heads(name) if not states or head.state in states]
-    sign = store.load(name).first_objective.sign
+    spec = store.load(name)
+    if sort is not None and len(spec.objectives) > 1:
+        return None
+    sign = spec.first_objective.sign
     if sort is not None:
         way = -sign if sort == "-value" else sign
         heads.sort(key=lambda head: (head.value is None, way * (head.value or 0.0)))

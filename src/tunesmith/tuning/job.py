@@ -83,10 +83,11 @@ class JobModel(BaseModel):
     )
     metrics: dict[str, str] = Field(
         default_factory=dict,
-        description="How to find metrics in what the program prints: a regular expression for each, "
-        "with one group for the number (or several, one of them called `value`). `step` finds the step. Not needed for programs that print "
-        'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`.',
-        examples=["{accuracy: 'val_acc=([0-9.]+)'}"],
+        description="How to find metrics in what the program prints: for each the text around it, with `{number}` or "
+        "`{int}` where the value is (`{number:,}` for 1,234.5) and `{any}` for any text; or a regular expression with one group "
+        "(or several, one of them called `value`). `step` finds the step. Not needed for programs that print "
+        'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`. More in the guide to metrics.',
+        examples=["{accuracy: 'val_acc={number}'}"],
     )
     space: dict[str, Any] = Field(
         description="The parameters, see [The space](#the-space); relations between them under "

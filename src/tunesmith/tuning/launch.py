@@ -22,7 +22,7 @@ from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
-from tunesmith.tuning.spec import check_limits, edit_events
+from tunesmith.tuning.spec import check_limits, edit_events, narrow
 from tunesmith.tuning.study import Study
 from tunesmith.tuning.warm_start import Earlier, pasts
 
@@ -65,6 +65,8 @@ def launch(
         study._queue(configs)  # noqa: SLF001
         if opened is not None:
             opened(study)
+        if say is not None and (sentence := narrow(study.spec)):
+            say(sentence)
         coordinator = Loop(store, spec.name, watcher=watcher, say=say, clock=clock)
         with _closed_on_error(coordinator):
             folder = Folder.beside(file_of(storage), spec.name)
@@ -89,7 +91,7 @@ def open_or_create(
     except StudyNotFound:
         # where somebody else creates it at this moment, theirs is as good
         with suppress(StudyExists):
-            store.create(replace(spec, past=pasts(warm_start, store, spec.name)), clock())
+            store.create(replace(spec, past=pasts(warm_start, store, spec)), clock())
         return Study(store, spec.name, clock=clock)
 
 

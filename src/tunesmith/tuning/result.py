@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class Audit(NamedTuple):
     """Trials that a scheduler would have stopped and that ran to their end: all of them, and the
-    `winners`, which came out better than every other trial."""
+    `winners`, which came out better than every other trial (with several objectives: that no other one beats)."""
 
     trials: tuple[int, ...]
     winners: tuple[int, ...]
@@ -92,13 +92,15 @@ class Result:
     def audit(self) -> Audit:
         """What became of the trials that the scheduler would have stopped (its option `audit`)."""
         ledger = self._ledger
-        losses, done = ledger.column("losses")[:, 0], ledger.feasible()
+        losses, done = ledger.column("losses"), ledger.feasible()
         let_on = np.zeros(len(done), dtype=np.bool_)
         let_on[list(ledger.audited)] = True
         others = losses[done & ~let_on]
-        best = float(others.min()) if len(others) else np.inf
         ended = np.flatnonzero(let_on & done).tolist()
-        return Audit(tuple(ended), tuple(k for k in ended if losses[k] < best))
+        beaten = [bool((others <= losses[k]).all(axis=1).any()) for k in ended]
+        return Audit(
+            tuple(ended), tuple(k for k, lost in zip(ended, beaten, strict=True) if not lost)
+        )
 
     def outlook(self, trials: int = 20) -> Outlook | None:
         """What so many more trials would gain, by the model of the default searcher; None where there is too
@@ -120,10 +122,17 @@ class Result:
             number = parent
         return [(0, self._ledger.config(number)), *reversed(segments)]
 
-    def past(self) -> PriorStudy:
-        """What a later study may start with (``warm_start=``). Raises StudyError without results."""
+    def past(self, metric: str | None = None) -> PriorStudy:
+        """What a later study may start with (``warm_start=``), by this objective's metric, which several need. Raises
+        StudyError without results."""
         history = History(self._ledger)
-        losses = history.first_losses
+        if metric is None and len(self.spec.objectives) > 1:
+            metrics = ", ".join(o.metric for o in self.spec.objectives)
+            raise StudyError(
+                f"study {self.spec.name!r} has several objectives ({metrics}); name the one that a later study is to "
+                f"learn from, as in past({self.spec.first_objective.metric!r})"
+            )
+        losses = history.losses[:, 0 if metric is None else self._place_of(metric)]
         ended = history.where(State.COMPLETED, State.STOPPED) & np.isfinite(losses)
         rows = np.flatnonzero(ended).tolist()
         if not rows:
@@ -168,7 +177,8 @@ class Result:
         if len(self.spec.objectives) > 1:
             metrics = ", ".join(o.metric for o in self.spec.objectives)
             raise StudyError(
-                f"with several objectives ({metrics}) no one trial is best; see .front"
+                f"with several objectives ({metrics}) no one trial is best; Result.front has those that no other beats, "
+                "and `tunesmith show` lists them"
             )
         if self._ledger.incumbent is None:
             raise NothingCompleted(self.nothing)
@@ -202,12 +212,23 @@ class Result:
 
         return Figures(self._ledger)
 
-    def importance(self, objective: int = 0) -> Importance | None:
+    def importance(self, objective: int | str = 0) -> Importance | None:
         """How much of the differences between results each parameter, and each group, explains, with
-        intervals; None with fewer than 4 results, or if all are equal."""
+        intervals; None with fewer than 4 results, or if all are equal. `objective` is one of several, by its metric or
+        its place."""
         from tunesmith.analysis.importance import importance
 
-        return importance(History(self._ledger), objective)
+        return importance(History(self._ledger), self._place_of(objective))
+
+    def _place_of(self, objective: int | str) -> int:
+        metrics = [o.metric for o in self.spec.objectives]
+        if objective in metrics:
+            return metrics.index(str(objective))
+        if isinstance(objective, int) and 0 <= objective < len(metrics):
+            return int(objective)
+        raise StudyError(
+            f"study {self.spec.name!r} has no objective {objective!r}; it has {', '.join(metrics)}"
+        )
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the report, one HTML file, whole or not at all. Raises OSError."""
@@ -268,11 +289,14 @@ class Result:
         out.write("\n  ]\n}" if len(self.trials) else "]\n}")
 
     def _head(self) -> dict[str, Any]:
-        return {
+        head = {
             "study": self.spec.to_dict(),
             "ended": self.ended,
             "best": self._ledger.incumbent,
         }
+        if len(self.spec.objectives) > 1:
+            head["front"] = self._ledger.front().tolist()
+        return head
 
     def __repr__(self) -> str:
         best = ""

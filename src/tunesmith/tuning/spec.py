@@ -20,12 +20,31 @@ from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, objectives_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
-from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space
+from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
 from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import USER
 
 #: Why a trial is there that was named when the study was started.
 ENQUEUED: Final = "enqueued"
+
+
+def narrow(spec: StudySpec) -> str:
+    """What the study's strategies make of several objectives, in a sentence, where that is not all there is to make of
+    them; else empty. Raises StrategyError."""
+    if len(spec.objectives) < 2:
+        return ""
+    seen = {("searcher", spec.searcher.name): objectives_seen(search.make(spec.searcher))}
+    if spec.scheduler is not None:
+        made = schedule.make(spec.scheduler)
+        seen["scheduler", spec.scheduler.name] = objectives_seen(made)
+    parts = [
+        f"the {noun} {name} looks at {spec.first_objective.metric} alone"
+        if what == "first"
+        else f"the {noun} {name} stops nobody, for it needs one best trial"
+        for (noun, name), what in seen.items()
+        if what in ("first", "one")
+    ]
+    return f"of the {len(spec.objectives)} objectives, {'; '.join(parts)}" if parts else ""
 
 
 class LimitOptions(TypedDict, total=False):

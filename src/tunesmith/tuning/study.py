@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,7 @@ from tunesmith.tuning.spec import (
     make_spec,
     me,
     missing_configs,
+    narrow,
     strategy_of,
 )
 from tunesmith.tuning.warm_start import Earlier, pasts
@@ -137,9 +139,11 @@ class Study:
         )
         store = open_store(storage, durability=durability)
         configs = [spec.space.filled(config) for config in enqueue]
-        store.create(replace(spec, past=pasts(warm_start, store, name)), time.time())
+        store.create(replace(spec, past=pasts(warm_start, store, spec)), time.time())
         study = cls(store, name, file_of(storage))
         study._queue(configs)
+        if sentence := narrow(spec):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
         return study
 
     @classmethod

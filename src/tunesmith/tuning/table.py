@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.curves import NOT_FINITE
 from tunesmith.core.errors import StudyError, did_you_mean
+from tunesmith.core.incumbent import front_first
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.expression import Expression
 from tunesmith.core.trial import CODES, STATES, State
@@ -173,8 +174,8 @@ def select(
 ) -> list[Row]:
     """The rows of the trials that fit. Raises StudyError, ExpressionError.
 
-    `sort` is a column, with '-' before it for descending; "value" is the first objective, best
-    first. `where` is an expression over the columns; a trial without one of them does not fit.
+    `sort` is a column, with '-' before it for descending; "value" is the best first, of several objectives the front,
+    each part by the first of them. `where` is an expression over the columns; a trial without one of them does not fit.
     O(trials), and O(trials log trials) to sort.
     """
     ledger, columns = listed.ledger, Columns.of(listed.ledger)
@@ -209,9 +210,13 @@ def state_of(text: str) -> State:
 
 
 def _by_value(ledger: Ledger, chosen: Ints, *, descending: bool) -> Ints:
-    """The best first by the first objective (or last); those without a value at the end."""
-    losses = ledger.column("losses")[chosen, 0]
-    order: Ints = chosen[np.argsort(-losses if descending else losses, kind="stable")]
+    """The best first (or last), with several objectives those that no other beats, each part by the first of them;
+    those without a value at the end."""
+    losses = ledger.column("losses")[chosen]
+    members = np.zeros(0, dtype=np.int64)
+    if len(ledger.spec.objectives) > 1:
+        members = np.flatnonzero(np.isin(chosen, ledger.front()))
+    order: Ints = chosen[front_first(losses, members, descending=descending)]
     return order
 
 

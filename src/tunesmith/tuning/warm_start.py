@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tunesmith.core.errors import StudyError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.prior_study import PriorStudy
+from tunesmith.core.study import StudySpec
 from tunesmith.store import Store, open_store
 from tunesmith.tuning.result import Result
 
@@ -19,17 +20,33 @@ if TYPE_CHECKING:
 Earlier: TypeAlias = "Study | Result | str | Mapping[str, Any]"
 
 
-def pasts(earlier: Earlier | Sequence[Earlier], store: Store, name: str) -> tuple[PriorStudy, ...]:
-    """What `earlier` studies found, for study `name` in `store`. Raises StudyError, StudyNotFound, StoreError."""
+def pasts(
+    earlier: Earlier | Sequence[Earlier], store: Store, spec: StudySpec
+) -> tuple[PriorStudy, ...]:
+    """What `earlier` studies found, for study `spec` in `store`. Raises StudyError, StudyNotFound, StoreError."""
     several: Sequence[Any] = (
         [earlier]
         if isinstance(earlier, (str, Mapping, Result)) or hasattr(earlier, "result")
         else earlier
     )
-    return tuple(_past(one, store, name) for one in several)
+    return tuple(_past_of(_result(one, store, spec.name), spec) for one in several)
 
 
-def _past(earlier: Any, store: Store, name: str) -> PriorStudy:
+def _past_of(earlier: Result, spec: StudySpec) -> PriorStudy:
+    """What `earlier` says of the first objective of `spec`: where it has several itself, by the one that is the same."""
+    theirs, wanted = earlier.spec.objectives, spec.first_objective
+    if len(theirs) == 1:
+        return earlier.past()
+    if wanted not in theirs:
+        raise StudyError(
+            f"warm_start: study {earlier.spec.name!r} has several objectives "
+            f"({', '.join(f'{o.goal} {o.metric}' for o in theirs)}), and none of them is {wanted.goal} {wanted.metric}, "
+            "which this study is searched by; leave it out"
+        )
+    return earlier.past(wanted.metric)
+
+
+def _result(earlier: Any, store: Store, name: str) -> Result:
     if isinstance(earlier, str):
         if earlier == name:
             raise StudyError(f"warm_start: {name!r} cannot start from itself; give it another name")
@@ -47,14 +64,14 @@ def _past(earlier: Any, store: Store, name: str) -> PriorStudy:
         finally:
             elsewhere.close()
     if isinstance(earlier, Result):
-        return earlier.past()
+        return earlier
     if hasattr(earlier, "result"):
-        past: PriorStudy = earlier.result().past()
-        return past
+        result: Result = earlier.result()
+        return result
     raise StudyError(
         f"warm_start takes studies, results or names of studies in the same storage, not {earlier!r}"
     )
 
 
-def _read(store: Store, name: str) -> PriorStudy:
-    return Result(Ledger(store.load(name)).extend(store.changes(name))).past()
+def _read(store: Store, name: str) -> Result:
+    return Result(Ledger(store.load(name)).extend(store.changes(name)))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.recipes.images.augment import distort, mix, resize
+from tunesmith.recipes.images import augment
+from tunesmith.recipes.images.augment import distortion, mixture, resize
 from tunesmith.recipes.images.network import Scale
 
 NOTHING = {"flip": "none", "rotation": 0.0, "crop": 0.0, "mixup": 0.0}
@@ -15,6 +18,19 @@ NOTHING = {"flip": "none", "rotation": 0.0, "crop": 0.0, "mixup": 0.0}
 def ramp(n: int = 4, height: int = 8, width: int = 8, channels: int = 1) -> torch.Tensor:
     """Images in which every pixel is different."""
     return torch.rand(n, channels, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def distort(images: torch.Tensor, config: dict[str, Any], rng: np.random.Generator) -> torch.Tensor:
+    n, _, height, width = images.shape
+    affine = distortion(n, height, width, config, rng)
+    return augment.distort(images, None if affine is None else torch.from_numpy(affine).to(images))
+
+
+def mix(
+    images: torch.Tensor, targets: torch.Tensor, config: dict[str, Any], rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    weight, partners = mixture(len(images), config, rng) or (1.0, None)
+    return augment.mix(images, targets, weight, partners)
 
 
 def rng(seed: int = 0) -> np.random.Generator:

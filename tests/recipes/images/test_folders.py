@@ -186,4 +186,4 @@ def test_formats_that_are_not_read_are_named_as_such(root: Path) -> None:
     formats, broken = images.notices
     assert "their formats are not read here: a/phone.heic" in formats
     assert "b/phone.jpg (it is an image of a format that is not read here (heic))" in broken
-    assert "b/colours.tif (it is a kind of TIFF that is not read here" in broken
+    assert "b/colours.tif (it is a TIFF that cannot be read" in broken

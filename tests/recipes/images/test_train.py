@@ -12,8 +12,9 @@ from tests.recipes.images.pictures import bright_and_dark
 
 import tunesmith as ts
 from tunesmith.recipes.images import train as training
+from tunesmith.recipes.images.batches import batch_count
 from tunesmith.recipes.images.space import space
-from tunesmith.recipes.images.train import Alone, Part, batch_count, evaluate, fit
+from tunesmith.recipes.images.train import Alone, Part, evaluate, fit
 
 EPOCHS = 4
 SPACE = space(8, EPOCHS)
@@ -194,6 +195,26 @@ def test_batches_are_of_nearly_the_size_asked_for(images: int, size: int) -> Non
     sizes = [len(b) for b in np.array_split(np.arange(images), batch_count(images, size))]
     assert min(sizes) >= min(images, size * 2 / 3 - 1)
     assert max(sizes) < 1.5 * size + 1
+
+
+@pytest.mark.parametrize("name", SPACE.tunables)
+def test_each_parameter_of_the_space_changes_the_network(name: str) -> None:
+    rng = np.random.default_rng(0)
+    thin = {"filters": 5, "epochs": 4, "batch_size": 16}
+    for _ in range(200):
+        base, other = SPACE.sample(rng), SPACE.sample(rng)
+        if name not in base or name not in other or base[name] == other[name]:
+            continue
+        config = SPACE.adopt({**base, name: other[name]})
+        if config is None or not SPACE.contains(config):
+            continue
+        thinner = {n: v for n, v in thin.items() if n != name}
+        one, two = (
+            fit({**c, **thinner}, TRAIN, VALIDATION, Alone(1))[1]["loss"] for c in (base, config)
+        )
+        if one != two and not (math.isnan(one) and math.isnan(two)):
+            return
+    pytest.fail(f"{name} says nothing")
 
 
 def test_configs_from_the_space_train_on_eight_pixels() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.nn import functional
@@ -32,21 +31,31 @@ def resize(images: Any, side: int) -> Any:
     return out
 
 
-def distort(images: Any, config: Config, rng: Generator) -> Any:
-    """Each image flipped, turned and cropped at random, in one go; `images`: (n, channels, height, width).
+def distortion(
+    n: int, height: int, width: int, config: Config, rng: Generator
+) -> NDArray[np.float64] | None:
+    """How n images are flipped, turned and cropped at random, for `distort`: (n, 2, 3); None for not at all.
 
-    A crop is one of the image with a border of ``crop`` of its side. What comes into view in this way, or
-    when the image is turned, is its mirror image.
+    A crop is one of the image with a border of ``crop`` of its side.
     """
-    n, _, height, width = images.shape
     flip, degrees = config["flip"], config["rotation"]
     borders = np.round(config["crop"] * np.array([width, height])).astype(int)
     if flip == "none" and not degrees and not borders.any():
-        return images
-    affine = torch.from_numpy(_affine(n, height / width, flip, degrees, rng))
+        return None
+    affine = _affine(n, height / width, flip, degrees, rng)
     shifts = rng.integers(-borders, borders + 1, size=(n, 2))
-    affine[:, :, 2] = torch.from_numpy(2.0 * shifts / np.array([width, height]))
-    grid = functional.affine_grid(affine.to(images), list(images.shape), align_corners=False)
+    affine[:, :, 2] = 2.0 * shifts / np.array([width, height])
+    return affine
+
+
+def distort(images: Any, affine: Any) -> Any:
+    """Images, (n, channels, height, width), each flipped, turned and cropped in one go, as `affine`, (n, 2, 3), says.
+
+    What comes into view in this way is its mirror image.
+    """
+    if affine is None:
+        return images
+    grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
     return functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
@@ -69,17 +78,23 @@ def _affine(
     return affine
 
 
-def mix(images: Any, targets: Any, config: Config, rng: Generator) -> tuple[Any, Any]:
-    """Mixup: every image blended with another one, and their targets, (n, classes), likewise.
+def mixture(n: int, config: Config, rng: Generator) -> tuple[float, NDArray[np.int64]] | None:
+    """How n images are blended at random: each image's own share, and whom it is blended with, (n,); None for not
+    at all.
 
     Zhang et al., "mixup: beyond empirical risk minimization" (ICLR 2018), with one weight a batch, drawn from
-    Beta(alpha, alpha), where alpha is ``mixup``; 0 is none.
+    Beta(alpha, alpha), where alpha is ``mixup``.
     """
     if config["mixup"] <= 0:
+        return None
+    return float(rng.beta(config["mixup"], config["mixup"])), rng.permutation(n)
+
+
+def mix(images: Any, targets: Any, weight: float, partners: Any) -> tuple[Any, Any]:
+    """Every image blended with another one, and their targets, (n, classes), likewise: see `mixture`."""
+    if partners is None:
         return images, targets
-    weight = float(rng.beta(config["mixup"], config["mixup"]))
-    order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     return (
-        weight * images + (1 - weight) * images[order],
-        weight * targets + (1 - weight) * targets[order],
+        weight * images + (1 - weight) * images[partners],
+        weight * targets + (1 - weight) * targets[partners],
     )

@@ -23,6 +23,7 @@ from tunesmith.recipes.images import reading
 from tunesmith.recipes.images import train as training
 from tunesmith.recipes.images.data import Images, Places, Shape, Split, sample, split
 from tunesmith.recipes.images.model import RECIPE, Fitted, save, wilson
+from tunesmith.recipes.images.precision import precisions
 from tunesmith.recipes.images.space import space
 from tunesmith.recipes.images.train import METRICS, Alone, Config, ImageObjective, Part
 from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, settle
@@ -133,7 +134,8 @@ def fit(
         for name, places in (("train", parts.train), ("validation", parts.validation)):
             training.keep(folder / PREPARED, name, images.pixels[places], images.labels[places])
         prepared = str((folder / PREPARED).absolute())
-        searched = space(min(images.pixels.shape[2:]), plan.epochs)
+        device = training.device_here()
+        searched = space(min(images.pixels.shape[2:]), plan.epochs, precisions(device))
         spent_s = clock.monotonic() - begun
         result = tune(
             ImageObjective(prepared, len(images.classes), images.white, threads, longest_s),

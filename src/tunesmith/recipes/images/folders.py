@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,9 @@ SYSTEM: Final = frozenset(
         "ehthumbs_vista.db", "desktop.ini", "icon\r", "picasa.ini", "zbthumbnail.info", "pspbrwse.jbf",
     }
 )  # fmt: skip
+
+#: Files that are counted in a hidden folder at most: it may be another project's whole history.
+LOOKED_AT: Final = 10_000
 
 _Identity = tuple[int, int]
 
@@ -77,12 +81,12 @@ def listing(folder: Path) -> Listing:
 
 
 def hidden_images(folder: Path) -> int:
-    """How many images are in a folder that is passed over."""
-    return sum(
-        is_image(Path(name)) and not is_hidden(name)
-        for _, _, names in os.walk(folder)
-        for name in names
-    )
+    """How many images are in a folder that is passed over, of its first `LOOKED_AT` files; a link is not followed."""
+    if folder.is_symlink():
+        return 0
+    names = (name for _, _, names in os.walk(folder) for name in names)
+    some = islice(names, LOOKED_AT)
+    return sum(is_image(Path(name)) and not is_hidden(name) for name in some)
 
 
 def _identity(path: Path) -> _Identity:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
+from tunesmith.recipes.images import tiffs
 from tunesmith.recipes.images.data import Pixels, Size
+from tunesmith.recipes.images.tiffs import Values
 from tunesmith.recipes.images.tones import WHITE, Depth, Measured, Tones, contrasts_of, scale
 from tunesmith.run.resources import cores
 
@@ -26,10 +28,6 @@ _CLEAR: Final = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 #: EXIF's tag for the direction of an image, and its values for one that lies on its side.
 _DIRECTION: Final = 0x0112
 _SIDEWAYS: Final = (5, 6, 7, 8)
-#: TIFF's tags for the bits of a value, and for whether it has a sign; and what TIFF files begin with.
-_BITS: Final = 258
-_SIGN: Final = 339
-_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: The shares of the weights of red, green and blue in grey (ITU-R BT.601), as Pillow has them.
 _LUMA: Final = np.array([0.299, 0.587, 0.114])[:, None, None]
 #: Values by which an image's inner range is estimated.
@@ -38,12 +36,13 @@ _VALUES: Final = 4096
 
 class Header(NamedTuple):
     """What a file says before it is decoded: (width, height), whether it has no colours, how deep its pixels are,
-    and whether some may be transparent."""
+    whether some may be transparent, and whether it has more pages or frames."""
 
     size: Size
     grey: bool
     depth: Depth
     clear: bool
+    several: bool
 
 
 def headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
@@ -101,12 +100,18 @@ def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T
 
     def one(file: Path) -> tuple[T | None, str]:
         try:
-            with image.open(file) as opened:
-                return look(opened), ""
-        except image.UnidentifiedImageError as error:
-            return None, _unknown(file) or reason(error)
+            return look_at(file), ""
         except Exception as error:  # noqa: BLE001 (Pillow raises many kinds for broken files)
             return None, reason(error)
+
+    def look_at(file: Path) -> T:
+        try:
+            with image.open(file) as opened:
+                if not tiffs.is_misread(opened):
+                    return look(opened)
+        except image.UnidentifiedImageError:
+            _check_unknown(file)
+        return look(tiffs.read(file, image.MAX_IMAGE_PIXELS))
 
     decoded: dict[Path, T] = {}
     broken: dict[Path, str] = {}
@@ -121,33 +126,46 @@ def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T
     return decoded, broken
 
 
-def _unknown(file: Path) -> str:
-    """What a file is that Pillow does not know, if it is an image nevertheless."""
+def _check_unknown(file: Path) -> None:
+    """Raise ValueError for a file that Pillow does not know, unless it is a TIFF."""
     with file.open("rb") as opened:
         start = opened.read(12)
-    if start[:4] in _TIFF:
-        return "it is a kind of TIFF that is not read here, such as floating point in colour"
     if start[4:8] == b"ftyp":
-        return f"it is an image of a format that is not read here ({start[8:12].decode(errors='replace')})"
-    return ""
+        kind = start[8:12].decode(errors="replace")
+        raise ValueError(f"it is an image of a format that is not read here ({kind})")
+    if start[:4] not in tiffs.STARTS:
+        raise ValueError("it is no image")
 
 
 # -- one image, opened ------------------------------------------------------------------------
 
 
 def _header(image: Any) -> Header:
+    if isinstance(image, Values):
+        channels, height, width = image.values.shape
+        clear = image.alpha is not None
+        return Header((width, height), channels == 1, image.depth, clear, image.several)
     width, height = image.size
     depth, clear = _depth(image), _is_clear(image)  # before metadata is looked for, which loads it
     sideways = image.getexif().get(_DIRECTION) in _SIDEWAYS
     size = (height, width) if sideways else (width, height)
-    return Header(size, image.mode in _GREY, depth, clear)
+    return Header(size, image.mode in _GREY, depth, clear, _has_several(image))
+
+
+def _has_several(image: Any) -> bool:
+    """Whether only the first of several images is read; a telephone's JPEG has others that are made of it."""
+    return bool(getattr(image, "is_animated", False)) and image.format != "MPO"
 
 
 def _is_clear(image: Any) -> bool:
+    if isinstance(image, Values):
+        return image.alpha is not None
     return image.mode in _CLEAR or ("transparency" in image.info and _depth(image) == "byte")
 
 
 def _depth(image: Any) -> Depth:
+    if isinstance(image, Values):
+        return image.depth
     if image.mode == "F":
         return "float"
     return "integer" if image.mode.startswith("I") or _halved(image) else "byte"
@@ -167,9 +185,12 @@ def _raw_mode(tile: Any) -> str:
 
 def _measured(image: Any) -> Measured:
     depth, clear = _depth(image), _is_clear(image)
+    colours: Pixels | None = None
+    alpha: Pixels | None = None
     low, high, inner = 0.0, WHITE, (0.0, WHITE)
     if depth != "byte":
-        values, _ = _deep(image)
+        values, alpha = _deep(image)
+        colours = values / max(float(values.max()), 1e-30) * WHITE
         low, high = float(values.min()), float(values.max())
         some = values.ravel()[:: max(1, values.size // _VALUES)]
         inner = (
@@ -178,14 +199,29 @@ def _measured(image: Any) -> Measured:
         )
     if not clear:
         return Measured(low, high, inner, None)
-    layer = np.asarray(image.convert("RGBA"), dtype=np.float32).transpose(2, 0, 1)
-    return Measured(low, high, inner, contrasts_of(layer[:3], layer[3] / WHITE))
+    if colours is None or alpha is None:
+        layer = np.asarray(_in_bytes(image).convert("RGBA"), dtype=np.float32).transpose(2, 0, 1)
+        colours, alpha = layer[:3], layer[3] / WHITE
+    return Measured(low, high, inner, contrasts_of(colours, alpha))
+
+
+def _in_bytes(image: Any) -> Any:
+    """An image of 8 bits as one of Pillow's."""
+    if not isinstance(image, Values):
+        return image
+    planes = [*image.values, *([image.alpha * WHITE] if image.alpha is not None else [])]
+    array = np.stack(planes, -1).round().astype(np.uint8)
+    return pillow().fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
 def _pixels(image: Any, size: Size, *, grey: bool, tones: Tones | None) -> Pixels:
     from PIL import Image, ImageOps
 
     depth = _depth(image)
+    if tones is None and isinstance(image, Values):
+        raise ValueError(
+            "the model is of an earlier version, which did not read this kind of TIFF; fit it again"
+        )
     if tones is None:
         tones = Tones()
         if image.mode.startswith("I") or image.mode == "F":
@@ -194,6 +230,7 @@ def _pixels(image: Any, size: Size, *, grey: bool, tones: Tones | None) -> Pixel
         return _deep_pixels(image, depth, size, grey=grey, tones=tones)
     elif why := tones.problem("byte", 0.0, WHITE):
         raise ValueError(why)
+    image = _in_bytes(image)
     image.draft("L" if grey else "RGB", (max(size), max(size)))  # large JPEGs: a fraction of them
     image = ImageOps.exif_transpose(image)
     if _is_clear(image):
@@ -238,12 +275,14 @@ def _deep(image: Any) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     width), if it is one with transparency. Raises ValueError for values that are not finite."""
     from PIL import ImageOps
 
+    if isinstance(image, Values):
+        return image.values, image.alpha
     if not _halved(image):
         raw = np.asarray(ImageOps.exif_transpose(image))
-        tags = getattr(image, "tag_v2", {})
-        unsigned = tags.get(_SIGN, (1,))[0] == 1 and tags.get(_BITS, (0,))[0] == 32
-        if image.mode == "I" and unsigned:  # Pillow takes the highest bit for a sign
+        if tiffs.is_unsigned(image):
             raw = raw.astype(np.int32).view(np.uint32)
+        if tiffs.is_inverted(image) and image.mode.startswith("I;16"):
+            raw = 65535 - raw
         return _finite(raw.astype(np.float64))[None], None
     whole = _both_bytes(image).transpose(2, 0, 1)
     values, alpha = whole[:3], whole[3] / 65535.0 if len(whole) == 4 else None
@@ -260,13 +299,18 @@ def _both_bytes(image: Any) -> NDArray[np.float64]:
     again: Any
     with Image.open(image.filename) as again:
         grey = _raw_mode(again.tile[0]).startswith("LA")
-        again.tile = [(*tile[:3], _other_order(tile)) for tile in again.tile]
+        again.tile = [_with(tile, _other_order(tile)) for tile in again.tile]
         if grey:  # taken as four bytes a pixel: those of the value, those of the opacity
             four = np.asarray(ImageOps.exif_transpose(again)).astype(np.float64)
             value, alpha = four[..., 0] * 256 + four[..., 1], four[..., 2] * 256 + four[..., 3]
             return np.stack([value, value, value, alpha], -1)
         low = np.asarray(ImageOps.exif_transpose(again)).astype(np.float64)
     return np.asarray(ImageOps.exif_transpose(image)).astype(np.float64) * 256 + low
+
+
+def _with(tile: Any, args: Any) -> Any:
+    """A tile that is decoded with other arguments; before Pillow 11, tiles are bare tuples."""
+    return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
 
 
 def _other_order(tile: Any) -> Any:

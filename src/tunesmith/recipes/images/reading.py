@@ -14,31 +14,32 @@ Rules, each said in a notice where it was applied:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.images import arrays, folders, pictures
+from tunesmith.recipes.images.class_folders import (
+    count_of,
+    passed_over,
+    read_folder,
+    stacked,
+    suffixes,
+)
 from tunesmith.recipes.images.data import (
     LEAST,
     SHORTEST,
     Images,
     Pixels,
     Shape,
-    Size,
     by,
-    limited,
     listed,
     nearly_equal,
     numbered,
-    shrunk,
 )
-from tunesmith.recipes.images.folders import FOREIGN, SUFFIXES, Listing
 from tunesmith.recipes.images.pictures import Header
 from tunesmith.recipes.images.tones import (
     GROUNDS,
@@ -48,15 +49,8 @@ from tunesmith.recipes.images.tones import (
     check_unit,
     counts_to_one,
     scale,
-    tones_of,
     unseen,
 )
-
-#: One broken file in so many is left out; more are an error.
-BROKEN: Final = 20
-#: Images by which the ground of what is transparent is chosen, at most.
-GROUNDED: Final = 2000
-_SPLITS: Final = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +70,7 @@ def read(data: str | Path) -> Images:
     path = Path(data)
     try:
         if path.is_dir():
-            return _checked(path, _read_folder(path))
+            return _checked(path, read_folder(path))
         if path.suffix.lower() == ".npz" and path.exists():
             return _checked(path, arrays.read_labelled(path))
         there = path.exists()
@@ -101,7 +95,7 @@ def read_unlabelled(data: str | Path, shape: Shape) -> Unlabelled:
     notices: list[str] = []
     root, files = (path.parent, [path]) if path.is_file() else (path, _listed(path, notices))
     if not files:
-        raise JobError(f"{path} has no images: no files that end in {_suffixes()}")
+        raise JobError(f"{path} has no images: no files that end in {suffixes()}")
     decoded, broken = _decoded(root, files, shape, notices)
     if not decoded:
         why = broken[files[0]]
@@ -109,7 +103,7 @@ def read_unlabelled(data: str | Path, shape: Shape) -> Unlabelled:
         raise JobError(f"{many}{files[0]} cannot be read: {why}")
     names = tuple(str(file.relative_to(root)) for file in files)
     failed = {str(file.relative_to(root)): why for file, why in broken.items()}
-    return Unlabelled(_stacked(list(decoded.values())), WHITE, names, failed, tuple(notices))
+    return Unlabelled(stacked(list(decoded.values())), WHITE, names, failed, tuple(notices))
 
 
 def _listed(folder: Path, notices: list[str]) -> list[Path]:
@@ -118,7 +112,7 @@ def _listed(folder: Path, notices: list[str]) -> list[Path]:
         there = folders.listing(folder)
     except OSError as error:
         raise JobError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
-    notices += _passed_over(folder, there)
+    notices += passed_over(folder, there)
     return there.images
 
 
@@ -126,11 +120,12 @@ def _decoded(
     root: Path, files: list[Path], shape: Shape, notices: list[str]
 ) -> tuple[dict[Path, Pixels], dict[Path, str]]:
     """The pixels of files to predict, on the scale and the ground of the model; and why, where there are none."""
-    tones, broken = shape.tones, dict[Path, str]()
+    tones = shape.tones
+    looks, broken = pictures.headers(files)
+    readable = list(looks)
     if tones is None:
-        readable = files
+        notices += _toned_before(looks)
     else:
-        looks, broken = pictures.headers(files)
         measured, immeasurable = pictures.measure(
             [file for file, look in looks.items() if look.depth != "byte" or look.clear]
         )
@@ -156,7 +151,7 @@ def _toned(
         check_unit(str(root), max(floating), usual[1])
     if not tones.deep and (whole := [f for f in deep if looks[f].depth == "integer"]):
         notices.append(
-            f"{_images(len(whole))} of more than 8 bits, which the model was not trained on, were read: 65,535 is taken "
+            f"{count_of(len(whole))} of more than 8 bits, which the model was not trained on, were read: 65,535 is taken "
             "as white"
         )
     for depth in ("integer", "float"):
@@ -170,16 +165,26 @@ def _toned(
         ]
         if beyond:
             notices.append(
-                f"{_images(len(beyond))} with pixels beyond those of training ({known[0]:g} to {known[1]:g}): "
+                f"{count_of(len(beyond))} with pixels beyond those of training ({known[0]:g} to {known[1]:g}): "
                 f"{listed(beyond)}"
             )
     if blank := unseen(measured, tones.ground):
         shown = listed([str(file.relative_to(root)) for file in blank])
         notices.append(
-            f"nothing is seen on {_images(len(blank))} with a transparent ground, which is {GROUNDS[tones.ground]} for this "
+            f"nothing is seen on {count_of(len(blank))} with a transparent ground, which is {GROUNDS[tones.ground]} for this "
             f"model: {shown}"
         )
     return notices
+
+
+def _toned_before(looks: Mapping[Path, Header]) -> list[str]:
+    """What is to be known of images to predict by a model of version 1."""
+    floating = sum(look.depth == "float" for look in looks.values())
+    notice = (
+        f"{count_of(floating)} with floating-point pixels: the model is of an earlier version, for which each is as bright "
+        "as any other; fit it again"
+    )
+    return [notice] if floating else []
 
 
 def _unlabelled_arrays(path: Path, shape: Shape) -> Unlabelled:
@@ -208,164 +213,6 @@ def _fitted(path: Path, pixels: Pixels, shape: Shape) -> Pixels:
     return pictures.resized(pixels, shape.height, shape.width)
 
 
-# -- folders ----------------------------------------------------------------------------------
-
-
-def _read_folder(root: Path) -> Images:
-    notices: list[str] = []
-    of_class = _class_folders(root, notices)
-    files = [file for of in of_class.values() for file in of]
-    looks, broken = pictures.headers(files)
-    if not looks:
-        _check_broken(root, files, broken, notices)
-    size, grey = _common(looks, notices)
-    tones = _tones(looks, of_class, broken, notices)
-    readable = [file for file in looks if file not in broken]
-    decoded, undecodable = pictures.decode(readable, size, grey=grey, tones=tones)
-    _check_broken(root, files, broken | undecodable, notices)
-    classes = tuple(name for name, of in of_class.items() if any(file in decoded for file in of))
-    placed = [(c, f) for c, name in enumerate(classes) for f in of_class[name] if f in decoded]
-    return Images(
-        _stacked([decoded[file] for _, file in placed]),
-        WHITE,
-        np.array([c for c, _ in placed], dtype=np.int64),
-        classes,
-        tuple(str(file.relative_to(root)) for _, file in placed),
-        tuple(notices),
-        tones,
-    )
-
-
-def _stacked(pixels: Sequence[Pixels]) -> Pixels:
-    """Images as one array, of float32 if any is."""
-    return np.stack(pixels, dtype=np.result_type(*{p.dtype for p in pixels}))
-
-
-def _tones(
-    looks: Mapping[Path, Header],
-    of_class: Mapping[str, Sequence[Path]],
-    broken: dict[Path, str],
-    notices: list[str],
-) -> Tones:
-    """The tones of a set; what cannot be measured is added to the `broken`."""
-    class_of = {file: name for name, files in of_class.items() for file in files}
-    clear = [file for file, look in looks.items() if look.clear and look.depth == "byte"]
-    clear = clear[:: max(1, len(clear) // GROUNDED)]
-    deep = [file for file, look in looks.items() if look.depth != "byte"]
-    measured, immeasurable = pictures.measure([*deep, *clear])
-    broken |= immeasurable
-    depths = {file: look.depth for file, look in looks.items() if file not in immeasurable}
-    tones, more = tones_of(depths, measured, class_of)
-    if blank := unseen(measured, tones.ground):
-        more.append(f"nothing is seen on {_images(len(blank))}: {listed([p.name for p in blank])}")
-    notices += more
-    return tones
-
-
-def _class_folders(root: Path, notices: list[str]) -> dict[str, list[Path]]:
-    """The image files of each class; at least one file in all."""
-    within = sorted(root.iterdir())
-    classes = [p for p in within if p.is_dir() and not folders.is_hidden(p.name)]
-    loose = sum(folders.is_image(p) and not folders.is_hidden(p.name) for p in within)
-    if not classes:
-        content = f"{_images(loose)}, but no folders" if loose else "no folders"
-        raise JobError(
-            f"{root} has {content} of classes; put the images of each class in a folder of its own: "
-            f"{root}/cat/1.png, {root}/dog/1.png"
-        )
-    if {folder.name.lower() for folder in classes} <= _SPLITS:
-        raise JobError(
-            f"{root} is split already (its folders are {listed([f.name for f in classes])}); name one of "
-            f"them, such as {classes[-1]}: it is split into training, validation and held-out images here"
-        )
-    if loose:
-        notices.append(f"left out, as they are in no class folder: {_images(loose)} of {root}")
-    of_class = {folder.name: folders.listing(folder) for folder in classes}
-    whole = Listing(
-        hidden={
-            p: n for p in within if folders.is_hidden(p.name) and (n := folders.hidden_images(p))
-        }
-    )
-    for of in of_class.values():
-        whole.add(of)
-    passed_over = _passed_over(root, whole)
-    if not whole.images:
-        more = "".join(f"; {notice}" for notice in passed_over)
-        raise JobError(
-            f"{root} has no images: its folders ({listed(list(of_class))}) have no files that end in "
-            f"{_suffixes()}{more}"
-        )
-    if empty := [name for name, of in of_class.items() if not of.images]:
-        notices.append(f"left out, as folders without images are no classes: {listed(empty)}")
-    notices += passed_over
-    return {name: of.images for name, of in of_class.items() if of.images}
-
-
-def _passed_over(root: Path, there: Listing) -> list[str]:
-    """What is in a folder and not read, and why."""
-
-    def shown(paths: Sequence[Path]) -> str:
-        return listed([str(path.relative_to(root)) for path in paths])
-
-    foreign = [path for path in there.others if path.suffix.lower() in FOREIGN]
-    strange = [path for path in there.others if path not in set(foreign)]
-    notices = []
-    if strange:
-        notices.append(
-            f"left out, as they do not end as images do (.png, .jpg, ..): {shown(strange)}"
-        )
-    if foreign:
-        notices.append(
-            f"left out, as their formats are not read here: {shown(foreign)}; PNG, JPEG, TIFF and others are"
-        )
-    if there.hidden:
-        notices.append(
-            f"left out, as they are in hidden or system folders: {_images(sum(there.hidden.values()))} "
-            f"({shown(list(there.hidden))})"
-        )
-    if there.loops:
-        notices.append(
-            f"left out, as they are links to a folder that they are in: {shown(there.loops)}"
-        )
-    if there.again:
-        notices.append(
-            f"left out, as they are links to folders that are read already: {shown(there.again)}"
-        )
-    return notices
-
-
-def _common(looks: Mapping[Path, Header], notices: list[str]) -> tuple[Size, bool]:
-    """The size to bring all to, and whether all are grey."""
-    grey = sum(header.grey for header in looks.values())
-    size, count = Counter(header.size for header in looks.values()).most_common(1)[0]
-    each = 4 if any(header.depth != "byte" for header in looks.values()) else 1
-    common = limited(size, len(looks), each * (1 if grey == len(looks) else 3))
-    if count < len(looks):
-        notices.append(
-            f"{len(looks) - count} of {len(looks)} images have another size than {by(size)} pixels, the "
-            "commonest one, and were resized to it"
-        )
-    if common != size:
-        notices.append(shrunk(size, common))
-    if 0 < grey < len(looks):
-        notices.append(f"{grey} of {len(looks)} images are grey, the others have colours")
-    return common, grey == len(looks)
-
-
-def _check_broken(
-    root: Path, files: Sequence[Path], broken: Mapping[Path, str], notices: list[str]
-) -> None:
-    if not broken:
-        return
-    first = [f"{file.relative_to(root)} ({why})" for file, why in sorted(broken.items())]
-    broken_text = (
-        f"{len(broken)} of {len(files)} image files in {root} cannot be read: {listed(first)}"
-    )
-    if len(broken) * BROKEN > len(files):
-        raise JobError(f"{broken_text}; mend or remove them (1 in {BROKEN} would be left out)")
-    notices.append(f"{broken_text}; they were left out")
-
-
 def _checked(path: Path, images: Images) -> Images:
     height, width = images.pixels.shape[2:]
     if min(height, width) < SHORTEST:
@@ -388,7 +235,7 @@ def _checked(path: Path, images: Images) -> Images:
         )
     if nearly_equal(images.pixels, images.white):
         raise JobError(
-            f"the {_images(len(images.labels))} of {path} come out nearly equal, so that nothing can be learned from "
+            f"the {count_of(len(images.labels))} of {path} come out nearly equal, so that nothing can be learned from "
             f"them{_why_equal(images)}"
         )
     return replace(images, notices=(*images.notices, *_copies(images)))
@@ -412,19 +259,11 @@ def _copies(images: Images) -> list[str]:
     notices = []
     if copies:
         notices.append(
-            f"copies of other images, kept together when the set is split: {_images(len(copies))} ({listed(copies)})"
+            f"copies of other images, kept together when the set is split: {count_of(len(copies))} ({listed(copies)})"
         )
     if classes:
         notices.append(
             "the same image in two classes, so that nobody can be right about both: "
-            f"{_images(len(classes))} ({listed(classes)})"
+            f"{count_of(len(classes))} ({listed(classes)})"
         )
     return notices
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"
-
-
-def _suffixes() -> str:
-    return ", ".join(sorted(SUFFIXES))

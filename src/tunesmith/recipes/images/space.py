@@ -8,6 +8,7 @@ or a pool is larger than what strides and pools before it have left.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from tunesmith import spaces
@@ -24,14 +25,17 @@ WIDEST: Final = "filters * widening ** (depth - 1) * filter_size <= 1536"
 SIDES: Final = (24, 32, 48, 64, 96, 128)
 
 
-def space(side: int, epochs: int) -> Space:
-    """The space for images whose shorter side has `side` pixels, trained for `epochs`."""
+def space(side: int, epochs: int, precisions: Sequence[str] = ("float32",)) -> Space:
+    """The space for images whose shorter side has `side` pixels, trained for `epochs`, on a device that has these
+    `precisions`, the usual one first."""
+    mixed = Choice(*precisions, default=precisions[0], group="optimizer")
     whole = spaces.joined(
         Space(_model(side)),
         spaces.torch_optimizer(),
         _schedule(),
         Space(_data(side)),
         epochs=Fixed(epochs, group="optimizer"),
+        **({"precision": mixed} if len(precisions) > 1 else {}),
     )
     for relation in (*relations(_deepest(side)), WIDEST):
         whole.require(relation)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +18,6 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
-from numpy.random import Generator
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from tunesmith.core.errors import JobError
@@ -29,11 +27,15 @@ from tunesmith.core.rng import derive_seed, stream
 from tunesmith.integrations.torch import make_optimizer
 from tunesmith.recipes.images import network
 from tunesmith.recipes.images.augment import distort, mix, resize
+from tunesmith.recipes.images.batches import Batch, batch_count, batches
+from tunesmith.recipes.images.precision import Precision
 from tunesmith.training import schedules
 
 Config = Mapping[str, Any]
 #: Images that are evaluated at a time.
 CHUNK: Final = 512
+#: Steps on a GPU between two looks at the clock.
+PACED: Final = 16
 #: What is reported after each epoch, beside the loss in training; the goal of each.
 METRICS: Final[dict[str, Goal]] = {
     "accuracy": "maximize",
@@ -184,7 +186,8 @@ class Learner:
         """A new network, or one that goes on from `state`, with the values of `config`, which may have changed
         since."""
         self.model = network.build(config, train.images.shape[1], train.classes)
-        self.model.to(train.images.device)
+        self._precision = Precision.of(config, train.images.device)
+        self._precision.prepare(self.model.to(train.images.device))
         self._config, self._train = config, train
         self._optimizer = make_optimizer(config, self.model.parameters())
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -195,6 +198,7 @@ class Learner:
             self.model.load_state_dict(state["model"])
             if state["kind"] == config["optimizer"]:
                 self._load_optimizer(state["optimizer"])
+            self._precision.load(state.get("scaler"))
         self.model[0].measure(_unit(x, train.white) for x in train.images.split(CHUNK))
 
     def _load_optimizer(self, state: Any) -> None:
@@ -211,49 +215,76 @@ class Learner:
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "kind": self._config["optimizer"],
+            "scaler": self._precision.state(),
         }
 
     def learn(self, epoch: int, seed: int, limit_s: float | None = None) -> float:
         """Train on each image once; the mean loss. Raises TooSlow if all epochs would take more than `limit_s`."""
         began = time.perf_counter()
         torch.manual_seed(derive_seed(seed, epoch, "dropout"))
-        rng = stream(seed, epoch, "images")
-        images = len(self._train.labels)
-        batches = np.array_split(rng.permutation(images), self._batches)
+        images = self._train.images
+        drawn = batches(
+            tuple(images.shape), self._config, stream(seed, epoch, "images"), images.device
+        )
         self.model.train()
-        total = 0.0
-        for step, places in enumerate(batches, (epoch - 1) * self._batches):
-            for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-                group["lr"] = rate * self._schedule(step)
-            total += self._step(places, rng) * len(places)
-            if not math.isfinite(total):
-                break
-            epochs, spent_s = self._config["epochs"], time.perf_counter() - began
-            if limit_s is not None and spent_s * epochs > limit_s:
-                raise TooSlow(
-                    f"{epochs} epochs would take more than {show_seconds(spent_s * epochs)}, and a training may take "
-                    f"{show_seconds(limit_s)}"
-                )
-        return total / images
+        total = Total(images.device)
+        with closing(drawn):
+            for step, batch in enumerate(drawn):
+                for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+                    group["lr"] = rate * self._schedule((epoch - 1) * self._batches + step)
+                total.add(self._step(batch), len(batch))
+                if not total.may_be_finite():
+                    break
+                if limit_s is not None and total.is_known(step):
+                    self._check_pace(time.perf_counter() - began, limit_s)
+        loss = total.value() / len(images)
+        if limit_s is not None and math.isfinite(loss):
+            self._check_pace(time.perf_counter() - began, limit_s)
+        return loss
 
-    def _step(self, places: NDArray[np.int64], rng: Generator) -> float:
-        """One step on the images at `places`; their mean loss."""
+    def _check_pace(self, spent_s: float, limit_s: float) -> None:
+        epochs = self._config["epochs"]
+        if spent_s * epochs > limit_s:
+            raise TooSlow(
+                f"{epochs} epochs would take more than {show_seconds(spent_s * epochs)}, and a training may take "
+                f"{show_seconds(limit_s)}"
+            )
+
+    def _step(self, batch: Batch) -> Any:
+        """One step on a batch; its mean loss, which on a GPU may not be known yet."""
         train = self._train
-        chosen = torch.from_numpy(places).to(train.labels.device)
-        x = distort(_unit(train.images[chosen], train.white), self._config, rng)
-        y = functional.one_hot(train.labels[chosen], train.classes).to(x.dtype)
-        x, y = mix(self.model[0].black_or_white(x), y, self._config, rng)
+        x = distort(_unit(train.images[batch.places], train.white), batch.affine)
+        y = functional.one_hot(train.labels[batch.places], train.classes).to(x.dtype)
+        x, y = mix(self.model[0].black_or_white(x), y, batch.weight, batch.partners)
         self._optimizer.zero_grad()
-        loss = functional.cross_entropy(self.model(x), y)
-        loss.backward()
-        self._optimizer.step()
-        return float(loss.item())
+        with self._precision.cast(x.device):
+            loss = functional.cross_entropy(self.model(self._precision.arranged(x)), y)
+        self._precision.step(loss, self._optimizer)
+        return loss.detach()
 
 
-def batch_count(images: int, batch_size: int) -> int:
-    """Into how many batches of nearly the same size the images go: none is much smaller than asked for, which
-    batch normalisation would suffer from."""
-    return max(1, round(images / batch_size))
+class Total:
+    """A sum of losses. On a CPU it is known at once; to know it on a GPU is to wait for it, with nothing to do next
+    in the meantime."""
+
+    def __init__(self, device: Any) -> None:
+        self._late = device.type == "cuda"
+        self._sum: Any = torch.zeros((), dtype=torch.float64, device=device) if self._late else 0.0
+
+    def add(self, loss: Any, images: int) -> None:
+        self._sum += (loss.double() if self._late else float(loss.item())) * images
+
+    def may_be_finite(self) -> bool:
+        return self._late or math.isfinite(self._sum)
+
+    def is_known(self, step: int) -> bool:
+        """Whether what has been asked for is done. On a GPU that is awaited every `PACED` steps."""
+        if self._late and step % PACED == PACED - 1:
+            torch.cuda.synchronize()
+        return not self._late or step % PACED == PACED - 1
+
+    def value(self) -> float:
+        return float(self._sum)
 
 
 def evaluate(model: Any, part: Part) -> dict[str, float]:

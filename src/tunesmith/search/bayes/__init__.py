@@ -52,6 +52,7 @@ class Bayes:
     """
 
     valid: ClassVar[bool] = True
+    objectives: ClassVar[str] = "first"
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 
