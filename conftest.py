@@ -2,7 +2,7 @@
 
 ```python              runs; what it prints may be shown in a ```text block behind it
 ```python save=x.py    is saved in the file's temporary folder instead
-```yaml                is read as a job file, or as a space; with save=, saved too
+```yaml                is read as a job file, or as a space; with save=, saved too; with data, it is neither
 ```console             its "$ commands" run in that folder; "..." stands for any output
 ```sh                  is not run, but its tunesmith commands have to exist
 """
@@ -81,6 +81,8 @@ def yaml(example: Example) -> None:
     from tunesmith.tuning.job import load_job
 
     save(example)
+    if "data" in options(example):
+        return
     if "command" in read_yaml(example.parsed):
         path = example.namespace["folder"] / "checked.yaml"
         path.write_text(example.parsed)

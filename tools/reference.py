@@ -85,11 +85,44 @@ A trial's program runs in `cwd`, in a process group of its own, with these envir
 `python` in a command is the Python that tunesmith runs in, unless a virtual environment is activated.
 Told to end, it gets SIGTERM, and after `grace` SIGKILL, with all processes that it started.
 
+When it ends, whatever it has left running is killed. On Linux that includes daemons with an emptied environment
+(`env -i setsid ...`): they descend from a small parent of the program's own. On macOS a process is found by its session and by an
+environment variable, so a daemon that has left both lives on. Nowhere contained is what another service starts on a
+program's behalf (`docker run`, `systemd-run`, `at`, `ssh`), or what a program does after it has killed its own parent process.
+Memory and times are those of the program and of all it started; on Linux less than some 7 MB is shown as that.
+
 Metrics are found in its output and error output, line by line, and in `$TUNESMITH_METRICS`: by the patterns
 under `metrics:`, and in JSON objects that have one of the metrics. The last value counts. A `step` comes
 along if a pattern or JSON key of that name finds one; otherwise a metric's step is how often it was seen.
 A value that is not finite, or no number where there had been one, counts as such: the one before does not stand.
 Exit code 0 says that the metrics count.
+"""
+
+
+WORDS = """\
+## Values as words
+
+A value goes into the command whole, never split or run: a text as it is, everything else as JSON; a negative number
+that is a word of its own without exponent (`-0.00005`), since option parsers take `-5e-05` for an option.
+
+| placeholder | stands for |
+| --- | --- |
+| `{name}` | the value |
+| `{name:each}` | a list as several words: `--layers {layers:each}` is `--layers 64 32`, `-l={layers:each}` is `-l=64 -l=32` |
+| `{name:,}` | a list joined by a comma, or by other punctuation, or by `x` |
+| `{name:yes\\|no}` | what stands for true and for false: `{amp:True\\|False}`, `{amp:1\\|0}`; `{amp:--amp\\|}` is a flag or nothing, `{amp:--amp\\|--no-amp}` one of two |
+| `{name:hydra}` | the value as Hydra's grammar has it, for `+model.lr={lr:hydra}` |
+| `[... {name}]` | nothing if the parameter is inactive or null (with `shell: true`, too) |
+| `{args}` | `--name value` for every active parameter that is not null |
+| `{args:argparse}` | those that the command does not name elsewhere: `--name value`, `--name` or nothing, `--name 64 32` |
+| `{args:click}` | the same as `--name=value`, `--name` or `--no-name`, `--name=64 --name=32`, with dashes for underscores |
+| `{args:hydra}` | the same as `name=value` |
+| `{config_file}` | the path of a JSON file with the config, names as they are |
+| `{config_file:yaml}` | the path of a YAML file (`json` and `toml` likewise), nested by the dots in names |
+| `{config_file:conf/base.yaml}` | the path of a copy of that file (YAML, JSON or TOML, relative to `cwd`) with the values at their dotted places |
+
+Two parameters that would share an environment variable (`model.lr` and `model_lr`) are refused. See the
+[guide](../guides/programs.md).
 """
 
 
@@ -106,6 +139,7 @@ def job_file() -> str:
     names = ", ".join(f"`{{{name}}}`" for name in BUILT_IN)
     lines.append(f"Placeholders beside the parameters: {names}.\n\n")
     lines += [
+        f"{WORDS}\n",
         SPACE,
         "\n## Limits\n\n",
         "Durations are seconds or a text such as `90s`, `10m`, `1h30m`; ",

@@ -54,7 +54,7 @@ def test_best(made: Path) -> None:
     assert said.code == 0
     assert "trial 1" in said.out
     assert "0.25" in said.out
-    assert tunesmith(made, "best", "small", "--args").out == "--x 0.25\n"
+    assert tunesmith(made, "best", "small", "--args").out == "python3 -S program.py --x 0.25\n"
     best = tunesmith(made, "best", "job.yaml", "--json").json
     assert (best["number"], best["config"]) == (1, {"x": 0.25})
 
@@ -131,13 +131,13 @@ def test_by_hand(folder: Path) -> None:
     """Queue, run, note, correct, retract; and every old value is still to be seen."""
     assert tunesmith(folder, "enqueue", "small", "x=0.26", "--why", "a hunch").code == 0
     assert tunesmith(folder, "run", "job.yaml", "-q", "--trials", "5").code == 0
-    assert tunesmith(folder, "best", "--args").out == "--x 0.25\n"
+    assert tunesmith(folder, "best", "--args").out == "python3 -S program.py --x 0.25\n"
     assert tunesmith(folder, "correct", "small", "4", "loss=-1", "--why", "typing").code == 0
-    assert tunesmith(folder, "best", "--args").out == "--x 0.26\n"
+    assert tunesmith(folder, "best", "--args").out == "python3 -S program.py --x 0.26\n"
     assert tunesmith(folder, "retract", "small", "4", "--why", "wrong data").code == 0
-    assert tunesmith(folder, "best", "--args").out == "--x 0.25\n"
+    assert tunesmith(folder, "best", "--args").out == "python3 -S program.py --x 0.25\n"
     assert tunesmith(folder, "retract", "small", "4", "--why", "it was right", "--undo").code == 0
-    assert tunesmith(folder, "best", "--args").out == "--x 0.26\n"
+    assert tunesmith(folder, "best", "--args").out == "python3 -S program.py --x 0.26\n"
     assert tunesmith(folder, "annotate", "small", "4", "nice", "--tag", "by=hand").code == 0
     said = tunesmith(folder, "show", "-t", "4")
     for words in ("a hunch", "typing", "wrong data", "it was right", "nice", "hand", "0.0001"):
@@ -174,7 +174,7 @@ def test_the_environment_names_the_storage(made: Path, tmp_path: Path) -> None:
     said = tunesmith(
         tmp_path, "best", "--args", env={"TUNESMITH_STORAGE": str(made / "tunesmith.db")}
     )
-    assert said.out == "--x 0.25\n"
+    assert said.out == "python3 -S program.py --x 0.25\n"
 
 
 def test_completion_and_version(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_files_that_cannot_be_written_are_no_fault_of_a_trial(
 
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(command, "write_json", full)
+            patched.setattr(command, "write_text", full)
             with pytest.raises(
                 ExecutorError, match=r"trials cannot be run here: .*run the study again"
             ):
@@ -247,3 +247,49 @@ def test_what_is_no_number_does_not_count_with_the_one_before(tmp_path: Path, sc
     assert exited.reason is not None
     assert exited.reason.kind is Kind.NOT_FINITE
     assert "which is no number" in exited.reason.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's")
+@pytest.mark.parametrize(
+    "leave",
+    ["env -i setsid sleep 986 &", "(env -i setsid sh -c 'sleep 986 & sleep 986' &) &"],
+)
+def test_a_daemon_with_a_clean_environment_is_ended(tmp_path: Path, leave: str) -> None:
+    script = f'env -i sh -c "{leave} echo \\$! >/dev/null"; sleep 0.1; ps -eo pid,args > ps; {LOSS}'
+    _, exited = run(tmp_path, script)
+    assert exited.returned == {"loss": 0.5}
+    lines = (tmp_path / "ps").read_text().splitlines()
+    pids = [int(line.split()[0]) for line in lines if line.endswith("sleep 986")]
+    assert pids
+    assert gone(pids)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an init process is Linux's")
+def test_memory_is_the_programs_own(tmp_path: Path) -> None:
+    ballast = bytearray(100 << 20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    _, exited = run(tmp_path, LOSS)
+    assert exited.cost.memory_bytes is not None
+    assert exited.cost.memory_bytes < 30 << 20
+
+
+@pytest.mark.parametrize("status", ["exit 3", "kill -SEGV $$", "kill -TERM $$"])
+def test_a_program_ends_as_it_would_alone(tmp_path: Path, status: str) -> None:
+    _, exited = run(tmp_path, status)
+    assert exited.reason is not None
+    ends = {"exit 3": "exit code 3", "kill -SEGV $$": "SIGSEGV", "kill -TERM $$": "SIGTERM"}
+    assert ends[status] in exited.reason.message
+
+
+def test_signals_reach_a_program_as_they_would_alone(tmp_path: Path) -> None:
+    (tmp_path / "look.py").write_text(
+        "import os, signal, sys\n"
+        "numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGPIPE)\n"
+        "ignored = [n for n in numbers[:-1] if signal.getsignal(n) is not signal.SIG_DFL]\n"
+        "assert not ignored, ignored\n"
+        "assert os.getsid(0) == os.getpgid(0) == os.getpid()\n"
+        "assert not sys.stdin.read()\n"
+        "print('{\"loss\": 0.5}')\n"
+    )
+    _, exited = run(tmp_path, f"exec {sys.executable} -E look.py {os.environ.get('LC_CTYPE', '')}")
+    assert exited.reason is None, exited.reason

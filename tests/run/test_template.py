@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import JobError
-from tunesmith.core.text import arguments, text_of
+from tunesmith.core.text import text_of
+from tunesmith.run.arguments import arguments
 from tunesmith.run.template import Template
 
 #: Values that a careless command line would split, expand or run.

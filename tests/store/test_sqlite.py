@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import tunesmith as ts
+from tunesmith.cli.app import app
 from tunesmith.core import events
 from tunesmith.core.events import Event
 from tunesmith.core.objective import Objective
@@ -29,6 +32,8 @@ from tunesmith.store import Store, file_of, open_store
 from tunesmith.store.memory import MemoryStore
 from tunesmith.store.sql import SqlStore
 from tunesmith.store.sqlite import open_sqlite
+from tunesmith.tuning.job import load_job
+from tunesmith.tuning.warm_start import pasts
 
 SPEC = StudySpec(name="study", space=ts.Space(x=ts.Float(0, 1)), objectives=(Objective("loss"),))
 
@@ -171,12 +176,13 @@ os._exit(9)
 #: Says which files Python itself opens.
 COMMANDS = """
 import sys
-from tunesmith.cli.app import app
+
 storage = sys.argv.pop(1)
 def hook(event, arguments):
     if event in ("open", "shutil.copyfile", "os.truncate") and str(arguments[0]).startswith(storage):
         print("OPENED", event, arguments, file=sys.stderr)
 sys.addaudithook(hook)
+from tunesmith.cli.app import app
 app()
 """
 
@@ -242,6 +248,63 @@ class TestLost:
         with closing(open_sqlite(rescued[0])) as store:
             assert len(list(store.changes("study"))) >= 7
             assert store.verify("study") is None
+
+    @pytest.mark.parametrize("first", ["tell", "ask", "beat"])
+    def test_what_cannot_be_read_any_more_is_saved_from_memory(
+        self, tmp_path: Path, first: str
+    ) -> None:
+        """As JSON, with the result that could not be stored, whoever notices first."""
+        path = tmp_path / "study.db"
+        study = ts.Study.create(SPEC.space, storage=path, name="s", searcher="random", seed=1)
+        for value in (0.5, 0.25):
+            study.tell(study.ask(), value)
+        last = study.ask()
+        study.report(last, 1, value=0.125)
+        for suffix in ("", "-wal"):
+            os.truncate(f"{path}{suffix}", 0)
+        if first == "ask":
+            with pytest.raises(
+                ts.StoreLost, match=r"as this process knows it is saved in .*\.json"
+            ):
+                study.ask()
+        elif first == "beat":
+            with pytest.raises(ts.StoreLost):
+                study.store.beat("s", "session")
+        with pytest.raises(
+            ts.StoreLost, match=r"as this process knows it is saved in .*\.json"
+        ) as lost:
+            study.tell(last, 0.1)
+        (saved,) = [p for p in tmp_path.iterdir() if ".rescued-" in p.name]
+        assert str(saved) in str(lost.value)
+        document = json.loads(saved.read_text())
+        ended = [t for t in document["trials"] if t["state"] == "completed"]
+        assert [trial["value"] for trial in ended] == [0.5, 0.25, 0.1]
+        assert document["trials"][2]["reports"] == [{"step": 1, "value": 0.125}]
+        assert document["study"]["space"] == SPEC.space.to_dict()
+        with suppress(ts.StoreLost):
+            study.close()
+
+    def test_a_run_whose_file_was_emptied_saves_what_it_knows(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+
+        def train(config: dict[str, float]) -> float:
+            if os.environ.pop("TUNESMITH_TEST_EMPTIES", ""):
+                for suffix in ("", "-wal"):
+                    os.truncate(f"{path}{suffix}", 0)
+            return config["x"]
+
+        options: Any = {
+            "storage": path, "name": "s", "searcher": "random", "seed": 1, "progress": False,
+            "executor": "inline",
+        }  # fmt: skip
+        before = ts.tune(train, SPEC.space, trials=4, **options)
+        os.environ["TUNESMITH_TEST_EMPTIES"] = "1"
+        with pytest.raises(ts.StoreLost, match=r"as this process knows it is saved in .*\.json"):
+            ts.tune(train, SPEC.space, trials=8, **options)
+        (saved,) = [p for p in tmp_path.iterdir() if ".rescued-" in p.name]
+        known = [t["value"] for t in json.loads(saved.read_text())["trials"]]
+        assert known[:4] == [t.value for t in before.trials]
+        assert known[4] is not None, "the result that could not be stored"
 
     def test_between_two_looks(self, path: Path) -> None:
         """No empty file comes in its place."""
@@ -376,6 +439,39 @@ class TestNames:
         assert run.returncode != 0
         assert "in PostgreSQL yet" in run.stderr
         assert "s3cret" not in run.stderr + run.stdout
+
+    @pytest.mark.parametrize("variable", [False, True])
+    @pytest.mark.parametrize("url", ["sqlite:///study.db", "sqlite:///{}/study.db", "study.db"])
+    def test_every_command_takes_a_file_by_its_url(
+        self, tmp_path: Path, url: str, variable: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        ts.Study.create(ts.Space(x=ts.Float(0, 1)), name="s", storage=tmp_path / "study.db").close()
+        where = url.format(tmp_path)
+        environment = {"TUNESMITH_STORAGE": where if variable else None}
+        for command in (["ls"], ["show", "s"], ["trials", "s"], ["export", "s", "-f", "json"]):
+            arguments = command if variable else [*command, "-s", where]
+            outcome = CliRunner(env=environment).invoke(app, arguments)
+            assert outcome.exit_code == 0, outcome.output
+            assert outcome.stdout
+        assert [entry.name for entry in tmp_path.iterdir() if "sqlite" in entry.name] == []
+
+    def test_a_job_file_and_a_warm_start_by_their_urls(self, tmp_path: Path) -> None:
+        """What is relative is so to the job file."""
+        with ts.Study.create(
+            SPEC.space, metric="loss", name="old", storage=tmp_path / "old.db", seed=1
+        ) as old:
+            old.tell(old.ask(), 0.5)
+        path = tmp_path / "job.yaml"
+        path.write_text(
+            "command: echo {x}\nobjective: {metric: loss}\nspace: {x: {float: [0, 1]}}\n"
+            "limits: {trials: 1}\nstorage: 'sqlite:///new.db'\n"
+            "warm_start: [{storage: 'sqlite:///old.db', study: old}]\n"
+        )
+        job = load_job(path)
+        assert job.storage == tmp_path / "new.db"
+        (earlier,) = pasts(job.warm_start, MemoryStore(), job.spec)
+        assert earlier.losses == (0.5,)
 
     def test_a_job_file(self, tmp_path: Path) -> None:
         path = tmp_path / "job.yaml"

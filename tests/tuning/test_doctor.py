@@ -106,3 +106,24 @@ def test_the_environment(tmp_path: Path) -> None:
     assert [f.level for f in check_environment(tmp_path / "text.db")][-1] == "error"
     found = list(check_environment(tmp_path / "no" / "study.db"))
     assert "does not exist; make it" in found[-1].text
+
+
+RELATED = {
+    "x": {"float": [0, 1], "default": 0.9},
+    "y": {"float": [0, 1], "default": 0.9},
+    "require": ["x + y <= 1"],
+}
+
+
+def test_the_default_config_satisfies_the_relations(tmp_path: Path) -> None:
+    command = "python3 -S program.py --x {x} --y {y}"
+    report = findings(tmp_path, command=command, space=RELATED)
+    assert worst(report) == []
+    default = "\n".join(f.text for f in report)
+    assert "reported loss" in default
+
+
+def test_the_command_that_failed_is_shown(tmp_path: Path) -> None:
+    space = {"x": {"float": [0, 1], "default": 1.0}}
+    report = findings(tmp_path, space=space)
+    assert "; it ran python3 -S program.py --x 1.0" in worst(report)[0]

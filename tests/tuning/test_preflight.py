@@ -76,3 +76,18 @@ def test_limits_that_will_not_do(tmp_path: Path) -> None:
 def test_nothing_is_stored(tmp_path: Path) -> None:
     forecast(tmp_path, storage="study.db")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["job.yaml", "program.py"]
+
+
+def test_configs_satisfy_the_relations_and_show_their_commands(tmp_path: Path) -> None:
+    command = "python3 -S program.py --x {x} --y {y}"
+    space = {
+        "x": {"float": [0, 1], "default": 0.9},
+        "y": {"float": [0, 1], "default": 0.9},
+        "require": ["x + y <= 1"],
+    }
+    forecasts = forecast(tmp_path, command=command, space=space)
+    assert all(t.config["x"] + t.config["y"] <= 1 for t in forecasts.tries)
+    assert [t.problem for t in forecasts.tries] == [None] * 3
+    failed = forecast(tmp_path)
+    assert any("it ran python3 -S program.py --x 1.0" in text for text in failed.warnings)
+    assert failed.to_dict()["tries"][2]["command"] == "python3 -S program.py --x 1.0"

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,7 +23,7 @@ from tunesmith.store import open_store
 from tunesmith.store.memory import MemoryStore
 from tunesmith.tuning import coordinator, session
 from tunesmith.tuning.coordinator import Loop
-from tunesmith.tuning.session import Heartbeat, Session, abandoned
+from tunesmith.tuning.session import Heartbeat, Session, abandoned, alive
 
 SPACE = ts.Space(x=ts.Float(0, 1))
 
@@ -113,10 +115,21 @@ class TestAbandoned:
                 one.tell(late, 1.0)
             assert other.tell(again, 0.5).value == 0.5
 
-    def test_another_host_is_dead_when_it_has_been_silent_for_long(self) -> None:
-        there = msgspec.structs.replace(
-            Session.new().opened(coordinator=False), host="elsewhere.example"
-        )
+    @pytest.mark.parametrize(
+        "place",
+        [
+            {"host": "elsewhere.example", "machine": "another boot:4026531836"},
+            {"host": "elsewhere.example", "machine": ""},
+            {"machine": "another boot:4026531836"},
+            {"machine": f"{session.this_machine()}9"},
+        ],
+        ids=["host", "earlier version", "host of the same name", "container of the same name"],
+    )
+    def test_another_host_is_dead_when_it_has_been_silent_for_long(
+        self, place: dict[str, str]
+    ) -> None:
+        """Its process has our number, and began when we did: that says nothing there."""
+        there = msgspec.structs.replace(Session.new().opened(coordinator=False), **place)
         ledger = Ledger(ts.Study.create(SPACE, name="s").spec)
         origin = Origin("random", "why", 1, 0, 1, 0)
         ledger.extend([there, events.Suggested(2.0, 0, {"x": 0.5}, origin, there.session)])
@@ -127,6 +140,103 @@ class TestAbandoned:
         assert dead({}) == [], "it may be of a version that does not beat"
         assert dead({there.session: session.SILENCE_S - 1}) == []
         assert dead({there.session: session.SILENCE_S + 1}) == [there.session]
+
+
+class TestWhere:
+    """A session knows its machine by more than its name."""
+
+    def test_a_host_that_was_renamed_is_the_same(self) -> None:
+        if not session.this_machine():
+            pytest.skip("nothing but its name tells one machine from another here")
+        renamed = replace(Session.new(), host="a-new-name")
+        assert alive(renamed) is True
+        assert alive(replace(renamed, pid_started=1.0)) is False
+
+    def test_a_session_of_an_earlier_version_goes_by_its_host(self) -> None:
+        assert alive(replace(Session.new(), machine="")) is True
+        assert alive(replace(Session.new(), machine="", host="elsewhere.example")) is None
+
+    def test_the_name_of_a_lease_s_holder_says_all(self) -> None:
+        mine = Session.new()
+        assert Session.of(mine.holder) == mine
+        assert Session.of("s 4711 12.5 host") == Session("s", "host", 4711, 12.5)
+        assert Session.of(replace(mine, machine="").holder) == replace(mine, machine="")
+
+    def test_nobody_takes_the_study_of_a_twin(self, tmp_path: Path) -> None:
+        """In a container of the same name, our process has a number that is nobody's here."""
+        path = tmp_path / "study.db"
+        ts.Study.create(SPACE, storage=path, name="s", seed=1).close()
+        twin = Session("twin", Session.new().host, 2**22 - 1, 1.0, "the same boot:2")
+        with closing(open_store(path)) as store:
+            store.lease("s", twin.holder, 30.0)
+            with pytest.raises(ts.StudyBusy, match=f"process {2**22 - 1} on"):
+                Loop(store, "s")
+            store.release("s", twin.holder)
+            store.lease("s", replace(twin, machine=session.this_machine()).holder, 30.0)
+            Loop(store, "s").close()  # of ours, we see that it is gone
+
+
+class TestLease:
+    """A coordinator that could not say for two thirds of its lease that it lives begins nothing more."""
+
+    def loop(self, path: Path) -> Loop:
+        ts.Study.create(SPACE, storage=path, name="s", searcher="random", seed=1).close()
+        return Loop(open_store(path), "s")
+
+    def sleep(self, loop: Loop, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        loop._stop_heart()
+        monkeypatch.setattr(coordinator, "waking_s", lambda: session.waking_s() + seconds)
+
+    def test_it_is_renewed_before_anything_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loop = self.loop(tmp_path / "study.db")
+        self.sleep(loop, monkeypatch, session.ACT_S + 1)
+        before = loop._renewed_s
+        loop._check_lease()
+        assert loop._renewed_s > before + session.ACT_S
+        loop.close()
+
+    def test_what_another_took_is_left_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It has the lease, and has written nothing yet."""
+        loop = self.loop(tmp_path / "study.db")
+        other = Session("other", "elsewhere.example", 1, 1.0, "another boot:1")
+        loop._store.lease("s", other.holder, 30.0, instead_of=loop.session.holder)
+        self.sleep(loop, monkeypatch, session.ACT_S - 1)
+        loop._check_lease()
+        self.sleep(loop, monkeypatch, session.ACT_S + 1)
+        for _ in range(2):
+            with pytest.raises(ts.StudyBusy, match=r"process 1 on elsewhere\.example"):
+                loop._handle([], time.time())
+        assert loop.ledger.size == 0
+        loop.close()
+        assert loop._store.lease("s", "me", 1.0).holder == other.holder
+
+    def test_without_its_store_it_begins_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loop = self.loop(tmp_path / "study.db")
+
+        def unreachable(*_: object, **__: object) -> None:
+            raise ts.StoreError("the database does not answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop._store, "lease", unreachable)
+            self.sleep(loop, patch, session.ACT_S + 1)
+            with pytest.raises(ts.StoreError, match="does not answer"):
+                loop._handle([], time.time())
+        assert loop.ledger.size == 0
+        loop.close()
+
+    def test_a_store_in_memory_has_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = MemoryStore()
+        ts.Study.create(SPACE, storage=store, name="s", searcher="random", seed=1)
+        loop = Loop(store, "s")
+        self.sleep(loop, monkeypatch, 1000.0)
+        loop._check_lease()
+        loop.close()
 
 
 class TestSignsOfLife:

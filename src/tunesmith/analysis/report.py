@@ -164,16 +164,20 @@ def _states(trials: TrialArrays) -> str:
 
 
 def _winner(trials: TrialArrays) -> str:
-    from tunesmith.core.text import arguments
+    from tunesmith.run.arguments import arguments
+    from tunesmith.run.command import command_line
 
     assert trials.best is not None
     config = trials.ledger.config(trials.best)
+    ledger, best = trials.ledger, trials.best
+    command = command_line(ledger.spec.job, config, best, ledger.attempt(best), ledger.seed(best))
     words = shlex.join(arguments(config))
     json_of = copyable("As JSON", _lines(config))
     return (
         f"<p>Trial {trials.best}, with this config:</p>"
         + _config_table(trials, config)
-        + (copyable("As arguments of a command", words) if words else "")
+        + (copyable("As the job's command", command) if command else "")
+        + (copyable("As arguments of a command", words) if words and not command else "")
         + (folded("As JSON", json_of) if len(config) > 12 else json_of)
     )
 

@@ -17,13 +17,27 @@ StudyName: TypeAlias = Annotated[
         help="A study's name or a job file; not needed where there is only one study.",
     ),
 ]
+
+
+def _file_at(location: str) -> Path:
+    """The file that a location means: a path, or a URL. Raises StoreError."""
+    from tunesmith.store.location import file_of
+
+    path = file_of(location)
+    assert path is not None
+    return path
+
+
 Storage: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--storage",
         "-s",
         envvar="TUNESMITH_STORAGE",
-        help="The file that keeps studies (default: tunesmith.db here, or what the job file says).",
+        parser=_file_at,
+        metavar="<file or URL>",
+        help="The file that keeps studies, also as sqlite:///FILE (default: tunesmith.db here, or what the job file "
+        "says).",
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -60,12 +74,10 @@ def open_study(name: str | None, storage: Path | None) -> Study:
 
 def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
     """A study's name and file, from what the user gave: a name, a job file, or nothing."""
-    from tunesmith.store.location import default_storage, file_of
+    from tunesmith.store.location import default_storage
 
     if name is not None and name.endswith((".yaml", ".yml", ".json")):
         from tunesmith.tuning.job import study_of_job
 
         return study_of_job(name, storage)
-    path = default_storage() if storage is None else file_of(storage)
-    assert path is not None
-    return name, path
+    return name, default_storage() if storage is None else storage

@@ -20,7 +20,8 @@ def fit(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="DATA", help="A table (CSV, Parquet, Arrow, svmlight), or a folder of images."
+            metavar="DATA",
+            help="A table (CSV, Excel, Parquet, Arrow, svmlight), or a folder of images.",
         ),
     ],
     target: Annotated[
@@ -39,6 +40,13 @@ def fit(
             "--column",
             metavar="NAME=KIND",
             help="What a column is: category, number, date, text or ignore. May be repeated.",
+        ),
+    ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="day-first|month-first",
+            help="Which comes first in dates such as 01/02/2024, where the column does not tell.",
         ),
     ] = None,
     metric: Annotated[
@@ -112,6 +120,7 @@ def fit(
         "target": target,
         "task": task,
         "columns": columns or None,
+        "dates": dates,
         "metric": metric,
         "group": group,
         "time_column": time_column,

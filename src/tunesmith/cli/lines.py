@@ -102,8 +102,7 @@ def print_result(result: Result) -> None:
     out.write(f"{result.spec.name}: {result.ended or 'not ended'}\n")
     if not result.front:
         out.write(f"{result.nothing}\n")
-        failed = [t for t in result.trials[-1:] if t.reason is not None]
-        for line in failed[0].reason.output.splitlines() if failed else ():
+        for line in result.nothing_output.splitlines():
             out.write(f"  | {line}\n")
         return
     if len(result.spec.objectives) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,13 @@ def predict(
         typer.Option("--output", "-o", help="The CSV file to write (default: stdout)."),
     ] = None,
     proba: Annotated[bool, typer.Option(help="The probability of each class, too.")] = False,
+    unreadable: Annotated[
+        str | None,
+        typer.Option(
+            metavar="error|missing",
+            help="What numbers and dates of a table are that cannot be read (default: an error).",
+        ),
+    ] = None,
     json: Json = False,
     allow_pickle: Annotated[
         bool,
@@ -41,9 +48,12 @@ def predict(
     from tunesmith.files import write_text
     from tunesmith.recipes import load_model
 
-    rows = load_model(model, allow_pickle=allow_pickle).rows(
-        data, proba=proba, say=partial(typer.echo, err=True)
-    )
+    fitted = load_model(model, allow_pickle=allow_pickle)
+    options = {} if unreadable is None else {"unreadable": unreadable}
+    if options and fitted.about["recipe"] != "tabular":
+        raise JobError("--unreadable is about the numbers and dates of a table; leave it out")
+    read: Any = fitted.rows
+    rows = read(data, proba=proba, say=partial(typer.echo, err=True), **options)
     if json and output is None:
         print_json(rows)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from tunesmith.cli.arguments import AllowImport, Storage, allow_imports
 
 if TYPE_CHECKING:
     from tunesmith.tuning.result import Result
+    from tunesmith.tuning.versions import OnChange
 
 
 def run(
@@ -29,6 +30,13 @@ def run(
     plain: Annotated[bool, typer.Option(help="One line per trial, no live table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    on_change: Annotated[
+        str,
+        typer.Option(
+            metavar="continue|refuse|new",
+            help="If the program has changed since trials ran: go on all the same, refuse, or begin a study of its own.",
+        ),
+    ] = "continue",
     preflight: Annotated[
         bool,
         typer.Option(help="Try the smallest, default and largest configs, forecast, and exit."),
@@ -62,7 +70,13 @@ def run(
     with watcher_for(
         mode, list(loaded.spec.space.tunables), planned_configs(loaded.spec)
     ) as watcher:
-        result = run_job(loaded, watcher=watcher.watch, say=watcher.say, opened=watcher.opened)
+        result = run_job(
+            loaded,
+            on_change=cast("OnChange", on_change),
+            watcher=watcher.watch,
+            say=watcher.say,
+            opened=watcher.opened,
+        )
     watcher.finish(result)
     raise typer.Exit(_code(result))
 

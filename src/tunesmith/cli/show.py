@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,18 +76,27 @@ def _dict(seen: Overview | Result, coordinator: Opened | None, **rest: Any) -> d
 def _show_study(study: Study) -> None:
     from tunesmith.cli.lines import print_outlook, print_result
     from tunesmith.tuning.excerpt import overview
+    from tunesmith.tuning.versions import version_lines
 
     if (seen := overview(study.store, study.name)) is not None:
         _show_head(seen, seen.session)
-        _show_best(seen)
+        _show_best(study, seen)
         return
     result = study.result()
-    _show_head(result, study.coordinator(), str(audit) if (audit := result.audit()).trials else "")
+    audit = str(audited) if (audited := result.audit()).trials else ""
+    _show_head(result, study.coordinator(), audit, version_lines(result.ledger))
     print_result(result)
+    if len(result.spec.objectives) == 1 and result.front:
+        _show_command(study, result.best)
     print_outlook(result)
 
 
-def _show_best(seen: Overview) -> None:
+def _show_command(study: Study, trial: Trial) -> None:
+    if (command := study.command(trial)) is not None:
+        typer.echo(f"command: {command}")
+
+
+def _show_best(study: Study, seen: Overview) -> None:
     """What `print_result` says of a large study, as far as that is known without its history."""
     from tunesmith.cli.tables import config_block
     from tunesmith.core.quantity import show_number
@@ -98,10 +108,16 @@ def _show_best(seen: Overview) -> None:
     value = show_number(seen.best.value, 7)
     typer.echo(f"best: {seen.spec.first_objective.metric} {value} (trial {seen.best.number})")
     typer.echo(config_block(seen.best.config), nl=False)
+    _show_command(study, seen.best)
     typer.echo("outlook: left out for so many trials; `tunesmith report` has it")
 
 
-def _show_head(seen: Overview | Result, coordinator: Opened | None, audit: str = "") -> None:
+def _show_head(
+    seen: Overview | Result,
+    coordinator: Opened | None,
+    audit: str = "",
+    versions: Iterable[str] = (),
+) -> None:
     from tunesmith.core.quantity import show_seconds
     from tunesmith.tuning.session import describe
 
@@ -123,6 +139,8 @@ def _show_head(seen: Overview | Result, coordinator: Opened | None, audit: str =
         f"spent: {show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
     )
     echo(f"run by: {describe(coordinator)}" if coordinator else "run by: nobody at the moment")
+    for line in versions:
+        echo(f"program: {line}")
     echo("space:")
     for name, parameter in spec.space.to_dict().items():
         echo(f"  {name}: {parameter}")
@@ -145,6 +163,7 @@ def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
     echo("config:")
     for name, value in trial.config.items():
         echo(f"  {name} = {show_value(value)}")
+    _show_command(study, trial)
     origin = (
         f"{trial.origin.searcher}: {trial.origin.why}"
         if trial.origin.why

@@ -36,6 +36,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from reprlib import Repr
 from typing import Final
 
@@ -116,7 +117,12 @@ class StoreFull(StoreError): ...
 class StoreReadOnly(StoreError): ...
 
 
-class StoreLost(StoreError): ...
+class StoreLost(StoreError):
+    """`beside` is where what is known may be saved, if the store could save nothing itself."""
+
+    def __init__(self, message: str, beside: Path | None = None) -> None:
+        super().__init__(message)
+        self.beside = beside
 
 
 class StoreVersionError(StoreError): ...

@@ -41,6 +41,10 @@ class Opened(_Event, frozen=True, gc=False, tag="opened"):
     version: str = ""
     #: What rounding depends on there (processor, kernel, numpy, scipy, blas, threads), as far as it is known.
     arithmetic: Mapping[str, str] = {}
+    #: What trials run there: each part of the program, and what tells its versions apart; empty if that is not known.
+    program: Mapping[str, str] = {}
+    #: The running kernel and the pid namespace in which `pid` means this process; "" where that cannot be known.
+    machine: str = ""
 
 
 class Closed(_Event, frozen=True, gc=False, tag="closed"):

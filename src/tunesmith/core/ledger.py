@@ -83,6 +83,9 @@ class Ledger:
         self.running: dict[int, Running] = {}
         self.sessions: dict[str, events.Opened] = {}
         self.open_sessions: set[str] = set()
+        #: The versions of the program that trials have run, in order; and which one each session runs, from 1 on.
+        self.versions: list[Mapping[str, str]] = []
+        self._version_of: dict[str, int] = {}
         #: The session that runs the study, or ran it last.
         self.coordinator: str | None = None
         #: When each paused trial was paused.
@@ -228,6 +231,10 @@ class Ledger:
     def started_at(self, number: int) -> float:
         return float(self.table.started_at.item(number))
 
+    def seed(self, number: int) -> int:
+        """The trial's own seed."""
+        return derive_seed(self.spec.seed, number, "objective")
+
     def values(self, number: int) -> tuple[float, ...] | None:
         """The objectives' values as the user's metrics have them."""
         return self.table.values(number)
@@ -303,9 +310,10 @@ class Ledger:
             created_at=table.created_at.item(i),
             started_at=known(table.started_at.item(i)),
             ended_at=known(table.ended_at.item(i)),
-            seed=derive_seed(self.spec.seed, i, "objective"),
+            seed=self.seed(i),
             retracted=table.retracted.item(i),
             outside=table.outside.item(i),
+            version=table.version.item(i) or None,
         )
 
     def _check(self, number: int) -> int:
@@ -360,6 +368,10 @@ class Ledger:
             self.coordinator = e.session
         self.sessions[e.session] = e
         self.open_sessions.add(e.session)
+        if e.program:
+            if e.program not in self.versions:
+                self.versions.append(e.program)
+            self._version_of[e.session] = self.versions.index(e.program) + 1
 
     def _closed(self, e: events.Closed) -> None:
         self.open_sessions.discard(e.session)
@@ -382,6 +394,8 @@ class Ledger:
         self._tally[_RUNNING] += 1
         self._begun += 1
         self.running[i] = Running(e.session, e.at)
+        if self._version_of:
+            table.version[i] = self._version_of.get(e.session, 0)
 
     def _enqueued(self, e: events.Enqueued) -> None:
         i = self._add(e.trial, e.config, e.origin, e.at)
@@ -409,6 +423,8 @@ class Ledger:
         self._reasons.pop(i, None)
         self.paused.pop(i, None)
         self.running[i] = Running(e.session, e.at, e.why)
+        if self._version_of:
+            self.table.version[i] = self._version_of.get(e.session, 0)
 
     def _reported(self, e: events.Reported) -> None:
         i, at = e.trial, e.at

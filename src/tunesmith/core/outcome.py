@@ -129,11 +129,17 @@ def outcome_of(
     return Outcome(State.COMPLETED, tuple(values), finite(metrics))
 
 
+#: What differs between errors that are the same: quoted names, paths, addresses and numbers, in this order.
+_DETAILS: Final = re.compile(
+    r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`"
+    r"|(?:[A-Za-z]:\\|~?/)[^\s:,;'\"()]+"
+    r"|0x[0-9a-fA-F]+|[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+)
+
+
 def fingerprint(reason: Reason) -> str:
-    """What makes two errors the same: their kind and message, numbers and addresses aside."""
-    return f"{reason.kind}: " + re.sub(
-        r"0x[0-9a-fA-F]+|\d+(\.\d+)?([eE][-+]?\d+)?", "#", reason.message
-    )
+    """What makes two errors the same: their kind and message, but for numbers, addresses, paths and quoted names."""
+    return f"{reason.kind}: {_DETAILS.sub('#', reason.message)}"
 
 
 def _failed(message: str, metrics: Mapping[str, float] | None = None) -> Outcome:

@@ -30,6 +30,7 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "attempt": (np.int32, -1),
     "retracted": (np.bool_, False),
     "outside": (np.bool_, False),
+    "version": (np.int32, 0),
     "searcher": (np.int16, 0),
     "seen": (np.int64, 0),
     "first": (np.int32, 0),
@@ -53,6 +54,7 @@ class Table:
     attempt: Array
     retracted: Array
     outside: Array
+    version: Array
     searcher: Array
     seen: Array
     first: Array

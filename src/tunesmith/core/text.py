@@ -100,8 +100,3 @@ def read_mapping(text: str, what: str) -> Mapping[str, Any]:
 def text_of(value: Any) -> str:
     """A value as programs read it: text as it is, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def arguments(config: Mapping[str, Any]) -> list[str]:
-    """``--name value`` for every active parameter, in order; what ``{args}`` stands for."""
-    return [word for name, value in config.items() for word in (f"--{name}", text_of(value))]

@@ -173,6 +173,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     retracted: bool = False
     #: Its config lies outside the space as it is now.
     outside: bool = False
+    #: Which version of the program it ran, from 1 on in the order in which the study met them; None if not known.
+    version: int | None = None
 
     @property
     def value(self) -> float | None:
@@ -208,4 +210,5 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             "seed": self.seed,
             "retracted": self.retracted,
             "outside": self.outside,
+            "version": self.version,
         }

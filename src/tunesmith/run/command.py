@@ -27,9 +27,10 @@ from tunesmith.core.errors import JobError, TunesmithError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import Cost, Kind, Reason
-from tunesmith.files import write_json, write_text
-from tunesmith.run import process_tree
+from tunesmith.files import write_text
+from tunesmith.run import init, process_tree
 from tunesmith.run.base import Happened
+from tunesmith.run.config_file import config_files, config_paths, json_text
 from tunesmith.run.folder import (
     CHECKPOINT,
     CONFIG,
@@ -47,6 +48,27 @@ from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visi
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
 from tunesmith.run.template import Template
 
+#: What the names of the parameters' environment variables begin with, and those that trials have beside them.
+_PARAMETER: Final = "TUNESMITH_PARAM_"
+BUILT_IN_VARIABLES: Final = frozenset(
+    {
+        process_tree.SESSION_MARK,
+        process_tree.ATTEMPT_MARK,
+        *(
+            f"TUNESMITH_{name}"
+            for name in [
+                "TRIAL",
+                "SEED",
+                "REPORTED",
+                "DIR",
+                "CONFIG",
+                "METRICS",
+                "CHECKPOINT_DIR",
+                "STOP",
+            ]
+        ),
+    }
+)
 #: How often running programs are looked at (s).
 _POLL_S: Final = 0.02
 #: A longer output is cut in the middle when its trial is over.
@@ -73,6 +95,11 @@ class Program:
     shell: bool = False
     cwd: Path = field(default_factory=Path.cwd)
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def template(self) -> Template:
+        """Its command line, read. Raises JobError."""
+        return Template.of(self.command, shell=self.shell)
 
     def find(self, template: Template) -> str:
         """The program's full path. Raises JobError if there is none."""
@@ -126,16 +153,24 @@ class _Run:
     """One attempt of a trial: a process, its files, and what has been read of them."""
 
     def __init__(
-        self, start: Start, process: subprocess.Popen[bytes], folder: Path, supervisor: Supervisor
+        self,
+        start: Start,
+        process: subprocess.Popen[bytes],
+        status: BinaryIO,
+        folder: Path,
+        supervisor: Supervisor,
     ) -> None:
         self.start = start
         self.process = process
+        self._status = status
         self.folder = folder
         self.supervisor = supervisor
         self.began = 0.0
         self.status: int | None = None
-        self.usage: Any = None
-        self.wall_s = 0.0
+        #: What it used: seconds of wall and CPU time, and memory in units of `ru_maxrss`.
+        self.used = (0.0, 0.0, 0)
+        #: Why the program could not be started; "" if it could.
+        self.unstarted = ""
         self.metrics: dict[str, float | None] = {}
         self.readers: list[_Reader] = []
 
@@ -153,25 +188,33 @@ class _Run:
             pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
-                self.wall_s = time.perf_counter() - self.began
                 self.process.returncode = self.status
-                self.usage = usage
+                cpu_s = usage.ru_utime + usage.ru_stime
+                self.used = time.perf_counter() - self.began, cpu_s, usage.ru_maxrss
+                if sys.platform == "linux":  # this was its init
+                    self._read_status()
         return self.status is not None
+
+    def _read_status(self) -> None:
+        """What the init has said of the program; without a word of it (it was killed) its own usage stands."""
+        for line in self._status.read().decode(errors="replace").splitlines():
+            if line.startswith("!"):
+                self.unstarted = line[2:]
+                continue
+            wall_s, cpu_s, memory = line.split()
+            self.used = float(wall_s), float(cpu_s), int(memory)
 
     def output(self) -> str:
         """The end of what it has printed, wherever that file is now."""
         return last_bytes(self.readers[0].file)
 
     def cost(self) -> Cost:
-        usage = self.usage
+        wall_s, cpu_s, memory = self.used
         unit = 1 if sys.platform == "darwin" else 1024
-        return Cost(
-            self.wall_s,
-            usage.ru_utime + usage.ru_stime,
-            max(usage.ru_maxrss * unit, self.supervisor.peak_bytes),
-        )
+        return Cost(wall_s, cpu_s, max(memory * unit, self.supervisor.peak_bytes))
 
     def close(self) -> None:
+        self._status.close()
         for reader in self.readers:
             reader.file.close()
 
@@ -196,7 +239,8 @@ class CommandExecutor:
         gpus: list[str] | None = None,
     ) -> None:
         self._program = program
-        self._template = Template.of(program.command, shell=program.shell)
+        self._template = program.template
+        self._config_files = config_files(self._template.config_forms(), program.cwd)
         self._path = program.find(self._template)
         self._patterns = compile_metrics(program.metrics)
         self._session = session
@@ -265,22 +309,16 @@ class CommandExecutor:
                 raise ValueError(f"{name} has a NUL character, which no program can be given")
         folder = self._folder.make(start.trial)
         metrics = folder / metrics_name(start.attempt)
-        built_in = {
-            "trial": start.trial,
-            "attempt": start.attempt,
-            "seed": start.seed,
-            "trial_dir": str(folder),
-            "checkpoint_dir": str(folder / CHECKPOINT),
-            "config_file": str(folder / CONFIG),
-        }
+        built_in = built_in_of(start.trial, start.attempt, start.seed, folder)
         mark = (process_tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
-        argv = self._template.fill(start.config, built_in)
         environment = self._environment(start, folder, mark)
         with contextlib.ExitStack() as files:
             try:
                 (folder / CHECKPOINT).mkdir(exist_ok=True)
                 (folder / STOP).unlink(missing_ok=True)
-                write_json(folder / CONFIG, start.config)
+                write_text(folder / CONFIG, json_text(start.config))
+                for file in self._config_files:
+                    built_in[file.placeholder] = str(file.write(start.config, folder))
                 if start.attempt and (folder / OUTPUT).exists():
                     (folder / OUTPUT).replace(folder / f"output-{start.attempt - 1}.log")
                 metrics.unlink(missing_ok=True)
@@ -288,12 +326,18 @@ class CommandExecutor:
                 output = files.enter_context((folder / OUTPUT).open("wb"))
                 printed = files.enter_context((folder / OUTPUT).open("rb"))
                 reported = files.enter_context(metrics.open("rb"))
+                read_end, write_end = os.pipe()
+                status = files.enter_context(os.fdopen(read_end, "rb"))
+                tell = files.enter_context(os.fdopen(write_end, "wb"))
             except OSError as error:
                 raise fault_of(error, folder, unused=start.attempt == 0) from error
+            argv = self._template.fill(start.config, built_in)
             began = time.perf_counter()
+            words = ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]]
             try:
                 process = subprocess.Popen(
-                    ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]],
+                    init.command(words, tell.fileno()),
+                    pass_fds=(tell.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -305,7 +349,10 @@ class CommandExecutor:
                 raise fault_of(error, folder) from error
             files.pop_all()
         output.close()
-        run = _Run(start, process, folder, Supervisor(process.pid, mark, self._memory_limit))
+        tell.close()
+        run = _Run(
+            start, process, status, folder, Supervisor(process.pid, mark, self._memory_limit)
+        )
         run.began = began
         wanted = frozenset(self._program.wanted) | self._patterns.keys()
         run.readers = [
@@ -316,12 +363,10 @@ class CommandExecutor:
 
     def _environment(self, start: Start, folder: Path, mark: tuple[str, str]) -> dict[str, str]:
         gpus = self._gpus.take(start.trial)
-        parameters = {
-            f"TUNESMITH_PARAM_{name.upper().replace('.', '_')}": text_of(value)
-            for name, value in start.config.items()
-        }
+        parameters = {variable_of(name): text_of(value) for name, value in start.config.items()}
         return {
-            **os.environ,
+            # a trial inside a trial has its own parameters only
+            **{k: v for k, v in os.environ.items() if not k.startswith(_PARAMETER)},
             **self._threads,
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
@@ -388,6 +433,8 @@ class CommandExecutor:
         assert status is not None
         if run.given_up and stopping is None:
             return Reason(Kind.ERROR, run.given_up)
+        if run.unstarted:
+            return Reason(Kind.ERROR, f"the program could not be started: {run.unstarted}")
         if status == 0 and not run.supervisor.interfered:
             missing = [name for name in self._program.wanted if name not in run.metrics]
             finished = (
@@ -413,6 +460,48 @@ class CommandExecutor:
             return Reason(Kind.OUT_OF_MEMORY, f"the program ran out of memory ({death(status)})")
         last = last_line(output)
         return Reason(Kind.ERROR, f"the program ended with {death(status)}{last and f': {last}'}")
+
+
+def variable_of(name: str) -> str:
+    """The environment variable that has a parameter's value."""
+    return _PARAMETER + name.upper().replace(".", "_")
+
+
+def built_in_of(trial: int, attempt: int, seed: int, folder: Path) -> dict[str, Any]:
+    """What stands for a command's built-in placeholders in one attempt of a trial."""
+    return {
+        "trial": trial,
+        "attempt": attempt,
+        "seed": seed,
+        "trial_dir": str(folder),
+        "checkpoint_dir": str(folder / CHECKPOINT),
+        "config_file": str(folder / CONFIG),
+    }
+
+
+def command_line(
+    job: Mapping[str, Any],
+    config: Mapping[str, Any],
+    trial: int,
+    attempt: int,
+    seed: int,
+    folder: Path | None = None,
+) -> str | None:
+    """The command of a study's job (`StudySpec.job`) as a trial has it, to be read and copied; paths stay
+    placeholders where its folder is not known. None for a study of no command, or of one that this version does
+    not read."""
+    command = job.get("command")
+    if command is None:
+        return None
+    try:
+        template = Template.of(command, shell=bool(job.get("shell")))
+        built_in: dict[str, Any] = {"trial": trial, "attempt": attempt, "seed": seed}
+        if folder is not None:
+            built_in = built_in_of(trial, attempt, seed, folder)
+            built_in |= config_paths(template.config_forms(), folder)
+        return template.shown(config, built_in)
+    except (JobError, ValueError, KeyError):
+        return None
 
 
 def search_path() -> str:

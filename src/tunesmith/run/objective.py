@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import linecache
 import os
+import re
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from tunesmith.run.live import LiveTrial
 
 #: Lines of output or traceback kept with a reason.
 TAIL_LINES: Final = 20
+#: So many of these are the first lines, if a traceback is longer.
+_FIRST_LINES: Final = 8
 #: Characters of an error's message kept.
 _MESSAGE: Final = 2000
 #: Characters kept of a metric's name, and of a text that was returned.
@@ -183,9 +187,10 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, Stopped):
         return Reason(Kind.STOPPED, words)
     if isinstance(error, SystemExit):
-        return Reason(Kind.ERROR, f"the objective called sys.exit({Unusable.of(error.code).text})")
+        called = f"the objective called sys.exit({Unusable.of(error.code).text})"
+        return Reason(Kind.ERROR, called, _trace(error))
     if isinstance(error, KeyboardInterrupt):
-        return Reason(Kind.ERROR, "the objective raised KeyboardInterrupt")
+        return Reason(Kind.ERROR, "the objective raised KeyboardInterrupt", _trace(error))
     message = f"{name}: {words}" if words else name
     memory = isinstance(error, MemoryError) or "OutOfMemory" in name
     memory = memory or "out of memory" in message.lower()
@@ -200,11 +205,36 @@ def _words(error: BaseException) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    """The last lines of its traceback; "" if it cannot be written."""
+    """Its traceback, of a long one the first lines and the last; "" if it cannot be written."""
     try:
-        return tail("".join(traceback.format_exception(type(error), error, _own_frames(error))))
+        text = "".join(traceback.format_exception(type(error), error, _own_frames(error)))
+        return _ends(text)
     except Exception:  # noqa: BLE001 (it asks the user's exceptions for their texts, notes and causes)
         return ""
+
+
+def _ends(text: str) -> str:
+    """The user's own line is among the first of a long traceback, what went wrong among the last."""
+    lines = text.rstrip().splitlines()
+    left_out = len(lines) - TAIL_LINES
+    if left_out <= 0:
+        return tail(text)
+    first, last = lines[:_FIRST_LINES], lines[_FIRST_LINES + left_out + 1 :]
+    return tail("\n".join([*first, f"  ... {left_out + 1} lines", *last]))
+
+
+#: A frame in a traceback; the line below it is its source, if that could be read there.
+_FRAME: Final = re.compile(r'(?m)^( *)File "([^"\n]+)", line (\d+), in [^\n]*(?!\n\1  )$')
+
+
+def with_source(trace: str) -> str:
+    """A traceback from another process, with the source lines that only this one has: a notebook's cells."""
+
+    def frame(match: re.Match[str]) -> str:
+        source = linecache.getline(match[2], int(match[3])).strip()
+        return f"{match[0]}\n{match[1]}  {source}" if source else match[0]
+
+    return _FRAME.sub(frame, trace)
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:

@@ -7,7 +7,7 @@ of a notebook are fine. Messages, each a pickled tuple over a socket:
     to the worker       (objective, metric, sys.path, folder)     once
                         (trial, attempt, config, seed, reported)  for each trial
                         None | Reason                             after each report: go on, or stop
-    from the worker     ("report", *sender, step, metrics)        sender: trial, attempt, process id
+    from the worker     ("report", *sender, step, metrics)        sender: trial, attempt, process id (of its init, if any)
                         ("exit", *sender, returned, reason, cost)
                         ("fault", *sender, text)                  this machine's, not the trial's
                         ("broken", reason)                        the objective cannot be unpickled
@@ -34,7 +34,7 @@ from typing import IO, Any, Final
 from tunesmith.core.errors import ExecutorError, JobError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
-from tunesmith.run import process_tree
+from tunesmith.run import init, process_tree
 from tunesmith.run.base import Happened
 from tunesmith.run.folder import Folder, made
 from tunesmith.run.objective import tail, takes_trial
@@ -90,7 +90,9 @@ class Worker:
         alive, self.lifeline = os.pipe()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tunesmith.run.worker", str(theirs.fileno()), str(alive)],
+                init.command(
+                    [sys.executable, "-m", "tunesmith.run.worker", str(theirs.fileno()), str(alive)]
+                ),
                 pass_fds=(theirs.fileno(), alive),
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,

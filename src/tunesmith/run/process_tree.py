@@ -1,7 +1,8 @@
 """Process trees: membership, resource usage and termination of a trial's processes.
 
 A process belongs to a trial if it descends from it, is in its session, or carries its mark: an
-environment variable that children inherit even when they become daemons.
+environment variable that children inherit even when they become daemons. On Linux the root of a trial's tree is an init
+process (`run.init`), from which daemons descend too; it is no member itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+
+from tunesmith.run import init
 
 #: The environment variable that marks all processes of a coordinator's session.
 SESSION_MARK: Final = "TUNESMITH_SESSION"
@@ -115,24 +118,42 @@ def send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
             process.send_signal(number)
 
 
+def members(root: int, mark: tuple[str, str] | None = None) -> list[psutil.Process]:
+    """The `family` of a trial's root; without that where it is the trial's init."""
+    return [process for process in family(root, mark) if not (_LINUX and process.pid == root)]
+
+
 def kill(root: int, mark: tuple[str, str] | None = None) -> None:
-    """SIGKILL the tree until nothing of it is left (a fork may slip through the first round)."""
+    """SIGKILL the tree of a trial until nothing of it is left (a fork may slip through the first round), and end
+    its init."""
     for _ in range(20):
-        members = family(root, mark)
-        if not members:
-            return
-        send(members, signal.SIGKILL)
+        left = members(root, mark)
+        if not left:
+            break
+        send(left, signal.SIGKILL)
         time.sleep(0.005)
+    if _LINUX:
+        with contextlib.suppress(OSError):
+            os.kill(root, signal.SIGTERM)
 
 
 def kill_marked(mark: tuple[str, str]) -> int:
     """SIGKILL everything that carries the mark; how many processes there were."""
     killed: set[int] = set()
-    for _ in range(50):
-        members = marked(mark)
-        if not members:
+    for turn in range(50):
+        left = marked(mark)
+        if not left:
             break
-        killed.update(process.pid for process in members)
-        send(members, signal.SIGKILL)
+        killed.update(process.pid for process in left)
+        inits = [process for process in left if turn < 40 and _is_init(process)]
+        send(inits, signal.SIGTERM)  # it ends with all of its descendants
+        send([process for process in left if process not in inits], signal.SIGKILL)
         time.sleep(0.01)
     return len(killed)
+
+
+def _is_init(process: psutil.Process) -> bool:
+    try:
+        return init.__file__ in process.cmdline()
+    except _GONE:
+        return False

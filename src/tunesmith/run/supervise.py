@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ _DUMP_S = 0.5
 
 @dataclass(slots=True)
 class Supervisor:
-    """Watches one attempt of a trial: the tree under `root`."""
+    """Watches one attempt of a trial: the tree under `root`, its init where there is one."""
 
     root: int
     mark: tuple[str, str]
@@ -63,7 +64,7 @@ class Supervisor:
             self._kill_at = self._terminate_at = None
         elif self._terminate_at is not None and now >= self._terminate_at:
             self.interfered = True
-            process_tree.send(process_tree.family(self.root, self.mark), signal.SIGTERM)
+            process_tree.send(process_tree.members(self.root, self.mark), signal.SIGTERM)
             self._terminate_at = None
 
     def kill(self) -> None:
@@ -72,7 +73,7 @@ class Supervisor:
 
     def _sample(self) -> None:
         began = time.monotonic()
-        members = process_tree.family(self.root, self.mark)
+        members = process_tree.members(self.root, self.mark)
         used = process_tree.memory_bytes(members)
         over = self.memory_limit is not None and used > self.memory_limit
         if len(members) > 1 and (over or used > self.peak_bytes):
@@ -93,9 +94,9 @@ class Supervisor:
     def _dump(self) -> None:
         """Make the tree's Python processes write their stacks to their stderr."""
         number = signal.SIGUSR1 if self.dumps_on_usr1 else signal.SIGABRT
-        members = [p for p in process_tree.family(self.root, self.mark) if _is_python(p)]
+        members = [p for p in process_tree.members(self.root, self.mark) if _is_python(p)]
         if self.dumps_on_usr1:
-            members = [p for p in members if p.pid == self.root]  # it has the handler
+            members = sorted(members, key=_began)[:1]  # the worker has the handler
         else:
             self.interfered = True
         process_tree.send(members, number)
@@ -106,6 +107,13 @@ def _is_python(process: psutil.Process) -> bool:
         return process.name().startswith(("python", "Python"))
     except psutil.Error:
         return False
+
+
+def _began(process: psutil.Process) -> float:
+    try:
+        return process.create_time()
+    except psutil.Error:
+        return math.inf
 
 
 def death(status: int) -> str:

@@ -69,7 +69,7 @@ def _serve(connection: Connection, stopper: _Stopper) -> None:
 
     while True:
         trial, attempt, config, seed, reported = connection.recv()
-        sender = (trial, attempt, os.getpid())
+        sender = (trial, attempt, os.getppid() if sys.platform == "linux" else os.getpid())
 
         def send(
             step: int,

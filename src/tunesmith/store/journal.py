@@ -15,14 +15,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Final, TypeAlias
 
 from tunesmith.core import codec, events
-from tunesmith.core.errors import Conflict, StoreError, TunesmithError
+from tunesmith.core.errors import Conflict, StoreError, StoreLost, TunesmithError
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.store.base import Store
+from tunesmith.store.rescue import rescued
 
 Decide: TypeAlias = Callable[[Ledger], Sequence[Event]]
 
@@ -95,8 +97,11 @@ class Journal:
             for tries in count():
                 if tries:
                     time.sleep(pause_s(tries))
-                if (stored := self._try(newest)) is not None:
-                    return stored
+                try:
+                    if (stored := self._try(newest)) is not None:
+                        return stored
+                except StoreLost as lost:
+                    raise self._rescued(lost, decide) from None
         raise AssertionError
 
     def ask(self, decide: Decide) -> Sequence[Event]:
@@ -122,10 +127,21 @@ class Journal:
             for tries in count():
                 if tries:
                     time.sleep(pause_s(tries))
-                answer = decide(self.refresh())
-                if (stored := self._try(rebased)) is not None:
-                    return stored
+                try:
+                    answer = decide(self.refresh())
+                    if (stored := self._try(rebased)) is not None:
+                        return stored
+                except StoreLost as lost:
+                    raise self._rescued(lost) from None
         raise AssertionError
+
+    def _rescued(self, lost: StoreLost, decide: Decide | None = None) -> StoreLost:
+        """See `rescue.rescued`; what was to be written belongs to what is known."""
+        ledger = self._ledger
+        if ledger is not None and decide is not None and lost.beside is not None:
+            with suppress(TunesmithError):
+                ledger.extend(decide(ledger))
+        return rescued(lost, ledger)
 
     def _try(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event] | None:
         """Append what `decide` returns, in one transaction with what it reads; None where that was overtaken."""

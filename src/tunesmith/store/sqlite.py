@@ -242,7 +242,8 @@ class SqliteFile:
         if damage is None:
             self._file = now
             return
-        rescued = self._rescue(connections)
+        path = self._beside()
+        rescued = self._rescue(connections, path)
         at = "while it was in use; nothing more is recorded in it. "
         raise StoreLost(
             f"{self.where}: {damage} {at}"
@@ -250,8 +251,9 @@ class SqliteFile:
                 f"What was known is saved in {rescued}: to go on, stop what else uses {self.where}, move "
                 "it there, remove the files that end with -wal and -shm, and run again"
                 if rescued
-                else "What it held could not be saved"
-            )
+                else "What it held could not be read any more"
+            ),
+            None if rescued else path,
         )
 
     def _unchanged(self) -> bool:
@@ -310,11 +312,14 @@ class SqliteFile:
             return False
         return True
 
-    def _rescue(self, connections: Mapping[bool, Connection]) -> Path | None:
-        """A new file with all that our connections still see: an open file outlives its name."""
+    def _beside(self) -> Path:
+        """Where to save what is known."""
         folder = self._path.parent if self._path.parent.is_dir() else Path.cwd()
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = folder / f"{self._path.name}.rescued-{stamp}-{os.getpid()}"
+        return folder / f"{self._path.name}.rescued-{stamp}-{os.getpid()}"
+
+    def _rescue(self, connections: Mapping[bool, Connection], path: Path) -> Path | None:
+        """A new file with all that our connections still see: an open file outlives its name."""
         for connection in connections.values():
             driver: Any = connection.connection.driver_connection
             try:

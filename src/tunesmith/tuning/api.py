@@ -10,10 +10,12 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import Where, of_function
 from tunesmith.store import Durability
+from tunesmith.tuning import fingerprint
 from tunesmith.tuning.feed import Watcher, progress_watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
+from tunesmith.tuning.versions import OnChange
 from tunesmith.tuning.warm_start import Earlier
 
 
@@ -32,6 +34,7 @@ def tune(
     warm_start: Earlier | Sequence[Earlier] = (),
     deterministic: bool = False,
     duplicates: bool = False,
+    on_change: OnChange = "continue",
     executor: Where = "auto",
     isolate: bool = False,
     gpus_per_trial: float = 0.0,
@@ -44,7 +47,9 @@ def tune(
 
     ``objective(config)`` or ``objective(config, trial)`` returns a number or ``{metric: number}``, or
     yields reports. `storage` names a file in which the study is kept; the same call again goes on
-    where it stopped, and a changed space, searcher or limit is taken as an edit of the study.
+    where it stopped, and a changed space, searcher or limit is taken as an edit of the study. If the objective's
+    code has changed since, that is said, and `on_change` decides: "continue" takes all results together, "refuse"
+    raises StudyError, "new" begins a study of its own.
 
     Main arguments: `metric` and `goal` (or a list of each), and what to spend: ``trials=100``,
     ``time="2h"``, ``compute_time``, ``cost`` with ``price_per_hour``, ``target``; ``parallel=4`` runs
@@ -81,6 +86,8 @@ def tune(
             spec,
             storage,
             runner,
+            program=fingerprint.of_function(objective),
+            on_change=on_change,
             seed=seed,
             enqueue=enqueue,
             warm_start=warm_start,

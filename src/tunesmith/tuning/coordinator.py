@@ -10,7 +10,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -18,7 +18,7 @@ import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core.engine import Engine, Happening
-from tunesmith.core.errors import Conflict, StoreFull, StudyBusy, TunesmithError
+from tunesmith.core.errors import Conflict, StoreFull, StoreLost, StudyBusy, TunesmithError
 from tunesmith.core.events import (
     Closed,
     Command,
@@ -34,16 +34,29 @@ from tunesmith.core.events import (
     Write,
 )
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.outcome import fingerprint
+from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.run import signals
 from tunesmith.run.base import Executor, Happened, Interruptible, storable
 from tunesmith.run.folder import Folder
-from tunesmith.run.objective import reason_of
+from tunesmith.run.objective import reason_of, with_source
 from tunesmith.run.process_tree import SESSION_MARK, kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased
+from tunesmith.store.rescue import rescued
 from tunesmith.tuning.feed import Watcher
-from tunesmith.tuning.session import LEASE_S, Heartbeat, Session, abandoned, alive, busy, describe
+from tunesmith.tuning.session import (
+    ACT_S,
+    LEASE_S,
+    Heartbeat,
+    Session,
+    abandoned,
+    alive,
+    busy,
+    describe,
+    waking_s,
+)
 
 #: How often other writers' changes are looked for (s).
 POLL_S: Final = 0.25
@@ -52,7 +65,16 @@ WAIT_S: Final = 0.1
 #: How long to wait for space on a full disk before giving up (s).
 FULL_DISK_S: Final = 60.0
 
+#: So many kinds of errors are shown as they happen.
+_ERRORS_SHOWN: Final = 3
 _TIDY_AFTER: Final = (Reported, Finished, Paused)
+
+
+def _with_source(event: Happened) -> Happened:
+    if isinstance(event, Exited) and event.reason is not None and event.reason.output:
+        output = with_source(event.reason.output)
+        return event._replace(reason=Reason(event.reason.kind, event.reason.message, output))
+    return event
 
 
 class Loop:
@@ -63,6 +85,7 @@ class Loop:
         store: Store,
         name: str,
         *,
+        program: Mapping[str, str] | None = None,
         watcher: Watcher | None = None,
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -73,8 +96,11 @@ class Loop:
         self._say = say or (lambda _: None)
         self._clock = clock
         self._session = Session.new()
+        self._program = program
         self._executor: Executor | None = None
         self._untidy = False
+        #: The kinds of errors that have been shown.
+        self._errors_shown: set[str] = set()
         #: Trials that the executor could not start.
         self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
@@ -85,6 +111,8 @@ class Loop:
         self._watched_at = 0.0
         #: What became of the trials that earlier coordinators left running.
         self._recovered: list[Event] = []
+        #: Who has the lease, as far as is known, and when it was last known to be us (`waking_s`).
+        self._holder, self._renewed_s = self._session.holder, waking_s()
         ledger = self._claim()
         self._heart = Heartbeat(self.renew) if store.shared else None
         try:
@@ -133,7 +161,7 @@ class Loop:
                 search.look_ahead,
             )
             opened = msgspec.structs.replace(
-                self._session.opened(coordinator=True), at=self._clock()
+                self._session.opened(coordinator=True, program=self._program), at=self._clock()
             )
             before = ledger.cursor
             ledger.apply(opened)
@@ -154,7 +182,24 @@ class Loop:
 
     def renew(self) -> None:
         """Say that this process lives: also while a model is fitted, or a trial runs in its thread."""
-        self._store.lease(self._name, self._session.holder, LEASE_S)
+        began = waking_s()
+        self._holder = self._store.lease(self._name, self._session.holder, LEASE_S).holder
+        if self._holder == self._session.holder:
+            self._renewed_s = began
+
+    def _check_lease(self) -> None:
+        """Do nothing on a lease that may be another's: the store could not be had for long, or this process slept.
+
+        Raises StudyBusy if another has it, or what the store raises."""
+        if self._holder == self._session.holder:
+            if not self._store.shared or waking_s() - self._renewed_s < ACT_S:
+                return
+            self.renew()
+        if self._holder != self._session.holder:
+            raise StudyBusy(
+                f"study {self._name!r} was taken over by {describe(Session.of(self._holder))}, because this process "
+                f"could not renew its lease of {LEASE_S:.0f} s; its running trials are run again there"
+            )
 
     def run(self, executor: Executor, folder: Folder | None = None) -> Quit:
         """Tune until the study is over or stopped. Closes the executor.
@@ -162,17 +207,25 @@ class Loop:
         `folder` is where trials keep their checkpoints, if they can.
         """
         self._executor = executor
+        saved: StoreLost | None = None
         self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
             self._tidy(self._recovered)
             with self._signals():
                 while self._engine.quit is None:
                     self._turn()
+        except StoreLost as lost:
+            saved = rescued(lost, self.ledger)
+            raise saved from None
         finally:
             try:
                 executor.close()
             finally:
-                self.close()
+                try:
+                    self.close()
+                except StoreLost as lost:
+                    if saved is None:
+                        raise rescued(lost, self.ledger) from None
         assert self._engine.quit is not None
         return self._engine.quit
 
@@ -216,6 +269,7 @@ class Loop:
 
     def _handle(self, happened: Sequence[Happening], now: float) -> None:
         """Store what has happened, then let the engine say what to do, for it is `now`."""
+        self._check_lease()
         self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
         if self._interrupts > self._interrupts_handled:
             self._interrupts_handled = self._interrupts
@@ -266,8 +320,23 @@ class Loop:
             except Conflict:  # somebody edited the study, say: read it, then think again
                 self._engine.restore(saved)
                 self._reload()
+        self._show_errors(events)
         self._carry_out(commands)
         return events
+
+    def _show_errors(self, events: Sequence[Event]) -> None:
+        """Show the first error of each kind where it happens, whoever else looks at the study later; errors within
+        our own recipes are for these to judge."""
+        for event in events if self._program else ():
+            if not isinstance(event, Finished) or event.reason is None:
+                continue
+            reason, kind = event.reason, fingerprint(event.reason)
+            known = kind in self._errors_shown or len(self._errors_shown) >= _ERRORS_SHOWN
+            if event.state is not State.FAILED or reason.kind is not Kind.ERROR or known:
+                continue
+            self._errors_shown.add(kind)
+            output = "".join(f"\n  | {line}" for line in reason.output.splitlines())
+            self._say(f"trial {event.trial} failed: {reason.message}{output}")
 
     def _tidy(self, happened: Sequence[Event]) -> None:
         """Remove the checkpoints that nobody needs any more."""
@@ -327,7 +396,7 @@ class Loop:
         assert self._executor is not None
         for event in happened:
             try:
-                yield storable(event)
+                yield storable(_with_source(event))
             except Exception as error:  # noqa: BLE001 (whatever a foreign executor says of a trial)
                 reason = reason_of(error)
                 if isinstance(event, Exited):

@@ -15,7 +15,7 @@ from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Space
 from tunesmith.run.resources import cores, visible_gpus
-from tunesmith.run.template import Template
+from tunesmith.run.usage import warnings
 from tunesmith.store import open_store
 from tunesmith.tuning.job import Job, load_job
 from tunesmith.tuning.preflight import Try, try_config
@@ -75,14 +75,13 @@ def check_job(path: Path, *, storage: Path | None, try_s: float) -> Iterator[Fin
         return
     yield Finding("ok", f"{path}: study {job.spec.name}, {len(job.spec.space)} parameters")
     yield from check_environment(job.storage)
-    template = Template.of(job.model.command, shell=job.model.shell)
     try:
-        yield Finding("ok", f"the program is {job.program.find(template)}")
+        yield Finding("ok", f"the program is {job.program.find(job.program.template)}")
     except TunesmithError as error:
         yield Finding("error", str(error))
         try_s = 0.0
     yield from check_space(job.spec.space)
-    yield from _check_use(job, template)
+    yield from (Finding("warning", text) for text in warnings(job.program, job.spec.space))
     if try_s > 0:
         yield from _check_run(job, try_s)
 
@@ -123,22 +122,13 @@ def check_space(space: Space) -> Iterator[Finding]:
         )
 
 
-def _check_use(job: Job, template: Template) -> Iterator[Finding]:
-    """Parameters that do not reach the program by its command line."""
-    used = template.names()
-    if used & {"args", "config_file"}:
-        return
-    for name in job.spec.space.tunables:
-        if name not in used:
-            yield Finding(
-                "warning",
-                f"{name} is not in the command; the program has to read it from "
-                f"$TUNESMITH_PARAM_{name.upper().replace('.', '_')} or $TUNESMITH_CONFIG",
-            )
-
-
 def _check_run(job: Job, try_s: float) -> Iterator[Finding]:
-    tried = try_config(job, "default", job.spec.space.default(), try_s)
+    try:
+        config = job.spec.space.nearest(job.spec.space.default())
+    except TunesmithError as error:
+        yield Finding("error", str(error))
+        return
+    tried = try_config(job, "default", config, try_s)
     took = show_seconds(tried.wall_s)
     wanted = [objective.metric for objective in job.spec.objectives]
     missing = [
@@ -147,7 +137,8 @@ def _check_run(job: Job, try_s: float) -> Iterator[Finding]:
         if name not in tried.metrics and name != "step"
     ]
     if tried.problem is not None:
-        yield Finding("error", f"the default config failed after {took}: {tried.problem}")
+        ran = f"it ran {tried.command}"
+        yield Finding("error", f"the default config failed after {took}: {tried.problem}; {ran}")
         for line in tried.output.splitlines():
             yield Finding("error", f"  | {line}")
     elif not missing:

@@ -34,14 +34,16 @@ from tunesmith.run.command import Program
 from tunesmith.run.executors import Factory, of_program
 from tunesmith.run.folder import Folder
 from tunesmith.run.output import STEP, compile_metrics
-from tunesmith.run.template import Template
+from tunesmith.run.usage import check_environment, check_usage, warnings
 from tunesmith.store import Durability
 from tunesmith.store.location import default_storage, file_of
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import launch
+from tunesmith.tuning.program_files import of_job
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec
 from tunesmith.tuning.study import Study
+from tunesmith.tuning.versions import OnChange
 
 #: Larger files are no job files (bytes), and of many mistakes so many are shown.
 LARGEST: Final = 1 << 20
@@ -72,9 +74,9 @@ class JobModel(BaseModel):
     )
     command: str | list[str] = Field(
         description="The program that runs one trial: a line, or a list of words. `{name}` stands for a "
-        "parameter's value, `{args}` for `--name value` of all active ones; `{trial}`, `{seed}`, "
-        "`{trial_dir}`, `{checkpoint_dir}`, `{config_file}` for the trial's own. Words in `[...]` are "
-        "left out when a parameter in them is inactive. No shell reads it.",
+        "parameter's value, `{args}` for `--name value` of all active ones, see [Values as "
+        "words](#values-as-words); `{trial}`, `{seed}`, `{trial_dir}`, `{checkpoint_dir}`, `{config_file}` for the "
+        "trial's own. Words in `[...]` are left out when a parameter in them is inactive or null. No shell reads it.",
         examples=["python train.py --lr {learning_rate} [--momentum {momentum}]"],
     )
     objective: ObjectiveModel | list[ObjectiveModel] = Field(
@@ -165,8 +167,8 @@ class Job:
     def warm_start(self) -> list[str | dict[str, str]]:
         """The earlier studies, their files relative to the job's."""
         return [
-            {**earlier, "storage": str(self.path.parent / Path(earlier["storage"]).expanduser())}
-            if isinstance(earlier, dict) and "storage" in earlier
+            {**earlier, "storage": str(self.path.parent / file)}
+            if isinstance(earlier, dict) and (file := file_of(earlier.get("storage"))) is not None
             else earlier
             for earlier in self.model.warm_start
         ]
@@ -174,15 +176,7 @@ class Job:
     @property
     def program(self) -> Program:
         """What to run for a trial."""
-        model = self.model
-        return Program(
-            command=model.command,
-            wanted=tuple(objective.metric for objective in self.spec.objectives),
-            metrics=model.metrics,
-            shell=model.shell,
-            cwd=(self.path.parent / model.cwd).absolute(),
-            environment=model.environment,
-        )
+        return _program(self.path, self.model)
 
     @property
     def folder(self) -> Folder:
@@ -318,9 +312,12 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
         if name not in ("cost", "price_per_hour"):  # these two are checked together, below
             _at(("limits", name), partial(Limits.from_dict, {name: value}))
     _at(("limits",), lambda: Limits.from_dict(model.limits))
-    template = _at(("command",), lambda: Template.of(model.command, shell=model.shell))
+    program = _program(path, model)
+    template = _at(("command",), lambda: program.template)
     conditional = [name for name in space if space.condition(name)]
     _at(("command",), lambda: template.check(space, conditional))
+    _at(("command",), lambda: check_usage(program, space))
+    _at(("space",), lambda: check_environment(space, model.environment))
     _at(("metrics",), lambda: compile_metrics(model.metrics))
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
     metrics = [objective.metric for objective in objectives]
@@ -349,6 +346,18 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             job=job,
             limits=model.limits,
         ),
+    )
+
+
+def _program(path: Path, model: JobModel) -> Program:
+    objectives = model.objective if isinstance(model.objective, list) else [model.objective]
+    return Program(
+        command=model.command,
+        wanted=tuple(objective.metric for objective in objectives),
+        metrics=model.metrics,
+        shell=model.shell,
+        cwd=(path.parent / model.cwd).absolute(),
+        environment=model.environment,
     )
 
 
@@ -388,6 +397,7 @@ def _storage(path: Path, model: JobModel, override: Any) -> Path:
 def run_job(
     job: Job,
     *,
+    on_change: OnChange = "continue",
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
     opened: Callable[[Study], None] | None = None,
@@ -396,10 +406,15 @@ def run_job(
 
     `opened` is called once the study is there, before the first trial. Raises as `tunesmith.tune`.
     """
+    if say is not None:
+        for note in warnings(job.program, job.spec.space):
+            say(note)
     return launch(
         job.spec,
         job.storage,
         job.executor,
+        program=of_job(job.spec.job, job.program.cwd),
+        on_change=on_change,
         seed=job.model.seed,
         enqueue=job.model.enqueue,
         warm_start=job.warm_start,

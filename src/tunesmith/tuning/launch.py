@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,12 +19,15 @@ from tunesmith.core.study import StudySpec
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
 from tunesmith.store import Durability, Store, file_of, open_store
+from tunesmith.tuning import versions
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.fingerprint import UNKNOWN, Fingerprint
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
 from tunesmith.tuning.spec import check_limits, edit_events, narrow
 from tunesmith.tuning.study import Study
+from tunesmith.tuning.versions import OnChange, check_on_change
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 Storage: TypeAlias = str | Path | Store | None
@@ -38,6 +42,8 @@ def launch(
     storage: Storage,
     executor: Factory,
     *,
+    program: Fingerprint = UNKNOWN,
+    on_change: OnChange = "continue",
     seed: int | None = None,
     enqueue: Iterable[Mapping[str, Any]] = (),
     warm_start: Earlier | Sequence[Earlier] = (),
@@ -49,25 +55,33 @@ def launch(
 ) -> Result:
     """Run or resume the study `spec` until it is over or stopped.
 
-    `seed` is the one that was asked for (None: any); `opened` is called once the study is there, before the first
+    `program` is what its trials run; `on_change`, what becomes of a study whose trials ran another one. `seed` is the one that was asked for (None: any); `opened` is called once the study is there, before the first
     trial. A call that is refused changes nothing. Raises as `tunesmith.tune`.
     """
     streams.keep_descriptors()
     check_limits(spec)
+    check_on_change(on_change)
+    say = say or (lambda _: None)
     configs = [spec.space.filled(config) for config in enqueue]
     with ExitStack() as stack:
         store = stack.enter_context(_opened(storage, durability))
+        if on_change == "new":
+            spec = _of_its_own(store, spec, program, say)
         study = open_or_create(store, spec, warm_start, clock)
         running = study.coordinator()
         if running is not None and alive(running):
             raise busy(spec.name, running)
+        _check_program(study, spec, program, on_change, say)
+        there = len(study.trials)
         match(study, spec, seed)
         study._queue(configs)  # noqa: SLF001
         if opened is not None:
             opened(study)
-        if say is not None and (sentence := narrow(study.spec)):
+        if sentence := narrow(study.spec):
             say(sentence)
-        coordinator = Loop(store, spec.name, watcher=watcher, say=say, clock=clock)
+        coordinator = Loop(
+            store, spec.name, program=program.parts, watcher=watcher, say=say, clock=clock
+        )
         with _closed_on_error(coordinator):
             folder = Folder.beside(file_of(storage), spec.name)
             stack.callback(folder.close)
@@ -76,7 +90,60 @@ def launch(
             )
             runner = executor(context)
         coordinator.run(runner, folder)
-        return Result(coordinator.ledger)
+        result = Result(coordinator.ledger)
+        if there:
+            _say_what_was_there(result, there, storage, coordinator.session.id, say)
+        return result
+
+
+def _of_its_own(
+    store: Store, spec: StudySpec, program: Fingerprint, say: Callable[[str], None]
+) -> StudySpec:
+    """`spec` under the first of the names ``train``, ``train-2``, ... whose study, if there is one, ran `program`."""
+    names, warning = store.names(), ""
+    for number in itertools.count(1):
+        name = spec.name if number == 1 else f"{spec.name}-{number}"
+        if name not in names:
+            break
+        differs = versions.warning(Study(store, name).result().ledger, program)
+        if not differs:
+            break
+        warning = warning or differs
+    if warning:
+        say(f"{warning}\nstudy {name!r} is for the program as it is now (on_change: new)")
+    return replace(spec, name=name)
+
+
+def _check_program(
+    study: Study,
+    spec: StudySpec,
+    program: Fingerprint,
+    on_change: OnChange,
+    say: Callable[[str], None],
+) -> None:
+    """Say, or refuse, that trials of the study ran another program."""
+    warning = versions.warning(study.result().ledger, program)
+    if not warning:
+        return
+    refused = on_change == "refuse"
+    remedy = versions.remedy(refused=refused, command_line=bool(spec.job))
+    if refused:
+        raise StudyError(f"{warning}\n{remedy}")
+    say(f"{warning}\n{remedy}")
+
+
+def _say_what_was_there(
+    result: Result, there: int, storage: Storage, session: str, say: Callable[[str], None]
+) -> None:
+    """How many trials an earlier call had left, and how many this one has run."""
+    ledger, file = result.ledger, file_of(storage)
+    where = "the storage" if file is None else file.name
+    began = ledger.sessions[session].at
+    ran = int((ledger.column("started_at") >= began).sum())
+    if ran and result.spec.job:  # the command line has said so as it began
+        return
+    were = f"{there} trial{'s were' if there > 1 else ' was'} in {where} already"
+    say(f"{were}; {f'{ran} ran now' if ran else f'none was run: {result.ended}'}")
 
 
 def open_or_create(

@@ -41,6 +41,8 @@ class Try:
     cut: bool
     problem: str | None
     output: str = ""
+    #: The command line that ran, its values put in.
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class CostEstimate:
                     "metrics": t.metrics,
                     "cut": t.cut,
                     "problem": t.problem,
+                    "command": t.command,
                 }
                 for t in self.tries
             ],
@@ -130,9 +133,13 @@ def _tried(
         if event.reason is not None or outcome.state is not State.COMPLETED:
             assert reason is not None
             problem, output = str(reason), reason.output
-    return Try(
-        label, config, cost.wall_s or 0.0, cost.memory_bytes, reports, metrics, cut, problem, output
+    command = job.program.template.shown(
+        config, {"trial": 0, "attempt": 0, "seed": Start(0, 0, config, job.spec.seed).seed}
     )
+    return Try(
+        label, config, cost.wall_s or 0.0, cost.memory_bytes, reports, metrics, cut, problem, output,
+        command,
+    )  # fmt: skip
 
 
 def preflight(
@@ -142,7 +149,7 @@ def preflight(
     space, limits = job.spec.space, job.spec.limits
     configs = {
         "smallest": space.corner(0.0),
-        "default": space.default(),
+        "default": space.nearest(space.default()),
         "largest": space.corner(1.0),
     }
     tries = []
@@ -177,7 +184,11 @@ def _warnings(
     memory: int | None,
 ) -> list[str]:
     limits = job.spec.limits
-    warnings = [f"the {one.label} config failed: {one.problem}" for one in tries if one.problem]
+    warnings = [
+        f"the {one.label} config failed: {one.problem}; it ran {one.command}"
+        for one in tries
+        if one.problem
+    ]
     have = psutil.virtual_memory().available
     if memory is not None and memory * limits.parallel > have:
         warnings.append(

@@ -181,7 +181,8 @@ class Result:
                 "and `tunesmith show` lists them"
             )
         if self._ledger.incumbent is None:
-            raise NothingCompleted(self.nothing)
+            output = self.nothing_output
+            raise NothingCompleted(self.nothing + (f"\n{output}" if output else ""))
         return self._ledger.trial(self._ledger.incumbent)
 
     @property
@@ -197,6 +198,13 @@ class Result:
         if failed and self._ledger.failures:
             return f"{text}; {failed} failed, the last: {self._ledger.reason(self._ledger.failures[-1])}"
         return f"{text} ({failed} failed)" if failed else text
+
+    @property
+    def nothing_output(self) -> str:
+        """The traceback, or the last output, of the failure that `nothing` names."""
+        failures = self._ledger.failures
+        reason = self._ledger.reason(failures[-1]) if failures else None
+        return "" if reason is None else reason.output
 
     @property
     def front(self) -> list[Trial]:

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from tunesmith.core.errors import StoreError, StudyBusy, StudyNotFound
@@ -25,11 +26,31 @@ LEASE_S: Final = 30.0
 SILENCE_S: Final = 120.0
 
 
+#: A coordinator that could not renew its lease for so long (s) acts no more before it has: another may take over soon.
+ACT_S: Final = LEASE_S * 2 / 3
+
+
 @lru_cache(maxsize=1)
 def _me(pid: int) -> tuple[str, float]:
     import psutil
 
     return socket.gethostname(), float(psutil.Process(pid).create_time())
+
+
+@lru_cache(maxsize=1)
+def this_machine() -> str:
+    """Where a pid of ours means what it means here: containers may have equal names, and each counts from 1."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:  # no Linux, or no /proc
+        return ""
+
+
+def waking_s() -> float:
+    """A clock (s) that only goes forward, also while the computer sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +61,12 @@ class Session:
     host: str
     pid: int
     pid_started: float
+    machine: str = ""
 
     @classmethod
     def new(cls) -> Session:
         pid = os.getpid()
-        return cls(uuid.uuid4().hex[:16], _me(pid)[0], pid, _me(pid)[1])
+        return cls(uuid.uuid4().hex[:16], _me(pid)[0], pid, _me(pid)[1], this_machine())
 
     @property
     def mine(self) -> bool:
@@ -55,16 +77,16 @@ class Session:
     def holder(self) -> str:
         """Its name as a lease's holder. It says who that is: a process that dies right after it took
         a lease has written nothing else."""
-        return f"{self.id} {self.pid} {self.pid_started!r} {self.host}"
+        return f"{self.id} {self.pid} {self.pid_started!r} {self.host} {self.machine}".rstrip()
 
     @classmethod
     def of(cls, holder: str) -> Session:
         """The session that holds a lease under this name."""
-        name, pid, pid_started, host = holder.split(" ", 3)
-        return cls(name, host, int(pid), float(pid_started))
+        name, pid, pid_started, host, *machine = holder.split(" ", 4)
+        return cls(name, host, int(pid), float(pid_started), *machine)
 
-    def opened(self, *, coordinator: bool) -> Opened:
-        """The event that begins the session."""
+    def opened(self, *, coordinator: bool, program: Mapping[str, str] | None = None) -> Opened:
+        """The event that begins the session, of trials that run `program` (None: not known)."""
         return Opened(
             time.time(),
             self.id,
@@ -74,6 +96,8 @@ class Session:
             coordinator,
             __version__,
             arithmetic(),
+            program or {},
+            self.machine,
         )
 
 
@@ -81,7 +105,10 @@ def alive(session: Opened | Session) -> bool | None:
     """Whether the session's process still runs; None if that cannot be known from here."""
     import psutil
 
-    if session.host != socket.gethostname():
+    if session.machine and this_machine():
+        if session.machine != this_machine():
+            return None
+    elif session.host != socket.gethostname():  # of an earlier version, or no Linux
         return None
     try:
         return abs(psutil.Process(session.pid).create_time() - session.pid_started) < 1.0
@@ -105,7 +132,7 @@ def _dead(ledger: Ledger, name: str, silent_s: float | None, coordinators: bool)
     if opened is None or (opened.coordinator and coordinators):
         return True
     lives = alive(opened)
-    if lives is None:  # on another host
+    if lives is None:  # on another host, or in another container
         return silent_s is not None and silent_s > SILENCE_S
     return not lives
 

@@ -44,6 +44,7 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
+from tunesmith.run.command import command_line
 from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
@@ -251,6 +252,16 @@ class Study:
         folder = Folder.beside(self._storage, self._name).trial(_number(trial)) / CHECKPOINT
         checkpoints = complete(folder)
         return checkpoints[-1].path if checkpoints else None
+
+    def command(self, trial: Trial | int) -> str | None:
+        """The command of the study's job with a trial's values put in, to be read and copied; None for a study of
+        no command."""
+        one = trial if isinstance(trial, Trial) else self.trials[trial]
+        folder = None
+        if self._storage is not None:
+            folder = Folder.beside(self._storage, self._name).trial(one.number)
+        attempt = max(one.attempt, 0)
+        return command_line(self.spec.job, one.config, one.number, attempt, one.seed, folder)
 
     def log(self, trial: Trial | int) -> list[Event]:
         """Everything that ever happened to a trial, old values included."""

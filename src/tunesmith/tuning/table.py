@@ -39,6 +39,7 @@ LAST: Final = (
     "reason",
     "retracted",
     "outside",
+    "version",
 )
 #: Rows made at a time.
 _PAGE: Final = 1000
@@ -121,8 +122,9 @@ def rows(
 
 def _page(listed: Listed, part: Ints, columns: Columns) -> Iterator[Row]:
     ledger, table, numbers = listed.ledger, listed.ledger.table, listed.numbers
-    states, retracted, outside, attempt = (
-        table.column(name)[part].tolist() for name in ("state", "retracted", "outside", "attempt")
+    states, retracted, outside, attempt, version = (
+        table.column(name)[part].tolist()
+        for name in ("state", "retracted", "outside", "attempt", "version")
     )
     costs = [table.column(name)[part].tolist() for name in ("wall_s", "cpu_s", "money")]
     memory = table.column("memory_bytes")[part].tolist()
@@ -149,6 +151,7 @@ def _page(listed: Listed, part: Ints, columns: Columns) -> Iterator[Row]:
         row["reason"] = None if reason is None else str(reason)
         row["retracted"] = retracted[k]
         row["outside"] = outside[k]
+        row["version"] = version[k] or None
         yield row
 
 

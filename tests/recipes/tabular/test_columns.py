@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular.columns import Column, examine, matrix, names, wishes
+from tunesmith.recipes.tabular.columns import (
+    UNKNOWN,
+    Column,
+    examine,
+    habits,
+    matrix,
+    names,
+    read_rows,
+    wishes,
+)
 
 ROWS = 40
 rng = np.random.default_rng(0)
@@ -165,8 +174,9 @@ def test_what_counts_the_rows_is_left_out(first: int, kind: Any) -> None:
 
 def test_durations() -> None:
     series = pd.Series(pd.to_timedelta(repeated(1, 2.5, None), unit="h"))
-    column, _ = examined(series)
-    assert column == Column("it", "number", missing=True)
+    column, notices = examined(series)
+    assert column == Column("it", "number", missing=True, written="duration any")
+    assert notices == ["'it' holds durations: they count in seconds"]
     np.testing.assert_array_equal(as_matrix(series, column)[:3, 0], [3600, 9000, np.nan])
 
 
@@ -325,7 +335,9 @@ def test_dates_written_in_two_ways_are_no_dates() -> None:
     values = [*DAYS[:20].strftime("%Y-%m-%d"), *DAYS[20:].strftime("%d.%m.%Y")]
     column, notices = examined(values)
     assert column is None
-    assert "identifier" in notices[0]
+    assert (
+        "it looks like dates such as '2021-03-28', but no one format reads nearly all" in notices[0]
+    )
 
 
 def test_texts_that_only_look_like_dates_are_categories() -> None:
@@ -417,7 +429,6 @@ def test_a_text_has_no_place_in_the_matrix() -> None:
         (["a", "b"], {"it": "number"}, "'it' is said to be a number, and it holds values such as 'a'"),
         (["a", "b"], {"it": "date"}, "'it' is said to be a date, and it holds values such as 'a'"),
         (["a", "b"], {"its": "number"}, "no column 'its' that could be 'number'; did you mean 'it'"),
-        (["a", "b"], {"y": "number"}, "'y' is what is to be predicted; say what it is with --task"),
     ],
 )  # fmt: skip
 def test_what_a_column_cannot_be(values: list[Any], wish: dict[str, str], said: str) -> None:
@@ -429,12 +440,324 @@ def test_what_a_column_cannot_be(values: list[Any], wish: dict[str, str], said: 
 def test_how_wishes_are_written() -> None:
     assert wishes(None) == {}
     assert wishes(["a=b=number", " zip =category"]) == {"a=b": "number", "zip": "category"}
+    assert wishes(["t=number:m:ss", "d=date:%d/%m"]) == {"t": "number:m:ss", "d": "date:%d/%m"}
     assert wishes({"zip": "category"}) == {"zip": "category"}
     for spec, said in (
         (["zip"], "write NAME=KIND"),
+        (["a=number:day-first"], "write number:decimal-point, number:decimal-comma, number:h:mm"),
+        (["a=date:days-first"], "or date:%d/%m/%Y with a format of your own"),
         (["zip=categry"], "did you mean 'category'"),
         (["zip=category", "zip=number"], "'zip' is said to be 'category' and 'number'"),
         ("zip=category", "columns is a dict"),
     ):
         with pytest.raises(JobError, match=said):
             wishes(spec)
+
+
+# -- as people write them -----------------------------------------------------------------------
+
+AMOUNTS = np.exp(rng.normal(7, 2, ROWS)).round(2)
+
+
+def european(value: float) -> str:
+    return f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+@pytest.mark.parametrize(
+    ("write", "written"),
+    [
+        (lambda v: f"{v:,.2f}", "1,234.5"),
+        (lambda v: f"${v:,.2f}", "1,234.5 $"),
+        (lambda v: f"USD {v:.2f}", "1234.5 USD"),
+        (lambda v: f"{v:.2f} €", "1234.5 €"),
+        (lambda v: f"{v:.2f}%", "1234.5 %"),
+        (lambda v: f"{v:.2f} kg", "1234.5 kg"),
+        (lambda v: f"{v:.2f}".replace(".", ","), "1234,5"),
+        (european, "1.234,5"),
+        (lambda v: european(v).replace(".", "\u202f"), "1 234,5"),
+        (lambda v: european(v).replace(".", "\u00a0") + "\u00a0%", "1 234,5 %"),
+        (lambda v: f"{v:,.2f}".replace(",", "'"), "1'234.5"),
+        (lambda v: f"{v:,.2f}".replace(",", "\u2019"), "1'234.5"),
+    ],
+)
+def test_numbers_as_people_write_them(write: Any, written: str) -> None:
+    values = [write(v) for v in AMOUNTS]
+    column, notices = examined(values)
+    assert column == Column("it", "number", written=written)
+    assert notices == [f"'it' holds numbers that are written as {written}"]
+    np.testing.assert_allclose(as_matrix(values, column)[:, 0], AMOUNTS)
+    assert Column.from_dict(column.to_dict()) == column
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda v: f"\u2212{v}", lambda v: f"-{v}", lambda v: f"({v})", lambda v: f"{v}-", lambda v: f"- {v}"],
+)  # fmt: skip
+def test_minus_signs(write: Any) -> None:
+    values = [write(v) if k % 2 else str(v) for k, v in enumerate(AMOUNTS)]
+    column, notices = examined(values)
+    assert column == Column("it", "number")
+    assert notices == []
+    np.testing.assert_allclose(as_matrix(values, column)[:, 0], AMOUNTS * np.resize([1, -1], ROWS))
+
+
+def test_thousands_and_millions_with_a_letter() -> None:
+    values = repeated("$1.5M", "200k", "$3B", "12")
+    column, notices = examined(values)
+    assert column == Column("it", "number", written="1234.5kMB $")
+    np.testing.assert_allclose(as_matrix(values, column)[:4, 0], [1.5e6, 2e5, 3e9, 12])
+    assert "20 numbers without $" in notices[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "separator", "read", "said"),
+    [
+        (["1,234", "12,500", "999"], ",", 1234, "1,234 is read as 1234; if it is 1.234"),
+        (["1,234", "12,500", "9,999"], ";", 1.234, "1,234 is read as 1.234; if it is 1234"),
+        (["1.234", "12.500", "999"], ";", 1234, "1.234 is read as 1234; if it is 1.234"),
+        (["1.234", "12.500", "9.999"], ";", 1.234, "1.234 is read as 1.234; if it is 1234"),
+        (["1.234", "12.500", "9.999"], ",", 1.234, ""),
+        (["1.234", "1.234.567", "999"], ",", 1234, ""),
+        (["1,234", "12,500", "0,5"], ",", 1.234, ""),
+    ],
+)
+def test_one_mark_that_may_part_thousands_or_decimals(
+    values: list[str], separator: str, read: float, said: str
+) -> None:
+    frame = pd.DataFrame({"it": repeated(*values)})
+    (column,), notices = examine(frame, (), {}, habits(frame, separator))
+    assert as_matrix(values, column)[0, 0] == read
+    doubts = [notice for notice in notices if " is read as " in notice]
+    assert len(doubts) == bool(said)
+    if said:
+        assert said in doubts[0]
+        wish = doubts[0].split("--column it=")[1]
+        (column,), notices = examine(frame, (), {"it": wish}, habits(frame, separator))
+        assert as_matrix(values, column)[0, 0] == pytest.approx(1234 + 1.234 - read)
+        assert not any(" is read as " in notice for notice in notices)
+
+
+def test_other_columns_tell_which_mark_is_the_decimal_one() -> None:
+    frame = pd.DataFrame({"it": repeated("1.234", "12.500", "999"), "b": repeated("3,14", "2,7")})
+    (column, _), notices = examine(frame, (), {}, habits(frame, ","))
+    assert as_matrix(["1.234"], column)[0, 0] == 1234
+    assert any("1.234 is read as 1234" in notice for notice in notices)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([f"{k},234.5" for k in range(1, 21)] + [f"{k}.234,5" for k in range(1, 21)],
+         "no one format reads nearly all: '1,234.5' and '1.234,5' differ"),
+        ([f"${k}.5" for k in range(20)] + [f"€{k}.5" for k in range(20)],
+         "it has numbers in '$' and in '€', and those do not compare"),
+        ([f"{k}.5%" for k in range(20)] + [f"0.{k + 10}" for k in range(20)],
+         "and those do not compare"),
+        ([f"{k}.5 kg" for k in range(20)] + [f"{k}00.5 g" for k in range(20)],
+         "it has numbers in 'kg' and in 'g', and those do not compare"),
+        ([f"13/0{1 + k % 9}/20{10 + k}" for k in range(20)] + [f"0{1 + k % 9}/13/20{10 + k}" for k in range(20)],
+         "it looks like dates such as '13/01/2010', but no one format reads nearly all"),
+        ([f"0{k}234567" for k in range(10, 50)],
+         "its whole numbers with leading zeros are names, and 40 different ones in 40 rows are too many"),
+        ([f"customer {k}" for k in range(ROWS)], "40 different texts in 40 rows are an identifier"),
+    ],
+)  # fmt: skip
+def test_the_reason_why_a_column_is_left_out_is_true(values: list[str], why: str) -> None:
+    column, notices = examined(values)
+    assert column is None
+    assert why in notices[0]
+
+
+def test_the_few_that_are_written_otherwise_are_named() -> None:
+    values = [f"{v:,.2f}" for v in AMOUNTS[:38]] + ["1.234,50", "12.000,00"]
+    column, notices = examined(values)
+    assert column is not None
+    assert column.missing
+    assert "2 values that are none, such as '1.234,50', count as missing" in notices[-1]
+
+
+@pytest.mark.parametrize("codes", [["01234", "90210", "00501"], ["007", "12", "5"], ["00", "01", "02"]])  # fmt: skip
+def test_whole_numbers_with_leading_zeros_are_categories(codes: list[str]) -> None:
+    column, notices = examined(repeated(*codes))
+    assert column == Column("it", "category", tuple(sorted(codes)))
+    assert "leading zeros" in notices[0]
+    column, _ = as_said(repeated(*codes), "number")
+    assert column == Column("it", "number")
+
+
+def test_a_declared_category_stays_one() -> None:
+    series = pd.Series(pd.Categorical([f"c{k % 35}" for k in range(ROWS)]))
+    column, _ = examined(series)
+    assert column is not None
+    assert column.kind == "category"
+    sizes = pd.Categorical(repeated("small", "large"), ["small", "middle", "large"], ordered=True)
+    column, _ = examined(pd.Series(sizes))
+    assert column == Column("it", "category", ("small", "large"))
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds", "said"),
+    [
+        (["1:02:03", "59:59", "0:30"], [3723, 3599, 30], ""),
+        (["09:15", "14:30", "23:59"], [33300, 52200, 86340], "hours and minutes; if it is minutes and"),
+        (["4:35", "5:10", "4:59"], [16500, 18600, 17940], "hours and minutes; if it is minutes and"),
+        (["45:30", "5:10", "50:00"], [2730, 310, 3000], "minutes and seconds; if it is hours and"),
+        (["1h 30m", "45m", "2 hours"], [5400, 2700, 7200], ""),
+        (["PT1H30M", "PT5M", "P1DT1S"], [5400, 300, 86401], ""),
+        (["0 days 01:30:00", "1 days 00:00:00", "-1 days +23:00:00"], [5400, 86400, -3600], ""),
+        (["03:30 PM", "12:05 AM", "11:00 am"], [55800, 300, 39600], ""),
+        (["00:00:01.5", "00:01:00", "10:00:00"], [1.5, 60, 36000], ""),
+    ],
+)  # fmt: skip
+def test_durations_and_times_of_day(values: list[str], seconds: list[float], said: str) -> None:
+    column, notices = examined(repeated(*values))
+    assert column is not None
+    assert column.written.startswith("duration")
+    np.testing.assert_allclose(as_matrix(values, column)[:, 0], seconds)
+    assert "they count in seconds" in notices[0]
+    assert len(notices) == 1 + bool(said)
+    assert said in notices[-1]
+
+
+def test_how_two_parts_of_a_duration_are_meant_can_be_said() -> None:
+    column, notices = as_said(repeated("4:35", "5:10"), "number:m:ss")
+    assert column is not None
+    np.testing.assert_allclose(as_matrix(["4:35"], column), [[275]])
+    assert len(notices) == 1
+
+
+def test_numbers_too_long_for_doubles_are_said() -> None:
+    _, notices = examined([str(10**17 + k * 3) for k in range(0, ROWS * 7, 7)])
+    assert any("count only nearly" in notice for notice in notices)
+
+
+# -- dates as people write them -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("05/17/2024 03:30 PM", 19860 + 15.5 / 24), ("5/17/2024 3:30pm", 19860 + 15.5 / 24),
+        ("05/17/2024 12:05:30 AM", 19860 + 330 / 86400), ("2024-05-17 03:30 PM", 19860 + 15.5 / 24),
+        ("2024-05-17T10:00:00.250Z", 19860 + 36000.25 / 86400), ("2024-05-17 12:00 UTC", 19860.5),
+        ("17.05.2024 14:30", 19860 + 14.5 / 24), ("Fri, 17 May 2024 10:00:00 GMT", 19860 + 10 / 24),
+        ("Friday, May 17th, 2024", 19860), ("17. Mai 2024", 19860), ("17 mai 2024", 19860),
+        ("17 de mayo de 2024", 19860), ("May 2024", 19844), ("2024-05", 19844), ("05/2024", 19844),
+        ("2024-05-17 12:00 Europe/Berlin", 19860 + 10 / 24), ("2024-05-17 12:00 EDT", 19860 + 16 / 24),
+        ("2024-05-17 12:00+0530", 19860 + 6.5 / 24), ("17/05/2024, 14:30", 19860 + 14.5 / 24),
+    ],
+)  # fmt: skip
+def test_dates_as_people_write_them(text: str, days: float) -> None:
+    other = text.replace("2024", "2023")
+    column, _ = examined(
+        repeated(text, other.replace("Friday", "Wednesday").replace("Fri,", "Wed,"))
+    )
+    assert column is not None
+    assert column.kind == "date"
+    assert column.parts[0] == "days"
+    assert as_matrix([text], column)[0, 0] == pytest.approx(days, abs=1e-9)
+
+
+TIE = ["01/02/2024", "03/04/2024", "05/06/2023"]
+
+
+def test_an_order_of_day_and_month_that_cannot_be_told_is_said_and_can_be_set() -> None:
+    frame = pd.DataFrame({"it": repeated(*TIE)})
+    (column,), notices = examine(frame, ())
+    assert column.written == "%m/%d/%Y"
+    assert "cannot be told; taken with the month first (--dates day-first, or" in notices[1]
+    (column,), notices = examine(frame, (), {}, habits(frame, ",", "day-first"))
+    assert (column.written, len(notices)) == ("%d/%m/%Y", 1)
+    (column,), notices = examine(frame, (), {"it": "date:day-first"})
+    assert (column.written, len(notices)) == ("%d/%m/%Y", 1)
+    (column,), notices = examine(frame, (), {"it": "date:%d/%m/%Y"})
+    assert (column.written, len(notices)) == ("%d/%m/%Y", 1)
+    frame["other"] = repeated("13/02/2024", "14/03/2024")
+    (column, _), notices = examine(frame, (), {}, habits(frame))
+    assert column.written == "%d/%m/%Y"
+    assert any("the day first, as in other columns" in notice for notice in notices)
+    # what the column itself tells is not overruled
+    (column,), notices = examine(frame[["other"]], (), {}, habits(frame, ",", "month-first"))
+    assert (column.written, len(notices)) == ("%d/%m/%Y", 1)
+
+
+def test_unread_dates_and_doubtful_years_and_times_are_said() -> None:
+    values = ["17/05/24"] * 20 + ["18/06/23"] * 18 + ["05/17/24", "soon"]
+    column, notices = examined(values)
+    assert column is not None
+    assert (
+        "'17/05/24' is taken as 2024-05-17; if it is 2017-05-24, say so: --column it=date:%y/%m/%d"
+        in notices[1]
+    )
+    assert (
+        "2 values that are no dates as 31/12/24 is one, such as '05/17/24', count as missing"
+        in notices[2]
+    )
+    assert "years of two digits" in notices[3]
+    values = repeated("2024-05-17 10:00", "2024-05-18", "2024-05-19 11:00")
+    _, notices = examined(values)
+    assert "13 dates have no time of day, and count as midnight" in notices[-1]
+    values = repeated("2024-05-17T10:00:00Z", "2024-05-18T11:00:00")
+    _, notices = examined(values)
+    assert "times with a zone, which count in UTC; 20 have none, and count as UTC" in notices[-1]
+
+
+# -- new rows -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trained", "new", "said"),
+    [
+        (["1500", "2"], "1,500", "1 value of 'it' cannot be read as a number such as 1234.5: '1,500' in row 2"),
+        (["1500", "2"], "$1500", "'$1500' in row 2"),
+        (["1500", "2"], "1500%", "'1500%' in row 2"),
+        (["1,500.5", "2.0"], "1.500,5", "such as 1,234.5: '1.500,5' in row 2"),
+        (["3,14", "2,7"], "3.14", "such as 1234,5: '3.14' in row 2"),
+        (["45.5%", "2%"], "0.455", "such as 1234.5 %: '0.455' in row 2"),
+        (["$45", "$2.5"], "€45", "'€45' in row 2"),
+        (["1:30:00", "2:00:00"], "90", "such as 1:30:00: '90' in row 2"),
+        (["1:30:00", "2:00:00"], "1:30", "'1:30' in row 2"),
+        (["05/17/2024", "06/18/2024"], "18/06/2024", "a date such as 12/31/2024: '18/06/2024' in row 2"),
+        (["2024-05-17", "2024-06-18"], "17.05.2024", "a date such as 2024-12-31: '17.05.2024' in row 2"),
+        (["2024-05-17T10:00:00Z", "2024-06-18T09:00:00Z"], "2024-06-18T09:00:00", "which has no time zone, unlike"),
+        (["2024-05-17T10:00:00", "2024-06-18T09:00:00"], "2024-06-18T09:00:00Z", "which has a time zone, unlike"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_as_in_training_is_named(
+    trained: list[str], new: str, said: str
+) -> None:
+    column, _ = examined(repeated(*trained))
+    assert column is not None
+    rows = read_rows(pd.DataFrame({"it": [trained[0], new, None]}), (column,))
+    (unread,) = rows.unread
+    assert said in str(unread)
+    assert (unread.count, unread.row) == (1, 1)
+    assert np.isnan(rows.x[1:]).all()
+    assert np.isfinite(rows.x[0]).all()
+
+
+def test_what_training_counted_as_missing_may_come_again() -> None:
+    column, _ = examined([str(v) for v in AMOUNTS[:39]] + ["n.k."])
+    assert column is not None
+    rows = read_rows(pd.DataFrame({"it": ["1", "n.k."]}), (column,))
+    assert (rows.unread, rows.notices) == ((), ())
+
+
+def test_unknown_categories_and_infinite_numbers_are_said() -> None:
+    columns = (Column("kind", "category", ("a", "b")), Column("n", "number"))
+    rows = read_rows(pd.DataFrame({"kind": ["a", "c", "d"], "n": [1, np.inf, 2]}), columns)
+    assert rows.unread == ()
+    assert rows.notices == (
+        "2 values of 'kind' were not there in training, and count as unknown, such as 'c' in row 2",
+        "1 value of 'n' is infinite, and counts as missing",
+    )
+
+
+def test_columns_of_earlier_models_are_read_as_their_rows_are_written() -> None:
+    column = Column("it", "number", written=UNKNOWN)
+    frame = pd.DataFrame({"it": ["3,14", "2,718"]})
+    np.testing.assert_allclose(read_rows(frame, (column,), "t", ";").x[:, 0], [3.14, 2.718])
+    series = pd.Series(pd.to_timedelta([1, 2], unit="s"))
+    assert read_rows(pd.DataFrame({"it": series}), (column,)).x[:, 0].tolist() == [1, 2]
+    dated = Column("it", "date", written="%d/%m/%Y %H:%M", parts=("days",))
+    assert as_matrix(["17/05/2024 12:00"], dated).tolist() == [[19860.5]]

@@ -116,6 +116,63 @@ def test_categories_that_are_numbers_can_be_predicted_as_numbers(
     assert load(table(pd.Series(["a", "b"] * 30, dtype="category")), "y").task == "binary"
 
 
+def test_amounts_as_people_write_them_can_be_predicted(tmp_path: Path) -> None:
+    amounts = np.exp(rng.normal(7, 2, 60)).round(2)
+    data = load(table(pd.Series([f"${v:,.2f}" for v in amounts])), "y")
+    assert data.task == "regression"
+    np.testing.assert_allclose(data.y, amounts)
+    assert data.notices[0] == "'y' holds numbers that are written as 1,234.5 $, and predicted in $"
+    few = load(table(["$5", "$10", "$20"]), "y")
+    assert few.classes == ("$10", "$20", "$5")
+    texts = [f"{v:,.2f}".translate(str.maketrans(",.", ".,")) for v in amounts]
+    table(pd.Series(texts)).to_csv(tmp_path / "t.csv", index=False, sep=";", decimal=",")
+    np.testing.assert_allclose(load(tmp_path / "t.csv", "y").y, amounts)
+    grouped = pd.Series(["1,234", "2,500", "3,125"] + [f"{k},{100 + k}" for k in range(1, 58)])
+    assert load(table(grouped), "y").y[0] == 1234
+    assert load(table(grouped), "y", columns={"y": "number:decimal-comma"}).y[0] == 1.234
+    codes = load(table([f"0{k}" for k in range(12)]), "y")
+    assert codes.task == "multiclass"
+    assert codes.classes[0] == "00"
+
+
+def test_a_few_targets_that_cannot_be_read_are_left_out_and_said() -> None:
+    data = load(table(pd.Series([f"{k},5" for k in range(58)] + ["n.k.", "?"])), "y")
+    assert data.rows == 58
+    assert any(
+        "2 values of 'y', such as 'n.k.', are no numbers" in notice for notice in data.notices
+    )
+    assert any("2 rows without a value of 'y' are left out" in notice for notice in data.notices)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_durations_can_be_predicted_and_dates_cannot(as_text: bool) -> None:
+    seconds = rng.integers(60, 90_000, 60)
+    series = pd.Series(pd.to_timedelta(seconds, unit="s"))
+    data = load(table(series.astype(str) if as_text else series), "y")
+    assert data.task == "regression"
+    np.testing.assert_array_equal(data.y, seconds)
+    assert "'y' holds durations: it is learned, and predicted, in seconds" in data.notices
+    days = pd.Series(pd.date_range("2024-01-01", periods=60))
+    with pytest.raises(JobError, match="'y' holds dates, and a date cannot be predicted"):
+        load(table(days.astype(str) if as_text else days), "y")
+
+
+def test_columns_and_dates_can_be_said(tmp_path: Path) -> None:
+    frame = table([0, 1])
+    frame["when"] = ["01/02/2024", "03/04/2024"] * 30
+    frame["zip"] = [10001, 90210] * 30
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv", "y", columns=["zip=category"], dates="day-first")
+    assert [(c.kind, c.written) for c in data.columns][1:] == [
+        ("date", "%d/%m/%Y"),
+        ("category", ""),
+    ]
+    with pytest.raises(JobError, match="dates is day-first or month-first, not 'dayfirst'"):
+        load(frame, "y", dates="dayfirst")
+    with pytest.raises(JobError, match="'y' is to be predicted, and cannot be said to be 'text'"):
+        load(frame, "y", columns={"y": "text"})
+
+
 # -- what cannot be learned ---------------------------------------------------------------------
 
 

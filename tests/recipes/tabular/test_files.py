@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import bz2
 import gzip
+import importlib.util
+import io
+import lzma
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +39,17 @@ def test_the_separator_is_found(tmp_path: Path, separator: str, ending: str) -> 
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-def test_decimal_commas(tmp_path: Path, separator: str) -> None:
+def test_what_may_be_meant_otherwise_is_left_as_it_is_written(
+    tmp_path: Path, separator: str
+) -> None:
     path = written(tmp_path / "t.csv", FRAME.to_csv(sep=separator, index=False, decimal=","))
-    found = read(path)
-    same(found)
-    assert any("decimal commas" in notice for notice in found.notices)
-
-
-def test_decimal_commas_beside_whole_numbers(tmp_path: Path) -> None:
-    found = read(written(tmp_path / "t.csv", "a;b\n1,5;x\n2;y\n2,25;z\n"))
-    assert found.frame["a"].tolist() == [1.5, 2.0, 2.25]
-
-
-def test_lists_of_numbers_between_other_separators_are_no_decimals(tmp_path: Path) -> None:
-    found = read(written(tmp_path / "t.csv", "a;b\n1,234,5;x\n2,7,1;y\n"))
-    assert found.frame["a"].tolist() == ["1,234,5", "2,7,1"]
+    source = read(path)
+    assert source.separator == separator
+    assert source.frame["size"].tolist() == ["1,5", "2,25", "-3,0"]
+    assert source.frame["n"].tolist() == [1, 2, 3]
+    zips = read(written(tmp_path / "z.csv", "zip,n\n01234,1\n90210,02\n")).frame
+    assert zips["zip"].tolist() == ["01234", "90210"]
+    assert read(written(tmp_path / "n.csv", "n\n7\n010\n")).frame["n"].tolist() == ["7", "010"]
 
 
 def test_quotes_with_separators_and_lines_in_them(tmp_path: Path) -> None:
@@ -92,7 +93,8 @@ def test_what_stands_for_a_missing_value(tmp_path: Path) -> None:
 
 def test_columns_of_texts_are_read_as_they_stand(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", "code ,flag,n\n01,TRUE,01\n02, FALSE,2\n?,,3\n")
-    frame = read(path, Known(texts=["code", "flag", "gone"])).frame
+    columns: dict[str, frozenset[str]] = dict.fromkeys(["code", "flag", "gone"], frozenset())
+    frame = read(path, Known(columns=columns)).frame
     assert frame["code"].tolist()[:2] == ["01", "02"]
     assert frame["flag"].tolist()[:2] == ["TRUE", "FALSE"]
     assert frame[["code", "flag"]].isna().to_numpy().tolist() == [
@@ -100,7 +102,9 @@ def test_columns_of_texts_are_read_as_they_stand(tmp_path: Path) -> None:
         [False] * 2,
         [True] * 2,
     ]
-    assert frame["n"].tolist() == [1, 2, 3]
+    assert frame["n"].tolist() == ["01", "2", "3"]
+    frame = read(path, Known(columns={"n": frozenset(["?"])})).frame
+    assert frame["flag"].isna().tolist() == [False, False, True]
 
 
 def test_none_is_a_class_among_texts_and_a_gap_among_numbers(tmp_path: Path) -> None:
@@ -110,10 +114,14 @@ def test_none_is_a_class_among_texts_and_a_gap_among_numbers(tmp_path: Path) -> 
     assert found.frame["x"].isna().tolist() == [True, False, False, False]
     assert found.notices == (
         "'NA' in 'pain' counts as missing; if it is a class, give it another name",
+        "'None' counts as missing in 'x'",
     )
     numbers = read(path, Known(target="n"))
     assert numbers.frame["n"].isna().tolist() == [True, False, False, False]
-    assert numbers.notices == ()
+    assert numbers.notices == (
+        "'NA' counts as missing in 'pain'",
+        "'None' counts as missing in 'pain', 'x'",
+    )
 
 
 def test_one_column(tmp_path: Path) -> None:
@@ -130,7 +138,7 @@ def test_one_column(tmp_path: Path) -> None:
         ("t.csv", "a,b\n1,2\n3,4\n5,6,7\n", "line 4 has 3 fields, not 2"),
         ("t.csv", "a,b\n1,2,3\n4,5,6\n", "line 2 has 3 fields, not 2"),
         ("t.csv", "a,b\n1,2\n3,\"4\n5,6\n", "quote"),
-        ("t.xlsx", "PK", "its name has to end in one of .csv"),
+        ("t.xlxs", "PK", "its name has to end in one of .csv"),
         ("t", "a,b\n1,2\n", "its name has to end in one of .csv"),
     ],
 )  # fmt: skip
@@ -287,3 +295,201 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(JobError, match=r"t\.csv cannot be read: Permission denied"):
         read(path)
+
+
+# -- packed, and sheets -------------------------------------------------------------------------
+
+
+def zipped(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, raw in files.items():
+            archive.writestr(name.replace("__", "/").replace("_csv", ".csv"), raw)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zip"])
+@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+def test_packed_files(tmp_path: Path, packing: str, kind: str) -> None:
+    plain = tmp_path / f"t{kind}"
+    FRAME.to_csv(plain, index=False) if kind == ".csv" else FRAME.to_parquet(plain)
+    pack: dict[str, Any] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    path = tmp_path / f"t{kind}{packing}"
+    if packing == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(plain, f"inside/T{kind.upper()}")
+            archive.writestr(f"__MACOSX/inside/._t{kind}", b"junk")
+            archive.writestr("readme.md", b"junk")
+        path = path.rename(tmp_path / "t.zip")
+    else:
+        path.write_bytes(pack[packing](plain.read_bytes()))
+    same(read(path))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(JobError, match=r"is no .* file, or broken") as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_archive_holds_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.zip"
+    path.write_bytes(zipped(a_csv=b"a\n1\n", b_csv=b"a\n1\n"))
+    with pytest.raises(JobError, match=r"holds 2 tables \(a.csv, b.csv\); it has to be one"):
+        read(path)
+    path.write_bytes(zipped(notes=b"a"))
+    with pytest.raises(JobError, match=r"holds no tables \(notes\)"):
+        read(path)
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "\ufeffsep=;\r\n", '"sep=;"\n', "SEP=;;\n"])
+def test_the_line_with_which_excel_names_the_separator(tmp_path: Path, first: str) -> None:
+    source = read(written(tmp_path / "t.csv", first + "a,b;c\n1;x,y\n2;z\n"))
+    assert source.frame.columns.tolist() == ["a,b", "c"]
+    assert source.frame["c"].tolist() == ["x,y", "z"]
+
+
+def test_empty_lines_of_one_column_are_rows(tmp_path: Path) -> None:
+    source = read(written(tmp_path / "t.csv", "a\n1\n\n2\n \n"))
+    assert source.frame["a"].fillna(-1).tolist() == [1, -1, 2, -1]
+    assert source.notices == ("2 empty lines count as rows without a value",)
+    assert read(written(tmp_path / "t.csv", "a\n1\n2\n")).notices == ()
+
+
+def test_empty_and_short_lines_of_more_columns_are_said(tmp_path: Path) -> None:
+    source = read(written(tmp_path / "t.csv", "sep=,\na,b,c\n1,2,3\n\n4,5\n6,7,\n\n"))
+    assert source.frame["a"].tolist() == [1, 4, 6]
+    assert source.notices == (
+        "1 empty line (the first is line 4) is no row",
+        "1 line has fewer fields than the header (the first is line 5): what is not there counts as missing",
+    )
+    assert read(written(tmp_path / "t.csv", 'a,b\n1,"x\n\ny"\n2,\n')).notices == ()
+
+
+def sheet(path: Path, **tables: list[list[Any]]) -> Path:
+    """A workbook, as small as it can be."""
+    names = list(tables)
+    cells = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    packages = "http://schemas.openxmlformats.org/package/2006"
+
+    def cell(value: Any) -> str:
+        if value is None:
+            return "<c/>"
+        if isinstance(value, bool):
+            return f'<c t="b"><v>{int(value)}</v></c>'
+        if isinstance(value, str):
+            return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+        return f"<c><v>{value}</v></c>"
+
+    with zipfile.ZipFile(path, "w") as book:
+        kinds = "".join(
+            f'<Override PartName="/xl/worksheets/s{k}.xml" ContentType="application/vnd.openxmlformats-officedocument.'
+            'spreadsheetml.worksheet+xml"/>'
+            for k, _ in enumerate(names)
+        )
+        book.writestr(
+            "[Content_Types].xml",
+            f'<Types xmlns="{packages}/content-types"><Default Extension="rels" ContentType="application/vnd.'
+            'openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="application/'
+            f'vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>{kinds}</Types>',
+        )
+        book.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{packages}/relationships"><Relationship Id="r" Type="{links}/officeDocument" '
+            'Target="xl/workbook.xml"/></Relationships>',
+        )
+        sheets = "".join(
+            f'<sheet name="{n}" sheetId="{k + 1}" r:id="r{k}"/>' for k, n in enumerate(names)
+        )
+        book.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{cells}" xmlns:r="{links}"><sheets>{sheets}</sheets></workbook>',
+        )
+        targets = "".join(
+            f'<Relationship Id="r{k}" Type="{links}/worksheet" Target="worksheets/s{k}.xml"/>'
+            for k, _ in enumerate(names)
+        )
+        book.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{packages}/relationships">{targets}</Relationships>',
+        )
+        for k, name in enumerate(names):
+            rows = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in tables[name])
+            book.writestr(
+                f"xl/worksheets/s{k}.xml",
+                f'<worksheet xmlns="{cells}"><sheetData>{rows}</sheetData></worksheet>',
+            )
+    return path
+
+
+def test_sheets(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    rows: list[list[Any]] = [["size", "kind ", "n"], [1.5, "a", 1], [None, "b", 2], [-3, "#N/A", 3]]
+    source = read(sheet(tmp_path / "t.xlsx", Empty=[], Data=rows, Notes=[["x"]]))
+    assert source.frame.columns.tolist() == ["size", "kind", "n"]
+    assert source.frame["size"].fillna(0).tolist() == [1.5, 0, -3]
+    assert source.frame["kind"].fillna("-").tolist() == ["a", "b", "-"]
+    assert source.notices == ("the sheet 'Data' is read, which is one of 3 (Empty, Data, Notes)",)
+    (tmp_path / "b.xlsx").write_bytes(b"PK junk")
+    with pytest.raises(JobError, match="cannot be read as a sheet"):
+        read(tmp_path / "b.xlsx")
+
+
+def test_sheets_need_their_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = sheet(tmp_path / "t.xlsx", Data=[["a"], [1]])
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: None if n == "python_calamine" else find(n)
+    )
+    with pytest.raises(JobError, match=r"python_calamine; .* pip install 'tunesmith\[excel\]'"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://joe:secret@host.org/t.csv?token=abc", "https://host.org/t.csv is a URL"),
+        ("https:/joe:secret@host.org/t.csv", "https://host.org/t.csv is a URL"),
+        ("s3://bucket/t.parquet", "s3://bucket/t.parquet is a URL"),
+    ],
+)
+def test_a_url_is_no_file_and_its_secrets_are_kept(url: str, shown: str) -> None:
+    with pytest.raises(JobError, match=shown) as caught:
+        read(url)
+    assert "secret" not in str(caught.value)
+    assert "abc" not in str(caught.value)
+
+
+# -- the index of a frame -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "frame"])
+def test_an_index_is_a_column_or_is_named_as_left_out(tmp_path: Path, kind: str) -> None:
+    def through(frame: Any) -> Any:
+        if kind == "frame":
+            return read(frame)
+        path = tmp_path / f"t.{kind}"
+        if kind == "parquet":
+            frame.to_parquet(path)
+        else:
+            import pyarrow as pa
+
+            table = pa.Table.from_pandas(frame)
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+                out.write_table(table)
+        return read(path)
+
+    dated = through(FRAME.set_index(pd.Index(["p", "q", "r"], name="town")))
+    assert dated.frame.columns.tolist() == ["town", "size", "kind", "n"]
+    assert dated.notices == ("the index 'town' is a column like any other",)
+    named = through(FRAME.set_index(pd.Index(["p", "q", "r"])))
+    same(Source("", named.frame))
+    assert "the index has no name, and labels such as 'p': it is left out" in named.notices[0]
+    taken = through(FRAME.iloc[[2, 0, 1]])
+    assert len(taken.notices) == (kind != "frame")
+    assert through(FRAME).notices == ()
+
+
+def test_a_category_of_numbers_stays_one_in_parquet(tmp_path: Path) -> None:
+    frame = FRAME.assign(kind=pd.Categorical([10, 20, 10]))
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert isinstance(read(tmp_path / "t.parquet").frame["kind"].dtype, pd.CategoricalDtype)

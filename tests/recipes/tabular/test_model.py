@@ -120,10 +120,16 @@ def test_other_columns_categories_and_gaps(tmp_path: Path) -> None:
     new["kind"] = "never seen"
     new.loc[0, ["a", "b", "c"]] = np.nan
     new.loc[1, "a"] = np.inf
-    assert np.isfinite(fitted.predict_proba(new).to_numpy()).all()
+    with pytest.warns(UserWarning, match="count") as caught:
+        assert np.isfinite(fitted.predict_proba(new).to_numpy()).all()
+    assert [str(warning.message) for warning in caught] == [
+        "1 value of 'a' is infinite, and counts as missing",
+        "60 values of 'kind' were not there in training, and count as unknown, such as 'never seen' in row 1",
+    ]
+    assert caught[0].filename == __file__
     with pytest.raises(JobError, match="has no column 'a', which the model was trained with"):
         fitted.predict(new.drop(columns="a"))
-    with pytest.raises(JobError, match="'a' held numbers when the model was trained"):
+    with pytest.raises(JobError, match="60 values of 'a' cannot be read as numbers such as"):
         fitted.predict(new.assign(a="much"))
 
 
@@ -138,10 +144,9 @@ def test_gaps_are_filled_in_by_a_model_that_was_read_back(
     assert str(fitted.about["file"]).endswith(kind)
     commonest = frame()["kind"].mode()[0]
     again = model.load(tmp_path, allow_pickle=kind == "joblib")
-    np.testing.assert_array_equal(
-        again.predict_proba(frame().assign(kind="never seen")),
-        again.predict_proba(frame().assign(kind=commonest)),
-    )
+    with pytest.warns(UserWarning, match="'kind' were not there in training"):
+        unknown = again.predict_proba(frame().assign(kind="never seen"))
+    np.testing.assert_array_equal(unknown, again.predict_proba(frame().assign(kind=commonest)))
 
 
 def test_what_has_to_be_said_of_a_file_to_predict_is_said(tmp_path: Path) -> None:
@@ -150,8 +155,49 @@ def test_what_has_to_be_said_of_a_file_to_predict_is_said(tmp_path: Path) -> Non
     new.write_bytes("a,b,c,kind\n1,2,3,x\n1,2,3,ö\n".encode("latin-1"))
     said: list[str] = []
     assert len(fitted.rows(new, say=said.append)) == 2
-    (note,) = said
+    note, unknown = said
+    assert "1 value of 'kind' was not there in training" in unknown
     assert note.startswith("note: this is not UTF-8 (byte 0xf6 in line 3)")
+
+
+def test_what_cannot_be_read_is_an_error_or_is_missing(tmp_path: Path) -> None:
+    fitted = written(tmp_path)
+    fitted.about["notices"] = []
+    new = tmp_path / "new.csv"
+    new.write_text('a,b,c,kind\n1,2,3,x\n"1,500",$2,3,x\n')
+    said: list[str] = []
+    with pytest.raises(JobError) as caught:
+        fitted.rows(new, say=said.append)
+    for part in ("new.csv: 1 value of 'a' cannot be read as a number such as 1234.5: '1,500' in row 2; 1 value of 'b'",
+                 "'$2' in row 2", "--unreadable missing"):  # fmt: skip
+        assert part in str(caught.value)
+    rows = fitted.rows(new, unreadable="missing", say=said.append)
+    assert len(rows) == 2
+    assert "'1,500' in row 2; it counts as missing" in said[0]
+    with pytest.warns(UserWarning, match="in row 2; it counts as missing"):
+        fitted.predict(new, unreadable="missing")
+    with pytest.raises(JobError, match="unreadable is error or missing, not 'ignore'"):
+        fitted.predict(new, unreadable="ignore")
+
+
+def test_what_training_noted_is_repeated(tmp_path: Path) -> None:
+    fitted = written(tmp_path)
+    fitted.about["notices"] = [f"column {k} is odd" for k in range(22)]
+    said: list[str] = []
+    fitted.rows(frame().head(1), say=said.append)
+    assert said[0] == "note from training: column 0 is odd"
+    assert len(said) == 21
+    assert said[20].startswith("note from training: 2 more in")
+
+
+def test_a_model_of_an_earlier_version_reads_decimal_commas(tmp_path: Path) -> None:
+    fitted = written(tmp_path)
+    (tmp_path / "new.csv").write_text("a;b;c;kind\n0,5;1,5;-2;x\n")
+    (tmp_path / "same.csv").write_text("a,b,c,kind\n0.5,1.5,-2,x\n")
+    assert "notices" not in fitted.about
+    with pytest.warns(UserWarning, match="is read as numbers that are written as 1234,5"):
+        again = fitted.predict_proba(tmp_path / "new.csv")
+    np.testing.assert_allclose(again, fitted.predict_proba(tmp_path / "same.csv"))
 
 
 def test_numbered_features_are_not_named_columns(tmp_path: Path) -> None:

@@ -265,16 +265,23 @@ class Space:
         Every parameter is at `u` on its scale; where relations forbid that, the nearest of some that
         satisfy them is taken.
         """
+        return self._nearest(self._decode([u] * len(self)), u)
+
+    def nearest(self, config: Config) -> Config:
+        """`config`; where relations forbid it, the nearest of some that satisfy them. Raises SpaceError where none
+        is found."""
+        return self._nearest(config, self.encode(config))
+
+    def _nearest(self, config: Config, point: Floats | float) -> Config:
         from tunesmith.core.rng import stream
 
-        config = self._decode([u] * len(self))
         if self.satisfies(config):
             return config
         rng = stream(0, 0, "corner")
         repaired = [c for _ in range(8) if (c := self.repaired(config, rng)) is not None]
         drawn = [c for c in (self.draw(rng) for _ in range(2000)) if self.satisfies(c)]
         near = [*repaired, *drawn] or self.samples(16, rng)
-        return min(near, key=lambda c: float(np.nansum((self.encode(c) - u) ** 2)))
+        return min(near, key=lambda c: float(np.nansum((self.encode(c) - point) ** 2)))
 
     def complete(self, config: Mapping[str, Any]) -> Config:
         """`config` with `default` values for what it leaves out; unknown names are kept."""

@@ -16,9 +16,10 @@ from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular import leaks
 from tunesmith.recipes.tabular import roles as bonding
-from tunesmith.recipes.tabular.columns import Column
+from tunesmith.recipes.tabular.columns import Column, Habits
 from tunesmith.recipes.tabular.files import Known, Source, read
-from tunesmith.recipes.tabular.metrics import PLAIN, Aim
+from tunesmith.recipes.tabular.metrics import NO_AIM, Aim
+from tunesmith.recipes.tabular.numbers import PLAIN
 from tunesmith.recipes.tabular.roles import FREE, NO_ROLES, Bonds, Roles
 
 Task = Literal["regression", "binary", "multiclass"]
@@ -63,7 +64,7 @@ class Data:
     roles: Roles = NO_ROLES
     bonds: Bonds = FREE
     #: What predictions are for.
-    aim: Aim = PLAIN
+    aim: Aim = NO_AIM
 
     @property
     def rows(self) -> int:
@@ -114,6 +115,7 @@ def load(
     target: str | None,
     task: str | None = None,
     columns: Mapping[str, str] | Sequence[str] | None = None,
+    dates: str | None = None,
     *,
     roles: Roles = NO_ROLES,
     quantile: float | None = None,
@@ -124,7 +126,8 @@ def load(
     The task: texts, truth values and categories are classes; so are whole numbers with at most 10
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
     is "regression". `task` overrides, and so does a quantile (of numbers), or `costs` (of classes). `columns` says
-    what columns are: ``{"zip": "category"}``.
+    what columns are: ``{"zip": "category"}``; `dates` what comes first in dates that leave it open: "day-first" or
+    "month-first".
     """
     known = (*TASKS, "classification")
     if task is not None and task not in known:
@@ -141,6 +144,7 @@ def load(
     task = task or ("regression" if quantile else "classification" if costs is not None else None)
     target = None if target is None else str(target).strip()
     wished = shapes.wishes(columns)
+    shapes.check_dates(dates)
     source = read(data, Known(target=target))
     if source.frame is None:
         if roles != NO_ROLES:
@@ -165,7 +169,9 @@ def load(
             f"{did_you_mean(target, source.frame.columns)}"
         )
     bonding.check(roles, target, source.frame, source.name)
-    return _aimed(_dense(source, target, task, wished, roles), quantile, costs)
+    table = shapes.habits(source.frame, source.separator, dates, wished)
+    found = _dense(source, target, task, wished, table, roles)
+    return _aimed(found, quantile, costs)
 
 
 def _aimed(data: Data, quantile: float | None, costs: Any) -> Data:
@@ -173,24 +179,32 @@ def _aimed(data: Data, quantile: float | None, costs: Any) -> Data:
 
 
 def _dense(
-    source: Source, target: str, task: str | None, wished: Mapping[str, str], roles: Roles
+    source: Source,
+    target: str,
+    task: str | None,
+    wished: Mapping[str, str],
+    table: Habits,
+    roles: Roles,
 ) -> Data:
     frame, notices = source.frame, list(source.notices)
-    y, wanted, classes, why, has_target = _target(frame[target], target, task, source.name)
+    series, task, target_notices = _numbers_to_predict(
+        frame[target], task, source.name, wished.get(target, ""), table
+    )
+    y, wanted, classes, why, has_target = _target(series, target, task, source.name)
+    notices += target_notices
     if not has_target.all():
         notices.append(
             f"{int((~has_target).sum()):,} rows without a value of {target!r} are left out"
         )
         frame = frame[has_target]
-    bonds, usable, bond_notices = bonding.read(roles, frame, source.name)
+    bonds, usable, bond_notices = bonding.read(roles, frame, source.name, table, wished)
     if not usable.all():
         frame, y = frame[usable], y[usable]
         y, classes = _still_there(y, classes)
         wanted = "binary" if wanted == "multiclass" and len(classes) == 2 else wanted
     notices += bond_notices
     _check(y, wanted, classes, target, source.name)
-    kinds = {name: kind for name, kind in wished.items() if name not in roles.unlearned}
-    columns, found_notices = shapes.examine(frame, (target, *roles.unlearned), kinds)
+    columns, found_notices = shapes.examine(frame, (target, *roles.unlearned), wished, table)
     notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
     data = Data(
@@ -236,6 +250,70 @@ def _sparse(source: Source, target: str | None, task: str | None) -> Data:
     )  # fmt: skip
 
 
+def _numbers_to_predict(
+    series: Any, task: str | None, table: str, wish: str, habits: Habits
+) -> tuple[Any, str | None, list[str]]:
+    """The target as numbers, if that is what its texts are; the task; and what has to be said.
+
+    A few different texts are names of classes, unless they have decimals.
+    """
+    from pandas.api import types
+
+    name = str(series.name)
+    wish, _, how = wish.partition(":")
+    if wish in ("date", "text", "ignore"):
+        raise JobError(f"{name!r} is to be predicted, and cannot be said to be {wish!r}")
+    task = task or {"number": "regression", "category": "classification"}.get(wish)
+    if types.is_timedelta64_dtype(series):
+        seconds = f"{name!r} holds durations: it is learned, and predicted, in seconds"
+        return series.dt.total_seconds(), task, [seconds]
+    if types.is_datetime64_any_dtype(series) and task in (None, "regression"):
+        raise JobError(_no_dates(table, name))
+    there = series.dropna()
+    if task not in (None, "regression") or not _are_texts(there):
+        return series, task, []
+    few = there.nunique() <= CLASSES and task is None
+    amounts = shapes.amounts(series, habits, how)
+    if amounts is None:
+        if not few and shapes._written(shapes._texts(there)):  # noqa: SLF001 (columns of this recipe)
+            raise JobError(_no_dates(table, name))
+        return series, task, []
+    finite = amounts.values[np.isfinite(amounts.values)]
+    if few and (amounts.written == PLAIN or (finite == np.round(finite)).all()):
+        return series, task, []
+    if task == "regression" and len(amounts.odd) and amounts.written == PLAIN and not wish:
+        return series, task, []
+    notices = list(amounts.notices)
+    if amounts.written.duration:
+        notices.append(f"{name!r} holds durations: it is learned, and predicted, in seconds")
+    elif amounts.written != PLAIN:
+        unit = f", and predicted in {amounts.written.unit}" * bool(amounts.written.unit)
+        notices.append(f"{name!r} holds numbers that are written as {amounts.written}{unit}")
+    if len(amounts.odd):
+        notices.append(
+            f"{len(amounts.odd):,} values of {name!r}, such as {str(amounts.odd.iloc[0])!r}, are no numbers"
+        )
+    import pandas as pd
+
+    return pd.Series(amounts.values, series.index, name=name), task, notices
+
+
+def _are_texts(there: Any) -> bool:
+    from pandas.api import types
+
+    texts = types.is_object_dtype(there) or types.is_string_dtype(there)
+    return bool(texts and len(there)) and not isinstance(
+        there.iloc[0], (list, dict, set, np.ndarray)
+    )
+
+
+def _no_dates(table: str, name: str) -> str:
+    return (
+        f"{table}: {name!r} holds dates, and a date cannot be predicted; make it a number, such as the days since a date "
+        "that is known"
+    )
+
+
 def _target(
     series: Any, name: str, task: str | None, table: str
 ) -> tuple[NDArray[np.float64], Task, tuple[Any, ...], str, NDArray[np.bool_]]:
@@ -249,9 +327,6 @@ def _target(
         raise JobError(f"{table}: {name!r} holds {type(first).__name__}s, not single values")
     if task == "regression" and not types.is_numeric_dtype(series):
         series = series.astype(object).infer_objects()  # categories may be numbers
-    texts = types.is_object_dtype(series) or types.is_string_dtype(series)
-    if texts and (task == "regression" or (task is None and series.nunique() > CLASSES)):
-        series = shapes.as_numbers(series)  # few of them are names of classes
     has_target: NDArray[np.bool_] = series.notna().to_numpy()
     if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -332,8 +407,8 @@ def _check(
     counts = np.bincount(y.astype(int))
     if len(classes) > 0.5 * len(y):
         raise JobError(
-            f"{table}: {target!r} has {len(classes):,} classes in {len(y):,} rows; is it an identifier? A "
-            "number that is written as text has to be a number"
+            f"{table}: {target!r} has {len(classes):,} classes in {len(y):,} rows; is it an identifier, or "
+            "text? What is to be predicted is numbers, or a few classes"
         )
     if np.sort(counts)[-2] < 2:
         raise JobError(

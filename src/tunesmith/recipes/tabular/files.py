@@ -1,33 +1,33 @@
-"""Tables from files: CSV, Parquet, Arrow, sparse svmlight; or a DataFrame as it is."""
+"""Tables from files: CSV, Excel, Parquet, Arrow, sparse svmlight, also packed; or a DataFrame as it is."""
 
 from __future__ import annotations
 
-import codecs
-import csv
+import bz2
 import gzip
 import io
+import lzma
 import re
-import warnings
+import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.recipes.tabular.delimited import decode, parse
 
-#: What separates the fields of a text file, tried in this order.
-SEPARATORS: Final = (",", ";", "\t", "|")
-_DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?\d+(,\d+)?\s*")
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_CONTROL: Final = re.compile(rb"[\x01-\x08\x0e-\x1f]")
-#: A longer line does not help to find the separator; `csv` refuses fields of more than 131,072 characters.
-LINE: Final = 120_000
-TEXTS: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+TEXTS: Final = (".csv", ".tsv", ".txt")
 SPARSE: Final = (".svm", ".svmlight", ".libsvm")
 ARROWS: Final = (".feather", ".arrow", ".ipc")
-KINDS: Final = (*TEXTS, ".parquet", ".pq", *ARROWS, *SPARSE)
+SHEETS: Final = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+PARQUETS: Final = (".parquet", ".pq")
+PACKED: Final = (".gz", ".bz2", ".xz", ".zip")
+KINDS: Final = (*TEXTS, *PARQUETS, *ARROWS, *SHEETS, *SPARSE)
+_URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>[^/\\].*)")
+#: What other programs call an index that pandas has stored, and that has no name.
+_INDEX: Final = re.compile(r"__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Source:
 
     name: str
     frame: Any = None
+    #: What parts the fields of a text file; else empty.
+    separator: str = ""
     sparse: Any = None
     target: Any = None
     base: int | None = None
@@ -48,22 +50,32 @@ class Source:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a file before it is read: the column to predict; or, of what a model was trained with, the
-    columns that hold texts and the `base` of sparse features."""
+    """What is known of a file before it is read: the column to predict; or, of what a model was trained with, its
+    `columns`, each with the texts that are values in it though they may stand for nothing, and the `base` of sparse
+    features. What is in these columns is read as it stands."""
 
     target: str | None = None
-    texts: Collection[str] = ()
+    columns: Mapping[str, frozenset[str]] | None = None
     base: int | None = None
 
 
-def need(*modules: str) -> None:
+@dataclass(frozen=True)
+class _Content:
+    """A file's bytes, unpacked; `name` says what they are."""
+
+    path: Path
+    name: str
+    raw: bytes
+
+
+def need(*modules: str, extra: str = "tabular") -> None:
     """Raise JobError, naming the extra, unless all of `modules` can be imported."""
     from importlib.util import find_spec
 
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise JobError(
-            f"tables need {', '.join(missing)}; install it with: pip install 'tunesmith[tabular]'"
+            f"tables need {', '.join(missing)}; install it with: pip install 'tunesmith[{extra}]'"
         )
 
 
@@ -73,7 +85,7 @@ def read(data: Any, known: Known = Known()) -> Source:
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
-        source = Source("the table", data)
+        source = _with_index(Source("the table", data), stored=False)
     elif isinstance(data, (str, Path)):
         source = _read_file(Path(data).expanduser(), known)
     else:
@@ -94,10 +106,16 @@ def read(data: Any, known: Known = Known()) -> Source:
     frame = frame.set_axis(names, axis=1)
     if not len(frame) or not len(frame.columns):
         raise JobError(f"{source.name} has no rows; it has to have a header line and rows below it")
-    return Source(source.name, frame, notices=source.notices)
+    return replace(source, frame=frame)
 
 
 def _read_file(path: Path, known: Known) -> Source:
+    url = _URL.fullmatch(str(path))
+    if url and not path.exists():
+        place = url["rest"].partition("?")[0].rpartition("@")[2]
+        raise JobError(
+            f"{url['scheme']}://{place} is a URL, and a table is read from a file; download it, and name the file"
+        )
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise JobError(f"there is no file {path}{did_you_mean(path.name, near) if near else ''}")
@@ -109,200 +127,223 @@ def _read_file(path: Path, known: Known) -> Source:
     if path.stat().st_size == 0:
         raise JobError(f"{path} is empty")
     name = path.name.lower()
-    for suffixes, reader in _READERS:
-        if name.endswith(suffixes):
-            try:
-                return reader(path, known)
-            except OSError as error:
-                raise JobError(f"{path} cannot be read: {error.strerror or error}") from None
-    raise JobError(
-        f"{path}: I cannot tell what kind of file this is; its name has to end in one of "
-        f"{', '.join(KINDS)}"
+    if not name.endswith((*KINDS, ".zip")) and not _packing(name):
+        raise JobError(
+            f"{path}: I cannot tell what kind of file this is; its name has to end in one of "
+            f"{', '.join(KINDS)}, or in one of these and {', '.join(PACKED)}"
+        )
+    try:
+        content = _unpacked(path, path.read_bytes())
+    except OSError as error:
+        raise JobError(f"{path} cannot be read: {error.strerror or error}") from None
+    if not content.raw:
+        raise JobError(f"{path} is empty")
+    reader = next(reader for suffixes, reader in _READERS if content.name.endswith(suffixes))
+    return reader(content, known)
+
+
+# -- packed files -------------------------------------------------------------------------------
+
+
+def _packing(name: str) -> str:
+    """How a file of this name is packed, if what is in it can be read; else empty."""
+    inner, dot, packed = name.rpartition(".")
+    return dot + packed if dot + packed in PACKED and inner.endswith(KINDS) else ""
+
+
+def _unpacked(path: Path, raw: bytes) -> _Content:
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        return _unzipped(path, raw)
+    packing = _packing(name)
+    if not packing:
+        return _Content(path, name, raw)
+    unpack, called = {
+        ".gz": (gzip.decompress, "gzip"), ".bz2": (bz2.decompress, "bzip2"), ".xz": (lzma.decompress, "xz"),
+    }[packing]  # fmt: skip
+    try:
+        return _Content(path, name.removesuffix(packing), unpack(raw))
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise JobError(f"{path} is no {called} file, or broken: {error}") from None
+
+
+def _unzipped(path: Path, raw: bytes) -> _Content:
+    """The one table in an archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            tables = [info for info in files if _is_table(info.filename)]
+            if len(tables) != 1:
+                holds = ", ".join(info.filename for info in (tables or files)[:5]) or "nothing"
+                raise JobError(
+                    f"{path} holds {len(tables) or 'no'} table{'s' * (len(tables) != 1)} ({holds}); it has to be one: "
+                    "unpack it, and name the file"
+                )
+            if tables[0].flag_bits & 1:
+                raise JobError(f"{path} is locked with a password; unpack it, and name the file")
+            name = PurePath(tables[0].filename.lower()).name
+            return _unpacked_again(path, name, archive.read(tables[0]))
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise JobError(f"{path} is no zip file, or broken: {error}") from None
+
+
+def _is_table(name: str) -> bool:
+    parts = PurePath(name.lower()).parts
+    hidden = any(part.startswith(".") or part == "__macosx" for part in parts)
+    return not hidden and (parts[-1].endswith(KINDS) or _packing(parts[-1]) not in ("", ".zip"))
+
+
+def _unpacked_again(path: Path, name: str, raw: bytes) -> _Content:
+    return (
+        replace(_unpacked(Path(name), raw), path=path)
+        if _packing(name)
+        else _Content(path, name, raw)
     )
 
 
 # -- text ---------------------------------------------------------------------------------------
 
 
-def _read_text(path: Path, known: Known) -> Source:
-    import pandas as pd
+def _read_text(content: _Content, known: Known) -> Source:
+    text, notices = decode(content.raw, content.path)
+    table = parse(text, content.path, known.target, known.columns)
+    return Source(
+        str(content.path), table.frame, table.separator, notices=(*notices, *table.notices)
+    )
 
-    raw = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise JobError(f"{path} is no gzip file, or broken: {error}") from None
-    text, notices = _decode(raw, path)
-    lines = _first_lines(text, 20)
-    if not lines:
+
+# -- sheets -------------------------------------------------------------------------------------
+
+
+def _read_sheet(content: _Content, _: Known) -> Source:
+    """The first sheet of a workbook that holds something: a line of names, and rows below it."""
+    need("python_calamine", extra="excel")
+    import pandas as pd
+    from python_calamine import CalamineWorkbook
+
+    path = content.path
+    try:
+        book = CalamineWorkbook.from_filelike(io.BytesIO(content.raw))
+        names = list(book.sheet_names)
+        sheets = ((name, book.get_sheet_by_name(name).to_python()) for name in names)
+        name, rows = next(((n, r) for n, r in sheets if any(map(_filled, r))), ("", []))
+    except Exception as error:  # noqa: BLE001 (a broken file raises anything)
+        raise JobError(f"{path} cannot be read as a sheet: {_short(error)}") from None
+    if not rows:
         raise JobError(f"{path} is empty")
-    try:
-        separator = _separator(lines)
-        header = [name.strip() for name in next(csv.reader(lines, delimiter=separator))]
-    except csv.Error as error:
-        raise JobError(f"{path} cannot be read as a table: {error}") from None
-    twice = [name for name, n in Counter(header).items() if n > 1 and name]
-    if twice:
-        raise JobError(
-            f"{path}: the column {twice[0]!r} is there twice in the header; rename one of them"
-        )
-    options: dict[str, Any] = {
-        "sep": separator, "skipinitialspace": True, "low_memory": False, "na_values": ["?"],
-        "index_col": False,
-    }  # fmt: skip
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            names = pd.read_csv(io.StringIO(text), nrows=0, **options).columns
-            options["dtype"] = {name: str for name in names if name.strip() in known.texts}
-            frame = pd.read_csv(io.StringIO(text), **options)
-            if separator != "," and _has_decimal_commas(frame):
-                frame = pd.read_csv(io.StringIO(text), decimal=",", **options)
-                notices = (*notices, "numbers are written with decimal commas (3,14)")
-            for name in names:
-                if name.strip() == known.target:
-                    notices += _fill_gaps(frame, name, text, options)
-    except pd.errors.ParserWarning:  # every line has more fields than the header
-        width, line, fields = len(header), *_first_beyond(text, separator, len(header))
-        raise JobError(f"{path}: {_too_many(line, fields, width)}") from None
-    except pd.errors.ParserError as error:
-        raise JobError(f"{path}: {_parser_message(error)}") from None
-    except ValueError as error:
-        raise JobError(f"{path} cannot be read as a table: {error}") from None
-    return Source(str(path), frame, notices=notices)
-
-
-def _fill_gaps(frame: Any, name: str, text: str, options: dict[str, Any]) -> tuple[str, ...]:
-    """Take ``None`` for a class in a column of texts; a notice of other words there that count as missing."""
-    import pandas as pd
-    from pandas.api import types
-
-    missing = frame[name].isna()
-    if not missing.any() or types.infer_dtype(frame[name], skipna=True) != "string":
-        return ()
-    as_written = {"usecols": [name], "dtype": str, "na_values": [], "keep_default_na": False}
-    words = pd.read_csv(io.StringIO(text), **(options | as_written))[name]
-    frame[name] = frame[name].mask(missing & (words == "None"), "None")
-    others = sorted(set(words[missing].unique()) - {"", "?", "None"})
-    return tuple(
-        f"{word!r} in {name.strip()!r} counts as missing; if it is a class, give it another name"
-        for word in others
+    notices = (
+        [f"the sheet {name!r} is read, which is one of {len(names)} ({', '.join(names[:5])})"]
+        if len(names) > 1
+        else []
     )
-
-
-def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
-    """A file's text: UTF-8, UTF-16 with its mark, else latin-1 with a notice."""
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            return raw.decode("utf-16"), ()
-        except UnicodeDecodeError as error:
-            raise JobError(f"{path} begins as UTF-16 and is none: {error}") from None
-    start = raw[:100_000]
-    if b"\0" in start or len(_CONTROL.findall(start)) > 0.01 * len(start):
-        raise JobError(
-            f"{path} is no text (it has bytes that no text has); a table in another format has to end "
-            f"in one of {', '.join(KINDS)}"
+    first = next(k for k, row in enumerate(rows) if _filled(row))
+    header, below = rows[first], [_cells(row) for row in rows[first + 1 :]]
+    while below and not any(cell is not None for cell in below[-1]):
+        below.pop()
+    empty = [k for k, row in enumerate(below) if not any(cell is not None for cell in row)]
+    if empty and len(header) > 1:
+        notices.append(
+            f"{len(empty):,} empty lines (the first is line {first + 2 + empty[0]:,}) are no rows"
         )
-    try:
-        return raw.decode("utf-8-sig"), ()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        notice = (
-            f"this is not UTF-8 (byte 0x{raw[error.start]:02x} in line {line}): read as latin-1; if "
-            "letters look wrong, save the file as UTF-8"
-        )
-        return raw.decode("latin-1"), (notice,)
+        below = [row for k, row in enumerate(below) if k not in set(empty)]
+    titles = [str(cell).strip() or f"Unnamed: {k}" for k, cell in enumerate(header)]
+    frame = pd.DataFrame(below, columns=titles, dtype=object).infer_objects()
+    return Source(str(path), frame, notices=tuple(notices))
 
 
-def _first_lines(text: str, most: int) -> list[str]:
-    """The header and what follows, without what is too long or cut off."""
-    lines = _LINE_END.split(text[:1_000_000])
-    if len(text) > 1_000_000 and len(lines) > 1:
-        del lines[-1]
-    filled = [line for line in lines if line.strip()]
-    return [line for k, line in enumerate(filled) if k == 0 or len(line) < LINE][:most]
+def _filled(row: Any) -> bool:
+    return any(cell not in ("", None) for cell in row)
 
 
-def _separator(lines: list[str]) -> str:
-    """What makes most fields of the header, and as many of the line below it."""
-
-    def fields(separator: str) -> tuple[bool, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
-        return all(width == widths[0] for width in widths), widths[0]
-
-    scores = {s: fields(s) for s in SEPARATORS}
-    best = max(SEPARATORS, key=lambda s: (scores[s][1] > 1 and scores[s][0], scores[s][1]))
-    return best if scores[best][1] > 1 else ","
+def _cells(row: Any) -> list[Any]:
+    """A row's values: what is empty or an error of a formula is missing."""
+    return [
+        None if cell is None or (isinstance(cell, str) and _is_nothing(cell)) else cell
+        for cell in row
+    ]
 
 
-def _has_decimal_commas(frame: Any) -> bool:
-    for name in frame.columns:
-        matches = [
-            _DECIMAL_COMMA.fullmatch(v) if isinstance(v, str) else None
-            for v in frame[name].dropna().head(50)
-        ]
-        if all(matches) and any(match and match[1] for match in matches):
-            return True
-    return False
+def _is_nothing(cell: str) -> bool:
+    from tunesmith.recipes.tabular.delimited import NOTHING
 
-
-def _first_beyond(text: str, separator: str, width: int) -> tuple[int, int]:
-    """The first line that has more fields than `width`, and how many."""
-    rows = csv.reader(io.StringIO(text), delimiter=separator)
-    return next(((rows.line_num, len(row)) for row in rows if len(row) > width), (2, width + 1))
-
-
-def _too_many(line: object, fields: object, width: object) -> str:
-    return (
-        f"line {line} has {fields} fields, not {width} as the lines before it; is there a text with a "
-        "separator in it that wants quotes?"
+    return cell.strip() in NOTHING or cell.startswith(
+        ("#DIV/", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!")
     )
-
-
-def _parser_message(error: Exception) -> str:
-    """pandas's complaint about a line, in words."""
-    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-    if match:
-        return _too_many(match[2], match[3], match[1])
-    match = re.search(r"EOF inside string starting at row (\d+)", str(error))
-    if match:
-        return f"the quote that begins in row {match[1]} (the header is row 0) does not end"
-    return f"this is no table: {error}"
 
 
 # -- binary -------------------------------------------------------------------------------------
 
 
-def _read_parquet(path: Path, _: Known) -> Source:
+def _read_parquet(content: _Content, _: Known) -> Source:
     need("pyarrow")
-    import pandas as pd
+    from pyarrow import parquet
 
     try:
-        return Source(str(path), pd.read_parquet(path))
+        table = parquet.read_table(io.BytesIO(content.raw))
+        frame = table.to_pandas()
+        for each in (table.schema.pandas_metadata or {}).get("columns", ()):
+            if each["pandas_type"] == "categorical" and each["name"] in frame.columns:
+                frame[each["name"]] = frame[each["name"]].astype(
+                    "category"
+                )  # Parquet keeps texts only
     except Exception as error:  # noqa: BLE001 (a broken file raises anything)
-        raise JobError(f"{path} cannot be read as Parquet: {_short(error)}") from None
+        raise JobError(f"{content.path} cannot be read as Parquet: {_short(error)}") from None
+    return _with_index(Source(str(content.path), frame), stored=True)
 
 
-def _read_arrow(path: Path, _: Known) -> Source:
+def _read_arrow(content: _Content, _: Known) -> Source:
     need("pyarrow")
     from pyarrow import feather, ipc
 
     try:
         try:
-            return Source(str(path), feather.read_feather(str(path)))
+            frame = feather.read_feather(io.BytesIO(content.raw))
         except Exception:  # noqa: BLE001 (not a file: a stream)
-            with path.open("rb") as stream:
-                return Source(str(path), ipc.open_stream(stream).read_all().to_pandas())
+            frame = ipc.open_stream(io.BytesIO(content.raw)).read_all().to_pandas()
     except Exception as error:  # noqa: BLE001 (a broken file raises anything)
-        raise JobError(f"{path} cannot be read as Arrow: {_short(error)}") from None
+        raise JobError(f"{content.path} cannot be read as Arrow: {_short(error)}") from None
+    return _with_index(Source(str(content.path), frame), stored=True)
 
 
-def _read_sparse(path: Path, known: Known) -> Source:
+def _with_index(source: Source, *, stored: bool) -> Source:
+    """With the named parts of the frame's index as columns; what has no name labels the rows, and is left out.
+
+    Of a frame that was not `stored`, numbers without a name are what pandas leaves behind when rows are taken.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    frame, notices = source.frame, list(source.notices)
+    labels = [name for name in frame.columns if _INDEX.fullmatch(str(name))]
+    frame = frame.drop(columns=labels)
+    notices += [
+        f"{name!r} is left out: it is an index without a name, which labels the rows"
+        for name in labels
+    ]
+    index = frame.index
+    named = [name for name in index.names if name is not None and name not in frame.columns]
+    unnamed = [k for k, name in enumerate(index.names) if name is None]
+    if unnamed and not isinstance(index, pd.RangeIndex):
+        values = index.get_level_values(unnamed[0])
+        if len(values) and (stored or not types.is_integer_dtype(values.dtype)):
+            notices.append(
+                f"the index has no name, and labels such as {str(values[0])!r}: it is left out (give it a name to learn "
+                "from it)"
+            )
+    notices += [f"the index {str(name)!r} is a column like any other" for name in named]
+    columns = [pd.Series(index.get_level_values(name), name=name) for name in named]
+    frame = frame.reset_index(drop=True)
+    if columns:
+        frame = pd.concat([*columns, frame], axis=1)
+    return replace(source, frame=frame, notices=tuple(notices))
+
+
+def _read_sparse(content: _Content, known: Known) -> Source:
     from sklearn.datasets import load_svmlight_file
 
+    path = content.path
     try:
-        matrix, target = load_svmlight_file(str(path), zero_based=True)
+        matrix, target = load_svmlight_file(io.BytesIO(content.raw), zero_based=True)
     except Exception as error:  # noqa: BLE001 (a broken file raises anything)
         raise JobError(
             f"{path} cannot be read as svmlight (lines such as '1 3:0.5 7:2'): {_short(error)}"
@@ -319,9 +360,10 @@ def _short(error: Exception) -> str:
     return text[0][:200] if text else type(error).__name__
 
 
-_READERS: Final[tuple[tuple[tuple[str, ...], Callable[[Path, Known], Source]], ...]] = (
+_READERS: Final[tuple[tuple[tuple[str, ...], Callable[[_Content, Known], Source]], ...]] = (
     (TEXTS, _read_text),
-    ((".parquet", ".pq"), _read_parquet),
+    (PARQUETS, _read_parquet),
     (ARROWS, _read_arrow),
+    (SHEETS, _read_sheet),
     (SPARSE, _read_sparse),
 )

@@ -32,6 +32,7 @@ from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, as_judg
 from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
+from tunesmith.store import file_of
 from tunesmith.tuning.api import tune
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
@@ -83,6 +84,7 @@ def fit(
     target: str | None = None,
     task: str | None = None,
     columns: Mapping[str, str] | Sequence[str] | None = None,
+    dates: str | None = None,
     metric: str | None = None,
     time: float | str | None = None,
     trials: int | None = None,
@@ -106,7 +108,8 @@ def fit(
     """Find the best model for a table, and fit it: see docs/guides/fit.md.
 
     `data` is a file (CSV, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict; `columns` says
-    what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore). `time`, 10
+    what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore), and `dates` whether
+    01/02/2024 is "day-first" or "month-first". `time`, 10
     minutes unless `trials` are given, is for everything; the same call again goes on with the search in `output`
     (NAME-model beside the file). `ensemble` is how many pipelines may be blended; 1 for the best alone.
     `scheduler` "none" checks every pipeline on all folds. `say` is told what was found and done.
@@ -122,7 +125,7 @@ def fit(
     say = say or say_if(progress)
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
     table = tables.load(
-        data, target, task, columns,
+        data, target, task, columns, dates,
         roles=Roles(group, time_column, weight), quantile=quantile, costs=costs,
     )  # fmt: skip
     judged = metric_for(table.task, metric, table.aim)
@@ -181,7 +184,7 @@ def fit(
         )
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
-    trial_folder = Folder.beside(Path(storage or folder / "study.db"), STUDY).trial
+    trial_folder = Folder.beside(file_of(storage or folder / "study.db"), STUDY).trial
     checked = checked_rows(found)
     members = _choose(result, searched.take(checked), judged, ensemble, trial_folder, checked)
     judgement = Judgement(judged, searched.take(checked), twice)
@@ -299,6 +302,7 @@ def _finish(
         "classes": list(table.classes),
         "columns": [c.to_dict() for c in table.columns],
         "left_out": list(table.left_out),
+        "notices": list(table.notices),
         "sparse": table.sparse,
         "base": table.base,
         "metric": metric.name,

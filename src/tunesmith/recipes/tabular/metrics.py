@@ -33,7 +33,7 @@ class Aim:
         return -(p @ np.array(self.costs)) if self.costs else p
 
 
-PLAIN: Final = Aim()
+NO_AIM: Final = Aim()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +171,13 @@ def _by_cost(metric: Metric, aim: Aim) -> Callable[..., float]:
     return of
 
 
-def metric_for(task: str, name: str | None = None, aim: Aim = PLAIN) -> Metric:
+def metric_for(task: str, name: str | None = None, aim: Aim = NO_AIM) -> Metric:
     """The metric of that name; without one, log_loss for classes (it counts how sure a prediction
     was, and is smooth) and rmse for numbers; pinball for a quantile, and cost where there are costs. Raises JobError."""
     fitting = _fitting(task, aim)
     if name is None:
         plain = "rmse" if task == "regression" else "log_loss"
-        return fitting[plain if aim == PLAIN else next(iter(fitting))]
+        return fitting[plain if aim == NO_AIM else next(iter(fitting))]
     known = {**METRICS, "pinball": None, "cost": None}
     wanted = _ALSO.get(name.lower(), name.lower())
     if wanted in fitting:
@@ -206,7 +206,7 @@ def metric_for(task: str, name: str | None = None, aim: Aim = PLAIN) -> Metric:
 
 
 def scores(
-    task: str, y: Floats, predicted: Floats, aim: Aim = PLAIN, weight: Floats | None = None
+    task: str, y: Floats, predicted: Floats, aim: Aim = NO_AIM, weight: Floats | None = None
 ) -> dict[str, float]:
     """Every metric that fits the task; for a quantile also its coverage, the share of rows at or below it."""
     values = {name: m.of(y, predicted, weight) for name, m in _fitting(task, aim).items()}

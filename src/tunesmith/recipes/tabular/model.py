@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,12 @@ from tunesmith.tuning.result import Result
 
 Floats = NDArray[np.float64]
 
-VERSION: Final = 1
+#: 2: columns say how their numbers are written.
+VERSION: Final = 2
+#: What can be done with numbers and dates of new rows that cannot be read.
+UNREADABLE: Final = ("error", "missing")
+#: So many notices of the training are repeated.
+REPEATED: Final = 20
 _NO_PROBABILITIES: Final = "{} predicts numbers, and those have no probabilities; leave --proba out"
 #: Types outside scikit-learn and NumPy that our own files may hold.
 TRUSTED: Final = frozenset({
@@ -89,7 +94,17 @@ class Fitted:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        return tuple(map(Column.from_dict, self.about["columns"]))
+        columns = map(Column.from_dict, self.about["columns"])
+        if "notices" in self.about:
+            return tuple(columns)
+        return tuple(  # an earlier version did not keep how numbers are written
+            replace(c, written=shapes.UNKNOWN) if c.kind == "number" else c for c in columns
+        )
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What had to be said of the table that it was trained with."""
+        return tuple(self.about.get("notices", ()))
 
     @cached_property
     def aim(self) -> Aim:
@@ -102,34 +117,45 @@ class Fitted:
         are not allowed."""
         return _read_members(self.path, self.about, self.allow_pickle)
 
-    def predict(self, data: Any) -> Any:
-        """A value or class for each row of a file or DataFrame, shape (rows,). Raises JobError."""
-        raw = self._raw(data)
+    def predict(self, data: Any, *, unreadable: str = "error") -> Any:
+        """A value or class for each row of a file or DataFrame, shape (rows,).
+
+        Numbers and dates that cannot be read as those of the training could are an error, or with `unreadable`
+        "missing" a warning. Raises JobError.
+        """
+        raw = self._raw(data, unreadable, _warn)
         if self.about["task"] == "regression":
             return raw[:, 0]
         return np.array(self.about["classes"], dtype=object)[self.aim.decisions(raw)]
 
-    def predict_proba(self, data: Any) -> Any:
+    def predict_proba(self, data: Any, *, unreadable: str = "error") -> Any:
         """Probabilities, a DataFrame of shape (rows, classes). Raises JobError for a regression."""
         import pandas as pd
 
         if self.about["task"] == "regression":
             raise JobError(_NO_PROBABILITIES.format(self.path))
-        return pd.DataFrame(self._raw(data), columns=list(self.about["classes"]))
+        return pd.DataFrame(self._raw(data, unreadable, _warn), columns=list(self.about["classes"]))
 
     def rows(
-        self, data: Any, *, proba: bool = False, say: Callable[[str], None] | None = None
+        self,
+        data: Any,
+        *,
+        proba: bool = False,
+        unreadable: str = "error",
+        say: Callable[[str], None] | None = None,
     ) -> list[dict[str, Any]]:
         """``{target: prediction}`` for each row, and with `proba` the probability of each class; `say` is told what
-        was found. Raises JobError."""
-        source = self._read(data)
+        the training noted, and what was found. `unreadable`: see `predict`. Raises JobError."""
         if say:
-            for notice in source.notices:
-                say(f"note: {notice}")
+            for notice in self.notices[:REPEATED]:
+                say(f"note from training: {notice}")
+            if len(self.notices) > REPEATED:
+                more = len(self.notices) - REPEATED
+                say(f"note from training: {more:,} more in {self.path / ABOUT}")
         target, classes = self.about["target"], self.about["classes"]
         if proba and not classes:
             raise JobError(_NO_PROBABILITIES.format(self.path))
-        raw = self._raw(source)
+        raw = self._raw(data, unreadable, (lambda text: say(f"note: {text}")) if say else _warn)
         if not classes:
             return [{target: value} for value in raw[:, 0].tolist()]
         out = []
@@ -184,9 +210,14 @@ class Fitted:
         known = {*(c.name for c in self.columns), *self.about["left_out"], self.about["target"]}
         return [str(name) for name in frame.columns if str(name) not in known]
 
-    def _raw(self, data: Any) -> Floats:
-        """Blended predictions, shape (rows, outputs)."""
-        x = self._matrix(data if isinstance(data, Source) else self._read(data))
+    def _raw(self, data: Any, unreadable: str, note: Callable[[str], None]) -> Floats:
+        """Blended predictions, shape (rows, outputs); `note` is told what has to be said of the rows."""
+        if unreadable not in UNREADABLE:
+            raise JobError(f"unreadable is {' or '.join(UNREADABLE)}, not {unreadable!r}")
+        source = self._read(data)
+        for notice in source.notices:
+            note(notice)
+        x = self._matrix(source, unreadable, note)
         weights = [m["weight"] for m in self.about["members"]]
         total = np.zeros((x.shape[0], max(1, len(self.about["classes"]))))
         with quiet():
@@ -196,12 +227,23 @@ class Fitted:
 
     def _read(self, data: Any) -> Source:
         """Rows to predict. A text file says what its columns hold by those rows only: the model knows better."""
-        texts = {c.name for c in self.columns if c.kind == "category"}
-        return read(data, Known(texts=texts, base=self.about.get("base")))
+        columns = {c.name: frozenset(c.known) for c in self.columns}
+        return read(data, Known(columns=columns, base=self.about.get("base")))
 
-    def _matrix(self, source: Source) -> Any:
+    def _matrix(self, source: Source, unreadable: str, note: Callable[[str], None]) -> Any:
         if source.frame is not None:
-            return shapes.matrix(source.frame, self.columns, source.name)
+            rows = shapes.read_rows(source.frame, self.columns, source.name, source.separator)
+            if rows.unread and unreadable == "error":
+                raise JobError(
+                    f"{source.name}: {'; '.join(map(str, rows.unread))}. Write "
+                    f"{'it' if len(rows.unread) == rows.unread[0].count == 1 else 'them'} so, or say --unreadable "
+                    'missing (unreadable="missing" in Python), and what cannot be read counts as missing'
+                )
+            for problem in rows.unread:
+                note(f"{problem}; {'it counts' if problem.count == 1 else 'they count'} as missing")
+            for notice in rows.notices:
+                note(notice)
+            return rows.x
         width = len(self.columns)
         if any(c.name != f"f{k}" for k, c in enumerate(self.columns, 1)):
             raise JobError(
@@ -215,6 +257,10 @@ class Fitted:
             )
         x.resize((x.shape[0], width))
         return x if self.about["sparse"] else np.asarray(x.toarray())
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=5)  # where a person called
 
 
 def load(path: str | Path, *, allow_pickle: bool = False) -> Fitted:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean, shown
 from tunesmith.recipes.tabular import columns as shapes
+from tunesmith.recipes.tabular.columns import Habits
 from tunesmith.recipes.tabular.metrics import Aim
+from tunesmith.recipes.tabular.numbers import NEARLY_ALL
 
 Floats = NDArray[np.float64]
 #: What a mistake costs that nothing is said about.
@@ -81,7 +83,9 @@ def check(roles: Roles, target: str, frame: Any, table: str) -> None:
         raise JobError(f"{roles.weight!r} is named for --weight and for another role; name another")
 
 
-def read(roles: Roles, frame: Any, table: str) -> tuple[Bonds, NDArray[np.bool_], list[str]]:
+def read(
+    roles: Roles, frame: Any, table: str, habits: Habits, wishes: Mapping[str, str]
+) -> tuple[Bonds, NDArray[np.bool_], list[str]]:
     """What the columns hold, for the rows that can be learned from; which those are; and what has to be said.
 
     Rows without a group are one group. Rows without a time, and those that weigh nothing, are left out. Raises
@@ -93,7 +97,7 @@ def read(roles: Roles, frame: Any, table: str) -> tuple[Bonds, NDArray[np.bool_]
     if roles.group is not None:
         group = _group(frame[roles.group], table, notices)
     if roles.time is not None:
-        time = _time(frame[roles.time], table)
+        time = _time(frame[roles.time], table, habits, wishes.get(roles.time, ""))
         undated = np.isnan(time)
         if undated.any():
             usable &= ~undated
@@ -102,7 +106,7 @@ def read(roles: Roles, frame: Any, table: str) -> tuple[Bonds, NDArray[np.bool_]
                 f"{_example(frame[roles.time][undated])}"
             )
     if roles.weight is not None:
-        weight = _weight(frame[roles.weight], table)
+        weight = _weight(frame[roles.weight], table, habits)
         if (weight == 0.0).any():
             usable &= weight > 0.0
             notices.append(
@@ -140,11 +144,11 @@ def _group(series: Any, table: str, notices: list[str]) -> NDArray[np.intp]:
     return out
 
 
-def _time(series: Any, table: str) -> Floats:
-    """Numbers, or days since 1970; NaN where there is none."""
-    out = _ordered(series)
+def _time(series: Any, table: str, habits: Habits, wish: str) -> Floats:
+    """Numbers, or days since 1970; NaN where there is none. `wish`: what the column is said to be."""
+    out = shapes.ordered(series, habits, wish)
     known = out[np.isfinite(out)]
-    if len(known) < shapes.NEARLY_ALL * series.notna().sum() or not len(known):
+    if len(known) < NEARLY_ALL * series.notna().sum() or not len(known):
         raise JobError(
             f"{table}: {series.name!r} holds neither numbers nor dates{_example(series)}, and so gives no order in "
             "time; write dates as 2024-05-17, or number the rows"
@@ -156,30 +160,8 @@ def _time(series: Any, table: str) -> Floats:
     return np.where(np.isfinite(out), out, np.nan)
 
 
-def _ordered(series: Any) -> Floats:
-    from pandas.api import types
-
-    out = np.full(len(series), np.nan)
-    there = series.notna().to_numpy()
-    if shapes._holds_numbers(series):  # noqa: SLF001 (columns of this recipe)
-        return shapes._floats(series)  # noqa: SLF001
-    if types.is_datetime64_any_dtype(series):
-        texts, written = series[there], ""
-    else:
-        texts = shapes._texts(series[there])  # noqa: SLF001
-        numbers = shapes._read_numbers(texts)  # noqa: SLF001
-        if len(numbers) and np.isfinite(numbers).mean() >= shapes.NEARLY_ALL:
-            out[there] = numbers
-            return out
-        written = shapes._written(texts) if len(texts) else ""  # noqa: SLF001
-        if not written:
-            return out
-    out[there] = shapes._date_parts(texts, written)["days"]  # noqa: SLF001
-    return out
-
-
-def _weight(series: Any, table: str) -> Floats:
-    out = _ordered(series)
+def _weight(series: Any, table: str, habits: Habits) -> Floats:
+    out = shapes.ordered(series, habits, "number")
     odd = ~np.isfinite(out) | (out < 0.0)
     if odd.any():
         at = int(np.flatnonzero(odd)[0])
