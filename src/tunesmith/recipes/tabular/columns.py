@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean, shown
 from tunesmith.recipes.tabular import dates, numbers
-from tunesmith.recipes.tabular.labels import row_label
+from tunesmith.recipes.tabular import texts as texts_of
+from tunesmith.recipes.tabular.labels import row_label, unnamed
 from tunesmith.recipes.tabular.numbers import PLAIN, Format
 
 Floats = NDArray[np.float64]
@@ -61,12 +62,14 @@ class Column:
     missing: bool = False
     odd: tuple[str, ...] = ()
     zoned: bool | None = None
+    #: Of a text: how many places its words have in the matrix, and its characters.
+    size: int = 0
 
     @property
     def width(self) -> int:
-        """How many columns of the matrix it is; what a text says is no number before a fold has seen it."""
+        """How many columns of the matrix it is."""
         if self.kind == "text":
-            return 0
+            return 2 * self.size
         return len(self.parts) if self.kind == "date" else 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,6 +83,8 @@ class Column:
             out["missing"] = True
         if self.zoned is not None:
             out["zoned"] = self.zoned
+        if self.size:
+            out["size"] = self.size
         return out
 
     @classmethod
@@ -93,6 +98,7 @@ class Column:
             spec.get("missing", False),
             tuple(spec.get("odd", ())),
             spec.get("zoned"),
+            spec.get("size", 0),
         )
 
 
@@ -226,8 +232,8 @@ def examine(
       missing then). See `numbers`.
     - Dates, and text that reads as dates in one order: year, month, day, weekday, hour, and days since 1970. See `dates`.
     - Other text, mixed types, and whole numbers with leading zeros: a category, if there are at most 30 different
-      values, or each has 4 rows on average (and 1,000 in any case); else left out. What is a category by its type stays
-      one.
+      values, or each has 4 rows on average (and 1,000 in any case). What is a category by its type stays one.
+    - Several words each, many of which come back: a text, see `texts`. What is left is left out.
     - Whole numbers that only label the rows: left out, see `labels`.
 
     `wishes` says otherwise: see `WISHES`. Raises JobError for a column that is not there, or cannot be that.
@@ -277,8 +283,7 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
     if isinstance(first, (list, dict, set, np.ndarray)):
         return _left_out(name, f"it holds {type(first).__name__}s, not single values")
     if wish == "text":
-        notice = f"{name!r} is text, and no algorithm learns from texts yet"
-        return Column(name, "text", missing=missing), [notice]
+        return _text_column(name, len(series), missing)
     if wish == "category" or (not wish and isinstance(series.dtype, _categorical())):
         return _category(series, name, missing, declared=True)
     if _holds_numbers(series) and wish != "date":
@@ -522,6 +527,8 @@ def _category(
         known = [text for text in ranked if text in set(known)]
     too_many = len(known) > min(max(FEW, rows // REPEATED), MOST)
     if not declared and (too_many or (len(known) > 2 and len(known) > 0.5 * rows)):
+        if not codes and not unnamed(name) and texts_of.are_texts(known):
+            return _text_column(name, rows, missing)
         return _left_out(name, _why_not(name, len(known), rows, codes, why))
     notices = []
     if numbers:
@@ -535,6 +542,14 @@ def _category(
             f"(--column {name}=number if they are amounts)"
         )
     return Column(name, "category", tuple(known), missing=missing), notices
+
+
+def _text_column(name: str, rows: int, missing: bool) -> Examined:
+    column = Column(name, "text", missing=missing, size=texts_of.size_for(rows))
+    leave = shlex.quote(f"{name}=ignore")
+    return column, [
+        f"{name!r} holds texts: words and characters are learned from (--column {leave} leaves it out)"
+    ]
 
 
 def _why_not(name: str, different: int, rows: int, codes: bool, why: str) -> str:
@@ -806,7 +821,13 @@ def _fill(
 ) -> tuple[list[Unread], list[str]]:
     """Write one column of the table into its places, shape (rows, width); what was in the way, and is to be said."""
     present = series.notna().to_numpy()
+    if column.kind == "text":
+        out[:] = 0.0
     if not present.any():
+        return [], []
+    if column.kind == "text":
+        values, _, codes = _different(_texts(series[present]))
+        out[present] = texts_of.counts(values, column.size)[codes]
         return [], []
     fill = {"date": _fill_dates, "category": _fill_category, "number": _fill_numbers}[column.kind]
     return fill(out, series[present], present, column, separator)

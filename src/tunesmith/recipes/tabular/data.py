@@ -84,6 +84,19 @@ class Data:
         return tuple(at for at, c in shapes.places(self.columns) if c.kind == "category")
 
     @property
+    def texts(self) -> tuple[tuple[int, int], ...]:
+        """Where the counts of each text begin in `x`, and how many there are of words, and of characters."""
+        return tuple((at, c.size) for at, c in shapes.places(self.columns) if c.kind == "text")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Which columns of `x` are numbers, or parts of dates."""
+        others = set(self.categories)
+        for at, size in self.texts:
+            others |= set(range(at, at + 2 * size))
+        return tuple(k for k in range(self.width) if k not in others)
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """Columns of the table that nothing is learned from."""
         known = {c.name for c in self.columns} | {self.target}

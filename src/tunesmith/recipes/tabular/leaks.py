@@ -49,7 +49,7 @@ def warnings(data: Data, frame: Any = None) -> tuple[str, ...]:
     kinds = len(data.classes)
     copies, groups = [], []
     for at, column in list(shapes.places(data.columns))[:COLUMNS]:
-        if not column.width:  # a text
+        if column.kind == "text":
             continue
         share = _told(data.x[rows, at : at + column.width], column, y, kinds)
         if share < _enough(kinds):

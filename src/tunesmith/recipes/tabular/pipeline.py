@@ -43,15 +43,30 @@ def _columns(config: dict[str, Any], data: Data, seed: int) -> Any:
     if data.sparse:
         return MaxAbsScaler() if algorithm in SCALED else "passthrough"
     categories = list(data.categories)
-    numbers = [k for k in range(data.width) if k not in set(categories)]
+    numbers = list(data.numbers)
     branches = []
     if numbers:
         branches.append(("numbers", _numbers(config, data), numbers))
     if categories:
         branches.append(("categories", _encoder(config, data, seed), categories))
+    branches += _texts(config, data)
     if len(branches) == 1 and branches[0][1] == "passthrough":
         return "passthrough"
     return ColumnTransformer(branches, sparse_threshold=0.0)
+
+
+def _texts(config: dict[str, Any], data: Data) -> list[tuple[str, Any, list[int]]]:
+    """TF-IDF of the words and characters of each text: how rare each is, is learned here."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    branches = []
+    for at, size in data.texts:
+        parts = {"words": at, "characters": at + size}
+        for what, begin in parts.items():
+            if config.get("texts", "both") in (what, "both"):
+                tfidf = TfidfTransformer(sublinear_tf=config.get("counts") == "log")
+                branches.append((f"{what}{at}", tfidf, list(range(begin, begin + size))))
+    return branches
 
 
 def fillings(config: dict[str, Any], data: Data) -> NDArray[np.float64] | None:
@@ -65,7 +80,9 @@ def fillings(config: dict[str, Any], data: Data) -> NDArray[np.float64] | None:
         return None
     out = np.full(data.width, np.nan)
     categories = set(data.categories)
-    for k in np.flatnonzero(~np.isnan(data.x).any(axis=0)):
+    for k in sorted((*data.numbers, *categories)):
+        if np.isnan(data.x[:, k]).any():
+            continue
         if k in categories:
             if config.get("encode_trees") == "ordinal":
                 out[k] = np.bincount(data.x[:, k].astype(int)).argmax()

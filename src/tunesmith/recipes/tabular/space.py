@@ -117,7 +117,7 @@ def _branch(name: str, data: Data, folds: int) -> Space:
             others = linear.parameters.keys() - {"C", "l1_ratio"}  # the pipeline's
             return spaces.overridden(linear, dict.fromkeys(others))
         case "svm":
-            width = data.width
+            width = len(data.numbers) + len(data.categories) + len(data.texts)
             gamma = Float(
                 1e-3 / width, 30.0 / width, log=True, prior=Normal(1.0 / width, 5.0), group="model"
             )
@@ -147,7 +147,7 @@ def _data_parameters(
         out["impute"] = Choice(
             "median", "mean", "median_and_flag", default="median", group="data", when=when
         )
-    if dense and len(categories) < data.width and (when := where(*SCALED)):
+    if dense and data.numbers and (when := where(*SCALED)):
         out["scale"] = Choice(
             "standard",
             "robust",
@@ -164,6 +164,9 @@ def _data_parameters(
         out["encode_trees"] = Choice(
             "ordinal", "one_hot", "target", default="ordinal", group="data", when=when
         )
+    if data.texts:
+        out["texts"] = Choice("words", "characters", "both", default="both", group="data")
+        out["counts"] = Choice("plain", "log", default="log", group="data")
     if dense and data.width >= SELECT_FROM and (when := where(*SCALED, *FORESTS)):
         out["select"] = Choice("all", "univariate", default="all", group="data", when=when)
         least = max(0.1, 1.5 / data.width)  # one at least
