@@ -55,7 +55,15 @@ OPTIONS: dict[str, Any] = {
     "durability": "power",
 }
 #: What says how trials run and what is shown, not what the study is; a job file has the first.
-RUNNING = {"on_change", "gpus_per_trial", "executor", "isolate", "progress", "watcher"}
+RUNNING = {
+    "on_change",
+    "retry_failed",
+    "gpus_per_trial",
+    "executor",
+    "isolate",
+    "progress",
+    "watcher",
+}
 
 
 def objective(config: dict[str, Any]) -> dict[str, float]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tunesmith.analysis.certainty import Certainty
+from tunesmith.analysis.certainty import Certainty, recommended
 from tunesmith.analysis.findings import EXPLAINED, LITTLE, count, listed
 from tunesmith.analysis.importance import Importance, Share
 from tunesmith.analysis.trials import TrialArrays, cut, show
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.strategy import Outlook
-from tunesmith.core.trial import Kind, State
+from tunesmith.core.trial import Kind, Reason, State
 
 #: The outermost part of a range, as a share of its scale.
 EDGE: Final = 0.05
@@ -23,7 +25,9 @@ EDGE: Final = 0.05
 SURELY: Final = 0.05
 #: Ranges of parameters that explain less than this are left as they are.
 SOME: Final = 0.10
-#: The best few, of which most have to agree.
+#: Good trials are those whose distance to the best is at most this share of the median's (and what is within the
+#: noise), but at least so many; most of them have to agree.
+GOOD: Final = 0.1
 FEW: Final = 5
 #: The best of a large study lie within this share of a range: it can be narrowed.
 NARROW: Final = 0.35
@@ -70,10 +74,12 @@ def next_steps(
     if single and trials.model:  # the space is not the reader's
         steps += go_on(trials, outlook)
     elif single:
-        steps += edges(trials, importances)
+        needless = _needless(trials, importances, sure)
+        beyond = edges(trials, importances, sure, set(needless))
+        steps += beyond.values()
         steps += go_on(trials, outlook)
-        steps += _needless(trials, importances)
-        steps += _narrow(trials, importances)
+        steps += _fix(needless)
+        steps += _narrow(trials, importances, {*beyond, *needless})
         steps += confirm(trials, sure)
     steps += _schedule(trials)
     if not steps:
@@ -92,16 +98,38 @@ def failures(trials: TrialArrays) -> list[str]:
     for number in trials.of(State.FAILED).tolist():
         reason = trials.ledger.reason(number)
         if reason is not None:
-            kinds[reason.kind] += 1
-            numbers.setdefault(reason.kind, []).append(number)
+            kind = Kind.TIMEOUT if gave_up(reason) else reason.kind
+            kinds[kind] += 1
+            numbers.setdefault(kind, []).append(number)
     sentences = []
     for kind, n in kinds.most_common():
         if n < 2 or n < MANY * trials.size:
             continue
         words = f"{n:,} of {count(trials.size, 'trial')} {_REASONS.get(kind, f'failed ({kind})')}."
-        where = _where(trials, numbers[kind])
-        sentences.append(" ".join(filter(None, [words, where, _REMEDIES.get(kind, "")])))
+        where, remedy = _where(trials, numbers[kind]), _REMEDIES.get(kind, "")
+        if trials.model and kind is Kind.TIMEOUT:  # its limits and its space are not the reader's
+            words = f"{n:,} of {count(trials.size, 'trial')} were given up, since they would have taken too long."
+            where, remedy = "", "More time (--time) lets larger models end."
+        sentences.append(" ".join(filter(None, [words, where, remedy])))
     return sentences
+
+
+def gave_up(reason: Reason) -> bool:
+    """Whether a training ended itself since it would take too long: studies of earlier versions have it as an error."""
+    return reason.kind is Kind.TIMEOUT or (
+        reason.kind is Kind.ERROR and reason.message.startswith("TooSlow: ")
+    )
+
+
+def good(trials: TrialArrays, sure: Certainty | None) -> NDArray[np.int64]:
+    """The good trials, the best first: all that are nearly as good as the best, or not to be told from it."""
+    losses = trials.first_losses[trials.ranked]
+    if len(losses) <= FEW:
+        return trials.ranked
+    reach = GOOD * float(np.median(losses) - losses[0])
+    if sure is not None and sure.noisy:
+        reach = max(reach, sure.noise)
+    return trials.ranked[: max(FEW, int((losses <= losses[0] + reach).sum()))]
 
 
 def _where(trials: TrialArrays, failed: list[int]) -> str:
@@ -132,59 +160,67 @@ def _where(trials: TrialArrays, failed: list[int]) -> str:
     return words if share < 0.25 else ""
 
 
-def edges(trials: TrialArrays, importances: Importance | None) -> list[str]:
-    """Parameters whose best values are at the end of their range: what is beyond may be better."""
+def edges(
+    trials: TrialArrays,
+    importances: Importance | None,
+    sure: Certainty | None,
+    needless: Set[str],
+) -> dict[str, str]:
+    """Parameters whose good values are at the end of their range, where what is beyond may be better, with what to
+    do; those that are `needless` are none."""
     space, points = trials.ledger.spec.space, trials.ledger.column("points")
-    top = trials.ranked[:FEW]
+    top = good(trials, sure)
     matters = _shares(importances)
-    sentences = []
+    sentences: dict[str, str] = {}
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
-        if (
-            (name in matters and matters[name].high < LITTLE)
-            or len(top) < 2
-            or not np.isfinite(at[0])
-        ):
+        at = at[np.isfinite(at)] if np.isfinite(at[0]) else at[:0]  # where it is used
+        if name in needless or len(at) < 2 or (name in matters and matters[name].high < LITTLE):
             continue
         if isinstance(parameter, Choice):
-            sentences += _choice_edge(name, parameter, at)
+            if sentence := _choice_edge(name, parameter, at):
+                sentences[name] = sentence
             continue
         ends = parameter.unit(np.array([parameter.low, parameter.high], dtype=np.float64))
         for at_high, near in ((False, at <= ends[0] + EDGE), (True, at >= ends[1] - EDGE)):
-            if near[0] and near.sum() >= max(2, math.ceil(0.6 * len(top))):
-                sentences += _beyond(name, parameter, at_high, int(near.sum()), len(top))
+            if not near[0] or near.sum() < max(2, math.ceil(0.6 * len(at))):
+                continue
+            if sentence := _beyond(name, parameter, at_high, int(near.sum()), len(at)):
+                sentences[name] = sentence
     return sentences
 
 
-def _choice_edge(name: str, parameter: Choice, at: Any) -> list[str]:
+def _choice_edge(name: str, parameter: Choice, at: Any) -> str:
     """An ordered choice of numbers whose last (or first) one is best."""
     k = parameter.size
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in parameter.values)
     if not parameter.ordered or not numeric or k < 3:
-        return []
+        return ""
     index = np.floor(np.nan_to_num(at, nan=0.5) * k)
     for end in (0, k - 1):
         if index[0] == end and (index == end).sum() >= 0.6 * len(at):
             value = show(parameter.values[end])
-            return [
-                f"{name} is best at {value}, the {'last' if end else 'first'} of its choices: add one beyond it."
-            ]
-    return []
+            n = f"{int((index == end).sum())} of the best {len(at)} have it"
+            which = "last" if end else "first"
+            return (
+                f"{name} is best at {value}, the {which} of its choices ({n}): add one beyond it."
+            )
+    return ""
 
 
-def _beyond(name: str, p: Float | Int, at_high: bool, n: int, of: int) -> list[str]:
+def _beyond(name: str, p: Float | Int, at_high: bool, n: int, of: int) -> str:
     end = p.high if at_high else p.low
     wider: float
     if p.log == "reverse":
         if not at_high:
-            return []
+            return ""
         wider = 1 - (1 - p.high) / 10
     elif p.log:
         factor = 4 if isinstance(p, Int) else 10
         wider = p.high * factor if at_high else p.low / factor
     else:
         if end in (0, 1) or (isinstance(p, Float) and end == 0.5):
-            return []  # a natural bound: shares, counts from 0 or 1
+            return ""  # a natural bound: shares, counts from 0 or 1
         span = p.high - p.low
         wider = p.high + span / 2 if at_high else p.low - span / 2
         if p.low >= 0:
@@ -192,21 +228,20 @@ def _beyond(name: str, p: Float | Int, at_high: bool, n: int, of: int) -> list[s
     if isinstance(p, Float) and p.low >= 0 and p.high < 1:
         wider = min(wider, 1.0)  # many such are shares
         if not p.log and abs(wider - end) < EDGE * (p.high - p.low):
-            return []
+            return ""
     if isinstance(p, Int):
         wider = max(1.0, math.floor(wider)) if p.low >= 1 else math.floor(wider)
     if wider == end:
-        return []
+        return ""
     side = "upper" if at_high else "lower"
     if p.log and isinstance(p, Float) and at_high and end == 1:
         wide = f"if more than 1 makes sense, widen it, to {show_number(wider, 3)} say"
     else:
         wide = f"widen it, to {show_number(wider, 3)} say"
-    sentence = (
+    return (
         f"{name} is best at the {side} end of its range ({n} of the best {of} are near {show_number(float(end), 3)}): "
         f"{wide}. tunesmith edit does so, and keeps all trials."
     )
-    return [sentence]
 
 
 def go_on(trials: TrialArrays, outlook: Outlook | None) -> list[str]:
@@ -238,29 +273,37 @@ def go_on(trials: TrialArrays, outlook: Outlook | None) -> list[str]:
     return [f"Going on is worth it: {expectation}.{how}"]
 
 
-def _needless(trials: TrialArrays, importances: Importance | None) -> list[str]:
-    """Parameters to fix."""
+def _needless(
+    trials: TrialArrays, importances: Importance | None, sure: Certainty | None
+) -> dict[str, str]:
+    """Parameters to fix, and at which value: that of the recommended trial."""
+    number = recommended(trials, sure)
     if (
         importances is None
         or importances.explained < 0.5
-        or trials.best is None
+        or number is None
         or len(importances.parameters) < 2
     ):
-        return []
-    config = trials.ledger.config(trials.best)
+        return {}
+    config = trials.ledger.config(number)
     needless = [
         s.name for s in importances.parameters if s.value < LITTLE and s.high < SURELY and s.usual
     ]
-    values = [f"{name} = {cut(show(config[name], 3), 20)}" for name in needless if name in config]
-    if not values or len(values) == len(importances.parameters):
+    values = {name: cut(show(config[name], 3), 20) for name in needless if name in config}
+    return {} if len(values) == len(importances.parameters) else values
+
+
+def _fix(needless: Mapping[str, str]) -> list[str]:
+    if not needless:
         return []
+    values = [f"{name} = {value}" for name, value in needless.items()]
     return [
         f"Fix what made hardly any difference, so that the search has less to look for: {listed(values[:6])}."
     ]
 
 
-def _narrow(trials: TrialArrays, importances: Importance | None) -> list[str]:
-    """Ranges that the best trials use only a part of."""
+def _narrow(trials: TrialArrays, importances: Importance | None, others: Set[str]) -> list[str]:
+    """Ranges that the best trials use only a part of, but for `others`, of which something else is said."""
     if importances is None or len(trials.done) < 40 or importances.explained < 0.5:
         return []
     space, points = trials.ledger.spec.space, trials.ledger.column("points")
@@ -269,7 +312,12 @@ def _narrow(trials: TrialArrays, importances: Importance | None) -> list[str]:
     ranges = []
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
-        if isinstance(parameter, Choice) or matters[name].value < SOME or np.isnan(at).any():
+        if (
+            isinstance(parameter, Choice)
+            or name in others
+            or matters[name].value < SOME
+            or np.isnan(at).any()
+        ):
             continue
         low, high = np.quantile(at, [0.05, 0.95])
         pad = 0.5 * (high - low) + 0.02

@@ -44,6 +44,9 @@ class Certainty:
     noise: float
     #: Whether noise counts beside what lies between the best and the median.
     noisy: bool
+    #: The completed trial whose config is expected to be best on average, and at what; the best one without noise.
+    recommended: int
+    recommended_value: float
 
 
 def certainty(trials: TrialArrays) -> Certainty | None:
@@ -77,6 +80,11 @@ def certainty(trials: TrialArrays) -> Certainty | None:
     rival = int(chances.argmax()) if chances.any() else None
     z = np.median(here) + WIDER * (np.quantile(here, (0.05, 0.5, 0.95)) - np.median(here))
     low, middle, high = (trials.sign * model.back(float(at)) for at in z)
+    noisy = model.noise > SEEN * (float(np.median(losses)) - float(trials.first_losses[best]))
+    likeliest = int(among[np.argmin(model.at_known[among])])
+    # two runs of one config are one
+    same = not len(others) or likeliest in np.delete(among, others)
+    chosen = best if not noisy or same else int(model.rows[likeliest])
     return Certainty(
         middle,
         min(low, high),
@@ -85,5 +93,15 @@ def certainty(trials: TrialArrays) -> Certainty | None:
         None if rival is None else int(numbers[rival]),
         0.0 if rival is None else float(chances[rival]),
         model.noise,
-        model.noise > SEEN * (float(np.median(losses)) - float(trials.first_losses[best])),
+        noisy,
+        chosen,
+        middle if chosen == best else trials.sign * model.back(float(model.at_known[likeliest])),
     )
+
+
+def recommended(trials: TrialArrays, sure: Certainty | None) -> int | None:
+    """The completed trial whose config to take: of those that were confirmed the likeliest to be the best; else, where
+    values have noise, the one that the model expects to be best on average; else the one with the best value. None
+    with several objectives."""
+    best = trials.best
+    return best if best is None or trials.confirmed or sure is None else sure.recommended

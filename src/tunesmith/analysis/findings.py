@@ -48,11 +48,11 @@ def headline(trials: TrialArrays) -> str:
         metrics = listed([o.metric for o in ledger.spec.objectives])
         n = len(trials.front)
         stand = "is one that no other beats" if n == 1 else f"are {n} that no other beats"
-        return f"Among {count(trials.size, 'trial')} there {stand} in all of {metrics}."
+        return f"Among {count(trials.counted, 'trial')} there {stand} in all of {metrics}."
     best = trials.best
     assert best is not None
     value = show_number(trials.values(np.array([best]))[0])
-    of = f"The best of {count(trials.size, 'trial')}" if trials.size > 1 else "The only trial"
+    of = f"The best of {count(trials.counted, 'trial')}" if trials.counted > 1 else "The only trial"
     return f"{of} reached {trials.metric} {value}."
 
 
@@ -163,10 +163,14 @@ def _chance(trials: TrialArrays, sure: Certainty) -> str:
         f"It is truly the best of the {len(trials.done):,} completed trials with a probability of "
         f"{percent(sure.chance)}"
     )
-    if sure.rival is None or sure.chance >= SURE:
-        return f"{statement}."
-    next_one = "likelier" if sure.rival_chance > sure.chance else "the likeliest other"
-    return f"{statement}; {next_one} is trial {sure.rival} ({percent(sure.rival_chance)})."
+    if sure.recommended != trials.best:
+        return (
+            f"{statement}. By what the trials around them say, the config of trial {sure.recommended} is better on "
+            f"average, at some {show_number(sure.recommended_value)}: that one is recommended."
+        )
+    if sure.rival is None or sure.chance >= SURE or sure.rival_chance > sure.chance:
+        return f"{statement}; none is expected to be better on average."
+    return f"{statement}; the likeliest other is trial {sure.rival} ({percent(sure.rival_chance)})."
 
 
 def percent(share: float) -> str:

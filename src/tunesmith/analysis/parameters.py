@@ -20,7 +20,7 @@ from tunesmith.analysis.style import (
     figure,
     text,
 )
-from tunesmith.analysis.trials import TrialArrays, brief, cut, marks, show
+from tunesmith.analysis.trials import TrialArrays, brief, cut, marks, show, some
 from tunesmith.core.errors import StudyError
 from tunesmith.core.quantity import show_number
 from tunesmith.core.space.parameter import Choice, Float, Int
@@ -114,12 +114,9 @@ def slice_of(trials: TrialArrays, name: str) -> Figure:
     column = list(space.tunables).index(name)
     numbers = trials.ledger.column("numbers")[:, column]
     shown = trials.dots[np.isfinite(numbers[trials.dots])]
-    x = numbers[shown].copy()
+    x = _beside(numbers[shown], shown, parameter)
     axis: dict[str, Any] = {"title": {"text": text(name)}}
     if isinstance(parameter, Choice):
-        x += 0.28 * (
-            ((shown * 0.6180339887) % 1.0) * 2 - 1
-        )  # side by side, not on top of one another
         axis |= {
             "tickvals": list(range(parameter.size)),
             "ticktext": [text(cut(show(v), 14)) for v in parameter.values],
@@ -134,8 +131,18 @@ def slice_of(trials: TrialArrays, name: str) -> Figure:
         axis |= {"range": [parameter.low - 0.04 * span, parameter.high + 0.04 * span]}
     if "range" in axis and axis["range"][0] == axis["range"][1]:
         del axis["range"]
-    value = Value(trials.values(trials.done), trials.sign)
-    data = [
+    expected_of, expected = trials.forecasts
+    active = np.isfinite(numbers[expected_of])
+    expected_of, expected = thinned(expected_of[active], expected[active])
+    value = Value(trials.values(trials.done), trials.sign, expected)
+    data: list[Trace] = []
+    if len(expected_of):
+        places = _beside(numbers[expected_of], expected_of, parameter)
+        data.append(
+            marks("forecast of stopped ones", places, value(expected), expected_of, trials)
+            | {"marker": {"color": GREY, "size": 5, "opacity": 0.4, "symbol": "circle-open"}}
+        )
+    data += [
         marks("completed", x, value(trials.values(shown)), shown, trials)
         | {"marker": {"color": BLUE, "size": 5.5, "opacity": 0.5}}
     ]
@@ -147,6 +154,8 @@ def slice_of(trials: TrialArrays, name: str) -> Figure:
             | {"marker": {"color": ORANGE, "size": 11, "symbol": "diamond"}}
         )
     caption = f"Each dot is a trial: its {trials.metric}, and which {name} it had."
+    if len(expected_of):
+        caption += f" {FAINT}"
     if value.clipped:
         caption += " Values far worse than the others are drawn at the edge."
     if len(shown) < len(trials.dots):
@@ -160,6 +169,24 @@ def slice_of(trials: TrialArrays, name: str) -> Figure:
         yaxis=value.axis(trials.metric),
         showlegend=False,
     )
+
+
+#: What the faint marks are.
+FAINT: Final = "Faint circles are forecasts of what trials that were stopped would have come to."
+
+
+def thinned(numbers: Ints, values: Floats) -> tuple[Ints, Floats]:
+    """An even selection of both."""
+    chosen = some(np.arange(len(numbers)))
+    return numbers[chosen], values[chosen]
+
+
+def _beside(places: Floats, numbers: Ints, parameter: Float | Int | Choice) -> Floats:
+    """Where trials are on a parameter's axis: those of one choice side by side, not on top of one another."""
+    if not isinstance(parameter, Choice):
+        return places.copy()
+    beside: Floats = places + 0.28 * (((numbers * 0.6180339887) % 1.0) * 2 - 1)
+    return beside
 
 
 def parallel(trials: TrialArrays, order: tuple[str, ...] = ()) -> Figure:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tunesmith.analysis import advice, appendix, findings, parameters, progress
 from tunesmith.analysis.appendix import STATES, group_of, range_of
-from tunesmith.analysis.certainty import certainty
+from tunesmith.analysis.certainty import Certainty, certainty, recommended
 from tunesmith.analysis.findings import count, listed
 from tunesmith.analysis.importance import NO_GROUP, Importance, importance
 from tunesmith.analysis.page import (
@@ -82,7 +82,7 @@ def _sections(
     some, sure = len(trials.done) > 0, certainty(trials)
     single = len(trials.ledger.spec.objectives) == 1
     if some and single:
-        yield "winner", "What won", _winner(trials)
+        yield "winner", "What won", _winner(trials, sure)
         if sentences := [*findings.gains(trials), *findings.sureness(trials, sure, importances)]:
             yield "sure", "By how much, and how sure", bullets(sentences)
     if some and not single:
@@ -132,7 +132,7 @@ def _head(trials: TrialArrays) -> str:
                     show_number(losses.min() * objective.sign),
                 )
             )
-    pairs.append(("trials", f"{trials.size:,}"))
+    pairs.append(("trials", f"{trials.counted:,}"))
     pairs.append(("from beginning to end", show_seconds(ledger.elapsed_s(ledger.last_at))))
     if ledger.compute_time_s:
         pairs.append(("compute time of all trials", show_seconds(ledger.compute_time_s)))
@@ -157,24 +157,42 @@ def _states(trials: TrialArrays) -> str:
     """``84 trials completed, 10 stopped early, 6 failed``."""
     counts = trials.ledger.counts
     words = [f"{counts[state]:,} {name}" for state, name in STATES.items() if counts[state]]
-    return listed(words).capitalize()
+    sentence = listed(words).capitalize()
+    copies = len(trials.ledger.forks)
+    if copies:
+        verb = "is a copy" if copies == 1 else "are copies"
+        sentence += (
+            f"; {copies:,} of them {verb} in which the runs of a population go on, so that there are "
+            f"{count(trials.counted, 'trial')} in all"
+        )
+    return sentence
 
 
 # -- what won ---------------------------------------------------------------------------------
 
 
-def _winner(trials: TrialArrays) -> str:
+def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
+    """The one recommendation: the best trial, or the one whose config is better on average, and why."""
     from tunesmith.run.arguments import arguments
     from tunesmith.run.command import command_line
 
+    number = recommended(trials, sure)
     assert trials.best is not None
-    config = trials.ledger.config(trials.best)
-    ledger, best = trials.ledger, trials.best
-    command = command_line(ledger.spec.job, config, best, ledger.attempt(best), ledger.seed(best))
+    assert number is not None
+    config = trials.ledger.config(number)
+    lead = f"Trial {number}, with this config:"
+    if number != trials.best:
+        lead = (
+            f"Recommended is the config of trial {number}. Trial {trials.best} reached the best value, but values differ "
+            f"from run to run, and on average trial {number} is expected to be better:"
+        )
+    ledger = trials.ledger
+    attempt, seed = ledger.attempt(number), ledger.seed(number)
+    command = command_line(ledger.spec.job, config, number, attempt, seed)
     words = shlex.join(arguments(config))
     json_of = copyable("As JSON", _lines(config))
     return (
-        f"<p>Trial {trials.best}, with this config:</p>"
+        paragraphs([lead])
         + _config_table(trials, config)
         + (copyable("As the job's command", command) if command else "")
         + (copyable("As arguments of a command", words) if words and not command else "")
@@ -251,10 +269,14 @@ def _mattered(trials: TrialArrays, importances: Importance | None, drawings: Dra
         parts.append("<h3>The most important ones, one by one</h3>")
         parts.append(
             f'<p class="caption">Each dot is a completed trial: its {escape(trials.metric)}, and which value it had. '
-            f"{'' if trials.best is None else 'The diamond is the best. '}{_far(trials)}{escape(trials.thinned)}</p>"
+            f"{'' if trials.best is None else 'The diamond is the best. '}{_faint(trials)}{_far(trials)}{escape(trials.thinned)}</p>"
         )
         parts.append(f'<div class="pair">{"".join(slices)}</div>')
     return "".join(parts)
+
+
+def _faint(trials: TrialArrays) -> str:
+    return f"{parameters.FAINT} " if len(trials.forecasts[0]) else ""
 
 
 def _far(trials: TrialArrays) -> str:

@@ -20,6 +20,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.strategy import repeats
 from tunesmith.core.trial import CODES, State
+from tunesmith.strategy.evidence import Evidence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,6 +48,11 @@ class TrialArrays:
     @property
     def size(self) -> int:
         return self.ledger.size
+
+    @property
+    def counted(self) -> int:
+        """How many trials there are, as the limit on them counts: neither waiting, cancelled, retracted nor copies."""
+        return self.ledger.started_count
 
     @property
     def metric(self) -> str:
@@ -146,6 +152,14 @@ class TrialArrays:
                     last_values[number] = report.metrics[metric]
                     break
         return last_values
+
+    @cached_property
+    def forecasts(self) -> tuple[Ints, Floats]:
+        """Trials that were stopped, and the values that they are expected to have come to, each of shape (n,)."""
+        evidence = Evidence.of(self.history)
+        stopped = np.isin(evidence.rows, self.of(State.STOPPED)) & np.isfinite(evidence.losses)
+        losses: Floats = evidence.losses[stopped] * self.sign + 0.0
+        return evidence.rows[stopped], losses
 
     @cached_property
     def improved(self) -> Ints:

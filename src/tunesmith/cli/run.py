@@ -37,6 +37,13 @@ def run(
             help="If the program has changed since trials ran: go on all the same, refuse, or begin a study of its own.",
         ),
     ] = "continue",
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Run the trials that failed again, once the program is mended; they count once.",
+        ),
+    ] = False,
     preflight: Annotated[
         bool,
         typer.Option(help="Try the smallest, default and largest configs, forecast, and exit."),
@@ -73,6 +80,7 @@ def run(
         result = run_job(
             loaded,
             on_change=cast("OnChange", on_change),
+            retry_failed=retry_failed,
             watcher=watcher.watch,
             say=watcher.say,
             opened=watcher.opened,

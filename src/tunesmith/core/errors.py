@@ -25,6 +25,7 @@
     │   └── NotAStore                  the file is something else
     └── Conflict                       somebody else appended first (internal: read, then try again)
 
+    TooSlow                            raised inside an objective that gives up, as it would take too long
     Stopped                            raised inside an objective that has been told to stop
     └── Paused                         ... for now
 
@@ -53,6 +54,10 @@ class TunesmithError(Exception):
         if len(text) > LINE:
             text = "\n".join(shorten(line, LINE) for line in text.split("\n"))
         super().__init__(text)
+
+
+class TooSlow(Exception):
+    """A training was given up at its beginning, because it would not end within its time: no error of anybody's."""
 
 
 class SpaceError(TunesmithError, ValueError): ...

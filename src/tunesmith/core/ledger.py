@@ -285,6 +285,9 @@ class Ledger:
     def reason(self, number: int) -> Reason | None:
         return self._reasons.get(number)
 
+    def tags(self, number: int) -> Mapping[str, str]:
+        return dict(self._tags.get(number, {}))
+
     def origin(self, number: int) -> Origin:
         return self.table.origin(number)
 

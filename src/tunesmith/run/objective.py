@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
-from tunesmith.core.errors import ExecutorError, Stopped, shown
+from tunesmith.core.errors import ExecutorError, Stopped, TooSlow, shown
 from tunesmith.core.outcome import Unusable, number
 from tunesmith.core.text import shorten
 from tunesmith.core.trial import Kind, Reason
@@ -192,6 +192,8 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, KeyboardInterrupt):
         return Reason(Kind.ERROR, "the objective raised KeyboardInterrupt", _trace(error))
     message = f"{name}: {words}" if words else name
+    if isinstance(error, TooSlow):
+        return Reason(Kind.TIMEOUT, message)
     memory = isinstance(error, MemoryError) or "OutOfMemory" in name
     memory = memory or "out of memory" in message.lower()
     return Reason(Kind.OUT_OF_MEMORY if memory else Kind.ERROR, message, _trace(error))

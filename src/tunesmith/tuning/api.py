@@ -35,6 +35,7 @@ def tune(
     deterministic: bool = False,
     duplicates: bool = False,
     on_change: OnChange = "continue",
+    retry_failed: bool = False,
     executor: Where = "auto",
     isolate: bool = False,
     gpus_per_trial: float = 0.0,
@@ -49,7 +50,8 @@ def tune(
     yields reports. `storage` names a file in which the study is kept; the same call again goes on
     where it stopped, and a changed space, searcher or limit is taken as an edit of the study. If the objective's
     code has changed since, that is said, and `on_change` decides: "continue" takes all results together, "refuse"
-    raises StudyError, "new" begins a study of its own.
+    raises StudyError, "new" begins a study of its own. With `retry_failed` the trials that failed are run again, once
+    the objective is mended (`Study.retry_failed`).
 
     Main arguments: `metric` and `goal` (or a list of each), and what to spend: ``trials=100``,
     ``time="2h"``, ``compute_time``, ``cost`` with ``price_per_hour``, ``target``; ``parallel=4`` runs
@@ -88,6 +90,7 @@ def tune(
             runner,
             program=fingerprint.of_function(objective),
             on_change=on_change,
+            retry_failed=retry_failed,
             seed=seed,
             enqueue=enqueue,
             warm_start=warm_start,

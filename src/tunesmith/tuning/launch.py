@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from tunesmith import streams
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
 from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import CODES, State
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
 from tunesmith.store import Durability, Store, file_of, open_store
@@ -44,6 +45,7 @@ def launch(
     *,
     program: Fingerprint = UNKNOWN,
     on_change: OnChange = "continue",
+    retry_failed: bool = False,
     seed: int | None = None,
     enqueue: Iterable[Mapping[str, Any]] = (),
     warm_start: Earlier | Sequence[Earlier] = (),
@@ -55,8 +57,9 @@ def launch(
 ) -> Result:
     """Run or resume the study `spec` until it is over or stopped.
 
-    `program` is what its trials run; `on_change`, what becomes of a study whose trials ran another one. `seed` is the one that was asked for (None: any); `opened` is called once the study is there, before the first
-    trial. A call that is refused changes nothing. Raises as `tunesmith.tune`.
+    `program` is what its trials run; `on_change`, what becomes of a study whose trials ran another one;
+    `retry_failed`, whether its failed trials are run again. `seed` is the one that was asked for (None: any);
+    `opened` is called once the study is there, before the first trial. A call that is refused changes nothing. Raises as `tunesmith.tune`.
     """
     streams.keep_descriptors()
     check_limits(spec)
@@ -74,6 +77,8 @@ def launch(
         _check_program(study, spec, program, on_change, say)
         there = len(study.trials)
         match(study, spec, seed)
+        if retry_failed and (again := study.retry_failed()):
+            say(f"trials that had failed are run again: {len(again)}")
         study._queue(configs)  # noqa: SLF001
         if opened is not None:
             opened(study)
@@ -93,6 +98,8 @@ def launch(
         result = Result(coordinator.ledger)
         if there:
             _say_what_was_there(result, there, storage, coordinator.session.id, say)
+        if sentence := _nothing_but_failures(result):
+            say(sentence)
         return result
 
 
@@ -144,6 +151,22 @@ def _say_what_was_there(
         return
     were = f"{there} trial{'s were' if there > 1 else ' was'} in {where} already"
     say(f"{were}; {f'{ran} ran now' if ran else f'none was run: {result.ended}'}")
+
+
+def _nothing_but_failures(result: Result) -> str:
+    """How to go on after failures before any success: they count as trials, until they are run again."""
+    ledger = result.ledger
+    failed = int(
+        ((ledger.column("state") == CODES[State.FAILED]) & ~ledger.column("retracted")).sum()
+    )
+    if not failed or ledger.completed or result.ended_by == "interrupted":
+        return ""
+    remedy = "tunesmith run --retry-failed" if result.spec.job else "tune(..., retry_failed=True)"
+    one = failed == 1
+    return (
+        f"{failed} trial{'' if one else 's'} failed and none was completed; once the program is mended, {remedy} runs "
+        f"{'it' if one else 'them'} again, and {'it does' if one else 'they do'} not count twice"
+    )
 
 
 def open_or_create(

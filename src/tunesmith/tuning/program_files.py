@@ -21,6 +21,8 @@ _WHERE: Final = frozenset({"cwd", "gpus_per_trial"})
 _MOST_FILES: Final = 200
 _WHOLE_BYTES: Final = 64 << 20
 _SOURCE_BYTES: Final = 1 << 20
+#: The path in ``{config_file:conf/base.yaml}``.
+_TEMPLATE: Final = re.compile(r"\{config_file:([^{}]+)\}")
 #: Interpreters are no part of a program: a new patch version of one is no other program.
 _INTERPRETER: Final = re.compile(
     r"(python|pypy|perl|ruby|node|java|julia|Rscript|bash|dash|sh|zsh|env|uv|conda|php|lua)[0-9.]*(\.exe)?"
@@ -79,7 +81,7 @@ def _words(job: Mapping[str, Any]) -> list[str]:
             words = command.split()
     else:
         words = [str(word) for word in command]
-    texts = list(words)
+    texts = [*words, *_TEMPLATE.findall(" ".join(words))]
     for before, word in itertools.pairwise(words):
         if before == "-m" and re.fullmatch(r"[\w.]+", word):
             module = word.replace(".", "/")

@@ -186,6 +186,20 @@ class Result:
         return self._ledger.trial(self._ledger.incumbent)
 
     @property
+    def recommended(self) -> Trial:
+        """The completed trial whose config to take, which is the one that the report recommends: `best`, unless values
+        differ from run to run and the model of all trials expects another to be better on average.
+
+        Raises as `best`.
+        """
+        from tunesmith.analysis.certainty import certainty, recommended
+        from tunesmith.analysis.trials import TrialArrays
+
+        best, trials = self.best, TrialArrays(self._ledger)
+        number = None if self._ledger.confirmed else recommended(trials, certainty(trials))
+        return best if number is None else self._ledger.trial(number)
+
+    @property
     def confirmed(self) -> list[Confirmed]:
         """The best trials that were run again (limit `confirm`), the likeliest to be the best first."""
         return list(self._ledger.confirmed)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Unpack
 
 import msgspec
+import numpy as np
 
 from tunesmith import schedule, search
 from tunesmith.core import decide, events
@@ -34,7 +35,6 @@ from tunesmith.core.strategy import (
     CONTINUE,
     Decision,
     Outlook,
-    Recommender,
     Scheduler,
     Searcher,
     Verdict,
@@ -42,7 +42,7 @@ from tunesmith.core.strategy import (
 )
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import shorten, utf8
-from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State, Trial
+from tunesmith.core.trial import CODES, USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.command import command_line
 from tunesmith.run.folder import CHECKPOINT, Folder
@@ -227,15 +227,8 @@ class Study:
         return self.result().best
 
     def recommend(self) -> Trial:
-        """The completed trial that the searcher's model predicts to be best; `best` if it has no model.
-
-        On a noisy objective the best observed value is partly luck. Raises as `Result.best`.
-        """
-        ledger, strategies = self._refresh(), self._strategies
-        number, searcher = None, strategies.searcher
-        if isinstance(searcher, Recommender) and len(ledger.spec.objectives) == 1:
-            number = searcher.recommend(ledger.spec.space, strategies.history(ledger))
-        return self.best if number is None else ledger.trial(number)
+        """See `Result.recommended`. On a noisy objective the best observed value is partly luck."""
+        return self.result().recommended
 
     def outlook(self, trials: int = 20) -> Outlook | None:
         """See `Result.outlook`."""
@@ -491,6 +484,39 @@ class Study:
             return [events.Enqueued(self._clock(), ledger.size, full, origin, _tags(tags), mother)]
 
         return self._ledger.trial(self.commit(enqueued)[-1].trial)  # type: ignore[union-attr]
+
+    def retry_failed(self) -> list[Trial]:
+        """Put the configs of the trials that failed into the queue once more, as new trials.
+
+        The old ones are retracted: they stay in the log, and no longer count against the limit on trials. Not run
+        again are trials whose config lies outside the space as it is now, copies of others (``pbt``), and runs that
+        confirm others.
+        """
+
+        begun = [self.commit(lambda n=number: self._again(n)) for number in self._failed()]  # type: ignore[misc]
+        return [self._ledger.trial(end[-1].trial) for end in begun if end]  # type: ignore[union-attr]
+
+    def _failed(self) -> list[int]:
+        """The trials that may be run again because they failed."""
+        ledger = self._refresh()
+        table, n = ledger.table, ledger.size
+        failed = (
+            (table.state[:n] == CODES[State.FAILED]) & ~table.retracted[:n] & ~table.outside[:n]
+        )
+        numbers: list[int] = np.flatnonzero(failed).tolist()
+        return [k for k in numbers if k not in ledger.forks and k not in ledger.confirming]
+
+    def _again(self, number: int) -> list[Event]:
+        """The events that run a failed trial again as a new one, unless somebody else has written them."""
+        ledger, at = self._ledger, self._clock()
+        if ledger.table.retracted[number] or ledger.state(number) is not State.FAILED:
+            return []
+        origin = Origin(USER, f"trial {number} once more, after it had failed")
+        why = f"it failed, and is run again as trial {ledger.size}"
+        return [
+            events.Retracted(at, number, why, me()),
+            events.Enqueued(at, ledger.size, ledger.config(number), origin, ledger.tags(number)),
+        ]
 
     def _queue(self, configs: Sequence[Config]) -> None:
         """Enqueue those of `configs` that are missing; decided one by one, whoever else does the same."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tests.recipes.images.test_train import ALL, SPACE, TINY, TRAIN, VALIDATION, Interrupted, Kept
 
+from tunesmith.core.errors import TooSlow
 from tunesmith.core.rng import stream
 from tunesmith.recipes.images import batches as making
 from tunesmith.recipes.images import train as training
@@ -93,7 +94,7 @@ def test_a_training_as_on_a_gpu_gives_the_same_network(monkeypatch: pytest.Monke
     assert metrics == same
     for ours, theirs in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    with pytest.raises(training.TooSlow):
+    with pytest.raises(TooSlow):
         fit(CONFIG, TRAIN, VALIDATION, Alone(5), limit_s=1e-9)
     assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor")]
     diverging = CONFIG | {"adam.learning_rate": 1e30, "norm": "none"}

@@ -169,6 +169,16 @@ def test_an_image_in_two_classes_is_named(root: Path) -> None:
     assert "1 image (b/same.png and a/00.png)" in notice
 
 
+def test_names_that_are_no_utf_8_can_be_written(root: Path) -> None:
+    put(root / "a" / os.fsdecode(b"caf\xe9.png"), 50)
+    (root / "a" / os.fsdecode(b"not\xe9.txt")).touch()
+    images = read(root)
+    assert "a/caf\\xe9.png" in images.names
+    assert "a/not\\xe9.txt" in images.notices[0]
+    assert "a/caf\\xe9.png" in read_unlabelled(root, SHAPE).names
+    "".join([*images.names, *images.notices]).encode()
+
+
 def test_what_is_neither_file_nor_folder_is_not_opened(root: Path) -> None:
     os.mkfifo(root / "a" / "pipe.png")
     images = read(root)

@@ -47,6 +47,33 @@ def test_weights_are_never_a_pickle(tmp_path: Path, file: str, allow_pickle: boo
     assert not (tmp_path / "TOUCHED").exists()
 
 
+def tones(**changes: Any) -> dict[str, Any]:
+    whole = {"ground": 255, "byte": True, "integer": None, "floating": [0.0, 1.0]} | changes
+    return {"shape": ABOUT["shape"] | {"tones": whole}}
+
+
+def test_a_description_with_tones(tmp_path: Path) -> None:
+    load_model(described(tmp_path / "model", **tones()))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": ABOUT["shape"] | {"tones": 3}},
+        tones(ground=7),
+        tones(ground=None),
+        tones(integer=[1.0]),
+        tones(integer=[1.0, 1.0]),
+        tones(floating=[0.0, 1e999]),
+        tones(floating="ab"),
+        tones(wide=3),
+    ],
+)
+def test_broken_tones(tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(JobError, match=r"model\.json is broken"):
+        load_model(described(tmp_path / "model", **changes))
+
+
 @pytest.mark.parametrize(
     "changes", [{"shape": None}, {"shape": {"wide": 1}}, {"best": {}}, {"best": 3}, {"classes": 3}]
 )

@@ -340,6 +340,22 @@ def test_a_class_whose_drawings_are_few_is_seen_too(tmp_path: Path) -> None:
     assert read(root).tones.ground == 128
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_one_colour_that_stands_for_transparent(tmp_path: Path, mode: str) -> None:
+    clear: Any = 7 if mode == "L" else (7, 7, 7)
+    for k in range(16):
+        paper = Image.new("L", (16, 16), 7)
+        draw = ImageDraw.Draw(paper)
+        (draw.ellipse if k % 2 else draw.line)((2, 2, 13, 13), fill=255)
+        path = tmp_path / "ab"[k % 2] / f"{k:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        paper.convert(mode).save(path, transparency=clear)
+    images = read(tmp_path)
+    assert images.tones.ground == 0
+    assert images.pixels.shape[1] == len(mode)
+    assert sorted(np.unique(images.pixels).tolist()) == [0, 255]
+
+
 def test_drawings_that_the_models_ground_hides_are_named(tmp_path: Path) -> None:
     shape = shape_of(read(icons(tmp_path / "icons", ["black"])))
     white = icons(tmp_path / "new", ["white"])

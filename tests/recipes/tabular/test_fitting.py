@@ -14,14 +14,14 @@ import pytest
 from sklearn import datasets
 from tests.recipes.tabular.tables import table
 
-from tunesmith.core.errors import JobError, StudyError
+from tunesmith.core.errors import JobError, StudyError, TooSlow
 from tunesmith.core.trial import State, Trial
 from tunesmith.recipes import tabular
 from tunesmith.recipes.tabular import fitting, plan
 from tunesmith.recipes.tabular.data import sample, save
 from tunesmith.recipes.tabular.fitting import Member
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
-from tunesmith.recipes.tabular.train import TooSlow, Training
+from tunesmith.recipes.tabular.train import Training
 from tunesmith.run.folder import Folder
 
 FINE = "a,y\n" + "1,2\n2,3\n3,1.5\n" * 9

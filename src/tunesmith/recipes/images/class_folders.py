@@ -12,14 +12,15 @@ import numpy as np
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.images import folders, pictures
 from tunesmith.recipes.images.data import Images, Pixels, Size, by, limited, listed, shrunk
-from tunesmith.recipes.images.folders import FOREIGN, SUFFIXES, Listing
+from tunesmith.recipes.images.folders import FOREIGN, SUFFIXES, Listing, readable
 from tunesmith.recipes.images.pictures import Header
 from tunesmith.recipes.images.tones import WHITE, Tones, tones_of, unseen
 
 #: One broken file in so many is left out; more are an error.
 BROKEN: Final = 20
-#: Images by which the ground of what is transparent is chosen, at most.
-GROUNDED: Final = 2000
+#: Images of all classes by which the ground of what is transparent is chosen, but at least so many of each.
+GROUNDED: Final = 500
+GROUNDED_OF_EACH: Final = 20
 _SPLITS: Final = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
@@ -32,8 +33,8 @@ def read_folder(root: Path) -> Images:
         _check_broken(root, files, broken, notices)
     size, grey = _common(looks, notices)
     tones = _tones(looks, of_class, broken, notices)
-    readable = [file for file in looks if file not in broken]
-    decoded, undecodable = pictures.decode(readable, size, grey=grey, tones=tones)
+    whole = [file for file in looks if file not in broken]
+    decoded, undecodable = pictures.decode(whole, size, grey=grey, tones=tones)
     _check_broken(root, files, broken | undecodable, notices)
     classes = tuple(name for name, of in of_class.items() if any(file in decoded for file in of))
     placed = [(c, f) for c, name in enumerate(classes) for f in of_class[name] if f in decoded]
@@ -42,7 +43,7 @@ def read_folder(root: Path) -> Images:
         WHITE,
         np.array([c for c, _ in placed], dtype=np.int64),
         classes,
-        tuple(str(file.relative_to(root)) for _, file in placed),
+        tuple(readable(file, root) for _, file in placed),
         tuple(notices),
         tones,
     )
@@ -61,15 +62,20 @@ def _tones(
 ) -> Tones:
     """The tones of a set; what cannot be measured is added to the `broken`."""
     class_of = {file: name for name, files in of_class.items() for file in files}
-    clear = [file for file, look in looks.items() if look.clear and look.depth == "byte"]
-    clear = clear[:: max(1, len(clear) // GROUNDED)]
+    clear = []
+    for files in of_class.values():
+        mine = [f for f in files if f in looks and looks[f].clear and looks[f].depth == "byte"]
+        some = max(GROUNDED_OF_EACH, GROUNDED // len(of_class))
+        clear += mine[:: max(1, len(mine) // some)]
     deep = [file for file, look in looks.items() if look.depth != "byte"]
     measured, immeasurable = pictures.measure([*deep, *clear])
     broken |= immeasurable
     depths = {file: look.depth for file, look in looks.items() if file not in immeasurable}
     tones, more = tones_of(depths, measured, class_of)
     if blank := unseen(measured, tones.ground):
-        more.append(f"nothing is seen on {count_of(len(blank))}: {listed([p.name for p in blank])}")
+        more.append(
+            f"nothing is seen on {count_of(len(blank))} of {len(measured)} that were looked at: {listed([p.name for p in blank])}"
+        )
     notices += more
     return tones
 
@@ -92,7 +98,7 @@ def _of_class(root: Path, notices: list[str]) -> dict[str, list[Path]]:
         )
     if loose:
         notices.append(f"left out, as they are in no class folder: {count_of(loose)} of {root}")
-    of_class = {folder.name: folders.listing(folder) for folder in classes}
+    of_class = {readable(folder, root): folders.listing(folder) for folder in classes}
     whole = Listing(
         hidden={
             p: n for p in within if folders.is_hidden(p.name) and (n := folders.hidden_images(p))
@@ -117,7 +123,7 @@ def passed_over(root: Path, there: Listing) -> list[str]:
     """What is in a folder and not read, and why."""
 
     def shown(paths: Sequence[Path]) -> str:
-        return listed([str(path.relative_to(root)) for path in paths])
+        return listed([readable(path, root) for path in paths])
 
     foreign = [path for path in there.others if path.suffix.lower() in FOREIGN]
     strange = [path for path in there.others if path not in set(foreign)]
@@ -173,7 +179,7 @@ def _check_broken(
 ) -> None:
     if not broken:
         return
-    first = [f"{file.relative_to(root)} ({why})" for file, why in sorted(broken.items())]
+    first = [f"{readable(file, root)} ({why})" for file, why in sorted(broken.items())]
     broken_text = (
         f"{len(broken)} of {len(files)} image files in {root} cannot be read: {listed(first)}"
     )

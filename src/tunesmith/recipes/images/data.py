@@ -86,7 +86,7 @@ class Shape:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Shape:
-        """From JSON. Raises TypeError or ValueError."""
+        """From JSON. Raises AttributeError, IndexError, KeyError, TypeError or ValueError."""
         shape = cls(**fields)
         return shape if shape.tones is None else replace(shape, tones=Tones.of(fields["tones"]))
 

@@ -72,6 +72,12 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
+def readable(path: Path, root: Path) -> str:
+    """A path below `root` as a text that can be written; bytes that are no UTF-8 show as such (``\\xe9``)."""
+    name = os.fsencode(path.relative_to(root))
+    return name.decode("utf-8", "backslashreplace")
+
+
 def listing(folder: Path) -> Listing:
     """What is in `folder` and below, links to files and folders included. Raises OSError."""
     whole = Listing()

@@ -169,7 +169,7 @@ def load(path: str | Path, *, allow_pickle: bool = False) -> Fitted:  # noqa: AR
     fitted = Fitted(folder, about)
     try:
         Shape.of(about["shape"]), fitted.best_config["resize"], fitted.classes
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise JobError(f"{folder / ABOUT} is broken ({error}); fit the model again") from None
     return fitted
 

@@ -172,9 +172,10 @@ def _depth(image: Any) -> Depth:
 
 
 def _halved(image: Any) -> bool:
-    """Whether Pillow would drop the lower of two bytes of each value, as it does with colours."""
+    """Whether Pillow would drop the lower of two bytes of each value, as it does with colours; it is asked of a file
+    that was opened and not loaded."""
     return image.mode in ("RGB", "RGBA", "LA") and any(
-        ";16" in _raw_mode(tile) for tile in image.tile
+        ";16" in _raw_mode(tile) for tile in getattr(image, "tile", ())
     )
 
 
@@ -200,7 +201,7 @@ def _measured(image: Any) -> Measured:
     if not clear:
         return Measured(low, high, inner, None)
     if colours is None or alpha is None:
-        layer = np.asarray(_in_bytes(image).convert("RGBA"), dtype=np.float32).transpose(2, 0, 1)
+        layer = np.asarray(_in_bytes(image).convert("RGBA")).transpose(2, 0, 1)
         colours, alpha = layer[:3], layer[3] / WHITE
     return Measured(low, high, inner, contrasts_of(colours, alpha))
 

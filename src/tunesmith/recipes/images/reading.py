@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -40,6 +41,7 @@ from tunesmith.recipes.images.data import (
     nearly_equal,
     numbered,
 )
+from tunesmith.recipes.images.folders import readable
 from tunesmith.recipes.images.pictures import Header
 from tunesmith.recipes.images.tones import (
     GROUNDS,
@@ -51,6 +53,9 @@ from tunesmith.recipes.images.tones import (
     scale,
     unseen,
 )
+
+#: Images to predict with a transparent ground that are looked at for whether anything is seen on them.
+LOOKED_AT: Final = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +106,8 @@ def read_unlabelled(data: str | Path, shape: Shape) -> Unlabelled:
         why = broken[files[0]]
         many = "" if len(files) == 1 else f"none of {len(files)} files can be read: "
         raise JobError(f"{many}{files[0]} cannot be read: {why}")
-    names = tuple(str(file.relative_to(root)) for file in files)
-    failed = {str(file.relative_to(root)): why for file, why in broken.items()}
+    names = tuple(readable(file, root) for file in files)
+    failed = {readable(file, root): why for file, why in broken.items()}
     return Unlabelled(stacked(list(decoded.values())), WHITE, names, failed, tuple(notices))
 
 
@@ -122,18 +127,18 @@ def _decoded(
     """The pixels of files to predict, on the scale and the ground of the model; and why, where there are none."""
     tones = shape.tones
     looks, broken = pictures.headers(files)
-    readable = list(looks)
+    whole = list(looks)
     if tones is None:
         notices += _toned_before(looks)
     else:
-        measured, immeasurable = pictures.measure(
-            [file for file, look in looks.items() if look.depth != "byte" or look.clear]
-        )
+        deep = [file for file, look in looks.items() if look.depth != "byte"]
+        clear = [file for file, look in looks.items() if look.clear and look.depth == "byte"]
+        measured, immeasurable = pictures.measure([*deep, *clear[:LOOKED_AT]])
         broken |= immeasurable
-        readable = [file for file in looks if file not in broken]
+        whole = [file for file in looks if file not in broken]
         notices += _toned(root, looks, measured, tones)
     size = (shape.width, shape.height)
-    decoded, undecodable = pictures.decode(readable, size, grey=shape.channels == 1, tones=tones)
+    decoded, undecodable = pictures.decode(whole, size, grey=shape.channels == 1, tones=tones)
     broken |= undecodable
     return decoded, {file: broken[file] for file in files if file in broken}
 
@@ -159,7 +164,7 @@ def _toned(
         if known is None:
             continue
         beyond = [
-            str(file.relative_to(root))
+            readable(file, root)
             for file, m in deep.items()
             if looks[file].depth == depth and (m.low < known[0] or m.high > known[1])
         ]
@@ -169,7 +174,7 @@ def _toned(
                 f"{listed(beyond)}"
             )
     if blank := unseen(measured, tones.ground):
-        shown = listed([str(file.relative_to(root)) for file in blank])
+        shown = listed([readable(file, root) for file in blank])
         notices.append(
             f"nothing is seen on {count_of(len(blank))} with a transparent ground, which is {GROUNDS[tones.ground]} for this "
             f"model: {shown}"

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tunesmith.core.errors import JobError
+from tunesmith.core.errors import JobError, TooSlow
 from tunesmith.core.objective import Goal
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.rng import derive_seed, stream
@@ -127,10 +127,6 @@ def _load(folder: str, part: str) -> tuple[Any, Any]:
     """Images and labels, read once by each worker; workers share the memory of images that none resizes."""
     path = Path(folder) / part
     return np.load(path / "images.npy", mmap_mode="c"), np.load(path / "labels.npy")
-
-
-class TooSlow(Exception):
-    """A training would take too long; it was given up in its first epoch."""
 
 
 def fit(

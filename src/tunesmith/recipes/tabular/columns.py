@@ -143,6 +143,16 @@ def _check_wish(name: str, wish: str) -> None:
         raise JobError(f"{name!r} is said to be {wish!r}, and there is no such {kind}{known}{like}")
 
 
+def flag(name: str, wish: str) -> str:
+    """How a column is said to be something on the command line."""
+    return f"--column {shlex.quote(f'{name}={wish}')}"
+
+
+def _named(doubt: str, name: str) -> str:
+    """A doubt of `numbers`, which does not know the column."""
+    return re.sub(r"--column NAME=(\S+)", lambda match: flag(name, match[1]), doubt)
+
+
 def check_dates(order: str | None) -> str | None:
     """The order of day and month where a table leaves it open. Raises JobError."""
     if order is not None and order not in dates.ORDERS:
@@ -309,8 +319,8 @@ def _examine_texts(series: Any, name: str, wish: str, how: str, table: Habits) -
         if number.format is not None:
             pick, doubt = numbers.settled(number, table.decimal, table.separator)
             assert pick is not None
-            doubts = [d.replace("NAME", name) for d in (doubt, number.notice) if d]
-            return _written_number(texts, series, name, pick, doubts, wished=wish == "number")
+            doubts = [_named(d, name) for d in (doubt, number.notice) if d]
+            return _written_number(texts, series, name, pick, doubts, wished=bool(wish))
         if wish == "number":
             return _said_number(texts, series, name, number, how, table)
         if number.codes:
@@ -321,7 +331,7 @@ def _examine_texts(series: Any, name: str, wish: str, how: str, table: Habits) -
     if wish == "date":
         raise JobError(
             f"{name!r} is said to be a date, and it holds values such as {texts.iloc[0]!r}; name the format: "
-            f"--column {name}=date:%Y-%m-%d"
+            f"{flag(name, 'date:%Y-%m-%d')}"
         )
     why = number.why or (order.why if order is not None else "")
     plain = PLAIN.read(values)
@@ -347,7 +357,13 @@ def _said_number(
 
 
 def _written_number(
-    texts: Any, series: Any, name: str, written: Format, doubts: list[str], *, wished: bool = False
+    texts: Any,
+    series: Any,
+    name: str,
+    written: Format,
+    doubts: list[str],
+    *,
+    wished: bool = False,
 ) -> Examined:
     """Numbers in texts of one format; those that are none in it count as missing."""
     values, _, codes = _different(texts)
@@ -393,7 +409,7 @@ def _without_unit(values: Sequence[str], written: Format) -> NDArray[np.bool_]:
 def _inexact(name: str) -> str:
     return (
         f"{name!r} has whole numbers of more than 15 digits, which count only nearly; if they are names, say "
-        f"--column {name}=category"
+        f"{flag(name, 'category')}"
     )
 
 
@@ -406,10 +422,7 @@ def _number(values: Floats, name: str, *, wished: bool = False) -> tuple[Column 
     if known.min() == known.max() and finite.all():
         return None, f"{name!r} is left out: it is {known[0]:g} in every row"
     if not wished and (why := row_label(name, known)):
-        return (
-            None,
-            f"{name!r} is left out: {why}; --column {shlex.quote(f'{name}=number')} keeps it",
-        )
+        return None, f"{name!r} is left out: {why}; --column {shlex.quote(f'{name}=number')} keeps it"
     notice = (
         f"{name!r} has {infinite:,} infinite values, which count as missing" if infinite else ""
     )
@@ -441,13 +454,13 @@ def _which_order(name: str, text: str, written: str, order: dates.Order, table: 
         like = "" if table.day_first is None else ", as in other columns"
         return (
             f"{name!r}: the order of day and month in dates such as {text!r} cannot be told; taken with the "
-            f"{'day' if first else 'month'} first{like} (--dates {other}, or --column {name}=date:{other}, takes them "
+            f"{'day' if first else 'month'} first{like} (--dates {other}, or {flag(name, f'date:{other}')}, takes them "
             "otherwise)"
         )
     taken, otherwise = (
         dates.read([text], w).at[0].astype("datetime64[D]") for w in (written, rival)
     )
-    return f"{name!r}: {text!r} is taken as {taken}; if it is {otherwise}, say so: --column {name}=date:{rival}"
+    return f"{name!r}: {text!r} is taken as {taken}; if it is {otherwise}, say so: {flag(name, f'date:{rival}')}"
 
 
 def _date(
@@ -539,7 +552,7 @@ def _category(
         sample = next(text for text in known if len(text) > 1 and text[0] == "0")
         notices.append(
             f"{name!r} is taken as a category: whole numbers with leading zeros, such as {sample!r}, are names "
-            f"(--column {name}=number if they are amounts)"
+            f"({flag(name, 'number')} if they are amounts)"
         )
     return Column(name, "category", tuple(known), missing=missing), notices
 
@@ -557,10 +570,10 @@ def _why_not(name: str, different: int, rows: int, codes: bool, why: str) -> str
     if codes:
         return (
             f"its whole numbers with leading zeros are names, and {different:,} different ones in {rows:,} rows are "
-            f"too many for a category (--column {name}=number if they are amounts, or =category)"
+            f"too many for a category ({flag(name, 'number')} if they are amounts, or =category)"
         )
     if why:
-        return f"{why} (--column {name}=number, date or category says what it is)"
+        return f"{why} ({flag(name, 'number')}, =date or =category says what it is)"
     return f"{different:,} different texts in {rows:,} rows are an identifier, or free text"
 
 
@@ -625,7 +638,7 @@ def amounts(series: Any, table: Habits = Habits(), how: str = "") -> Amounts | N
     out = np.full(len(series), np.nan)
     out[there] = read = pick.read(values)[codes]
     name = str(series.name)
-    notices = [f"{name!r}: {d.replace('NAME', name)}" for d in (doubt, number.notice) if d]
+    notices = [f"{name!r}: {_named(d, name)}" for d in (doubt, number.notice) if d]
     return Amounts(out, pick, texts[~np.isfinite(read)], tuple(notices))
 
 

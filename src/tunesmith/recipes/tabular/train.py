@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import TooSlow
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import metric_for
@@ -31,10 +32,6 @@ PREDICTIONS: Final = "predictions.npy"
 INNER: Final = 8  # one in so many
 #: .. and that says how far a quantile is from what a pipeline predicts.
 SHIFT: Final = 4
-
-
-class TooSlow(Exception):
-    """The first fold took so long that the trial would not end within its time."""
 
 
 @dataclass(frozen=True)
