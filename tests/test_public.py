@@ -54,6 +54,7 @@ PUBLIC = [
     "StudyOver",
     "Suggestion",
     "TextError",
+    "TooSlow",
     "TransitionError",
     "Trial",
     "TunesmithError",
@@ -109,7 +110,9 @@ def test_every_error_but_stopped_and_paused_is_a_tunesmith_error() -> None:
     for name in PUBLIC:
         value = getattr(ts, name)
         if isinstance(value, type) and issubclass(value, Exception):
-            assert issubclass(value, ts.TunesmithError) is (name not in {"Stopped", "Paused"}), name
+            assert issubclass(value, ts.TunesmithError) is (
+                name not in {"Stopped", "Paused", "TooSlow"}
+            ), name
 
 
 def test_a_name_that_is_not_there() -> None:

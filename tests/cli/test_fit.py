@@ -92,7 +92,10 @@ def test_predict(made: Path, tmp_path: Path) -> None:
         (["fit", "plants.csv", "-t", "height", "--algorithms", "linaer"], "did you mean 'linear'"),
         (["fit", "plants.csv", "-t", "height", "--metric", "accuracy"], "rmse, mae, r2"),
         (["fit", "plants.csv", "-t", "height", "--time", "soon"], "soon"),
-        (["fit", "plants.csv", "-t", "height", "--column", "soil=categry"], "did you mean 'category'"),
+        (
+            ["fit", "plants.csv", "-t", "height", "--column", "soil=categry"],
+            "did you mean 'category'",
+        ),
         (["fit", "plants.csv", "-t", "height", "--column", "soils=text"], "did you mean 'soil'"),
         (["fit", "plants.csv", "-t", "height", "--dates", "dayfirst"], "day-first or month-first"),
         (["predict", "{made}", "plants.csv", "--unreadable", "ignore"], "error or missing"),

@@ -15,7 +15,8 @@ from tests.core.driver import completed, failed, ledger, opened, suggested
 
 import tunesmith as ts
 from tunesmith.core.ledger import Ledger
-from tunesmith.tuning.feed import Feed, fraction_done, progress_watcher, time_left_s
+from tunesmith.tuning.display import progress_watcher
+from tunesmith.tuning.feed import Feed, fraction_done, time_left_s
 
 
 def halfway(**limits: Any) -> Ledger:

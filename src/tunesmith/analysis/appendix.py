@@ -11,8 +11,8 @@ import numpy as np
 
 from tunesmith.analysis import progress
 from tunesmith.analysis.findings import count
-from tunesmith.analysis.importance import NO_GROUP
 from tunesmith.analysis.page import Drawings, bullets, copyable, escape, folded, paragraphs, table
+from tunesmith.analysis.style import NO_GROUP
 from tunesmith.analysis.trials import TrialArrays, brief, cut, show
 from tunesmith.core.quantity import show_bytes, show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Fixed, Parameter

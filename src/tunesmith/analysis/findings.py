@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from tunesmith.analysis.certainty import Certainty
-from tunesmith.analysis.importance import NO_GROUP, Importance
+from tunesmith.analysis.importance import Importance
+from tunesmith.analysis.style import NO_GROUP
 from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.confirm import SURE
 from tunesmith.core.quantity import show_number

@@ -23,6 +23,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.analysis.kernels import kernels
+from tunesmith.analysis.style import NO_GROUP
 from tunesmith.core.history import History
 from tunesmith.core.rng import stream
 from tunesmith.core.space.points import Points
@@ -53,8 +54,6 @@ FEW: Final = 160
 EVALUATIONS: Final = 9000
 #: The interval holds this share of the draws.
 COVERED: Final = (0.05, 0.95)
-#: Parameters that are in no group.
-NO_GROUP: Final = "no group"
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,12 @@ class Importance:
     groups: tuple[Share, ...]
     results: int
     explained: float
+
+    def _repr_html_(self) -> str:
+        from tunesmith.analysis.fragment import drawing, fragment
+        from tunesmith.analysis.parameters import importance_bars
+
+        return fragment([drawing(importance_bars(self))])
 
 
 def importance(history: History, objective: int = 0) -> Importance | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.analysis.importance import NO_GROUP, Importance, Share
 from tunesmith.analysis.style import (
     BLUE,
     GREY,
     GROUP_COLOURS,
+    NO_GROUP,
     ORANGE,
     Figure,
     Value,
@@ -24,6 +24,9 @@ from tunesmith.analysis.trials import TrialArrays, brief, cut, marks, show, some
 from tunesmith.core.errors import StudyError
 from tunesmith.core.quantity import show_number
 from tunesmith.core.space.parameter import Choice, Float, Int
+
+if TYPE_CHECKING:
+    from tunesmith.analysis.importance import Importance, Share
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -16,7 +16,7 @@ from tunesmith.analysis import advice, appendix, findings, parameters, progress
 from tunesmith.analysis.appendix import STATES, group_of, range_of
 from tunesmith.analysis.certainty import Certainty, certainty, recommended
 from tunesmith.analysis.findings import count, listed
-from tunesmith.analysis.importance import NO_GROUP, Importance, importance
+from tunesmith.analysis.importance import Importance, importance
 from tunesmith.analysis.page import (
     Drawings,
     bullets,
@@ -28,7 +28,7 @@ from tunesmith.analysis.page import (
     table,
     tiles,
 )
-from tunesmith.analysis.style import GROUP_COLOURS, NAMES, Value
+from tunesmith.analysis.style import GROUP_COLOURS, NAMES, NO_GROUP, Value
 from tunesmith.analysis.trials import TrialArrays, brief, show
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds

@@ -32,7 +32,9 @@ NAMES: Final = {
     RED: "red",
     GREY: "grey",
 }
-GROUP_COLOURS: Final = {"model": BLUE, "optimizer": ORANGE, "data": GREEN, "no group": GREY}
+#: Parameters that are in no group.
+NO_GROUP: Final = "no group"
+GROUP_COLOURS: Final = {"model": BLUE, "optimizer": ORANGE, "data": GREEN, NO_GROUP: GREY}
 
 #: A positive metric that is to be small gets a log axis if it spans more than this factor.
 LOG_FROM: Final = 50.0

@@ -78,6 +78,11 @@ class Curves:
             yield self._read(i)
             i = int(self._before[i])
 
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that were reported, in the order in which they came."""
+        return list(self._metrics)
+
     def columns(
         self, metric: str, since: int = 0
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

@@ -9,8 +9,10 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeGuard, runti
 from numpy.random import Generator
 
 from tunesmith.core.history import History
+from tunesmith.core.quantity import show_number
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
+from tunesmith.core.text import html_table
 
 
 class Suggestion(NamedTuple):
@@ -65,6 +67,14 @@ class Outlook(NamedTuple):
     deviation: float
     bound: float
     noise: float
+
+    def _repr_html_(self) -> str:
+        numbers = self._asdict()
+        rows = [
+            (name, show_number(numbers[name], 3))
+            for name in ("gain", "deviation", "bound", "noise")
+        ]
+        return html_table(f"what {self.trials} more trials are expected to bring", rows)
 
     def __str__(self) -> str:
         return (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tunesmith.core.errors import SpaceError, TextError, shown
@@ -14,6 +15,19 @@ from tunesmith.core.errors import shorten as shorten  # noqa: PLC0414 (for whoev
 #: How deep and how large data from outside may be, aliases and shared parts expanded.
 DEEPEST: Final = 100
 MOST: Final = 1_000_000
+
+
+def html_table(heading: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Names and values as HTML, for notebooks."""
+    body = "".join(
+        f'<tr><th style="text-align: left">{html.escape(name)}</th>'
+        f'<td style="text-align: left">{html.escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    caption = (
+        f'<caption style="text-align: left; white-space: nowrap">{html.escape(heading)}</caption>'
+    )
+    return f"<table>{caption}<tbody>{body}</tbody></table>"
 
 
 def utf8(text: str) -> str:

@@ -11,8 +11,9 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from tunesmith.core.errors import TransitionError
+from tunesmith.core.quantity import show_number
 from tunesmith.core.space.space import Config
-from tunesmith.core.text import utf8
+from tunesmith.core.text import html_table, text_of, utf8
 
 
 class State(StrEnum):
@@ -180,6 +181,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     def value(self) -> float | None:
         """The value of the first objective, as the user's metric has it."""
         return self.values[0] if self.values else None
+
+    def _repr_html_(self) -> str:
+        values = [(name, show_number(value, 6)) for name, value in self.metrics.items()]
+        config = [(name, text_of(value)) for name, value in self.config.items()]
+        why = [] if self.reason is None else [("reason", str(self.reason))]
+        return html_table(f"trial {self.number}, {self.state}", [*values, *config, *why])
 
     def to_dict(self) -> dict[str, Any]:
         """The trial in JSON's types, without its reports' times."""

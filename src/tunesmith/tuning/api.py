@@ -11,7 +11,8 @@ from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import Where, of_function
 from tunesmith.store import Durability
 from tunesmith.tuning import fingerprint
-from tunesmith.tuning.feed import Watcher, progress_watcher
+from tunesmith.tuning.display import progress_watcher
+from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec

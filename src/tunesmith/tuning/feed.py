@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from tunesmith import streams
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.trial import ENDED, State, Trial
@@ -199,59 +197,3 @@ def time_left_s(ledger: Ledger, now: float) -> float | None:
     if not fraction:
         return None
     return ledger.elapsed_s(now) * (1 - fraction) / fraction
-
-
-# -- for `tune` ---------------------------------------------------------------------------------
-
-
-class Messages:
-    """Shows nothing but messages that matter, on stderr."""
-
-    def __init__(self, also: Watcher | None) -> None:
-        self.watch = also
-
-    def say(self, message: str) -> None:
-        streams.err().line(message)
-
-
-class Line:
-    """One line on stderr, written over and over."""
-
-    def __init__(self, also: Watcher | None) -> None:
-        self._also = also
-        self._feed = Feed()
-        self._stream = streams.err()
-        self._shown = ""
-
-    def watch(self, ledger: Ledger, now: float) -> None:
-        text = str(self._feed.moment(ledger, now))
-        if text != self._shown:
-            self._write(f"\r{text.ljust(len(self._shown))}")
-            self._shown = text
-        if self._also is not None:
-            self._also(ledger, now)
-
-    def say(self, message: str) -> None:
-        self._write(f"\r{' ' * len(self._shown)}\r{message}\n")
-        self._shown = ""
-
-    def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
-
-    def finish(self) -> None:
-        if self._shown:
-            self._write("\n")
-
-
-@contextmanager
-def progress_watcher(wanted: bool | None, *, also: Watcher | None) -> Iterator[Messages | Line]:
-    """A line if `wanted` (None: if stderr is a terminal or a notebook), else silence."""
-    if not (streams.err().interactive if wanted is None else wanted):
-        yield Messages(also)
-        return
-    line = Line(also)
-    try:
-        yield line
-    finally:
-        line.finish()

@@ -278,6 +278,16 @@ class Result:
         names = table.Columns.of(self._ledger).names
         return pd.DataFrame(rows, columns=list(names)).set_index("number")
 
+    def curves(self) -> Any:
+        """Learning curves: a pandas DataFrame with a row for each report (its trial, its step, the seconds since the
+        trial was made, and the metrics), or the list of them without pandas."""
+        rows = list(table.curve_rows(self._ledger))
+        try:
+            import pandas as pd
+        except ImportError:
+            return rows
+        return pd.DataFrame(rows, columns=table.curve_columns(self._ledger))
+
     def to_csv(self) -> str:
         """The table as CSV; lists and mappings are written as JSON."""
         out = io.StringIO()
@@ -319,6 +329,11 @@ class Result:
         if len(self.spec.objectives) > 1:
             head["front"] = self._ledger.front().tolist()
         return head
+
+    def _repr_html_(self) -> str:
+        from tunesmith.tuning.notebook import result_html
+
+        return result_html(self)
 
     def __repr__(self) -> str:
         best = ""

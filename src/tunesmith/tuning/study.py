@@ -183,6 +183,9 @@ class Study:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _repr_html_(self) -> str:
+        return self.result()._repr_html_()
+
     def __repr__(self) -> str:
         return f"<Study {self._name!r}>"
 

@@ -108,6 +108,31 @@ def _distinct(names: Iterable[str], prefix: str, taken: set[str]) -> dict[str, s
     return {name: columns[name] for name in names}
 
 
+def curve_columns(ledger: Ledger) -> list[str]:
+    """The columns of learning curves."""
+    return [*_CURVE, *_reported(ledger).values()]
+
+
+def curve_rows(ledger: Ledger) -> Iterator[Row]:
+    """A row for each report, trial by trial; a metric that it does not have is no cell."""
+    columns = _reported(ledger)
+    created = ledger.column("created_at")
+    for number in range(ledger.size):
+        for report in ledger.curves.of(number):
+            since = report.at - float(created[number])
+            cells = {columns[name]: value for name, value in report.metrics.items()}
+            yield {"trial": number, "step": report.step, "since_s": since, **cells}
+
+
+def _reported(ledger: Ledger) -> dict[str, str]:
+    """The column of each metric that trials report."""
+    objectives = [o.metric for o in ledger.spec.objectives]
+    return _distinct(dict.fromkeys([*objectives, *ledger.curves.metrics]), "metric.", set(_CURVE))
+
+
+_CURVE: Final = ("trial", "step", "since_s")
+
+
 def rows(
     listed: Listed, chosen: Ints | None = None, columns: Columns | None = None
 ) -> Iterator[Row]:

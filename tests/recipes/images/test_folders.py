@@ -162,6 +162,20 @@ def test_a_folder_that_is_linked_twice_is_read_once(root: Path, tmp_path: Path) 
     assert images.notices == ("left out, as they are links to folders that are read already: a/y",)
 
 
+def test_copies_are_named_and_so_are_classes_of_hardly_anything_else(root: Path) -> None:
+    put(root / "a" / "copy.png", 0)
+    (notice,) = read(root).notices
+    assert notice == (
+        "copies of other images, kept together when the set is split: 1 image (a/copy.png and a/00.png)"
+    )
+    for k in range(4):
+        put(root / "c" / f"{k}.png", 77)
+    more = read(root).notices
+    assert len(more) == 2
+    assert "classes of fewer than 3 different images" in more[1]
+    assert more[1].endswith(": c (1)")
+
+
 def test_an_image_in_two_classes_is_named(root: Path) -> None:
     os.link(root / "a" / "00.png", root / "b" / "same.png")
     (notice,) = read(root).notices

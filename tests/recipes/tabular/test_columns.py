@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tunesmith.recipes.tabular.columns import (
     read_rows,
     wishes,
 )
+from tunesmith.recipes.tabular.data import load
 
 ROWS = 40
 rng = np.random.default_rng(0)
@@ -565,6 +567,34 @@ def test_the_reason_why_a_column_is_left_out_is_true(values: list[str], why: str
     column, notices = examined(values)
     assert column is None
     assert why in notices[0]
+
+
+def test_thousands_are_no_decimals_where_products_are_not_exact(tmp_path: Path) -> None:
+    """1000 * 4.035 is 4034.9999999999995."""
+    lines = "".join(f"4.{k:03};{k},5;{k % 7},25\n" for k in range(30, 70))
+    (tmp_path / "t.csv").write_text("n;b;y\n999;1,5;2,5\n" + lines)
+    data = load(tmp_path / "t.csv", "y")
+    assert data.x[0, 0] == 999
+    assert data.x[1, 0] == 4030
+
+
+def test_dashes_in_empty_cells_and_truths_with_gaps() -> None:
+    values = ["-" if k % 5 == 0 else f"{v:,.2f}" for k, v in enumerate(AMOUNTS)]
+    column, notices = examined(values)
+    assert column == Column("it", "number", missing=True, odd=("-",), written="1,234.5")
+    assert "8 values that are none, such as '-', count as missing" in notices[-1]
+    column, notices = examined(repeated(True, False, None))
+    assert (column, notices) == (Column("it", "number", missing=True), [])
+    values = ["much" if k % 4 == 0 else f"{v}" for k, v in enumerate(AMOUNTS)]
+    _, notices = examined(values)
+    assert "75% of its values are numbers, and others, such as 'much', are none" in notices[0]
+
+
+def test_days_in_one_number_can_be_said_to_be_dates() -> None:
+    column, _ = as_said([20240101 + k % 28 for k in range(ROWS)], "date")
+    assert column is not None
+    assert column.written == "%Y%m%d"
+    assert as_matrix([20240102], column)[0, 0] == 19724
 
 
 def test_the_few_that_are_written_otherwise_are_named() -> None:

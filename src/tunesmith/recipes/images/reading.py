@@ -266,6 +266,14 @@ def _copies(images: Images) -> list[str]:
         notices.append(
             f"copies of other images, kept together when the set is split: {count_of(len(copies))} ({listed(copies)})"
         )
+    different = [
+        len(np.unique(images.groups[images.labels == c])) for c in range(len(images.classes))
+    ]
+    if few := [f"{images.classes[c]} ({n})" for c, n in enumerate(different) if n < LEAST]:
+        notices.append(
+            f"classes of fewer than {LEAST} different images, whose copies are in all parts of the split, so that the "
+            f"accuracy says nothing of other images: {listed(few)}"
+        )
     if classes:
         notices.append(
             "the same image in two classes, so that nobody can be right about both: "

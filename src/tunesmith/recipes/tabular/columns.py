@@ -325,6 +325,8 @@ def _examine_texts(series: Any, name: str, wish: str, how: str, table: Habits) -
             return _said_number(texts, series, name, number, how, table)
         if number.codes:
             return _category(series, name, missing, codes=True)
+    if wish == "date" and not how and all(re.fullmatch(r"\d{8}", text) for text in values):
+        how = "%Y%m%d"
     order = dates.find(values, counts, how, forced=wish == "date")
     if order is not None and order.written:
         return _written_date(texts, series, name, order, table, how)

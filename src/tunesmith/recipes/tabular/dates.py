@@ -145,6 +145,8 @@ def find(
     best = max(shares, key=lambda written: shares[written])
     if not shares[best] or (shares[best] < NEARLY_ALL and not forced):
         sample = unique[int(weight.argmax())]
+        if not wordy and not re.search(r"\d{4}", sample):  # 1.0.2 is no date that cannot be read
+            return None
         return Order(
             "", why=f"it looks like dates such as {sample!r}, but no one format reads nearly all"
         )

@@ -175,6 +175,11 @@ class Token:
     scale: str
     brackets: bool
 
+    @property
+    def is_number(self) -> bool:
+        """Whether any format reads it: 17.05.2024 is none."""
+        return any(_core(f.decimal, f.group).fullmatch(self.core) for f in FORMATS)
+
     def value(self, pattern: re.Pattern[str], decimal: str) -> float:
         if not pattern.fullmatch(self.core):
             return math.nan
@@ -206,8 +211,10 @@ def is_plain(numbers: Floats, texts: Sequence[str]) -> bool:
         return False
     if any(text[:1] == "0" and len(text) > 1 and text.isdigit() for text in texts):
         return not _are_codes(texts)
-    thousandth = 1000 * numbers
-    if not (thousandth == np.round(thousandth)).all() or (numbers == np.round(numbers)).all():
+    thousandth = 1000 * numbers  # rounded: 1000 * 4.035 is not 4035
+    if not np.isclose(thousandth, np.round(thousandth), rtol=1e-12, atol=1e-6).all():
+        return True
+    if (numbers == np.round(numbers)).all():
         return True
     return any(_core(",", ".").fullmatch(text.strip().lstrip("+-")) is None for text in texts)
 
@@ -217,6 +224,11 @@ def find(values: Sequence[str], counts: NDArray[np.intp], only: str = "") -> Fin
 
     `only` is what was said: "decimal-comma", "decimal-point", "h:mm" or "m:ss".
     """
+    if all(text.lower() in TRUTHS for text in values):
+        return Finding(PLAIN)
+    named = np.array([any(map(str.isalnum, text)) for text in values], dtype=bool)
+    if named.any() and not named.all():  # a dash in an empty cell
+        values, counts = [t for t, n in zip(values, named, strict=True) if n], counts[named]
     total = int(counts.sum())
     if only in ("h:mm", "m:ss"):
         return _durations(values, counts, only) or Finding(None, why="no durations")
@@ -230,9 +242,10 @@ def find(values: Sequence[str], counts: NDArray[np.intp], only: str = "") -> Fin
     if durations is not None:
         return durations
     values, counts, tokens = _shapes(values, counts)
+    tokens = [token if token is not None and token.is_number else None for token in tokens]
     there = np.array([token is not None for token in tokens])
     if counts[there].sum() < NEARLY_ALL * total and not only:
-        return Finding(None)
+        return Finding(None, why=_why_few(values, there, counts))
     unit, scaled, why = _unit(tokens, counts, total)
     if why:
         return Finding(None, why=why)
@@ -425,6 +438,13 @@ def _why_none(values: Sequence[str], readings: Sequence[Floats], counts: NDArray
         f"it looks like numbers, but no one format reads nearly all: {_first(values, mine)!r} and "
         f"{_first(values, ~mine)!r} differ"
     )
+
+
+def _why_few(values: Sequence[str], there: NDArray[np.bool_], counts: NDArray[np.intp]) -> str:
+    share = counts[there].sum() / counts.sum()
+    if share < 0.5:
+        return ""
+    return f"{share:.0%} of its values are numbers, and others, such as {_first(values, ~there)!r}, are none"
 
 
 def _first(values: Sequence[str], which: NDArray[np.bool_]) -> str:
