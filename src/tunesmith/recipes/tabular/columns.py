@@ -424,7 +424,10 @@ def _number(values: Floats, name: str, *, wished: bool = False) -> tuple[Column 
     if known.min() == known.max() and finite.all():
         return None, f"{name!r} is left out: it is {known[0]:g} in every row"
     if not wished and (why := row_label(name, known)):
-        return None, f"{name!r} is left out: {why}; --column {shlex.quote(f'{name}=number')} keeps it"
+        return (
+            None,
+            f"{name!r} is left out: {why}; --column {shlex.quote(f'{name}=number')} keeps it",
+        )
     notice = (
         f"{name!r} has {infinite:,} infinite values, which count as missing" if infinite else ""
     )
