@@ -82,7 +82,7 @@ def test_a_class_whose_rows_are_all_left_out_is_none() -> None:
         (Roles(None, "t"), {"t": "x"}, "neither numbers nor dates, such as 'x'"),
         (Roles(None, "t"), {"t": 3}, "'t' is the same in every row"),
         (Roles(weight="w"), {"w": [1.0] * 39 + [-1.0]}, "1 rows have no .*row 40 has .*-1.0"),
-        (Roles(weight="w"), {"w": [1.0, np.nan] * 20}, "20 rows have no .*row 2 has 'nothing'"),
+        (Roles(weight="w"), {"w": [1.0, np.nan] * 20}, "20 rows have no .*row 2 has nothing"),
         (Roles(weight="w"), {"w": 0}, "all weights in 'w' are 0"),
         (Roles("w", None, "w"), {"w": range(40)}, "named for --weight and for another role"),
     ],

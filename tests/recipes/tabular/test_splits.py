@@ -65,7 +65,7 @@ def test_what_is_checked_is_later_than_what_is_learned(seed: int, k: int, times:
     rng = np.random.default_rng(seed)
     time = rng.integers(0, times, 3 * times).astype(float)
     data = rows(rng.normal(size=len(time)), 0, None, time)
-    if len(np.unique(time[time > np.sort(time)[(len(time) - 1) // 2]])) < k:
+    if len(np.unique(time[time > np.sort(time)[(len(time) - 1) // 2]])) < max(2, k):
         return
     found = splits(data, *most_folds(data, k, 2), seed)
     assert len(found) == k
@@ -94,7 +94,11 @@ def test_fewer_groups_and_times_make_fewer_folds() -> None:
     y = np.arange(40.0)
     assert most_folds(rows(y, 0, np.arange(40) % 3), 5, 2) == (3, 2)
     assert most_folds(rows(y, 0, None, np.arange(40) // 8), 5, 2) == (2, 1)
-    with pytest.raises(JobError, match="a single time in 't'"):
+    years = rows(y, 0, None, np.arange(40) // 15)  # the later half has two, or one
+    assert most_folds(years, 5, 2) == (2, 1)
+    few = rows(y, 0, None, np.arange(40) // 30 + np.arange(40) // 35)
+    assert [len(split.checked) for split in splits(few, *most_folds(few, 5, 1), 0)] == [5, 5]
+    with pytest.raises(JobError, match="'t' has two different times"):
         most_folds(rows(y, 0, None, np.arange(40) > 15), 5, 1)
 
 

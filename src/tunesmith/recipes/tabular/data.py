@@ -366,7 +366,7 @@ def _target(
             odd = next(value for value in labels if isinstance(value, (str, bool)))
             raise JobError(
                 f"{table}: {name!r} holds values such as {odd!r}, and a regression needs numbers; leave "
-                "--task out, or mend the column"
+                "--task or --quantile out, or mend the column"
             )
         classes = tuple(sorted(set(labels), key=lambda v: (str(type(v)), v)))
         why = f"it has {len(classes)} different values"

@@ -117,7 +117,12 @@ def read(
 
 def _example(series: Any) -> str:
     there = series.dropna()
-    return f", such as {shown(there.iloc[0])}" if len(there) else ""
+    return f", such as {shown(_plain(there.iloc[0]))}" if len(there) else ""
+
+
+def _plain(value: Any) -> Any:
+    """A value of NumPy's types as one of Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _group(series: Any, table: str, notices: list[str]) -> NDArray[np.intp]:
@@ -165,10 +170,10 @@ def _weight(series: Any, table: str, habits: Habits) -> Floats:
     odd = ~np.isfinite(out) | (out < 0.0)
     if odd.any():
         at = int(np.flatnonzero(odd)[0])
-        value = series.iloc[at] if series.notna().iloc[at] else "nothing"
+        value = shown(_plain(series.iloc[at])) if series.notna().iloc[at] else "nothing"
         raise JobError(
             f"{table}: {int(odd.sum()):,} rows have no usable weight in {series.name!r}: row {at + 1:,} has "
-            f"{shown(value)}; a weight is a number, 0 or more"
+            f"{value}; a weight is a number, 0 or more"
         )
     if not out.any():
         raise JobError(f"{table}: all weights in {series.name!r} are 0")

@@ -88,11 +88,10 @@ def most_folds(data: Data, folds: int, repeats: int) -> tuple[int, int]:
     if bonds.group is not None:
         folds = min(folds, len(np.unique(bonds.group)))
     if bonds.time is not None:
-        folds, repeats = min(folds, _later_times(bonds.time)), 1
+        folds, repeats = min(folds, len(_later_times(bonds.time)[0])), 1
     if folds < 2:
         raise JobError(
-            f"{data.name}: the later half of the rows has a single time in {data.roles.time!r}; folds in time "
-            "order need two at least"
+            f"{data.name}: {data.roles.time!r} has two different times; folds in time order need three at least"
             if bonds.time is not None
             else f"{data.name}: a single group is left in {data.roles.group!r}; folds need two at least"
         )
@@ -172,11 +171,15 @@ def _bins(y: Floats) -> NDArray[np.intp]:
 # -- time ---------------------------------------------------------------------------------------
 
 
-def _later_times(time: Floats) -> int:
-    """How many different times the later part of the rows has."""
+def _later_times(time: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    """The times of the later half of the rows, in order, and how many rows each has; all but the first time, where the
+    later half has a single one."""
     ordered = np.sort(time)
-    first = ordered[int(FIRST * (len(time) - 1))]
-    return len(np.unique(time[time > first]))
+    times, counts = np.unique(time, return_counts=True)
+    later = times > ordered[int(FIRST * (len(time) - 1))]
+    if later.sum() < 2:
+        later = times > times[0]
+    return times[later], counts[later]
 
 
 def _in_time(
@@ -187,9 +190,8 @@ def _in_time(
     Groups that are checked are not learned from. Where those of one part are in most of the earlier rows, only the
     groups of one fold, by `fold_of`, are checked.
     """
-    ordered = np.sort(time)
-    first = ordered[int(FIRST * (len(time) - 1))]
-    times, counts = np.unique(time[time > first], return_counts=True)
+    times, counts = _later_times(time)
+    k = min(k, len(times))
     middle = np.cumsum(counts) - counts / 2
     part = (middle * k / counts.sum()).astype(int)  # as many rows in each as whole times allow
     if len(np.unique(part)) < k:  # a time of very many rows: as many times in each
