@@ -327,3 +327,17 @@ def test_units() -> None:
     assert unit_of(0.2) == (1e-3, "milliseconds")
     assert unit_of(90.0) == (1.0, "seconds")
     assert unit_of(7200.0) == (3600.0, "hours")
+
+
+@pytest.mark.parametrize("width", [352, 840])
+def test_labels_stand_on_a_ground_of_their_own(width: int) -> None:
+    """Lines of the parallel coordinates went through names and values."""
+    figure = parameters.parallel(TrialArrays(mixed_study(40)))
+    drawn = svg.draw(figure, width)
+    labels = re.findall(
+        r'<rect x="([-\d.]+)" y="[-\d.]+" width="([\d.]+)" [^>]*/><text class="halo', drawn
+    )
+    assert len(labels) == drawn.count('<text class="halo')
+    assert len(labels) > 6
+    assert all(float(x) > -8 and float(x) + float(w) < width + 8 for x, w in labels)
+    assert drawn.rindex("stroke-linejoin") < drawn.index('<text class="halo'), "lines are below"

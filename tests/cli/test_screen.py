@@ -123,6 +123,14 @@ def test_columns_are_whole_or_not_there() -> None:
     assert Layout.of(names, rows, 20, whole=[0, 1], loose=4).places == (0, 1, 3)
 
 
+def test_values_of_any_text_stay_on_their_line() -> None:
+    names, rows = ["n", "text"], [["1", "a\nb\x1b[31mred"], ["2", "日本語"]]
+    layout = Layout.of(names, rows, 40)
+    lines = [layout.row(row) for row in rows]
+    assert [line.plain for line in lines] == ["1  a b [31mred", "2  日本語"]
+    assert all(line.cell_len <= layout.width for line in lines)
+
+
 class TestFooter:
     """Rows are counted by the width that the terminal has when they are taken down."""
 

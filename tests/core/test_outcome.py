@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.core.errors import StudyError
 from tunesmith.core.objective import Objective
 from tunesmith.core.outcome import (
     Outcome,
@@ -205,3 +206,45 @@ def test_fingerprints_forget_numbers_and_addresses() -> None:
     assert of("loss 1.5e-3") == of("loss 27")
     assert of("no file") != of("no memory")
     assert fingerprint(Reason(Kind.LOST, "gone")) != fingerprint(Reason(Kind.ERROR, "gone"))
+
+
+class TestUseOfReports:
+    REPORTS: ClassVar = [{"loss": 3.0}, {"other": 0.0}, {"loss": 1.0}, {"loss": 2.0}]
+
+    @pytest.mark.parametrize(
+        ("goal", "use", "value"),
+        [
+            ("minimize", "last", 2.0),
+            ("minimize", "best", 1.0),
+            ("maximize", "best", 3.0),
+            ("minimize", "mean of last 2", 1.5),
+            ("minimize", "mean of last 10", 2.0),
+            ("minimize", {"mean": 1}, 2.0),
+            ("minimize", "mean 2", 1.5),
+        ],
+    )
+    @pytest.mark.parametrize("returned", [None, {"loss": 2.0}, 2.0])
+    def test_makes_the_value(self, goal: Any, use: Any, value: float, returned: Any) -> None:
+        """Whether a program's last report is returned once more or not makes no difference."""
+        objectives = (Objective("loss", goal, use),)
+        outcome = outcome_of(objectives, returned, {"loss": 2.0}, lambda: self.REPORTS)
+        assert outcome == Outcome(State.COMPLETED, (value,), {"loss": value})
+
+    def test_what_is_not_finite(self) -> None:
+        reports = [{"loss": 1.0}, {"loss": math.nan}]
+        for use, state in (("best", State.COMPLETED), ("mean of last 2", State.FAILED)):
+            objectives = (Objective("loss", use=use),)
+            assert outcome_of(objectives, None, reports[-1], lambda: reports).state is state
+
+    def test_without_reports_what_is_returned_counts(self) -> None:
+        assert outcome_of((Objective("loss", use="best"),), 0.5).values == (0.5,)
+
+    @pytest.mark.parametrize("use", ["worst", "mean", "mean of last 0", {"mean": 1.5}, None, 3, {}])
+    def test_mistakes(self, use: Any) -> None:
+        with pytest.raises(StudyError, match="use is 'last', 'best' or 'mean of last 10'"):
+            Objective("loss", use=use)
+
+    def test_it_is_said_and_stored(self) -> None:
+        objective = Objective("loss", "maximize", {"mean": 5})  # type: ignore[arg-type]
+        assert str(objective) == "maximize loss (mean of last 5 reports)"
+        assert Objective("loss", "minimize", objective.use).use == "mean of last 5"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -369,3 +370,37 @@ def test_weights_only_runs_no_code(tmp_path: Path) -> None:
     restored = checkpoint.restore(tmp_path / "torch", weights_only=True)
     assert restored is not None
     assert restored[1]["model"].tolist() == [1, 1]
+
+
+def pickled(directory: Path, state: Any, step: int) -> None:
+    with checkpoint.writing(directory, step) as folder:
+        (folder / "state.pkl").write_bytes(pickle.dumps(state))
+
+
+class TestStrangers:
+    """What a trial did not save itself runs no code: the one before it is taken, with a warning that says why."""
+
+    @pytest.mark.parametrize("part", ["step-2", "step-2/state.pkl"])
+    def test_no_link_is_followed(self, tmp_path: Path, part: str) -> None:
+        own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+        pickled(own, "mine", 1)
+        pickled(own, "mine too", 2)
+        pickled(elsewhere, "theirs", 2)
+        if (own / part).is_dir():
+            shutil.rmtree(own / part)
+        else:
+            (own / part).unlink()
+        (own / part).symlink_to(elsewhere / part)
+        with pytest.warns(RuntimeWarning, match=r"is a link: .*weights_only"):
+            assert checkpoint.restore(own) == (1, "mine")
+
+    def test_no_other_user_s_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        pickled(tmp_path, "somebody's", 1)
+        owner = tmp_path.stat().st_uid
+        assert checkpoint.restore(tmp_path) == (1, "somebody's")
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+        if owner == 0:  # what is root's is trusted
+            assert checkpoint.restore(tmp_path) == (1, "somebody's")
+            os.chown(tmp_path / "step-1" / "state.pkl", 4711, -1)
+        with pytest.warns(RuntimeWarning, match=r"belongs to another user \(\d+\)"):
+            assert checkpoint.restore(tmp_path) is None

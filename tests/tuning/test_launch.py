@@ -13,6 +13,7 @@ from tests.cli.program import tunesmith
 
 import tunesmith as ts
 from tunesmith.core.limits import Limits
+from tunesmith.core.objective import Objective
 from tunesmith.store import MemoryStore
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.job import load_job, run_job
@@ -45,6 +46,7 @@ OPTIONS: dict[str, Any] = {
     "name": "one",
     "metric": "loss",
     "goal": "maximize",
+    "use": "best",
     "searcher": {"sobol": {}},
     "scheduler": {"median": {}},
     "seed": 12,
@@ -83,12 +85,12 @@ def by_create(storage: Path) -> None:
 
 
 def job_file(storage: Path) -> Path:
-    metric, goal = OPTIONS["metric"], OPTIONS["goal"]
+    of_objective = {name: OPTIONS[name] for name in ("metric", "goal", "use")}
     job = {
-        **{k: v for k, v in OPTIONS.items() if k not in ("metric", "goal")},
+        **{k: v for k, v in OPTIONS.items() if k not in of_objective},
         "warm_start": ["earlier"],
         "command": ["echo", '{{"loss": {x}}}'],
-        "objective": {"metric": metric, "goal": goal},
+        "objective": of_objective,
         "space": SPACE.to_dict(),
         "limits": LIMITS,
         "storage": storage.name,
@@ -144,7 +146,7 @@ def test_every_option_reaches_the_study(
         value = getattr(spec.limits, name)
         assert value == getattr(Limits.from_dict(LIMITS), name), (name, limit)
         assert value != getattr(default, name), f"{name}: the default shows nothing"
-    assert (spec.first_objective.metric, spec.first_objective.goal) == ("loss", "maximize")
+    assert spec.first_objective == Objective("loss", "maximize", "best")
     assert spec.searcher.to_dict() == "sobol"
     assert spec.scheduler is not None
     assert spec.scheduler.to_dict() == "median"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.store.memory import MemoryStore
 from tunesmith.tuning.coordinator import Loop
+from tunesmith.tuning.job import load_job, run_job
 from tunesmith.tuning.replay import replay
 
 SPACE = ts.Space(x=ts.Float(0, 1), k=ts.Int(1, 4, default=2), o=ts.Choice("sgd", "adam"))
@@ -914,3 +916,41 @@ class TestReportToAScheduler:
         with pytest.raises(ts.StrategyError, match=r"pauses trials .* which ask and tell cannot"):
             study.report(trial, step=1, loss=0.5)
         assert study.trials[0].reports == ()
+
+
+@pytest.mark.parametrize("door", ["tune", "tell", "program"])
+def test_reports_become_the_value_alike_at_every_door(door: str, tmp_path: Path) -> None:
+    """PPO, say, is judged by its last episode else: 170, 347 just before."""
+    storage, rewards = tmp_path / "s.db", [10.0, 347.0, 170.0]
+    space = ts.Space(x=ts.Float(0, 1))
+    options: Any = {"metric": "reward", "goal": "maximize", "use": "mean of last 2"}
+    if door == "tune":
+
+        def objective(config: dict[str, Any], trial: ts.LiveTrial) -> None:
+            for reward in rewards:
+                trial.report(reward=reward)
+
+        ts.tune(objective, space, trials=1, storage=storage, name="s", progress=False, **options)
+    elif door == "tell":
+        with ts.Study.create(space, storage=storage, name="s", **options) as study:
+            trial = study.ask()
+            for reward in rewards:
+                study.report(trial, reward=reward)
+            study.tell(trial)
+    else:
+        lines = "".join(f"echo reward={reward}; " for reward in rewards)
+        job = {
+            "name": "s",
+            "command": ["sh", "-c", lines],
+            "objective": options,
+            "metrics": {"reward": "reward={number}"},
+            "space": space.to_dict(),
+            "limits": {"trials": 1},
+            "storage": "s.db",
+        }
+        (tmp_path / "job.yaml").write_text(json.dumps(job))
+        run_job(load_job(tmp_path / "job.yaml"))
+    with ts.Study.open("s", storage=storage) as study:
+        assert study.spec.first_objective.use == "mean of last 2"
+        assert study.trials[0].value == 258.5
+        assert [r.metrics["reward"] for r in study.trials[0].reports] == rewards

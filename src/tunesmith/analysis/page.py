@@ -53,7 +53,8 @@ th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var
 th { color: var(--soft); font-weight: 550; white-space: nowrap; }
 td.wide { min-width: 9em; }
 td.n, th.n { text-align: right; white-space: nowrap; } .tight td { white-space: nowrap; }
-.config td { overflow-wrap: break-word; } .config td:nth-child(2) { min-width: 5em; }
+.tight th, .tight th.n { white-space: normal; min-width: 4em; vertical-align: bottom; }
+.config td { overflow-wrap: anywhere; } .config td:nth-child(2) { min-width: 5em; }
 tr.first td { font-weight: 650; }
 tr.group td { padding-top: 16px; font-weight: 650; border-bottom-color: var(--grey); }
 td.soft { color: var(--soft); }
@@ -82,11 +83,17 @@ figure text.halo { paint-order: stroke; stroke: var(--paper); stroke-width: 3px;
 #tip { position: fixed; z-index: 9; pointer-events: none; background: var(--ink); color: var(--paper); font-size: 12px;
   line-height: 1.4; border-radius: 7px; padding: 7px 10px; white-space: pre-line; max-width: 280px; display: none; }
 footer { color: var(--soft); font-size: 13px; padding-top: 40px; padding-bottom: 50px; }
+@media (min-width: 1280px) { main, header, footer { max-width: 1080px; } }
 @media (max-width: 640px) {
   header { padding-top: 24px; } main, header, footer { padding-left: 18px; padding-right: 18px; }
   h1 { font-size: 24px; } h2 { margin-top: 42px; } .tiles { grid-template-columns: 1fr 1fr; }
   .wide { display: none; } .narrow { display: block; } .pair { grid-template-columns: 1fr; }
-  .tile b { font-size: 19px; } }
+  .tile b { font-size: 19px; }
+  .config thead { display: none; } .config tr.group { display: block; }
+  .config tr { display: grid; grid-template-columns: 2fr 3fr; border-bottom: 1px solid var(--line); }
+  .config td { border: 0; padding-bottom: 0; } .config td:nth-child(2) { min-width: 0; }
+  .config td.soft { grid-column: 1 / -1; padding: 0 0 6px; }
+  .config tr.group { border-bottom-color: var(--grey); } .config tr.group td { padding-bottom: 6px; } }
 @media print { nav, button { display: none; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
 """
 
@@ -247,7 +254,7 @@ def table(
     name = ' class="tight"' if tight else ""
     kinds = [' class="n"' if name in right else "" for name in columns]
     to_html = html.escape if tight else escape
-    head = "".join(f"<th{k}>{to_html(str(c))}</th>" for k, c in zip(kinds, columns, strict=True))
+    head = "".join(f"<th{k}>{escape(str(c))}</th>" for k, c in zip(kinds, columns, strict=True))
     body = ""
     for i, row in enumerate(rows):
         cells = "".join(f"<td{k}>{to_html(str(c))}</td>" for k, c in zip(kinds, row, strict=True))

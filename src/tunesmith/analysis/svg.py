@@ -320,13 +320,14 @@ def _notes(notes: Iterable[dict[str, Any]], x: Scale, y: Scale, width: float) ->
         px, py = x(note["x"]), y(note["y"]) - note.get("yshift", 0)
         py += {"top": 11.0, "bottom": -3.0}.get(note["yanchor"], 4.0)
         words = _fit(words, width - px - 12) if bold else words
-        wide = len(words) * _SMALL
+        wide = len(words) * (_CHAR if bold else _SMALL)
         before = {"left": 0.0, "center": 0.5, "right": 1.0}[note["xanchor"]] * wide
         anchor = {"left": "start", "right": "end", "center": "middle"}[note["xanchor"]]
         small = " small" if note.get("font") else ""
-        weight = ' font-weight="600"' if bold else ""
-        drawn = (
-            f'<text class="halo{small}" x="{px:.1f}" y="{py:.1f}" text-anchor="{anchor}"{weight}>'
+        weight = ' style="font-weight: 600"' if bold else ""
+        drawn = (  # on a ground of its own, behind which lines pass
+            f'<rect x="{px - before - 2:.1f}" y="{py - 11:.1f}" width="{wide + 4:.1f}" height="14" '
+            f'style="fill:var(--paper)"/><text class="halo{small}" x="{px:.1f}" y="{py:.1f}" text-anchor="{anchor}"{weight}>'
             f"{_escape(words)}</text>"
         )
         labels.append((py, px - before, wide, drawn))

@@ -17,6 +17,8 @@ WIDEST: Final = 24
 LEAST: Final = 16
 #: A heading that is wider is broken after one of these.
 _LONG: Final = 8
+#: What would move the cursor, or colour what comes after.
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _JOINT: Final = re.compile(r"(?<=[_.\-/ ])")
 
 
@@ -28,6 +30,10 @@ def heading(name: str, width: int = WIDEST) -> tuple[str, str]:
     breaks = (("".join(pieces[:k]), "".join(pieces[k:])) for k in range(1, len(pieces)))
     upper, lower = min(breaks, key=lambda halves: max(map(cell_len, halves)))
     return middle_cut(upper, width), middle_cut(lower, width)
+
+
+def _one_line(cell: str) -> str:
+    return _CONTROLS.sub(" ", cell)
 
 
 def middle_cut(words: str, width: int) -> str:
@@ -80,7 +86,9 @@ class Layout:
         is left out where that is less than `LEAST`.
         """
         heads = [heading(name) for name in names]
-        natural = [max((cell_len(row[k]) for row in rows), default=0) for k in range(len(names))]
+        natural = [
+            max((cell_len(_one_line(row[k])) for row in rows), default=0) for k in range(len(names))
+        ]
         named = [max(map(cell_len, head)) for head in heads]
         widths = [max(n, min(WIDEST, w)) for n, w in zip(named, natural, strict=True)]
         if least:
@@ -124,7 +132,7 @@ class Layout:
     def _line(self, cells: Sequence[str], style: str) -> Text:
         line = Text(style=style, no_wrap=True, overflow="ellipsis", end="")
         for k, (place, cell, width) in enumerate(zip(self.places, cells, self.widths, strict=True)):
-            text = Text(" ".join(cell.split()) if "\n" in cell else cell)
+            text = Text(_one_line(cell))
             text.align("right" if place in self.right else "left", width)
             line.append_text(text)
             line.append("" if k + 1 == len(cells) else " " * GAP)

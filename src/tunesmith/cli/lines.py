@@ -24,7 +24,7 @@ FRONT_ROWS: Final = 20
 def headline(study: Study, planned: Count | None) -> str:
     """What is about to happen, in one line."""
     spec = study.spec
-    goals = ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
+    goals = ", ".join(str(o) for o in spec.objectives)
     parts = [
         f"{spec.name}: {goals}",
         f"{len(spec.space)} parameter{'s' * (len(spec.space) != 1)}",

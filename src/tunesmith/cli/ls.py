@@ -42,7 +42,7 @@ def ls(storage: Storage = None, json: Json = False) -> None:
     rows = [
         (
             s.name,
-            " ".join(f"{o.goal} {o.metric}" for o in s.spec.objectives),
+            " ".join(str(o) for o in s.spec.objectives),
             str(s.counts[State.COMPLETED]),
             str(s.counts[State.FAILED] or ""),
             str(s.counts[State.RUNNING] or ""),

@@ -123,7 +123,7 @@ def _show_head(
 
     spec = seen.spec
     echo = typer.echo
-    echo(f"study {spec.name}: " + ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives))
+    echo(f"study {spec.name}: " + ", ".join(str(o) for o in spec.objectives))
     counts = ", ".join(f"{n} {state}" for state, n in seen.counts.items() if n) or "no trials yet"
     echo(f"trials: {counts}")
     echo(f"searcher: {_strategy(spec.searcher.to_dict())}, seed {spec.seed}")

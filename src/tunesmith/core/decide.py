@@ -7,7 +7,7 @@ and give events, or a reason to wait or to end; they store nothing and start not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -374,15 +374,19 @@ def outcome(ledger: Ledger, exited: Exited) -> Outcome:
     """How a trial ended that will not be run again."""
     objectives, latest = ledger.spec.objectives, ledger.curves.latest(exited.trial)
     reason = exited.reason
+
+    def reports() -> list[Mapping[str, float]]:
+        return [report.metrics for report in ledger.curves.of(exited.trial)]
+
     if reason is None:
-        return outcome_of(objectives, exited.returned, latest)
+        return outcome_of(objectives, exited.returned, latest, reports)
     if reason.kind is Kind.STOPPED:
-        so_far = outcome_of(objectives, None, latest)
+        so_far = outcome_of(objectives, None, latest, reports)
         return Outcome(State.STOPPED, so_far.values, so_far.metrics, reason)
     if exited.returned is None:
         return Outcome(State.FAILED, None, finite(latest), reason)
     return Outcome(
-        State.FAILED, None, outcome_of(objectives, exited.returned, latest).metrics, reason
+        State.FAILED, None, outcome_of(objectives, exited.returned, latest, reports).metrics, reason
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from tunesmith.core.objective import Objective
+from tunesmith.core.objective import LAST, Objective
 from tunesmith.core.text import utf8
 from tunesmith.core.trial import Kind, Reason, State
 
@@ -84,12 +84,16 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def outcome_of(
-    objectives: Sequence[Objective], returned: Any, latest: Mapping[str, float] | None = None
+    objectives: Sequence[Objective],
+    returned: Any,
+    latest: Mapping[str, float] | None = None,
+    reports: Callable[[], Sequence[Mapping[str, float]]] = tuple,
 ) -> Outcome:
     """The outcome of a trial whose objective came to its end and returned `returned`.
 
     A bare number is the value of the only objective, a sequence has one number per objective, a
-    mapping has metrics by name. What is missing is taken from `latest`, the trial's last reports.
+    mapping has metrics by name. What is missing is taken from `latest`, the trial's last reports. An objective
+    that uses the best of them, or a mean, gets it from all `reports`, oldest first, whatever was returned.
     """
     if type(returned) is float and len(objectives) == 1 and not latest and math.isfinite(returned):
         return Outcome(
@@ -112,7 +116,7 @@ def outcome_of(
         )
     metrics = {**latest, **numbers(returned_metrics)}
     values = []
-    for name in names:
+    for name, objective in zip(names, objectives, strict=True):
         if name in returned_metrics and number(returned_metrics[name]) is None:
             return _failed(
                 f"the metric {name!r} is {_short(returned_metrics[name])}, which is no number",
@@ -122,6 +126,9 @@ def outcome_of(
             known = _listed(sorted(metrics)) if metrics else "nothing was reported"
             what = "the objective returned None" if returned is None and not metrics else known
             return _failed(f"the metric {name!r} never arrived ({what})", metrics)
+        if objective.use != LAST:
+            reported = [report[name] for report in reports() if name in report]
+            metrics[name] = objective.value_of(reported) if reported else metrics[name]
         values.append(metrics[name])
     if not all(map(math.isfinite, values)):
         wrong = ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True))

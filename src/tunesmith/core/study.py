@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tunesmith.core.errors import StudyError
 from tunesmith.core.limits import Limits
-from tunesmith.core.objective import Objective
+from tunesmith.core.objective import LAST, Objective
 from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.space.parameter import plain
 from tunesmith.core.space.space import Space
@@ -120,7 +120,10 @@ class StudySpec:
         out: dict[str, Any] = {
             "name": self.name,
             "space": self.space.to_dict(),
-            "objectives": [{"metric": o.metric, "goal": o.goal} for o in self.objectives],
+            "objectives": [
+                {"metric": o.metric, "goal": o.goal} | ({"use": o.use} if o.use != LAST else {})
+                for o in self.objectives
+            ],
             "limits": self.limits.to_dict(),
             "searcher": self.searcher.to_dict(),
             "seed": self.seed,

@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import shutil
+import stat
 import sys
 import warnings
 from collections.abc import Iterator
@@ -129,7 +130,8 @@ def restore(
 ) -> tuple[int, Any] | None:
     """The step and the object of the first of `newest_first` that can be read; None if there is none.
 
-    Tensors come back in the computer's main memory. A file can run any code as it is read, unless `weights_only`.
+    Tensors come back in the computer's main memory. A file can run any code as it is read, unless `weights_only`: so only
+    what lies in this folder itself is read, no link out of it, and nothing that is another user's.
     """
     for step, path in newest_first(directory, reported):
         try:
@@ -141,6 +143,8 @@ def restore(
 
 
 def _load(path: Path, weights_only: bool) -> Any:
+    if not weights_only:
+        _refuse_strangers(path)
     if (path / _TORCH).is_file():
         import torch
 
@@ -150,7 +154,26 @@ def _load(path: Path, weights_only: bool) -> Any:
     if weights_only:
         raise ValueError("it is a pickle, which can run any code")
     with (path / _PICKLE).open("rb") as file:
-        return pickle.load(file)  # noqa: S301 (the trial's own)
+        return pickle.load(file)  # noqa: S301 (the trial's own: see `_refuse_strangers`)
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Raise PermissionError for a checkpoint that is another user's, or lies elsewhere: a trial's own code wrote its
+    own, as it runs anyway."""
+    for place in (
+        path,
+        *(path / name for name in (_TORCH, _PICKLE) if os.path.lexists(path / name)),
+    ):
+        facts = place.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            why = "is a link: what is read here lies in the trial's own folder"
+        elif os.geteuid() != 0 and facts.st_uid not in (os.geteuid(), 0):
+            why = f"belongs to another user ({facts.st_uid})"
+        else:
+            continue
+        raise PermissionError(
+            f"{place.name} {why}, and reading it could run any code; restore(weights_only=True) reads torch states alone"
+        )
 
 
 def inherit(parent: Path, child: Path, reported: int | None = None) -> Checkpoint | None:

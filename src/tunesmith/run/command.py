@@ -40,8 +40,9 @@ from tunesmith.run.folder import (
     Folder,
     fault_of,
 )
+from tunesmith.run.metric_file import MetricFile, MetricFileReader
 from tunesmith.run.objective import reason_of, tail
-from tunesmith.run.output import ScannedReport, Scanner, compile_metrics
+from tunesmith.run.output import STEP, ScannedReport, Scanner, compile_metrics
 from tunesmith.run.pattern import Pattern
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
@@ -90,8 +91,8 @@ class Program:
     command: str | Sequence[str]
     #: The objectives' metrics: what the program must report.
     wanted: tuple[str, ...]
-    #: Patterns by metric, for what it prints.
-    metrics: Mapping[str, str] = field(default_factory=dict)
+    #: By metric: a pattern for what it prints, or where it stands in a file.
+    metrics: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     shell: bool = False
     cwd: Path = field(default_factory=Path.cwd)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -173,10 +174,13 @@ class _Run:
         self.unstarted = ""
         self.metrics: dict[str, float | None] = {}
         self.readers: list[_Reader] = []
+        #: The metrics that are read from files of the program's own.
+        self.files: dict[str, MetricFileReader] = {}
 
     def read(self, deadline: float) -> Iterator[Reported]:
         """What has been reported since the last call, as far as there is time."""
-        for reader in self.readers:
+        readers: list[_Reader | MetricFileReader] = [*self.readers, *self.files.values()]
+        for reader in readers:
             news = reader.read(deadline, last=self.status is not None)
             for report in itertools.islice(news, _READ_REPORTS):
                 self.metrics.update(report.metrics)
@@ -203,6 +207,12 @@ class _Run:
                 continue
             wall_s, cpu_s, memory = line.split()
             self.used = float(wall_s), float(cpu_s), int(memory)
+
+    @property
+    def drained(self) -> bool:
+        """Whether all that it has written has been read."""
+        streams = all(reader.drained for reader in self.readers)
+        return streams and all(reader.drained for reader in self.files.values())
 
     def output(self) -> str:
         """The end of what it has printed, wherever that file is now."""
@@ -242,7 +252,13 @@ class CommandExecutor:
         self._template = program.template
         self._config_files = config_files(self._template.config_forms(), program.cwd)
         self._path = program.find(self._template)
-        self._patterns = compile_metrics(program.metrics)
+        self._patterns, self._files = compile_sources(program.metrics)
+        for file in self._files:
+            if parallel > 1 and "{trial" not in file.path and "{checkpoint_dir}" not in file.path:
+                raise JobError(
+                    f"metrics: {file.metric}: trials at the same time would all write {file.path}; let each have its "
+                    f"own, in {{trial_dir}}/{Path(file.path).name}, or set parallel to 1"
+                )
         self._session = session
         self._folder = folder
         self._memory_limit = memory_limit
@@ -332,6 +348,10 @@ class CommandExecutor:
             except OSError as error:
                 raise fault_of(error, folder, unused=start.attempt == 0) from error
             argv = self._template.fill(start.config, built_in)
+            files_read = {
+                file.metric: MetricFileReader(file, file.resolved(self._program.cwd, built_in))
+                for file in self._files
+            }
             began = time.perf_counter()
             words = ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]]
             try:
@@ -355,6 +375,7 @@ class CommandExecutor:
         )
         run.began = began
         wanted = frozenset(self._program.wanted) | self._patterns.keys()
+        run.files = files_read
         run.readers = [
             _Reader(printed, Scanner(wanted, self._patterns)),
             _Reader(reported, Scanner(wanted, any_json=True)),
@@ -396,7 +417,7 @@ class CommandExecutor:
                 reason = Reason(Kind.ERROR, run.given_up)
                 self.stop(Stop(run.start.trial, reason, _GRACE_S))
             run.supervisor.step()
-        elif all(reader.drained for reader in run.readers):
+        elif run.drained:
             yield self._exit(run)
 
     def _exit(self, run: _Run) -> Exited:
@@ -504,6 +525,19 @@ def command_line(
         return None
 
 
+def compile_sources(
+    metrics: Mapping[str, str | Mapping[str, str]],
+) -> tuple[dict[str, Pattern], list[MetricFile]]:
+    """The patterns by metric, and the metrics that stand in files. Raises JobError."""
+    patterns = compile_metrics({m: text for m, text in metrics.items() if isinstance(text, str)})
+    described = {m: source for m, source in metrics.items() if not isinstance(source, str)}
+    if STEP in described:
+        raise JobError(
+            "metrics: a file's steps are named with its metric, as in {csv: log.csv, column: loss, step: epoch}"
+        )
+    return patterns, [MetricFile.of(metric, source) for metric, source in described.items()]
+
+
 def search_path() -> str:
     """PATH for programs: the folder of the Python that runs tunesmith comes first, so that `python` in
     a command is that one, unless the user has activated an environment of their own."""
@@ -518,6 +552,8 @@ def _no_metric(missing: Sequence[str], run: _Run, patterns: Mapping[str, Pattern
     printed, reported = (reader.scanner for reader in run.readers)
     names = ", ".join(repr(name) for name in missing)
     for name in missing:
+        if name in run.files:
+            return f"the metric {name!r} never came: {run.files[name].problem}"
         for scanner in (printed, reported):
             if name in scanner.no_number:
                 return no_number(name, scanner.no_number[name], patterns.get(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
-from tunesmith.core.objective import Goal
+from tunesmith.core.objective import Goal, Use
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import Where, of_function
@@ -26,6 +26,7 @@ def tune(
     *,
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
+    use: Use | Sequence[Use] = "last",
     name: str | None = None,
     storage: Storage = None,
     searcher: str | Mapping[str, Any] | Searcher = "auto",
@@ -54,7 +55,8 @@ def tune(
     raises StudyError, "new" begins a study of its own. With `retry_failed` the trials that failed are run again, once
     the objective is mended (`Study.retry_failed`).
 
-    Main arguments: `metric` and `goal` (or a list of each), and what to spend: ``trials=100``,
+    Main arguments: `metric` and `goal` (or a list of each), `use` (how a trial's reports become its value: "last",
+    "best" or "mean of last 10"; what it returns counts with "last" only), and what to spend: ``trials=100``,
     ``time="2h"``, ``compute_time``, ``cost`` with ``price_per_hour``, ``target``; ``parallel=4`` runs
     that many at a time, in processes of their own. Other limits: see `Limits`.
 
@@ -74,6 +76,7 @@ def tune(
         name=name or _name_of(objective),
         metric=metric,
         goal=goal,
+        use=use,
         searcher=searcher,
         scheduler=scheduler,
         seed=seed,

@@ -30,10 +30,10 @@ from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.yaml_text import Lines, read
-from tunesmith.run.command import Program
+from tunesmith.run.command import Program, compile_sources
 from tunesmith.run.executors import Factory, of_program
 from tunesmith.run.folder import Folder
-from tunesmith.run.output import STEP, compile_metrics
+from tunesmith.run.output import STEP
 from tunesmith.run.usage import check_environment, check_usage, warnings
 from tunesmith.store import Durability
 from tunesmith.store.location import default_storage, file_of
@@ -62,6 +62,10 @@ class ObjectiveModel(BaseModel):
     goal: Literal["minimize", "maximize"] = Field(
         "minimize", description="Whether less or more of it is better."
     )
+    use: str | dict[str, int] = Field(
+        "last",
+        description="How the reports of a trial become its value: `last`, `best` or `mean of last 10`.",
+    )
 
 
 class JobModel(BaseModel):
@@ -80,15 +84,16 @@ class JobModel(BaseModel):
         examples=["python train.py --lr {learning_rate} [--momentum {momentum}]"],
     )
     objective: ObjectiveModel | list[ObjectiveModel] = Field(
-        description="The metric and its goal; a list for several objectives.",
+        description="The metric and its goal; a list for several objectives. `use` says how the reports of a trial "
+        "become its value: `last` (the default), `best` or `mean of last 10`.",
         examples=["{metric: accuracy, goal: maximize}"],
     )
-    metrics: dict[str, str] = Field(
+    metrics: dict[str, str | dict[str, str]] = Field(
         default_factory=dict,
         description="How to find metrics in what the program prints: for each the text around it, with `{number}` or "
         "`{int}` where the value is (`{number:,}` for 1,234.5) and `{any}` for any text; or a regular expression with one group "
         "(or several, one of them called `value`). `step` finds the step. Not needed for programs that print "
-        'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`. More in the guide to metrics.',
+        'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`. A metric may stand in a file instead: `{json: FILE, key: a.b}`, `{csv: FILE, column: x, step: epoch}`, `{tensorboard: FOLDER, tag: x}`. More in the guide to metrics.',
         examples=["{accuracy: 'val_acc={number}'}"],
     )
     space: dict[str, Any] = Field(
@@ -318,13 +323,14 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     _at(("command",), lambda: template.check(space, conditional))
     _at(("command",), lambda: check_usage(program, space))
     _at(("space",), lambda: check_environment(space, model.environment))
-    _at(("metrics",), lambda: compile_metrics(model.metrics))
+    _at(("metrics",), lambda: compile_sources(model.metrics))
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
     metrics = [objective.metric for objective in objectives]
     if STEP in metrics:
         raise _Located(("objective",), "an objective cannot be called 'step': that is the step")
     goals = [objective.goal for objective in objectives]
-    _at(("objective",), lambda: objectives_of(metrics, goals))
+    uses = [objective.use for objective in objectives]
+    _at(("objective",), lambda: objectives_of(metrics, goals, uses))
     for index, config in enumerate(model.enqueue):
         _at(("enqueue", index), partial(space.filled, config))
     job = model.model_dump(
@@ -338,6 +344,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             name=_name(path, model),
             metric=metrics,
             goal=goals,
+            use=uses,
             searcher=model.searcher,
             scheduler=model.scheduler,
             seed=model.seed,

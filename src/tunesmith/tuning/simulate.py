@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
-from tunesmith.core.objective import Goal
+from tunesmith.core.objective import Goal, Use
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import of_curve
@@ -32,6 +32,7 @@ def simulate(
     *,
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
+    use: Use | Sequence[Use] = "last",
     searcher: str | Mapping[str, Any] | Searcher = "auto",
     scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
@@ -51,6 +52,7 @@ def simulate(
         name="simulated",
         metric=metric,
         goal=goal,
+        use=use,
         searcher=searcher,
         scheduler=scheduler,
         seed=seed,

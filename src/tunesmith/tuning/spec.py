@@ -17,7 +17,7 @@ from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
-from tunesmith.core.objective import Goal, objectives_of
+from tunesmith.core.objective import Goal, Use, objectives_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
@@ -79,6 +79,7 @@ def make_spec(
     name: str,
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
+    use: Use | Sequence[Use] = "last",
     searcher: str | Mapping[str, Any] | Searcher = "auto",
     scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
@@ -91,7 +92,7 @@ def make_spec(
     spec = StudySpec(
         name=name,
         space=space if isinstance(space, Space) else Space.from_dict(space),
-        objectives=objectives_of(metric, goal),
+        objectives=objectives_of(metric, goal, use),
         limits=Limits.from_dict(limits),
         searcher=strategy_of(searcher, search.describe),
         scheduler=None if scheduler is None else strategy_of(scheduler, schedule.describe),

@@ -26,7 +26,7 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
-from tunesmith.core.objective import Goal, Objective
+from tunesmith.core.objective import Goal, Objective, Use
 from tunesmith.core.outcome import finite, outcome_of
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config, Space
@@ -108,6 +108,7 @@ class Study:
         *,
         metric: str | Sequence[str] = "value",
         goal: Goal | Sequence[Goal] = "minimize",
+        use: Use | Sequence[Use] = "last",
         name: str = "study",
         storage: str | Path | Store | None = None,
         searcher: str | Mapping[str, Any] | Searcher = "auto",
@@ -131,6 +132,7 @@ class Study:
             name=name,
             metric=metric,
             goal=goal,
+            use=use,
             searcher=searcher,
             scheduler=scheduler,
             seed=seed,

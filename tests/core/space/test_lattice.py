@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from tunesmith.core.space.expression import Expression
 from tunesmith.core.space.lattice import Count, Lattice
 from tunesmith.core.space.parameter import Choice, Float, Int, identity
 from tunesmith.core.space.space import Config, Space
@@ -93,3 +94,58 @@ def test_counts_that_cannot_be_walked() -> None:
 def test_relations_that_name_nothing(space: Space) -> None:
     assert lattice(deepcopy(space).require("1 == 1")).count().points == len(space) * 2 + 1
     assert list(lattice(space.require("1 == 2")).walk()) == []
+
+
+class TestBounds:
+    """Levels that a linear relation leaves out are not looked at, and no other ones are left out."""
+
+    @pytest.mark.parametrize(
+        "relations",
+        [
+            ["a < b"],
+            ["a + b == 12", "b <= c"],
+            ["2 * a - b >= 3"],
+            ["a * b <= 24"],
+            ["a * c == 12"],
+            ["a < b < c", "a != 3"],
+            ["a < k"],
+            ["abs(a - b) > 2", "c < a"],
+        ],
+    )
+    def test_nothing_else_is_left_out(self, relations: list[str]) -> None:
+        space = Space(a=Int(1, 12), b=Int(1, 12, step=1), c=Choice(*range(12, 0, -1)), k=5)
+        for relation in relations:
+            space = space.require(relation)
+        levels = {"a": range(1, 13), "b": range(1, 13), "c": list(range(1, 13))}
+        for c in (levels["c"], list(range(12, 0, -1))):
+            made = list(Lattice(space, levels | {"c": c}).walk())
+            every = [
+                {"a": x, "b": y, "c": z, "k": 5}
+                for x in levels["a"]
+                for y in levels["b"]
+                for z in c
+            ]
+            assert made == [config for config in every if space.satisfies(config)]
+
+    def test_what_may_be_inactive_bounds_nothing(self) -> None:
+        space = Space(a=Int(1, 12), on=Choice(True, False), b=Int(1, 12, when={"on": True}))
+        space = space.require("a < b")
+        levels = {"a": range(1, 13), "on": [True, False], "b": range(1, 13)}
+        made = list(Lattice(space, levels).walk())
+        assert len([config for config in made if not config["on"]]) == 12
+        assert len([config for config in made if config["on"]]) == 66
+
+    def test_the_first_of_very_many_is_near(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A million values of the one are too large for the first value of the other."""
+        looked: list[Any] = []
+        holds = Expression.holds
+
+        def counted(self: Expression, config: Any) -> bool:
+            looked.append(config)
+            return holds(self, config)
+
+        monkeypatch.setattr(Expression, "holds", counted)
+        space = Space(n=Int(0, 10**9, step=2), m=Int(0, 10**9, step=1000)).require("m < n")
+        levels = {"n": space["n"].levels(5), "m": space["m"].levels(5)}  # type: ignore[union-attr]
+        assert next(Lattice(space, levels).walk()) == {"n": 2, "m": 0}
+        assert len(looked) < 10

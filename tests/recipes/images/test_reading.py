@@ -14,8 +14,10 @@ from PIL import Image
 from tests.recipes.images.pictures import SHAPES, shapes
 
 from tunesmith.core.errors import JobError
+from tunesmith.recipes.images import pictures
 from tunesmith.recipes.images.data import Shape
 from tunesmith.recipes.images.reading import read, read_unlabelled
+from tunesmith.recipes.images.tones import Tones
 
 
 def save(path: Path, array: object, mode: str | None = None) -> Path:
@@ -258,3 +260,68 @@ def test_the_example_writes_what_is_read(tmp_path: Path) -> None:
     assert images.pixels.shape == (1797, 1, 8, 8)
     assert images.classes == tuple("0123456789")
     assert images.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("CMYK", "jpg"), ("CMYK", "tif"), ("YCbCr", "tif"), ("LAB", "tif"), ("RGBA", "webp"), ("P", "gif"),
+        ("P", "png"), ("RGB", "bmp"), ("RGB", "jpg"),
+    ],
+)  # fmt: skip
+def test_colours_of_every_mode_are_those_that_were_meant(
+    tmp_path: Path, mode: str, suffix: str
+) -> None:
+    from PIL import ImageCms
+
+    colours = [(200, 40, 40), (40, 160, 60), (60, 60, 190), (210, 200, 60)]
+    for k in range(8):
+        image = Image.new("RGB", (16, 16), colours[k % 4])
+        image.paste((250, 250, 250), (0, 0, 16, 2 + k))
+        if mode == "LAB":
+            profiles = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+            changed = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+            assert changed is not None
+            image = changed
+        else:
+            image = image.convert(mode)
+        (tmp_path / "ab"[k % 2]).mkdir(exist_ok=True)
+        options: dict[str, Any] = {"quality": 95} if suffix in ("jpg", "webp") else {}
+        image.save(tmp_path / "ab"[k % 2] / f"{k}.{suffix}", **options)
+    images = read(tmp_path)
+    for name, pixels in zip(images.names, images.pixels, strict=True):
+        middle = pixels[:, 13, 3:13].mean(1)
+        assert middle == pytest.approx(colours[int(Path(name).stem) % 4], abs=16), name
+    assert images.notices == ()
+
+
+@pytest.mark.parametrize("direction", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "deflate.tif", "16.tif", "float.tif"])
+def test_images_are_seen_upright_whatever_their_direction(
+    tmp_path: Path, direction: int, suffix: str
+) -> None:
+    upright = np.full((16, 24), 40, dtype=np.uint8)
+    upright[:8, :8] = 240
+    back = {
+        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+    }[direction]  # fmt: skip
+    stored = Image.fromarray(upright)
+    stored = stored if back is None else stored.transpose(back)
+    options: dict[str, Any] = {}
+    tones = Tones()
+    if suffix == "16.tif":
+        stored = Image.fromarray(np.asarray(stored).astype(np.uint16))
+        tones = Tones(integer=(0.0, 255.0))
+    elif suffix == "float.tif":
+        stored, tones = stored.convert("F"), Tones(floating=(0.0, 255.0))
+    elif suffix == "deflate.tif":
+        options = {"compression": "tiff_deflate"}
+    exif = Image.Exif()
+    exif[0x0112] = direction
+    stored.save(tmp_path / f"x.{suffix}", exif=exif, **options)
+    (header,) = pictures.headers([tmp_path / f"x.{suffix}"])[0].values()
+    assert header.size == (24, 16)
+    seen = read_unlabelled(tmp_path / f"x.{suffix}", Shape(1, 16, 24, 255.0, tones)).pixels[0, 0]
+    assert abs(seen.astype(int) - upright).mean() < 8

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -65,15 +66,28 @@ class Variable:
             return self._own[x]
         return self.parameter.clean(round(x) if self.whole else x)
 
-    def between(self, low: float, high: float) -> NDArray[np.float64]:
-        """The values in [low, high], of a list."""
+    def only(self, fits: NDArray[np.bool_]) -> Variable:
+        """The same with those of its values that fit."""
         assert self.values is not None
-        first = np.searchsorted(self.values, low - _SLACK * max(1.0, abs(low)))
-        last = np.searchsorted(self.values, high + _SLACK * max(1.0, abs(high)), side="right")
-        return self.values[first:last]
+        narrowed = Variable(self.parameter)
+        narrowed.values = self.values[fits]
+        return narrowed
 
-    def weights(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How likely each of the values is on the parameter's scale."""
+    def between(self, low: float, high: float) -> slice:
+        """Where in the list the values in [low, high] are."""
+        assert self.values is not None
+        ends = (low - _SLACK * max(1.0, abs(low)), high + _SLACK * max(1.0, abs(high)))
+        return slice(
+            int(self.values.searchsorted(ends[0])), int(self.values.searchsorted(ends[1], "right"))
+        )
+
+    @cached_property
+    def _shares(self) -> NDArray[np.float64]:
+        """How likely each value, or one before it, is on the parameter's scale: summed, the first is 0."""
+        assert self.values is not None
+        return np.concatenate([[0.0], np.cumsum(self._weights(self.values))])
+
+    def _weights(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         if isinstance(self.parameter, Choice):
             return np.ones(len(values))
         axis = self.parameter.axis
@@ -107,15 +121,33 @@ class Variable:
         x = axis.nth(min(max(k, 0), (axis.count or 1) - 1))
         return x if x <= high + _SLACK * abs(high) else None
 
-    def pick(self, values: NDArray[np.float64], near: float | None, rng: Generator) -> float | None:
-        """One of the values."""
-        if not len(values):
+    def pick(self, where: slice, near: float | None, rng: Generator) -> float | None:
+        """One of the values there."""
+        assert self.values is not None
+        first, last = where.start, where.stop
+        if first >= last:
             return None
         if near is not None:
+            values = self.values[where]
             return float(values[np.argmin(np.abs(values - near))])
-        shares = np.cumsum(self.weights(values))
+        shares = self._shares
+        low, high = shares.item(first), shares.item(last)
+        k = int(shares.searchsorted(low + rng.random() * (high - low), "right")) - 1
+        return self.values.item(min(max(k, first), last - 1))
+
+    def pick_of(
+        self, places: NDArray[np.int64], near: float | None, rng: Generator
+    ) -> float | None:
+        """One of the values at these places of the list."""
+        assert self.values is not None
+        if not len(places):
+            return None
+        if near is not None:
+            values = self.values[places]
+            return float(values[np.argmin(np.abs(values - near))])
+        shares = np.cumsum(self._shares[places + 1] - self._shares[places])
         k = int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
-        return float(values[min(k, len(values) - 1)])
+        return self.values.item(places.item(min(k, len(places) - 1)))
 
 
 def _decimal(x: float, low: float, high: float) -> float:
@@ -143,7 +175,7 @@ class Feasible:
         self._variables = {
             name: Variable(p)
             for name, p in space.tunables.items()
-            if name in named and name not in parents and _numeric(p)
+            if name in named and name not in parents and numeric(p)
         }
         self._trees = [ast.parse(r.text.strip(), mode="eval").body for r in space.relations]
         self._read: dict[Any, _System] = {}
@@ -250,9 +282,7 @@ class _System:
                 if variable.values is None or exponent != 1:
                     continue
                 fits = np.remainder(round(product), np.maximum(variable.values, 1.0)) == 0.0
-                narrowed = Variable(variable.parameter)
-                narrowed.values = variable.values[fits]
-                self._variables[name] = narrowed
+                self._variables[name] = variable.only(fits)
 
     def start(self, config: Config, rng: Generator, *, near: bool = False) -> bool:
         """Set all variables in `config`; whether that succeeded."""
@@ -329,10 +359,17 @@ class _System:
         low, high = bounds[name]
         if variable.values is None:
             return variable.draw(low, high, near, rng)
-        values = variable.between(low, high)
+        where = variable.between(low, high)
+        places: NDArray[np.int64] | None = None
         for c in self._of[name]:
+            if not c.equal:
+                continue
             last = [n for n in c.terms if n in waiting]
-            if c.equal and len(last) == 1 and self._variables[last[0]].values is not None:
+            other = self._variables[last[0]] if len(last) == 1 else variable
+            if len(last) == 1 and other.values is not None:
+                if places is None:
+                    places = np.arange(where.start, where.stop)
+                values = variable.values[places]
                 rest = c.bound - sum(
                     a * _scale(bounds[n][0], c.log)
                     for n, a in c.terms.items()
@@ -342,8 +379,11 @@ class _System:
                     moved = np.log(values) if c.log else values
                     needed = (rest - c.terms[name] * moved) / c.terms[last[0]]
                     needed = np.exp(needed) if c.log else needed
-                values = values[_among(needed, self._variables[last[0]].between(*bounds[last[0]]))]
-        return variable.pick(values, near, rng)
+                there = other.values[other.between(*bounds[last[0]])]
+                places = places[_among(needed, there)]
+        if places is None:
+            return variable.pick(where, near, rng)
+        return variable.pick_of(places, near, rng)
 
     def _propagate(
         self,
@@ -355,7 +395,7 @@ class _System:
         for _ in range(2 * len(bounds) + 2):
             reached: set[str] = set()
             for c in constraints:
-                if not _narrow(c, bounds, self._variables, reached):
+                if not narrow(c, bounds, self._variables, reached):
                     return False
             if not reached:
                 return True
@@ -363,7 +403,7 @@ class _System:
         return True
 
 
-def _narrow(
+def narrow(
     c: Linear,
     bounds: dict[str, tuple[float, float]],
     variables: Mapping[str, Variable],
@@ -423,7 +463,7 @@ def _among(needed: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[
     return fits
 
 
-def _numeric(parameter: Float | Int | Choice) -> bool:
+def numeric(parameter: Float | Int | Choice) -> bool:
     """Whether all values are numbers."""
     if not isinstance(parameter, Choice):
         return True

@@ -6,15 +6,24 @@ relation prunes a branch as soon as everything it names is set.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import ast
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
+from tunesmith.core.space.axis import Steps
+from tunesmith.core.space.feasible import Variable, narrow, numeric
+from tunesmith.core.space.linear import Linear, linear_parts
 from tunesmith.core.space.parameter import Fixed, identity
 from tunesmith.core.space.space import Config, Space
 
 #: Steps that `Lattice.count` takes before it gives up on relations.
 _MOST_WALKED: Final = 20_000
+#: Levels up to this number are all looked at.
+_FEW: Final = 8
 #: Combinations of parents remembered while counting.
 _MOST_STATES: Final = 200_000
 
@@ -38,6 +47,8 @@ class Lattice:
     levels: Mapping[str, Sequence[Any]]
     #: The relations that can be looked at when so many steps of the plan are set.
     _due: tuple[tuple[Any, ...], ...] = field(init=False, repr=False)
+    #: What relations say of the bounds of a parameter with many levels, given those that are set before it.
+    _bounds: _Bounds = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         place = {step.name: i for i, step in enumerate(self.space.plan, 1)}
@@ -45,6 +56,7 @@ class Lattice:
         for relation in self.space.relations:
             due[max((place[name] for name in relation.names), default=0)].append(relation)
         object.__setattr__(self, "_due", tuple(map(tuple, due)))
+        object.__setattr__(self, "_bounds", _Bounds(self.space, self.levels))
 
     def walk(self) -> Iterator[Config]:
         """Every config in order, the last parameter fastest; O(parameters) memory and per step."""
@@ -68,12 +80,20 @@ class Lattice:
             yield from self._walk(depth + 1, config, budget)
             return
         fixed = isinstance(step.parameter, Fixed)
-        for value in (step.parameter.standard(),) if fixed else self.levels[step.name]:
+        for value in (step.parameter.standard(),) if fixed else self._within(step.name, config):
             if budget is not None:
                 budget[0] -= 1
                 if budget[0] <= 0:
                     return
             yield from self._walk(depth + 1, config | {step.name: value}, budget)
+
+    def _within(self, name: str, config: Config) -> Iterable[Any]:
+        """The levels of a parameter that relations may allow: of many that rise, those within its bounds."""
+        levels = self.levels[name]
+        if not self._bounds.know(name):
+            return levels
+        low, high = self._bounds.given(name, config)
+        return (levels[k] for k in range(bisect_left(levels, low), bisect_right(levels, high)))
 
     def _allowed(self, depth: int, config: Config) -> bool:
         return all(
@@ -139,3 +159,52 @@ class Lattice:
             for values in self.levels.values():
                 product *= len(values)
             return Count(product, exact=False)
+
+
+class _Bounds:
+    """What linear relations leave of a parameter with many rising levels, given some others: no value beyond is
+    allowed. Relations that name what may be inactive are left out, for then they do not count."""
+
+    def __init__(self, space: Space, levels: Mapping[str, Sequence[Any]]) -> None:
+        always = {step.name: step.parameter for step in space.plan if step.active is None}
+        constants = {n: p.constant for n, p in always.items() if isinstance(p, Fixed)}
+        named = [relation for relation in space.relations if relation.names <= always.keys()]
+        self._variables = {
+            name: Variable(p)
+            for name, p in always.items()
+            if not isinstance(p, Fixed) and numeric(p) and any(name in r.names for r in named)
+        }
+        known = self._variables.keys() | constants.keys()
+        read = [
+            constraint
+            for relation in named
+            if relation.names <= known
+            for constraint in linear_parts(
+                ast.parse(relation.text.strip(), mode="eval").body, self._variables, constants
+            )
+        ]
+        self._of: dict[str, list[Linear]] = {
+            name: constraints
+            for name in self._variables
+            if len(levels[name]) > _FEW and _rise(levels[name])
+            and (constraints := [c for c in read if name in c.terms])
+        }  # fmt: skip
+
+    def know(self, name: str) -> bool:
+        return name in self._of
+
+    def given(self, name: str, config: Config) -> tuple[float, float]:
+        """The least and the greatest value of a known parameter; the former is greater where none is left."""
+        constraints, variables = self._of[name], self._variables
+        bounds: dict[str, tuple[float, float]] = {}
+        for other in {n for c in constraints for n in c.terms}:
+            x = None if other == name else config.get(other)
+            bounds[other] = (variables[other].low, variables[other].high) if x is None else (x, x)
+        if not all(narrow(c, bounds, variables, set()) for c in constraints):
+            return math.inf, -math.inf
+        low, high = bounds[name]
+        return low - 1e-9 * abs(low), high + 1e-9 * abs(high)
+
+
+def _rise(levels: Sequence[Any]) -> bool:
+    return isinstance(levels, (range, Steps)) or all(one < other for one, other in pairwise(levels))

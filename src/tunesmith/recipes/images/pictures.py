@@ -106,7 +106,8 @@ def _each(files: Sequence[Path], look: Callable[[Any], T]) -> tuple[dict[Path, T
 
     def look_at(file: Path) -> T:
         try:
-            with image.open(file) as opened:
+            # by a stream: what Pillow maps from a path, it turns wrongly where a TIFF lies on its side
+            with file.open("rb") as stream, image.open(stream) as opened:
                 if not tiffs.is_misread(opened):
                     return look(opened)
         except image.UnidentifiedImageError:
@@ -145,7 +146,7 @@ def _header(image: Any) -> Header:
         channels, height, width = image.values.shape
         clear = image.alpha is not None
         return Header((width, height), channels == 1, image.depth, clear, image.several)
-    width, height = image.size
+    width, height = tiffs.stored_size(image)
     depth, clear = _depth(image), _is_clear(image)  # before metadata is looked for, which loads it
     sideways = image.getexif().get(_DIRECTION) in _SIDEWAYS
     size = (height, width) if sideways else (width, height)
@@ -298,7 +299,7 @@ def _both_bytes(image: Any) -> NDArray[np.float64]:
     from PIL import Image, ImageOps
 
     again: Any
-    with Image.open(image.filename) as again:
+    with Image.open(image.fp.name) as again:
         grey = _raw_mode(again.tile[0]).startswith("LA")
         again.tile = [_with(tile, _other_order(tile)) for tile in again.tile]
         if grey:  # taken as four bytes a pixel: those of the value, those of the opacity

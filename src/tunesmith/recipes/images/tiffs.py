@@ -15,8 +15,10 @@ from tunesmith.recipes.images.tones import Depth
 
 #: What TIFF files begin with.
 STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-#: Tags: bits of a value, how white is stored, the direction of the image, whether colours are apart, whether values
+#: Tags: the size, bits of a value, how white is stored, the direction of the image, whether colours are apart, whether values
 #: have a sign.
+_WIDTH: Final = 256
+_HEIGHT: Final = 257
 _BITS: Final = 258
 _WHITE: Final = 262
 _DIRECTION: Final = 274
@@ -105,6 +107,13 @@ def is_misread(image: Any) -> bool:
     sign = tags.get(_SIGN, (1,))
     planes = 16 in bits and len(bits) > 1 and tags.get(_PLANES, 1) == 2
     return planes or (8 in bits and 2 in sign)
+
+
+def stored_size(image: Any) -> tuple[int, int]:
+    """An image's (width, height) before it is turned: of a TIFF, Pillow says them afterwards since version 11."""
+    tags = getattr(image, "tag_v2", {})
+    size: tuple[int, int] = image.size
+    return (tags[_WIDTH], tags[_HEIGHT]) if _WIDTH in tags and _HEIGHT in tags else size
 
 
 def is_unsigned(image: Any) -> bool:

@@ -298,7 +298,7 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
         return _category(series, name, missing, declared=True)
     if _holds_numbers(series) and wish != "date":
         column, notice = _number(_floats(series), name, wished=wish == "number")
-        if column is not None and types.is_timedelta64_dtype(series):
+        if column is not None and holds_durations(series):
             column = replace(column, written=str(Format(duration="any")))
             notice = notice or f"{name!r} holds durations: they count in seconds"
         return column, [notice] if notice else []
@@ -521,8 +521,17 @@ def _about_times(name: str, points: dates.Points, column: Column) -> list[str]:
         out.append(f"{text}; {without:,} have none, and count as UTC" if without else text)
     untimed = int((there & ~points.timed).sum())
     if "hour" in column.parts and untimed and column.written:
-        out.append(f"{name!r}: {untimed:,} dates have no time of day, and count as midnight")
+        out.append(_midnight(name, untimed))
     return out
+
+
+def _midnight(name: str, count: int) -> str:
+    dates_have = (
+        "dates have no time of day, and count"
+        if count > 1
+        else "date has no time of day, and counts"
+    )
+    return f"{name!r}: {count:,} {dates_have} as midnight"
 
 
 def _category(
@@ -609,7 +618,11 @@ def _different(texts: Any) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp
     import pandas as pd
 
     codes, different = pd.factorize(texts)
-    return list(different), np.bincount(codes, minlength=len(different)), codes
+    return (
+        np.asarray(different, dtype=object).tolist(),
+        np.bincount(codes, minlength=len(different)),
+        codes,
+    )
 
 
 def _read_numbers(texts: Any) -> Floats:
@@ -652,17 +665,20 @@ def _holds_numbers(series: Any) -> bool:
     from pandas.api import types
 
     return bool(
-        types.is_numeric_dtype(series)
-        or types.is_bool_dtype(series)
-        or types.is_timedelta64_dtype(series)
+        types.is_numeric_dtype(series) or types.is_bool_dtype(series) or holds_durations(series)
     )
+
+
+def holds_durations(series: Any) -> bool:
+    """Whether a column's type, of NumPy or of arrow, is one of durations."""
+    return getattr(series.dtype, "kind", "") == "m"
 
 
 def _floats(series: Any) -> Floats:
     """A column of numbers (or durations, in seconds) as doubles; what is missing is NaN."""
     from pandas.api import types
 
-    if types.is_timedelta64_dtype(series):
+    if holds_durations(series):
         series = series.dt.total_seconds()
     if types.is_complex_dtype(series):
         raise JobError(
@@ -876,9 +892,7 @@ def _fill_dates(
     midnight = []
     untimed = int((points.there & ~points.timed).sum())
     if "hour" in column.parts and untimed and points.timed is not None and column.written:
-        midnight = [
-            f"{column.name!r}: {untimed:,} dates have no time of day, and count as midnight"
-        ]
+        midnight = [_midnight(column.name, untimed)]
     return _unread(unread, texts, present, column, why if only_zone else ""), midnight
 
 
@@ -907,10 +921,9 @@ def _fill_category(
 def _fill_numbers(
     out: Floats, series: Any, present: NDArray[np.bool_], column: Column, separator: str
 ) -> tuple[list[Unread], list[str]]:
-    from pandas.api import types
 
     duration = column.written.startswith("duration")
-    durations = bool(types.is_timedelta64_dtype(series))
+    durations = bool(holds_durations(series))
     texts = None
     notices: list[str] = []
     if _holds_numbers(series) and (durations == duration or column.written == UNKNOWN):
@@ -922,6 +935,8 @@ def _fill_numbers(
         different, counts, codes = _different(texts)
         written, notices = _format_of(column, different, counts, separator)
         values = written.read(different)[codes]
+        if doubt := numbers.doubtful(different, written, separator):
+            notices.append(f"{column.name!r}: {doubt}")
     finite = np.where(np.isfinite(values), values, np.nan)
     out[present, 0] = np.clip(finite, -LARGEST, LARGEST)
     infinite = int(np.isinf(values).sum())

@@ -141,10 +141,13 @@ def _column(
     nothing = series.isin(NOTHING - (known or frozenset()))
     there = series[~nothing]
     if known is None and len(there):
-        values = pd.to_numeric(there.astype(object), errors="coerce")
-        if values.notna().all() and numbers.is_plain(values.to_numpy(np.float64), list(there)):
+        texts = there.to_numpy(dtype=object)  # going through arrow's own strings is slow
+        values = pd.Series(pd.to_numeric(texts, errors="coerce"), there.index)
+        if values.notna().all() and numbers.is_plain(values.to_numpy(np.float64), texts.tolist()):
             return values.reindex(series.index), {}
-        different = set(there.unique())
+        different = {texts[0]}
+        if texts[0].lower() in numbers.TRUTHS:
+            different = set(texts.tolist())
         if {text.lower() for text in different} <= set(numbers.TRUTHS) and len(different) < 7:
             truths = there.str.lower() == "true"
             return (

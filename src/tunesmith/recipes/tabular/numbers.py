@@ -229,18 +229,25 @@ def find(values: Sequence[str], counts: NDArray[np.intp], only: str = "") -> Fin
     named = np.array([any(map(str.isalnum, text)) for text in values], dtype=bool)
     if named.any() and not named.all():  # a dash in an empty cell
         values, counts = [t for t, n in zip(values, named, strict=True) if n], counts[named]
-    total = int(counts.sum())
     if only in ("h:mm", "m:ss"):
         return _durations(values, counts, only) or Finding(None, why="no durations")
     if not only:
         sample = values[:: max(1, len(values) // 1000)]
-        if sum(any(c.isdigit() for c in text[:24]) for text in sample) < 0.5 * len(sample):
+        if sum(any(map(str.isdigit, text[:24])) for text in sample) < 0.5 * len(sample):
             return Finding(None)
-    if not only and all(_CODE.fullmatch(text) for text in values) and _are_codes(values):
-        return Finding(None, codes=True)
+        if _hold_codes(values):
+            return Finding(None, codes=True)
     durations = _durations(values, counts, "")
     if durations is not None:
         return durations
+    if not only and sum(map(_is_number, sample)) < 0.4 * len(sample):
+        return Finding(None)
+    return _amounts(values, counts, only)
+
+
+def _amounts(values: Sequence[str], counts: NDArray[np.intp], only: str) -> Finding:
+    """The numbers among texts that are no durations."""
+    total = int(counts.sum())
     values, counts, tokens = _shapes(values, counts)
     tokens = [token if token is not None and token.is_number else None for token in tokens]
     there = np.array([token is not None for token in tokens])
@@ -347,11 +354,35 @@ def settled(finding: Finding, decimal: str, separator: str) -> tuple[Format | No
     return pick, _doubt(pick, mark)
 
 
+def doubtful(values: Sequence[str], written: Format, separator: str) -> str:
+    """What has to be said of new numbers that are read as in training, though their file parts its fields as files do in
+    which the same mark parts thousands; empty where no doubt is left."""
+    if written.duration or (written.decimal, separator) not in ((".", ";"), (",", ",")):
+        return ""
+    other = _core("," if written.decimal == "." else ".", written.decimal)
+    marked = [text for text in values if written.decimal in text]
+    tokens = [_token(text) for text in marked]
+    if not marked or not all(t is not None and other.fullmatch(t.core) for t in tokens):
+        return ""
+    value = written.read(marked[:1])[0]
+    return f"{marked[0]} is read as {value:g}, as numbers were written in training"
+
+
 def _doubt(pick: Format, mark: str) -> str:
     reading, other = ("1.234", "1234") if pick.decimal == mark else ("1234", "1.234")
     way = {".": "decimal-point", ",": "decimal-comma"}
     wish = way[mark] if pick.decimal != mark else way["." if mark == "," else ","]
     return f"1{mark}234 is read as {reading}; if it is {other}, say so: --column NAME=number:{wish}"
+
+
+def _hold_codes(texts: Sequence[str]) -> bool:
+    """Whether texts are names such as 01234, and others that are no numbers (K1A 0B1)."""
+    codes = [text for text in texts if _CODE.fullmatch(text)]
+    if len(codes) < 0.5 * len(texts) or not _are_codes(codes):
+        return False
+    return len(codes) == len(texts) or not any(
+        _is_number(text) for text in texts if not _CODE.fullmatch(text)
+    )
 
 
 def _are_codes(texts: Sequence[str]) -> bool:
@@ -373,6 +404,11 @@ def _token(text: str) -> Token | None:
     return Token(
         match["core"], match["power"] or "", negative, unit.replace(" ", ""), scale, bool(match["open"])
     )  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    token = _token(text)
+    return token is not None and token.is_number
 
 
 def _plain(text: str) -> float:

@@ -1,0 +1,364 @@
+"""Metric extraction from files that a program writes: JSON, JSON lines, CSV, TensorBoard event files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.outcome import finite, number, whole
+from tunesmith.run.output import ScannedReport
+from tunesmith.run.pattern import reading
+
+#: A source by its kind: what names the value in it.
+KINDS: Final = {"json": "key", "csv": "column", "tensorboard": "tag"}
+_STEP: Final = "step"
+#: How often a file is looked at while the program runs, and how much longer than the last look took (s).
+_LOOK_S: Final = 0.5
+_PAUSE: Final = 20
+
+
+class _Point(NamedTuple):
+    step: int | None
+    value: float
+
+
+class _Unusable(Exception):
+    """What is wrong with a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFile:
+    """Where a metric stands in a file, as a job file has it: ``{csv: log.csv, column: val_loss, step: epoch}``."""
+
+    metric: str
+    kind: str
+    path: str
+    name: str
+    step: str = ""
+
+    @classmethod
+    def of(cls, metric: str, described: Mapping[str, str]) -> MetricFile:
+        """Read and check what a job file says. Raises JobError."""
+        kinds = [kind for kind in KINDS if kind in described]
+        if len(kinds) != 1:
+            raise JobError(
+                f"metrics: {metric}: name one file, such as {{json: metrics.json, key: {metric}}}, "
+                f"{{csv: log.csv, column: {metric}}} or {{tensorboard: runs, tag: {metric}}}"
+            )
+        kind = kinds[0]
+        known = [kind, KINDS[kind]] + [_STEP] * (kind != "tensorboard")
+        for key in described:
+            if key not in known:
+                raise JobError(f"metrics: {metric}: there is no {key!r}{did_you_mean(key, known)}")
+        return cls(
+            metric,
+            kind,
+            described[kind],
+            described.get(KINDS[kind], metric),
+            described.get(_STEP, ""),
+        )
+
+    def resolved(self, cwd: Path, built_in: Mapping[str, Any]) -> Path:
+        """The file of one trial."""
+        path = self.path
+        for name, value in built_in.items():
+            path = path.replace(f"{{{name}}}", str(value))
+        return cwd / Path(path).expanduser()
+
+
+class MetricFileReader:
+    """Reads a metric of one attempt from its file, again whenever that has changed. Made before the program starts, it
+    passes over what was there already."""
+
+    def __init__(self, source: MetricFile, path: Path) -> None:
+        self._source = source
+        self._path = path
+        self._before = {file: _signature(file) for file in self._files()}
+        self._content = b"" if source.kind == "tensorboard" else _bytes(path)
+        self._seen = dict(self._before)
+        self._last: list[_Point] = []
+        self._count = 0
+        self._look_at = 0.0
+        self.drained = False
+        #: Why it has given no value; "" once it has.
+        self.problem = ""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def read(self, deadline: float, *, last: bool) -> Iterator[ScannedReport]:
+        """The reports that have come since the last call; `last` says that the program has ended."""
+        now = time.monotonic()
+        if self.drained or (not last and now < self._look_at):
+            return
+        seen = {file: _signature(file) for file in self._files()}
+        points = self._last
+        if seen != self._seen or (last and self.problem):
+            try:
+                points = self._points()
+                self.problem = ""
+                self._seen = seen
+            except (_Unusable, OSError, ValueError, struct.error) as error:
+                self.problem = str(error)  # while it runs, it may be half written
+        elif last and not self._last:
+            self.problem = self._untouched()
+        grown = points[: len(self._last)] == self._last
+        fresh, self._last = points[len(self._last) if grown else 0 :], points
+        for point in fresh:
+            self._count += 1
+            step = self._count if point.step is None else point.step
+            yield ScannedReport(step, finite({self._source.metric: point.value}))
+        self.drained = last
+        took_s = time.monotonic() - now
+        self._look_at = now + max(_LOOK_S, _PAUSE * took_s)
+
+    def _files(self) -> list[Path]:
+        if self._source.kind != "tensorboard":
+            return [self._path] if self._path.is_file() else []
+        return sorted(self._path.rglob("*tfevents*")) if self._path.is_dir() else []
+
+    def _untouched(self) -> str:
+        if not self._before:
+            return f"there is no file {self._path}"
+        return f"{self._path} is older than the trial, which has not written to it"
+
+    def _points(self) -> list[_Point]:
+        source = self._source
+        if source.kind == "tensorboard":
+            files = [file for file in self._files() if self._before.get(file) != _signature(file)]
+            return _from_events(files, source.name)
+        content = _bytes(self._path)
+        header = b""
+        if (
+            self._content
+            and content.startswith(self._content)
+            and len(content) > len(self._content)
+        ):
+            header = self._content.splitlines(keepends=True)[0] if source.kind == "csv" else b""
+            content = content[len(self._content) :]
+        text = (header + content).decode("utf-8-sig", errors="replace")
+        read = _from_csv if source.kind == "csv" else _from_json
+        return read(text, source, self._path)
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _value(value: Any) -> float | None:
+    """A value of a file as a number, NaN for what stands for none; None for what is no number at all."""
+    if value is None:
+        return math.nan
+    if not isinstance(value, str):
+        return number(value)
+    as_read = reading(value)
+    return as_read.number
+
+
+# -- JSON -------------------------------------------------------------------------------------
+
+
+def _from_json(text: str, source: MetricFile, path: Path) -> list[_Point]:
+    """The values under a key: one, a list of them, or one in each of a list of objects (or of lines)."""
+    try:
+        data: Any = json.loads(text)
+    except ValueError as error:
+        try:
+            data = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except ValueError:
+            raise _Unusable(f"{path} is neither JSON nor JSON lines: {error}") from None
+    values = [*_walk(data, source.name.split("."))]
+    if not values and source.name in (data if isinstance(data, dict) else ()):
+        values = [*_flat(data[source.name])]
+    steps = [whole(step) for step in _walk(data, source.step.split("."))] if source.step else []
+    if not values:
+        keys = (
+            ", ".join(map(repr, list(data)[:10])) if isinstance(data, dict) else "no such objects"
+        )
+        raise _Unusable(f"{path} has no {source.name!r}; it has {keys}")
+    points = []
+    for place, value in enumerate(values):
+        as_number = _value(value)
+        if as_number is None:
+            raise _Unusable(
+                f"{source.name!r} in {path} is {json.dumps(value)[:100]}, which is no number"
+            )
+        points.append(_Point(steps[place] if len(steps) == len(values) else None, as_number))
+    return points
+
+
+def _walk(data: Any, keys: list[str]) -> Iterator[Any]:
+    """What stands under nested keys; a list is gone through, unless the key is a place in it."""
+    if not keys:
+        yield from _flat(data)
+    elif isinstance(data, list):
+        if keys[0].removeprefix("-").isdigit():
+            place = int(keys[0])
+            if -len(data) <= place < len(data):
+                yield from _walk(data[place], keys[1:])
+        else:
+            for item in data:
+                yield from _walk(item, keys)
+    elif isinstance(data, dict):
+        for end in range(len(keys), 0, -1):  # a key may have dots of its own
+            if ".".join(keys[:end]) in data:
+                yield from _walk(data[".".join(keys[:end])], keys[end:])
+                return
+
+
+def _flat(data: Any) -> Iterator[Any]:
+    if isinstance(data, list):
+        yield from data
+    else:
+        yield data
+
+
+# -- CSV --------------------------------------------------------------------------------------
+
+
+def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
+    """The values of a column, row by row; empty cells are passed over, and a last row without its line end."""
+    end = text.rfind("\n") + 1
+    first = text[: text.find("\n")]
+    separator = max(",;\t|", key=first.count)
+    rows = csv.DictReader(
+        io.StringIO(text[:end] or text, newline=""), delimiter=separator, skipinitialspace=True
+    )
+    columns = [column.strip() for column in rows.fieldnames or ()]
+    rows.fieldnames = columns
+    for column in (source.name, source.step):
+        if column and column not in columns:
+            raise _Unusable(
+                f"{path} has no column {column!r}{did_you_mean(column, columns)}; it has {', '.join(columns) or 'nothing'}"
+            )
+    points: list[_Point] = []
+    for row in rows:
+        cell = (row[source.name] or "").strip()
+        if not cell:
+            continue
+        as_number = _value(cell)
+        if as_number is None:
+            if not points or not reading(cell).stands_for_number:
+                raise _Unusable(
+                    f"{path} has {cell[:100]!r} in column {source.name!r}, which is no number"
+                )
+            as_number = math.nan
+        step = _value((row[source.step] or "").strip()) if source.step else None
+        points.append(_Point(whole(step), as_number))
+    if not points:
+        raise _Unusable(f"{path} has no row with a value in column {source.name!r}")
+    return points
+
+
+# -- TensorBoard ------------------------------------------------------------------------------
+# A file is a chain of records: length (8 bytes), its checksum (4), an Event message, its checksum (4). The fields used
+# here are those of tensorflow/core/util/event.proto, summary.proto and tensor.proto.
+
+
+def _from_events(files: list[Path], tag: str) -> list[_Point]:
+    """The scalars of a tag, by step as they were written."""
+    tags: dict[str, list[_Point]] = {}
+    for file in files:
+        for event in _records(file):
+            _read_event(event, lambda name, point: tags.setdefault(name, []).append(point))
+    if tag not in tags:
+        listed = ", ".join(list(tags)[:10]) or "nothing"
+        raise _Unusable(
+            f"the event files have no tag {tag!r}{did_you_mean(tag, [*tags])}; they have {listed}"
+        )
+    return tags[tag]
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    """The records of a file, as far as they are complete."""
+    with path.open("rb") as file:
+        while len(head := file.read(12)) == 12:
+            (size,) = struct.unpack("<Q", head[:8])
+            record = file.read(size + 4)
+            if len(record) < size + 4:
+                return
+            yield record[:-4]
+
+
+def _read_event(event: bytes, add: Callable[[str, _Point], object]) -> None:
+    step = 0
+    values: list[bytes] = []
+    for field, content in _fields(event):
+        if field == 2:
+            step = content
+        elif field == 5:
+            values += [value for place, value in _fields(content) if place == 1]
+    for value in values:
+        parts = dict(_fields(value))
+        scalar = parts.get(2)
+        if scalar is not None:
+            as_number = struct.unpack("<f", scalar)[0]
+        elif 8 in parts:
+            as_number = _scalar(parts[8])
+        else:
+            continue
+        if as_number is not None:
+            add(parts.get(1, b"").decode(errors="replace"), _Point(step, as_number))
+
+
+def _scalar(tensor: bytes) -> float | None:
+    """A tensor of one float or double; None for any other."""
+    parts = dict(_fields(tensor))
+    form, own = {1: ("<f", 5), 2: ("<d", 6)}.get(parts.get(1, 0), ("", 0))
+    content = parts.get(4) or parts.get(own) or b""
+    if not form or len(content) != struct.calcsize(form):
+        return None
+    value: float = struct.unpack(form, content)[0]
+    return value
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """The fields of a protobuf message: (number, whole number or bytes)."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        kind = key & 7
+        if kind == 0:
+            value, at = _varint(message, at)
+            yield key >> 3, value
+            continue
+        if kind == 2:
+            size, at = _varint(message, at)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise _Unusable("an event file cannot be read: it is damaged")
+        yield key >> 3, message[at : at + size]
+        at += size
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(message):
+            raise _Unusable("an event file cannot be read: it is damaged")
+        value |= (message[at] & 127) << shift
+        at += 1
+        if message[at - 1] < 128:
+            return value, at
+        shift += 7
