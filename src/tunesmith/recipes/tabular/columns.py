@@ -301,6 +301,8 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
         if column is not None and holds_durations(series):
             column = replace(column, written=str(Format(duration="any")))
             notice = notice or f"{name!r} holds durations: they count in seconds"
+        elif column is not None and _beyond_exact(present):
+            notice = _inexact(name)
         return column, [notice] if notice else []
     if types.is_datetime64_any_dtype(series):
         if wish == "number":
@@ -406,6 +408,14 @@ def _without_unit(values: Sequence[str], written: Format) -> NDArray[np.bool_]:
         [written.unit not in v.replace(" ", "") and v.strip("-+0.,") != "" for v in values],
         dtype=bool,
     ) & np.isfinite(written.read(values))
+
+
+def _beyond_exact(present: Any) -> bool:
+    """Whether whole numbers of an integer type are larger than all whole doubles are exact."""
+    from pandas.api import types
+
+    whole = types.is_integer_dtype(present)
+    return bool(whole and (np.abs(_floats(present)) > numbers.EXACT).any())
 
 
 def _inexact(name: str) -> str:
