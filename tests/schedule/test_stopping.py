@@ -98,7 +98,10 @@ class TestAsha:
         for k, loss in enumerate([0.1, 0.2, 0.3, 0.4]):
             decision = study.report(k, 5, loss)
         assert decision.verdict is Verdict.STOP
-        assert decision.why == "at step 3 its loss of 0.4 is number 4 of 4; the best 1 go on"
+        assert decision.why == (
+            "at step 5 its loss of 0.4 is number 4 of 4 that came to step 3; the best 1 go on"
+        )
+        assert study.report(4, 4, None).why == "its loss is not finite at step 4"
 
     def test_not_finite_is_the_end_where_others_have_a_number(self) -> None:
         study = Study(Asha(max=9))
@@ -150,6 +153,16 @@ class TestMedian:
         assert (
             why
             == "at step 2 its best loss of 3.75 is worse than 3.5, the median of 6 others' means"
+        )
+
+    def test_names_the_step_that_its_best_is_from(self) -> None:
+        study = Study(Median())
+        for k in range(5):
+            study.report(k, 1, 3.0)
+            study.report(k, 2, 1.0)
+        assert not study.stops(5, 1, 2.5)
+        assert study.report(5, 2, 9.0).why == (
+            "at step 2 its best loss of 2.5 (of step 1) is worse than 2, the median of 5 others' means"
         )
 
     def test_not_before_there_are_enough_others_nor_too_early(self) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
 from tunesmith.strategy import options
-from tunesmith.strategy.rungs import Standings
+from tunesmith.strategy.rungs import Standings, step_of_best
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Median:
         metric, sign = history.first_objective.metric, history.first_objective.sign
         return Decision(
             Verdict.STOP,
-            f"at step {step} its best {metric} of {sign * mine:.4g} is worse than {sign * middle:.4g}, "
+            f"at step {step} its best {metric} of {sign * mine:.4g}{step_of_best(history, trial, step)} is worse than {sign * middle:.4g}, "
             f"the median of {len(others)} others' means",
         )
 

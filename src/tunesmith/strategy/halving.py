@@ -54,15 +54,22 @@ def continue_or_stop(
     mine = rungs.loss(k, trial)
     ordered = ranking(history, rungs, k, among)
     if math.isinf(mine):
-        return _no_number(history, rungs, k, ordered)
+        return _no_number(history, trial, ordered)
     n, place = len(ordered), _place(history, ordered, mine, trial)
     most = int(n / reduction)
     if n < reduction or place <= max(most, 1):
         return CONTINUE
+    step, level = _step(history, trial), rungs.levels[k]
+    came = "" if step == level else f" that came to step {level}"
     return Decision(
         Verdict.STOP,
-        f"at step {rungs.levels[k]} {_what(history, rungs, k, trial)} is number {place} of {n}; the best {most} go on",
+        f"at step {step} {_what(history, rungs, k, trial)} is number {place} of {n}{came}; the best {most} go on",
     )
+
+
+def _step(history: History, trial: int) -> int:
+    """The step of the report by which a trial is judged: its last."""
+    return next(history.back(trial)).step
 
 
 def _what(history: History, rungs: Rungs, k: int, trial: int) -> str:
@@ -79,17 +86,17 @@ def _what(history: History, rungs: Rungs, k: int, trial: int) -> str:
 def pause(history: History, rungs: Rungs, k: int, trial: int) -> Decision:
     """Every trial pauses at rung `k`; one without a finite value, where others have one, goes no further."""
     if math.isinf(rungs.loss(k, trial)):
-        return _no_number(history, rungs, k, ranking(history, rungs, k))
+        return _no_number(history, trial, ranking(history, rungs, k))
     rungs.reopen(k, trial)
     return Decision(Verdict.PAUSE, f"the best at step {rungs.levels[k]} will go on")
 
 
-def _no_number(history: History, rungs: Rungs, k: int, ranked: list[tuple[float, int]]) -> Decision:
-    """On a trial without a finite value: where nobody has one, that says nothing about anybody."""
+def _no_number(history: History, trial: int, ranked: list[tuple[float, int]]) -> Decision:
+    """On a trial whose last report has no finite value: where nobody has one, that says nothing about anybody."""
     if all(math.isinf(loss) for loss, _ in ranked):
         return CONTINUE
     metric = history.first_objective.metric
-    return Decision(Verdict.STOP, f"its {metric} is not finite at step {rungs.levels[k]}")
+    return Decision(Verdict.STOP, f"its {metric} is not finite at step {_step(history, trial)}")
 
 
 def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list[tuple[float, int]]:

@@ -128,6 +128,18 @@ class Standing(NamedTuple):
     bests: Others
 
 
+def step_of_best(history: History, trial: int, step: int) -> str:
+    """Which step a trial's best loss is from, in words; empty where it is the `step` that is judged."""
+    objective = history.first_objective
+    reports = [
+        (objective.sign * report.metrics[objective.metric], report.step)
+        for report in history.curve(trial)
+        if math.isfinite(report.metrics.get(objective.metric, math.nan))
+    ]
+    best_step = min(reports, default=(0.0, step))[1]
+    return "" if best_step == step else f" (of step {best_step})"
+
+
 class Standings:
     """At each step that anybody reported: the mean and the best loss until then of all who did.
 

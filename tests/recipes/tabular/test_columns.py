@@ -650,6 +650,21 @@ def test_durations_and_times_of_day(values: list[str], seconds: list[float], sai
     assert said in notices[-1]
 
 
+@pytest.mark.parametrize("kind", ["date32", "duration", "time64", "timestamp"])
+def test_types_of_arrow(kind: str) -> None:
+    import pyarrow as pa
+
+    stamps = DAYS + pd.Timedelta("7h")
+    values: Any = {"date32": stamps.date, "time64": (stamps + (DAYS - DAYS[0]) / 9).time,
+                   "duration": DAYS - DAYS[0], "timestamp": stamps}[kind]  # fmt: skip
+    unit = [] if kind == "date32" else ["us"]
+    series = pd.Series(values).astype(pd.ArrowDtype(getattr(pa, kind)(*unit)))
+    column, _ = examined(series)
+    assert column is not None
+    assert column.kind == ("date" if kind in ("date32", "timestamp") else "number")
+    assert np.isfinite(as_matrix(series, column)).all()
+
+
 def test_how_two_parts_of_a_duration_are_meant_can_be_said() -> None:
     column, notices = as_said(repeated("4:35", "5:10"), "number:m:ss")
     assert column is not None

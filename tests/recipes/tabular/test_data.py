@@ -152,6 +152,8 @@ def test_durations_can_be_predicted_and_dates_cannot(as_text: bool) -> None:
     assert data.task == "regression"
     np.testing.assert_array_equal(data.y, seconds)
     assert "'y' holds durations: it is learned, and predicted, in seconds" in data.notices
+    arrow = load(table(series.astype("duration[us][pyarrow]")), "y")
+    np.testing.assert_array_equal(arrow.y, seconds)
     days = pd.Series(pd.date_range("2024-01-01", periods=60))
     with pytest.raises(JobError, match="'y' holds dates, and a date cannot be predicted"):
         load(table(days.astype(str) if as_text else days), "y")

@@ -292,7 +292,7 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
         return _category(series, name, missing, declared=True)
     if _holds_numbers(series) and wish != "date":
         column, notice = _number(_floats(series), name, wished=wish == "number")
-        if column is not None and types.is_timedelta64_dtype(series):
+        if column is not None and holds_durations(series):
             column = replace(column, written=str(Format(duration="any")))
             notice = notice or f"{name!r} holds durations: they count in seconds"
         return column, [notice] if notice else []
@@ -646,17 +646,20 @@ def _holds_numbers(series: Any) -> bool:
     from pandas.api import types
 
     return bool(
-        types.is_numeric_dtype(series)
-        or types.is_bool_dtype(series)
-        or types.is_timedelta64_dtype(series)
+        types.is_numeric_dtype(series) or types.is_bool_dtype(series) or holds_durations(series)
     )
+
+
+def holds_durations(series: Any) -> bool:
+    """Whether a column's type, of NumPy or of arrow, is one of durations."""
+    return getattr(series.dtype, "kind", "") == "m"
 
 
 def _floats(series: Any) -> Floats:
     """A column of numbers (or durations, in seconds) as doubles; what is missing is NaN."""
     from pandas.api import types
 
-    if types.is_timedelta64_dtype(series):
+    if holds_durations(series):
         series = series.dt.total_seconds()
     if types.is_complex_dtype(series):
         raise JobError(
@@ -862,10 +865,9 @@ def _fill_category(
 def _fill_numbers(
     out: Floats, series: Any, present: NDArray[np.bool_], column: Column, separator: str
 ) -> tuple[list[Unread], list[str]]:
-    from pandas.api import types
 
     duration = column.written.startswith("duration")
-    durations = bool(types.is_timedelta64_dtype(series))
+    durations = bool(holds_durations(series))
     texts = None
     notices: list[str] = []
     if _holds_numbers(series) and (durations == duration or column.written == UNKNOWN):

@@ -205,7 +205,7 @@ def _numbers_to_predict(
     if wish in ("date", "text", "ignore"):
         raise JobError(f"{name!r} is to be predicted, and cannot be said to be {wish!r}")
     task = task or {"number": "regression", "category": "classification"}.get(wish)
-    if types.is_timedelta64_dtype(series):
+    if shapes.holds_durations(series):
         seconds = f"{name!r} holds durations: it is learned, and predicted, in seconds"
         return series.dt.total_seconds(), task, [seconds]
     if types.is_datetime64_any_dtype(series) and task in (None, "regression"):

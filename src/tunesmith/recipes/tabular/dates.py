@@ -212,6 +212,8 @@ def read(texts: Sequence[str], written: str) -> Points:
 
 def of_type(series: Any) -> Points:
     """The points of time in a column of that type."""
+    if str(series.dtype).startswith("date32"):  # arrow's days have no zone to ask for
+        series = series.astype("datetime64[s]")
     zoned = series.dt.tz is not None
     at = series.dt.tz_convert(None) if zoned else series
     return Points(at.to_numpy(), np.ones(len(series), dtype=bool), np.full(len(series), zoned))
