@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import random
 import resource
@@ -23,14 +24,33 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmarks.tabular.tables import TABLES, make
+from benchmarks.tabular.tables import OPTIONS, TABLES, make
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results.csv"
-FIELDS = ("table", "tuner", "seed", "seconds", "metric", "value", "wall_s", "cpu_s", "error")
+FIELDS = (
+    "table",
+    "tuner",
+    "seed",
+    "seconds",
+    "metric",
+    "value",
+    "reported",
+    "lowest",
+    "highest",
+    "wall_s",
+    "cpu_s",
+    "error",
+)
 #: The environment of each tuner.
-TUNERS = {"tunesmith": "tunesmith", "flaml": "flaml", "optuna": "tunesmith", "halving": "tunesmith"}
+TUNERS = {
+    "tunesmith": "tunesmith",
+    "flaml": "flaml",
+    "optuna": "tunesmith",
+    "halving": "tunesmith",
+    "autogluon": "autogluon",
+}
 CORES = 2
 
 
@@ -54,6 +74,7 @@ def run(table: str, tuner: str, seed: int, seconds: float, environments: Path) -
             str(seconds),
             str(seed),
             files[2],
+            json.dumps(OPTIONS.get(table, {})),
         ]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.monotonic()
@@ -74,18 +95,50 @@ def run(table: str, tuner: str, seed: int, seconds: float, environments: Path) -
         if done.returncode:
             row["error"] = " ".join((done.stderr or done.stdout).split())[-300:]
         else:
-            row["value"] = f"{worth(pd.read_parquet(files[2]), held_out['target'], metric):.6g}"
+            predicted = pd.read_parquet(files[2])
+            row["value"] = f"{worth(predicted, held_out, metric, OPTIONS.get(table, {})):.6g}"
+            low, high = interval(predicted, held_out, metric, OPTIONS.get(table, {}))
+            row |= {"lowest": f"{low:.6g}", "highest": f"{high:.6g}"}
+            if (said := files[2].with_suffix(".json")).exists():
+                row["reported"] = f"{json.loads(said.read_text())['reported']:.6g}"
     return row
 
 
-def worth(predicted: pd.DataFrame, target: Any, metric: str) -> float:
-    """The root mean squared error, or the log loss (probabilities from 1e-15 on)."""
+def worth(
+    predicted: pd.DataFrame, held_out: pd.DataFrame, metric: str, options: dict[str, str]
+) -> float:
+    """The root mean squared error, or the log loss (probabilities from 1e-15 on); rows count by their weight."""
+    target = held_out["target"]
+    by = held_out[options["weight"]] if "weight" in options else None
     if metric == "rmse":
-        return float(np.sqrt(np.mean(np.square(predicted["value"].to_numpy() - target.to_numpy()))))
+        off = np.square(predicted["value"].to_numpy() - target.to_numpy())
+        return float(np.sqrt(np.average(off, weights=by)))
     p = predicted.to_numpy(dtype=float)
     p = p / p.sum(axis=1, keepdims=True)
-    places = predicted.columns.get_indexer(target.astype(str))
-    return float(-np.log(np.clip(p[np.arange(len(p)), places], 1e-15, None)).mean())
+    places = predicted.columns.get_indexer(pd.Index(target.astype(str)))
+    losses = -np.log(np.clip(p[np.arange(len(p)), places], 1e-15, None))
+    return float(np.average(losses, weights=by))
+
+
+def interval(
+    predicted: pd.DataFrame,
+    held_out: pd.DataFrame,
+    metric: str,
+    options: dict[str, str],
+    draws: int = 500,
+) -> tuple[float, float]:
+    """Where the true value lies with 90 %, by drawing the held-out rows (or groups) again: a reported value outside is
+    one that a held-out check contradicts."""
+    rng = np.random.default_rng(0)
+    each = held_out[options["group"]].to_numpy() if "group" in options else np.arange(len(held_out))
+    _, codes = np.unique(each, return_inverse=True)
+    rows_of = [np.flatnonzero(codes == k) for k in range(codes.max() + 1)]
+    values = []
+    for _ in range(draws):
+        rows = np.concatenate([rows_of[k] for k in rng.integers(0, len(rows_of), len(rows_of))])
+        values.append(worth(predicted.iloc[rows], held_out.iloc[rows], metric, options))
+    low, high = np.quantile(values, [0.05, 0.95])
+    return float(low), float(high)
 
 
 def jobs(args: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
@@ -117,6 +170,8 @@ def main() -> None:
     parser.add_argument("--tuners", default=",".join(TUNERS))
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
+    if args.results.exists() and not args.results.read_text().startswith(",".join(FIELDS)):
+        parser.error(f"{args.results} has other columns; name another file with --results")
     if not args.results.exists():
         args.results.write_text(",".join(FIELDS) + "\n")
     for table, tuner, seed in list(jobs(args)):

@@ -1,7 +1,8 @@
-"""Eight data sets that packages ship, or that are made here: half classes, half numbers.
+"""Twelve data sets that packages ship, or that are made here: half classes, half numbers.
 
 They come from scikit-learn, statsmodels and plotly; `make` splits one into a training part (three quarters)
-and a held-out one by a seed. The column to predict is called ``target``.
+and a held-out one by a seed. The column to predict is called ``target``. Six are as people's tables are: with groups
+(gapminder, visits), an order in time (sales), weights (schools), texts (reviews) or numbers as people write them (houses).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def schools() -> pd.DataFrame:
 
     frame: pd.DataFrame = sm.datasets.star98.load_pandas().data
     above, below = frame.pop("NABOVE"), frame.pop("NBELOW")
-    return frame.assign(target=above / (above + below))
+    return frame.assign(target=above / (above + below), pupils=above + below)
 
 
 def gapminder() -> pd.DataFrame:
@@ -91,9 +92,79 @@ def holes() -> pd.DataFrame:
     return frame.assign(target=np.array(["low", "middle", "high"])[y])
 
 
+def visits() -> pd.DataFrame:
+    """Whether a patient is ill, from 12 measures that say more of who it is: 1,600 rows of 200 patients; made."""
+    rng = np.random.default_rng(14)
+    who = np.repeat(np.arange(200), 8)
+    centre = rng.normal(size=(200, 12))
+    ill = centre[:, 0] + centre[:, 1] + 1.5 * rng.normal(size=200) > 0
+    frame = pd.DataFrame(centre[who] + 0.3 * rng.normal(size=(1600, 12))).add_prefix("m")
+    return frame.assign(patient=[f"p{k}" for k in who], target=np.where(ill[who], "ill", "well"))
+
+
+def sales() -> pd.DataFrame:
+    """Sales of a day, from weekday, price and weather, which drift: 1,500 rows; made."""
+    rng = np.random.default_rng(15)
+    day = pd.date_range("2019-01-01", periods=1500)
+    price, sun = rng.uniform(1, 3, 1500), rng.normal(size=1500)
+    level = 100 + np.cumsum(rng.normal(0, 1, 1500))
+    weekday = np.array([0, 0, 2, 3, 10, 20, -5])[day.dayofweek]
+    last = np.r_[level[0], level[:-1]] + rng.normal(0, 2, 1500)
+    target = level + weekday - 10 * price + 5 * sun + rng.normal(0, 3, 1500)
+    return pd.DataFrame({"day": day, "price": price, "sun": sun, "before": last, "target": target})
+
+
+def reviews() -> pd.DataFrame:
+    """Whether a review is good, from its words, of which some deny others, and its length: 2,000 rows; made."""
+    rng = np.random.default_rng(16)
+    words = [f"{a}{b}" for a in ("film", "story", "music", "scene", "cast") for b in "abcdefghij"]
+    good = ["great", "lovely", "superb", "moving", "clever"]
+    bad = ["awful", "dull", "clumsy", "boring", "broken"]
+    texts, target = [], []
+    for _ in range(2000):
+        says = rng.choice([1, -1], 4)
+        parts = list(rng.choice(words, rng.integers(6, 25)))
+        for sign in says:
+            denied = rng.random() < 0.25
+            word = rng.choice(good if sign > 0 else bad)
+            parts.insert(rng.integers(len(parts)), f"not {word}" if denied else word)
+            target.append(-sign if denied else sign)
+        texts.append(" ".join(parts))
+    worth = np.array(target).reshape(-1, 4).sum(axis=1) + rng.normal(0, 1, 2000)
+    return pd.DataFrame({"review": texts, "target": np.where(worth > 0, "good", "bad")})
+
+
+def houses() -> pd.DataFrame:
+    """Prices of houses, from numbers and dates as people write them: 1,200 rows; made."""
+    rng = np.random.default_rng(17)
+    area, rooms = rng.gamma(9, 14, 1200), rng.integers(1, 8, 1200)
+    sold = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, 1200), unit="D")
+    zone, tax = rng.integers(0, 12, 1200), rng.gamma(3, 900, 1200)
+    price = (
+        2000 * area + 9000 * rooms + 3 * tax + 4e4 * np.sin(zone) + 60 * (sold.year - 2020) * area
+    )
+    return pd.DataFrame(
+        {
+            "area": [f"{v:,.1f} m²" for v in area],
+            "rooms": [str(k) if k < 7 else "many" for k in rooms],
+            "tax": [f"${v:,.2f}" for v in tax],
+            "sold": sold.strftime("%m/%d/%Y"),
+            "zip": [f"0{k:04d}" for k in 1000 + zone],
+            "target": price / 1000 * np.exp(0.1 * rng.normal(size=1200)),
+        }
+    )
+
+
+#: What has to be said of a table: which columns bind its rows together, by option.
+OPTIONS: Final[dict[str, dict[str, str]]] = {
+    "gapminder": {"group": "country"}, "visits": {"group": "patient"}, "sales": {"time_column": "day"},
+    "schools": {"weight": "pupils"},
+}  # fmt: skip
+
 TABLES: Final[dict[str, Callable[[], Any]]] = {
     "breast_cancer": breast_cancer, "digits": digits, "fair": fair, "holes": holes,
     "diabetes": diabetes, "schools": schools, "gapminder": gapminder, "friedman": friedman,
+    "visits": visits, "reviews": reviews, "sales": sales, "houses": houses,
 }  # fmt: skip
 
 
@@ -101,12 +172,21 @@ def make(name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """The training and the held-out rows, and the metric."""
     from sklearn.model_selection import train_test_split
 
-    frame = TABLES[name]()
+    frame, options = TABLES[name](), OPTIONS.get(name, {})
     kind = "classes" if frame["target"].nunique() <= 10 else "numbers"
-    learned, held_out = train_test_split(
-        frame,
-        test_size=0.25,
-        random_state=seed,
-        stratify=frame["target"] if kind == "classes" else None,
-    )
+    if "time_column" in options:
+        ordered = frame.sort_values(options["time_column"])
+        at = 3 * len(ordered) // 4
+        learned, held_out = ordered.iloc[:at], ordered.iloc[at:]
+    elif "group" in options:
+        groups = frame[options["group"]]
+        out = np.random.default_rng(seed).permutation(groups.unique())[: groups.nunique() // 4]
+        learned, held_out = frame[~groups.isin(out)], frame[groups.isin(out)]
+    else:
+        learned, held_out = train_test_split(
+            frame,
+            test_size=0.25,
+            random_state=seed,
+            stratify=frame["target"] if kind == "classes" else None,
+        )
     return learned.reset_index(drop=True), held_out.reset_index(drop=True), METRICS[kind]

@@ -16,19 +16,21 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all. Raises OSError."""
-    with _draft(path) as draft:
+    with drafted(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
     """A file to write to that is there, whole, once the block is left without an error. Raises OSError."""
-    with _draft(path) as draft, draft.open("w", encoding="utf-8") as file:
+    with drafted(path) as draft, draft.open("w", encoding="utf-8") as file:
         yield file
 
 
 @contextmanager
-def _draft(path: Path) -> Iterator[Path]:
+def drafted(path: Path) -> Iterator[Path]:
+    """A path to write to instead of `path`, whose place it takes once the block is left without an error. Raises
+    OSError."""
     draft = path.with_name(f".{path.name}.draft")
     try:
         yield draft

@@ -107,9 +107,18 @@ def test_what_is_not_finite_fails_as_such(bad: Any, wrap: Any) -> None:
         (Tensor(RuntimeError("two elements")), "(Tensor)"),
         (Unprintable(), "returned something (Unprintable)"),
         (Unusable("<a model>", "Model"), "returned <a model> (Model)"),
-        (None, "the metric 'loss' never arrived (the objective returned None)"),
-        ({}, "the metric 'loss' never arrived (nothing was reported)"),
-        ({"los": 1, "b": 2}, "the metric 'loss' never arrived ('b', 'los')"),
+        (
+            None,
+            "the metric 'loss' never arrived (the objective returned None); return a number, or {'loss': number}",
+        ),
+        (
+            {},
+            "the metric 'loss' never arrived (nothing was reported); return a number, or {'loss': number}",
+        ),
+        (
+            {"los": 1, "b": 2},
+            "the metric 'loss' never arrived (only 'b', 'los'); return a number, or {'loss': number}",
+        ),
         ({"loss": "low"}, "the metric 'loss' is 'low' (str), which is no number"),
         ({"loss": None}, "the metric 'loss' is None (NoneType), which is no number"),
         ({"loss": Tensor("x")}, "which is no number"),

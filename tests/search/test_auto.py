@@ -124,12 +124,6 @@ def test_a_finite_space_is_exhausted() -> None:
     assert [ledger.config(k)["k"] for k in range(40)].count(77) == 1, "found early"
 
 
-def test_it_recommends_what_the_model_does() -> None:
-    ledger = study(MIXED, [math.sin(k) for k in range(30)])
-    history = History(ledger)
-    assert Auto().recommend(MIXED, history) == Bayes().recommend(MIXED, history)
-
-
 def test_its_exploration_is_the_models() -> None:
     ledger = study(MIXED, [math.sin(k) for k in range(30)])
     rng = stream(0, ledger.size, "suggest")

@@ -28,6 +28,7 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.search.bayes import Bayes
 from tunesmith.search.bayes.prior import Prior
+from tunesmith.tuning.result import Result
 
 Config = dict[str, Any]
 USERS = Origin(USER)
@@ -133,10 +134,9 @@ def test_noise_is_seen_through() -> None:
     def recommended(seed: int) -> float:
         rng = np.random.default_rng(seed)
         ledger = run(MIXED, lambda c: mixed(c) + 0.1 * rng.standard_normal(), 70, seed=seed)
-        number = Bayes().recommend(MIXED, History(ledger))
-        assert number is not None
-        assert ledger.state(number) is State.COMPLETED
-        return mixed(ledger.config(number))
+        trial = Result(ledger).recommended
+        assert trial.state is State.COMPLETED
+        return mixed(trial.config)
 
     assert median(recommended, seeds=7) < 0.1
 

@@ -1,16 +1,20 @@
 """The tuners, each a program in an environment of its own:
 
-    python -m benchmarks.tabular.tuners.NAME TRAIN.parquet TEST.parquet METRIC SECONDS SEED OUTPUT.parquet
+    python -m benchmarks.tabular.tuners.NAME TRAIN.parquet TEST.parquet METRIC SECONDS SEED OUTPUT.parquet OPTIONS
 
 It learns from the first table and writes predictions for the second one: a column ``value``, or one for each class,
-named by it. SECONDS are for everything but reading the tables.
+named by it. SECONDS are for everything but reading the tables; OPTIONS, in JSON, say
+which columns bind rows together. A tuner may leave ``{"reported": value}`` beside its predictions, in OUTPUT.json: what it
+takes its predictions to be worth.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -23,12 +27,17 @@ class Work(NamedTuple):
     metric: str
     seconds: float
     seed: int
+    #: Such as ``{"group": "country"}``: see `tables.OPTIONS`.
+    options: dict[str, Any]
+    #: Where to say what the predictions are taken to be worth.
+    report: Path
 
 
 def main(solve: Callable[[Work], pd.DataFrame]) -> None:
     """Do what the command line says."""
-    learned, held_out, metric, seconds, seed, output = sys.argv[1:]
+    learned, held_out, metric, seconds, seed, output, options = sys.argv[1:]
     work = Work(
-        pd.read_parquet(learned), pd.read_parquet(held_out), metric, float(seconds), int(seed)
-    )
+        pd.read_parquet(learned), pd.read_parquet(held_out), metric, float(seconds), int(seed),
+        json.loads(options), Path(output).with_suffix(".json"),
+    )  # fmt: skip
     solve(work).to_parquet(output)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 from benchmarks.tabular.tuners import Work, main
 
@@ -10,6 +12,14 @@ def solve(work: Work) -> pd.DataFrame:
     from flaml import AutoML
 
     x, y = work.learned.drop(columns="target"), work.learned["target"]
+    held_out, more = work.held_out, {}
+    if "group" in work.options:
+        more = {"split_type": "group", "groups": x.pop(work.options["group"])}
+    if "time_column" in work.options:
+        more = {"split_type": "time"}  # the rows are in order
+    if "weight" in work.options:
+        more = {"sample_weight": x.pop(work.options["weight"])}
+    held_out = held_out[x.columns]
     automl = AutoML()
     automl.fit(
         X_train=x,
@@ -20,13 +30,14 @@ def solve(work: Work) -> pd.DataFrame:
         n_jobs=2,
         seed=work.seed,
         verbose=0,
+        **more,
     )
+    if "group" not in work.options:  # of groups its loss is that of a single split
+        work.report.write_text(json.dumps({"reported": automl.best_loss}))
     print(automl.best_estimator, automl.best_loss)
     if work.metric == "rmse":
-        return pd.DataFrame({"value": automl.predict(work.held_out)})
-    return pd.DataFrame(
-        automl.predict_proba(work.held_out), columns=list(map(str, automl.classes_))
-    )
+        return pd.DataFrame({"value": automl.predict(held_out)})
+    return pd.DataFrame(automl.predict_proba(held_out), columns=list(map(str, automl.classes_)))
 
 
 if __name__ == "__main__":

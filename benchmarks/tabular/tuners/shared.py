@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from benchmarks.tabular.tuners import Work
 
@@ -17,7 +16,9 @@ from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.columns import matrix
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric, metric_for
-from tunesmith.recipes.tabular.train import fit, fit_fold, quiet, stops_early
+from tunesmith.recipes.tabular.roles import Roles
+from tunesmith.recipes.tabular.splits import Split, most_folds, splits
+from tunesmith.recipes.tabular.train import as_judged, fit, fit_fold, quiet, stops_early
 
 FOLDS = 5
 
@@ -29,7 +30,7 @@ class Problem:
         self._ends = time.monotonic() + work.seconds
         self._held_out = work.held_out
         self.seed = work.seed
-        self.data: Data = tables.load(work.learned, "target")
+        self.data: Data = tables.load(work.learned, "target", roles=Roles.from_dict(work.options))
         self.metric: Metric = metric_for(self.data.task, work.metric)
         names, _ = choice.algorithms(self.data)
         self.space: Space = choice.space_for(self.data, names, self.metric, FOLDS)
@@ -39,16 +40,17 @@ class Problem:
         return self._ends - time.monotonic()
 
     @cached_property
-    def folds(self) -> Any:
-        return tables.folds(self.data.y, FOLDS, 1, self.seed)[0]
+    def splits(self) -> list[Split]:
+        return splits(self.data, *most_folds(self.data, FOLDS, 1)[:1], 1, self.seed)
 
     def fold_value(self, config: dict[str, Any], fold: int) -> float:
         """The metric on one fold, to be minimised."""
-        checked, learned = np.flatnonzero(self.folds == fold), np.flatnonzero(self.folds != fold)
+        split = self.splits[fold % len(self.splits)]
         with quiet():
-            predicted, _ = fit_fold(config, self.data, learned, checked, self.seed)
-        judged = predicted[:, 0] if self.data.task == "regression" else predicted
-        return self.metric.sign * self.metric.of(self.data.y[checked], judged)
+            predicted, _ = fit_fold(config, self.data, split.learned, split.checked, self.seed)
+        judged, weight = as_judged(predicted, self.data), self.data.bonds.weight
+        by = None if weight is None else weight[split.checked]
+        return self.metric.sign * self.metric.of(self.data.y[split.checked], judged, by)
 
     def predictions(self, config: dict[str, Any]) -> pd.DataFrame:
         """What a config, fitted on all rows, predicts for the held-out ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 
 import pandas as pd
@@ -20,7 +21,9 @@ def solve(work: Work) -> pd.DataFrame:
             seed=work.seed,
             output=f"{folder}/model",
             progress=False,
+            **work.options,
         )
+        work.report.write_text(json.dumps({"reported": fitted.value}))
         print(fitted.summary())
         if work.metric == "rmse":
             return pd.DataFrame({"value": fitted.predict(work.held_out)})

@@ -41,7 +41,7 @@ for episode in range(options.num_episodes):
     last.append(len(steps))
     global_step += len(steps)
     mean = sum(last) / len(last)
-    print(f"global_step={global_step}, episodic_return={len(steps)}, average_return={mean:.2f}")
+    print(f"global_step={global_step}, episodic_return={len(steps)}")
     rate = options.learning_rate
     if options.anneal_lr:
         rate *= 1 - episode / options.num_episodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -33,11 +34,10 @@ Storage: TypeAlias = Annotated[
     typer.Option(
         "--storage",
         "-s",
-        envvar="TUNESMITH_STORAGE",
         parser=_file_at,
         metavar="<file or URL>",
-        help="The file that keeps studies, also as sqlite:///FILE (default: tunesmith.db here, or what the job file "
-        "says).",
+        help="The file that keeps studies, also as sqlite:///FILE (default: what the job file says, "
+        "$TUNESMITH_STORAGE, tunesmith.db here).",
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -76,7 +76,7 @@ def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
     """A study's name and file, from what the user gave: a name, a job file, or nothing."""
     from tunesmith.store.location import default_storage
 
-    if name is not None and name.endswith((".yaml", ".yml", ".json")):
+    if name is not None and (name.lower().endswith((".yaml", ".yml", ".json")) or os.sep in name):
         from tunesmith.tuning.job import study_of_job
 
         return study_of_job(name, storage)

@@ -28,9 +28,12 @@ def edit(
     allow_imports(allow_import)
     loaded = load_job(job, {"storage": None if storage is None else str(storage)})
     with Study.open(loaded.spec.name, storage=loaded.storage) as study:
-        match(study, loaded.spec, loaded.model.seed)
+        changed = match(study, loaded.spec, loaded.model.seed)
         outside = sum(trial.outside for trial in study.trials)
+    if not changed:
+        typer.echo(f"{loaded.spec.name}: nothing to edit, the study is what {job} says already")
+        return
     typer.echo(
-        f"{loaded.spec.name}: edited"
+        f"{loaded.spec.name}: edited ({', '.join(changed)})"
         + (f"; {outside} trials are outside the space" if outside else "")
     )

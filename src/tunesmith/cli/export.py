@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from tunesmith.cli.arguments import Storage, StudyName
+from tunesmith.core.errors import StudyError
 
 if TYPE_CHECKING:
     from tunesmith.tuning.result import Result
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
     SCHEDULE = "schedule"
 
 
@@ -32,22 +35,26 @@ def export(
         Path | None, typer.Option("--output", "-o", help="The file to write (default: stdout).")
     ] = None,
 ) -> None:
-    """Write a study with all of its trials as CSV (a table) or JSON (everything); or the best trial's schedule,
-    which values it had from which step on, as JSON for the scheduler `scripted`."""
+    """Write a study with all of its trials as CSV, Parquet or JSON lines (a table) or JSON (everything); or the best
+    trial's schedule, which values it had from which step on, as JSON for the scheduler `scripted`."""
     import gc
 
     gc.disable()  # as for `report`
     from tunesmith.cli.arguments import open_study
     from tunesmith.files import writing
 
-    if form is None:
-        form = Format.JSON if output is not None and output.suffix == ".json" else Format.CSV
+    form = form or _form_of(output)
+    if form is Format.PARQUET and output is None:
+        raise StudyError("Parquet goes into a file: name it with --output trials.parquet")
     with open_study(study, storage) as opened:
         result = opened.result()
         count = f"{len(result.trials)} trials"
         if form is Format.SCHEDULE:
             count = f"the schedule of trial {result.best.number}"
-        if output is None:
+        if form is Format.PARQUET and output is not None:
+            result.write_parquet(output)
+            typer.echo(f"{count} written to {output}", err=True)
+        elif output is None:
             _write(result, form, sys.stdout)
         else:
             with writing(output) as file:
@@ -55,11 +62,25 @@ def export(
             typer.echo(f"{count} written to {output}", err=True)
 
 
+def _form_of(output: Path | None) -> Format:
+    """The format that a file's ending stands for. Raises StudyError."""
+    ending = "" if output is None else output.suffix.lower().removeprefix(".")
+    endings = {"": "csv", "txt": "csv", "ndjson": "jsonl", "pq": "parquet"}
+    ending = endings.get(ending, ending)
+    if ending not in set(Format) - {"schedule"}:
+        raise StudyError(
+            f"{output}: no format ends in .{ending}; write .csv, .json, .jsonl or .parquet, or say which with --format"
+        )
+    return Format(ending)
+
+
 def _write(result: Result, form: Format, out: TextIO) -> None:
     if form is Format.SCHEDULE:
         out.write(json.dumps(result.schedule(), ensure_ascii=False) + "\n")
     elif form is Format.CSV:
         result.write_csv(out)
+    elif form is Format.JSONL:
+        result.write_json_lines(out)
     else:
         result.write_json(out)
         out.write("\n")

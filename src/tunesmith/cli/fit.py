@@ -54,8 +54,31 @@ def fit(
         typer.Option(
             "--metric",
             "-m",
-            help="log_loss, roc_auc, accuracy, balanced_accuracy, f1; rmse, mae, r2; for images "
+            help="log_loss, roc_auc, accuracy, balanced_accuracy, f1, cost; rmse, mae, r2, pinball; for images "
             "accuracy, balanced_accuracy, loss.",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="A column: rows with the same value are never both learned from and checked."
+        ),
+    ] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option(help="A column of times: rows are checked with what earlier ones teach."),
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option(help="A column that says how much each row counts.")
+    ] = None,
+    quantile: Annotated[
+        float | None,
+        typer.Option(help="Predict this quantile of a number: 0.9 for what nine of ten are below."),
+    ] = None,
+    costs: Annotated[
+        str | None,
+        typer.Option(
+            help="What mistaken classes cost: 'yes=10,no=1', or 'yes:no=10' for yes taken for no."
         ),
     ] = None,
     time: Annotated[
@@ -99,6 +122,11 @@ def fit(
         "columns": columns or None,
         "dates": dates,
         "metric": metric,
+        "group": group,
+        "time_column": time_column,
+        "weight": weight,
+        "quantile": quantile,
+        "costs": costs,
         "time": time,
         "trials": trials,
         "output": output,

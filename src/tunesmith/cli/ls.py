@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from tunesmith.cli.arguments import Json, Storage
 
@@ -15,6 +16,7 @@ def ls(storage: Storage = None, json: Json = False) -> None:
     from tunesmith.core.quantity import show_number
     from tunesmith.core.trial import State
     from tunesmith.store import open_store
+    from tunesmith.tuning.excerpt import counts_now
 
     _, path = locate(None, storage)
     if not path.exists():
@@ -23,6 +25,7 @@ def ls(storage: Storage = None, json: Json = False) -> None:
         )
     store = open_store(path)
     summaries = [store.summary(name) for name in store.names()]
+    summaries = [replace(s, counts=counts_now(store, s)) for s in summaries]
     store.close()
     if json:
         print_json(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from textwrap import indent
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -37,9 +38,11 @@ def show(
             return
         log = opened.log(trial)
         if json:
-            print_json({**opened.trials[trial].to_dict(), "log": [_event_dict(e) for e in log]})
+            print_json(
+                {**opened.result().trials[trial].to_dict(), "log": [_event_dict(e) for e in log]}
+            )
         else:
-            _show_trial(opened, opened.trials[trial], log)
+            _show_trial(opened, opened.result().trials[trial], log)
 
 
 def _study_dict(study: Study) -> dict[str, Any]:
@@ -119,36 +122,48 @@ def _show_head(
     versions: Iterable[str] = (),
 ) -> None:
     from tunesmith.core.quantity import show_seconds
+    from tunesmith.core.text import write_yaml
     from tunesmith.tuning.session import describe
 
-    spec = seen.spec
-    echo = typer.echo
-    echo(f"study {spec.name}: " + ", ".join(str(o) for o in spec.objectives))
-    counts = ", ".join(f"{n} {state}" for state, n in seen.counts.items() if n) or "no trials yet"
-    echo(f"trials: {counts}")
-    echo(f"searcher: {_strategy(spec.searcher.to_dict())}, seed {spec.seed}")
+    spec, cost = seen.spec, seen.cost
+    head: dict[str, Any] = {
+        f"study {spec.name}": ", ".join(str(o) for o in spec.objectives),
+        "trials": ", ".join(f"{n} {state}" for state, n in seen.counts.items() if n)
+        or "no trials yet",
+        "searcher": spec.searcher.to_dict(),
+        "seed": spec.seed,
+    }
     if spec.scheduler is not None:
-        echo(f"scheduler: {_strategy(spec.scheduler.to_dict())}")
+        head["scheduler"] = spec.scheduler.to_dict()
         if audit:
-            echo(f"audit: {audit}")
-    limits = ", ".join(f"{name} {value}" for name, value in spec.limits.to_dict().items())
-    echo(f"limits: {limits or 'none'}")
-    cost = seen.cost
+            head["audit"] = audit
+    head["limits"] = {n: _limit(n, v) for n, v in spec.limits.to_dict().items()} or "none"
     money = f", money {cost['money']:.4g}" if cost["money"] else ""
-    echo(
-        f"spent: {show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
+    head["spent"] = (
+        f"{show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
     )
-    echo(f"run by: {describe(coordinator)}" if coordinator else "run by: nobody at the moment")
-    for line in versions:
-        echo(f"program: {line}")
-    echo("space:")
-    for name, parameter in spec.space.to_dict().items():
-        echo(f"  {name}: {parameter}")
-    echo("")
+    head["run by"] = describe(coordinator) if coordinator else "nobody at the moment"
+    if listed := [*versions]:
+        head["program"] = listed
+    typer.echo(write_yaml(head), nl=False)
+    typer.echo("space:")
+    typer.echo(indent(spec.space.to_yaml(), "  "))
 
 
-def _strategy(spec: Any) -> str:
-    return spec if isinstance(spec, str) else str(spec)
+#: Limits that are times, and those that are sizes.
+_TIMES: Final = frozenset(
+    {"time", "trial_time", "compute_time", "no_improvement_time", "trial_silence", "grace"}
+)
+_SIZES: Final = frozenset({"trial_memory", "disk"})
+
+
+def _limit(name: str, value: Any) -> Any:
+    """A limit in words."""
+    from tunesmith.core.quantity import show_bytes, show_seconds
+
+    if isinstance(value, str):
+        return value
+    return show_seconds(value) if name in _TIMES else show_bytes(value) if name in _SIZES else value
 
 
 def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:

@@ -192,9 +192,32 @@ _BOUNDED.maxlist = _BOUNDED.maxtuple = _BOUNDED.maxdict = _BOUNDED.maxset = 8
 _BOUNDED.maxstring = _BOUNDED.maxother = 60
 
 
+#: What other tools call the same thing.
+SYNONYMS: Final = {
+    "direction": "goal", "directions": "goal", "mode": "goal",
+    "n_trials": "trials", "num_trials": "trials", "max_trials": "trials", "max_evals": "trials",
+    "num_samples": "trials", "n_iter": "trials", "iterations": "trials", "count": "trials",
+    "timeout": "time", "max_time": "time", "n_jobs": "parallel", "workers": "parallel",
+    "max_concurrent": "parallel", "concurrency": "parallel", "parallelism": "parallel",
+    "sampler": "searcher", "algo": "searcher", "algorithm": "searcher", "method": "searcher",
+    "pruner": "scheduler", "early_stopping": "scheduler", "early_terminate": "scheduler",
+    "study_name": "name", "random_state": "seed", "verbose": "progress", "objectives": "objective",
+    "parameters": "space", "params": "space", "search_space": "space", "program": "command",
+    "cmd": "command", "run": "command", "script": "command", "env": "environment", "db": "storage",
+    "suggestions": "enqueue", "defaults": "enqueue", "points_to_evaluate": "enqueue",
+    "minimise": "minimize", "maximise": "maximize", "min": "minimize", "max": "maximize",
+    "lower": "minimize", "higher": "maximize", "ascending": "maximize", "descending": "minimize",
+    "uniform": "float", "loguniform": "float", "range": "float", "integer": "int", "choices": "choice",
+    "categorical": "choice", "values": "choice", "constant": "value", "condition": "when",
+}  # fmt: skip
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the closest of `known`, else the list of them, else nothing."""
     options = [str(k) for k in known]
+    same = SYNONYMS.get(word.lower())
+    if same in options:
+        return f"; here it is called {same!r}"
     close = get_close_matches(word, options, n=1, cutoff=0.6) if len(word) <= SHOWN else []
     if close:
         return f"; did you mean {close[0]!r}?"

@@ -59,6 +59,19 @@ def _limit(default: Any, doc: str) -> Any:
     return field(default=default, metadata={"doc": doc})
 
 
+#: What is no limit, but may be written among them by another name: an argument of `tune`, a key of a job file.
+_ELSEWHERE: Final = (
+    "goal",
+    "searcher",
+    "scheduler",
+    "name",
+    "seed",
+    "progress",
+    "enqueue",
+    "storage",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a study may spend, and when it is over. None is no limit.
@@ -177,5 +190,6 @@ class Limits:
         known = [f.name for f in fields(cls)]
         for name in spec:
             if name not in known:
-                raise StudyError(f"limits have no {name!r}{did_you_mean(str(name), known)}")
+                hint = did_you_mean(str(name), [*known, *_ELSEWHERE])
+                raise StudyError(f"limits have no {name!r}{hint}")
         return cls(**spec)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from tunesmith.core.errors import StudyError
+from tunesmith.core.errors import StudyError, did_you_mean
 
 Goal: TypeAlias = Literal["minimize", "maximize"]
 GOALS: Final = ("minimize", "maximize")
@@ -31,7 +31,8 @@ class Objective:
         if not isinstance(self.metric, str) or not self.metric:
             raise StudyError(f"the metric is a name such as 'accuracy', not {self.metric!r}")
         if self.goal not in GOALS:
-            raise StudyError(f"goal is 'minimize' or 'maximize', not {self.goal!r}")
+            hint = did_you_mean(str(self.goal), GOALS)
+            raise StudyError(f"goal is 'minimize' or 'maximize', not {self.goal!r}{hint}")
         object.__setattr__(self, "use", _use(self.use))
 
     @property

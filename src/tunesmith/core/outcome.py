@@ -123,9 +123,14 @@ def outcome_of(
                 metrics,
             )
         if name not in metrics:
-            known = _listed(sorted(metrics)) if metrics else "nothing was reported"
+            known = f"only {_listed(sorted(metrics))}" if metrics else "nothing was reported"
             what = "the objective returned None" if returned is None and not metrics else known
-            return _failed(f"the metric {name!r} never arrived ({what})", metrics)
+            remedy = (
+                f"return a number, or {{{name!r}: number}}"
+                if len(names) == 1
+                else f"return {{{name!r}: ...}}"
+            )
+            return _failed(f"the metric {name!r} never arrived ({what}); {remedy}", metrics)
         if objective.use != LAST:
             reported = [report[name] for report in reports() if name in report]
             metrics[name] = objective.value_of(reported) if reported else metrics[name]

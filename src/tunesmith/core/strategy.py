@@ -41,15 +41,6 @@ class Searcher(Protocol):
 
 
 @runtime_checkable
-class Recommender(Protocol):
-    """A searcher that can tell luck from quality."""
-
-    def recommend(self, space: Space, history: History) -> int | None:
-        """The completed trial whose noise-free value its model predicts to be best; None if it has none."""
-        ...
-
-
-@runtime_checkable
 class Countable(Protocol):
     """A searcher that proposes a fixed number of configs, whatever comes of them."""
 

@@ -111,7 +111,7 @@ class Template:
         name, form = placeholder
         known = [*sorted(parameters), *BUILT_IN]
         if name == "args":
-            if word != str(placeholder) and self.shell is None:
+            if self.shell is None and not _PLACEHOLDER.fullmatch(word):
                 raise JobError(
                     f"command: {placeholder} is many words; it cannot be a part of {word!r}"
                 )
@@ -175,7 +175,7 @@ class _Values:
         """The words that one of a template's becomes."""
         found = placeholders(word)
         for placeholder in found:
-            if placeholder.name == "args" and str(placeholder) == word:
+            if placeholder.name == "args":  # a word of its own: see `Template.check`
                 return self._arguments(placeholder.form)
             if placeholder.form == EACH:
                 items = items_of(self._value(placeholder))

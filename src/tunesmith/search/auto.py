@@ -73,10 +73,6 @@ class Auto:
             )
         return [suggestion for is_other in others for suggestion in islice(made[is_other], 1)]
 
-    def recommend(self, space: Space, history: History) -> int | None:
-        """The completed trial whose noise-free value the model predicts to be best."""
-        return Bayes().recommend(space, history)
-
 
 def _other(space: Space) -> tuple[str, Cmaes | Evolution]:
     plain = all(

@@ -83,10 +83,6 @@ class Gradient:
             made += Auto(self.exploration).suggest(space, history, n - len(made), rng)
         return made
 
-    def recommend(self, space: Space, history: History) -> int | None:
-        """As `auto`: the completed trial whose noise-free value its model predicts to be best."""
-        return Auto(self.exploration).recommend(space, history)
-
 
 @dataclass(frozen=True, slots=True)
 class _Slopes:

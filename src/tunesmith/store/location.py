@@ -21,7 +21,8 @@ _PLANNED: Final = {
     "https": "a service",
 }
 #: The scheme of a URL; one slash only where it has been made a `Path` on its way.
-_SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//?)")
+_DRIVE: Final = re.compile(r"^([A-Za-z]):\\+")
+_SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):(//?)")
 
 
 def default_storage() -> Path:
@@ -39,7 +40,7 @@ def file_of(where: str | Path | Store | None) -> Path | None:
     if not isinstance(where, (str, Path)):
         return None
     text = str(where)
-    match = _SCHEME.match(text)
+    match = _SCHEME.match(_DRIVE.sub(r"\1:/", text) if os.name != "nt" else text)
     if match is None:
         return Path(text).expanduser()
     scheme, slashes = match[1].lower(), match[2]
@@ -50,6 +51,14 @@ def file_of(where: str | Path | Store | None) -> Path | None:
                 f"{text!r}: name the file itself, such as study.db, or pass the URL as text"
             )
         return Path(text[match.end() :].removeprefix("/")).expanduser()
+    if len(scheme) == 1:
+        if os.name == "nt":
+            return Path(text)
+        rest = text[2:].replace("\\", "/").lstrip("/")
+        raise StoreError(
+            f"{text} is a path of Windows, which this system does not have; write it as this system does, such as "
+            f"/mnt/{scheme}/{rest}"
+        )
     if kind in _PLANNED:
         raise StoreError(
             f"{text!r}: this tunesmith cannot keep studies in {_PLANNED[kind]} yet; name a file, such as "

@@ -258,7 +258,7 @@ class SqlStore:
                 connection.execute(studies.insert(), values | {"id": number})
             except IntegrityError:
                 raise StudyExists(
-                    f"a study {spec.name!r} is in {self._dialect.where} already; open it, or choose a name"
+                    f"a study {spec.name!r} is in {self._dialect.where} already; open it with Study.open, or choose another name"
                 ) from None
 
     def load(self, name: str) -> StudySpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ from tunesmith.core.rng import derive_seed
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
 from tunesmith.store import Store
-from tunesmith.store.base import Tabular
-from tunesmith.tuning.session import running_session
+from tunesmith.store.base import Summary, Tabular
+from tunesmith.tuning.session import give_up_dead, running_session
 from tunesmith.tuning.table import Columns
 
 #: More trials than this are made faster from the whole history.
@@ -40,9 +41,25 @@ class Excerpt:
             else:  # how long a session lasted that was cut off is known by what was left out
                 self.pass_time(store.time_of(name, seq - 1))
             self.ledger.apply(event)
+        give_up_dead(self.ledger, store.silent_s(name), time.time())
 
     def pass_time(self, at: float) -> None:
         self.ledger.last_at = max(self.ledger.last_at, at)
+
+
+def counts_now(store: Store, summary: Summary) -> dict[State, int]:
+    """How many trials of a study are in each state, those whose process is gone among the waiting."""
+    if not summary.counts[State.RUNNING] or not isinstance(store, Tabular):
+        return summary.counts
+    heads = store.heads(summary.name)
+    part = Excerpt(store, summary.name, [h.number for h in heads if h.state is State.RUNNING])
+    gone = summary.counts[State.RUNNING] - part.ledger.counts[State.RUNNING]
+    waiting = summary.counts[State.WAITING] + gone
+    return {
+        **summary.counts,
+        State.RUNNING: summary.counts[State.RUNNING] - gone,
+        State.WAITING: waiting,
+    }
 
 
 class Overview(NamedTuple):
@@ -82,7 +99,7 @@ def overview(store: Store, name: str) -> Overview | None:
         "money": sum(c.money or 0.0 for c in costs),
     }
     ended = ledger.ended.detail if ledger.ended else ""
-    return Overview(spec, summary.counts, ended, cost, trial, running_session(ledger))
+    return Overview(spec, counts_now(store, summary), ended, cost, trial, running_session(ledger))
 
 
 def excerpt(
@@ -93,6 +110,9 @@ def excerpt(
     """
     if not isinstance(store, Tabular) or limit > MOST or sort not in (None, "value", "-value"):
         return None
+    abandonable = {State.WAITING, State.RUNNING} & set(states)
+    if abandonable and store.summary(name).counts[State.RUNNING]:
+        return None  # what runs no more is waiting, whatever is stored of it
     heads = [head for head in store.heads(name) if not states or head.state in states]
     spec = store.load(name)
     if sort is not None and len(spec.objectives) > 1:

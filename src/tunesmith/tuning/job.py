@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunesmith.core.errors import (
+    SYNONYMS,
     JobError,
     TextError,
     TunesmithError,
@@ -24,7 +25,7 @@ from tunesmith.core.errors import (
     shown,
 )
 from tunesmith.core.limits import Limits
-from tunesmith.core.objective import LAST, objectives_of
+from tunesmith.core.objective import GOALS, LAST, objectives_of
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Space
@@ -194,6 +195,15 @@ class Job:
         return of_program(self.program, gpus_per_trial=self.model.gpus_per_trial)
 
 
+#: What to write for a key that is missing.
+_EXAMPLES: Final = {
+    "command": "; write e.g. command: python train.py --lr {lr}",
+    "objective": "; write e.g. objective: {metric: loss, goal: minimize}",
+    "metric": "; write e.g. objective: {metric: loss, goal: minimize}",
+    "space": "; write e.g. space: {lr: {float: [1e-5, 0.1], log: true}}",
+}
+
+
 class _Located(Exception):
     """A mistake, and where in the file it is."""
 
@@ -235,8 +245,9 @@ def _model(path: Path, overrides: Mapping[str, Any]) -> tuple[JobModel, Lines]:
     try:
         return JobModel.model_validate(data), lines
     except ValidationError as error:
-        mistakes = [_describe(path, lines, data, e) for e in error.errors()[:_MISTAKES]]
-        more = error.error_count() - len(mistakes)
+        errors = _without_echoes(error.errors())
+        mistakes = [_describe(path, lines, data, e) for e in errors[:_MISTAKES]]
+        more = len(errors) - len(mistakes)
         raise JobError("\n".join([*mistakes, *[f"and {more} more"] * (more > 0)])) from None
 
 
@@ -278,10 +289,31 @@ def _parse(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
         data, lines = read(text)
     except TextError as error:
         at = path if error.line is None else f"{path}:{error.line}"
-        raise JobError(f"{at}: this is no YAML: {error}") from None
+        problem = re.sub(r' with value ".*', "", str(error), flags=re.DOTALL)
+        raise JobError(f"{at}: this is no YAML: {problem}{_yaml_hint(problem)}") from None
     if not isinstance(data, dict):
         raise JobError(f"{path}:1: a job file is a mapping: command, objective, space, ...")
     return data, lines
+
+
+#: What to write instead, for the mistakes that people make in YAML, by words of its reader's messages.
+_YAML_HINTS: Final = {
+    "\\t": "indent with spaces, as YAML has no tabs",
+    "escape": "in double quotes a backslash begins an escape; write 'C:\\data' in single quotes, or C:/data",
+    "mapping values are not allowed": "what belongs together is indented by as many spaces, and a text with ': ' in it "
+    "stands in quotes",
+    "block end": "what belongs together is indented by as many spaces",
+    "could not find expected ':'": "write key: value, with a space behind the colon",
+    "duplicate key": "each key stands there once",
+    "cannot start any token": "put a text that begins so in quotes",
+    "expected ',' or": "a bracket, brace or quote is never closed",
+    "end of stream": "a bracket, brace or quote is never closed",
+}
+
+
+def _yaml_hint(problem: str) -> str:
+    hint = next((hint for words, hint in _YAML_HINTS.items() if words in problem), "")
+    return f"; {hint}" if hint else ""
 
 
 def _describe(path: Path, lines: Lines, data: Mapping[str, Any], error: Any) -> str:
@@ -291,11 +323,51 @@ def _describe(path: Path, lines: Lines, data: Mapping[str, Any], error: Any) -> 
     name = ".".join(map(str, where)) or key
     at = f"{path}:{lines.line(where)}"
     if error["type"] == "extra_forbidden":
-        known = list(ObjectiveModel.model_fields if "objective" in where else JobModel.model_fields)
-        return f"{at}: there is no {key!r} in a job file{did_you_mean(key, known)}"
+        return f"{at}: {_misplaced(key, where, data, error['input'])}"
     if error["type"] == "missing":
-        return f"{at}: {key!r} is missing"
+        return f"{at}: {key!r} is missing{_EXAMPLES.get(key, '')}"
+    if key == "goal" and isinstance(error["input"], str):
+        hint = did_you_mean(error["input"], GOALS)
+        return f"{at}: goal is 'minimize' or 'maximize', not {shown(error['input'])}{hint}"
+    if where == ("objective",):
+        text = shown(error["input"])
+        return f"{at}: objective: write objective: {{metric: loss, goal: minimize}}, or a list of these, not {text}"
+    if error["input"] is None:
+        return f"{at}: {name} is empty; what belongs to it stands below it, indented by two spaces more"
     return f"{at}: {name}: {error['msg']}, not {shown(error['input'])}"
+
+
+def _without_echoes(errors: Sequence[Any]) -> list[Any]:
+    """The errors without what pydantic says of the other ways in which an objective may be written."""
+    ways = [
+        error for error in errors if error["loc"][0] == "objective" and error["type"] != "missing"
+    ]
+    real = [
+        e for e in ways if e["type"] not in ("list_type", "model_type", "model_attributes_type")
+    ]
+    return [e for e in errors if e not in ways or e in (real or ways[:1])]
+
+
+def _misplaced(key: str, where: Path_, data: Mapping[str, Any], value: Any) -> str:
+    """What is wrong with a key that is none, or none there."""
+    if "objective" in where:
+        return (
+            f"there is no {key!r} in an objective{did_you_mean(key, ObjectiveModel.model_fields)}"
+        )
+    meant = SYNONYMS.get(key, key)
+    if meant in Limits.__dataclass_fields__:
+        how = (
+            "indent it by two spaces more"
+            if "limits" in data
+            else f"write limits: {{{meant}: ...}}"
+        )
+        called = "" if meant == key else f", called {meant!r}"
+        return f"{key!r} belongs under limits{called}: {how}"
+    if meant in ObjectiveModel.model_fields:
+        return f"{key!r} belongs under objective: write objective: {{metric: loss, goal: minimize}}"
+    if isinstance(value, dict) and {"float", "int", "choice"} & set(value):
+        return f"{key!r} looks like a parameter, which belongs under space: indent it by two spaces more"
+    return f"there is no {key!r} in a job file{did_you_mean(key, JobModel.model_fields)}"
 
 
 def _keys(data: Any, location: Sequence[Any]) -> list[Any]:
@@ -318,6 +390,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             _at(("limits", name), partial(Limits.from_dict, {name: value}))
     _at(("limits",), lambda: Limits.from_dict(model.limits))
     program = _program(path, model)
+    _at(("command",), partial(_check_backslashes, model.command))
     template = _at(("command",), lambda: program.template)
     conditional = [name for name in space if space.condition(name)]
     _at(("command",), lambda: template.check(space, conditional))
@@ -374,6 +447,17 @@ def _space(model: JobModel) -> Space:
         if name != RELATIONS:
             _at(("space", name), partial(_check_parameter, name, parameter))
     return _at(("space",), lambda: Space.from_dict(model.space))
+
+
+def _check_backslashes(command: str | list[str]) -> None:
+    """Raise JobError for a path of Windows in a line, whose words are read as a shell would."""
+    line = command if isinstance(command, str) else ""
+    path = re.search(r"(?<![\w'])[A-Za-z]:\\[^\s'\"]*", line)
+    if path is not None:
+        slashes = path[0].replace("\\", "/")
+        raise JobError(
+            f"command: a backslash takes the next character as it is, and {path[0]} would lose its own; write {slashes}"
+        )
 
 
 def _check_parameter(name: str, described: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from tunesmith import streams
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
+from tunesmith.core.events import Edited
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CODES, State
 from tunesmith.run.executors import Context, Factory
@@ -185,14 +186,14 @@ def open_or_create(
         return Study(store, spec.name, clock=clock)
 
 
-def match(study: Study, spec: StudySpec, seed: int | None) -> None:
-    """Edit a study where `spec` differs. `seed` is the one that was asked for (None: any).
+def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
+    """Edit a study where `spec` differs; what was changed. `seed` is the one that was asked for (None: any).
 
     Raises StudyError for what cannot be edited: other objectives, another seed.
     """
     now = study.spec
     fixed = {
-        "objectives": (now.objectives, spec.objectives),
+        "objectives": (_in_words(now), _in_words(spec)),
         "deterministic": (now.deterministic, spec.deterministic),
         "seed": (now.seed, now.seed if seed is None else seed),
     }
@@ -208,7 +209,13 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> None:
         for key, default in _EDITABLE.items()
         if wanted.get(key, default) != there.get(key, default)
     }
-    study.commit(lambda: edit_events(study.spec, changes))
+    edited = study.commit(lambda: edit_events(study.spec, changes))
+    return [name for event in edited if isinstance(event, Edited) for name in event.changes]
+
+
+def _in_words(spec: StudySpec) -> str:
+    """The objectives of a study."""
+    return ", ".join(map(str, spec.objectives))
 
 
 @contextmanager

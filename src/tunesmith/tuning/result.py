@@ -298,6 +298,17 @@ class Result:
         """Write `to_csv` row by row."""
         table.write_csv(out, self.rows(), table.Columns.of(self._ledger).names)
 
+    def write_json_lines(self, out: TextIO) -> None:
+        """Write `rows`, one JSON object a line."""
+        out.writelines(
+            json.dumps(table.json_safe(row), ensure_ascii=False) + "\n" for row in self.rows()
+        )
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> Path:
+        """Write `rows` as a Parquet file (package ``pyarrow``), whole or not at all; lists and mappings, and columns
+        of several types, as texts. Raises StudyError, OSError."""
+        return table.write_parquet(Path(path), self.rows(), table.Columns.of(self._ledger).names)
+
     def to_dict(self) -> dict[str, Any]:
         """The study and all its trials in JSON's types."""
         return {

@@ -14,9 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from tunesmith.core import decide
 from tunesmith.core.errors import StoreError, StudyBusy, StudyNotFound
 from tunesmith.core.events import Opened
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.trial import Kind, Reason
 from tunesmith.tuning.arithmetic import arithmetic
 from tunesmith.version import __version__
 
@@ -135,6 +137,19 @@ def _dead(ledger: Ledger, name: str, silent_s: float | None, coordinators: bool)
     if lives is None:  # on another host, or in another container
         return silent_s is not None and silent_s > SILENCE_S
     return not lives
+
+
+def give_up_dead(ledger: Ledger, silent_s: Mapping[str, float], at: float) -> None:
+    """Take trials of dead sessions for what they are, waiting to be run again, in a `ledger` that is only read:
+    nothing is stored, as whoever goes on with the study will say so."""
+    dead = abandoned(ledger, silent_s, "", coordinators=False) if ledger.running else []
+    for event in decide.give_up(ledger, at, dead, _GONE):
+        ledger.apply(event)
+
+
+_GONE: Final = Reason(
+    Kind.LOST, "the process that ran it is gone; it is run again when the study goes on"
+)
 
 
 class Heartbeat:

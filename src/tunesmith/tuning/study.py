@@ -42,7 +42,7 @@ from tunesmith.core.strategy import (
 )
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import shorten, utf8
-from tunesmith.core.trial import CODES, USER, Cost, Kind, Origin, Reason, State, Trial
+from tunesmith.core.trial import CODES, ENDED, USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.command import command_line
 from tunesmith.run.folder import CHECKPOINT, Folder
@@ -50,7 +50,14 @@ from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
-from tunesmith.tuning.session import Heartbeat, Session, abandoned, describe, running_session
+from tunesmith.tuning.session import (
+    Heartbeat,
+    Session,
+    abandoned,
+    describe,
+    give_up_dead,
+    running_session,
+)
 from tunesmith.tuning.spec import (
     ENQUEUED,
     LimitOptions,
@@ -160,7 +167,9 @@ class Study:
         """An existing study; without a name, the only one there. Raises StudyNotFound, StoreError."""
         path = file_of(storage)
         if path is not None and not path.exists():
-            raise StudyNotFound(f"there is no file {path}")
+            raise StudyNotFound(
+                f"there is no file {path}; name the one that keeps the study (storage, or --storage), or run one first"
+            )
         store = open_store(storage, durability=durability)
         if name is None:
             names = store.names()
@@ -240,8 +249,14 @@ class Study:
         return self.result().outlook(trials)
 
     def result(self) -> Result:
-        """What the study has found so far."""
-        return Result(self._refresh())
+        """What the study has found so far; trials whose process is gone are waiting to be run again."""
+        ledger = self._refresh()
+        silent_s = self._store.silent_s(self._name) if ledger.running else {}
+        if ledger.running and abandoned(ledger, silent_s, "", coordinators=False):
+            changes = self._store.changes(self._name)
+            ledger = Ledger(self._store.load(self._name)).extend(changes)
+            give_up_dead(ledger, silent_s, self._clock())
+        return Result(ledger)
 
     def checkpoint(self, trial: Trial | int) -> Path | None:
         """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``."""
@@ -404,7 +419,12 @@ class Study:
 
         def finish(ledger: Ledger) -> list[Event]:
             now = self._clock()
-            ledger.state(number)  # raises if there is no such trial
+            state = ledger.state(number)  # raises if there is no such trial
+            if state in ENDED and state is not State.CANCELLED:
+                raise TransitionError(
+                    f"trial {number} is {state} and cannot be told again; study.correct({number}, value, why=...) "
+                    "mends its result"
+                )
             _refuse_superseded(ledger, trial)
             reason = None
             if failed is not None:

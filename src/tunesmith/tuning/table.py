@@ -12,17 +12,19 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.curves import NOT_FINITE
-from tunesmith.core.errors import StudyError, did_you_mean
+from tunesmith.core.errors import ExpressionError, StudyError, did_you_mean
 from tunesmith.core.incumbent import front_first
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.expression import Expression
 from tunesmith.core.trial import CODES, STATES, State
+from tunesmith.files import drafted
 
 Row = dict[str, Any]
 Ints = NDArray[np.int64]
@@ -221,7 +223,7 @@ def select(
         chosen = _by_value(ledger, chosen, descending=sort == "-value")
     made = list(rows(listed, chosen, columns))
     if where is not None:
-        test = Expression(where)
+        test = _condition(where)
         for name in sorted(test.names):
             columns.known(name, "where: ")
         made = [row for row in made if _fits(test, row)]
@@ -246,6 +248,13 @@ def _by_value(ledger: Ledger, chosen: Ints, *, descending: bool) -> Ints:
         members = np.flatnonzero(np.isin(chosen, ledger.front()))
     order: Ints = chosen[front_first(losses, members, descending=descending)]
     return order
+
+
+def _condition(where: str) -> Expression:
+    try:
+        return Expression(where)
+    except ExpressionError as error:
+        raise ExpressionError(f"where: {error}; write for example 'loss < 0.1'") from None
 
 
 def _fits(test: Expression, row: Mapping[str, Any]) -> bool:
@@ -281,6 +290,33 @@ def to_csv(made: Iterable[Row], names: Sequence[str]) -> str:
     out = io.StringIO()
     write_csv(out, made, names)
     return out.getvalue()
+
+
+def write_parquet(path: Path, made: Iterable[Row], names: Sequence[str]) -> Path:
+    """See `Result.write_parquet`."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise StudyError(
+            "Parquet files need the package pyarrow: pip install pyarrow, or write .csv or .jsonl"
+        ) from None
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for row in made:
+        for name, cells in columns.items():
+            cells.append(cell(row.get(name)))
+    arrays = {name: _one_type(cells) for name, cells in columns.items()}
+    with drafted(path) as draft:
+        parquet.write_table(pa.table(arrays), draft)
+    return path
+
+
+def _one_type(cells: list[Any]) -> list[Any]:
+    """A column as Parquet takes it: numbers may be mixed, other types are written as texts."""
+    types = {type(value) for value in cells} - {type(None)}
+    if len(types) <= 1 or types <= {int, float}:
+        return [float(v) if v is not None and types == {int, float} else v for v in cells]
+    return [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in cells]
 
 
 def cell(value: Any) -> Any:

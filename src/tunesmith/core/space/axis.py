@@ -222,7 +222,9 @@ def check_axis(owner: str, low: float, high: float, log: object, step: float | N
     if log not in (True, False, "reverse"):
         raise SpaceError(f"{owner}: log is True, False or 'reverse', not {log!r}")
     if log is True and low <= 0:
-        raise SpaceError(f"{owner}: a log scale needs low > 0")
+        raise SpaceError(
+            f"{owner}: a log scale needs low > 0; write a small one such as 1e-6, or leave log out"
+        )
     if log == "reverse" and high >= 1:
         raise SpaceError(
             f"{owner}: log='reverse' spreads out values just below 1 (a momentum, a decay), "

@@ -387,7 +387,7 @@ class Choice:
             and len(values[0]) > 1
         ):
             raise SpaceError(
-                f"{owner}: the values are separate arguments; write Choice(*{shown(values[0])})"
+                f"{owner}: the values are separate arguments; write Choice({shown(list(values[0]))[1:-1]}), or Choice(*values)"
             )
         try:
             cleaned = tuple(plain(value) for value in values)
@@ -396,7 +396,7 @@ class Choice:
         index: dict[Any, int] = {}
         for position, value in enumerate(cleaned):
             if index.setdefault(identity(value), position) != position:
-                raise SpaceError(f"{owner}: {shown(value)} is there twice")
+                raise SpaceError(f"{owner}: {shown(value)} is there twice; name each value once")
         _check_common(owner, group, when, structural)
         object.__setattr__(self, "values", cleaned)
         object.__setattr__(self, "ordered", bool(ordered))
@@ -571,6 +571,21 @@ _KINDS: Final[dict[str, frozenset[str]]] = {
 }
 
 
+def _check_tuple(name: str, spec: Any) -> None:
+    """Raise SpaceError for (low, high), or that and a word, as other tools write ranges."""
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3) or not all(map(_is_number, spec[:2])):
+        return
+    if spec[0] >= spec[1] or not (len(spec) == 2 or isinstance(spec[2], str)):
+        return
+    low, high = spec[:2]
+    kind = "Int" if isinstance(low, int) and isinstance(high, int) else "Float"
+    log = ", log=True" if len(spec) > 2 and "log" in spec[2] else ""
+    raise SpaceError(
+        f"{name}: a tuple is no range; write {kind}({low!r}, {high!r}{log}) for one, "
+        f"or Fixed({shown(spec)}) for a value that does not change"
+    )
+
+
 def parameter_from_dict(name: str, spec: Any) -> Parameter:
     """A parameter from its dict form; anything that is no mapping is a fixed value.
 
@@ -579,6 +594,7 @@ def parameter_from_dict(name: str, spec: Any) -> Parameter:
     if isinstance(spec, (Float, Int, Choice, Fixed)):
         return spec
     if not isinstance(spec, Mapping):
+        _check_tuple(name, spec)
         return Fixed(spec)
     try:
         check_bounds(spec)

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean, shown
 from tunesmith.recipes.tabular import dates, numbers
-from tunesmith.recipes.tabular.numbers import NEARLY_ALL, PLAIN, Format  # noqa: F401 (of roles)
+from tunesmith.recipes.tabular import texts as texts_of
+from tunesmith.recipes.tabular.labels import row_label, unnamed
+from tunesmith.recipes.tabular.numbers import PLAIN, Format
 
 Floats = NDArray[np.float64]
 Kind = Literal["number", "category", "date", "text"]
@@ -60,12 +62,14 @@ class Column:
     missing: bool = False
     odd: tuple[str, ...] = ()
     zoned: bool | None = None
+    #: Of a text: how many places its words have in the matrix, and its characters.
+    size: int = 0
 
     @property
     def width(self) -> int:
-        """How many columns of the matrix it is; what a text says is no number before a fold has seen it."""
+        """How many columns of the matrix it is."""
         if self.kind == "text":
-            return 0
+            return 2 * self.size
         return len(self.parts) if self.kind == "date" else 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,6 +83,8 @@ class Column:
             out["missing"] = True
         if self.zoned is not None:
             out["zoned"] = self.zoned
+        if self.size:
+            out["size"] = self.size
         return out
 
     @classmethod
@@ -92,6 +98,7 @@ class Column:
             spec.get("missing", False),
             tuple(spec.get("odd", ())),
             spec.get("zoned"),
+            spec.get("size", 0),
         )
 
 
@@ -235,9 +242,9 @@ def examine(
       missing then). See `numbers`.
     - Dates, and text that reads as dates in one order: year, month, day, weekday, hour, and days since 1970. See `dates`.
     - Other text, mixed types, and whole numbers with leading zeros: a category, if there are at most 30 different
-      values, or each has 4 rows on average (and 1,000 in any case); else left out. What is a category by its type stays
-      one.
-    - Whole numbers that count the rows up by one: left out.
+      values, or each has 4 rows on average (and 1,000 in any case). What is a category by its type stays one.
+    - Several words each, many of which come back: a text, see `texts`. What is left is left out.
+    - Whole numbers that only label the rows: left out, see `labels`.
 
     `wishes` says otherwise: see `WISHES`. Raises JobError for a column that is not there, or cannot be that.
     """
@@ -286,8 +293,7 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
     if isinstance(first, (list, dict, set, np.ndarray)):
         return _left_out(name, f"it holds {type(first).__name__}s, not single values")
     if wish == "text":
-        notice = f"{name!r} is text, and no algorithm learns from texts yet"
-        return Column(name, "text", missing=missing), [notice]
+        return _text_column(name, len(series), missing)
     if wish == "category" or (not wish and isinstance(series.dtype, _categorical())):
         return _category(series, name, missing, declared=True)
     if _holds_numbers(series) and wish != "date":
@@ -295,6 +301,8 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
         if column is not None and holds_durations(series):
             column = replace(column, written=str(Format(duration="any")))
             notice = notice or f"{name!r} holds durations: they count in seconds"
+        elif column is not None and _beyond_exact(present):
+            notice = _inexact(name)
         return column, [notice] if notice else []
     if types.is_datetime64_any_dtype(series):
         if wish == "number":
@@ -402,6 +410,14 @@ def _without_unit(values: Sequence[str], written: Format) -> NDArray[np.bool_]:
     ) & np.isfinite(written.read(values))
 
 
+def _beyond_exact(present: Any) -> bool:
+    """Whether whole numbers of an integer type are larger than all whole doubles are exact."""
+    from pandas.api import types
+
+    whole = types.is_integer_dtype(present)
+    return bool(whole and (np.abs(_floats(present)) > numbers.EXACT).any())
+
+
 def _inexact(name: str) -> str:
     return (
         f"{name!r} has whole numbers of more than 15 digits, which count only nearly; if they are names, say "
@@ -417,8 +433,11 @@ def _number(values: Floats, name: str, *, wished: bool = False) -> tuple[Column 
         return None, f"{name!r} is left out: it has no finite values"
     if known.min() == known.max() and finite.all():
         return None, f"{name!r} is left out: it is {known[0]:g} in every row"
-    if not wished and len(known) > 20 and finite.all() and (np.diff(known) == 1.0).all():
-        return None, f"{name!r} is left out: it counts the rows"
+    if not wished and (why := row_label(name, known)):
+        return (
+            None,
+            f"{name!r} is left out: {why}; --column {shlex.quote(f'{name}=number')} keeps it",
+        )
     notice = (
         f"{name!r} has {infinite:,} infinite values, which count as missing" if infinite else ""
     )
@@ -545,6 +564,8 @@ def _category(
         known = [text for text in ranked if text in set(known)]
     too_many = len(known) > min(max(FEW, rows // REPEATED), MOST)
     if not declared and (too_many or (len(known) > 2 and len(known) > 0.5 * rows)):
+        if not codes and not unnamed(name) and texts_of.are_texts(known):
+            return _text_column(name, rows, missing)
         return _left_out(name, _why_not(name, len(known), rows, codes, why))
     notices = []
     if numbers:
@@ -558,6 +579,14 @@ def _category(
             f"({flag(name, 'number')} if they are amounts)"
         )
     return Column(name, "category", tuple(known), missing=missing), notices
+
+
+def _text_column(name: str, rows: int, missing: bool) -> Examined:
+    column = Column(name, "text", missing=missing, size=texts_of.size_for(rows))
+    leave = shlex.quote(f"{name}=ignore")
+    return column, [
+        f"{name!r} holds texts: words and characters are learned from (--column {leave} leaves it out)"
+    ]
 
 
 def _why_not(name: str, different: int, rows: int, codes: bool, why: str) -> str:
@@ -696,6 +725,37 @@ def _parts(at: NDArray[np.datetime64]) -> dict[str, Floats]:
     return {p: v.to_numpy(dtype=np.float64, na_value=np.nan) for p, v in parts.items()}
 
 
+def ordered(series: Any, table: Habits, wish: str = "") -> Floats:
+    """A column as numbers that have its order, shape (rows,): its numbers, or days since 1970; NaN where there is
+    neither. `wish` as for `examine`."""
+    from pandas.api import types
+
+    kind, _, how = wish.partition(":")
+    out = np.full(len(series), np.nan)
+    there = series.notna().to_numpy()
+    if _holds_numbers(series):
+        return _floats(series)
+    if types.is_datetime64_any_dtype(series):
+        return _parts(dates.of_type(series).at)["days"]
+    if not there.any():
+        return out
+    values, counts, codes = _different(_texts(series[there]))
+    if kind != "date":
+        number = numbers.find(values, counts, how if kind == "number" else "")
+        pick, _ = numbers.settled(number, table.decimal, table.separator)
+        if number.codes and pick is None:
+            pick = PLAIN
+        if pick is not None:
+            out[there] = pick.read(values)[codes]
+            return out
+    order = dates.find(values, counts, how if kind == "date" else "", forced=kind == "date")
+    if kind != "number" and order is not None and order.written:
+        said = {"day-first": True, "month-first": False}.get(how, table.day_first)
+        points = dates.read(values, dates.settled(order, said)).take(codes)
+        out[there] = _parts(points.at)["days"]
+    return out
+
+
 # -- the matrix ---------------------------------------------------------------------------------
 
 
@@ -805,7 +865,13 @@ def _fill(
 ) -> tuple[list[Unread], list[str]]:
     """Write one column of the table into its places, shape (rows, width); what was in the way, and is to be said."""
     present = series.notna().to_numpy()
+    if column.kind == "text":
+        out[:] = 0.0
     if not present.any():
+        return [], []
+    if column.kind == "text":
+        values, _, codes = _different(_texts(series[present]))
+        out[present] = texts_of.counts(values, column.size)[codes]
         return [], []
     fill = {"date": _fill_dates, "category": _fill_category, "number": _fill_numbers}[column.kind]
     return fill(out, series[present], present, column, separator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular import columns as shapes
+from tunesmith.recipes.tabular import leaks
+from tunesmith.recipes.tabular import roles as bonding
 from tunesmith.recipes.tabular.columns import Column, Habits
 from tunesmith.recipes.tabular.files import Known, Source, read
+from tunesmith.recipes.tabular.metrics import NO_AIM, Aim
 from tunesmith.recipes.tabular.numbers import PLAIN
+from tunesmith.recipes.tabular.roles import FREE, NO_ROLES, Bonds, Roles
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -54,6 +58,13 @@ class Data:
     all_columns: tuple[str, ...] = ()
     #: Of a sparse file: the number of its first feature.
     base: int | None = None
+    #: What has to be said loudly.
+    warnings: tuple[str, ...] = ()
+    #: The columns that bind rows together, and what they hold.
+    roles: Roles = NO_ROLES
+    bonds: Bonds = FREE
+    #: What predictions are for.
+    aim: Aim = NO_AIM
 
     @property
     def rows(self) -> int:
@@ -71,6 +82,19 @@ class Data:
     def categories(self) -> tuple[int, ...]:
         """Which columns of `x` are categories."""
         return tuple(at for at, c in shapes.places(self.columns) if c.kind == "category")
+
+    @property
+    def texts(self) -> tuple[tuple[int, int], ...]:
+        """Where the counts of each text begin in `x`, and how many there are of words, and of characters."""
+        return tuple((at, c.size) for at, c in shapes.places(self.columns) if c.kind == "text")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Which columns of `x` are numbers, or parts of dates."""
+        others = set(self.categories)
+        for at, size in self.texts:
+            others |= set(range(at, at + 2 * size))
+        return tuple(k for k in range(self.width) if k not in others)
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -91,12 +115,12 @@ class Data:
             json.dumps([self.task, self.target, list(map(str, self.classes))]).encode()
         )
         arrays = (self.x.data, self.x.indices, self.x.indptr) if self.sparse else (self.x,)
-        for array in (*arrays, self.y):
+        for array in (*arrays, self.y, *self.bonds.arrays().values()):
             sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()[:16]
 
     def take(self, rows: NDArray[np.intp]) -> Data:
-        return replace(self, x=self.x[rows], y=self.y[rows])
+        return replace(self, x=self.x[rows], y=self.y[rows], bonds=self.bonds.take(rows))
 
 
 def load(
@@ -105,27 +129,47 @@ def load(
     task: str | None = None,
     columns: Mapping[str, str] | Sequence[str] | None = None,
     dates: str | None = None,
+    *,
+    roles: Roles = NO_ROLES,
+    quantile: float | None = None,
+    costs: Any = None,
 ) -> Data:
     """Read a table and find out what is to be learned. Raises JobError; nothing is written.
 
     The task: texts, truth values and categories are classes; so are whole numbers with at most 10
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
-    is "regression". `task` overrides. `columns` says what columns are: ``{"zip": "category"}``;
-    `dates` what comes first in dates that leave it open: "day-first" or "month-first".
+    is "regression". `task` overrides, and so does a quantile (of numbers), or `costs` (of classes). `columns` says
+    what columns are: ``{"zip": "category"}``; `dates` what comes first in dates that leave it open: "day-first" or
+    "month-first".
     """
     known = (*TASKS, "classification")
     if task is not None and task not in known:
         raise JobError(f"there is no task {task!r}{did_you_mean(task, known)}")
+    quantile = bonding.quantile_of(quantile)
+    if quantile is not None and (costs is not None or task not in (None, "regression")):
+        raise JobError(
+            "a quantile is of numbers, and not of classes; leave quantile, or the rest, out"
+        )
+    if costs is not None and task == "regression":
+        raise JobError(
+            "costs are of mistaken classes, and not of numbers; leave costs, or the task, out"
+        )
+    task = task or ("regression" if quantile else "classification" if costs is not None else None)
     target = None if target is None else str(target).strip()
     wished = shapes.wishes(columns)
     shapes.check_dates(dates)
     source = read(data, Known(target=target))
     if source.frame is None:
+        if roles != NO_ROLES:
+            raise JobError(
+                f"{source.name} has numbered features and no named columns: groups, times and weights need a table "
+                "(CSV, Parquet)"
+            )
         if wished:
             raise JobError(
                 f"{source.name} has numbered features, which are numbers; leave --column out"
             )
-        return _sparse(source, target, task)
+        return _aimed(_sparse(source, target, task), quantile, costs)
     if target is None:
         last = source.frame.columns[-1]
         raise JobError(
@@ -137,12 +181,23 @@ def load(
             f"{source.name} has no column {target!r} to predict"
             f"{did_you_mean(target, source.frame.columns)}"
         )
+    bonding.check(roles, target, source.frame, source.name)
     table = shapes.habits(source.frame, source.separator, dates, wished)
-    return _dense(source, target, task, wished, table)
+    found = _dense(source, target, task, wished, table, roles)
+    return _aimed(found, quantile, costs)
+
+
+def _aimed(data: Data, quantile: float | None, costs: Any) -> Data:
+    return replace(data, aim=bonding.aim_of(quantile, costs, data.classes))
 
 
 def _dense(
-    source: Source, target: str, task: str | None, wished: Mapping[str, str], table: Habits
+    source: Source,
+    target: str,
+    task: str | None,
+    wished: Mapping[str, str],
+    table: Habits,
+    roles: Roles,
 ) -> Data:
     frame, notices = source.frame, list(source.notices)
     series, task, target_notices = _numbers_to_predict(
@@ -155,14 +210,31 @@ def _dense(
             f"{int((~has_target).sum()):,} rows without a value of {target!r} are left out"
         )
         frame = frame[has_target]
+    bonds, usable, bond_notices = bonding.read(roles, frame, source.name, table, wished)
+    if not usable.all():
+        frame, y = frame[usable], y[usable]
+        y, classes = _still_there(y, classes)
+        wanted = "binary" if wanted == "multiclass" and len(classes) == 2 else wanted
+    notices += bond_notices
     _check(y, wanted, classes, target, source.name)
-    columns, found_notices = shapes.examine(frame, (target,), wished, table)
+    columns, found_notices = shapes.examine(frame, (target, *roles.unlearned), wished, table)
     notices += _singles(y, classes, target)
     x = shapes.matrix(frame, columns, source.name)
-    return Data(
+    data = Data(
         source.name, x, y, wanted, target, columns, classes, (*notices, *found_notices), why,
-        tuple(frame.columns),
+        tuple(frame.columns), roles=roles, bonds=bonds,
     )  # fmt: skip
+    return replace(data, warnings=leaks.warnings(data, frame))
+
+
+def _still_there(
+    y: NDArray[np.float64], classes: tuple[Any, ...]
+) -> tuple[NDArray[np.float64], tuple[Any, ...]]:
+    """Indices of the classes that rows are left of, and those classes; values as they are."""
+    if not classes or not len(y):
+        return y, classes
+    left, again = np.unique(y.astype(int), return_inverse=True)
+    return again.astype(np.float64), tuple(classes[k] for k in left)
 
 
 def _sparse(source: Source, target: str | None, task: str | None) -> Data:
@@ -294,7 +366,7 @@ def _target(
             odd = next(value for value in labels if isinstance(value, (str, bool)))
             raise JobError(
                 f"{table}: {name!r} holds values such as {odd!r}, and a regression needs numbers; leave "
-                "--task out, or mend the column"
+                "--task or --quantile out, or mend the column"
             )
         classes = tuple(sorted(set(labels), key=lambda v: (str(type(v)), v)))
         why = f"it has {len(classes)} different values"
@@ -418,7 +490,7 @@ def sample(y: NDArray[np.float64], rows: int, seed: int) -> NDArray[np.intp]:
 
 def save(path: Path, data: Data) -> None:
     """Write the rows for the trials' processes; as a whole or not at all. Raises JobError."""
-    arrays = (
+    arrays: dict[str, Any] = (
         {
             "data": data.x.data,
             "indices": data.x.indices,
@@ -430,8 +502,10 @@ def save(path: Path, data: Data) -> None:
     )
     about = {
         "name": data.name, "task": data.task, "target": data.target, "classes": list(data.classes),
-        "columns": [c.to_dict() for c in data.columns],
+        "columns": [c.to_dict() for c in data.columns], "roles": data.roles.to_dict(),
+        "aim": asdict(data.aim),
     }  # fmt: skip
+    arrays |= {f"bond_{name}": values for name, values in data.bonds.arrays().items()}
     draft = path.with_name(f".{path.name}.draft.npz")
     try:
         np.savez(draft, y=data.y, about=np.array(json.dumps(about)), **arrays)
@@ -455,6 +529,7 @@ def restore(path: Path) -> Data:
                 (file["data"], file["indices"], file["indptr"]), shape=tuple(file["shape"])
             )
         columns = tuple(map(Column.from_dict, about["columns"]))
+        bonds = Bonds(*(file.get(f"bond_{name}") for name in ("group", "time", "weight")))
         return Data(
             about["name"],
             x,
@@ -463,4 +538,7 @@ def restore(path: Path) -> Data:
             about["target"],
             columns,
             tuple(about["classes"]),
+            roles=Roles.from_dict(about["roles"]),
+            bonds=bonds,
+            aim=Aim(about["aim"]["quantile"], tuple(map(tuple, about["aim"]["costs"]))),
         )

@@ -29,21 +29,28 @@ TIES: Final = 0.01
 
 
 def choose(
-    y: Floats, predictions: Sequence[Floats], metric: Metric, most: int, rounds: int = ROUNDS
+    y: Floats,
+    predictions: Sequence[Floats],
+    metric: Metric,
+    most: int,
+    rounds: int = ROUNDS,
+    weight: Floats | None = None,
 ) -> dict[int, float]:
-    """Weights, summing to 1, of at most `most` of `predictions`, each of shape (rows, outputs).
+    """Weights, summing to 1, of at most `most` of `predictions`, each of shape (rows, outputs); `weight` is of
+    the rows.
 
     O(rounds * predictions * rows).
     """
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(y))[:ROWS]
     y, stack = y[rows], np.stack([p[rows] for p in predictions])
-    best, first = min((loss(metric, y, p), k) for k, p in enumerate(stack))
+    weight = None if weight is None else weight[rows]
+    best, first = min((loss(metric, y, p, weight), k) for k, p in enumerate(stack))
     total, taken, length = stack[first].copy(), [first], 1
     for size in range(2, rounds + 1):
         distinct = sorted(set(taken))
         open_to = distinct if len(distinct) >= most else range(len(stack))
-        losses = [(loss(metric, y, (total + stack[k]) / size), k) for k in open_to]
+        losses = [(loss(metric, y, (total + stack[k]) / size, weight), k) for k in open_to]
         value, k = min(losses)
         total += stack[k]
         taken.append(k)
@@ -53,11 +60,11 @@ def choose(
     return {k: n / length for k, n in sorted(counts.items())}
 
 
-def loss(metric: Metric, y: Floats, predicted: Floats) -> float:
+def loss(metric: Metric, y: Floats, predicted: Floats, weight: Floats | None = None) -> float:
     """What is minimised: the metric, and for classes a little of the log loss, which tells equals apart."""
     if metric.regression:
-        return metric.sign * metric.of(y, predicted[:, 0])
-    value = metric.sign * metric.of(y, predicted)
+        return metric.sign * metric.of(y, predicted[:, 0], weight)
+    value = metric.sign * metric.of(y, predicted, weight)
     if metric.calibrated:
         return value
-    return value + TIES * METRICS["log_loss"].of(y, predicted)
+    return value + TIES * METRICS["log_loss"].of(y, predicted, weight)

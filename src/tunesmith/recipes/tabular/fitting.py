@@ -22,10 +22,13 @@ from tunesmith.recipes.tabular import ensemble as blending
 from tunesmith.recipes.tabular import model, plan
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
+from tunesmith.recipes.tabular.leaks import copies, notice_of_copies
 from tunesmith.recipes.tabular.metrics import Metric, metric_for, scores
 from tunesmith.recipes.tabular.model import Fitted
 from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, TablePlan
-from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, quiet
+from tunesmith.recipes.tabular.roles import Roles
+from tunesmith.recipes.tabular.splits import checked_rows, splits
+from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, as_judged, quiet
 from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
@@ -48,11 +51,31 @@ ROWS: Final = ".rows.npz"
 
 @dataclass(frozen=True)
 class Member:
-    """A trial in the result: its weight, and what it predicts for held-out rows, shape (rows, outputs)."""
+    """A trial in the result: its weight, and what it predicts for the rows that were checked, shape (rows, outputs)."""
 
     trial: Trial
     weight: float
     predicted: Floats
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the result is judged by: the metric, on which rows, and how many of them are copies of others."""
+
+    metric: Metric
+    rows: Data
+    copies: int = 0
+
+    def of(self, predicted: Floats) -> float:
+        """The metric of predictions, shape (rows, outputs)."""
+        rows = self.rows
+        return self.metric.of(rows.y, as_judged(predicted, rows), rows.bonds.weight)
+
+    def scores(self, predicted: Floats) -> dict[str, float]:
+        """Every metric that fits."""
+        rows = self.rows
+        judged = as_judged(predicted, rows)
+        return scores(rows.task, rows.y, judged, rows.aim, rows.bonds.weight)
 
 
 def fit(
@@ -72,6 +95,11 @@ def fit(
     parallel: int | None = None,
     searcher: str | Mapping[str, Any] = "auto",
     scheduler: str | Mapping[str, Any] | None = None,
+    group: str | None = None,
+    time_column: str | None = None,
+    weight: str | None = None,
+    quantile: float | None = None,
+    costs: Any = None,
     storage: str | Path | None = None,
     progress: bool | None = None,
     watcher: Watcher | None = None,
@@ -86,13 +114,21 @@ def fit(
     (NAME-model beside the file). `ensemble` is how many pipelines may be blended; 1 for the best alone.
     `scheduler` "none" checks every pipeline on all folds. `say` is told what was found and done.
 
+    Rows with the same value of the column `group` are never both learned from and checked; those later in
+    `time_column` are checked with what earlier ones teach; `weight` says how much each counts. `quantile` is predicted
+    instead of a mean (0.9: nine of ten are below), and `costs`, ``{"yes": 10, "no": 1}`` or ``{("yes", "no"): 10}``, are
+    of a class that is taken for another: predictions are then the decisions of the least expected cost.
+
     Raises JobError for a table that cannot be learned from; nothing is written then.
     """
     begun = clock.monotonic()
     say = say or say_if(progress)
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
-    table = tables.load(data, target, task, columns, dates)
-    judged = metric_for(table.task, metric)
+    table = tables.load(
+        data, target, task, columns, dates,
+        roles=Roles(group, time_column, weight), quantile=quantile, costs=costs,
+    )  # fmt: skip
+    judged = metric_for(table.task, metric, table.aim)
     if isinstance(ensemble, bool) or not isinstance(ensemble, int) or ensemble < 1:
         raise JobError(
             f"ensemble is how many pipelines may be blended, 1 or more, not {ensemble!r}"
@@ -103,8 +139,14 @@ def fit(
     if planned.rows < table.rows:
         searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
     names, notices = choice.algorithms(searched, algorithms, table.rows)
+    found = splits(searched, planned.folds, planned.repeats, planned.seed)
+    twice = copies(searched, found)
+    if twice:
+        notices = [*notices, notice_of_copies(twice, searched.rows)]
     for line in (*plan.summary(planned, table, judged), *(f"note: {n}" for n in notices)):
         say(line)
+    for warning in table.warnings:
+        say(f"WARNING: {warning}")
     space = choice.space_for(searched, names, judged, planned.folds, float(table.y.min()))
     trial_s = planned.training_limit_s(limit_s)
     parallel = parallel or cores()
@@ -143,8 +185,10 @@ def fit(
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
     trial_folder = Folder.beside(file_of(storage or folder / "study.db"), STUDY).trial
-    members = _choose(result, searched, judged, ensemble, trial_folder)
-    return _finish(result, table, searched, judged, planned, folder, members, parallel, left_s, say)
+    checked = checked_rows(found)
+    members = _choose(result, searched.take(checked), judged, ensemble, trial_folder, checked)
+    judgement = Judgement(judged, searched.take(checked), twice)
+    return _finish(result, table, judgement, planned, folder, members, parallel, left_s, say)
 
 
 def _folder(output: str | Path | None, data: Any, table: Data) -> Path:
@@ -170,8 +214,9 @@ def _choose(
     metric: Metric,
     most: int,
     folder_of: Callable[[int], Path],
+    checked: NDArray[np.intp] | None = None,
 ) -> list[Member]:
-    """The trials to fit, with weights."""
+    """The trials to fit, with weights. `data` has the rows that were `checked`: all, unless it says which."""
     done = [
         trial
         for trial in result.trials
@@ -193,7 +238,8 @@ def _choose(
         file = folder_of(trial.number) / PREDICTIONS
         if file.exists():
             readable.append(trial)
-            predictions.append(np.load(file).astype(np.float64))
+            held_out = np.load(file).astype(np.float64)
+            predictions.append(held_out if checked is None else held_out[checked])
     if not readable:
         if done:
             raise JobError(
@@ -201,7 +247,7 @@ def _choose(
             )
         why = result.nothing
         raise NothingCompleted(f"{why}; give it more time, and run it again to go on")
-    weights = blending.choose(data.y, predictions, metric, most)
+    weights = blending.choose(data.y, predictions, metric, most, weight=data.bonds.weight)
     return [Member(readable[k], w, predictions[k]) for k, w in weights.items()]
 
 
@@ -232,8 +278,7 @@ def _weighed(members: list[Member]) -> list[Member]:
 def _finish(
     result: Result,
     table: Data,
-    searched: Data,
-    metric: Metric,
+    judgement: Judgement,
     planned: TablePlan,
     folder: Path,
     members: list[Member],
@@ -250,8 +295,7 @@ def _finish(
         )
     final, pipes = _fit_all(final, table, planned.seed, parallel, say)
     held_out = np.sum([m.weight * m.predicted for m in final], axis=0)
-    judged = held_out[:, 0] if table.task == "regression" else held_out
-    best = result.best
+    best, metric = result.best, judgement.metric
     about = {
         "task": table.task,
         "target": table.target,
@@ -263,8 +307,12 @@ def _finish(
         "base": table.base,
         "metric": metric.name,
         "goal": metric.goal,
-        "value": metric.of(searched.y, judged),
-        "scores": scores(table.task, searched.y, judged),
+        "value": judgement.of(held_out),
+        "scores": judgement.scores(held_out),
+        "options": planned.options,
+        "checked_rows": judgement.rows.rows,
+        "copies": judgement.copies,
+        "warnings": list(table.warnings),
         "best": {"trial": best.number, "value": best.value, "config": best.config},
         "members": [
             {
@@ -286,7 +334,7 @@ def _finish(
     }
     about = model.write(folder, about, pipes, table.x[:50], say)
     fitted = Fitted(folder, about, result, allow_pickle=True)  # this process has just written it
-    write_report(result._ledger, folder / REPORT, fitted.worth)  # noqa: SLF001
+    write_report(result._ledger, folder / REPORT, fitted.evidence)  # noqa: SLF001
     say(
         f"fitted {len(pipes)} pipeline{'s' if len(pipes) > 1 else ''} on all rows in {show_seconds(clock.monotonic() - begun)}"
     )

@@ -25,7 +25,10 @@ from tunesmith.recipes.output import ABOUT, checked, own_file, put
 from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
 from tunesmith.recipes.tabular.files import Known, Source, need, read
+from tunesmith.recipes.tabular.leaks import notice_of_copies
+from tunesmith.recipes.tabular.metrics import Aim
 from tunesmith.recipes.tabular.plan import RECIPE
+from tunesmith.recipes.tabular.splits import assumption
 from tunesmith.recipes.tabular.train import Pipe, quiet
 from tunesmith.tuning.result import Result
 
@@ -104,6 +107,11 @@ class Fitted:
         return tuple(self.about.get("notices", ()))
 
     @cached_property
+    def aim(self) -> Aim:
+        options = self.about.get("options", {})
+        return Aim(options.get("quantile"), tuple(map(tuple, options.get("costs", ()))))
+
+    @cached_property
     def members(self) -> list[Pipe]:
         """The fitted pipelines. Raises JobError if their file is gone, cannot be read, or is a pickle and those
         are not allowed."""
@@ -118,7 +126,7 @@ class Fitted:
         raw = self._raw(data, unreadable, _warn)
         if self.about["task"] == "regression":
             return raw[:, 0]
-        return np.array(self.about["classes"], dtype=object)[raw.argmax(axis=1)]
+        return np.array(self.about["classes"], dtype=object)[self.aim.decisions(raw)]
 
     def predict_proba(self, data: Any, *, unreadable: str = "error") -> Any:
         """Probabilities, a DataFrame of shape (rows, classes). Raises JobError for a regression."""
@@ -151,7 +159,7 @@ class Fitted:
         if not classes:
             return [{target: value} for value in raw[:, 0].tolist()]
         out = []
-        for row, k in zip(raw.tolist(), raw.argmax(axis=1).tolist(), strict=True):
+        for row, k in zip(raw.tolist(), self.aim.decisions(raw).tolist(), strict=True):
             each = (
                 {f"probability of {c}": p for c, p in zip(classes, row, strict=True)}
                 if proba
@@ -170,12 +178,32 @@ class Fitted:
                 f"{len(members)} pipelines blended; the best of them alone, {kind}: "
                 f"{show_number(best['value'])}"
             )
-        return f"{self.metric} {show_number(self.value)} by cross-validation ({kind})"
+        quantile = "" if self.aim.quantile is None else f" at quantile {self.aim.quantile:g}"
+        return f"{self.metric}{quantile} {show_number(self.value)} by cross-validation ({kind})"
+
+    @property
+    def assumption(self) -> str:
+        """Under which assumption the score holds, in a sentence."""
+        return assumption(self.about.get("options", {}))
+
+    @property
+    def reservations(self) -> list[str]:
+        """Why the score may be too good: what gives the target away, and rows that are there twice."""
+        twice = self.about.get("copies", 0)
+        doubles = [notice_of_copies(twice, self.about["searched_rows"])] if twice else []
+        return [*self.about.get("warnings", ()), *doubles]
 
     def summary(self) -> str:
-        """What it is and how good, in a few lines."""
+        """What it is, how good, and what that rests on, in a few lines."""
         others = (f"{n} {show_number(v)}" for n, v in self.scores.items() if n != self.metric)
-        return f"{self.path}: {self.worth}\n  {'  '.join(others)}"
+        lines = [f"{self.path}: {self.worth}", f"  {'  '.join(others)}", f"  {self.assumption}"]
+        return "\n".join([*lines, *(f"  WARNING: {text}" for text in self.reservations)])
+
+    @property
+    def evidence(self) -> str:
+        """`worth`, and what that rests on, as sentences for the report."""
+        doubts = "".join(f". Warning: {text}" for text in self.reservations)
+        return f"{self.worth}. The score {self.assumption}{doubts}"
 
     def unknown_columns(self, frame: Any) -> list[str]:
         """Columns of a DataFrame that were not there when the model was trained."""
@@ -325,7 +353,7 @@ def member_about(pipe: Pipe) -> dict[str, Any]:
     """What model.json says of a pipeline beside its weight and config."""
     return {
         "present": list(pipe.present), "classes": pipe.classes, "reach": list(pipe.reach),
-        "trees": pipe.trees,
+        "trees": pipe.trees, "shift": pipe.shift,
     }  # fmt: skip
 
 
@@ -338,6 +366,7 @@ def _pipe(entry: dict[str, Any], about: dict[str, Any]) -> Pipe:
         (about["reach"][0], about["reach"][1]),
         about["trees"],
         entry.get("fill"),
+        about.get("shift", 0.0),
     )
 
 

@@ -43,15 +43,30 @@ def _columns(config: dict[str, Any], data: Data, seed: int) -> Any:
     if data.sparse:
         return MaxAbsScaler() if algorithm in SCALED else "passthrough"
     categories = list(data.categories)
-    numbers = [k for k in range(data.width) if k not in set(categories)]
+    numbers = list(data.numbers)
     branches = []
     if numbers:
         branches.append(("numbers", _numbers(config, data), numbers))
     if categories:
         branches.append(("categories", _encoder(config, data, seed), categories))
+    branches += _texts(config, data)
     if len(branches) == 1 and branches[0][1] == "passthrough":
         return "passthrough"
     return ColumnTransformer(branches, sparse_threshold=0.0)
+
+
+def _texts(config: dict[str, Any], data: Data) -> list[tuple[str, Any, list[int]]]:
+    """TF-IDF of the words and characters of each text: how rare each is, is learned here."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    branches = []
+    for at, size in data.texts:
+        parts = {"words": at, "characters": at + size}
+        for what, begin in parts.items():
+            if config.get("texts", "both") in (what, "both"):
+                tfidf = TfidfTransformer(sublinear_tf=config.get("counts") == "log")
+                branches.append((f"{what}{at}", tfidf, list(range(begin, begin + size))))
+    return branches
 
 
 def fillings(config: dict[str, Any], data: Data) -> NDArray[np.float64] | None:
@@ -65,7 +80,9 @@ def fillings(config: dict[str, Any], data: Data) -> NDArray[np.float64] | None:
         return None
     out = np.full(data.width, np.nan)
     categories = set(data.categories)
-    for k in np.flatnonzero(~np.isnan(data.x).any(axis=0)):
+    for k in sorted((*data.numbers, *categories)):
+        if np.isnan(data.x[:, k]).any():
+            continue
         if k in categories:
             if config.get("encode_trees") == "ordinal":
                 out[k] = np.bincount(data.x[:, k].astype(int)).argmax()
@@ -172,7 +189,14 @@ def _lightgbm(options: dict[str, Any], data: Data, seed: int) -> Any:
     import lightgbm
 
     cls = lightgbm.LGBMRegressor if data.task == "regression" else lightgbm.LGBMClassifier
-    fixed = {"n_estimators": MOST_TREES, "subsample_freq": 1, "n_jobs": 1, "verbose": -1}
+    fixed: dict[str, Any] = {
+        "n_estimators": MOST_TREES,
+        "subsample_freq": 1,
+        "n_jobs": 1,
+        "verbose": -1,
+    }
+    if data.aim.quantile is not None:
+        fixed |= {"objective": "quantile", "alpha": data.aim.quantile}
     return cls(**{**fixed, **options}, random_state=seed)
 
 
@@ -180,7 +204,14 @@ def _xgboost(options: dict[str, Any], data: Data, seed: int) -> Any:
     import xgboost
 
     cls = xgboost.XGBRegressor if data.task == "regression" else xgboost.XGBClassifier
-    fixed = {"n_estimators": MOST_TREES, "tree_method": "hist", "n_jobs": 1, "verbosity": 0}
+    fixed: dict[str, Any] = {
+        "n_estimators": MOST_TREES,
+        "tree_method": "hist",
+        "n_jobs": 1,
+        "verbosity": 0,
+    }
+    if data.aim.quantile is not None:
+        fixed |= {"objective": "reg:quantileerror", "quantile_alpha": data.aim.quantile}
     return cls(**{**fixed, **options}, random_state=seed)
 
 
@@ -209,6 +240,10 @@ def _extra_trees(options: dict[str, Any], data: Data, seed: int) -> Any:
 def _linear(options: dict[str, Any], data: Data, seed: int) -> Any:
     from sklearn import linear_model as lm
 
+    if data.aim.quantile is not None:
+        return lm.QuantileRegressor(
+            quantile=data.aim.quantile, alpha=1.0 / (options["C"] * data.rows), solver="highs"
+        )
     c, mix = options["C"], options["l1_ratio"]
     if data.task == "regression" and mix == 0.0:
         return lm.Ridge(alpha=1.0 / c)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from tunesmith.recipes import output
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric
+from tunesmith.recipes.tabular.splits import assumption, most_folds
 
 RECIPE: Final = "tabular"
 #: Rows that a search is on at most: what is best on these is best on more.
@@ -36,6 +37,8 @@ class TablePlan:
     folds: int
     repeats: int
     seed: int
+    #: What binds rows together and what predictions are for, by option: as said when the search began.
+    options: dict[str, Any] = field(default_factory=dict)
 
     def training_limit_s(self, time_s: float | None) -> float:
         """How long one trial may take."""
@@ -48,7 +51,27 @@ def make(data: Data, metric: Metric, time_s: float | None, seed: int | None) -> 
     rows = min(data.rows, MOST_ROWS, max(LEAST_ROWS, by_time))
     folds = 5 if rows <= 20_000 else 3
     repeats = 2 if rows < REPEAT_BELOW else 1
-    return TablePlan(data.digest(), metric.name, rows, folds, repeats, 0 if seed is None else seed)
+    folds, repeats = most_folds(data, folds, repeats)
+    return TablePlan(
+        data.digest(),
+        metric.name,
+        rows,
+        folds,
+        repeats,
+        0 if seed is None else seed,
+        options_of(data),
+    )
+
+
+def options_of(data: Data) -> dict[str, Any]:
+    """The options that say what binds rows together and what predictions are for, but those left out; as JSON has
+    them."""
+    options: dict[str, Any] = dict(data.roles.to_dict())
+    if data.aim.quantile is not None:
+        options["quantile"] = data.aim.quantile
+    if data.aim.costs:
+        options["costs"] = [list(row) for row in data.aim.costs]
+    return options
 
 
 def settle(
@@ -58,7 +81,11 @@ def settle(
 
     Raises JobError if the folder is about something else.
     """
-    same = {"digest": "table, or another target", "metric": "metric ({})"}
+    same = {
+        "options": "setting of groups, time, weights, quantile or costs ({})",
+        "digest": "table, or another target",
+        "metric": "metric ({})",
+    }
     if seed is not None:
         same["seed"] = "seed ({})"
     return output.settle(folder, RECIPE, wanted, same, say)
@@ -82,9 +109,24 @@ def summary(plan: TablePlan, data: Data, metric: Metric) -> list[str]:
             f"note: {data.rows:,} rows are many: the search is on a stratified sample of {plan.rows:,}, the "
             "final fit on all"
         )
-    times = " twice" if plan.repeats == 2 else ""
-    lines.append(f"judged by: {metric.name} ({metric.goal}), {plan.folds} folds{times}")
+    lines.append(f"judged by: {_judged(metric, data)} ({metric.goal}), {_folds(plan, data)}")
+    lines.append(f"the score {assumption(data.roles.to_dict())}")
     return lines
+
+
+def _judged(metric: Metric, data: Data) -> str:
+    at = "" if data.aim.quantile is None else f" at quantile {data.aim.quantile:g}"
+    by = "" if data.roles.weight is None else f", weighted by {data.roles.weight!r}"
+    return f"{metric.name}{at}{by}"
+
+
+def _folds(plan: TablePlan, data: Data) -> str:
+    times = " twice" if plan.repeats == 2 else ""
+    by = data.roles
+    how = f" of whole groups ({by.group!r})" if by.group is not None else ""
+    if by.time is not None:
+        how += f" in the order of {by.time!r}, each after what it learns from"
+    return f"{plan.folds} folds{times}{how}"
 
 
 def versions() -> dict[str, Any]:

@@ -25,6 +25,8 @@ FORESTS: Final = ("random_forest", "extra_trees")
 SCALED: Final = ("linear", "mlp", "svm", "knn")
 #: Above so many rows an algorithm is left out: its time grows faster than the rows.
 MOST_ROWS: Final = {"svm": 5_000, "knn": 50_000, "mlp": 100_000}
+#: .. and a linear model for a quantile, which is a linear programme with a variable for each row.
+MOST_QUANTILE: Final = 10_000
 #: With fewer rows in a fold the number of trees is a parameter; with more, an inner split finds it.
 EARLY_STOPPING_ROWS: Final = 1_500
 #: With fewer columns there is nothing to select.
@@ -53,7 +55,9 @@ def algorithms(
             notices.append(
                 f"{name} is left out: it is not installed (pip install 'tunesmith[tabular]')"
             )
-        elif rows > MOST_ROWS.get(name, rows):
+        elif rows > MOST_ROWS.get(name, rows) or (
+            name == "linear" and data.aim.quantile is not None and rows > MOST_QUANTILE
+        ):
             notices.append(f"{name} is left out: {rows:,} rows are too many for it")
         elif data.sparse and name not in (*BOOSTING, "linear"):
             if wanted:
@@ -62,6 +66,10 @@ def algorithms(
             notices.append(f"{name} is left out: all classes but one have fewer than 3 rows")
         else:
             usable.append(name)
+            if data.bonds.weight is not None and not weighs_rows(name):
+                notices.append(
+                    f"{name} learns from all rows alike, as it cannot weigh them; its scores are weighted"
+                )
     if not usable:
         raise JobError("no algorithm is left: " + "; ".join(notices))
     return usable, notices
@@ -102,12 +110,14 @@ def _branch(name: str, data: Data, folds: int) -> Space:
             return spaces.random_forest()
         case "extra_trees":
             return spaces.extra_trees()
+        case "linear" if data.aim.quantile is not None:
+            return Space(C=spaces.logistic().parameters["C"])
         case "linear":
             linear = spaces.logistic(l1_ratio=Float(0.0, 1.0, step=0.1, default=0.0, group="model"))
             others = linear.parameters.keys() - {"C", "l1_ratio"}  # the pipeline's
             return spaces.overridden(linear, dict.fromkeys(others))
         case "svm":
-            width = data.width
+            width = len(data.numbers) + len(data.categories) + len(data.texts)
             gamma = Float(
                 1e-3 / width, 30.0 / width, log=True, prior=Normal(1.0 / width, 5.0), group="model"
             )
@@ -137,7 +147,7 @@ def _data_parameters(
         out["impute"] = Choice(
             "median", "mean", "median_and_flag", default="median", group="data", when=when
         )
-    if dense and len(categories) < data.width and (when := where(*SCALED)):
+    if dense and data.numbers and (when := where(*SCALED)):
         out["scale"] = Choice(
             "standard",
             "robust",
@@ -154,16 +164,29 @@ def _data_parameters(
         out["encode_trees"] = Choice(
             "ordinal", "one_hot", "target", default="ordinal", group="data", when=when
         )
+    if data.texts:
+        out["texts"] = Choice("words", "characters", "both", default="both", group="data")
+        out["counts"] = Choice("plain", "log", default="log", group="data")
     if dense and data.width >= SELECT_FROM and (when := where(*SCALED, *FORESTS)):
         out["select"] = Choice("all", "univariate", default="all", group="data", when=when)
         least = max(0.1, 1.5 / data.width)  # one at least
         out["keep"] = Float(least, 0.9, default=0.5, group="data", when={"select": "univariate"})
-    weighs = [name for name in names if name != "knn" and (name != "mlp" or _mlp_weighs())]
+    weighs = [name for name in names if weighs_rows(name)]
     if data.task != "regression" and not metric.calibrated and (when := where(*weighs)):
         out["class_weight"] = Choice("none", "balanced", default="none", group="data", when=when)
     if data.task == "regression":
         out["target"] = Choice(*_target_transforms(data.y, lowest), default="none", group="data")
     return out
+
+
+def weighs_rows(algorithm: str) -> bool:
+    """Whether an algorithm can let rows count more or less when it learns."""
+    return algorithm != "knn" and (algorithm != "mlp" or _mlp_weighs())
+
+
+def judges_quantiles(algorithm: str) -> bool:
+    """Whether an algorithm has a loss for quantiles; others predict a middle, which is shifted."""
+    return algorithm in (*BOOSTING, "linear")
 
 
 def _mlp_weighs() -> bool:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import TooSlow
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular.data import Data
-from tunesmith.recipes.tabular.metrics import METRICS
+from tunesmith.recipes.tabular.metrics import metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, fillings, target_transformer
-from tunesmith.recipes.tabular.space import BOOSTING
+from tunesmith.recipes.tabular.space import BOOSTING, judges_quantiles, weighs_rows
+from tunesmith.recipes.tabular.splits import Split, inner, splits
 from tunesmith.run.live import LiveTrial
 
 Floats = NDArray[np.float64]
@@ -29,6 +30,8 @@ Rows = NDArray[np.intp]
 PREDICTIONS: Final = "predictions.npy"
 #: The share of a fold's training rows that says when to stop adding trees.
 INNER: Final = 8  # one in so many
+#: .. and that says how far a quantile is from what a pipeline predicts.
+SHIFT: Final = 4
 
 
 @dataclass(frozen=True)
@@ -46,27 +49,37 @@ class Training:
     trial_time_s: float
 
     def __call__(self, config: dict[str, Any], trial: LiveTrial) -> dict[str, float]:
-        data, splits = _rows(self.rows, self.folds, self.repeats, self.seed)
-        metric = METRICS[self.metric]
+        data, found = _rows(self.rows, self.folds, self.repeats, self.seed)
+        metric = metric_for(data.task, self.metric, data.aim)
+        weight = data.bonds.weight
         held_out = np.zeros((data.rows, max(1, len(data.classes))))
+        times = np.zeros((data.rows, 1))
         values, trees, took_s = [], [], 0.0
-        with quiet():
+        with quiet():  # of the division by no times, too
             build(config, data, 0)  # imports what it needs, which is not the pipeline's time
             begun = time.perf_counter()
-            for step, (repeat, fold) in enumerate(np.ndindex(self.repeats, self.folds), 1):
-                if fold == 0 and repeat and 2 * took_s > self.trial_time_s:
+            for step, split in enumerate(found, 1):
+                whole, partly = divmod(step - 1, self.folds)
+                if whole and not partly and 2 * took_s > self.trial_time_s:
                     break  # a second opinion is worth less than another pipeline
-                checked = np.flatnonzero(splits[repeat] == fold)
-                learned = np.flatnonzero(splits[repeat] != fold)
-                predicted, count = fit_fold(config, data, learned, checked, self.seed + step)
+                checked = split.checked
+                predicted, count = fit_fold(config, data, split.learned, checked, self.seed + step)
                 held_out[checked] += predicted
-                values.append(metric.of(data.y[checked], _as_judged(predicted, data)))
+                times[checked] += 1.0
+                value = metric.of(
+                    data.y[checked],
+                    as_judged(predicted, data),
+                    None if weight is None else weight[checked],
+                )
+                values.append(value)
                 trees.append(count)
                 trial.report(step, **{self.metric: values[-1]})
                 took_s = time.perf_counter() - begun
                 if step == 1:
                     self._check_pace(took_s)
-        held_out /= len(values) / self.folds
+            held_out /= (
+                times  # NaN for rows that are never checked: those before all others in time
+            )
         if data.classes:  # values may be large and close together; probabilities are not
             held_out = held_out.astype(np.float32)
         np.save(trial.directory / PREDICTIONS, held_out)
@@ -83,9 +96,9 @@ class Training:
 
 
 @lru_cache(maxsize=1)
-def _rows(path: str, folds: int, repeats: int, seed: int) -> tuple[Data, NDArray[np.int8]]:
+def _rows(path: str, folds: int, repeats: int, seed: int) -> tuple[Data, list[Split]]:
     data = tables.restore(Path(path))
-    return data, tables.folds(data.y, folds, repeats, seed)
+    return data, splits(data, folds, repeats, seed)
 
 
 @contextmanager
@@ -118,7 +131,8 @@ def stops_early(config: dict[str, Any]) -> bool:
 @dataclass(frozen=True, eq=False)
 class Pipe:
     """A fitted pipeline. `present`: which of the classes it saw, in order; `reach`: the least and largest
-    value that it may predict; `trees`: found by early stopping, else 0; `fill`: see `fillings`."""
+    value that it may predict; `trees`: found by early stopping, else 0; `fill`: see `fillings`; `shift`: what is
+    added to a prediction, before the target is transformed back, so that it is a quantile."""
 
     pipeline: Any
     transformer: Any
@@ -127,6 +141,7 @@ class Pipe:
     reach: tuple[float, float]
     trees: int = 0
     fill: Floats | None = None
+    shift: float = 0.0
 
     def predict(self, x: Any) -> Floats:
         """Values, shape (rows, 1), or probabilities of all classes, shape (rows, classes)."""
@@ -134,7 +149,7 @@ class Pipe:
             x = np.where(np.isnan(x), self.fill, x)
         if not self.classes:
             raw = np.asarray(self.pipeline.predict(x), dtype=np.float64).reshape(-1, 1)
-            return tame(self.transformer.inverse_transform(raw), self.reach)
+            return tame(self.transformer.inverse_transform(raw + self.shift), self.reach)
         out = np.zeros((x.shape[0], self.classes))
         out[:, list(self.present)] = self.pipeline.predict_proba(x)
         return out
@@ -165,44 +180,81 @@ def fit(
         common = np.bincount(y) >= 2  # of what is there once, no probability can be calibrated
         if not common.all() and common.sum() >= 2:
             return fit(config, data.take(np.flatnonzero(common[y])), seed)
+    shift = 0.0
+    if data.aim.quantile is not None and not judges_quantiles(config["algorithm"]):
+        shift = _shift(config, data, y, seed)
     pipeline = build(config, data, seed)
     if trees:
         pipeline.set_params(model__n_estimators=trees)
-    weights = _weights(config, y)
+    weights = _weights(config, data, y)
     if stop_early:
-        trees = _fit_stopping(pipeline, config["algorithm"], data.x, y, weights, seed)
+        trees = _fit_stopping(pipeline, config["algorithm"], data, y, weights, seed)
     else:
-        options = {} if weights is None else {"model__sample_weight": weights}
-        pipeline.fit(data.x, y, **options)
+        _fit_weighing(pipeline, data.x, y, weights)
     fill = fillings(config, data)
     return Pipe(
-        pipeline, transformer, tuple(present.tolist()), len(data.classes), reach, trees, fill
+        pipeline, transformer, tuple(present.tolist()), len(data.classes), reach, trees, fill, shift
     )
 
 
-def _weights(config: dict[str, Any], y: NDArray[Any]) -> Floats | None:
-    """A weight for each row so that every class weighs the same."""
-    if config.get("class_weight") != "balanced":
+def _fit_weighing(pipeline: Any, x: Any, y: NDArray[Any], weights: Floats | None) -> None:
+    pipeline.fit(x, y, **({} if weights is None else {"model__sample_weight": weights}))
+
+
+def _shift(config: dict[str, Any], data: Data, y: NDArray[Any], seed: int) -> float:
+    """The quantile of what a pipeline that predicts a middle leaves, on rows that it has not seen: a part of the training
+    rows. The transformed target is as good as the target: the quantile of what only grows is that of the quantile."""
+    later = inner(data, y, SHIFT, seed)
+    if later.all() or not later.any():
+        return 0.0
+    learned = ~later
+    pipeline = build(config, data.take(np.flatnonzero(learned)), seed)
+    weights = _weights(config, data, y)
+    _fit_weighing(
+        pipeline, data.x[learned], y[learned], None if weights is None else weights[learned]
+    )
+    left = y[later] - np.asarray(pipeline.predict(data.x[later]), dtype=np.float64).ravel()
+    by = None if data.bonds.weight is None else data.bonds.weight[later]
+    return quantile_of(left, float(data.aim.quantile or 0.5), by)
+
+
+def quantile_of(values: Floats, quantile: float, weights: Floats | None = None) -> float:
+    """The least value that so large a share of the weights is at or below."""
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(np.ones(len(values)) if weights is None else weights[order])
+    at = int(np.searchsorted(share, quantile * share[-1] * (1.0 - 1e-12)))
+    return float(values[order[min(at, len(values) - 1)]])
+
+
+def _weights(config: dict[str, Any], data: Data, y: NDArray[Any]) -> Floats | None:
+    """A weight for each row, 1 on average: its own, times what makes every class weigh the same if that is asked."""
+    own = data.bonds.weight if weighs_rows(config["algorithm"]) else None
+    balanced = config.get("class_weight") == "balanced"
+    if own is None and not balanced:
         return None
-    counts = np.bincount(y)
-    weights: Floats = (len(y) / (len(counts) * counts))[y]
+    weights = np.ones(len(y)) if own is None else own / own.mean()
+    if balanced:
+        totals = np.bincount(y, weights)
+        weights = weights * (len(y) / (len(totals) * totals))[y]
     return weights
 
 
 def _fit_stopping(
-    pipeline: Any, algorithm: str, x: Any, y: NDArray[Any], weights: Floats | None, seed: int
+    pipeline: Any, algorithm: str, data: Data, y: NDArray[Any], weights: Floats | None, seed: int
 ) -> int:
     """Fit a pipeline of boosted trees, an inner split of its rows saying when to stop; how many trees."""
     front, booster = pipeline[:-1], pipeline[-1]
-    ready = front.fit_transform(x, y)
-    split = tables.folds(y.astype(np.float64), INNER, 1, seed)[0]
-    inner = split == 0
+    ready = front.fit_transform(data.x, y)
+    stopping = inner(data, y.astype(np.float64), INNER, seed)
     if y.dtype.kind == "i":  # a class that is only in there has to be learned
-        inner &= np.isin(y, y[~inner])
-    learned = ~inner
-    options: dict[str, Any] = {"eval_set": [(ready[inner], y[inner])]}
+        stopping &= np.isin(y, y[~stopping])
+    learned = ~stopping
+    options: dict[str, Any] = {"eval_set": [(ready[stopping], y[stopping])]}
     if weights is not None:
         options["sample_weight"] = weights[learned]
+        if data.bonds.weight is not None:
+            key = "eval_sample_weight" if algorithm == "lightgbm" else "sample_weight_eval_set"
+            options[key] = [data.bonds.weight[stopping]]
     patience = int(min(100, 20 + 1 / booster.get_params()["learning_rate"]))
     if algorithm == "lightgbm":
         import lightgbm
@@ -215,5 +267,6 @@ def _fit_stopping(
     return int(booster.best_iteration) + 1
 
 
-def _as_judged(predicted: Floats, data: Data) -> Floats:
+def as_judged(predicted: Floats, data: Data) -> Floats:
+    """Predictions, shape (rows, outputs), as metrics take them: values, shape (rows,), or probabilities."""
     return predicted[:, 0] if data.task == "regression" else predicted

@@ -110,15 +110,6 @@ class Bayes:
             if len(proposals) < n:
                 model.believe(point[None])
 
-    def recommend(self, space: Space, history: History) -> int | None:
-        """The completed trial whose noise-free value the model predicts to be best."""
-        domain = _domain(space, history)
-        evidence = Evidence.of(history)
-        if evidence.results < LEAST or not domain.d:
-            return history.best
-        with one_thread(), np.errstate(all="ignore"):
-            return Model.of(domain, history, evidence, 1.0).recommend(history)
-
 
 def model_of(history: History, evidence: Evidence) -> Model | None:
     """A model of what has ended; None for fewer than `OUTLOOK_FROM` results, or than parameters

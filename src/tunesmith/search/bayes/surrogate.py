@@ -10,7 +10,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tunesmith.core.history import History
-from tunesmith.core.trial import State
 from tunesmith.numeric import acquisition, gp
 from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
@@ -157,13 +156,6 @@ class Model:
             return value, gradient
 
         return slopes
-
-    def recommend(self, history: History) -> int | None:
-        """The completed trial with the best predicted mean."""
-        completed = history.where(State.COMPLETED)[self.rows]
-        if not completed.any():
-            return None
-        return int(self.rows[np.argmin(np.where(completed, self.at_known, np.inf))])
 
     def describe(self, point: Floats) -> str:
         """What is expected of a point, in the metric's own units."""

@@ -1,0 +1,211 @@
+"""Cross-validation that respects what binds rows together: which are learned from, and which are checked.
+
+Independent rows go to stratified folds. Groups stay whole. In time, rows are checked with what was learned from
+earlier ones only: the first half is never checked, and the second half is checked part after part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import JobError
+from tunesmith.recipes.tabular import data as tables
+from tunesmith.recipes.tabular.data import Data
+
+Rows = NDArray[np.intp]
+Floats = NDArray[np.float64]
+
+#: The share of the rows, in order of time, that is only learned from.
+FIRST: Final = 0.5
+#: Quantiles of a target that groups are spread by.
+BINS: Final = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows to learn from, and rows to check with."""
+
+    learned: Rows
+    checked: Rows
+
+
+def splits(data: Data, folds: int, repeats: int, seed: int) -> list[Split]:
+    """The splits of a table, `folds` for each repeat. Raises JobError where one would learn from a single class."""
+    bonds = data.bonds
+    if bonds.time is not None:
+        fold_of = None
+        if bonds.group is not None:
+            fold_of = _of_groups(data.y, bool(data.classes), bonds.group, folds, 1, seed)[0]
+        found = _in_time(bonds.time, bonds.group, fold_of, folds)
+    else:
+        each = (
+            tables.folds(data.y, folds, repeats, seed)
+            if bonds.group is None
+            else _of_groups(data.y, bool(data.classes), bonds.group, folds, repeats, seed)
+        )
+        found = [
+            Split(np.flatnonzero(fold != k), np.flatnonzero(fold == k))
+            for fold in each
+            for k in range(folds)
+        ]
+    for split in found:
+        if not len(split.learned):
+            raise JobError(
+                f"no row is earlier in {data.roles.time!r} and of another group in {data.roles.group!r} than those "
+                "of one fold; leave --group or --time-column out"
+            )
+        if data.classes and np.ptp(data.y[split.learned]) == 0.0:
+            raise JobError(_one_class(data, split))
+    return found
+
+
+def _one_class(data: Data, split: Split) -> str:
+    only = data.classes[int(data.y[split.learned][0])]
+    if data.bonds.time is not None:
+        return (
+            f"the first {len(split.learned):,} rows in the order of {data.roles.time!r} are all {only!r}: nothing "
+            "can be learned from them, and so folds in time order are not possible; leave --time-column out"
+        )
+    return (
+        f"without the groups of one fold all rows are {only!r}: each class has to be in two groups of "
+        f"{data.roles.group!r} at least"
+    )
+
+
+def checked_rows(found: list[Split]) -> Rows:
+    """The rows that are checked in any of the splits, in order."""
+    return np.unique(np.concatenate([split.checked for split in found]))
+
+
+def most_folds(data: Data, folds: int, repeats: int) -> tuple[int, int]:
+    """As many folds and repeats as the groups and times allow, those wanted at most. Raises JobError for fewer than
+    two."""
+    bonds = data.bonds
+    if bonds.group is not None:
+        folds = min(folds, len(np.unique(bonds.group)))
+    if bonds.time is not None:
+        folds, repeats = min(folds, len(_later_times(bonds.time)[0])), 1
+    if folds < 2:
+        raise JobError(
+            f"{data.name}: {data.roles.time!r} has two different times; folds in time order need three at least"
+            if bonds.time is not None
+            else f"{data.name}: a single group is left in {data.roles.group!r}; folds need two at least"
+        )
+    return folds, repeats
+
+
+def inner(data: Data, y: Floats, one_in: int, seed: int) -> NDArray[np.bool_]:
+    """Which rows of a training set say when to stop, shape (rows,): about one in so many; the latest, or whole groups."""
+    bonds = data.bonds
+    if bonds.time is not None:
+        later = bonds.time > np.quantile(bonds.time, 1.0 - 1.0 / one_in)
+        if later.any():
+            return later
+    elif bonds.group is not None and (count := len(np.unique(bonds.group))) > 1:
+        fold = _of_groups(y, bool(data.classes), bonds.group, min(one_in, count), 1, seed)[0]
+        return np.asarray(fold == 0)
+    return np.asarray(tables.folds(y, one_in, 1, seed)[0] == 0)
+
+
+def assumption(roles_of: dict[str, str]) -> str:
+    """Under which assumption scores of such splits hold, in a sentence."""
+    group, time = roles_of.get("group"), roles_of.get("time_column")
+    weight = roles_of.get("weight")
+    if group and time:
+        holds = (
+            f"for rows later in {time!r} than those learned from, and of other groups ({group!r})"
+        )
+    elif group:
+        holds = f"for rows of new groups: no {group!r} was both learned from and checked"
+    elif time:
+        holds = f"for rows later in {time!r} than those learned from"
+    else:
+        holds = "if new rows come as these did, independent of one another (otherwise: --group, --time-column)"
+    return f"holds {holds}{f'; rows count by {weight!r}' if weight else ''}"
+
+
+# -- groups -------------------------------------------------------------------------------------
+
+
+def _of_groups(
+    y: Floats, classes: bool, group: NDArray[np.intp], k: int, repeats: int, seed: int
+) -> NDArray[np.int8]:
+    """Which fold each row is checked in, shape (repeats, rows), where no group is in two.
+
+    Greedy: the groups that weigh most in any class (or range of the target) come first, and each goes where least
+    of its kind is. O(groups * k * kinds).
+    """
+    rng = np.random.default_rng(seed)
+    kinds = y.astype(int) if classes else _bins(y)
+    _, group = np.unique(group, return_inverse=True)
+    groups, count = int(group.max()) + 1, int(kinds.max()) + 1
+    holds = np.zeros((groups, count + 1))
+    np.add.at(holds, (group, kinds), 1.0)
+    holds[:, count] = holds.sum(axis=1)  # and all rows, so that folds are of a size
+    holds /= np.maximum(holds.sum(axis=0), 1.0)
+    out = np.empty((repeats, len(y)), dtype=np.int8)
+    for repeat in range(repeats):
+        shuffled = rng.permutation(groups)
+        order = shuffled[np.argsort(-holds[shuffled].max(axis=1), kind="stable")]
+        load = np.zeros((k, count + 1))
+        fold_of = np.empty(groups, dtype=np.int8)
+        for at, g in enumerate(order):
+            # the first k groups go to one fold each: none is empty
+            free = at if at < k else int(np.argmin(load @ holds[g]))
+            fold_of[g] = free
+            load[free] += holds[g]
+        out[repeat] = fold_of[group]
+    return out
+
+
+def _bins(y: Floats) -> NDArray[np.intp]:
+    """Which part of the target's range each row is in: parts of as many rows each."""
+    edges = np.unique(np.quantile(y, np.linspace(0.0, 1.0, BINS + 1)[1:-1]))
+    return np.searchsorted(edges, y, side="right")
+
+
+# -- time ---------------------------------------------------------------------------------------
+
+
+def _later_times(time: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    """The times of the later half of the rows, in order, and how many rows each has; all but the first time, where the
+    later half has a single one."""
+    ordered = np.sort(time)
+    times, counts = np.unique(time, return_counts=True)
+    later = times > ordered[int(FIRST * (len(time) - 1))]
+    if later.sum() < 2:
+        later = times > times[0]
+    return times[later], counts[later]
+
+
+def _in_time(
+    time: Floats, group: NDArray[np.intp] | None, fold_of: NDArray[np.int8] | None, k: int
+) -> list[Split]:
+    """Parts of the later rows, each checked with what all earlier rows teach; rows of one time stay together.
+
+    Groups that are checked are not learned from. Where those of one part are in most of the earlier rows, only the
+    groups of one fold, by `fold_of`, are checked.
+    """
+    times, counts = _later_times(time)
+    k = min(k, len(times))
+    middle = np.cumsum(counts) - counts / 2
+    part = (middle * k / counts.sum()).astype(int)  # as many rows in each as whole times allow
+    if len(np.unique(part)) < k:  # a time of very many rows: as many times in each
+        part = np.arange(len(times)) * k // len(times)
+    out = []
+    for fold in range(k):
+        own = times[part == fold]
+        here, earlier = (time >= own[0]) & (time <= own[-1]), time < own[0]
+        if group is not None and fold_of is not None:
+            others = ~np.isin(group, group[here])
+            if (earlier & others).sum() < 0.5 * earlier.sum():
+                mine = fold_of == fold
+                here = here & mine if (here & mine).any() else here
+                others = ~np.isin(group, group[here])
+            earlier = earlier & others
+        out.append(Split(np.flatnonzero(earlier), np.flatnonzero(here)))
+    return out
