@@ -79,11 +79,11 @@ class TestCreate:
 
     def test_a_name_that_is_taken(self, tmp_path: Path) -> None:
         create(storage=tmp_path / "study.db").close()
-        with pytest.raises(ts.StudyExists, match=r"'study' is in .* already; open it, or"):
+        with pytest.raises(ts.StudyExists, match=r"'study' is in .* already; open it with"):
             create(storage=tmp_path / "study.db")
         store = MemoryStore()
         create(storage=store)
-        with pytest.raises(ts.StudyExists, match="open it, or choose a name"):
+        with pytest.raises(ts.StudyExists, match="or choose another name"):
             create(storage=store)
 
     @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ class TestTell:
     def test_twice(self, study: ts.Study) -> None:
         trial = study.tell(study.ask(), 0.5)
         with pytest.raises(
-            ts.TransitionError, match="trial 0 is completed and cannot complete; le"
+            ts.TransitionError, match="trial 0 is completed and cannot be told again"
         ):
             study.tell(trial, 0.25)
         assert study.trials[0].value == 0.5

@@ -71,7 +71,7 @@ class MemoryStore:
         with self._lock:
             if spec.name in self._studies:
                 raise StudyExists(
-                    f"a study {spec.name!r} is there already; open it, or choose a name"
+                    f"a study {spec.name!r} is there already; open it with Study.open, or choose another name"
                 )
             self._studies[spec.name] = _Study(spec, at)
 

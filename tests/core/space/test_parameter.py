@@ -75,7 +75,7 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: whole(1, 8, default=9), "the default is 9, outside 1 .. 8"),
     (lambda: whole(1, 9, step=2, default=2), r"the default is 2, not 1 \+ k \* 2"),
     (Choice, "has no values; write Choice"),
-    (lambda: choice(["a", "b"]), r"separate arguments; write Choice\(\*\['a', 'b'\]\)"),
+    (lambda: choice(["a", "b"]), r"separate arguments; write Choice\('a', 'b'\)"),
     (lambda: choice(range(3)), "separate arguments"),
     (lambda: choice("a", "b", "a"), "'a' is there twice"),
     (lambda: choice({"a": [1]}, {"a": [1]}), "is there twice"),
