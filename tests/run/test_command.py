@@ -31,6 +31,7 @@ def executor(folder: Path, script: str, **options: Any) -> CommandExecutor:
         ["sh", "-c", script.replace("{", "{{").replace("}", "}}"), "script", "{x}"],
         wanted=("loss",),
         metrics=options.pop("metrics", {}),
+        by_last=options.pop("by_last", None),
         cwd=options.pop("cwd", folder),
     )
     return CommandExecutor(
@@ -247,6 +248,8 @@ def test_what_is_no_number_does_not_count_with_the_one_before(tmp_path: Path, sc
     assert exited.reason is not None
     assert exited.reason.kind is Kind.NOT_FINITE
     assert "which is no number" in exited.reason.message
+    _, exited = run(tmp_path, script, metrics={"loss": "loss={number}"}, by_last=frozenset())
+    assert exited.reason is None, "an objective that uses the best of its reports decides itself"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's")

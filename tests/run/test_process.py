@@ -18,6 +18,7 @@ from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run import process
 from tunesmith.run.folder import Folder
+from tunesmith.testing.executors import gone
 
 
 def test_a_worker_that_is_killed_before_it_hears_anything(
@@ -172,6 +173,32 @@ open("states", "w").write(" ".join(trial.state for trial in result.trials))
         check=False,
     )
     assert (tmp_path / "states").read_text() == " ".join(["completed"] * 4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a subreaper is Linux's")
+@pytest.mark.parametrize("crashes", [False, True])
+def test_a_daemon_with_a_clean_environment_ends_with_its_worker(
+    tmp_path: Path, crashes: bool
+) -> None:
+    def objective(config: dict[str, Any]) -> float:
+        left = "env -i setsid sleep 986 </dev/null >/dev/null 2>&1 & echo $!"
+        out = subprocess.run(["sh", "-c", left], stdout=subprocess.PIPE, text=True, check=True)
+        (tmp_path / "pid").write_text(out.stdout)
+        if crashes:
+            os._exit(3)
+        return 0.5
+
+    executor = process.ProcessExecutor(
+        objective, metric="loss", session=uuid.uuid4().hex, folder=Folder(tmp_path / "trials")
+    )
+    try:
+        executor.start(Start(0, 0, {}, 1))
+        exited = finished(executor)
+        assert (exited.returned == 0.5) is not crashes
+        assert not crashes or (exited.reason and "exit code 3" in exited.reason.message)
+    finally:
+        executor.close()
+    assert gone([int((tmp_path / "pid").read_text())])
 
 
 def finished(executor: process.ProcessExecutor) -> Exited:

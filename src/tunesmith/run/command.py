@@ -91,6 +91,8 @@ class Program:
     command: str | Sequence[str]
     #: The objectives' metrics: what the program must report.
     wanted: tuple[str, ...]
+    #: Those whose last report alone makes the value; None is all of them.
+    by_last: frozenset[str] | None = None
     #: By metric: a pattern for what it prints, or where it stands in a file.
     metrics: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     shell: bool = False
@@ -463,7 +465,8 @@ class CommandExecutor:
             )  # before this attempt: all is reported
             if missing and not finished:
                 return Reason(Kind.ERROR, _no_metric(missing, run, self._patterns))
-            for name in self._program.wanted:
+            by_last = self._program.by_last
+            for name in self._program.wanted if by_last is None else by_last:
                 scanners = [r.scanner for r in run.readers if name in r.scanner.no_number]
                 if scanners and run.metrics.get(name, 0.0) is None:
                     text = no_number(name, scanners[0].no_number[name], self._patterns.get(name))

@@ -25,7 +25,7 @@ from tunesmith.core.errors import (
     shown,
 )
 from tunesmith.core.limits import Limits
-from tunesmith.core.objective import GOALS, objectives_of
+from tunesmith.core.objective import GOALS, LAST, objectives_of
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Space
@@ -434,6 +434,7 @@ def _program(path: Path, model: JobModel) -> Program:
     return Program(
         command=model.command,
         wanted=tuple(objective.metric for objective in objectives),
+        by_last=frozenset(o.metric for o in objectives if o.use == LAST),
         metrics=model.metrics,
         shell=model.shell,
         cwd=(path.parent / model.cwd).absolute(),
