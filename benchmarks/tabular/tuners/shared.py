@@ -13,8 +13,8 @@ from benchmarks.tabular.tuners import Work
 from tunesmith import Space
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import space as choice
-from tunesmith.recipes.tabular.columns import matrix
 from tunesmith.recipes.tabular.data import Data
+from tunesmith.recipes.tabular.matrix import matrix
 from tunesmith.recipes.tabular.metrics import Metric, metric_for
 from tunesmith.recipes.tabular.roles import Roles
 from tunesmith.recipes.tabular.splits import Split, most_folds, splits

@@ -10,17 +10,11 @@ import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular.columns import (
-    UNKNOWN,
-    Column,
-    examine,
-    habits,
-    matrix,
-    names,
-    read_rows,
-    wishes,
-)
+from tunesmith.recipes.tabular.columns import UNKNOWN, Column, wishes
 from tunesmith.recipes.tabular.data import load
+from tunesmith.recipes.tabular.examine import examine
+from tunesmith.recipes.tabular.habits import habits
+from tunesmith.recipes.tabular.matrix import matrix, names, read_rows
 
 ROWS = 40
 rng = np.random.default_rng(0)

@@ -393,6 +393,15 @@ def test_a_million_rows_are_searched_on_a_sample_and_it_says_so() -> None:
     assert plan.make(data, metric, 0.1, None).rows == 5_000
 
 
+def test_one_column_is_no_columns() -> None:
+    y = rng.normal(size=60)
+    columns = (Column("a", "number"),)
+    data = Data("t.csv", y[:, None], y, "regression", "y", columns, why="numbers")
+    metric = metric_for(data.task)
+    first, *_ = plan.summary(plan.make(data, metric, 60.0, None), data, metric)
+    assert first == "t.csv: 60 rows, 1 column to learn from (1 number)"
+
+
 # -- for the workers ----------------------------------------------------------------------------
 
 

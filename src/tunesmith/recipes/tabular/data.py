@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
-from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular import leaks
 from tunesmith.recipes.tabular import roles as bonding
-from tunesmith.recipes.tabular.columns import Column, Habits
+from tunesmith.recipes.tabular.amounts import amounts_of
+from tunesmith.recipes.tabular.columns import Column, check_dates, wishes
+from tunesmith.recipes.tabular.examine import examine
 from tunesmith.recipes.tabular.files import Known, Source, read
+from tunesmith.recipes.tabular.habits import Habits, habits
+from tunesmith.recipes.tabular.matrix import LARGEST, matrix, places
 from tunesmith.recipes.tabular.metrics import NO_AIM, Aim
 from tunesmith.recipes.tabular.numbers import PLAIN
 from tunesmith.recipes.tabular.roles import FREE, NO_ROLES, Bonds, Roles
+from tunesmith.recipes.tabular.values import as_texts, dates_written, holds_durations
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -81,12 +85,12 @@ class Data:
     @property
     def categories(self) -> tuple[int, ...]:
         """Which columns of `x` are categories."""
-        return tuple(at for at, c in shapes.places(self.columns) if c.kind == "category")
+        return tuple(at for at, c in places(self.columns) if c.kind == "category")
 
     @property
     def texts(self) -> tuple[tuple[int, int], ...]:
         """Where the counts of each text begin in `x`, and how many there are of words, and of characters."""
-        return tuple((at, c.size) for at, c in shapes.places(self.columns) if c.kind == "text")
+        return tuple((at, c.size) for at, c in places(self.columns) if c.kind == "text")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -156,8 +160,8 @@ def load(
         )
     task = task or ("regression" if quantile else "classification" if costs is not None else None)
     target = None if target is None else str(target).strip()
-    wished = shapes.wishes(columns)
-    shapes.check_dates(dates)
+    wished = wishes(columns)
+    check_dates(dates)
     source = read(data, Known(target=target))
     if source.frame is None:
         if roles != NO_ROLES:
@@ -182,7 +186,7 @@ def load(
             f"{did_you_mean(target, source.frame.columns)}"
         )
     bonding.check(roles, target, source.frame, source.name)
-    table = shapes.habits(source.frame, source.separator, dates, wished)
+    table = habits(source.frame, source.separator, dates, wished)
     found = _dense(source, target, task, wished, table, roles)
     return _aimed(found, quantile, costs)
 
@@ -217,9 +221,9 @@ def _dense(
         wanted = "binary" if wanted == "multiclass" and len(classes) == 2 else wanted
     notices += bond_notices
     _check(y, wanted, classes, target, source.name)
-    columns, found_notices = shapes.examine(frame, (target, *roles.unlearned), wished, table)
+    columns, found_notices = examine(frame, (target, *roles.unlearned), wished, table)
     notices += _singles(y, classes, target)
-    x = shapes.matrix(frame, columns, source.name)
+    x = matrix(frame, columns, source.name)
     data = Data(
         source.name, x, y, wanted, target, columns, classes, (*notices, *found_notices), why,
         tuple(frame.columns), roles=roles, bonds=bonds,
@@ -277,7 +281,7 @@ def _numbers_to_predict(
     if wish in ("date", "text", "ignore"):
         raise JobError(f"{name!r} is to be predicted, and cannot be said to be {wish!r}")
     task = task or {"number": "regression", "category": "classification"}.get(wish)
-    if shapes.holds_durations(series):
+    if holds_durations(series):
         seconds = f"{name!r} holds durations: it is learned, and predicted, in seconds"
         return series.dt.total_seconds(), task, [seconds]
     if types.is_datetime64_any_dtype(series) and task in (None, "regression"):
@@ -286,9 +290,9 @@ def _numbers_to_predict(
     if task not in (None, "regression") or not _are_texts(there):
         return series, task, []
     few = there.nunique() <= CLASSES and task is None
-    amounts = shapes.amounts(series, habits, how)
+    amounts = amounts_of(series, habits, how)
     if amounts is None:
-        if not few and shapes._written(shapes._texts(there)):  # noqa: SLF001 (columns of this recipe)
+        if not few and dates_written(as_texts(there)):
             raise JobError(_no_dates(table, name))
         return series, task, []
     finite = amounts.values[np.isfinite(amounts.values)]
@@ -403,7 +407,7 @@ def _check(
             f"{FEWEST} are needed to learn and to check what was learned"
         )
     if task == "regression":
-        if np.abs(y).max() > shapes.LARGEST:
+        if np.abs(y).max() > LARGEST:
             raise JobError(
                 f"{table}: {target!r} has values as large as {np.abs(y).max():g}, whose squares cannot be "
                 "added; give it in another unit, or as a logarithm"

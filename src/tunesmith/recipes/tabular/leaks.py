@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.recipes.tabular import columns as shapes
 from tunesmith.recipes.tabular.columns import Column
+from tunesmith.recipes.tabular.matrix import places
 
 if TYPE_CHECKING:
     from tunesmith.recipes.tabular.data import Data
@@ -48,7 +48,7 @@ def warnings(data: Data, frame: Any = None) -> tuple[str, ...]:
         return ()
     kinds = len(data.classes)
     copies, groups = [], []
-    for at, column in list(shapes.places(data.columns))[:COLUMNS]:
+    for at, column in list(places(data.columns))[:COLUMNS]:
         if column.kind == "text":
             continue
         share = _told(data.x[rows, at : at + column.width], column, y, kinds)

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_number
 from tunesmith.recipes.output import ABOUT, checked, own_file, put
-from tunesmith.recipes.tabular import columns as shapes
-from tunesmith.recipes.tabular.columns import Column
+from tunesmith.recipes.tabular.columns import UNKNOWN, Column
 from tunesmith.recipes.tabular.files import Known, Source, need, read
 from tunesmith.recipes.tabular.leaks import notice_of_copies
+from tunesmith.recipes.tabular.matrix import read_rows
 from tunesmith.recipes.tabular.metrics import Aim
 from tunesmith.recipes.tabular.plan import RECIPE
 from tunesmith.recipes.tabular.splits import assumption
@@ -98,7 +98,7 @@ class Fitted:
         if "notices" in self.about:
             return tuple(columns)
         return tuple(  # an earlier version did not keep how numbers are written
-            replace(c, written=shapes.UNKNOWN) if c.kind == "number" else c for c in columns
+            replace(c, written=UNKNOWN) if c.kind == "number" else c for c in columns
         )
 
     @property
@@ -232,7 +232,7 @@ class Fitted:
 
     def _matrix(self, source: Source, unreadable: str, note: Callable[[str], None]) -> Any:
         if source.frame is not None:
-            rows = shapes.read_rows(source.frame, self.columns, source.name, source.separator)
+            rows = read_rows(source.frame, self.columns, source.name, source.separator)
             if rows.unread and unreadable == "error":
                 raise JobError(
                     f"{source.name}: {'; '.join(map(str, rows.unread))}. Write "

@@ -98,9 +98,10 @@ def summary(plan: TablePlan, data: Data, metric: Metric) -> list[str]:
     holds = ", ".join(
         f"{n} {plural[kind] if n > 1 else kind}" for kind in plural if (n := kinds.count(kind))
     )
+    columns = f"{len(kinds)} column{'s' * (len(kinds) != 1)}"
     what = "numbers" if data.task == "regression" else f"{len(data.classes)} classes"
     lines = [
-        f"{data.name}: {data.rows:,} rows, {len(data.columns)} columns to learn from ({holds})",
+        f"{data.name}: {data.rows:,} rows, {columns} to learn from ({holds})",
         f"to predict: {data.target!r}, {what} ({data.task}: {data.why})",
     ]
     lines += [f"note: {notice}" for notice in data.notices]

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean, shown
-from tunesmith.recipes.tabular import columns as shapes
-from tunesmith.recipes.tabular.columns import Habits
+from tunesmith.recipes.tabular.amounts import ordered
+from tunesmith.recipes.tabular.habits import Habits
 from tunesmith.recipes.tabular.metrics import Aim
 from tunesmith.recipes.tabular.numbers import NEARLY_ALL
+from tunesmith.recipes.tabular.values import as_texts
 
 Floats = NDArray[np.float64]
 #: What a mistake costs that nothing is said about.
@@ -129,7 +130,7 @@ def _group(series: Any, table: str, notices: list[str]) -> NDArray[np.intp]:
     import pandas as pd
 
     there = series.notna().to_numpy()
-    codes, names = pd.factorize(shapes._texts(series[there]))  # noqa: SLF001 (columns of this recipe)
+    codes, names = pd.factorize(as_texts(series[there]))
     out: NDArray[np.intp] = np.full(len(series), len(names), dtype=np.intp)
     out[there] = codes
     count = len(names) + (not there.all())
@@ -151,7 +152,7 @@ def _group(series: Any, table: str, notices: list[str]) -> NDArray[np.intp]:
 
 def _time(series: Any, table: str, habits: Habits, wish: str) -> Floats:
     """Numbers, or days since 1970; NaN where there is none. `wish`: what the column is said to be."""
-    out = shapes.ordered(series, habits, wish)
+    out = ordered(series, habits, wish)
     known = out[np.isfinite(out)]
     if len(known) < NEARLY_ALL * series.notna().sum() or not len(known):
         raise JobError(
@@ -166,7 +167,7 @@ def _time(series: Any, table: str, habits: Habits, wish: str) -> Floats:
 
 
 def _weight(series: Any, table: str, habits: Habits) -> Floats:
-    out = shapes.ordered(series, habits, "number")
+    out = ordered(series, habits, "number")
     odd = ~np.isfinite(out) | (out < 0.0)
     if odd.any():
         at = int(np.flatnonzero(odd)[0])

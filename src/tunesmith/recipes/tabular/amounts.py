@@ -1,0 +1,76 @@
+"""A column of texts as numbers: its amounts, or what puts its rows in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.recipes.tabular import dates, numbers
+from tunesmith.recipes.tabular.columns import named
+from tunesmith.recipes.tabular.habits import NO_HABITS, Habits
+from tunesmith.recipes.tabular.numbers import PLAIN, Format
+from tunesmith.recipes.tabular.values import as_floats, as_texts, distinct, holds_numbers, parts_of
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """A column's texts as numbers: shape (rows,), NaN for what is missing or `odd`, texts that are none."""
+
+    values: Floats
+    written: Format
+    odd: Any
+    notices: tuple[str, ...] = ()
+
+
+def amounts_of(series: Any, table: Habits = NO_HABITS, how: str = "") -> Amounts | None:
+    """The numbers or durations in a column of texts; None if these are something else."""
+    there = series.notna().to_numpy()
+    texts = as_texts(series[there])
+    values, counts, codes = distinct(texts)
+    if any(value.lower() in numbers.TRUTHS for value in values):
+        return None
+    number = numbers.find(values, counts, how)
+    pick, doubt = numbers.settled(number, table.decimal, table.separator)
+    if pick is None:
+        return None
+    out = np.full(len(series), np.nan)
+    out[there] = read = pick.read(values)[codes]
+    name = str(series.name)
+    notices = [f"{name!r}: {named(d, name)}" for d in (doubt, number.notice) if d]
+    return Amounts(out, pick, texts[~np.isfinite(read)], tuple(notices))
+
+
+def ordered(series: Any, table: Habits, wish: str = "") -> Floats:
+    """A column as numbers that have its order, shape (rows,): its numbers, or days since 1970; NaN where there is
+    neither. `wish` as for `examine`."""
+    from pandas.api import types
+
+    kind, _, how = wish.partition(":")
+    out = np.full(len(series), np.nan)
+    there = series.notna().to_numpy()
+    if holds_numbers(series):
+        return as_floats(series)
+    if types.is_datetime64_any_dtype(series):
+        return parts_of(dates.of_type(series).at)["days"]
+    if not there.any():
+        return out
+    values, counts, codes = distinct(as_texts(series[there]))
+    if kind != "date":
+        number = numbers.find(values, counts, how if kind == "number" else "")
+        pick, _ = numbers.settled(number, table.decimal, table.separator)
+        if number.codes and pick is None:
+            pick = PLAIN
+        if pick is not None:
+            out[there] = pick.read(values)[codes]
+            return out
+    order = dates.find(values, counts, how if kind == "date" else "", forced=kind == "date")
+    if kind != "number" and order is not None and order.written:
+        said = {"day-first": True, "month-first": False}.get(how, table.day_first)
+        points = dates.read(values, dates.settled(order, said)).take(codes)
+        out[there] = parts_of(points.at)["days"]
+    return out
