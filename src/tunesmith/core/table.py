@@ -78,6 +78,7 @@ class Table:
         self._signs = tuple(objective.sign for objective in objectives)
         self._capacity = _FIRST_CAPACITY
         self._searchers: dict[str, int] = {USER: 0}
+        self._names = [USER]
         self._why: dict[int, str] = {}
         #: The configs that lie outside the space, by trial.
         self._foreign: dict[int, Config] = {}
@@ -146,7 +147,7 @@ class Table:
 
     def origin(self, i: int) -> Origin:
         return Origin(
-            tuple(self._searchers)[self.searcher.item(i)],
+            self._names[self.searcher.item(i)],
             self._why.get(i, ""),
             self.seen.item(i),
             self.first.item(i),
@@ -166,6 +167,7 @@ class Table:
         code = self._searchers.get(origin.searcher)
         if code is None:
             code = self._searchers[origin.searcher] = len(self._searchers)
+            self._names.append(origin.searcher)
         self.searcher[i] = code
         if origin.asked:
             self.seen[i] = origin.seen

@@ -47,7 +47,9 @@ class Keeper:
     def clear(self, number: int) -> None:
         """Let a trial that has not run yet begin with none: a study of this name that was deleted may have
         left some."""
-        shutil.rmtree(self._of(number), ignore_errors=True)
+        left = f"{self._root}/{number:06d}/{CHECKPOINT}"  # as `_of`: it is asked for every trial
+        if os.path.lexists(left):
+            shutil.rmtree(left, ignore_errors=True)
         if self._sizes is not None:
             self._sizes.pop(number, None)
 

@@ -114,13 +114,11 @@ class Journal:
                 ledger.extend(news)
                 if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
                     raise Conflict(f"study {self.name!r} has changed")
-            try:
-                for event in answer:
-                    ledger.check(event)
-            except TunesmithError as error:
-                if news:
+                try:
+                    for event in answer:
+                        ledger.check(event)
+                except TunesmithError as error:
                     raise Conflict(f"study {self.name!r} has changed") from error
-                raise
             return answer
 
         with self.store.asking(self.name), self.lock:

@@ -44,10 +44,10 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import CODES, ENDED, USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
-from tunesmith.run.command import command_line
 from tunesmith.run.folder import CHECKPOINT, Folder
 from tunesmith.run.live import checked_report
 from tunesmith.store import Durability, Store, file_of, open_store
+from tunesmith.store.base import Summary
 from tunesmith.store.journal import Journal
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import (
@@ -105,6 +105,8 @@ class Study:
         self._made: tuple[StudySpec, Strategies] | None = None
         #: Why `report` said that trials are to end, where that is no scheduler's wish.
         self._halted: dict[int, Reason] = {}
+        #: The store's summary, and after how many events it was made.
+        self._summarized: tuple[int, Summary] | None = None
 
     # -- making and opening -------------------------------------------------------------------
 
@@ -212,8 +214,17 @@ class Study:
 
     @property
     def spec(self) -> StudySpec:
-        """The study as it is now, edits included."""
+        """The study as it is now, edits included. O(1) in the number of trials where no history has been read."""
+        if not self._journal.loaded:
+            return self._summary().spec
         return self._refresh().spec
+
+    def _summary(self) -> Summary:
+        """What the store knows of the study without its history; read again only where something has happened."""
+        cursor = self._store.cursor(self._name)
+        if self._summarized is None or self._summarized[0] != cursor:
+            self._summarized = (cursor, self._store.summary(self._name))
+        return self._summarized[1]
 
     @property
     def objective(self) -> Objective:
@@ -233,7 +244,7 @@ class Study:
     def best(self) -> Trial:
         """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
         if not self._journal.loaded:
-            summary = self._store.summary(self._name)
+            summary = self._summary()
             if summary.best is not None:
                 return _alone(
                     summary.spec, summary.best, self._store.changes(self._name, trial=summary.best)
@@ -269,6 +280,8 @@ class Study:
     def command(self, trial: Trial | int) -> str | None:
         """The command of the study's job with a trial's values put in, to be read and copied; None for a study of
         no command."""
+        from tunesmith.run.command import command_line
+
         one = trial if isinstance(trial, Trial) else self.trials[trial]
         folder = None
         if self._storage is not None:
