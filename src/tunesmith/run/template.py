@@ -173,15 +173,15 @@ class _Values:
 
     def words(self, word: str) -> list[str]:
         """The words that one of a template's becomes."""
-        found = placeholders(word)
-        for placeholder in found:
+        holes = placeholders(word)
+        for placeholder in holes:
             if placeholder.name == "args":  # a word of its own: see `Template.check`
                 return self._arguments(placeholder.form)
             if placeholder.form == EACH:
                 items = items_of(self._value(placeholder))
                 return [self._filled(word, {placeholder: item}) for item in items]
         filled = self._filled(word, {})
-        return [] if not filled and found and "|" in found[0].form else [filled]
+        return [] if not filled and holes and "|" in holes[0].form else [filled]
 
     def _filled(self, word: str, items: Mapping[Placeholder, str]) -> str:
         def put(match: re.Match[str]) -> str:
@@ -236,13 +236,13 @@ class _Values:
 
 def placeholders(word: str) -> list[Placeholder]:
     """Those of a word, in order. Raises JobError for a single brace."""
-    found = []
+    holes = []
     for match in _PLACEHOLDER.finditer(word):
         if match[0] in ("{", "}"):
             raise JobError(f"command: a single {match[0]!r} in {word!r}; write {match[0] * 2!r}")
         if match[1] is not None:
-            found.append(_placeholder(match))
-    return found
+            holes.append(_placeholder(match))
+    return holes
 
 
 def _placeholder(match: re.Match[str]) -> Placeholder:

@@ -92,7 +92,7 @@ class Lattice:
         levels = self.levels[name]
         if not self._bounds.know(name):
             return levels
-        low, high = self._bounds.given(name, config)
+        low, high = self._bounds.within(name, config)
         return (levels[k] for k in range(bisect_left(levels, low), bisect_right(levels, high)))
 
     def _allowed(self, depth: int, config: Config) -> bool:
@@ -193,7 +193,7 @@ class _Bounds:
     def know(self, name: str) -> bool:
         return name in self._of
 
-    def given(self, name: str, config: Config) -> tuple[float, float]:
+    def within(self, name: str, config: Config) -> tuple[float, float]:
         """The least and the greatest value of a known parameter; the former is greater where none is left."""
         constraints, variables = self._of[name], self._variables
         bounds: dict[str, tuple[float, float]] = {}

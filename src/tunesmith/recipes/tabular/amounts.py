@@ -70,7 +70,7 @@ def ordered(series: Any, table: Habits, wish: str = "") -> Floats:
             return out
     order = dates.find(values, counts, how if kind == "date" else "", forced=kind == "date")
     if kind != "number" and order is not None and order.written:
-        said = {"day-first": True, "month-first": False}.get(how, table.day_first)
-        points = dates.read(values, dates.settled(order, said)).take(codes)
+        day_first = {"day-first": True, "month-first": False}.get(how, table.day_first)
+        points = dates.read(values, dates.settled(order, day_first)).take(codes)
         out[there] = parts_of(points.at)["days"]
     return out

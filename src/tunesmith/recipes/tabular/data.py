@@ -187,8 +187,8 @@ def load(
         )
     bonding.check(roles, target, source.frame, source.name)
     table = habits(source.frame, source.separator, dates, wished)
-    found = _dense(source, target, task, wished, table, roles)
-    return _aimed(found, quantile, costs)
+    data = _dense(source, target, task, wished, table, roles)
+    return _aimed(data, quantile, costs)
 
 
 def _aimed(data: Data, quantile: float | None, costs: Any) -> Data:

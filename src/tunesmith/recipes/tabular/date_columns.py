@@ -17,8 +17,8 @@ def written_date(
     texts: Any, series: Any, name: str, order: dates.Order, table: Habits, how: str
 ) -> Examined:
     """Dates in texts of one order."""
-    said = {"day-first": True, "month-first": False}.get(how, table.day_first)
-    written = dates.settled(order, said)
+    day_first = {"day-first": True, "month-first": False}.get(how, table.day_first)
+    written = dates.settled(order, day_first)
     values, _, codes = distinct(texts)
     points = dates.read(values, written)
     doubt = ""
@@ -32,7 +32,7 @@ def _which_order(name: str, text: str, written: str, order: dates.Order, table: 
     first = dates.is_day_first(written)
     rival = next((w for w in (order.written, *order.rivals) if w != written), "")
     if first is not None and dates.is_day_first(rival) is (not first):
-        if table.said:
+        if table.by_hand:
             return ""
         other = "month-first" if first else "day-first"
         like = "" if table.day_first is None else ", as in other columns"

@@ -191,12 +191,12 @@ def read(texts: Sequence[str], written: str) -> Points:
             return Points(at.dt.tz_convert(None).to_numpy(), timed, zoned)
         written = "%Y-%m-%d"
     day_format = _simplified(re.sub(r"[T ]%[HI].*", "", written))
-    found = [_POINT.fullmatch(_clean(text)) for text in texts]
-    days = [_day(match["day"]) if match else "" for match in found]
+    matches = [_POINT.fullmatch(_clean(text)) for text in texts]
+    days = [_day(match["day"]) if match else "" for match in matches]
     codes, unique = pd.factorize(np.array(days, dtype=object))
     day = _read_days(list(unique), day_format)[codes].astype("datetime64[us]")
-    offset = np.array([_offset(match) for match in found], dtype="timedelta64[us]")
-    zones = [match["zone"] if match else None for match in found]
+    offset = np.array([_offset(match) for match in matches], dtype="timedelta64[us]")
+    zones = [match["zone"] if match else None for match in matches]
     at = day + offset
     for zone in {z for z in zones if z}:
         mine = np.array([z == zone for z in zones])
@@ -206,7 +206,7 @@ def read(texts: Sequence[str], written: str) -> Points:
         rest = pd.Series([texts[k] for k in unread], dtype=object)
         others = pd.to_datetime(rest, format=written, errors="coerce", utc=True)
         at[unread] = others.dt.tz_convert(None).to_numpy()
-    timed = np.array([bool(match and match["hour"]) for match in found], dtype=bool)
+    timed = np.array([bool(match and match["hour"]) for match in matches], dtype=bool)
     return Points(at, timed, np.array([z is not None for z in zones], dtype=bool))
 
 

@@ -139,8 +139,8 @@ def fit(
     if planned.rows < table.rows:
         searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
     names, notices = choice.algorithms(searched, algorithms, table.rows)
-    found = splits(searched, planned.folds, planned.repeats, planned.seed)
-    twice = copies(searched, found)
+    folds = splits(searched, planned.folds, planned.repeats, planned.seed)
+    twice = copies(searched, folds)
     if twice:
         notices = [*notices, notice_of_copies(twice, searched.rows)]
     for line in (*plan.summary(planned, table, judged), *(f"note: {n}" for n in notices)):
@@ -185,7 +185,7 @@ def fit(
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
     trial_folder = Folder.beside(file_of(storage or folder / "study.db"), STUDY).trial
-    checked = checked_rows(found)
+    checked = checked_rows(folds)
     members = _choose(result, searched.take(checked), judged, ensemble, trial_folder, checked)
     judgement = Judgement(judged, searched.take(checked), twice)
     return _finish(result, table, judgement, planned, folder, members, parallel, left_s, say)

@@ -31,7 +31,7 @@ class Habits:
     separator: str = ""
     decimal: str = ""
     day_first: bool | None = None
-    said: bool = False
+    by_hand: bool = False
 
 
 #: A table that leaves everything open.
@@ -74,7 +74,7 @@ def habits(
     marks.discard("")
     decimal = marks.pop() if len(marks) == 1 else ""
     if order is not None:
-        return Habits(separator, decimal, order == "day-first", said=True)
+        return Habits(separator, decimal, order == "day-first", by_hand=True)
     return Habits(separator, decimal, orders.pop() if len(orders) == 1 else None)
 
 

@@ -51,7 +51,7 @@ def warnings(data: Data, frame: Any = None) -> tuple[str, ...]:
     for at, column in list(places(data.columns))[:COLUMNS]:
         if column.kind == "text":
             continue
-        share = _told(data.x[rows, at : at + column.width], column, y, kinds)
+        share = _share_explained(data.x[rows, at : at + column.width], column, y, kinds)
         if share < _enough(kinds):
             if _is_group(data.x[rows, at], column, y, kinds):
                 groups.append(column.name)
@@ -107,7 +107,7 @@ def _enough(kinds: int) -> float:
     return NEARLY_ALL if kinds else NEARLY_ALL_NUMBERS
 
 
-def _told(values: Floats, column: Column, y: Floats, kinds: int) -> float:
+def _share_explained(values: Floats, column: Column, y: Floats, kinds: int) -> float:
     """The share of the target that a column alone tells: with a split or two, or a value for each category."""
     if column.kind == "category":
         return by_value(_codes(values[:, 0]), y, kinds)
@@ -217,7 +217,7 @@ def _codes(values: Floats) -> Codes:
 # -- rows that are there twice ------------------------------------------------------------------
 
 
-def copies(data: Data, found: Sequence[Split]) -> int:
+def copies(data: Data, folds: Sequence[Split]) -> int:
     """How many rows are the same, target included, as a row that their fold learns from; of the first folds that
     check each."""
     marks = _marks(data)
@@ -227,7 +227,7 @@ def copies(data: Data, found: Sequence[Split]) -> int:
     several = np.isin(marks, marks[first[counts > 1]])
     seen = np.zeros(len(marks), dtype=bool)
     twice = 0
-    for split in found:
+    for split in folds:
         checked = split.checked[~seen[split.checked]]
         seen[checked] = True
         checked = checked[several[checked]]

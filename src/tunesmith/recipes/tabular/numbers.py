@@ -321,14 +321,18 @@ def _judged(
             return Finding(
                 None, why=f"it has numbers in different formats, such as {a!r} and {b!r}"
             )
-    found = candidates[best]
+    best_format = candidates[best]
     marks = {c for text in values for c in text if c in ".,"}
     decimal = (
-        "" if rival else found.decimal if found.group in marks or found.decimal in marks else ""
+        ""
+        if rival
+        else best_format.decimal
+        if best_format.group in marks or best_format.decimal in marks
+        else ""
     )
     bare = [t for t, ok in zip(values, mine, strict=True) if ok and not any(c in ".,'" for c in t)]
     less = all(len(re.sub(r"\D", "", t)) <= 3 for t in bare)
-    return Finding(found, rival, decimal, grouped=bool(bare) and less)
+    return Finding(best_format, rival, decimal, grouped=bool(bare) and less)
 
 
 def settled(finding: Finding, decimal: str, separator: str) -> tuple[Format | None, str]:

@@ -40,19 +40,19 @@ def splits(data: Data, folds: int, repeats: int, seed: int) -> list[Split]:
         fold_of = None
         if bonds.group is not None:
             fold_of = _of_groups(data.y, bool(data.classes), bonds.group, folds, 1, seed)[0]
-        found = _in_time(bonds.time, bonds.group, fold_of, folds)
+        chosen = _in_time(bonds.time, bonds.group, fold_of, folds)
     else:
         each = (
             tables.folds(data.y, folds, repeats, seed)
             if bonds.group is None
             else _of_groups(data.y, bool(data.classes), bonds.group, folds, repeats, seed)
         )
-        found = [
+        chosen = [
             Split(np.flatnonzero(fold != k), np.flatnonzero(fold == k))
             for fold in each
             for k in range(folds)
         ]
-    for split in found:
+    for split in chosen:
         if not len(split.learned):
             raise JobError(
                 f"no row is earlier in {data.roles.time!r} and of another group in {data.roles.group!r} than those "
@@ -60,7 +60,7 @@ def splits(data: Data, folds: int, repeats: int, seed: int) -> list[Split]:
             )
         if data.classes and np.ptp(data.y[split.learned]) == 0.0:
             raise JobError(_one_class(data, split))
-    return found
+    return chosen
 
 
 def _one_class(data: Data, split: Split) -> str:
@@ -76,9 +76,9 @@ def _one_class(data: Data, split: Split) -> str:
     )
 
 
-def checked_rows(found: list[Split]) -> Rows:
+def checked_rows(chosen: list[Split]) -> Rows:
     """The rows that are checked in any of the splits, in order."""
-    return np.unique(np.concatenate([split.checked for split in found]))
+    return np.unique(np.concatenate([split.checked for split in chosen]))
 
 
 def most_folds(data: Data, folds: int, repeats: int) -> tuple[int, int]:

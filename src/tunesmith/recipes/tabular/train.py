@@ -49,7 +49,7 @@ class Training:
     trial_time_s: float
 
     def __call__(self, config: dict[str, Any], trial: LiveTrial) -> dict[str, float]:
-        data, found = _rows(self.rows, self.folds, self.repeats, self.seed)
+        data, folds = _rows(self.rows, self.folds, self.repeats, self.seed)
         metric = metric_for(data.task, self.metric, data.aim)
         weight = data.bonds.weight
         held_out = np.zeros((data.rows, max(1, len(data.classes))))
@@ -58,7 +58,7 @@ class Training:
         with quiet():  # of the division by no times, too
             build(config, data, 0)  # imports what it needs, which is not the pipeline's time
             begun = time.perf_counter()
-            for step, split in enumerate(found, 1):
+            for step, split in enumerate(folds, 1):
                 whole, partly = divmod(step - 1, self.folds)
                 if whole and not partly and 2 * took_s > self.trial_time_s:
                     break  # a second opinion is worth less than another pipeline
