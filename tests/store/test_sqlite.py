@@ -306,6 +306,23 @@ class TestLost:
         assert known[:4] == [t.value for t in before.trials]
         assert known[4] is not None, "the result that could not be stored"
 
+    def test_what_is_saved_is_what_an_export_holds(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+        study = ts.Study.create(
+            ts.Space(x=ts.Float(0, 1)), metric=["a", "b"], goal="minimize", storage=path,
+            searcher="random", name="s",
+        )  # fmt: skip
+        for values in ({"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 1.0}, {"a": 3.0, "b": 3.0}):
+            study.tell(study.ask(), values)
+        exported = json.loads(study.result().to_json())
+        for suffix in ("", "-wal"):
+            os.truncate(f"{path}{suffix}", 0)
+        with pytest.raises(ts.StoreLost):
+            study.ask()
+        (saved,) = [p for p in tmp_path.iterdir() if ".rescued-" in p.name]
+        assert json.loads(saved.read_text()) == exported
+        assert exported["front"] == [0, 1]
+
     def test_between_two_looks(self, path: Path) -> None:
         """No empty file comes in its place."""
         with closing(open_sqlite(path)) as store:

@@ -277,6 +277,17 @@ class Ledger:
             self._front = (self.cursor, numbers[front(self.table.losses[numbers])])
         return self._front[1]
 
+    def head(self) -> dict[str, Any]:
+        """The study, why it ended and what is best in it, in JSON's types: what a file of its trials begins with."""
+        head = {
+            "study": self.spec.to_dict(),
+            "ended": self.ended.detail if self.ended else "",
+            "best": self.incumbent,
+        }
+        if len(self.spec.objectives) > 1:
+            head["front"] = self.front().tolist()
+        return head
+
     # -- single trials ------------------------------------------------------------------------
 
     def parent(self, number: int) -> int | None:

@@ -19,9 +19,7 @@ def rescued(lost: StoreLost, ledger: Ledger | None) -> StoreLost:
     name = ledger.spec.name
     path = lost.beside.with_name(f"{lost.beside.name}.{name}.json")
     document = {
-        "study": ledger.spec.to_dict(),
-        "ended": "" if ledger.ended is None else ledger.ended.detail,
-        "best": ledger.incumbent,
+        **ledger.head(),
         "trials": [ledger.trial(number).to_dict() for number in range(ledger.size)],
     }
     try:

@@ -312,7 +312,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """The study and all its trials in JSON's types."""
         return {
-            **self._head(),
+            **self._ledger.head(),
             "trials": [table.json_safe(trial.to_dict()) for trial in self.trials],
         }
 
@@ -323,23 +323,13 @@ class Result:
 
     def write_json(self, out: TextIO) -> None:
         """Write `to_json` trial by trial."""
-        head = json.dumps(self._head(), indent=2, ensure_ascii=False).removesuffix("\n}")
+        head = json.dumps(self._ledger.head(), indent=2, ensure_ascii=False).removesuffix("\n}")
         out.write(f'{head},\n  "trials": [')
         for number, trial in enumerate(self.trials):
             text = json.dumps(table.json_safe(trial.to_dict()), indent=2, ensure_ascii=False)
             indented = text.replace("\n", "\n    ")
             out.write(f"{',' if number else ''}\n    {indented}")
         out.write("\n  ]\n}" if len(self.trials) else "]\n}")
-
-    def _head(self) -> dict[str, Any]:
-        head = {
-            "study": self.spec.to_dict(),
-            "ended": self.ended,
-            "best": self._ledger.incumbent,
-        }
-        if len(self.spec.objectives) > 1:
-            head["front"] = self._ledger.front().tolist()
-        return head
 
     def _repr_html_(self) -> str:
         from tunesmith.tuning.notebook import result_html
