@@ -43,6 +43,8 @@ def nearly(values: Any, share: float) -> Any:
         (YES, nearly(YES.astype(int), 0.02)),
         (YES, np.where(YES, 3.0, np.nan)),  # what is only there for one class
         (YES, np.where(YES, DAYS, NOTHING)),
+        (YES, np.where(YES, "2024-05-17", NOTHING)),
+        (YES, pd.to_datetime(pd.Series(np.where(YES, "2024-05-17", NOTHING)))),
         (YES, YES * 10.0 + A),
         (THIRD, 100 - THIRD),
         (THIRD, np.array(["x", "y", "z"])[THIRD]),
