@@ -69,7 +69,9 @@ def test_doubts_about_times_and_weights_are_said_though_nothing_is_learned_from_
     months = pd.date_range("2014-01-01", periods=40, freq="MS").strftime("%d/%m/%Y")
     ignored = {"when": "ignore"}
     data = load(frame(when=months), "y", roles=Roles(None, "when"), columns=ignored)
-    assert any("the order of day and month in dates such as '01/01/2014'" in n for n in data.notices)
+    assert any(
+        "the order of day and month in dates such as '01/01/2014'" in n for n in data.notices
+    )
     learned = load(frame(when=months), "y", roles=Roles(None, "when"))
     assert sum("the order of day and month" in notice for notice in learned.notices) == 1
     said = load(

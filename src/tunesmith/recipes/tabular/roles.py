@@ -109,9 +109,7 @@ def read(
                 f"{_example(frame[roles.time][undated])}"
             )
     if roles.weight is not None:
-        weight, doubts = _weight(
-            frame[roles.weight], table, habits, wishes.get(roles.weight, "")
-        )
+        weight, doubts = _weight(frame[roles.weight], table, habits, wishes.get(roles.weight, ""))
         notices += doubts
         if (weight == 0.0).any():
             usable &= weight > 0.0
