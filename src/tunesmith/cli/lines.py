@@ -53,7 +53,7 @@ def trial_line(change: Change, objectives: Sequence[str]) -> str:
     if trial.state is State.RUNNING:
         return f"{name}  goes on: {one_line(change.why)}"
     rest = f"{show_seconds(trial.cost.wall_s)}  {show_config(trial.config)}"
-    last = trial.reports[-1] if trial.reports else None
+    last = change.reached
     if trial.state is State.COMPLETED and trial.values is not None:
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(objectives, trial.values, strict=True)

@@ -142,7 +142,7 @@ def _best_row(trial: Trial, ledger: Ledger) -> _Row:
 
 
 def _running_row(trial: Trial, ledger: Ledger, now: float) -> _Row:
-    last = trial.reports[-1] if trial.reports else None
+    last = ledger.judged.last(trial.number)
     reported = {} if last is None else last.metrics
     metrics = [objective.metric for objective in ledger.spec.objectives]
     values = tuple(show_number(reported[m]) if m in reported else "" for m in metrics)
