@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
-from tunesmith.core.trial import ENDED, Report, State, Trial
+from tunesmith.core.trial import ENDED, State, Trial
 
 #: What a coordinator calls as the study goes on, with the study and the time.
 Watcher: TypeAlias = Callable[[Ledger, float], None]
@@ -29,8 +29,6 @@ class Change(NamedTuple):
     best: bool
     #: Why it goes on.
     why: str
-    #: Its last report, with what each objective's `use` makes of it and of those before.
-    reached: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,6 @@ class Feed:
                     trial,
                     trial.number == ledger.incumbent,
                     ledger.running[trial.number].why if trial.state is State.RUNNING else "",
-                    ledger.judged.last(trial.number),
                 )
                 for trial in self._follower.new(ledger)
             ),
