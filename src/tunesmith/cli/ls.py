@@ -31,7 +31,9 @@ def ls(
     from tunesmith.tuning.excerpt import counts_now
 
     if job is not None and not is_job(job):
-        raise StudyError(f"{job!r} is no job file; all studies are listed: ls -s FILE, and show STUDY is about one")
+        raise StudyError(
+            f"{job!r} is no job file; all studies are listed: ls -s FILE, and show STUDY is about one"
+        )
     _, path = locate(job, storage)
     if not path.exists():
         raise StudyNotFound(

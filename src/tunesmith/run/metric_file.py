@@ -284,8 +284,8 @@ def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
     for row, cell in listed:
         if not cell:
             continue
-        if comma and "." not in cell:
-            cell = cell.replace(",", ".")
+        if comma and cell.rfind(",") > cell.rfind("."):
+            cell = cell.replace(".", "").replace(",", ".")
         as_number = _value(cell)
         if as_number is None:
             if not points or not reading(cell).stands_for_number:

@@ -35,7 +35,7 @@ ENQUEUED: Final = "enqueued"
 
 def remarks(spec: StudySpec) -> list[str]:
     """What is legal in a new study, and hardly meant, in sentences. Raises StrategyError."""
-    return [sentence for sentence in (_narrow(spec), _constant(spec.space)) if sentence]
+    return [sentence for sentence in (narrow(spec), _constant(spec.space)) if sentence]
 
 
 def _constant(space: Space) -> str:
@@ -56,7 +56,7 @@ def _constant(space: Space) -> str:
     )
 
 
-def _narrow(spec: StudySpec) -> str:
+def narrow(spec: StudySpec) -> str:
     """What the study's strategies make of several objectives, in a sentence, where that is not all there is to make of
     them; else empty. Raises StrategyError."""
     if len(spec.objectives) < 2:
@@ -163,7 +163,16 @@ def check_arguments(limits: Mapping[str, Any]) -> None:
 
 
 #: What `tunesmith.tune` takes beside what makes a study.
-_OF_TUNE: Final = ("storage", "enqueue", "warm_start", "progress", "watcher", "executor", "on_change", "durability")
+_OF_TUNE: Final = (
+    "storage",
+    "enqueue",
+    "warm_start",
+    "progress",
+    "watcher",
+    "executor",
+    "on_change",
+    "durability",
+)
 
 
 def strategy_of(strategy: Any, describe_object: Callable[[Any], Strategy]) -> Strategy:
