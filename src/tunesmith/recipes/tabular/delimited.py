@@ -21,6 +21,7 @@ import numpy as np
 
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.tabular import numbers
+from tunesmith.recipes.tabular.formats import TRUTHS
 
 #: What separates the fields of a text file, tried in this order.
 SEPARATORS: Final = (",", ";", "\t", "|")
@@ -146,9 +147,9 @@ def _column(
         if values.notna().all() and numbers.is_plain(values.to_numpy(np.float64), texts.tolist()):
             return values.reindex(series.index), {}
         different = {texts[0]}
-        if texts[0].lower() in numbers.TRUTHS:
+        if texts[0].lower() in TRUTHS:
             different = set(texts.tolist())
-        if {text.lower() for text in different} <= set(numbers.TRUTHS) and len(different) < 7:
+        if {text.lower() for text in different} <= set(TRUTHS) and len(different) < 7:
             truths = there.str.lower() == "true"
             return (
                 truths if not nothing.any() else truths.astype(object).reindex(series.index)

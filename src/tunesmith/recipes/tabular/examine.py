@@ -15,6 +15,7 @@ from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular import texts as texts_of
 from tunesmith.recipes.tabular.columns import NO_WISHES, Column, Examined, flag, left_out, named
 from tunesmith.recipes.tabular.date_columns import date_column, written_date
+from tunesmith.recipes.tabular.formats import PLAIN, Format
 from tunesmith.recipes.tabular.habits import NO_HABITS, Habits
 from tunesmith.recipes.tabular.labels import unnamed
 from tunesmith.recipes.tabular.number_columns import (
@@ -24,7 +25,6 @@ from tunesmith.recipes.tabular.number_columns import (
     said_number,
     written_number,
 )
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
 from tunesmith.recipes.tabular.values import (
     FEW,
     as_floats,

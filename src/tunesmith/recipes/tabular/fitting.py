@@ -19,7 +19,7 @@ from tunesmith.numeric.threads import one_thread
 from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import ensemble as blending
-from tunesmith.recipes.tabular import model, plan
+from tunesmith.recipes.tabular import model, plan, stored, stratified
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.leaks import copies, notice_of_copies
@@ -137,7 +137,7 @@ def fit(
     planned = plan.settle(folder, plan.make(table, judged, limit_s, seed), seed, say)
     searched = table
     if planned.rows < table.rows:
-        searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
+        searched = table.take(stratified.sample(table.y, planned.rows, planned.seed))
     names, notices = choice.algorithms(searched, algorithms, table.rows)
     folds = splits(searched, planned.folds, planned.repeats, planned.seed)
     twice = copies(searched, folds)
@@ -159,7 +159,7 @@ def fit(
         trial_time_s=trial_s,
     )
     with begin(folder, RECIPE, planned):
-        tables.save(folder / ROWS, searched)
+        stored.save(folder / ROWS, searched)
         spent_s = clock.monotonic() - begun
         result = tune(
             program,

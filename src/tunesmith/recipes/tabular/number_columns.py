@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import JobError, shown
 from tunesmith.recipes.tabular import numbers
 from tunesmith.recipes.tabular.columns import Column, Examined, flag
+from tunesmith.recipes.tabular.formats import FORMATS, PLAIN, Format
 from tunesmith.recipes.tabular.habits import Habits
 from tunesmith.recipes.tabular.labels import row_label
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
 from tunesmith.recipes.tabular.values import as_floats, commonest, distinct
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ def said_number(
     values, counts, _ = distinct(texts)
     decimal = table.decimal or ("," if table.separator == ";" else ".")
     decimal = {"decimal-comma": ",", "decimal-point": "."}.get(how, decimal)
-    options = [PLAIN, *(f for f in numbers.FORMATS if f.decimal == decimal)]
+    options = [PLAIN, *(f for f in FORMATS if f.decimal == decimal)]
     weights = [counts[np.isfinite(f.read(values))].sum() for f in options]
     best = int(np.argmax(weights))
     if not weights[best]:

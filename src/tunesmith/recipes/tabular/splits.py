@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular import data as tables
+from tunesmith.recipes.tabular import stratified
 from tunesmith.recipes.tabular.data import Data
 
 Rows = NDArray[np.intp]
@@ -43,7 +43,7 @@ def splits(data: Data, folds: int, repeats: int, seed: int) -> list[Split]:
         chosen = _in_time(bonds.time, bonds.group, fold_of, folds)
     else:
         each = (
-            tables.folds(data.y, folds, repeats, seed)
+            stratified.folds(data.y, folds, repeats, seed)
             if bonds.group is None
             else _of_groups(data.y, bool(data.classes), bonds.group, folds, repeats, seed)
         )
@@ -108,7 +108,7 @@ def inner(data: Data, y: Floats, one_in: int, seed: int) -> NDArray[np.bool_]:
     elif bonds.group is not None and (count := len(np.unique(bonds.group))) > 1:
         fold = _of_groups(y, bool(data.classes), bonds.group, min(one_in, count), 1, seed)[0]
         return np.asarray(fold == 0)
-    return np.asarray(tables.folds(y, one_in, 1, seed)[0] == 0)
+    return np.asarray(stratified.folds(y, one_in, 1, seed)[0] == 0)
 
 
 def assumption(roles_of: dict[str, str]) -> str:

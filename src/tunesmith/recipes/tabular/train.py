@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import TooSlow
-from tunesmith.recipes.tabular import data as tables
+from tunesmith.recipes.tabular import stored
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, fillings, target_transformer
@@ -97,7 +97,7 @@ class Training:
 
 @lru_cache(maxsize=1)
 def _rows(path: str, folds: int, repeats: int, seed: int) -> tuple[Data, list[Split]]:
-    data = tables.restore(Path(path))
+    data = stored.restore(Path(path))
     return data, splits(data, folds, repeats, seed)
 
 
