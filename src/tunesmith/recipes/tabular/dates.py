@@ -7,7 +7,7 @@ a zone. Points of time have no zone: those that had one are in UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -69,6 +69,7 @@ _ABBREVIATIONS: Final[Mapping[str, float]] = {
     "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11,
 }  # fmt: skip
 _SAMPLE: Final = "2024-12-31"
+_DIGITS: Final = str.maketrans("123456789", "000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,11 @@ def find(
     total = counts.sum()
     if "%" in how:
         return Order(how)
+    forced = forced or bool(how)
+    if not forced and not _may_be_days(texts):
+        return None
     days = _days(texts)
     like = np.array([day is not None for day in days], dtype=bool)
-    forced = forced or bool(how)
     if not like.any() or (counts[like].sum() < NEARLY_ALL * total and not forced):
         return None
     weights: dict[str, int] = {}
@@ -144,11 +147,11 @@ def find(
         shares[written] = float(weight[reads[written]].sum() / total)
     best = max(shares, key=lambda written: shares[written])
     if not shares[best] or (shares[best] < NEARLY_ALL and not forced):
-        sample = unique[int(weight.argmax())]
-        if not wordy and not re.search(r"\d{4}", sample):  # 1.0.2 is no date that cannot be read
+        likely = unique[int(weight.argmax())]
+        if not wordy and not re.search(r"\d{4}", likely):  # 1.0.2 is no date that cannot be read
             return None
         return Order(
-            "", why=f"it looks like dates such as {sample!r}, but no one format reads nearly all"
+            "", why=f"it looks like dates such as {likely!r}, but no one format reads nearly all"
         )
     for written, read in reads.items():
         only_best, only_other = reads[best] & ~read, read & ~reads[best]
@@ -181,7 +184,7 @@ def read(texts: Sequence[str], written: str) -> Points:
     import pandas as pd
 
     if written == ISO:
-        matches = [_ISO_TEXT.fullmatch(text) for text in texts]
+        matches = _each_shape(texts, _ISO_TEXT.fullmatch)
         if all(matches):
             at = pd.to_datetime(
                 pd.Series(list(texts), dtype=object), format=ISO, errors="coerce", utc=True
@@ -224,8 +227,33 @@ def _clean(text: str) -> str:
 
 
 def _days(texts: Sequence[str]) -> list[str | None]:
-    matches = [_POINT.fullmatch(_clean(text)) for text in texts]
-    return [_day(match["day"]) or None if match else None for match in matches]
+    out: list[str | None] = []
+    for text, span in zip(texts, _each_shape(texts, _day_span), strict=True):
+        if span is None:
+            out.append(None)
+            continue
+        cleaned = text if span[2] else _clean(text)
+        out.append(_day(cleaned[span[0] : span[1]]) or None)
+    return out
+
+
+def _may_be_days(texts: Sequence[str]) -> bool:
+    sample = texts[:: max(1, len(texts) // 1000)]
+    return sum(day is not None for day in _days(sample)) >= 0.5 * len(sample)
+
+
+def _day_span(text: str) -> tuple[int, int, bool] | None:
+    """Where the day is in a text, and whether the text has no blanks too many."""
+    cleaned = _clean(text)
+    match = _POINT.fullmatch(cleaned)
+    return (*match.span("day"), cleaned == text) if match else None
+
+
+def _each_shape(texts: Sequence[str], look: Callable[[str], Any]) -> list[Any]:
+    """What is true of each text, if it does not depend on which digits it has."""
+    shapes = [text.translate(_DIGITS) for text in texts]
+    seen = {shape: look(shape) for shape in dict.fromkeys(shapes)}
+    return [seen[shape] for shape in shapes]
 
 
 @cache

@@ -144,8 +144,7 @@ def _examine_texts(series: Any, name: str, wish: str, how: str, table: Habits) -
             f"{flag(name, 'date:%Y-%m-%d')}"
         )
     why = number.why or (order.why if order is not None else "")
-    plain = PLAIN.read(values)
-    return _category(series, name, missing, why=why, numbers=bool(np.isfinite(plain).any()))
+    return _category(series, name, missing, why=why, mixed=True)
 
 
 def _category(
@@ -156,9 +155,10 @@ def _category(
     declared: bool = False,
     codes: bool = False,
     why: str = "",
-    numbers: bool = False,
+    mixed: bool = False,
 ) -> Examined:
-    """A category, or why it is none: `declared` as one, `codes` with leading zeros, `why` it is no number or date."""
+    """A category, or why it is none: `declared` as one, `codes` with leading zeros, `why` it is no number or date;
+    `mixed`: some may be numbers."""
     texts, rows = as_texts(series.dropna()), len(series)
     known = sorted(texts.unique())
     if len(known) == 1 and not missing:
@@ -172,7 +172,7 @@ def _category(
             return _text_column(name, rows, missing)
         return left_out(name, _why_not(name, len(known), rows, codes, why))
     notices = []
-    if numbers:
+    if mixed and np.isfinite(PLAIN.read(known)).any():
         notices.append(
             f"{name!r} mixes numbers and texts: taken as a category of {len(known)} values"
         )

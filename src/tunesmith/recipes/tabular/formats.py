@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.recipes.tabular import durations
-from tunesmith.recipes.tabular.tokens import MARKS, MONEY, SCALES, Token, core, token_of
+from tunesmith.recipes.tabular.tokens import MARKS, MONEY, SCALES, Token, coarse, core, token_of
 
 Floats = NDArray[np.float64]
 
@@ -79,14 +79,19 @@ class Format:
             rf"(-?)(?:{unit}({pattern.pattern})|({pattern.pattern}) ?{unit})", re.ASCII
         )
         out = np.full(len(texts), np.nan)
+        places: dict[str, tuple[int, int] | None] = {}
         for at, text in enumerate(texts):
-            match = usual.fullmatch(text)
-            if match is None:
+            shape = coarse(text)
+            if shape not in places:
+                match = usual.fullmatch(text)
+                places[shape] = match.span(2 if match[2] else 3) if match else None
+            span = places[shape]
+            if span is None:
                 out[at] = self.value(token_of(text), pattern)
                 continue
-            digits = match[2] or match[3]
-            value = float(digits.replace(self.group, "").replace(self.decimal, "."))
-            out[at] = -value if match[1] else value
+            digits = text[span[0] : span[1]].replace(self.group, "")
+            value = float(digits if self.decimal == "." else digits.replace(self.decimal, "."))
+            out[at] = -value if text[0] == "-" else value
         return out
 
     def value(self, token: Token | None, pattern: re.Pattern[str]) -> float:

@@ -50,7 +50,8 @@ def written_number(
 ) -> Examined:
     """Numbers in texts of one format; those that are none in it count as missing."""
     values, _, codes = distinct(texts)
-    read = written.read(values)[codes]
+    written_values = written.read(values)
+    read = written_values[codes]
     every = np.full(len(series), np.nan)
     every[series.notna().to_numpy()] = read
     column, notice = number_column(every, name, wished=wished)
@@ -69,7 +70,7 @@ def written_number(
             f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as {shown(odd.iloc[0])}, count as "
             "missing"
         )
-    bare = _without_unit(values, written)[codes]
+    bare = (_without_unit(values, written) & np.isfinite(written_values))[codes]
     if bare.any():
         notices.append(
             f"{name!r} has {int(bare.sum()):,} numbers without {written.unit}, such as "
@@ -105,7 +106,7 @@ def _without_unit(values: Sequence[str], written: Format) -> NDArray[np.bool_]:
     return np.array(
         [written.unit not in v.replace(" ", "") and v.strip("-+0.,") != "" for v in values],
         dtype=bool,
-    ) & np.isfinite(written.read(values))
+    )
 
 
 def beyond_exact(present: Any) -> bool:

@@ -24,6 +24,7 @@ from tunesmith.recipes.tabular.tokens import (
     SAME,
     SCALES,
     Token,
+    coarse,
     core,
     is_number,
     token_of,
@@ -37,6 +38,8 @@ NEARLY_ALL: Final = 0.9
 CONFLICT: Final = 0.1
 #: Larger whole numbers may differ though their doubles are equal.
 EXACT: Final = 2.0**53
+#: A letter or digit.
+_NAMED: Final = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +58,27 @@ class Finding:
     grouped: bool = False
 
 
-def is_plain(numbers: Floats, texts: Sequence[str]) -> bool:
-    """Whether texts that were read as these plain numbers cannot be meant otherwise."""
-    if not np.isfinite(numbers).all():
+def is_plain(values: Floats, texts: Sequence[str] | None) -> bool:
+    """Whether texts that were read as these plain numbers cannot be meant otherwise.
+
+    Without the texts, of which none has a leading zero then: whether the numbers alone tell that they cannot.
+    """
+    if not np.isfinite(values).all():
         return False
-    if any(text[:1] == "0" and len(text) > 1 and text.isdigit() for text in texts):
-        return not _are_codes(texts)
-    thousandth = 1000 * numbers  # rounded: 1000 * 4.035 is not 4035
+    if texts is not None:
+        padded = [text for text in texts if text[:1] == "0" and len(text) > 1 and text.isdigit()]
+        if padded:
+            return not _are_codes(texts)
+    if (values == np.round(values)).all():
+        return texts is not None or bool((np.abs(values) <= EXACT).all())
+    thousandth = 1000 * values  # rounded: 1000 * 4.035 is not 4035
     if not np.isclose(thousandth, np.round(thousandth), rtol=1e-12, atol=1e-6).all():
         return True
-    if (numbers == np.round(numbers)).all():
-        return True
+    if texts is None:
+        size = np.abs(values)  # 1.234 may be 1234, and 0.234 or 1234.567 not
+        return bool(
+            (((size < 1.0) & (size > 0.0)) | ((size >= 1000.0) & (size != np.round(size)))).any()
+        )
     return any(core(",", ".").fullmatch(text.strip().lstrip("+-")) is None for text in texts)
 
 
@@ -76,7 +89,7 @@ def find(values: Sequence[str], counts: NDArray[np.intp], only: str = "") -> Fin
     """
     if all(text.lower() in TRUTHS for text in values):
         return Finding(PLAIN)
-    named = np.array([any(map(str.isalnum, text)) for text in values], dtype=bool)
+    named = np.array([_NAMED.search(text) is not None for text in values], dtype=bool)
     if named.any() and not named.all():  # a dash in an empty cell
         values, counts = [t for t, n in zip(values, named, strict=True) if n], counts[named]
     if only in ("h:mm", "m:ss"):
@@ -129,21 +142,24 @@ def _shapes(
 ) -> tuple[list[str], NDArray[np.intp], list[Token | None]]:
     """One text of each shape (where digits, marks and units stand), how often each is there, and what it is."""
     at: dict[tuple[Any, ...], int] = {}
+    alike: dict[str, int] = {}
     texts: list[str] = []
     tokens: list[Token | None] = []
     weights: list[int] = []
     for text, count in zip(values, counts.tolist(), strict=True):
-        token = token_of(text)
-        shape: tuple[Any, ...] = (None,)
-        if token is not None:
-            core = CODE.sub(lambda m: ("0" if m[0][0] == "0" else "1") * len(m[0]), token.core)
-            shape = (core, token.unit, token.scale, token.brackets)
-        k = at.setdefault(shape, len(texts))
-        if k == len(texts):
-            texts.append(text)
-            tokens.append(token)
-            weights.append(0)
-        weights[k] += count
+        rough = coarse(text)
+        if rough not in alike:
+            token = token_of(text)
+            shape: tuple[Any, ...] = (None,)
+            if token is not None:
+                runs = CODE.sub(lambda m: ("0" if m[0][0] == "0" else "1") * len(m[0]), token.core)
+                shape = (runs, token.unit, token.scale, token.brackets)
+            alike[rough] = k = at.setdefault(shape, len(texts))
+            if k == len(texts):
+                texts.append(text)
+                tokens.append(token)
+                weights.append(0)
+        weights[alike[rough]] += count
     return texts, np.array(weights, dtype=np.intp), tokens
 
 
@@ -230,7 +246,7 @@ def _doubt(pick: Format, mark: str) -> str:
 
 def _hold_codes(texts: Sequence[str]) -> bool:
     """Whether texts are names such as 01234, and others that are no numbers (K1A 0B1)."""
-    codes = [text for text in texts if CODE.fullmatch(text)]
+    codes = [text for text in texts if text.isdecimal() and text.isascii()]
     if len(codes) < 0.5 * len(texts) or not _are_codes(codes):
         return False
     return len(codes) == len(texts) or not any(

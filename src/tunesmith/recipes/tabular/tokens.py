@@ -30,10 +30,17 @@ SCALES: Final = {
     "k": 1e3, "K": 1e3, "M": 1e6, "mn": 1e6, "Mio": 1e6, "B": 1e9, "G": 1e9, "bn": 1e9, "Mrd": 1e9,
 }  # fmt: skip
 CODE: Final = re.compile(r"\d+", re.ASCII)
+#: Digits but 0 are alike in what they can mean.
+_DIGITS: Final = str.maketrans("23456789", "11111111")
 #: Decimal marks, and what parts groups of digits; the simpler ones first.
 MARKS: Final = (
     (".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"),
 )  # fmt: skip
+
+
+def coarse(text: str) -> str:
+    """A text with all digits but 0 as 1: what is read of one such text is read of all, but for the value."""
+    return text.translate(_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
