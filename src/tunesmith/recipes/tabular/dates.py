@@ -125,9 +125,7 @@ def find(
     if "%" in how:
         return Order(how)
     forced = forced or bool(how)
-    if not forced and not _may_be_days(texts):
-        return None
-    days = _days(texts)
+    days = _days_among(texts, forced)
     like = np.array([day is not None for day in days], dtype=bool)
     if not like.any() or (counts[like].sum() < NEARLY_ALL * total and not forced):
         return None
@@ -237,9 +235,12 @@ def _days(texts: Sequence[str]) -> list[str | None]:
     return out
 
 
-def _may_be_days(texts: Sequence[str]) -> bool:
+def _days_among(texts: Sequence[str], forced: bool) -> list[str | None]:
+    """As `_days`; none at all where less than half of a sample is one, unless that is `forced`."""
     sample = texts[:: max(1, len(texts) // 1000)]
-    return sum(day is not None for day in _days(sample)) >= 0.5 * len(sample)
+    if not forced and sum(day is not None for day in _days(sample)) < 0.5 * len(sample):
+        return [None] * len(texts)
+    return _days(texts)
 
 
 def _day_span(text: str) -> tuple[int, int, bool] | None:
