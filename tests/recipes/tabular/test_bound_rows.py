@@ -250,7 +250,7 @@ def bound(rows: int = 240, kinds: int = 2) -> Any:
 def test_a_category_that_names_a_group_is_encoded_without_that_group(
     kinds: int, algorithm: str
 ) -> None:
-    config = {"algorithm": algorithm, "impute": "median", "scale": "standard"}
+    config: dict[str, Any] = {"algorithm": algorithm, "impute": "median", "scale": "standard"}
     config |= {"linear.C": 1.0, "linear.l1_ratio": 0.0, "encode": "target"} if algorithm == "linear" else {"encode_trees": "target"}  # fmt: skip
     data = load(bound(kinds=kinds), "y", "classification", {"name": "category"}, roles=Roles("who"))
     with quiet():
@@ -272,13 +272,13 @@ def test_a_category_that_names_a_group_is_encoded_without_that_group(
 def test_what_is_stored_is_of_scikit_learn_and_holds_no_rows(
     tmp_path: Path, roles: Roles, algorithm: str
 ) -> None:
-    config = {"algorithm": algorithm, "impute": "median", "scale": "standard", "encode": "target"}
+    config: dict[str, Any] = {"algorithm": algorithm, "impute": "median", "scale": "standard", "encode": "target"}  # fmt: skip
     config |= {"svm.C": 1.0, "svm.kernel": "rbf", "svm.gamma": 0.1} if algorithm == "svm" else {"linear.C": 1.0, "linear.l1_ratio": 0.0}  # fmt: skip
     data = load(bound(), "y", "classification", {"name": "category"}, roles=roles)
     with quiet():
         pipe = fit(config, data, 0)
     said: list[str] = []
-    about = {"task": data.task, "target": "y", "classes": [0, 1], "columns": [], "left_out": [], "sparse": False, "versions": {}}  # fmt: skip
+    about: dict[str, Any] = {"task": data.task, "target": "y", "classes": [0, 1], "columns": [], "left_out": [], "sparse": False, "versions": {}}  # fmt: skip
     about["members"] = [{"weight": 1.0, **model.member_about(pipe)}]
     model.write(tmp_path, about, [pipe], data.x[:5], said.append)
     assert not said
@@ -291,6 +291,7 @@ def test_an_svm_is_calibrated_by_other_groups() -> None:
     data = load(bound(), "y", "classification", roles=Roles("who"))
     config = {"algorithm": "svm", "svm.C": 1.0, "svm.kernel": "rbf", "svm.gamma": 0.1}
     chosen = build(config, data, 0)[-1].cv
+    assert data.bonds.group is not None
     assert len(chosen) == 3
     for learned, checked in chosen:
         assert not np.isin(data.bonds.group[learned], data.bonds.group[checked]).any()

@@ -126,6 +126,7 @@ def load(
     roles: Roles = NO_ROLES,
     quantile: float | None = None,
     costs: Any = None,
+    sheet: str | None = None,
 ) -> Data:
     """Read a table and find out what is to be learned. Raises JobError; nothing is written.
 
@@ -133,7 +134,7 @@ def load(
     different values if each has 5 rows on average. Two classes are "binary", more "multiclass"; the rest
     is "regression". `task` overrides, and so does a quantile (of numbers), or `costs` (of classes). `columns` says
     what columns are: ``{"zip": "category"}``; `dates` what comes first in dates that leave it open: "day-first" or
-    "month-first".
+    "month-first"; `sheet` which one of a workbook is read.
     """
     known = (*TASKS, "classification")
     if task is not None and task not in known:
@@ -147,11 +148,17 @@ def load(
         raise JobError(
             "costs are of mistaken classes, and not of numbers; leave costs, or the task, out"
         )
-    task = task or ("regression" if quantile else "classification" if costs is not None else None)
+    implied = "regression" if quantile else "classification" if costs is not None else None
+    why = (
+        ""
+        if task or not implied
+        else f"as {'a quantile is of numbers' if quantile else 'costs are of classes'}"
+    )
+    task = task or implied
     target = None if target is None else str(target).strip()
     wished = wishes(columns)
     check_dates(dates)
-    source = read(data, Known(target=target))
+    source = read(data, Known(target=target, sheet=sheet))
     if source.frame is None:
         if roles != NO_ROLES:
             raise JobError(
@@ -162,7 +169,7 @@ def load(
             raise JobError(
                 f"{source.name} has numbered features, which are numbers; leave --column out"
             )
-        return _aimed(_sparse(source, target, task), quantile, costs)
+        return _aimed(_sparse(source, target, task), quantile, costs, why)
     if target is None:
         last = source.frame.columns[-1]
         raise JobError(
@@ -177,11 +184,11 @@ def load(
     bonding.check(roles, target, source.frame, source.name)
     table = habits(source.frame, source.separator, dates, wished)
     data = _dense(source, target, task, wished, table, roles)
-    return _aimed(data, quantile, costs)
+    return _aimed(data, quantile, costs, why)
 
 
-def _aimed(data: Data, quantile: float | None, costs: Any) -> Data:
-    return replace(data, aim=bonding.aim_of(quantile, costs, data.classes))
+def _aimed(data: Data, quantile: float | None, costs: Any, why: str) -> Data:
+    return replace(data, aim=bonding.aim_of(quantile, costs, data.classes), why=why or data.why)
 
 
 def _dense(

@@ -60,10 +60,11 @@ def date_column(
             f"{name!r} is said to be a date written as {written}, and it holds values such as "
             f"{shown(values.iloc[0])}"
         )
-    if not differ:
-        return left_out(name, "it is the same date in every row")
     unread = ~points.there
     missing = bool(unread.any()) or (series is not None and len(series) > len(values))
+    if not differ and not missing:
+        return left_out(name, "it is the same date in every row")
+    differ = differ or ("days",)  # that it is missing may tell something
     odd = commonest(values[unread]) if written else ()
     there = points.there
     zoned = (

@@ -20,6 +20,10 @@ from tunesmith.recipes.tabular.numbers import CONFLICT, NEARLY_ALL
 #: What can be said of the order in dates such as 01/02/2024.
 ORDERS: Final = ("day-first", "month-first")
 ISO: Final = "ISO8601"
+#: Numbers that can be said to be dates: days since the last days of 1899 as in Excel, or seconds or milliseconds since 1970.
+SERIALS: Final[Mapping[str, tuple[str, str]]] = {
+    "excel": ("1899-12-30", "D"), "unix": ("1970-01-01", "s"), "unix-ms": ("1970-01-01", "ms"),
+}  # fmt: skip
 #: How days are written; of what fits as well the first. ISO8601 is 2024-05-17 with or without a time.
 _NUMERIC: Final = (
     "%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m-%d-%Y",
@@ -110,6 +114,8 @@ def example(written: str) -> str:
     """31 December 2024 as it is written."""
     import datetime as dt
 
+    if written in SERIALS:
+        return {"excel": "45657", "unix": "1735603200", "unix-ms": "1735603200000"}[written]
     day = "%Y-%m-%d" if written == ISO else written
     return dt.date.fromisoformat(_SAMPLE).strftime(day)
 
@@ -122,7 +128,7 @@ def find(
     `how` is what was said: "day-first", "month-first", or a format such as ``%d/%m/%Y``; `forced`: that they are dates.
     """
     total = counts.sum()
-    if "%" in how:
+    if "%" in how or how in SERIALS:
         return Order(how)
     forced = forced or bool(how)
     days = _days_among(texts, forced)
@@ -181,6 +187,8 @@ def read(texts: Sequence[str], written: str) -> Points:
     """The points of time in texts of one format; `written` may be that of an earlier version, with a time."""
     import pandas as pd
 
+    if written in SERIALS:
+        return _serial(texts, written)
     if written == ISO:
         matches = _each_shape(texts, _ISO_TEXT.fullmatch)
         if all(matches):
@@ -209,6 +217,24 @@ def read(texts: Sequence[str], written: str) -> Points:
         at[unread] = others.dt.tz_convert(None).to_numpy()
     timed = np.array([bool(match and match["hour"]) for match in matches], dtype=bool)
     return Points(at, timed, np.array([z is not None for z in zones], dtype=bool))
+
+
+def _serial(texts: Sequence[str], written: str) -> Points:
+    """Numbers as points of time; whole days of Excel have no time of day."""
+    import pandas as pd
+
+    origin, unit = SERIALS[written]
+    counts = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce")
+    counts = counts.astype(np.float64).replace([np.inf, -np.inf], np.nan)
+    at = pd.to_datetime(counts, unit=unit, origin=origin, errors="coerce")  # type: ignore[call-overload]
+    if unit == "D":
+        at = at.dt.round(
+            "ms"
+        )  # doubles of days have no more; an hour would be a microsecond short of itself
+    timed = np.full(len(texts), True) if unit != "D" else (counts % 1 != 0).to_numpy()
+    return Points(
+        np.asarray(at.to_numpy(), dtype="datetime64[us]"), timed, np.zeros(len(texts), dtype=bool)
+    )
 
 
 def of_type(series: Any) -> Points:

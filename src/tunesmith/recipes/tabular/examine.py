@@ -21,6 +21,7 @@ from tunesmith.recipes.tabular.labels import unnamed
 from tunesmith.recipes.tabular.number_columns import (
     beyond_exact,
     inexact,
+    may_be_dates,
     number_column,
     said_number,
     written_number,
@@ -109,6 +110,8 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
             notice = notice or f"{name!r} holds durations: they count in seconds"
         elif column is not None and beyond_exact(present):
             notice = inexact(name)
+        elif column is not None and not wish:
+            notice = notice or may_be_dates(name, as_floats(present))
         return column, [notice] if notice else []
     if types.is_datetime64_any_dtype(series):
         if wish == "number":
@@ -139,9 +142,14 @@ def _examine_texts(series: Any, name: str, wish: str, how: str, table: Habits) -
     if order is not None and order.written:
         return written_date(texts, series, name, order, table, how)
     if wish == "date":
+        counted = holds_numbers(series) or bool(np.isfinite(PLAIN.read(values)).all())
+        way = (
+            f"say what its numbers count: {flag(name, 'date:excel')}, date:unix or date:unix-ms"
+            if counted
+            else f"name the format: {flag(name, 'date:%Y-%m-%d')}"
+        )
         raise JobError(
-            f"{name!r} is said to be a date, and it holds values such as {texts.iloc[0]!r}; name the format: "
-            f"{flag(name, 'date:%Y-%m-%d')}"
+            f"{name!r} is said to be a date, and it holds values such as {texts.iloc[0]!r}; {way}"
         )
     why = number.why or (order.why if order is not None else "")
     return _category(series, name, missing, why=why, mixed=True)

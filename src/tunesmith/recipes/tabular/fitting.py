@@ -100,6 +100,7 @@ def fit(
     weight: str | None = None,
     quantile: float | None = None,
     costs: Any = None,
+    sheet: str | None = None,
     storage: str | Path | None = None,
     progress: bool | None = None,
     watcher: Watcher | None = None,
@@ -118,6 +119,7 @@ def fit(
     `time_column` are checked with what earlier ones teach; `weight` says how much each counts. `quantile` is predicted
     instead of a mean (0.9: nine of ten are below), and `costs`, ``{"yes": 10, "no": 1}`` or ``{("yes", "no"): 10}``, are
     of a class that is taken for another: predictions are then the decisions of the least expected cost.
+    `sheet` is the one of a workbook that is read, the first if it is not named.
 
     Raises JobError for a table that cannot be learned from; nothing is written then.
     """
@@ -126,7 +128,7 @@ def fit(
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
     table = tables.load(
         data, target, task, columns, dates,
-        roles=Roles(group, time_column, weight), quantile=quantile, costs=costs,
+        roles=Roles(group, time_column, weight), quantile=quantile, costs=costs, sheet=sheet,
     )  # fmt: skip
     judged = metric_for(table.task, metric, table.aim)
     if isinstance(ensemble, bool) or not isinstance(ensemble, int) or ensemble < 1:
