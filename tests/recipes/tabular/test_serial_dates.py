@@ -81,7 +81,7 @@ def test_what_was_not_said_is_not_said_to_be() -> None:
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
     pytest.importorskip("python_calamine")
-    years = {
+    years: dict[str, list[list[Any]]] = {
         f"y{year}": [["a", "b", "y"], *([start + k, k % 3, k * 1.5] for k in range(12))]
         for year, start in ((2023, 0), (2024, 100))
     }
