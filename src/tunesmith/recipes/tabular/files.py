@@ -244,8 +244,8 @@ def _read_sheet(content: _Content, known: Known) -> Source:
         raise JobError(f"{path} cannot be read as a sheet: {_short(error)}") from None
     if known.sheet is not None and not wanted:
         raise JobError(
-            f"{path} has no sheet {known.sheet!r}{did_you_mean(known.sheet, names)}; it has "
-            f"{', '.join(map(repr, names[:10]))}"
+            f"{path} has no sheet {known.sheet!r}; it has {', '.join(map(repr, names[:10]))}"
+            f"{did_you_mean(known.sheet, names)}"
         )
     if not rows:
         sheet = "" if known.sheet is None else f": the sheet {known.sheet!r}"
