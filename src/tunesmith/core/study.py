@@ -144,7 +144,7 @@ class StudySpec:
         scheduler = spec.get("scheduler")
         return cls(
             name=spec["name"],
-            space=Space.from_dict(spec["space"]),
+            space=Space.from_dict(spec["space"], stored=True),
             objectives=tuple(Objective(**objective) for objective in spec["objectives"]),
             limits=Limits.from_dict(spec.get("limits", {})),
             searcher=Strategy.of(spec.get("searcher", "auto")),
