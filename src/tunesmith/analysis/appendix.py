@@ -10,11 +10,10 @@ from typing import Final
 import numpy as np
 
 from tunesmith.analysis import progress
-from tunesmith.analysis.findings import count
 from tunesmith.analysis.page import Drawings, bullets, copyable, escape, folded, paragraphs, table
 from tunesmith.analysis.style import NO_GROUP
 from tunesmith.analysis.trials import TrialArrays, brief, cut, show
-from tunesmith.core.quantity import show_bytes, show_number, show_seconds
+from tunesmith.core.quantity import count, show_bytes, show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Fixed, Parameter
 from tunesmith.core.text import write_yaml
 from tunesmith.core.trial import State

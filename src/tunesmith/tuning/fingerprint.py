@@ -55,8 +55,8 @@ UNKNOWN: Final = Fingerprint()
 
 def of_function(objective: Callable[..., Any]) -> Fingerprint:
     """The fingerprint of an objective: a function, a method, a partial, or an object that can be called."""
-    if _home(objective).startswith(_PACKAGE):  # a recipe's: sessions keep the version of tunesmith
-        return UNKNOWN
+    if _home(objective).startswith(_PACKAGE):  # a recipe's, whose program is its data
+        return Fingerprint(getattr(objective, "program", {}))
     walk = _Walk()
     try:
         walk.run(objective)

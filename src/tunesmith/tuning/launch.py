@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from tunesmith import streams
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
 from tunesmith.core.events import Edited
+from tunesmith.core.quantity import count
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CODES, State
 from tunesmith.run.executors import Context, Factory
@@ -76,7 +77,7 @@ def launch(
         if running is not None and alive(running):
             raise busy(spec.name, running)
         _check_program(study, spec, program, on_change, say)
-        there = len(study.trials)
+        there = study.result().ledger.started_count
         match(study, spec, seed)
         if retry_failed and (again := study.retry_failed()):
             say(f"trials that had failed are run again: {len(again)}")
@@ -147,10 +148,12 @@ def _say_what_was_there(
     ledger, file = result.ledger, file_of(storage)
     where = "the storage" if file is None else file.name
     began = ledger.sessions[session].at
-    ran = int((ledger.column("started_at") >= began).sum())
+    now = ledger.column("started_at") >= began
+    now[list(ledger.forks)] = False  # they go on where another trial was
+    ran = int(now.sum())
     if ran and result.spec.job:  # the command line has said so as it began
         return
-    were = f"{there} trial{'s were' if there > 1 else ' was'} in {where} already"
+    were = f"{count(there, 'trial')} {'were' if there > 1 else 'was'} in {where} already"
     say(f"{were}; {f'{ran} ran now' if ran else f'none was run: {result.ended}'}")
 
 
@@ -165,7 +168,7 @@ def _nothing_but_failures(result: Result) -> str:
     remedy = "tunesmith run --retry-failed" if result.spec.job else "tune(..., retry_failed=True)"
     one = failed == 1
     return (
-        f"{failed} trial{'' if one else 's'} failed and none was completed; once the program is mended, {remedy} runs "
+        f"{count(failed, 'trial')} failed and none was completed; once the program is mended, {remedy} runs "
         f"{'it' if one else 'them'} again, and {'it does' if one else 'they do'} not count twice"
     )
 

@@ -65,7 +65,8 @@ def remedy(*, refused: bool, command_line: bool) -> str:
 def _counts(ledger: Ledger) -> dict[int, list[int]]:
     """The trials that ran with each version of the program, where that is known and their results count."""
     trials: dict[int, list[int]] = {}
-    for number, version in enumerate(ledger.column("version").tolist()):
+    counts = ~ledger.column("retracted")
+    for number, version in enumerate((ledger.column("version") * counts).tolist()):
         if version:
             trials.setdefault(version, []).append(number)
     return trials

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.quantity import count
 from tunesmith.recipes.tabular import leaks
 from tunesmith.recipes.tabular import roles as bonding
 from tunesmith.recipes.tabular.amounts import amounts_of
@@ -25,6 +26,7 @@ from tunesmith.recipes.tabular.metrics import NO_AIM, Aim
 from tunesmith.recipes.tabular.numbers import PLAIN
 from tunesmith.recipes.tabular.roles import FREE, NO_ROLES, Bonds, Roles
 from tunesmith.recipes.tabular.values import as_texts, dates_written, holds_durations
+from tunesmith.tuning.source import digest
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -36,6 +38,8 @@ FEWEST: Final = 10
 DENSE: Final = 20_000_000
 #: Of a class a sample has at least so many rows, if there are.
 RARE: Final = 10
+#: Of more columns a change is not said column by column.
+NAMED: Final = 300
 #: How the target of a sparse file is called.
 SPARSE_TARGET: Final = "target"
 
@@ -122,6 +126,19 @@ class Data:
         for array in (*arrays, self.y, *self.bonds.arrays().values()):
             sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()[:16]
+
+    def parts(self) -> dict[str, str]:
+        """A digest of each part of the table, by which a change is named."""
+        out = {"rows": f"{self.rows:,}", "task": self.task}
+        out["target"] = f"digest {digest(self.y.tobytes(), *map(repr, self.classes))} {self.target}"
+        for name, values in self.bonds.arrays().items():
+            out[f"option {name}"] = f"digest {digest(np.ascontiguousarray(values).tobytes())}"
+        if self.sparse or len(self.columns) > NAMED:
+            return out | {"features": f"digest {self.digest()}"}
+        for at, column in places(self.columns):
+            block = np.ascontiguousarray(self.x[:, at : at + column.width]).tobytes()
+            out[f"column {column.name}"] = f"digest {digest(block, *column.known)} {column.kind}"
+        return out
 
     def take(self, rows: NDArray[np.intp]) -> Data:
         return replace(self, x=self.x[rows], y=self.y[rows], bonds=self.bonds.take(rows))
@@ -403,7 +420,7 @@ def _check(
     """Raise JobError for what nothing can be learned from."""
     if len(y) < FEWEST:
         raise JobError(
-            f"{table} has {len(y)} row{'s' if len(y) != 1 else ''} with a value of {target!r}; at least "
+            f"{table} has {count(len(y), 'row')} with a value of {target!r}; at least "
             f"{FEWEST} are needed to learn and to check what was learned"
         )
     if task == "regression":
