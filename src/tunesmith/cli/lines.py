@@ -107,7 +107,9 @@ def print_result(result: Result) -> None:
         return
     if len(result.spec.objectives) > 1:
         _print_front(result)
-        return
+        if result.spec.prefer is None:
+            return
+        out.write(f"preferred ({result.spec.prefer}):\n")
     best = result.best
     metric = result.spec.first_objective.metric
     out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")

@@ -90,7 +90,8 @@ class Screen:
     def _rank(self, trial: Trial, ledger: Ledger) -> None:
         """Keep the best few without looking at all trials again."""
         again = trial.number in ledger.confirming  # whose value is its parent's luck
-        if trial.state is not State.COMPLETED or self._top is None or again:
+        broken = bool(trial.broken)
+        if trial.state is not State.COMPLETED or self._top is None or again or broken:
             return
         if len(ledger.spec.objectives) > 1:  # no one trial is best: the line below counts the front
             return

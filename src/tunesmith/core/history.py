@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.constraint import Constraint
 from tunesmith.core.incumbent import contenders
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
@@ -83,6 +84,11 @@ class History:
         return self._ledger.spec.objectives
 
     @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What a trial's results have to keep for it to be the best: see `excess`."""
+        return self._ledger.spec.constraints
+
+    @property
     def first_objective(self) -> Objective:
         """The objective that counts where one is meant: see `first_losses`."""
         return self._ledger.spec.first_objective
@@ -138,6 +144,16 @@ class History:
             losses = losses.copy()
             losses[self._visible :] = np.nan
         return losses
+
+    @property
+    def excess(self) -> NDArray[np.float64]:
+        """By how much each trial's results break each constraint, shape (n, constraints): at most 0 where they keep it, NaN
+        where there is no result, or none that the constraint is about."""
+        excess = self._ledger.column("excess")
+        if self._visible < len(self):
+            excess = excess.copy()
+            excess[self._visible :] = np.nan
+        return excess
 
     @property
     def first_losses(self) -> NDArray[np.float64]:

@@ -78,7 +78,7 @@ class Ledger:
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
         self.cursor = 0
-        self.table = Table(spec.space, spec.objectives)
+        self.table = Table(spec.space, spec.objectives, spec.constraints)
         self.curves = Curves()
         self.running: dict[int, Running] = {}
         self.sessions: dict[str, events.Opened] = {}
@@ -244,9 +244,13 @@ class Ledger:
     @property
     def incumbent(self) -> int | None:
         """The best trial of a study with one objective: of those that were confirmed the likeliest, else the
-        completed one with the best value. See `core.incumbent`."""
+        completed one with the best value. See `core.incumbent`. With several, the one of the front that the user's
+        rule prefers; None without a rule."""
         if len(self.spec.objectives) > 1:
-            return None
+            members, prefer = self.front(), self.spec.prefer
+            if prefer is None or not len(members):
+                return None
+            return int(members[prefer.choose(self.table.losses[members], self.spec.objectives)])
         confirmed = self.confirmed
         return confirmed[0].trial if confirmed else self.improvement.trial
 
@@ -262,6 +266,12 @@ class Ledger:
             confirmed = confirmed_of(losses, usable, again, self.confirming, k, sign, seed)
             self._confirmed = (self.cursor, confirmed)
         return self._confirmed[1]
+
+    @property
+    def where_completed(self) -> NDArray[np.bool_]:
+        """Which trials have been completed, shape (n,)."""
+        completed: NDArray[np.bool_] = self.table.state[: self.size] == _COMPLETED
+        return completed
 
     def feasible(self) -> NDArray[np.bool_]:
         """Which trials may be best, shape (n,)."""
@@ -296,6 +306,12 @@ class Ledger:
     def reason(self, number: int) -> Reason | None:
         return self._reasons.get(number)
 
+    def broken(self, number: int) -> tuple[str, ...]:
+        """The constraints that the trial's results break."""
+        excess = self.table.excess[number].tolist()
+        constraints = self.table.constraints
+        return tuple(c.text for c, over in zip(constraints, excess, strict=True) if over > 0.0)
+
     def tags(self, number: int) -> Mapping[str, str]:
         return dict(self._tags.get(number, {}))
 
@@ -328,6 +344,7 @@ class Ledger:
             retracted=table.retracted.item(i),
             outside=table.outside.item(i),
             version=table.version.item(i) or None,
+            broken=self.broken(i) if table.broken.item(i) else (),
         )
 
     def _check(self, number: int) -> int:
@@ -471,6 +488,7 @@ class Ledger:
             self._reasons[i] = e.reason
         if e.cost is not _NO_COST:
             self._set_cost(i, e.cost)
+        table.judge(i)
         if state is _FAILED:
             self.failures.append(i)
         elif state is not _CALLED_OFF:
@@ -518,6 +536,7 @@ class Ledger:
         self._reasons.pop(i, None)
         self.table.set_values(i, e.values)
         self.table.set_metrics(i, e.metrics)
+        self.table.judge(i)
         self.improvement.search(self.table, self.confirming)
 
     def _retract(self, e: events.Retracted) -> None:
@@ -540,6 +559,8 @@ class Ledger:
         spec = self.spec.edited(e.changes)
         if "space" in e.changes:
             self.table.move_to(spec.space)
+        if "space" in e.changes or "constraints" in e.changes:
+            self.table.bind(spec.constraints)
             self.improvement.search(self.table, self.confirming)
         self.spec = spec
 

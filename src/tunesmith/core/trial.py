@@ -176,6 +176,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     outside: bool = False
     #: Which version of the program it ran, from 1 on in the order in which the study met them; None if not known.
     version: int | None = None
+    #: The constraints that its results break: it cannot be the best.
+    broken: tuple[str, ...] = ()
 
     @property
     def value(self) -> float | None:
@@ -218,4 +220,5 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             "retracted": self.retracted,
             "outside": self.outside,
             "version": self.version,
+            "broken": list(self.broken),
         }

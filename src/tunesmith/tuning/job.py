@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tunesmith.core.constraint import COSTS, Constraint, constraints_of
+from tunesmith.core.constraint import check as check_constraints
 from tunesmith.core.errors import (
     SYNONYMS,
     JobError,
@@ -26,6 +28,7 @@ from tunesmith.core.errors import (
 )
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import GOALS, LAST, objectives_of
+from tunesmith.core.preference import preference_of
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Space
@@ -88,6 +91,28 @@ class JobModel(BaseModel):
         description="The metric and its goal; a list for several objectives. `use` says how the reports of a trial "
         "become its value: `last` (the default), `best` or `mean of last 10`.",
         examples=["{metric: accuracy, goal: maximize}"],
+    )
+    constraints: list[str] = Field(
+        default_factory=list,
+        description="What a trial's results have to keep for it to be the best, over metrics and parameters.",
+        examples=["[memory <= 4e9, latency < 20]"],
+    )
+    at_most: dict[str, float] = Field(
+        default_factory=dict,
+        description="Upper bounds of metrics, as constraints.",
+        examples=["{seconds: 60}"],
+    )
+    at_least: dict[str, float] = Field(
+        default_factory=dict,
+        description="Lower bounds of metrics, as constraints.",
+        examples=["{accuracy: 0.9}"],
+    )
+    prefer: str | dict[str, Any] | None = Field(
+        None,
+        description="Which trial of several objectives' front is the best: `{error: 0.01}` (the least error, or one at most "
+        "0.01 worse; of those the best of the next objective), `{weights: {error: 1, seconds: 0.001}}` or "
+        "`{at_most: {seconds: 60}}`.",
+        examples=["{error: 0.01}"],
     )
     metrics: dict[str, str | dict[str, str]] = Field(
         default_factory=dict,
@@ -385,6 +410,8 @@ def _keys(data: Any, location: Sequence[Any]) -> list[Any]:
 def _spec(path: Path, model: JobModel) -> StudySpec:
     """The study that the file describes; raises _Located."""
     space = _space(model)
+    _at(("constraints",), lambda: constraints_of(model.constraints))
+    constraints = _at(("at_most",), lambda: _constraints(model))
     for name, value in model.limits.items():
         if name not in ("cost", "price_per_hour"):  # these two are checked together, below
             _at(("limits", name), partial(Limits.from_dict, {name: value}))
@@ -403,7 +430,9 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
         raise _Located(("objective",), "an objective cannot be called 'step': that is the step")
     goals = [objective.goal for objective in objectives]
     uses = [objective.use for objective in objectives]
-    _at(("objective",), lambda: objectives_of(metrics, goals, uses))
+    made = _at(("objective",), lambda: objectives_of(metrics, goals, uses))
+    _at(("constraints",), lambda: check_constraints(constraints, space, made))
+    _at(("prefer",), lambda: preference_of(model.prefer, made))
     for index, config in enumerate(model.enqueue):
         _at(("enqueue", index), partial(space.filled, config))
     job = model.model_dump(
@@ -418,6 +447,10 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             metric=metrics,
             goal=goals,
             use=uses,
+            constraints=model.constraints,
+            at_most=model.at_most,
+            at_least=model.at_least,
+            prefer=model.prefer,
             searcher=model.searcher,
             scheduler=model.scheduler,
             seed=model.seed,
@@ -429,11 +462,17 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     )
 
 
+def _constraints(model: JobModel) -> list[Constraint]:
+    return constraints_of(model.constraints, model.at_most, model.at_least)
+
+
 def _program(path: Path, model: JobModel) -> Program:
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
+    named = set().union(*(c.expression.names for c in _constraints(model))) - set(model.space)
+    metrics = [objective.metric for objective in objectives]
     return Program(
         command=model.command,
-        wanted=tuple(objective.metric for objective in objectives),
+        wanted=(*metrics, *sorted(named - {*metrics, *COSTS})),
         by_last=frozenset(o.metric for o in objectives if o.use == LAST),
         metrics=model.metrics,
         shell=model.shell,
