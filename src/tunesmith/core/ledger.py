@@ -8,8 +8,10 @@ edit of the space is O(trials). The trials themselves are in `table`, their repo
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +22,7 @@ from tunesmith.core.curves import Curves
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
 from tunesmith.core.incumbent import Confirmed, Improvement, confirmed_of, feasible, front
+from tunesmith.core.objective import LAST
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config
 from tunesmith.core.study import StudySpec
@@ -80,6 +83,9 @@ class Ledger:
         self.cursor = 0
         self.table = Table(spec.space, spec.objectives, spec.constraints)
         self.curves = Curves()
+        plain = all(objective.use == LAST for objective in spec.objectives)
+        #: The same reports, each with what `Objective.use` makes of it and of those before: what strategies judge.
+        self.judged = self.curves if plain else Curves()
         self.running: dict[int, Running] = {}
         self.sessions: dict[str, events.Opened] = {}
         self.open_sessions: set[str] = set()
@@ -463,11 +469,33 @@ class Ledger:
         if running is None:
             move(self.state(i), "report", i)  # raises, and says why
             raise AssertionError
-        self.curves.add(i, e.step, e.metrics, at, first=not running.reports)
+        first = not running.reports
+        self.curves.add(i, e.step, e.metrics, at, first=first)
+        if self.judged is not self.curves:
+            self.judged.add(i, e.step, self._judge(i, e.metrics, first=first), at, first=first)
         if at - running.heard_at > self.longest_gap_s:
             self.longest_gap_s = at - running.heard_at
         running.heard_at = at
         running.reports += 1
+
+    def _judge(
+        self, trial: int, metrics: Mapping[str, float | None], *, first: bool
+    ) -> Mapping[str, float | None]:
+        """The metrics of a trial's newest report as its objectives use them. O(window)."""
+        values = dict(metrics)
+        for objective in self.spec.objectives:
+            name = objective.metric
+            if objective.use == LAST or name not in metrics:
+                continue
+            newest = (r.metrics[name] for r in self.curves.back(trial) if name in r.metrics)
+            if objective.window is None and not first:  # the report before has the best of all
+                before = (r.metrics[name] for r in self.judged.back(trial) if name in r.metrics)
+                reported = [*islice(before, 1), *islice(newest, 1)]
+            else:
+                reported = [*islice(newest, objective.window)][::-1]
+            value = objective.value_of(reported)
+            values[name] = value if math.isfinite(value) else None
+        return values
 
     def _finished(self, e: events.Finished) -> None:
         state, table, improvement = e.state, self.table, self.improvement

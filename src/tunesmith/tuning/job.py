@@ -34,10 +34,10 @@ from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.yaml_text import Lines, read
-from tunesmith.run.command import Program, compile_sources
 from tunesmith.run.executors import Factory, of_program
 from tunesmith.run.folder import Folder
 from tunesmith.run.output import STEP
+from tunesmith.run.program import Program, compile_sources
 from tunesmith.run.usage import check_environment, check_usage, warnings
 from tunesmith.store import Durability
 from tunesmith.store.location import default_storage, file_of
@@ -159,6 +159,11 @@ class JobModel(BaseModel):
         False, description="The same trials on every run, however many run in parallel."
     )
     duplicates: bool = Field(False, description="Whether the same config may run twice.")
+    on_change: OnChange = Field(
+        "continue",
+        description="What becomes of the study if the program has changed since trials ran: `continue` takes all "
+        "results together and says so, `refuse` stops, `new` begins a study of its own (`NAME-2`). `--on-change` counts more.",
+    )
     shell: bool = Field(
         False,
         description="Run the command line by /bin/sh; values are quoted, whatever they hold. "
@@ -189,6 +194,7 @@ class Job:
     model: JobModel
     spec: StudySpec
     storage: Path
+    lines: Lines
 
     @property
     def durability(self) -> Durability:
@@ -217,7 +223,22 @@ class Job:
     @property
     def executor(self) -> Factory:
         """The executor for its trials. Raises JobError if there is no such program."""
-        return of_program(self.program, gpus_per_trial=self.model.gpus_per_trial)
+        gpus = self.model.gpus_per_trial
+        make = self._located(lambda: of_program(self.program, gpus_per_trial=gpus))
+        return lambda context: self._located(lambda: make(context))
+
+    def find(self) -> str:
+        """The full path of its program; "" where each trial names its own. Raises JobError if there is none."""
+        program = self.program
+        return self._located(lambda: program.find(program.template))
+
+    def _located(self, act: Callable[[], T]) -> T:
+        """Do it; a mistake names the file, and the line of the key that it begins with."""
+        try:
+            return act()
+        except JobError as error:
+            key = str(error).partition(":")[0]
+            raise JobError(f"{self.path}:{self.lines.line((key,))}: {error}") from None
 
 
 #: What to write for a key that is missing.
@@ -248,7 +269,8 @@ def load_job(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Jo
         spec = _spec(path, model)
     except _Located as error:
         raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
-    return Job(path, model, spec, _storage(path, model, (overrides or {}).get("storage")))
+    storage = _storage(path, model, (overrides or {}).get("storage"))
+    return Job(path, model, spec, storage, lines)
 
 
 def study_of_job(path: Path | str, storage: Path | None = None) -> tuple[str, Path]:
@@ -424,6 +446,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     _at(("command",), lambda: check_usage(program, space))
     _at(("space",), lambda: check_environment(space, model.environment))
     _at(("metrics",), lambda: compile_sources(model.metrics))
+    _at(("metrics",), lambda: program.check_files(Limits.from_dict(model.limits).parallel))
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
     metrics = [objective.metric for objective in objectives]
     if STEP in metrics:
@@ -528,7 +551,7 @@ def _storage(path: Path, model: JobModel, override: Any) -> Path:
 def run_job(
     job: Job,
     *,
-    on_change: OnChange = "continue",
+    on_change: OnChange | None = None,
     retry_failed: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
@@ -536,7 +559,8 @@ def run_job(
 ) -> Result:
     """Run or resume a job until it is over or stopped.
 
-    `opened` is called once the study is there, before the first trial. Raises as `tunesmith.tune`.
+    `on_change` counts more than what the file says. `opened` is called once the study is there, before the first trial.
+    Raises as `tunesmith.tune`.
     """
     if say is not None:
         for note in warnings(job.program, job.spec.space):
@@ -546,7 +570,7 @@ def run_job(
         job.storage,
         job.executor,
         program=of_job(job.spec.job, job.program.cwd),
-        on_change=on_change,
+        on_change=on_change or job.model.on_change,
         retry_failed=retry_failed,
         seed=job.model.seed,
         enqueue=job.model.enqueue,

@@ -290,7 +290,7 @@ class Study:
     def command(self, trial: Trial | int) -> str | None:
         """The command of the study's job with a trial's values put in, to be read and copied; None for a study of
         no command."""
-        from tunesmith.run.command import command_line
+        from tunesmith.run.program import command_line
 
         one = trial if isinstance(trial, Trial) else self.trials[trial]
         folder = None
