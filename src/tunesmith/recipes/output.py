@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 
 from tunesmith import streams
+from tunesmith.analysis.versions import differences
 from tunesmith.core.errors import (
     ConfigError,
     JobError,
@@ -32,13 +33,13 @@ from tunesmith.core.errors import (
     shown,
 )
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.program import Fingerprint
 from tunesmith.core.space.space import Space
 from tunesmith.core.study import check_edit
 from tunesmith.core.trial import ENDED, State
 from tunesmith.files import write_json
-from tunesmith.tuning.fingerprint import Fingerprint
 from tunesmith.tuning.study import Study
-from tunesmith.tuning.versions import OnChange, check_on_change, differences
+from tunesmith.tuning.versions import OnChange, check_on_change
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from tunesmith import streams
+from tunesmith.analysis import versions
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
 from tunesmith.core.events import Edited
+from tunesmith.core.program import UNKNOWN, Fingerprint
 from tunesmith.core.quantity import count
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CODES, State
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
 from tunesmith.store import Durability, Store, file_of, open_store
-from tunesmith.tuning import versions
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
-from tunesmith.tuning.fingerprint import UNKNOWN, Fingerprint
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
 from tunesmith.tuning.spec import check_limits, edit_events, narrow
 from tunesmith.tuning.study import Study
-from tunesmith.tuning.versions import OnChange, check_on_change
+from tunesmith.tuning.versions import OnChange, check_on_change, remedy
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 Storage: TypeAlias = str | Path | Store | None
@@ -136,10 +136,10 @@ def _check_program(
     if not warning:
         return
     refused = on_change == "refuse"
-    remedy = versions.remedy(refused=refused, command_line=bool(spec.job))
+    choice = remedy(refused=refused, command_line=bool(spec.job))
     if refused:
-        raise StudyError(f"{warning}\n{remedy}")
-    say(f"{warning}\n{remedy}")
+        raise StudyError(f"{warning}\n{choice}")
+    say(f"{warning}\n{choice}")
 
 
 def _say_what_was_there(

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.program import digest
 from tunesmith.recipes.images.tones import USUAL, Tones
-from tunesmith.tuning.source import digest
 
 #: The longer side of what is kept of an image; a network gets at most that.
 LONGEST: Final = 128

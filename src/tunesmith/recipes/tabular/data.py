@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.program import digest
 from tunesmith.core.quantity import count
 from tunesmith.recipes.tabular import leaks
 from tunesmith.recipes.tabular import roles as bonding
@@ -26,7 +27,6 @@ from tunesmith.recipes.tabular.metrics import NO_AIM, Aim
 from tunesmith.recipes.tabular.numbers import PLAIN
 from tunesmith.recipes.tabular.roles import FREE, NO_ROLES, Bonds, Roles
 from tunesmith.recipes.tabular.values import as_texts, dates_written, holds_durations
-from tunesmith.tuning.source import digest
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
