@@ -132,8 +132,7 @@ def parse(
     except ValueError as error:
         raise JobError(f"{path} cannot be read as a table: {error}") from None
     notices = _about_lines(frame, text, separator, width, above)
-    if columns is None:
-        notices += _about_header(frame)
+    notices += _about_header(frame, columns)
     words: Counter[str] = Counter()
     places: dict[str, list[str]] = {}
     read: dict[str, Any] = {}
@@ -248,19 +247,20 @@ def _as_numbers(texts: Any) -> Any:
     return np.asarray(pd.to_numeric(texts, errors="coerce"), dtype=np.float64)
 
 
-def _about_header(frame: Any) -> list[str]:
+def _about_header(frame: Any, columns: Any) -> list[str]:
     """What has to be said of names that look like a row of values: decimals, or texts that their own columns hold."""
-    like = [
-        name
-        for name in map(str, frame.columns)
-        if _DECIMAL.fullmatch(name.strip()) or bool((frame[name].astype(object) == name).any())
-    ]
+    if columns is not None:
+        return []
+    like = []
+    for name in map(str, frame.columns):
+        held = frame[name].dtype.kind not in "iufb" and bool((frame[name] == name).any())
+        if held or _DECIMAL.fullmatch(name.strip()):
+            like.append(name)
     if 2 * len(like) <= len(frame.columns):
         return []
-    return [
-        f"the first line is taken for the names of columns ({', '.join(map(repr, like[:3]))}), and looks like a row: if it is "
-        "one, put a line of names above it"
-    ]
+    listed = ", ".join(map(repr, like[:3]))
+    text = f"the first line is taken for the names of columns ({listed}), and looks like a row: if it is one, put a line of names above it"
+    return [text]
 
 
 def _about_words(
