@@ -223,7 +223,7 @@ def test_show_says_how_many_trials_are_copies(
     )  # fmt: skip
     copies = len(result.ledger.forks)
     capsys.readouterr()
-    show(study=None, trial=None, storage=str(tmp_path / "p.db"), json=False)
+    show(study=None, trial=None, storage=tmp_path / "p.db", json=False)
     shown = capsys.readouterr().out
     assert copies
     assert f"copies: {copies} of these" in shown
