@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,11 @@ from tunesmith.run.config_file import config_files
 from tunesmith.run.program import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.template import Template
 
+#: What a shell would act on, or put in.
+_OPERATOR: Final = re.compile(r"&&|\|\|?|;|&|\d?>{1,2}(?:&\d)?|<|\d?>[\w./~]\S*|;\S+")
+_EXPANDED: Final = re.compile(
+    r"\$\w+|\$\{\w+\}|\{(?:trial|seed|attempt|trial_dir|checkpoint_dir|config_file)\}"
+)
 #: Larger files are not looked into (bytes).
 _LARGEST: Final = 1 << 20
 
@@ -54,7 +60,12 @@ def check_environment(space: Space, environment: Mapping[str, str]) -> None:
                 f"{other} and {name} would both be ${variable} in the program's environment, and one of them would "
                 "be lost; rename one"
             )
-    for name in environment:
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise JobError(
+                f"environment: {name!r} cannot be a variable: its name is not empty and has no =, and neither it nor its "
+                "value has a NUL character"
+            )
         if name in variables:
             raise JobError(
                 f"environment: {name} has the value of the parameter {variables[name]}; leave it out, or rename one "
@@ -92,6 +103,30 @@ def warnings(program: Program, space: Space) -> Iterator[str]:
     if names := unused(program, space):
         yield _unused_text(names)
     yield from _notes(program.template, space)
+    yield from _shells_words(program)
+    for name, value in program.environment.items():
+        literal = _EXPANDED.search(value)
+        if literal is not None:
+            yield (
+                f"environment: {name} has {literal[0]}, which the program gets as it stands: nothing is put in there; write "
+                "the value out, or set it in the command, with shell: true"
+            )
+
+
+def _shells_words(program: Program) -> Iterator[str]:
+    """Words that only a shell understands, in a command that none reads."""
+    template = program.template
+    if template.shell is None and isinstance(program.command, str):
+        words = [word for part in template.parts for word in part.words]
+        for word in words:
+            if _OPERATOR.fullmatch(word):
+                yield (
+                    f"{word} reaches the program as a word, since no shell reads the command; write shell: true if it is "
+                    "meant for one"
+                )
+                break
+    if [p.name for p in template.placeholders()].count("args") > 1 and template.shell is None:
+        yield "{args} is in the command twice, and the program gets every parameter twice"
 
 
 def _unused_text(names: Sequence[str]) -> str:
