@@ -88,16 +88,29 @@ class Data:
         return tuple(at for at, c in places(self.columns) if c.kind == "category")
 
     @property
-    def texts(self) -> tuple[tuple[int, int], ...]:
-        """Where the counts of each text begin in `x`, and how many there are of words, and of characters."""
-        return tuple((at, c.size) for at, c in places(self.columns) if c.kind == "text")
+    def texts(self) -> tuple[tuple[range, range], ...]:
+        """The columns of `x` that count each text's words, and its pieces of words."""
+        return tuple(
+            (range(at, at + c.size), range(at + c.size, at + c.width))
+            for at, c in places(self.columns)
+            if c.kind == "text"
+        )
+
+    @property
+    def weekdays(self) -> tuple[int, ...]:
+        """Which columns of `x` are days of the week: numbers whose order means little."""
+        return tuple(
+            at + c.parts.index("weekday")
+            for at, c in places(self.columns)
+            if c.kind == "date" and "weekday" in c.parts
+        )
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """Which columns of `x` are numbers, or parts of dates."""
         others = set(self.categories)
-        for at, size in self.texts:
-            others |= set(range(at, at + 2 * size))
+        for words, pieces in self.texts:
+            others |= {*words, *pieces}
         return tuple(k for k in range(self.width) if k not in others)
 
     @property

@@ -99,7 +99,7 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
     if isinstance(first, (list, dict, set, np.ndarray)):
         return left_out(name, f"it holds {type(first).__name__}s, not single values")
     if wish == "text":
-        return _text_column(name, len(series), missing)
+        return _text_column(name, as_texts(present), len(series), missing)
     if wish == "category" or (not wish and isinstance(series.dtype, categorical())):
         return _category(series, name, missing, declared=True)
     if holds_numbers(series) and wish != "date":
@@ -169,7 +169,7 @@ def _category(
     too_many = len(known) > min(max(FEW, rows // REPEATED), MOST)
     if not declared and (too_many or (len(known) > 2 and len(known) > 0.5 * rows)):
         if not codes and not unnamed(name) and texts_of.are_texts(known):
-            return _text_column(name, rows, missing)
+            return _text_column(name, texts, rows, missing)
         return left_out(name, _why_not(name, len(known), rows, codes, why))
     notices = []
     if numbers:
@@ -185,8 +185,11 @@ def _category(
     return Column(name, "category", tuple(known), missing=missing), notices
 
 
-def _text_column(name: str, rows: int, missing: bool) -> Examined:
-    column = Column(name, "text", missing=missing, size=texts_of.size_for(rows))
+def _text_column(name: str, texts: Any, rows: int, missing: bool) -> Examined:
+    words, pieces = texts_of.vocabulary(texts.tolist(), texts_of.size_for(rows))
+    if not pieces:
+        return left_out(name, "no piece of its texts is in two of them")
+    column = Column(name, "text", missing=missing, grams=(*words, *pieces), size=len(words))
     leave = shlex.quote(f"{name}=ignore")
     return column, [
         f"{name!r} holds texts: words and characters are learned from (--column {leave} leaves it out)"
