@@ -12,7 +12,7 @@ from tests.recipes.tabular.tables import KINDS, TASKS, table
 
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.tabular import model
-from tunesmith.recipes.tabular.data import Data, folds, load
+from tunesmith.recipes.tabular.data import Data, load
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, SVM_STEPS, build
 from tunesmith.recipes.tabular.pipeline import model as estimator
@@ -25,6 +25,7 @@ from tunesmith.recipes.tabular.space import (
     first_configs,
     space_for,
 )
+from tunesmith.recipes.tabular.stratified import folds
 from tunesmith.recipes.tabular.train import Pipe, fit, fit_fold, quiet, stops_early, tame
 
 SAMPLES = 1

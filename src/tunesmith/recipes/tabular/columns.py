@@ -18,7 +18,7 @@ WISHES: Final = ("category", "number", "date", "text", "ignore")
 #: How numbers and dates can be said to be written; a date also as a format such as %d/%m/%Y.
 WAYS: Final[Mapping[str, tuple[str, ...]]] = {
     "number": ("decimal-point", "decimal-comma", "h:mm", "m:ss"),
-    "date": dates.ORDERS,
+    "date": (*dates.ORDERS, *dates.SERIALS),
 }
 #: Nothing was said of any column.
 NO_WISHES: Final[Mapping[str, str]] = MappingProxyType({})

@@ -20,7 +20,7 @@ from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular import texts as texts_of
 from tunesmith.recipes.tabular.columns import UNKNOWN, Column
 from tunesmith.recipes.tabular.date_columns import at_midnight
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
+from tunesmith.recipes.tabular.formats import PLAIN, Format
 from tunesmith.recipes.tabular.values import (
     as_floats,
     as_texts,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.space import BOOSTING, FORESTS, SCALED
+from tunesmith.recipes.tabular.splits import parts
 from tunesmith.spaces.compose import part
 
 #: A category's rarer values share one column beyond so many, or beyond so many numbers in all.
@@ -17,6 +18,8 @@ ONE_HOT_NUMBERS: Final = 20_000_000
 #: Steps of an SVM's solver at most, several times what it needs where it converges: with unscaled features it
 #: may never.
 SVM_STEPS: Final = 100_000
+#: Parts in which a target encoder keeps a row's own target apart.
+PARTS: Final = 5
 #: Trees at most, where early stopping finds how many.
 MOST_TREES: Final = 2_000
 #: With texts most numbers are 0. These algorithms are the faster for it, and take 0 for 0, not for missing.
@@ -146,6 +149,8 @@ def _encoder(config: dict[str, Any], data: Data, seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
+    from tunesmith.recipes.tabular.apart import ApartEncoder
+
     how = config.get("encode", config.get("encode_trees", "one_hot"))
     if how == "ordinal":
         if config["algorithm"] in BOOSTING:
@@ -156,7 +161,10 @@ def _encoder(config: dict[str, Any], data: Data, seed: int) -> Any:
         return OneHotEncoder(
             handle_unknown="infrequent_if_exist", max_categories=most, sparse_output=False
         )
-    encoder = TargetEncoder(target_type=_kind(data), random_state=seed, cv=_parts(data))
+    encoder: Any = TargetEncoder(target_type=_kind(data), random_state=seed, cv=_parts(data))
+    apart = parts(data, data.y, PARTS, seed)
+    if apart is not None:
+        encoder = ApartEncoder(TargetEncoder(target_type=_kind(data)), apart)
     return (
         encoder
         if config["algorithm"] in (*BOOSTING, *FORESTS)
@@ -174,8 +182,8 @@ def _kind(data: Data) -> str:
 def _parts(data: Data) -> int:
     """How many parts a category's own rows are kept apart in; no more than the largest class has rows."""
     if data.task == "regression":
-        return 5
-    return int(min(5, np.bincount(data.y.astype(int)).max()))
+        return PARTS
+    return int(min(PARTS, np.bincount(data.y.astype(int)).max()))
 
 
 def _selector(keep: float, data: Data) -> Any:
@@ -279,7 +287,19 @@ def _svm(options: dict[str, Any], data: Data, seed: int) -> Any:
     if data.task == "regression":
         return SVR(**options, **fixed)
     svc = SVC(**options, **fixed, random_state=seed)
-    return CalibratedClassifierCV(svc, ensemble=False, cv=min(3, max(2, _rarest(data))))
+    return CalibratedClassifierCV(svc, ensemble=False, cv=_calibration(data, seed))
+
+
+def _calibration(data: Data, seed: int) -> Any:
+    """The parts that an SVM's probabilities are calibrated on. Where groups or times leave a class out of any part's other
+    rows, they are drawn at random: a part that cannot be told would be worse."""
+    y = data.y.astype(int)
+    classes = len(np.unique(y))
+    for k in (3, 2):
+        apart = parts(data, data.y, k, seed) or []
+        if apart and all(len(np.unique(y[split.learned])) == classes for split in apart):
+            return [(split.learned, split.checked) for split in apart]
+    return min(3, max(2, _rarest(data)))
 
 
 def _rarest(data: Data) -> int:
