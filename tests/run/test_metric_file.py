@@ -254,3 +254,28 @@ def test_what_is_not_finite_is_not_reported_again(tmp_path: Path) -> None:
     assert len([*reader.read(time.monotonic() + 60, last=False)]) == 2
     path.write_text('{"loss": [1, NaN, 0.5]}')
     assert [r.step for r in reader.read(time.monotonic() + 60, last=True)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (b"epoch;loss\n1;1,5\n2;0,25\n", [1.5, 0.25]),
+        (b"epoch;loss\n1;1,5\n2;1.234,5\n", [1.5, 1234.5]),
+        ("epoch,loss\n1,0.5\n".encode("utf-16"), [0.5]),
+    ],
+)
+def test_csv_as_spreadsheets_and_powershell_write_it(
+    tmp_path: Path, content: bytes, values: list[float]
+) -> None:
+    path = tmp_path / "log.csv"
+    reader = MetricFileReader(MetricFile.of("loss", {"csv": "log.csv"}), path)
+    path.write_bytes(content)
+    assert [r.metrics["loss"] for r in reader.read(math.inf, last=True)] == values
+
+
+def test_a_comma_that_may_be_either_is_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    reader = MetricFileReader(MetricFile.of("loss", {"csv": "log.csv"}), path)
+    path.write_bytes(b"epoch;loss\n1;1,234\n")
+    assert not list(reader.read(math.inf, last=True))
+    assert "with a point" in reader.problem

@@ -460,8 +460,8 @@ class TestEnvironment:
     [
         ({"environment": {"PATH": "/opt/bin:$PATH"}}, "environment: PATH has $PATH, which the program gets as"),
         ({"environment": {"LOG": "{trial_dir}/log"}}, "environment: LOG has {trial_dir}, which the program"),
-        ({"command": "python3 program.py --x {x} > log.txt"}, "> reaches the program as a word, since no shell"),
-        ({"command": "python3 program.py --x {x} 2>&1 | tee log"}, "2>&1 reaches the program as a word"),
+        ({"command": "python3 program.py --x {x} > log.txt"}, "'>' reaches the program as it stands"),
+        ({"command": "python3 program.py --x {x} 2>&1 | tee log"}, "'2>&1' reaches the program as it stands"),
         ({"command": "python3 program.py {args} {args}"}, "{args} is in the command twice"),
     ],
 )  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
 import math
+import re
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,7 +173,7 @@ class MetricFileReader:
         ):
             header = self._content.splitlines(keepends=True)[0] if source.kind == "csv" else b""
             content = content[len(self._content) :]
-        text = (header + content).decode("utf-8-sig", errors="replace")
+        text = _text(header + content)
         if not text.strip():
             raise _Unusable(f"{self._path} is empty")
         if source.kind == "csv":
@@ -196,6 +199,12 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _text(content: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with a mark at its start, as PowerShell writes it."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def _value(value: Any) -> float | None:
@@ -301,11 +310,13 @@ def _flat(data: Any) -> Iterator[Any]:
 # -- CSV --------------------------------------------------------------------------------------
 
 
-def _from_csv(text: str, source: MetricFile, path: Path, *, last: bool) -> list[_Point]:
-    """The values of a column, row by row. Empty cells are passed over, as are comments before the header, a header that
-    comes again and, unless it is the `last` time, a row without its line end."""
-    lines = text.splitlines(keepends=True)
-    while len(lines) > 1 and lines[0].lstrip().startswith("#") and source.name not in lines[0]:
+def _csv_table(
+    text: str, name: str, path: Path, *, last: bool
+) -> tuple[str, list[str], list[list[str]]]:
+    """The separator, the header and the rows, as wide as it. Comments before the header are passed over and, unless it is
+    the `last` time, a row without its line end."""
+    lines = list(io.StringIO(text, newline=""))  # no other line ends than these
+    while len(lines) > 1 and lines[0].lstrip().startswith("#") and name not in lines[0]:
         del lines[0]
     if len(lines) > 1 and not last and not lines[-1].endswith(("\n", "\r")):
         del lines[-1]
@@ -314,10 +325,28 @@ def _from_csv(text: str, source: MetricFile, path: Path, *, last: bool) -> list[
     if separator not in lines[0]:
         separator = " "
         lines = [line.strip(" \t") for line in lines]
-    rows = csv.reader(
+    read = csv.reader(
         (line.replace("\0", "") for line in lines), delimiter=separator, skipinitialspace=True
     )
-    columns = [column.strip() for column in next(rows, ())]
+    columns = [column.strip() for column in next(read, ())]
+    width, rows = len(columns), []
+    for row in read:
+        cells = [cell.strip() for cell in row]
+        if any(cells[width:]):
+            raise _Unusable(
+                f"line {read.line_num} of {path} has {len(cells)} cells, and the header {width} (a comma in a "
+                "number, or row names without a heading?)"
+            )
+        rows.append([*cells[:width], *[""] * (width - len(cells))])
+    return separator, columns, rows
+
+
+def _from_csv(text: str, source: MetricFile, path: Path, *, last: bool) -> list[_Point]:
+    """The values of a column, row by row; empty cells are passed over, and a header that comes again.
+
+    Between semicolons a comma is a number's point, as far as that is certain.
+    """
+    separator, columns, rows = _csv_table(text, source.name, path, last=last)
     for column in (source.name, source.step):
         if column and columns.count(column) != 1:
             listed = ", ".join(columns) or "nothing"
@@ -328,22 +357,20 @@ def _from_csv(text: str, source: MetricFile, path: Path, *, last: bool) -> list[
             )
     place = columns.index(source.name)
     step_place = columns.index(source.step) if source.step else None
+    comma = separator == ";" and any(_with_comma(row[place]) for row in rows)
     points: list[_Point] = []
-    for row in rows:
-        cells = [cell.strip() for cell in row]
-        if any(cells[len(columns) :]):
-            raise _Unusable(
-                f"line {rows.line_num} of {path} has {len(cells)} cells, and the header {len(columns)} (a comma in a "
-                "number, or row names without a heading?)"
-            )
-        cell = cells[place] if place < len(cells) else ""
+    for cells in rows:
+        cell = cells[place]
         if not cell or cell == source.name:
             continue
+        if comma and cell.rfind(",") > cell.rfind("."):
+            cell = cell.replace(".", "").replace(",", ".")
         as_number = _value(cell)
         if as_number is None:
             if not points:
                 raise _Unusable(
                     f"{path} has {cell[:100]!r} in column {source.name!r}, which is no number"
+                    f"{'; write numbers with a point, and without commas' if ',' in cell else ''}"
                 )
             as_number = math.nan
         step = None if step_place is None else _value(cells[step_place])
@@ -351,6 +378,11 @@ def _from_csv(text: str, source: MetricFile, path: Path, *, last: bool) -> list[
     if not points:
         raise _Unusable(f"{path} has no row with a value in column {source.name!r}")
     return points
+
+
+def _with_comma(cell: str) -> bool:
+    """Whether a comma in a number can only be its point: it has not just three digits behind it."""
+    return bool(re.fullmatch(r"[-+]?(?:0,\d+|\d+,(?!\d{3}(?!\d))\d+)(?:[eE][-+]?\d+)?", cell))
 
 
 # -- TensorBoard ------------------------------------------------------------------------------

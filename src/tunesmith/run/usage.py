@@ -17,13 +17,16 @@ from tunesmith.run.config_file import config_files
 from tunesmith.run.program import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.template import Template
 
-#: What a shell would act on, or put in.
-_OPERATOR: Final = re.compile(r"&&|\|\|?|;|&|\d?>{1,2}(?:&\d)?|<|\d?>[\w./~]\S*|;\S+")
+#: What a shell would put in.
 _EXPANDED: Final = re.compile(
     r"\$\w+|\$\{\w+\}|\{(?:trial|seed|attempt|trial_dir|checkpoint_dir|config_file)\}"
 )
 #: Larger files are not looked into (bytes).
 _LARGEST: Final = 1 << 20
+#: Words that are hardly meant for a program: pipes, redirections, variables, home folders.
+_SHELL_WORD: Final = re.compile(
+    r"\|\|?|&&?|;|\d?>{1,2}(?:&\d|[\w./~]\S*)?|<|\$\{?[A-Z_][A-Z_\d]*\}?(?:/\S*)?|~/\S*"
+)
 
 
 def check_usage(program: Program, space: Space) -> None:
@@ -103,7 +106,10 @@ def warnings(program: Program, space: Space) -> Iterator[str]:
     if names := unused(program, space):
         yield _unused_text(names)
     yield from _notes(program.template, space)
-    yield from _shells_words(program)
+    if isinstance(program.command, str) and not program.shell:
+        yield from _shell_words(program.template)
+    if [p.name for p in program.template.placeholders()].count("args") > 1 and not program.shell:
+        yield "{args} is in the command twice, and the program gets every parameter twice"
     for name, value in program.environment.items():
         literal = _EXPANDED.search(value)
         if literal is not None:
@@ -113,20 +119,13 @@ def warnings(program: Program, space: Space) -> Iterator[str]:
             )
 
 
-def _shells_words(program: Program) -> Iterator[str]:
-    """Words that only a shell understands, in a command that none reads."""
-    template = program.template
-    if template.shell is None and isinstance(program.command, str):
-        words = [word for part in template.parts for word in part.words]
-        for word in words:
-            if _OPERATOR.fullmatch(word):
-                yield (
-                    f"{word} reaches the program as a word, since no shell reads the command; write shell: true if it is "
-                    "meant for one"
-                )
-                break
-    if [p.name for p in template.placeholders()].count("args") > 1 and template.shell is None:
-        yield "{args} is in the command twice, and the program gets every parameter twice"
+def _shell_words(template: Template) -> Iterator[str]:
+    """What a shell would read in another way, where there is none."""
+    words = [word for part in template.parts for word in part.words]
+    for word in words[1:]:
+        if _SHELL_WORD.fullmatch(word):
+            yield f"{word!r} reaches the program as it stands, for no shell reads the command; if one should, write shell: true"
+            return
 
 
 def _unused_text(names: Sequence[str]) -> str:
