@@ -174,7 +174,7 @@ def _states(trials: TrialArrays) -> str:
 def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
     """The one recommendation: the best trial, or the one whose config is better on average, and why."""
     from tunesmith.run.arguments import arguments
-    from tunesmith.run.command import command_line
+    from tunesmith.run.program import command_line
 
     number = recommended(trials, sure)
     assert trials.best is not None

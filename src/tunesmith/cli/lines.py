@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tunesmith import streams
 from tunesmith.cli.tables import config_block, show_config
 from tunesmith.core.quantity import show_number, show_seconds
-from tunesmith.core.trial import State
+from tunesmith.core.text import without_codes
+from tunesmith.core.trial import Report, State
 from tunesmith.tuning.feed import Change
 from tunesmith.tuning.result import Result
 
@@ -46,14 +47,13 @@ def headline(study: Study, planned: Count | None) -> str:
     return " · ".join(parts)
 
 
-def trial_line(change: Change, objectives: Sequence[str]) -> str:
+def trial_line(change: Change, objectives: Sequence[str], last: Report | None = None) -> str:
     """One line about a trial that has ended, paused or gone on; `objectives` are their metrics."""
     trial = change.trial
     name = f"trial {trial.number:>4}"
     if trial.state is State.RUNNING:
         return f"{name}  goes on: {one_line(change.why)}"
     rest = f"{show_seconds(trial.cost.wall_s)}  {show_config(trial.config)}"
-    last = trial.reports[-1] if trial.reports else None
     if trial.state is State.COMPLETED and trial.values is not None:
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(objectives, trial.values, strict=True)
@@ -69,7 +69,7 @@ def trial_line(change: Change, objectives: Sequence[str]) -> str:
 
 def one_line(text: str, width: int = 100) -> str:
     """The beginning of a text, on one line."""
-    line = " ".join(text.split())
+    line = " ".join(without_codes(text).split())
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
@@ -107,7 +107,9 @@ def print_result(result: Result) -> None:
         return
     if len(result.spec.objectives) > 1:
         _print_front(result)
-        return
+        if result.spec.prefer is None:
+            return
+        out.write(f"preferred ({result.spec.prefer}):\n")
     best = result.best
     metric = result.spec.first_objective.metric
     out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")

@@ -8,8 +8,8 @@ import json
 import math
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -73,6 +73,22 @@ class MetricFile:
         for name, value in built_in.items():
             path = path.replace(f"{{{name}}}", str(value))
         return cwd / Path(path).expanduser()
+
+
+def steps_beside(files: Sequence[MetricFile], steps: MetricFile) -> list[MetricFile]:
+    """The files, those that are the one in which `steps` stands with its key or column for their steps. Raises JobError."""
+    beside = [(file.kind, file.path) == (steps.kind, steps.path) for file in files]
+    if steps.kind == "tensorboard":
+        raise JobError("metrics: step: event files have steps of their own; leave it out")
+    if steps.step or not any(beside):
+        raise JobError(
+            f"metrics: step: it stands for the steps of the metrics in the same file, and none is read from "
+            f"{steps.path}; write {{{steps.kind}: {steps.path}, {KINDS[steps.kind]}: loss, step: {steps.name}}} for a metric in it"
+        )
+    return [
+        replace(file, step=file.step or steps.name) if same else file
+        for file, same in zip(files, beside, strict=True)
+    ]
 
 
 class MetricFileReader:

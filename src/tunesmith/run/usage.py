@@ -12,8 +12,8 @@ from tunesmith.core.errors import JobError
 from tunesmith.core.space.parameter import Choice, Fixed, Parameter
 from tunesmith.core.space.space import Space
 from tunesmith.core.text import text_of
-from tunesmith.run.command import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.config_file import config_files
+from tunesmith.run.program import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.template import Template
 
 #: Larger files are not looked into (bytes).

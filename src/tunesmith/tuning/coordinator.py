@@ -39,8 +39,9 @@ from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.run import signals
 from tunesmith.run.base import Executor, Happened, Interruptible, storable
 from tunesmith.run.folder import Folder
+from tunesmith.run.marks import SESSION_MARK
 from tunesmith.run.objective import reason_of, with_source
-from tunesmith.run.process_tree import SESSION_MARK, kill_marked
+from tunesmith.run.process_tree import kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased

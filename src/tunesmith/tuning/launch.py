@@ -36,6 +36,7 @@ Storage: TypeAlias = str | Path | Store | None
 #: What a later call may change of a study, with what is left out of a stored spec.
 _EDITABLE: Final[Mapping[str, Any]] = {
     "space": {}, "limits": {}, "searcher": "auto", "scheduler": None, "job": {}, "duplicates": False,
+    "constraints": [], "prefer": None,
 }  # fmt: skip
 
 

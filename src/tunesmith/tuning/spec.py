@@ -13,11 +13,13 @@ from typing import Any, Final, TypedDict
 
 from tunesmith import schedule, search
 from tunesmith.core import events
+from tunesmith.core.constraint import constraints_of
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Use, objectives_of
+from tunesmith.core.preference import preference_of
 from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
@@ -80,6 +82,10 @@ def make_spec(
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
     use: Use | Sequence[Use] = "last",
+    constraints: str | Sequence[str] = (),
+    at_most: Mapping[str, float] | None = None,
+    at_least: Mapping[str, float] | None = None,
+    prefer: str | Mapping[str, Any] | None = None,
     searcher: str | Mapping[str, Any] | Searcher = "auto",
     scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
@@ -88,11 +94,24 @@ def make_spec(
     job: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any],
 ) -> StudySpec:
-    """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError."""
+    """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError.
+
+    A constraint that names parameters alone is known before a trial: it becomes a relation of the space.
+    """
+    space = space if isinstance(space, Space) else Space.from_dict(space)
+    later = []
+    for constraint in constraints_of(constraints, at_most, at_least):
+        if constraint.metrics(space):
+            later.append(constraint)
+        else:  # in a copy: the user's own space stays as it is
+            space = Space.from_dict(space.to_dict()).require(constraint.text)
+    objectives = objectives_of(metric, goal, use)
     spec = StudySpec(
         name=name,
-        space=space if isinstance(space, Space) else Space.from_dict(space),
-        objectives=objectives_of(metric, goal, use),
+        space=space,
+        objectives=objectives,
+        constraints=tuple(later),
+        prefer=preference_of(prefer, objectives),
         limits=Limits.from_dict(limits),
         searcher=strategy_of(searcher, search.describe),
         scheduler=None if scheduler is None else strategy_of(scheduler, schedule.describe),

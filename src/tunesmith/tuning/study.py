@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith import schedule, search
 from tunesmith.core import decide, events
+from tunesmith.core.constraint import constraints_of
 from tunesmith.core.decide import Strategies, Wait
 from tunesmith.core.errors import (
     StrategyError,
@@ -28,6 +29,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Objective, Use
 from tunesmith.core.outcome import finite, outcome_of
+from tunesmith.core.preference import preference_of
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.stopping import Gains
@@ -118,6 +120,10 @@ class Study:
         metric: str | Sequence[str] = "value",
         goal: Goal | Sequence[Goal] = "minimize",
         use: Use | Sequence[Use] = "last",
+        constraints: str | Sequence[str] = (),
+        at_most: Mapping[str, float] | None = None,
+        at_least: Mapping[str, float] | None = None,
+        prefer: str | Mapping[str, Any] | None = None,
         name: str = "study",
         storage: str | Path | Store | None = None,
         searcher: str | Mapping[str, Any] | Searcher = "auto",
@@ -142,6 +148,10 @@ class Study:
             metric=metric,
             goal=goal,
             use=use,
+            constraints=constraints,
+            at_most=at_most,
+            at_least=at_least,
+            prefer=prefer,
             searcher=searcher,
             scheduler=scheduler,
             seed=seed,
@@ -280,7 +290,7 @@ class Study:
     def command(self, trial: Trial | int) -> str | None:
         """The command of the study's job with a trial's values put in, to be read and copied; None for a study of
         no command."""
-        from tunesmith.run.command import command_line
+        from tunesmith.run.program import command_line
 
         one = trial if isinstance(trial, Trial) else self.trials[trial]
         folder = None
@@ -626,9 +636,12 @@ class Study:
         space: Space | None = None,
         searcher: str | Mapping[str, Any] | Searcher | None = None,
         duplicates: bool | None = None,
+        constraints: str | Sequence[str] | None = None,
+        prefer: str | Mapping[str, Any] | None = None,
         **limits: Unpack[LimitOptions],
     ) -> None:
-        """Change a study, running or not: its space, its searcher, single limits.
+        """Change a study, running or not: its space, its searcher, single limits, its constraints (by which all trials
+        are judged again), which of a front is preferred.
 
         Ranges may widen or narrow, choices come and go, parameters with a default be added. Trials
         that fall outside are kept and marked. Raises StudyError.
@@ -643,6 +656,11 @@ class Study:
                 changes["searcher"] = strategy_of(searcher, search.describe).to_dict()
             if duplicates is not None:
                 changes["duplicates"] = duplicates
+            if constraints is not None:
+                changes["constraints"] = [c.text for c in constraints_of(constraints)]
+            if prefer is not None:
+                rule = preference_of(prefer, spec.objectives)
+                changes["prefer"] = None if rule is None else rule.to_dict()
             if limits:
                 changes["limits"] = Limits.from_dict(spec.limits.to_dict() | dict(limits)).to_dict()
             return edit_events(spec, changes)

@@ -45,6 +45,11 @@ _POINT: Final = re.compile(
 _ISO_TEXT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?"
 )
+#: As C and Twitter write them, with the year at the end: Mon Apr 06 22:19:45 +0000 2009.
+_YEAR_LAST: Final = re.compile(
+    r"(?P<day>[A-Za-z]{3,9},? [A-Za-z]{3,9} \d{1,2}) (?P<time>\d{1,2}:\d{2}.*) (?P<year>\d{4})"
+)
+_CHARACTERS: Final = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")
 _MONTHS: Final[Mapping[str, str]] = {
     name: month
     for month, names in {
@@ -220,7 +225,13 @@ def of_type(series: Any) -> Points:
 
 
 def _clean(text: str) -> str:
-    return " ".join(text.replace("\u202f", " ").replace("\u00a0", " ").split())
+    text = " ".join(text.replace("\u202f", " ").replace("\u00a0", " ").split())
+    if text[:1].isalpha() and text[-4:].isdigit():
+        match = _YEAR_LAST.fullmatch(text)
+        return f"{match['day']} {match['year']} {match['time']}" if match else text
+    if not text.isascii():
+        return _CHARACTERS.sub(r"\1-\2-\3", text)
+    return text
 
 
 def _days(texts: Sequence[str]) -> list[str | None]:

@@ -56,7 +56,7 @@ def decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
     if b"\0" in start or len(_CONTROL.findall(start)) > 0.01 * len(start):
         raise JobError(
             f"{path} is no text (it has bytes that no text has); a table in another format has to "
-            "be called so: .parquet, .feather, .xlsx, .svm"
+            "be called so: .parquet, .feather, .xlsx, .csv.gz"
         )
     try:
         return raw.decode("utf-8-sig"), ()

@@ -157,8 +157,11 @@ def _fill(
 def _fill_dates(
     out: Floats, series: Any, present: NDArray[np.bool_], column: Column, _: str
 ) -> tuple[list[Unread], list[str]]:
+    import pandas as pd
     from pandas.api import types
 
+    if types.infer_dtype(series) == "date":  # those of a sheet, or of Arrow, leave no order open
+        series = pd.to_datetime(series, errors="coerce")
     if types.is_datetime64_any_dtype(series):
         points, texts = dates.of_type(series), series.astype(str)
     else:
