@@ -14,6 +14,7 @@ from tunesmith.recipes.tabular.model import rounded
 from tunesmith.recipes.tabular.roles import Bonds
 from tunesmith.recipes.tabular.score import (
     Checked,
+    Optimism,
     Tried,
     clusters_of,
     corrected,
@@ -52,7 +53,7 @@ def flattery(name: str, y: Any, predictions: Any, most: int = 1, weight: Any = N
     def tried_on(places: Any) -> Tried:
         return Tried(tried.algorithms, [p[places] for p in predictions], most)
 
-    return optimism(metric, {name: metric}, alone(y, weight), tried_on, 0)[name]
+    return optimism(metric, {name: metric}, alone(y, weight), tried_on, 0)[name].by
 
 
 @settings(max_examples=40)
@@ -68,7 +69,7 @@ def test_a_score_is_within_its_interval_and_bounds(
     rows = alone(y, weight)
     p = predictions[0] if not metric.regression else predictions[0][:, 0]
     score = corrected(metric, metric.of(y, p, weight), by)
-    low, high = interval(metric, [rows], predictions[0], by, 0)
+    low, high = interval(metric, [rows], predictions[0], Optimism(by, by), 0)
     assert metric.bounds[0] <= low <= score <= high <= metric.bounds[1]
     assert low < high
 
@@ -144,7 +145,7 @@ def test_groups_and_times_make_intervals_wider() -> None:
     (by_group, by_time), metric = clusters_of(bonds, 600), METRICS["mae"]
 
     def width(rows: list[Checked]) -> float:
-        low, high = interval(metric, rows, np.zeros((600, 1)), 0.0, 0)
+        low, high = interval(metric, rows, np.zeros((600, 1)), Optimism(0.0, 0.0), 0)
         return high - low
 
     apart, grouped, timed = (

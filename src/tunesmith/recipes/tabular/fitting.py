@@ -94,14 +94,14 @@ class Judgement:
         ]
         metrics = metrics_of(rows.task, rows.aim)
         with one_thread():
-            by = optimism(self.metric, metrics, bound[0], self.tried_on, seed)
-            low, high = interval(self.metric, bound, predicted, by[name], seed)
+            luck = optimism(self.metric, metrics, bound[0], self.tried_on, seed)
+            low, high = interval(self.metric, bound, predicted, luck[name], seed)
         seen = self.scores(predicted)
         return {
             "value": self.of(predicted),
-            "score": corrected(self.metric, self.of(predicted), by[name]),
+            "score": corrected(self.metric, self.of(predicted), luck[name].by),
             "interval": [low, high] if np.isfinite([low, high]).all() else None,
-            "scores": seen | {n: corrected(m, seen[n], by[n]) for n, m in metrics.items()},
+            "scores": seen | {n: corrected(m, seen[n], luck[n].by) for n, m in metrics.items()},
         }
 
 
@@ -372,7 +372,7 @@ def _finish(
         "repeats": planned.repeats,
         "seed": planned.seed,
         "trials": len(result.trials),
-        "chosen_from": sum(t.state in (State.COMPLETED, State.STOPPED) for t in result.trials),
+        "chosen_from": len(completed(result, metric)),
         "versions": plan.versions(),
     }
     about = model.write(folder, about, pipes, table.x[:50], say)
