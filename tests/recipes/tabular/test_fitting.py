@@ -210,7 +210,7 @@ def test_a_search_goes_on_with_a_changed_table(
     assert fitted.about["best"]["trial"] >= 2
     assert all(member["trial"] >= 2 for member in fitted.about["members"])
     versions = fitted.result.ledger.versions
-    assert [v["recipe"] for v in versions] == ["tabular 1", "tabular 1"]
+    assert [v["recipe"] for v in versions] == ["tabular 2", "tabular 2"]
     assert versions[0]["column b"] != versions[1]["column b"]
     assert versions[0]["column a"] == versions[1]["column a"]
 
