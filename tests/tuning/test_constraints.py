@@ -158,3 +158,26 @@ class TestJobFiles:
             load_job(path)
         line = int(str(caught.value).split(":")[1])
         assert key in path.read_text().splitlines()[line - 1]
+
+
+class TestFront:
+    def front(self) -> ts.Result:
+        study = ts.Study.create(SPACE, metric=["loss", "seconds"], searcher="random", seed=1)
+        for pair in [(0.0, 100.0), (0.1, 20.0), (0.5, 10.0), (1.0, 0.0), (1.0, 50.0)]:
+            study.tell(study.ask(), pair)
+        return study.result()
+
+    def test_knee(self) -> None:
+        knee = self.front().knee
+        assert knee is not None
+        assert knee.number == 1
+        empty = ts.Study.create(SPACE, metric=["loss", "seconds"])
+        assert empty.result().knee is None
+
+    def test_hypervolume(self) -> None:
+        result = self.front()
+        assert result.hypervolume({"loss": 1.0, "seconds": 100.0}) == pytest.approx(
+            0.4 * 80 + 0.5 * 90
+        )
+        with pytest.raises(ts.StudyError, match="a value for each of loss, seconds, not for loss"):
+            result.hypervolume({"loss": 1.0})
