@@ -81,6 +81,10 @@ def fit(
             help="What mistaken classes cost: 'yes=10,no=1', or 'yes:no=10' for yes taken for no."
         ),
     ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="Which sheet of a workbook (default: the first that is not empty)."),
+    ] = None,
     time: Annotated[
         str | None, typer.Option(help="Time for everything: 90s, 10m, 2h (default: 10m).")
     ] = None,
@@ -127,6 +131,7 @@ def fit(
         "weight": weight,
         "quantile": quantile,
         "costs": costs,
+        "sheet": sheet,
         "time": time,
         "trials": trials,
         "output": output,

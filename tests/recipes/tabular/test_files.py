@@ -450,7 +450,9 @@ def test_sheets(tmp_path: Path) -> None:
     assert source.frame.columns.tolist() == ["size", "kind", "n"]
     assert source.frame["size"].fillna(0).tolist() == [1.5, 0, -3]
     assert source.frame["kind"].fillna("-").tolist() == ["a", "b", "-"]
-    assert source.notices == ("the sheet 'Data' is read, which is one of 3 (Empty, Data, Notes)",)
+    assert source.notices == (
+        "the sheet 'Data' is read, which is one of 3 (Empty, Data, Notes); --sheet NAME reads another",
+    )
     (tmp_path / "b.xlsx").write_bytes(b"PK junk")
     with pytest.raises(JobError, match="cannot be read as a sheet"):
         read(tmp_path / "b.xlsx")

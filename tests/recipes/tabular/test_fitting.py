@@ -18,9 +18,10 @@ from tunesmith.core.errors import JobError, StudyError, TooSlow
 from tunesmith.core.trial import State, Trial
 from tunesmith.recipes import tabular
 from tunesmith.recipes.tabular import fitting, plan
-from tunesmith.recipes.tabular.data import sample, save
 from tunesmith.recipes.tabular.fitting import Member
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
+from tunesmith.recipes.tabular.stored import save
+from tunesmith.recipes.tabular.stratified import sample
 from tunesmith.recipes.tabular.train import Training
 from tunesmith.run.folder import Folder
 

@@ -70,6 +70,18 @@ def test_a_copy_of_a_rare_class_among_many_rows_is_named() -> None:
     assert "'copy' alone tells nearly all of 'y'" in " ".join(load(frame, "y").warnings)
 
 
+def test_a_word_that_gives_the_target_away_is_named() -> None:
+    rng = np.random.default_rng(3)
+    words = np.array(["house", "garden", "old", "new", "street", "bright", "small", "quiet"])
+    told = [
+        " ".join([*rng.choice(words, 4), "refunded" if yes else "delivered", *rng.choice(words, 2)])
+        for yes in YES
+    ]
+    assert "'review' alone tells nearly all of 'y'" in warned(YES, review=told)
+    other = [" ".join(rng.choice(words, 6)) for _ in YES]
+    assert warned(YES, review=other) == ""
+
+
 def test_several_copies_are_named() -> None:
     said = warned(YES, one=YES.astype(int), **{"the other": np.where(YES, "p", "q")})
     assert "'one', 'the other', each alone tell nearly all" in said

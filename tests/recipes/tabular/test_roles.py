@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular.data import load, restore, save
+from tunesmith.recipes.tabular.data import load
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for, scores
 from tunesmith.recipes.tabular.roles import Roles, aim_of
+from tunesmith.recipes.tabular.stored import restore, save
 
 
 def frame(**more: Any) -> Any:

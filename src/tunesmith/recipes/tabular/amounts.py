@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular.columns import named
 from tunesmith.recipes.tabular.date_columns import which_order
+from tunesmith.recipes.tabular.formats import PLAIN, TRUTHS, Format
 from tunesmith.recipes.tabular.habits import NO_HABITS, Habits
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
 from tunesmith.recipes.tabular.values import as_floats, as_texts, distinct, holds_numbers, parts_of
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ def amounts_of(series: Any, table: Habits = NO_HABITS, how: str = "") -> Amounts
     there = series.notna().to_numpy()
     texts = as_texts(series[there])
     values, counts, codes = distinct(texts)
-    if any(value.lower() in numbers.TRUTHS for value in values):
+    if any(value.lower() in TRUTHS for value in values):
         return None
     number = numbers.find(values, counts, how)
     pick, doubt = numbers.settled(number, table.decimal, table.separator)

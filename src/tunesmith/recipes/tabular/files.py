@@ -57,6 +57,8 @@ class Known:
     target: str | None = None
     columns: Mapping[str, frozenset[str]] | None = None
     base: int | None = None
+    #: Which sheet of a workbook is meant; else the first that holds something.
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ def read(data: Any, known: Known = Known()) -> Source:
     need("pandas", "sklearn")
     import pandas as pd
 
+    if known.sheet is not None and not _may_have_sheets(data):
+        raise JobError(
+            f"a sheet is one of a workbook ({', '.join(SHEETS)}), and this is none; leave --sheet out"
+        )
     if isinstance(data, pd.DataFrame):
         source = _with_index(Source("the table", data), stored=False)
     elif hasattr(data, "to_pandas") and hasattr(data, "columns"):  # Polars, Arrow, ..
@@ -109,6 +115,12 @@ def read(data: Any, known: Known = Known()) -> Source:
     if not len(frame) or not len(frame.columns):
         raise JobError(f"{source.name} has no rows; it has to have a header line and rows below it")
     return replace(source, frame=frame)
+
+
+def _may_have_sheets(data: Any) -> bool:
+    name = str(data).lower() if isinstance(data, (str, Path)) else ""
+    inner = name.removesuffix(_packing(name)) if _packing(name) else name
+    return inner.endswith((*SHEETS, ".zip"))
 
 
 def _read_file(path: Path, known: Known) -> Source:
@@ -247,8 +259,8 @@ def _read_text(content: _Content, known: Known) -> Source:
 # -- sheets -------------------------------------------------------------------------------------
 
 
-def _read_sheet(content: _Content, _: Known) -> Source:
-    """The first sheet of a workbook that holds something: a line of names, and rows below it."""
+def _read_sheet(content: _Content, known: Known) -> Source:
+    """A sheet of a workbook, the first that holds something if none is named: a line of names, and rows below it."""
     need("python_calamine", extra="excel")
     import pandas as pd
     from python_calamine import CalamineWorkbook
@@ -257,19 +269,26 @@ def _read_sheet(content: _Content, _: Known) -> Source:
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(content.raw))
         names = list(book.sheet_names)
-        sheets = ((name, book.get_sheet_by_name(name).to_python()) for name in names)
+        wanted = names if known.sheet is None else [n for n in names if n == known.sheet]
+        sheets = ((name, book.get_sheet_by_name(name).to_python()) for name in wanted)
         name, rows = next(((n, r) for n, r in sheets if any(map(_filled, r))), ("", []))
     except Exception as error:  # noqa: BLE001 (a broken file raises anything)
         raise JobError(
             f"{path} cannot be read as a sheet: {_short(error)}; open it in a spreadsheet, and save it again, or as CSV"
         ) from None
+    if known.sheet is not None and not wanted:
+        raise JobError(
+            f"{path} has no sheet {known.sheet!r}; it has {', '.join(map(repr, names[:10]))}"
+            f"{did_you_mean(known.sheet, names)}"
+        )
     if not rows:
-        raise JobError(f"{path} is empty")
-    notices = (
-        [f"the sheet {name!r} is read, which is one of {len(names)} ({', '.join(names[:5])})"]
-        if len(names) > 1
-        else []
-    )
+        sheet = "" if known.sheet is None else f": the sheet {known.sheet!r}"
+        raise JobError(f"{path}{sheet} is empty")
+    notices = []
+    if len(names) > 1 and known.sheet is None:
+        notices.append(
+            f"the sheet {name!r} is read, which is one of {len(names)} ({', '.join(names[:5])}); --sheet NAME reads another"
+        )
     first = next(k for k, row in enumerate(rows) if _filled(row))
     header, below = rows[first], [_cells(row) for row in rows[first + 1 :]]
     while below and not any(cell is not None for cell in below[-1]):

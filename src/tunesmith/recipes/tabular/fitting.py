@@ -19,7 +19,7 @@ from tunesmith.numeric.threads import one_thread
 from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import ensemble as blending
-from tunesmith.recipes.tabular import model, plan
+from tunesmith.recipes.tabular import model, plan, stored, stratified
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.leaks import copies, notice_of_copies
@@ -100,6 +100,7 @@ def fit(
     weight: str | None = None,
     quantile: float | None = None,
     costs: Any = None,
+    sheet: str | None = None,
     storage: str | Path | None = None,
     progress: bool | None = None,
     watcher: Watcher | None = None,
@@ -118,6 +119,7 @@ def fit(
     `time_column` are checked with what earlier ones teach; `weight` says how much each counts. `quantile` is predicted
     instead of a mean (0.9: nine of ten are below), and `costs`, ``{"yes": 10, "no": 1}`` or ``{("yes", "no"): 10}``, are
     of a class that is taken for another: predictions are then the decisions of the least expected cost.
+    `sheet` is the one of a workbook that is read, the first if it is not named.
 
     Raises JobError for a table that cannot be learned from; nothing is written then.
     """
@@ -126,7 +128,7 @@ def fit(
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
     table = tables.load(
         data, target, task, columns, dates,
-        roles=Roles(group, time_column, weight), quantile=quantile, costs=costs,
+        roles=Roles(group, time_column, weight), quantile=quantile, costs=costs, sheet=sheet,
     )  # fmt: skip
     judged = metric_for(table.task, metric, table.aim)
     if isinstance(ensemble, bool) or not isinstance(ensemble, int) or ensemble < 1:
@@ -137,7 +139,7 @@ def fit(
     planned = plan.settle(folder, plan.make(table, judged, limit_s, seed), seed, say)
     searched = table
     if planned.rows < table.rows:
-        searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
+        searched = table.take(stratified.sample(table.y, planned.rows, planned.seed))
     names, notices = choice.algorithms(searched, algorithms, table.rows)
     folds = splits(searched, planned.folds, planned.repeats, planned.seed)
     twice = copies(searched, folds)
@@ -159,7 +161,7 @@ def fit(
         trial_time_s=trial_s,
     )
     with begin(folder, RECIPE, planned):
-        tables.save(folder / ROWS, searched)
+        stored.save(folder / ROWS, searched)
         spent_s = clock.monotonic() - begun
         result = tune(
             program,

@@ -46,12 +46,14 @@ def warnings(data: Data, frame: Any = None) -> tuple[str, ...]:
         return ()
     rows = _looked_at(data)
     y = data.y[rows]
-    if data.classes and _chance(y, min(len(data.columns), COLUMNS)) > BY_CHANCE:
+    if data.classes and _chance(y, min(data.width, COLUMNS)) > BY_CHANCE:
         return ()
     kinds = len(data.classes)
     copies, groups = [], []
     for at, column in list(places(data.columns))[:COLUMNS]:
         if column.kind == "text":
+            if kinds and _by_word(data.x[rows, at : at + column.width], y, kinds) >= _enough(kinds):
+                copies.append(column.name)
             continue
         share = _share_explained(data.x[rows, at : at + column.width], column, y, kinds)
         if share < _enough(kinds):
@@ -152,6 +154,14 @@ def _by_splits(values: Floats, y: Floats, kinds: int) -> float:
     wrong = float((tree.predict(scaled) != y).mean())
     blind = 1.0 - float(np.bincount(y.astype(int)).max()) / len(y)
     return 1.0 - wrong / blind
+
+
+def _by_word(counts: Floats, y: Floats, kinds: int) -> float:
+    """The share of errors that is gone with one word or part of one: by whether it is there. `counts`: (rows, words)."""
+    there = (counts > 0.0).T.astype(np.float32) @ np.eye(kinds, dtype=np.float32)[y.astype(int)]
+    total = np.bincount(y.astype(int), minlength=kinds)
+    right = there.max(axis=1) + (total - there).max(axis=1)
+    return 1.0 - (1.0 - float(right.max()) / len(y)) / (1.0 - float(total.max()) / len(y))
 
 
 def _by_line(values: Floats, y: Floats) -> float:

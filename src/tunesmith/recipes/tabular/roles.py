@@ -54,6 +54,11 @@ class Bonds:
     time: Floats | None = None
     weight: Floats | None = None
 
+    @property
+    def binds(self) -> bool:
+        """Whether rows are not independent."""
+        return self.group is not None or self.time is not None
+
     def take(self, rows: NDArray[Any]) -> Bonds:
         def part(values: Any) -> Any:
             return None if values is None else values[rows]

@@ -23,7 +23,9 @@ def as_texts(present: Any) -> Any:
     if types.infer_dtype(present) != "string":  # of other types, different values can be equal
         return present.astype(object).map(as_text).astype(object)
     codes, different = pd.factorize(present)
-    texts = np.array([as_text(value) for value in different], dtype=object)
+    texts = np.array(
+        [str(value).strip() for value in np.asarray(different, dtype=object)], dtype=object
+    )
     return pd.Series(texts[codes], present.index, dtype=object)
 
 
