@@ -22,6 +22,7 @@ from tunesmith.search.bayes.acquire import Maximiser
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.joint import Joint
+from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.surrogate import LEAST, Model
 from tunesmith.strategy.evidence import Evidence, Proposals
 
@@ -103,7 +104,8 @@ class Bayes:
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
-        maximiser = Maximiser(domain, model, proposals, rng)
+        priced = Priced.of(model, history)
+        maximiser = Maximiser(domain, priced, proposals, rng)
         while len(proposals) < n:
             number = len(history) + len(proposals)
             leaving = len(domain.unordered) > 0 and number % LEAVE_EVERY == 0
@@ -111,7 +113,7 @@ class Bayes:
             if proposal is None:
                 return
             point, why = proposal
-            proposals.add(point, why + model.describe(point))
+            proposals.add(point, why + priced.describe(point))
             if len(proposals) < n:
                 model.believe(point[None])
 

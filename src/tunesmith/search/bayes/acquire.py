@@ -13,6 +13,7 @@ from tunesmith.numeric.ascent import climb
 from tunesmith.numeric.candidates import mutants, neighbours, other_choices
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.joint import Joint
+from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.surrogate import Model
 from tunesmith.strategy.evidence import Proposals
 
@@ -34,7 +35,7 @@ class Maximiser:
     """Looks for fresh points with a high score: all over, near the best, uphill, next door."""
 
     def __init__(
-        self, domain: Domain, model: Model | Joint, proposals: Proposals, rng: Generator
+        self, domain: Domain, model: Model | Joint | Priced, proposals: Proposals, rng: Generator
     ) -> None:
         self._domain = domain
         self._model = model
