@@ -414,7 +414,9 @@ class CommandExecutor:
             )  # before this attempt: all is reported
             if missing and not finished:
                 printed, reported = (reader.scanner for reader in run.readers)
-                text = no_metric(missing, printed, reported, run.files, run.metrics, self._patterns)
+                text = no_metric(
+                    missing, printed, reported, run.files, run.metrics, self._patterns, run.output()
+                )
                 return Reason(Kind.ERROR, text)
             by_last = self._program.by_last
             for name in self._program.wanted if by_last is None else by_last:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import math
+import re
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,7 +163,7 @@ class MetricFileReader:
         ):
             header = self._content.splitlines(keepends=True)[0] if source.kind == "csv" else b""
             content = content[len(self._content) :]
-        text = (header + content).decode("utf-8-sig", errors="replace")
+        text = _text(header + content)
         read = _from_csv if source.kind == "csv" else _from_json
         return read(text, source, self._path)
 
@@ -179,6 +181,12 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _text(content: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with a mark at its start, as PowerShell writes it."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def _value(value: Any) -> float | None:
@@ -253,7 +261,10 @@ def _flat(data: Any) -> Iterator[Any]:
 
 
 def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
-    """The values of a column, row by row; empty cells are passed over, and a last row without its line end."""
+    """The values of a column, row by row; empty cells are passed over, and a last row without its line end.
+
+    Between semicolons a comma is a number's point, as far as that is certain.
+    """
     end = text.rfind("\n") + 1
     first = text[: text.find("\n")]
     separator = max(",;\t|", key=first.count)
@@ -268,15 +279,19 @@ def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
                 f"{path} has no column {column!r}{did_you_mean(column, columns)}; it has {', '.join(columns) or 'nothing'}"
             )
     points: list[_Point] = []
-    for row in rows:
-        cell = (row[source.name] or "").strip()
+    listed = [(row, (row[source.name] or "").strip()) for row in rows]
+    comma = separator == ";" and any(_with_comma(cell) for _, cell in listed)
+    for row, cell in listed:
         if not cell:
             continue
+        if comma and cell.rfind(",") > cell.rfind("."):
+            cell = cell.replace(".", "").replace(",", ".")
         as_number = _value(cell)
         if as_number is None:
             if not points or not reading(cell).stands_for_number:
                 raise _Unusable(
                     f"{path} has {cell[:100]!r} in column {source.name!r}, which is no number"
+                    f"{'; write numbers with a point, and without commas' if ',' in cell else ''}"
                 )
             as_number = math.nan
         step = _value((row[source.step] or "").strip()) if source.step else None
@@ -284,6 +299,11 @@ def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
     if not points:
         raise _Unusable(f"{path} has no row with a value in column {source.name!r}")
     return points
+
+
+def _with_comma(cell: str) -> bool:
+    """Whether a comma in a number can only be its point: it has not just three digits behind it."""
+    return bool(re.fullmatch(r"[-+]?(?:0,\d+|\d+,(?!\d{3}(?!\d))\d+)(?:[eE][-+]?\d+)?", cell))
 
 
 # -- TensorBoard ------------------------------------------------------------------------------

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
+from tunesmith.core.errors import shorten
 from tunesmith.run.metric_file import MetricFileReader
 from tunesmith.run.output import Scanner
 from tunesmith.run.pattern import Pattern
+
+#: What of a line is quoted in a message.
+_QUOTED: Final = 100
 
 
 def no_metric(
@@ -17,8 +24,10 @@ def no_metric(
     files: Mapping[str, MetricFileReader],
     metrics: Collection[str],
     patterns: Mapping[str, Pattern],
+    output: str,
 ) -> str:
-    """Why a program that exited with 0 has given no value of the `missing` metrics; `metrics` are those that came."""
+    """Why a program that exited with 0 has given no value of the `missing` metrics; `metrics` are those that came, and
+    `output` is the end of what it printed."""
     names = ", ".join(repr(name) for name in missing)
     for name in missing:
         if name in files:
@@ -40,12 +49,39 @@ def no_metric(
     if unmatched:
         return (
             f"the metric {names} never came ({got}): in {_lines(printed.lines)} of output the pattern of "
-            f"{unmatched[0]!r} never matched: {patterns[unmatched[0]].text}"
+            f"{unmatched[0]!r} never matched: {patterns[unmatched[0]].text}{_instead(unmatched[0], output)}"
         )
+    if instead := _instead(missing[0], output):
+        return f"the program exited with 0, but the metric {names} never came ({got}){instead}"
+    if patterns and not metrics:
+        got += f"; metrics: names {', '.join(map(repr, patterns))}"
     return (
         f"the program exited with 0, but the metric {names} never came ({got}); give it a pattern under metrics:, "
         'print {"name": value} lines, or call tunesmith.report()'
     )
+
+
+def _instead(metric: str, output: str) -> str:
+    """The pattern for a line in which a number follows the metric's name, however that is written there, or the names
+    in a JSON line; else empty."""
+    if not re.search(r"\w", metric):
+        return ""
+    names = r"[\W_]".join(map(re.escape, re.split(r"[\W_]+", metric)))
+    place = re.compile(rf"(?<!\w)(['\"]?){names}\1\s*[:=(]?\s*(?=[-+.]?\d)", re.IGNORECASE)
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for line in reversed(lines):
+        if match := place.search(line):
+            text = match[0].strip().replace("{", "{{").replace("}", "}}")
+            spelled = f"{text}{'' if text[-1] in ':=(' else ' '}{{number}}"
+            quote = '"' if "'" in spelled else "'"
+            return f"; it printed {shorten(line, _QUOTED)!r}, so write metrics: {{{metric}: {quote}{spelled}{quote}}}"
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, RecursionError):
+            entries = json.loads(line) if line.startswith("{") else None
+            if isinstance(entries, dict) and entries:
+                listed = ", ".join(map(repr, list(entries)[:10]))
+                return f"; its JSON lines have {listed}: print {metric!r} among them, or name one of them as the metric"
+    return ""
 
 
 def _lines(count: int) -> str:

@@ -157,6 +157,11 @@ def takes_trial(function: Callable[..., Any]) -> bool:
     It is if its second positional parameter has no default, or is called "trial". Raises TypeError
     for what takes neither.
     """
+    if not callable(function):
+        raise TypeError(
+            f"the objective is {shown(function)}, not a function of (config) or (config, trial); for a program of "
+            "any language write a job file: tunesmith init"
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -247,6 +247,9 @@ _EXAMPLES: Final = {
     "objective": "; write e.g. objective: {metric: loss, goal: minimize}",
     "metric": "; write e.g. objective: {metric: loss, goal: minimize}",
     "space": "; write e.g. space: {lr: {float: [1e-5, 0.1], log: true}}",
+    "metrics": "; write e.g. metrics: {loss: 'loss={number}'}",
+    "limits": "; write e.g. limits: {trials: 100, time: 2h}",
+    "environment": "; write e.g. environment: {OMP_NUM_THREADS: 1}",
 }
 
 
@@ -381,6 +384,8 @@ def _describe(path: Path, lines: Lines, data: Mapping[str, Any], error: Any) -> 
         return f"{at}: objective: write objective: {{metric: loss, goal: minimize}}, or a list of these, not {text}"
     if error["input"] is None:
         return f"{at}: {name} is empty; what belongs to it stands below it, indented by two spaces more"
+    if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return f"{at}: {name} is {shown(error['input'])}, where names and values belong{_EXAMPLES.get(key, '')}"
     return f"{at}: {name}: {error['msg']}, not {shown(error['input'])}"
 
 

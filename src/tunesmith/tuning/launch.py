@@ -27,7 +27,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.fingerprint import UNKNOWN, Fingerprint
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
-from tunesmith.tuning.spec import check_limits, edit_events, narrow
+from tunesmith.tuning.spec import check_limits, edit_events, remarks
 from tunesmith.tuning.study import Study
 from tunesmith.tuning.versions import OnChange, check_on_change
 from tunesmith.tuning.warm_start import Earlier, pasts
@@ -77,14 +77,14 @@ def launch(
         if running is not None and alive(running):
             raise busy(spec.name, running)
         _check_program(study, spec, program, on_change, say)
-        there = len(study.trials)
+        there = study.result().ledger.started_count  # retracted ones do not count
         match(study, spec, seed)
         if retry_failed and (again := study.retry_failed()):
             say(f"trials that had failed are run again: {len(again)}")
         study._queue(configs)  # noqa: SLF001
         if opened is not None:
             opened(study)
-        if sentence := narrow(study.spec):
+        for sentence in remarks(study.spec):
             say(sentence)
         coordinator = Loop(
             store, spec.name, program=program.parts, watcher=watcher, say=say, clock=clock

@@ -123,15 +123,20 @@ def _absent(
 ) -> dict[str, str]:
     """Why metrics that the job file names, beside the objectives', never came."""
     scanner = Scanner(frozenset(patterns), patterns)
+    printed = b""
     with suppress(OSError):
-        for _ in scanner.feed(output.read_bytes(), last=True):
-            pass
+        printed = output.read_bytes()
+    for _ in scanner.feed(printed, last=True):
+        pass
+    text = printed[-(64 << 10) :].decode(errors="replace")
     for reader in readers.values():
         for _ in reader.read(math.inf, last=True):
             pass
     came = {*tried.metrics, *([STEP] * (scanner.step is not None))}
     return {
-        name: no_metric([name], scanner, Scanner(frozenset()), readers, [*tried.metrics], patterns)
+        name: no_metric(
+            [name], scanner, Scanner(frozenset()), readers, [*tried.metrics], patterns, text
+        )
         for name in [*patterns, *readers]
         if name not in came
     }

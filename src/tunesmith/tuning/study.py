@@ -67,7 +67,7 @@ from tunesmith.tuning.spec import (
     make_spec,
     me,
     missing_configs,
-    narrow,
+    remarks,
     strategy_of,
 )
 from tunesmith.tuning.warm_start import Earlier, pasts
@@ -164,7 +164,7 @@ class Study:
         store.create(replace(spec, past=pasts(warm_start, store, spec)), time.time())
         study = cls(store, name, file_of(storage))
         study._queue(configs)
-        if sentence := narrow(spec):
+        for sentence in remarks(spec):
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return study
 
