@@ -74,7 +74,7 @@ class TestLimit:
     def test_one_price(self) -> None:
         with pytest.raises(ts.StudyError, match="not both"):
             run(cost=5, price_per_hour=3)
-        with pytest.raises(ts.StudyError, match="price_per_hour, .*or cost_metric"):
+        with pytest.raises(ts.StudyError, match=r"price_per_hour, .*or cost_metric"):
             ts.tune(objective, SPACE, metric="loss", cost=5)
         with pytest.raises(ts.StudyError, match="the name of a metric"):
             ts.tune(objective, SPACE, metric="loss", cost_metric=5, cost=5)  # type: ignore[arg-type]

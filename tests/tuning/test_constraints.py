@@ -83,7 +83,10 @@ class TestMissing:
         first = study.result().trials[0]
         assert first.state == "failed"
         assert first.reason is not None
-        assert "'memory', which a constraint names, never arrived" in first.reason.message
+        assert (
+            "'memory', which a constraint or the limit on cost names, never arrived"
+            in first.reason.message
+        )
         assert "'memory': ..." in first.reason.message
 
     def test_a_name_that_is_both(self) -> None:
