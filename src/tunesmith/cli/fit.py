@@ -104,6 +104,14 @@ def fit(
         str | None,
         typer.Option(help="Another than the recipe's; none trains everything to its end."),
     ] = None,
+    on_change: Annotated[
+        str | None,
+        typer.Option(
+            metavar="refuse|continue|new",
+            help="If the data have changed since the search began: refuse (the default), go on with its best configs, or "
+            "search anew in NAME-2.",
+        ),
+    ] = None,
     parallel: Annotated[
         int | None, typer.Option("--parallel", "-p", help="Trials at a time (default: the cores).")
     ] = None,
@@ -138,6 +146,7 @@ def fit(
         "algorithms": None if algorithms is None else [a.strip() for a in algorithms.split(",")],
         "ensemble": ensemble,
         "scheduler": scheduler,
+        "on_change": on_change,
         "parallel": parallel,
         "seed": seed,
     }

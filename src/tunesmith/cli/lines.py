@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tunesmith import streams
 from tunesmith.cli.tables import config_block, show_config
-from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.text import without_codes
 from tunesmith.core.trial import Report, State
 from tunesmith.tuning.feed import Change
@@ -28,7 +28,7 @@ def headline(study: Study, planned: Count | None) -> str:
     goals = ", ".join(str(o) for o in spec.objectives)
     parts = [
         f"{spec.name}: {goals}",
-        f"{len(spec.space)} parameter{'s' * (len(spec.space) != 1)}",
+        count(len(spec.space), "parameter"),
         f"searcher {spec.searcher.name}",
     ]
     if planned is not None:
@@ -36,14 +36,14 @@ def headline(study: Study, planned: Count | None) -> str:
     if spec.scheduler is not None:
         parts.append(f"scheduler {spec.scheduler.name}")
     if (trials := spec.limits.trials) is not None:
-        parts.append(f"{trials} trial{'s' * (trials != 1)}")
+        parts.append(count(trials, "trial"))
     if spec.limits.time is not None:
         parts.append(show_seconds(spec.limits.time))
     if spec.limits.parallel > 1:
         parts.append(f"{spec.limits.parallel} at a time")
     begun = study.result().ledger.started_count
     if begun:
-        parts.append(f"going on after {begun} trial{'s' * (begun != 1)}")
+        parts.append(f"going on after {count(begun, 'trial')}")
     return " · ".join(parts)
 
 

@@ -178,7 +178,7 @@ class StudySpec:
         scheduler = spec.get("scheduler")
         return cls(
             name=spec["name"],
-            space=Space.from_dict(spec["space"]),
+            space=Space.from_dict(spec["space"], stored=True),
             objectives=tuple(Objective(**objective) for objective in spec["objectives"]),
             constraints=tuple(map(Constraint, spec.get("constraints", ()))),
             prefer=spec.get("prefer"),

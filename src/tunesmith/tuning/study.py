@@ -107,6 +107,8 @@ class Study:
         self._made: tuple[StudySpec, Strategies] | None = None
         #: Why `report` said that trials are to end, where that is no scheduler's wish.
         self._halted: dict[int, Reason] = {}
+        #: What `result` reads while sessions are dead, and for which events and sessions it was made: O(trials).
+        self._without_dead: tuple[tuple[object, ...], Ledger] | None = None
         #: The store's summary, and after how many events it was made.
         self._summarized: tuple[int, Summary] | None = None
 
@@ -273,10 +275,15 @@ class Study:
         """What the study has found so far; trials whose process is gone are waiting to be run again."""
         ledger = self._refresh()
         silent_s = self._store.silent_s(self._name) if ledger.running else {}
-        if ledger.running and abandoned(ledger, silent_s, "", coordinators=False):
-            changes = self._store.changes(self._name)
-            ledger = Ledger(self._store.load(self._name)).extend(changes)
-            give_up_dead(ledger, silent_s, self._clock())
+        dead = abandoned(ledger, silent_s, "", coordinators=False) if ledger.running else []
+        if dead:
+            at = (ledger.cursor, *sorted(dead))
+            if self._without_dead is None or self._without_dead[0] != at:
+                changes = self._store.changes(self._name)
+                ledger = Ledger(self._store.load(self._name)).extend(changes)
+                give_up_dead(ledger, silent_s, self._clock())
+                self._without_dead = (at, ledger)
+            ledger = self._without_dead[1]
         return Result(ledger)
 
     def checkpoint(self, trial: Trial | int) -> Path | None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
+from tunesmith.core.program import digest
 from tunesmith.recipes.tabular import leaks, targets
 from tunesmith.recipes.tabular import roles as bonding
 from tunesmith.recipes.tabular.columns import Column, check_dates, wishes
@@ -25,6 +26,8 @@ from tunesmith.recipes.tabular.targets import TASKS, Task
 
 #: Sparse tables of up to so many numbers are made dense.
 DENSE: Final = 20_000_000
+#: Of more columns a change is not said column by column.
+NAMED: Final = 300
 #: How the target of a sparse file is called.
 SPARSE_TARGET: Final = "target"
 
@@ -124,6 +127,19 @@ class Data:
         for array in (*arrays, self.y, *self.bonds.arrays().values()):
             sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()[:16]
+
+    def parts(self) -> dict[str, str]:
+        """A digest of each part of the table, by which a change is named."""
+        out = {"rows": f"{self.rows:,}", "task": self.task}
+        out["target"] = f"digest {digest(self.y.tobytes(), *map(repr, self.classes))} {self.target}"
+        for name, values in self.bonds.arrays().items():
+            out[f"option {name}"] = f"digest {digest(np.ascontiguousarray(values).tobytes())}"
+        if self.sparse or len(self.columns) > NAMED:
+            return out | {"features": f"digest {self.digest()}"}
+        for at, column in places(self.columns):
+            block = np.ascontiguousarray(self.x[:, at : at + column.width]).tobytes()
+            out[f"column {column.name}"] = f"digest {digest(block, *column.known)} {column.kind}"
+        return out
 
     def take(self, rows: NDArray[np.intp]) -> Data:
         return replace(self, x=self.x[rows], y=self.y[rows], bonds=self.bonds.take(rows))

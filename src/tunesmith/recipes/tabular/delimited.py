@@ -34,6 +34,7 @@ _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _BLANK: Final = re.compile(r"(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)(?=[\s\S]*\S)")
 _CONTROL: Final = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 _SEP: Final = re.compile(r"\s*\"?sep=(?P<separator>.)\"?[,;\t ]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
+_DECIMAL: Final = re.compile(r"-?\d*[.,]\d+|-\d+")
 #: A longer line does not help to find the separator; `csv` refuses fields of more than 131,072 characters.
 LINE: Final = 120_000
 #: Longer texts are worth being read as numbers at once, where the first rows look like them.
@@ -131,6 +132,7 @@ def parse(
     except ValueError as error:
         raise JobError(f"{path} cannot be read as a table: {error}") from None
     notices = _about_lines(frame, text, separator, width, above)
+    notices += _about_header(frame, columns)
     words: Counter[str] = Counter()
     places: dict[str, list[str]] = {}
     read: dict[str, Any] = {}
@@ -220,6 +222,8 @@ def _column(
             values = pd.Series(pd.to_numeric(texts, errors="coerce"), there.index)
             numeric = values.to_numpy(np.float64)
             if not np.isnan(numeric).any() and numbers.is_plain(numeric, texts):
+                if values.dtype.kind in "iu" and (np.abs(numeric) > numbers.EXACT).any():
+                    values = values.astype("Int64" if values.dtype.kind == "i" else "UInt64")
                 return values.reindex(series.index), {}
         different = {texts[0]}
         if texts[0].lower() in TRUTHS:
@@ -241,6 +245,22 @@ def _as_numbers(texts: Any) -> Any:
     import pandas as pd
 
     return np.asarray(pd.to_numeric(texts, errors="coerce"), dtype=np.float64)
+
+
+def _about_header(frame: Any, columns: Any) -> list[str]:
+    """What has to be said of names that look like a row of values: decimals, or texts that their own columns hold."""
+    if columns is not None:
+        return []
+    like = []
+    for name in map(str, frame.columns):
+        held = frame[name].dtype.kind not in "iufb" and bool((frame[name] == name).any())
+        if held or _DECIMAL.fullmatch(name.strip()):
+            like.append(name)
+    if 2 * len(like) <= len(frame.columns):
+        return []
+    listed = ", ".join(map(repr, like[:3]))
+    text = f"the first line is taken for the names of columns ({listed}), and looks like a row: if it is one, put a line of names above it"
+    return [text]
 
 
 def _about_words(

@@ -28,6 +28,7 @@ from tunesmith.recipes.tabular.number_columns import (
 )
 from tunesmith.recipes.tabular.values import (
     FEW,
+    alike,
     as_floats,
     as_text,
     as_texts,
@@ -39,6 +40,8 @@ from tunesmith.recipes.tabular.values import (
 
 #: A text column with more different values than `FEW` is a category only if each has so many rows on average
 REPEATED: Final = 4
+#: 2024-W05, 2024Q1, Q1 2024, 2024-H2.
+_PERIOD: Final = re.compile(r"\d{4}[- ]?(?:W\d{1,2}|[QH]\d)|(?:W\d{1,2}|[QH]\d)[-/ ]\d{4}")
 #: .. and no category has more than so many.
 MOST: Final = 1000
 
@@ -178,7 +181,7 @@ def _category(
     if not declared and (too_many or (len(known) > 2 and len(known) > 0.5 * rows)):
         if not codes and not unnamed(name) and texts_of.are_texts(known):
             return _text_column(name, texts, rows, missing)
-        return left_out(name, _why_not(name, len(known), rows, codes, why))
+        return left_out(name, _why_not(name, known[0], len(known), rows, codes, why))
     notices = []
     if mixed and np.isfinite(PLAIN.read(known)).any():
         notices.append(
@@ -190,6 +193,8 @@ def _category(
             f"{name!r} is taken as a category: whole numbers with leading zeros, such as {sample!r}, are names "
             f"({flag(name, 'number')} if they are amounts)"
         )
+    if same := alike(known):
+        notices.append(f"{name!r} has {same}, which count as different")
     return Column(name, "category", tuple(known), missing=missing), notices
 
 
@@ -204,13 +209,15 @@ def _text_column(name: str, texts: Any, rows: int, missing: bool) -> Examined:
     ]
 
 
-def _why_not(name: str, different: int, rows: int, codes: bool, why: str) -> str:
+def _why_not(name: str, sample: str, different: int, rows: int, codes: bool, why: str) -> str:
     """Why a column of many different texts is left out."""
     if codes:
         return (
             f"its whole numbers with leading zeros are names, and {different:,} different ones in {rows:,} rows are "
             f"too many for a category ({flag(name, 'number')} if they are amounts, or =category)"
         )
+    if _PERIOD.fullmatch(sample):
+        return f"weeks and quarters such as {sample!r} are not read as dates; write the day that each begins with"
     if why:
         return f"{why} ({flag(name, 'number')}, =date or =category says what it is)"
     return f"{different:,} different texts in {rows:,} rows are an identifier, or free text"

@@ -12,7 +12,7 @@ from tunesmith.recipes.tabular.amounts import amounts_of
 from tunesmith.recipes.tabular.formats import PLAIN
 from tunesmith.recipes.tabular.habits import Habits
 from tunesmith.recipes.tabular.matrix import LARGEST
-from tunesmith.recipes.tabular.values import as_texts, dates_written, holds_durations
+from tunesmith.recipes.tabular.values import alike, as_texts, dates_written, holds_durations
 
 Task = Literal["regression", "binary", "multiclass"]
 TASKS: Final = get_args(Task)
@@ -199,11 +199,15 @@ def check(
 
 
 def singles(y: NDArray[np.float64], classes: tuple[Any, ...], target: str) -> list[str]:
-    """A notice for the classes that have one row."""
+    """Notices for the classes that have one row, and for those that may be one."""
+    same = alike(classes)
+    doubts = (
+        [f"{target!r} has the classes {same}; if they are one, write them alike"] if same else []
+    )
     counts = np.bincount(y.astype(int)) if classes else np.array([], dtype=int)
     alone = [repr(classes[k]) for k in np.flatnonzero(counts == 1)]
     if not alone:
-        return []
+        return doubts
     more = f" and {len(alone) - 3:,} more" if len(alone) > 3 else ""
     text = f"a single row of {target!r} is {', '.join(alone[:3])}{more}"
-    return [f"{text}: what is learned from one row cannot be checked"]
+    return [*doubts, f"{text}: what is learned from one row cannot be checked"]

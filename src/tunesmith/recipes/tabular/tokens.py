@@ -15,6 +15,10 @@ SAME: Final = str.maketrans({
     "\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-", "\u2019": "'", "\u02bc": "'", "\uff07": "'",
     "\uff05": "%", "\ufe6a": "%", "\uff04": "$", "\u200e": None, "\u200f": None,
 })  # fmt: skip
+#: The digits of other scripts, and Arabic's decimal and thousands marks.
+for _zero in (0x0660, 0x06F0, 0x0966, 0xFF10):
+    SAME.update({_zero + k: str(k) for k in range(10)})
+SAME.update({0x066B: ".", 0x066C: ",", 0xFF0E: ".", 0xFF0C: ","})
 _CODES: Final = "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|SEK|NOK|DKK|PLN|CZK|HUF|RON|AUD|CAD|NZD|SGD|HKD|BRL|MXN|ZAR|TRY|RUB|KRW|ILS"
 _CURRENCY: Final = (
     rf"(?:US|R|A|C|AU|CA|NZ|HK|S|Mex)?\$|[€£¥₹₽₩₺₫₪₴₦₱฿₿]|Fr\.|Rs\.?|kr\.?|zł|Kč|{_CODES}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,8 @@ from tunesmith.run.live import LiveTrial
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+#: Goes up when a config's value changes, whatever the table.
+VERSION: Final = 1
 #: In a trial's folder: what it predicts for each row when that is held out, shape (rows, outputs).
 PREDICTIONS: Final = "predictions.npy"
 #: The share of a fold's training rows that says when to stop adding trees.
@@ -47,6 +49,8 @@ class Training:
     repeats: int
     seed: int
     trial_time_s: float
+    #: What the study keeps of it, to notice when it changes.
+    program: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, config: dict[str, Any], trial: LiveTrial) -> dict[str, float]:
         data, folds = _rows(self.rows, self.folds, self.repeats, self.seed)

@@ -47,6 +47,18 @@ def distinct(texts: Any) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]
     )
 
 
+def alike(texts: Any) -> str:
+    """The first texts that are the same but for capitals, as ``'No' and 'no'``; empty if there are none."""
+    seen: dict[str, str] = {}
+    for text in texts:
+        if not isinstance(text, str):
+            continue
+        other = seen.setdefault(text.casefold(), text)
+        if other != text:
+            return f"{other!r} and {text!r}"
+    return ""
+
+
 def commonest(texts: Any) -> tuple[str, ...]:
     return tuple(sorted(texts.value_counts().index[:FEW]))
 
