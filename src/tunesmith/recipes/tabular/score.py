@@ -28,7 +28,7 @@ Places = NDArray[np.intp]
 #: The share of intervals that hold what is true.
 SHARE: Final = 0.9
 #: How much wider intervals are than rows and choosing make them: folds learn from the same rows, and what was given up
-#: before its last fold is not chosen from again. Measured: docs/decisions/0030.
+#: before its last fold is not chosen from again. Measured: docs/decisions/0029.
 WIDER: Final = 1.25
 #: Rows that an interval, and a correction, are from at most; with more they become narrower, and smaller, by the root.
 INTERVAL_ROWS: Final = 10_000
