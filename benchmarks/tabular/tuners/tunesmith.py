@@ -27,7 +27,7 @@ def solve(work: Work) -> pd.DataFrame:
             progress=False,
             **work.options,
         )
-        low, high = fitted.interval_on(len(work.held_out))
+        low, high = fitted.interval_on(len(work.held_out)) or (float("nan"), float("nan"))
         work.say(
             "tunesmith",
             reported=fitted.score,
