@@ -1,8 +1,8 @@
 """Let tuners loose on tables for the same time; one row per run in a CSV file, which a later run completes.
 
-    python -m benchmarks.tabular.run --environments ENVS --seconds 120 --seeds 0-2
+    python -m benchmarks.tabular.run --environments ENVS --seconds 60 --cores 1 --seeds 0-2
 
-Each run is a process on two cores. Seed by seed, the tuners take turns in an order that differs from table to
+Each run is a process on so many cores. Seed by seed, the tuners take turns in an order that differs from table to
 table, so that what else the machine does meets them all.
 """
 
@@ -36,11 +36,14 @@ FIELDS = (
     "seconds",
     "metric",
     "value",
-    "reported",
     "lowest",
     "highest",
+    "reported",
+    "reported_low",
+    "reported_high",
     "wall_s",
     "cpu_s",
+    "version",
     "error",
 )
 #: The environment of each tuner.
@@ -51,10 +54,13 @@ TUNERS = {
     "halving": "tunesmith",
     "autogluon": "autogluon",
 }
-CORES = 2
+#: Those that search the space of `tunesmith fit`: only run where they are asked for.
+SAME_SPACE = ("optuna", "halving")
 
 
-def run(table: str, tuner: str, seed: int, seconds: float, environments: Path) -> dict[str, Any]:
+def run(
+    table: str, tuner: str, seed: int, seconds: float, cores: int, environments: Path
+) -> dict[str, Any]:
     """One run, and what its predictions for held-out rows are worth."""
     learned, held_out, metric = make(table, seed)
     row: dict[str, Any] = {
@@ -73,6 +79,7 @@ def run(table: str, tuner: str, seed: int, seconds: float, environments: Path) -
             metric,
             str(seconds),
             str(seed),
+            str(cores),
             files[2],
             json.dumps(OPTIONS.get(table, {})),
         ]
@@ -81,12 +88,12 @@ def run(table: str, tuner: str, seed: int, seconds: float, environments: Path) -
         done = subprocess.run(
             list(map(str, command)),
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "benchmarks" / "quality")},  # knobs
+            env=_environment(cores),
             capture_output=True,
             text=True,
             check=False,
-            timeout=5 * seconds + 120,
-            preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES]),
+            timeout=5 * seconds + 240,
+            preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores]),
         )
         row["wall_s"] = f"{time.monotonic() - began:.1f}"
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -99,9 +106,18 @@ def run(table: str, tuner: str, seed: int, seconds: float, environments: Path) -
             row["value"] = f"{worth(predicted, held_out, metric, OPTIONS.get(table, {})):.6g}"
             low, high = interval(predicted, held_out, metric, OPTIONS.get(table, {}))
             row |= {"lowest": f"{low:.6g}", "highest": f"{high:.6g}"}
-            if (said := files[2].with_suffix(".json")).exists():
-                row["reported"] = f"{json.loads(said.read_text())['reported']:.6g}"
+        if (report := files[2].with_suffix(".json")).exists():
+            row |= {
+                field: f"{value:.6g}" if isinstance(value, float) else value
+                for field, value in json.loads(report.read_text()).items()
+            }
     return row
+
+
+def _environment(cores: int) -> dict[str, str]:
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+    knobs = str(ROOT / "benchmarks" / "quality")
+    return {**os.environ, **dict.fromkeys(threads, str(cores)), "PYTHONPATH": knobs}
 
 
 def worth(
@@ -164,10 +180,11 @@ def jobs(args: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--environments", type=Path, required=True, help="made by install")
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--seeds", default="0-2", help="FIRST-LAST")
     parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--tuners", default=",".join(TUNERS))
+    parser.add_argument("--tuners", default=",".join(t for t in TUNERS if t not in SAME_SPACE))
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
     if args.results.exists() and not args.results.read_text().startswith(",".join(FIELDS)):
@@ -175,7 +192,7 @@ def main() -> None:
     if not args.results.exists():
         args.results.write_text(",".join(FIELDS) + "\n")
     for table, tuner, seed in list(jobs(args)):
-        row = run(table, tuner, seed, args.seconds, args.environments.resolve())
+        row = run(table, tuner, seed, args.seconds, args.cores, args.environments.resolve())
         with args.results.open("a", newline="") as file:
             csv.DictWriter(file, FIELDS, lineterminator="\n").writerow(row)
         print(f"{table} {tuner} {seed}: {row.get('value') or row.get('error')}", file=sys.stderr)

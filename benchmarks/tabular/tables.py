@@ -108,7 +108,7 @@ def sales() -> pd.DataFrame:
     day = pd.date_range("2019-01-01", periods=1500)
     price, sun = rng.uniform(1, 3, 1500), rng.normal(size=1500)
     level = 100 + np.cumsum(rng.normal(0, 1, 1500))
-    weekday = np.array([0, 0, 2, 3, 10, 20, -5])[day.dayofweek]
+    weekday = np.array([0, 0, 2, 3, 10, 20, -5])[day.day_of_week]
     last = np.r_[level[0], level[:-1]] + rng.normal(0, 2, 1500)
     target = level + weekday - 10 * price + 5 * sun + rng.normal(0, 3, 1500)
     return pd.DataFrame({"day": day, "price": price, "sun": sun, "before": last, "target": target})

@@ -445,3 +445,18 @@ def test_limits_are_shown_as_people_write_them() -> None:
     text = read(made).text
     assert "limit trial_time 2 min 0 s" in text
     assert "limit trial_memory 2.0 GiB" in text
+
+
+def test_it_says_which_trials_ran_which_version_of_the_program(tmp_path: Path) -> None:
+    import tunesmith as ts
+
+    options: dict[str, Any] = {"storage": tmp_path / "s.db", "name": "s", "progress": False}
+    ts.tune(lambda c: c["x"], {"x": ts.Float(0, 1)}, trials=2, searcher="random", **options)
+    changed = ts.tune(
+        lambda c: 100 * c["x"], {"x": ts.Float(0, 1)}, trials=3, searcher="random", **options
+    )
+    text = report(changed.ledger)
+    assert "version 1: trials 0 and 1" in text
+    assert "version 2: trial 2" in text
+    once = ts.tune(lambda c: c["x"], {"x": ts.Float(0, 1)}, trials=1, progress=False)
+    assert "version 1" not in report(once.ledger)

@@ -245,6 +245,9 @@ class TestUseOfReports:
             objectives = (Objective("loss", use=use),)
             assert outcome_of(objectives, None, reports[-1], lambda: reports).state is state
 
+    def test_a_mean_of_huge_values(self) -> None:
+        assert Objective("loss", use="mean of last 2").value_of([1e308, 1.5e308]) == 1.25e308
+
     def test_without_reports_what_is_returned_counts(self) -> None:
         assert outcome_of((Objective("loss", use="best"),), 0.5).values == (0.5,)
 

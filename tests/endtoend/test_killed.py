@@ -20,6 +20,7 @@ import pytest
 import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.run import process_tree
+from tunesmith.run.marks import SESSION_MARK
 from tunesmith.tuning.replay import replay
 
 #: How many coordinators are killed, and how many workers. What is promised is proved with 100 each.
@@ -67,10 +68,10 @@ def test_the_coordinator(tmp_path: Path, mode: str, trials_per_kill: int) -> Non
     sessions = [e.session for e in study.store.changes("killed") if isinstance(e, events.Opened)]
     assert len(sessions) > kills // 3
     deadline = time.monotonic() + 10
-    left = [p for s in sessions for p in process_tree.marked((process_tree.SESSION_MARK, s))]
+    left = [p for s in sessions for p in process_tree.marked((SESSION_MARK, s))]
     while left and time.monotonic() < deadline:
         time.sleep(0.1)
-        left = [p for s in sessions for p in process_tree.marked((process_tree.SESSION_MARK, s))]
+        left = [p for s in sessions for p in process_tree.marked((SESSION_MARK, s))]
     assert left == [], "processes outlived their coordinator"
 
 

@@ -119,6 +119,10 @@ MISTAKES = [
         for _ in range(2):
             ts.Study.create({"x": ts.Float(0, 1)}, storage="s.db", name="digits")
     """),
+    tune("Lists to try, as other tools' grids", "{'x': [1, 2, 3]}, trials=3", "1.0"),
+    tune("An argument that is almost one", f"{X}, metrics='loss', trials=3"),
+    tune("An argument of another tool", f"{X}, callbacks=[print], trials=3"),
+    python("A program as the objective", "ts.tune('train.py', {'x': ts.Float(0, 1)}, trials=3)"),
     job("Tabs", ("  lr:", "\tlr:")),
     job("A limit that is not indented", ("limits: {trials: 2}", "limits:\ntrials: 2")),
     job("A parameter that is not indented", ("  lr: {float: [1.0e-5, 0.1], log: true}",
@@ -139,6 +143,19 @@ MISTAKES = [
     job("A key twice", ("limits: {trials: 2}", "limits: {trials: 2}\nlimits: {time: 1h}")),
     job("A program that prints no metric", ("echo loss={lr}", "echo los={lr}")),
     job("A program that fails", ("echo loss={lr}", "sh -c 'echo no GPU >&2; exit 3' {lr}")),
+    job("A program that spells its metric otherwise", ("echo loss={lr}", "sh -c 'echo epoch 3 Loss=0.5' {lr}")),
+    job("JSON lines with another name", ("echo loss={lr}", "printf '{{\"eval_loss\":%s}}' {lr}"),
+        ("metrics: {loss: 'loss={number}'}\n", "")),
+    job("A metric in a line of the log, without a pattern", ("echo loss={lr}", "sh -c 'echo INFO loss 0.5' {lr}"),
+        ("metrics: {loss: 'loss={number}'}\n", "")),
+    job("A pattern that is no mapping", ("{loss: 'loss={number}'}", "'loss={number}'")),
+    job("A variable before the command", ("echo", "OMP_NUM_THREADS=1 echo")),
+    job("A pipe without a shell", ("{lr}", "{lr} | tee log")),
+    job("A placeholder in quotes, with a shell", ("command: echo loss={lr}", "shell: true\ncommand: echo \"loss={lr}\"")),
+    job("A style of arguments that there is not", ("loss={lr}", "{args:fire}")),
+    job("Two parameters, one variable of the environment",
+        ("limits:", "  LR: {float: [0, 1]}\nlimits:")),
+    command("A study's name for ls", "tunesmith ls digits -s digits.db"),
     command("A job file that is not there", "tunesmith run jobs.yaml"),
     command("A study that is not there", "tunesmith show digit -s digits.db"),
     command("No studies here", "tunesmith best"),
@@ -181,7 +198,7 @@ def _job(mistake: Mistake, folder: Path) -> str:
         result = run_job(load_job(path), say=lines.append)
     except ts.TunesmithError as error:
         return f"{type(error).__name__}: {error}"
-    return "\n".join([*lines, result.nothing])
+    return "\n".join(lines if result.front else [*lines, result.nothing])
 
 
 def _command(mistake: Mistake, folder: Path) -> str:

@@ -19,8 +19,9 @@ from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run import command
 from tunesmith.run.base import Happened
-from tunesmith.run.command import CommandExecutor, Program
+from tunesmith.run.command import CommandExecutor
 from tunesmith.run.folder import Folder
+from tunesmith.run.program import Program
 from tunesmith.testing.executors import follow, gone
 
 LOSS = "echo '{\"loss\": 0.5}'"

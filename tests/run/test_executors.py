@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tunesmith.run.base import Executor
-from tunesmith.run.command import CommandExecutor, Program
+from tunesmith.run.command import CommandExecutor
 from tunesmith.run.folder import Folder
 from tunesmith.run.inline import InlineExecutor
 from tunesmith.run.process import ProcessExecutor
+from tunesmith.run.program import Program
 from tunesmith.testing import Check, behave, executor_checks
 
 MEMORY_LIMIT = 400 * 10**6

@@ -187,3 +187,28 @@ def test_a_program_that_writes_one(tmp_path: Path) -> None:
     assert run(tmp_path, script, metrics=own, parallel=2)[1].returned == {"loss": 0.5}
     with pytest.raises(JobError, match=r"trials at the same time would all write log.csv"):
         executor(tmp_path, "true", metrics=metrics, parallel=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (b"epoch;loss\n1;1,5\n2;0,25\n", [1.5, 0.25]),
+        (b"epoch;loss\n1;1,5\n2;1.234,5\n", [1.5, 1234.5]),
+        ("epoch,loss\n1,0.5\n".encode("utf-16"), [0.5]),
+    ],
+)
+def test_csv_as_spreadsheets_and_powershell_write_it(
+    tmp_path: Path, content: bytes, values: list[float]
+) -> None:
+    path = tmp_path / "log.csv"
+    reader = MetricFileReader(MetricFile.of("loss", {"csv": "log.csv"}), path)
+    path.write_bytes(content)
+    assert [r.metrics["loss"] for r in reader.read(math.inf, last=True)] == values
+
+
+def test_a_comma_that_may_be_either_is_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    reader = MetricFileReader(MetricFile.of("loss", {"csv": "log.csv"}), path)
+    path.write_bytes(b"epoch;loss\n1;1,234\n")
+    assert not list(reader.read(math.inf, last=True))
+    assert "with a point" in reader.problem

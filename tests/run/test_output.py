@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -404,6 +405,53 @@ def test_chunk_boundaries_make_no_difference(output: bytes, data: st.DataObject)
 def test_bytes_one_by_one_make_no_difference(output: bytes) -> None:
     short = output[:300]
     assert scan([short[i : i + 1] for i in range(len(short))], STEPPED) == scan(short, STEPPED)
+
+
+PATTERNS = [
+    {"loss": "loss={number}", "acc": "acc={number}"},
+    {"loss": r"^naïve \S+ loss=(\d)", "step": "epoch {int}"},
+    {"loss": r"los?s=(\S+)", "acc": r"(?:ac)+c=(\S+)"},
+    {"loss": r"(?i)LOSS=(\S+)"},
+]
+
+
+@given(outputs(), st.sampled_from(PATTERNS))
+def test_passing_over_lines_makes_no_difference(output: bytes, patterns: dict[str, str]) -> None:
+    """What is looked for before a line is searched only saves time."""
+    compiled = compile_metrics(patterns)
+    searching = Scanner(
+        frozenset(compiled), {m: replace(p, literal="") for m, p in compiled.items()}
+    )
+    expected = [*searching.feed(output, last=True)]
+    scanner = Scanner(frozenset(compiled), compiled)
+    assert [*scanner.feed(output, last=True)] == expected
+    assert scanner.lines == searching.lines
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("val_loss={number}", "val_loss="),
+        ("{number} is the loss of {any} validation", "validation"),
+        ("{{{number}", "{"),
+        (r"val_loss=([0-9.]+)", "val_loss="),
+        (r"^loss: ?(\S+)", "loss:"),
+        (r"x\.y=(\d+)", "x.y="),
+        (r"loss+ (\d)", "los"),
+        (r"loss{e<=1}=(\d)", "los"),
+        (r"loss* (\d)", "los"),
+        (r"(?:abc)?d(\d)", ""),
+        (r"(?i)loss (\d+)", ""),
+        (r"loss(?i: x) (\d+)", ""),
+        (r"(?x) loss = (\d+)", ""),
+        (r"loss=(\d+)|acc", ""),
+        (r"(?:val|test) loss=(\S+)", ""),
+        (r"(?<=loss=)(\S+)", ""),
+        (r"(\S+) loss", ""),
+    ],
+)
+def test_what_every_match_has(text: str, literal: str) -> None:
+    assert compile_metrics({"loss": text})["loss"].literal == literal
 
 
 @given(st.binary(max_size=2000))

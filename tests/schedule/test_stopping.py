@@ -17,11 +17,12 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
 from tunesmith.core.strategy import Decision, Scheduler, Verdict
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import USER, Origin, State
+from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.median import Median
 from tunesmith.schedule.patience import Patience
 from tunesmith.schedule.percentile import Percentile
+from tunesmith.schedule.racing import Racing, folds
 from tunesmith.schedule.threshold import Threshold
 from tunesmith.strategy.rungs import Standings
 from tunesmith.tuning.replay import replay
@@ -31,8 +32,8 @@ from tunesmith.tuning.simulate import simulate
 class Study:
     """A ledger whose trials report what they are told to; trial n's first report starts it."""
 
-    def __init__(self, scheduler: Scheduler, goal: Any = "minimize") -> None:
-        objectives = (Objective("loss", goal),)
+    def __init__(self, scheduler: Scheduler, goal: Any = "minimize", use: Any = "last") -> None:
+        objectives = (Objective("loss", goal, use),)
         space = ts.Space(x=ts.Float(0, 1))
         self.ledger = Ledger(StudySpec(name="s", space=space, objectives=objectives))
         self.ledger.apply(events.Opened(0.0, "s", "host", 1, 0.0))
@@ -51,6 +52,65 @@ class Study:
     def complete(self, trial: int, loss: float) -> None:
         done = events.Finished(0.0, trial, 0, State.COMPLETED, (loss,), {"loss": loss})
         self.ledger.apply(done)
+
+
+class TestUse:
+    """Schedulers judge what makes a trial's value, not the report that happened to come last."""
+
+    def test_best(self) -> None:
+        study = Study(Threshold(worst=1.0, after=3), use="best")
+        assert not study.stops(0, 1, 0.5)
+        assert not study.stops(0, 3, 9.0)
+        assert study.stops(1, 3, 9.0)
+        last = Study(Threshold(worst=1.0, after=3))
+        assert not last.stops(0, 1, 0.5)
+        assert last.stops(0, 3, 9.0)
+
+    def test_best_passes_over_what_is_not_finite(self) -> None:
+        study = Study(Threshold(worst=1.0), use="best")
+        assert not study.stops(0, 1, 0.5)
+        assert not study.stops(0, 2, None)
+
+    def test_mean(self) -> None:
+        study = Study(Threshold(worst=10.0), "maximize", "mean of last 3")
+        assert [study.stops(0, step, loss) for step, loss in enumerate([15, 15, 15, 2], 1)] == [False] * 4  # fmt: skip
+        decision = study.report(0, 5, 2)
+        assert decision.why == "at step 5 its loss of 6.333 is worse than 10"
+        assert study.ledger.judged.last(0).metrics == {"loss": pytest.approx(19 / 3)}  # type: ignore[union-attr]
+        assert study.ledger.trial(0).reports[-1].metrics == {"loss": 2.0}
+
+    @pytest.mark.parametrize("use", ["best", "mean of last 2", "last"])
+    def test_rungs_and_the_final_value_agree(self, use: Any) -> None:
+        study = Study(Asha(max=4, reduction=2), "maximize", use)
+        for trial, reward in enumerate([3.0, 1.0, 2.0, 5.0]):
+            for step in range(1, 5):
+                study.report(trial, step, reward if step % 2 else 0.0)
+        ledger = study.ledger
+        for trial in range(4):
+            reported = [r.metrics["loss"] for r in ledger.curves.of(trial)]
+            judged = [r.metrics["loss"] for r in History(ledger).curve(trial)]
+            objective = ledger.spec.first_objective
+            assert judged == [objective.value_of(reported[:k]) for k in range(1, 5)]
+
+    def test_an_attempt_that_goes_on_from_a_checkpoint(self) -> None:
+        """What an earlier attempt had reported from there on does not count, in a best or a mean."""
+        for use, value in (("best", 2.0), ("mean of last 3", 2.5)):
+            study = Study(Threshold(worst=1e9), use=use)
+            study.report(0, 1, 3.0)
+            study.report(0, 2, -50.0)
+            study.ledger.apply(events.Requeued(0.0, 0, 0, Reason(Kind.LOST, "gone")))
+            study.ledger.apply(events.Started(0.0, 0, 1, "s"))
+            study.ledger.apply(events.Reported(0.0, 0, 1, 2, {"loss": 2.0}))
+            assert study.ledger.judged.last(0).metrics["loss"] == value  # type: ignore[union-attr]
+
+    def test_racing_looks_at_each_fold(self) -> None:
+        study = Study(Racing(folds=3), use="mean of last 5")
+        for step in range(1, 6):
+            study.report(0, step, step + 0.01 * (step % 2))
+        study.complete(0, 3.0)
+        for step in range(1, 4):
+            study.report(1, step, step + 1.0)
+        assert set(folds(History(study.ledger), 1).items()) == {(1, 2.0), (2, 3.0), (3, 4.0)}
 
 
 class TestAsha:

@@ -284,6 +284,33 @@ class TestLost:
         with suppress(ts.StoreLost):
             study.close()
 
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_each_of_two_handles_saves_what_it_knows(self, tmp_path: Path, *, shared: bool) -> None:
+        """In files of their own: neither writes over what the other has saved."""
+        path = tmp_path / "study.db"
+        one = ts.Study.create(SPEC.space, storage=path, name="s", searcher="random", seed=1)
+        other = ts.Study.open("s", storage=one.store if shared else path)
+        mine, yours = one.ask(), other.ask()
+        for suffix in ("", "-wal"):
+            os.truncate(f"{path}{suffix}", 0)
+        messages = []
+        for _ in range(2):
+            for study, trial, value in ((one, mine, 0.5), (other, yours, 0.25)):
+                with pytest.raises(ts.StoreLost) as lost:
+                    study.tell(trial, value)
+                messages.append(str(lost.value))
+        saved = [p for p in tmp_path.iterdir() if p.suffix == ".json"]
+        assert len(saved) == 2
+        values = {
+            tuple(t["value"] for t in json.loads(p.read_text())["trials"] if t["value"])
+            for p in saved
+        }
+        assert {(0.5,), (0.25,)} == values
+        assert all(any(str(p) in message for message in messages[:2]) for p in saved)
+        for study in (one, other):
+            with suppress(ts.StoreLost):
+                study.close()
+
     def test_a_run_whose_file_was_emptied_saves_what_it_knows(self, tmp_path: Path) -> None:
         path = tmp_path / "study.db"
 

@@ -53,7 +53,38 @@ def test_a_metric_that_never_matches(tmp_path: Path) -> None:
 def test_a_second_metric_that_never_matches(tmp_path: Path) -> None:
     found = findings(tmp_path, metrics={"loss": "loss=([0-9.]+)", "size": "size=([0-9]+)"})
     (text,) = worst(found)
-    assert text.startswith("the metric 'size' never came; it reported loss")
+    assert text == (
+        "the metric 'size' never came (it reported 'loss'): in 1 line of output the pattern of 'size' never matched: "
+        "size=([0-9]+)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "text"),
+    [
+        ({"size": "lo{number}"}, "the pattern of 'size' matched 'ss=0.062500', which is no number"),
+        ({"size": {"json": "size.json"}}, "the metric 'size' never came: there is no file "),
+        ({"step": "epoch {int}"}, "never matched: epoch {int}; without it, reports are counted"),
+    ],
+)
+def test_other_metrics_say_why_they_never_came(
+    tmp_path: Path, metrics: dict[str, Any], text: str
+) -> None:
+    (problem,) = worst(findings(tmp_path, metrics={"loss": "loss={number}", **metrics}))
+    assert text in problem
+
+
+def test_a_metric_beside_the_objectives_in_a_file_of_an_earlier_run(tmp_path: Path) -> None:
+    (tmp_path / "size.json").write_text('{"size": 5}')
+    metrics = {"loss": "loss={number}", "size": {"json": "size.json"}}
+    (problem,) = worst(findings(tmp_path, metrics=metrics))
+    assert problem.endswith("size.json is older than the trial, which has not written to it")
+
+
+def test_the_value_is_what_the_objective_uses(tmp_path: Path) -> None:
+    command = ["python3", "-S", "-c", "for y in (3, 1, 2): print(f'loss={{y}}') # {x}"]
+    found = findings(tmp_path, command=command, objective={"metric": "loss", "use": "best"})
+    assert any("reported loss = 1" in f.text for f in found)
 
 
 def test_a_program_that_fails_shows_its_last_lines(tmp_path: Path) -> None:

@@ -194,3 +194,12 @@ def test_strange_objects_are_no_fault_of_the_study() -> None:
     of_function(max)
     of_function(functools.partial(max, 3))
     of_function(np.mean)
+
+
+def test_a_recipe_has_that_of_its_data() -> None:
+    from tunesmith.recipes.tabular.train import Training
+
+    recipe = Training(
+        "rows.npz", "rmse", 5, 1, 0, 60.0, {"rows": "9", "column a": "digest 1 number"}
+    )
+    assert of_function(recipe).parts == {"rows": "9", "column a": "digest 1 number"}

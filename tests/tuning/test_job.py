@@ -12,6 +12,7 @@ import pytest
 from tests.tuning.jobs import JOB, write_job
 
 import tunesmith as ts
+from tunesmith.core.errors import JobError, StudyError
 from tunesmith.tuning.job import load_job, run_job
 
 
@@ -336,3 +337,93 @@ def test_another_objective_is_another_study(tmp_path: Path) -> None:
     job = load_job(write_job(tmp_path, storage="study.db", objective=other))
     with pytest.raises(ts.StudyError, match=r"with other objectives .* choose another name"):
         run_job(job)
+
+
+class TestPrograms:
+    """What cannot run is said with the job file, the line and the remedy, before a study begins."""
+
+    @pytest.mark.parametrize(
+        ("changes", "text"),
+        [
+            ({"command": "pyhton3 p.py {x}"}, "no program 'pyhton3' (looked in PATH); did you mean 'python3'?"),
+            ({"command": "python3 progam.py {x}"}, "/progam.py; did you mean 'program.py'?"),
+            ({"command": ["python3", "progam.py", "{x}"]}, "/progam.py; did you mean 'program.py'?"),
+            ({"command": "python3 nowhere/x.py {x}"}, "there is no file "),
+            ({"command": "./program.py {x}"}, "program.py is not executable; chmod +x it"),
+            ({"command": "program.py {x}"}, "; write python program.py"),
+            ({"command": "./ {x}"}, " is a folder; name the program in it"),
+            ({"command": "bin/none {x}"}, "bin/none; paths are relative to cwd"),
+            ({"command": "A=1 python3 program.py {x}"}, "under environment: {A: '1'}"),
+            ({"command": "cd /tmp {x}"}, "cd is a word of the shell's: write shell: true"),
+            ({"cwd": "nowhere"}, "cwd: there is no folder "),
+            ({"cwd": "nowhere", "shell": True}, "cwd: there is no folder "),
+        ],
+    )  # fmt: skip
+    def test_that_are_not_there(self, tmp_path: Path, changes: dict[str, Any], text: str) -> None:
+        path = write_job(tmp_path, **{"shell": None, **changes})
+        lines = path.read_text().splitlines()
+        key = next(iter(changes))
+        at = next(n for n, one in enumerate(lines, 1) if one.startswith(f"{key}:"))
+        with pytest.raises(JobError) as error:
+            run_job(load_job(path))
+        assert str(error.value).startswith(f"{path}:{at}: {key}: ")
+        assert text in str(error.value)
+        assert not (tmp_path / "tunesmith.db").exists()
+
+    def test_a_template_that_is_not_there(self, tmp_path: Path) -> None:
+        path = write_job(tmp_path, command="python3 program.py {config_file:nowhere.yaml}")
+        with pytest.raises(JobError, match=r"job\.yaml:2: command: the template .*nowhere\.yaml"):
+            load_job(path)
+
+    def test_a_metrics_file_that_all_trials_would_write(self, tmp_path: Path) -> None:
+        metrics = {"loss": {"json": "loss.json"}}
+        path = write_job(tmp_path, metrics=metrics, limits={"trials": 2, "parallel": 2})
+        line = next(n for n, t in enumerate(path.read_text().splitlines(), 1) if "metrics:" in t)
+        with pytest.raises(JobError, match=rf"job\.yaml:{line}: metrics: loss: .*trial_dir"):
+            load_job(path)
+        assert load_job(path, {"parallel": 1}).spec.limits.parallel == 1
+
+    def test_a_program_that_is_a_parameter(self, tmp_path: Path) -> None:
+        space = {"program": {"choice": ["echo", "printf", "no-such-thing"]}, "x": 1}
+        limits = {"trials": 3}
+        path = write_job(
+            tmp_path, command="{program} loss={x}", space=space, limits=limits, searcher="grid"
+        )
+        result = run_job(load_job(path, {"storage": str(tmp_path / "s.db")}))
+        states = {t.config["program"]: str(t.state) for t in result.trials}
+        assert states == {"echo": "completed", "printf": "completed", "no-such-thing": "failed"}
+
+
+class TestOnChange:
+    def run(self, folder: Path, **changes: Any) -> str:
+        path = write_job(folder, limits={"trials": 1}, **changes)
+        return run_job(load_job(path, {"storage": str(folder / "s.db")})).spec.name
+
+    def test_is_a_key_of_job_files(self, tmp_path: Path) -> None:
+        assert self.run(tmp_path) == "small"
+        changed = {"command": "python3 -S program.py  --x {x} changed"}
+        with pytest.raises(StudyError, match="has changed since trial 0"):
+            self.run(tmp_path, **changed, on_change="refuse")
+        assert self.run(tmp_path, **changed, on_change="new") == "small-2"
+        path = tmp_path / "job.yaml"
+        job = load_job(path, {"storage": str(tmp_path / "s.db")})
+        assert run_job(job, on_change="continue").spec.name == "small", "the call counts more"
+
+    def test_mistakes(self, tmp_path: Path) -> None:
+        with pytest.raises(JobError, match=r"on_change: .*'continue', 'refuse' or 'new'"):
+            load_job(write_job(tmp_path, on_change="ask"))
+
+
+def test_steps_of_a_file_by_themselves(tmp_path: Path) -> None:
+    metrics = {
+        "loss": {"csv": "{trial_dir}/log.csv"},
+        "step": {"csv": "{trial_dir}/log.csv", "column": "epoch"},
+    }
+    text = "epoch,loss\\n5,1\\n10,0.5\\n"
+    command = ["python3", "-S", "-c", f"open('{{trial_dir}}/log.csv', 'w').write('{text}') # {{x}}"]
+    path = write_job(tmp_path, command=command, metrics=metrics, limits={"trials": 1})
+    result = run_job(load_job(path, {"storage": str(tmp_path / "s.db")}))
+    assert [(r.step, r.metrics["loss"]) for r in result.trials[0].reports] == [(5, 1), (10, 0.5)]
+    for wrong in ({"csv": "other.csv"}, {"tensorboard": "runs"}, {"json": "{trial_dir}/log.csv"}):
+        with pytest.raises(JobError, match="metrics: step: "):
+            load_job(write_job(tmp_path, command=command, metrics={**metrics, "step": wrong}))

@@ -47,6 +47,9 @@ OPTIONS: dict[str, Any] = {
     "metric": "loss",
     "goal": "maximize",
     "use": "best",
+    "constraints": ["loss <= 100"],
+    "at_most": {"loss": 200.0},
+    "at_least": {"loss": -200.0},
     "searcher": {"sobol": {}},
     "scheduler": {"median": {}},
     "seed": 12,
@@ -114,7 +117,8 @@ DOORS = [by_tune, by_create, by_job, by_command_line]
 
 def test_no_option_is_forgotten_here() -> None:
     assert set(LIMITS) == set(LimitOptions.__annotations__) == set(Limits.__dataclass_fields__)
-    own = {"objective", "space", "storage", "limits"} | RUNNING
+    several = {"prefer"}  # which needs more than one objective: see test_constraints.py
+    own = {"objective", "space", "storage", "limits"} | several | RUNNING
     assert set(inspect.signature(ts.tune).parameters) == set(OPTIONS) | own
 
 

@@ -954,3 +954,34 @@ def test_reports_become_the_value_alike_at_every_door(door: str, tmp_path: Path)
         assert study.spec.first_objective.use == "mean of last 2"
         assert study.trials[0].value == 258.5
         assert [r.metrics["reward"] for r in study.trials[0].reports] == rewards
+
+
+def test_the_history_is_read_once_while_sessions_are_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.tuning import session
+    from tunesmith.tuning import study as module
+
+    def dead(ledger: Any, *_: object, **__: object) -> list[str]:
+        return sorted({running.session for running in ledger.running.values()})
+
+    for place in (session, module):
+        monkeypatch.setattr(place, "abandoned", dead)
+    study = ts.Study.create({"x": ts.Float(0, 1)}, storage=tmp_path / "s.db", searcher="random")
+    first = study.ask()
+    whole: list[int] = []
+    changes = study.store.changes
+
+    def counted(name: str, *after: Any, **options: Any) -> Any:
+        whole.extend([1] if not after and not options else [])
+        return changes(name, *after, **options)
+
+    monkeypatch.setattr(study.store, "changes", counted)
+    states = [study.result().trials[0].state for _ in range(3)]
+    assert states == [ts.State.WAITING] * 3
+    assert len(whole) == 1
+    study.annotate(first, "news")
+    assert study.result().trials[0].notes == ("news",)
+    assert len(whole) == 2
+    study.tell(first, 0.5)
+    assert study.result().best.value == 0.5

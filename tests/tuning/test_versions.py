@@ -10,9 +10,9 @@ import pytest
 from tests.cli.program import tunesmith
 
 import tunesmith as ts
+from tunesmith.analysis.versions import ranges
 from tunesmith.core import codec, events
 from tunesmith.store import MemoryStore
-from tunesmith.tuning.versions import ranges
 
 SPACE = ts.Space(x=ts.Float(0.0, 1.0))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 
 import pandas as pd
@@ -41,10 +40,10 @@ def solve(work: Work) -> pd.DataFrame:
             tuning_data=tuning,
             time_limit=work.seconds,
             presets="medium_quality",
-            num_cpus=2,
+            num_cpus=work.cores,
         )
         best = predictor.leaderboard()["score_val"].max()
-        work.report.write_text(json.dumps({"reported": -float(best)}))
+        work.say("autogluon.tabular", reported=-float(best))
         if work.metric == "rmse":
             return pd.DataFrame({"value": predictor.predict(held_out).to_numpy()})
         p: pd.DataFrame = predictor.predict_proba(held_out)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 from benchmarks.tabular.tuners import Work, main
 
@@ -27,13 +25,12 @@ def solve(work: Work) -> pd.DataFrame:
         task="regression" if work.metric == "rmse" else "classification",
         metric=work.metric,
         time_budget=work.seconds,
-        n_jobs=2,
+        n_jobs=work.cores,
         seed=work.seed,
         verbose=0,
         **more,
     )
-    if "group" not in work.options:  # of groups its loss is that of a single split
-        work.report.write_text(json.dumps({"reported": automl.best_loss}))
+    work.say("flaml", reported=float(automl.best_loss))
     print(automl.best_estimator, automl.best_loss)
     if work.metric == "rmse":
         return pd.DataFrame({"value": automl.predict(held_out)})

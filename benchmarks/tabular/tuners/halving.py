@@ -70,7 +70,7 @@ def solve(work: Work) -> pd.DataFrame:
             {"config": Configs(problem)},
             n_candidates=candidates,
             cv=FOLDS,
-            n_jobs=2,
+            n_jobs=work.cores,
             refit=False,
             random_state=seed,
             error_score=-np.inf,
@@ -90,6 +90,7 @@ def solve(work: Work) -> pd.DataFrame:
         print(candidates, "candidates,", best[0])
         candidates = max(4, int(0.8 * problem.left_s / each_s))
         seed += 1
+    work.say("scikit-learn")
     return problem.predictions(best[1])
 
 

@@ -1,4 +1,4 @@
-"""Optuna's defaults over the space of `tunesmith fit`: TPE, the five folds of a trial on both cores."""
+"""Optuna's defaults over the space of `tunesmith fit`: TPE, the five folds of a trial side by side."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def solve(work: Work) -> pd.DataFrame:
     problem = Problem(work)
     knobs = Knobs(problem.space.to_dict())
     optuna.logging.disable_default_handler()
-    pool = Parallel(n_jobs=2)
+    pool = Parallel(n_jobs=work.cores)
 
     def objective(trial: Any) -> float:
         config = suggest(trial, knobs)
@@ -47,6 +47,7 @@ def solve(work: Work) -> pd.DataFrame:
 
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=work.seed))
     study.optimize(objective, timeout=SEARCH * problem.left_s, catch=(Exception,))
+    work.say("optuna")
     print(len(study.trials), "trials,", study.best_value)
     return problem.predictions(study.best_trial.user_attrs["config"])
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.analysis.certainty import Certainty, recommended
-from tunesmith.analysis.findings import EXPLAINED, LITTLE, count, listed
+from tunesmith.analysis.findings import EXPLAINED, LITTLE, listed
 from tunesmith.analysis.importance import Importance, Share
 from tunesmith.analysis.trials import TrialArrays, cut, show
-from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.trial import Kind, Reason, State

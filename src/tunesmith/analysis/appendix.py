@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from tunesmith.analysis import progress
-from tunesmith.analysis.findings import count
 from tunesmith.analysis.page import Drawings, bullets, copyable, escape, folded, paragraphs, table
 from tunesmith.analysis.style import NO_GROUP
 from tunesmith.analysis.trials import TrialArrays, brief, cut, show
-from tunesmith.core.quantity import show_bytes, show_number, show_seconds
+from tunesmith.analysis.versions import version_lines
+from tunesmith.core.quantity import count, show_bytes, show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Fixed, Parameter
 from tunesmith.core.text import write_yaml
 from tunesmith.core.trial import State
@@ -26,6 +26,9 @@ _DURATIONS: Final = (
     "time", "trial_time", "compute_time", "no_improvement_time", "trial_silence",
 )  # fmt: skip
 _SIZES: Final = ("trial_memory", "disk")
+_SEVERAL: Final = (
+    "The program was changed while it was tuned, and results of several versions may not compare:"
+)
 STATES: Final = {
     State.COMPLETED: "completed",
     State.STOPPED: "stopped early",
@@ -132,6 +135,7 @@ def again(trials: TrialArrays) -> str:
     rows += [
         [f"limit {name}", _limit(name, value)] for name, value in spec.limits.to_dict().items()
     ]
+    programs = [*version_lines(trials.ledger)]
     study = {k: v for k, v in spec.to_dict().items() if k != "past"}
     space = spec.space.to_dict()
     return (
@@ -141,6 +145,7 @@ def again(trials: TrialArrays) -> str:
                 "The same seed, space and searcher give the same configs, if trials end in the same order."
             ]
         )
+        + (paragraphs([_SEVERAL]) + bullets(programs) if programs else "")
         + folded(
             "The space", copyable("As YAML, for a job file", write_yaml(space) if space else "")
         )

@@ -12,18 +12,13 @@ from tunesmith.analysis.importance import Importance
 from tunesmith.analysis.style import NO_GROUP
 from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.confirm import SURE
-from tunesmith.core.quantity import show_number
+from tunesmith.core.quantity import count, show_number
 from tunesmith.core.trial import State
 
 #: A parameter that explains less than this made no difference.
 LITTLE: Final = 0.03
 #: Where the model explains less than this share, it says nothing about parameters.
 EXPLAINED: Final = 0.3
-
-
-def count(n: int, noun: str) -> str:
-    """``1 trial``, ``2,000 trials``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def listed(words: list[str]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from tunesmith.analysis import advice, appendix, findings, parameters, progress
 from tunesmith.analysis.appendix import STATES, group_of, range_of
 from tunesmith.analysis.certainty import Certainty, certainty, recommended
-from tunesmith.analysis.findings import count, listed
+from tunesmith.analysis.findings import listed
 from tunesmith.analysis.importance import Importance, importance
 from tunesmith.analysis.page import (
     Drawings,
@@ -31,7 +31,7 @@ from tunesmith.analysis.page import (
 from tunesmith.analysis.style import GROUP_COLOURS, NAMES, NO_GROUP, Value
 from tunesmith.analysis.trials import TrialArrays, brief, show
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.space.parameter import GROUPS, Choice, Fixed, Parameter
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.trial import State
@@ -174,7 +174,7 @@ def _states(trials: TrialArrays) -> str:
 def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
     """The one recommendation: the best trial, or the one whose config is better on average, and why."""
     from tunesmith.run.arguments import arguments
-    from tunesmith.run.command import command_line
+    from tunesmith.run.program import command_line
 
     number = recommended(trials, sure)
     assert trials.best is not None

@@ -137,7 +137,7 @@ class TrialArrays:
 
     @cached_property
     def last_reports(self) -> dict[int, float]:
-        """What stopped trials reported last of the metric; where steps are folds, their mean."""
+        """What stopped trials had come to: their last report of the metric, as `use` has it; where steps are folds, their mean."""
         metric, last_values = self.metric, {}
         if self._folds:
             of, _, values = self.ledger.curves.columns(metric)
@@ -147,7 +147,7 @@ class TrialArrays:
             stopped = self.of(State.STOPPED)
             return {n: float(means[n]) for n in stopped[folds[stopped] > 0].tolist()}
         for number in self.of(State.STOPPED).tolist():
-            for report in self.ledger.curves.back(number):
+            for report in self.ledger.judged.back(number):
                 if metric in report.metrics:
                     last_values[number] = report.metrics[metric]
                     break

@@ -72,11 +72,16 @@ def open_study(name: str | None, storage: Path | None) -> Study:
     return Study.open(study, storage=path)
 
 
+def is_job(name: str) -> bool:
+    """Whether what stands for a study is a job file."""
+    return name.lower().endswith((".yaml", ".yml", ".json")) or os.sep in name
+
+
 def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
     """A study's name and file, from what the user gave: a name, a job file, or nothing."""
     from tunesmith.store.location import default_storage
 
-    if name is not None and (name.lower().endswith((".yaml", ".yml", ".json")) or os.sep in name):
+    if name is not None and is_job(name):
         from tunesmith.tuning.job import study_of_job
 
         return study_of_job(name, storage)

@@ -35,7 +35,7 @@ def best(
     from tunesmith.run.arguments import arguments
 
     with open_study(study, storage) as opened:
-        if len(opened.spec.objectives) > 1:
+        if len(opened.spec.objectives) > 1 and opened.spec.prefer is None:
             _front(opened, as_json=json, args=args)
             return
         try:

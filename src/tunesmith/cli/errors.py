@@ -15,6 +15,7 @@ from typing import Final
 
 from tunesmith import streams
 from tunesmith.core.errors import ExecutorError, StoreError, StudyBusy, TunesmithError
+from tunesmith.core.text import without_codes
 
 FAILED: Final = 1
 WRONG: Final = 2
@@ -34,4 +35,4 @@ def exit_code(error: Exception) -> int | None:
 
 def explain(error: Exception) -> None:
     """Say what went wrong, on stderr."""
-    streams.err().line(f"error: {error}")
+    streams.err().line(without_codes(f"error: {error}"))

@@ -81,6 +81,10 @@ def fit(
             help="What mistaken classes cost: 'yes=10,no=1', or 'yes:no=10' for yes taken for no."
         ),
     ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="Which sheet of a workbook (default: the first that is not empty)."),
+    ] = None,
     time: Annotated[
         str | None, typer.Option(help="Time for everything: 90s, 10m, 2h (default: 10m).")
     ] = None,
@@ -99,6 +103,14 @@ def fit(
     scheduler: Annotated[
         str | None,
         typer.Option(help="Another than the recipe's; none trains everything to its end."),
+    ] = None,
+    on_change: Annotated[
+        str | None,
+        typer.Option(
+            metavar="refuse|continue|new",
+            help="If the data have changed since the search began: refuse (the default), go on with its best configs, or "
+            "search anew in NAME-2.",
+        ),
     ] = None,
     parallel: Annotated[
         int | None, typer.Option("--parallel", "-p", help="Trials at a time (default: the cores).")
@@ -127,12 +139,14 @@ def fit(
         "weight": weight,
         "quantile": quantile,
         "costs": costs,
+        "sheet": sheet,
         "time": time,
         "trials": trials,
         "output": output,
         "algorithms": None if algorithms is None else [a.strip() for a in algorithms.split(",")],
         "ensemble": ensemble,
         "scheduler": scheduler,
+        "on_change": on_change,
         "parallel": parallel,
         "seed": seed,
     }

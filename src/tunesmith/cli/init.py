@@ -13,7 +13,9 @@ TEMPLATE: Final = """\
 name: {name}
 
 # The program that trains once. {{name}} stands for a parameter's value; words in [...] are left out when
-# a parameter in them is inactive. {{args}} would give --name value for all of them.
+# a parameter in them is inactive or null. {{args:argparse}} writes all parameters as options: --name value, a flag
+# alone for true, a list as several words; {{args:click}} and {{args:hydra}} as those libraries read them;
+# {{config_file:base.yaml}} is the path of a copy of that file with the values in it (.json and .toml, too).
 command: python train.py --learning-rate {{learning_rate}} --optimizer {{optimizer}} [--momentum {{momentum}}]
 
 # What counts, and how to find it in what the program prints. Programs that print JSON lines such as
@@ -22,6 +24,7 @@ objective: {{metric: accuracy, goal: maximize}}
 metrics:
   accuracy: accuracy={{number}}
   # step: epoch {{int}}
+  # accuracy: {{csv: '{{trial_dir}}/log.csv', column: val_acc, step: epoch}}   # or json: FILE, key: ...; tensorboard: FOLDER
 
 # What may change. group: model, optimizer or data (for reports).
 space:
@@ -40,6 +43,7 @@ limits:
 
 searcher: auto       # or bayes, tpe, random, {{grid: {{levels: 5}}}}, ...
 # seed: 7            # makes the study repeatable
+# on_change: refuse  # if the program changes later: continue (and say so), refuse, or new (a study of its own)
 # enqueue:           # configs to try first
 #   - {{learning_rate: 0.01, optimizer: sgd, momentum: 0.9}}
 """

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from tunesmith import streams
 from tunesmith.cli.tables import config_block, show_config
-from tunesmith.core.quantity import show_number, show_seconds
-from tunesmith.core.trial import State
+from tunesmith.core.quantity import count, show_number, show_seconds
+from tunesmith.core.text import without_codes
+from tunesmith.core.trial import Report, State
 from tunesmith.tuning.feed import Change
 from tunesmith.tuning.result import Result
 
@@ -27,7 +28,7 @@ def headline(study: Study, planned: Count | None) -> str:
     goals = ", ".join(str(o) for o in spec.objectives)
     parts = [
         f"{spec.name}: {goals}",
-        f"{len(spec.space)} parameter{'s' * (len(spec.space) != 1)}",
+        count(len(spec.space), "parameter"),
         f"searcher {spec.searcher.name}",
     ]
     if planned is not None:
@@ -35,25 +36,24 @@ def headline(study: Study, planned: Count | None) -> str:
     if spec.scheduler is not None:
         parts.append(f"scheduler {spec.scheduler.name}")
     if (trials := spec.limits.trials) is not None:
-        parts.append(f"{trials} trial{'s' * (trials != 1)}")
+        parts.append(count(trials, "trial"))
     if spec.limits.time is not None:
         parts.append(show_seconds(spec.limits.time))
     if spec.limits.parallel > 1:
         parts.append(f"{spec.limits.parallel} at a time")
     begun = study.result().ledger.started_count
     if begun:
-        parts.append(f"going on after {begun} trial{'s' * (begun != 1)}")
+        parts.append(f"going on after {count(begun, 'trial')}")
     return " · ".join(parts)
 
 
-def trial_line(change: Change, objectives: Sequence[str]) -> str:
+def trial_line(change: Change, objectives: Sequence[str], last: Report | None = None) -> str:
     """One line about a trial that has ended, paused or gone on; `objectives` are their metrics."""
     trial = change.trial
     name = f"trial {trial.number:>4}"
     if trial.state is State.RUNNING:
         return f"{name}  goes on: {one_line(change.why)}"
     rest = f"{show_seconds(trial.cost.wall_s)}  {show_config(trial.config)}"
-    last = trial.reports[-1] if trial.reports else None
     if trial.state is State.COMPLETED and trial.values is not None:
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(objectives, trial.values, strict=True)
@@ -69,7 +69,7 @@ def trial_line(change: Change, objectives: Sequence[str]) -> str:
 
 def one_line(text: str, width: int = 100) -> str:
     """The beginning of a text, on one line."""
-    line = " ".join(text.split())
+    line = " ".join(without_codes(text).split())
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
@@ -107,7 +107,9 @@ def print_result(result: Result) -> None:
         return
     if len(result.spec.objectives) > 1:
         _print_front(result)
-        return
+        if result.spec.prefer is None:
+            return
+        out.write(f"preferred ({result.spec.prefer}):\n")
     best = result.best
     metric = result.spec.first_objective.metric
     out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")

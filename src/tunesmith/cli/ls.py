@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Annotated
+
+import typer
 
 from tunesmith.cli.arguments import Json, Storage
 
 
-def ls(storage: Storage = None, json: Json = False) -> None:
+def ls(
+    job: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[JOB]", help="A job file: the studies in its storage.", show_default=False
+        ),
+    ] = None,
+    storage: Storage = None,
+    json: Json = False,
+) -> None:
     """List the studies in a store."""
-    from tunesmith.cli.arguments import locate
+    from tunesmith.cli.arguments import is_job, locate
     from tunesmith.cli.tables import print_json, print_table
-    from tunesmith.core.errors import StudyNotFound
+    from tunesmith.core.errors import StudyError, StudyNotFound
     from tunesmith.core.quantity import show_number
     from tunesmith.core.trial import State
     from tunesmith.store import open_store
     from tunesmith.tuning.excerpt import counts_now
 
-    _, path = locate(None, storage)
+    if job is not None and not is_job(job):
+        raise StudyError(
+            f"{job!r} is no job file; all studies are listed: ls -s FILE, and show STUDY is about one"
+        )
+    _, path = locate(job, storage)
     if not path.exists():
         raise StudyNotFound(
             f"there is no file {path}; `tunesmith run JOB` makes one, or use --storage"

@@ -29,6 +29,10 @@ def predict(
             help="What numbers and dates of a table are that cannot be read (default: an error).",
         ),
     ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="Which sheet of a workbook (default: the first that is not empty)."),
+    ] = None,
     json: Json = False,
     allow_pickle: Annotated[
         bool,
@@ -49,9 +53,12 @@ def predict(
     from tunesmith.recipes import load_model
 
     fitted = load_model(model, allow_pickle=allow_pickle)
-    options = {} if unreadable is None else {"unreadable": unreadable}
+    of_tables = {"unreadable": unreadable, "sheet": sheet}
+    options = {name: value for name, value in of_tables.items() if value is not None}
     if options and fitted.about["recipe"] != "tabular":
-        raise JobError("--unreadable is about the numbers and dates of a table; leave it out")
+        raise JobError(
+            f"--{next(iter(options))} is about a table, and the model is for images; leave it out"
+        )
     read: Any = fitted.rows
     rows = read(data, proba=proba, say=partial(typer.echo, err=True), **options)
     if json and output is None:

@@ -31,12 +31,12 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     on_change: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="continue|refuse|new",
             help="If the program has changed since trials ran: go on all the same, refuse, or begin a study of its own.",
         ),
-    ] = "continue",
+    ] = None,
     retry_failed: Annotated[
         bool,
         typer.Option(
@@ -79,7 +79,7 @@ def run(
     ) as watcher:
         result = run_job(
             loaded,
-            on_change=cast("OnChange", on_change),
+            on_change=cast("OnChange | None", on_change),
             retry_failed=retry_failed,
             watcher=watcher.watch,
             say=watcher.say,

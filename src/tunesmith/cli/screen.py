@@ -18,6 +18,7 @@ from tunesmith.cli.tables import show_value
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.space.space import Space
+from tunesmith.core.text import without_codes
 from tunesmith.core.trial import State, Trial
 from tunesmith.tuning.feed import Feed, Progress
 from tunesmith.tuning.result import Result
@@ -65,7 +66,7 @@ class Screen:
         self._console.print(Text(headline(study, self._planned), style="bold"))
 
     def say(self, message: str) -> None:
-        self._console.print(Text(message, style="yellow"))
+        self._console.print(Text(without_codes(message), style="yellow"))
 
     def finish(self, result: Result) -> None:
         print_result(result)
@@ -90,7 +91,8 @@ class Screen:
     def _rank(self, trial: Trial, ledger: Ledger) -> None:
         """Keep the best few without looking at all trials again."""
         again = trial.number in ledger.confirming  # whose value is its parent's luck
-        if trial.state is not State.COMPLETED or self._top is None or again:
+        broken = bool(trial.broken)
+        if trial.state is not State.COMPLETED or self._top is None or again or broken:
             return
         if len(ledger.spec.objectives) > 1:  # no one trial is best: the line below counts the front
             return
@@ -142,7 +144,7 @@ def _best_row(trial: Trial, ledger: Ledger) -> _Row:
 
 
 def _running_row(trial: Trial, ledger: Ledger, now: float) -> _Row:
-    last = trial.reports[-1] if trial.reports else None
+    last = ledger.judged.last(trial.number)
     reported = {} if last is None else last.metrics
     metrics = [objective.metric for objective in ledger.spec.objectives]
     values = tuple(show_number(reported[m]) if m in reported else "" for m in metrics)

@@ -77,9 +77,9 @@ def _dict(seen: Overview | Result, coordinator: Opened | None, **rest: Any) -> d
 
 
 def _show_study(study: Study) -> None:
+    from tunesmith.analysis.versions import version_lines
     from tunesmith.cli.lines import print_outlook, print_result
     from tunesmith.tuning.excerpt import overview
-    from tunesmith.tuning.versions import version_lines
 
     if (seen := overview(study.store, study.name)) is not None:
         _show_head(seen, seen.session)

@@ -34,9 +34,10 @@ def print_table(
 
     from tunesmith import streams
     from tunesmith.cli.columns import Layout
+    from tunesmith.core.text import printable
 
     console = Console()
-    cells = [list(row) for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     if console.is_terminal:
         place = {name: k for k, name in enumerate(columns)}
         layout = Layout.of(
@@ -88,12 +89,13 @@ def _print_wide(
 def show_value(value: Any) -> str:
     """A parameter's value, or a metric, at a glance."""
     from tunesmith.core.quantity import show_number
+    from tunesmith.core.text import printable
 
     if isinstance(value, bool) or value is None:
         return "" if value is None else str(value).lower()
     if isinstance(value, float):
         return show_number(value)
-    return value if isinstance(value, str) else json.dumps(value)
+    return printable(value) if isinstance(value, str) else json.dumps(value)
 
 
 def show_config(config: dict[str, Any]) -> str:
@@ -103,7 +105,9 @@ def show_config(config: dict[str, Any]) -> str:
 
 def config_block(config: dict[str, Any]) -> str:
     """A config to copy from: one parameter a line, with all of its digits."""
-    from tunesmith.core.text import text_of
+    from tunesmith.core.text import printable, text_of
 
     width = max((len(name) for name in config), default=0)
-    return "".join(f"  {name.ljust(width)}  {text_of(value)}\n" for name, value in config.items())
+    return "".join(
+        f"  {name.ljust(width)}  {printable(text_of(value))}\n" for name, value in config.items()
+    )

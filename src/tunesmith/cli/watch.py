@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from tunesmith import streams
 from tunesmith.cli.lines import headline, print_outlook, print_result, trial_line
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.text import without_codes
 from tunesmith.core.trial import State
 from tunesmith.tuning.feed import Feed
 from tunesmith.tuning.result import Result
@@ -75,7 +76,7 @@ class ResultOnly:
         pass
 
     def say(self, message: str) -> None:
-        streams.err().line(message)
+        streams.err().line(without_codes(message))
 
     def finish(self, result: Result) -> None:
         print_result(result)
@@ -95,7 +96,7 @@ class Plain(ResultOnly):
     def watch(self, ledger: Ledger, now: float) -> None:
         progress = self._feed.moment(ledger, now)
         for change in progress.changes:
-            self.say(trial_line(change, progress.metrics))
+            self.say(trial_line(change, progress.metrics, ledger.judged.last(change.trial.number)))
 
 
 class JsonLines(ResultOnly):

@@ -379,7 +379,8 @@ def outcome(ledger: Ledger, exited: Exited) -> Outcome:
         return [report.metrics for report in ledger.curves.of(exited.trial)]
 
     if reason is None:
-        return outcome_of(objectives, exited.returned, latest, reports)
+        needed = ledger.spec.constrained_metrics
+        return outcome_of(objectives, exited.returned, latest, reports, needed)
     if reason.kind is Kind.STOPPED:
         so_far = outcome_of(objectives, None, latest, reports)
         return Outcome(State.STOPPED, so_far.values, so_far.metrics, reason)

@@ -197,6 +197,7 @@ SYNONYMS: Final = {
     "direction": "goal", "directions": "goal", "mode": "goal",
     "n_trials": "trials", "num_trials": "trials", "max_trials": "trials", "max_evals": "trials",
     "num_samples": "trials", "n_iter": "trials", "iterations": "trials", "count": "trials",
+    "callback": "watcher", "callbacks": "watcher",
     "timeout": "time", "max_time": "time", "n_jobs": "parallel", "workers": "parallel",
     "max_concurrent": "parallel", "concurrency": "parallel", "parallelism": "parallel",
     "sampler": "searcher", "algo": "searcher", "algorithm": "searcher", "method": "searcher",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.constraint import Constraint
 from tunesmith.core.incumbent import contenders
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
@@ -83,6 +84,11 @@ class History:
         return self._ledger.spec.objectives
 
     @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What a trial's results have to keep for it to be the best: see `excess`."""
+        return self._ledger.spec.constraints
+
+    @property
     def first_objective(self) -> Objective:
         """The objective that counts where one is meant: see `first_losses`."""
         return self._ledger.spec.first_objective
@@ -138,6 +144,16 @@ class History:
             losses = losses.copy()
             losses[self._visible :] = np.nan
         return losses
+
+    @property
+    def excess(self) -> NDArray[np.float64]:
+        """By how much each trial's results break each constraint, shape (n, constraints): at most 0 where they keep it, NaN
+        where there is no result, or none that the constraint is about."""
+        excess = self._ledger.column("excess")
+        if self._visible < len(self):
+            excess = excess.copy()
+            excess[self._visible :] = np.nan
+        return excess
 
     @property
     def first_losses(self) -> NDArray[np.float64]:
@@ -222,12 +238,17 @@ class History:
         return self._ledger.trial(number)
 
     def curve(self, number: int) -> tuple[Report, ...]:
-        """The reports of a trial, oldest first; none if its results are hidden."""
+        """The reports of a trial, oldest first; none if its results are hidden. A value is what the objective's `use`
+        makes of it and of those before (the best so far, a mean), here as in all that follows."""
+        return self._ledger.judged.of(number) if number < self._visible else ()
+
+    def as_reported(self, number: int) -> tuple[Report, ...]:
+        """The reports of a trial as they came, each by itself: for steps that are folds or seeds."""
         return self._ledger.curves.of(number) if number < self._visible else ()
 
     def back(self, number: int) -> Iterator[Report]:
         """The reports of a trial, newest first; O(1) each."""
-        return self._ledger.curves.back(number) if number < self._visible else iter(())
+        return self._ledger.judged.back(number) if number < self._visible else iter(())
 
     def stride(self, number: int) -> tuple[int, int] | None:
         """From which step to which a trial has just come: those of its last two reports of the first objective's
@@ -246,7 +267,7 @@ class History:
         Those without it, and of trials whose results are hidden, are left out. O(new reports).
         """
         objective = self.first_objective
-        curves = self._ledger.curves
+        curves = self._ledger.judged
         trials, steps, values = curves.columns(objective.metric, since)
         included = ~np.isnan(values)
         if self._visible < len(self):
@@ -264,7 +285,7 @@ class History:
         NaN for what was not in the report."""
         columns = []
         for objective in self.objectives:
-            _, _, values = self._ledger.curves.columns(objective.metric)
+            _, _, values = self._ledger.judged.columns(objective.metric)
             part = values[numbers]
             columns.append(np.where(np.isinf(part), np.inf, objective.sign * part))
         return np.column_stack(columns)

@@ -54,9 +54,10 @@ class Confirmed(NamedTuple):
 
 
 def feasible(table: Table) -> Mask:
-    """Which trials may be best, shape (n,): completed, not retracted, inside the space."""
+    """Which trials may be best, shape (n,): completed, not retracted, inside the space, no constraint broken."""
     n = table.size
-    mask: Mask = (table.state[:n] == _COMPLETED) & ~table.retracted[:n] & ~table.outside[:n]
+    off = table.retracted[:n] | table.outside[:n] | table.broken[:n]
+    mask: Mask = (table.state[:n] == _COMPLETED) & ~off
     return mask
 
 
@@ -203,7 +204,7 @@ class Improvement:
     def consider(self, table: Table, i: int) -> bool:
         """Whether completed trial `i` is the best so far; of equal ones the first is, whichever came in first. With
         several objectives, whether no other one is at least as good in all of them."""
-        if table.retracted[i] or table.outside[i]:
+        if table.retracted[i] or table.outside[i] or table.broken[i]:
             return False
         losses, other = table.losses, self.trial
         better = other is None or (losses[i, 0], i) < (losses[other, 0], other)

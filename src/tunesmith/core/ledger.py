@@ -8,8 +8,10 @@ edit of the space is O(trials). The trials themselves are in `table`, their repo
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +22,7 @@ from tunesmith.core.curves import Curves
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
 from tunesmith.core.incumbent import Confirmed, Improvement, confirmed_of, feasible, front
+from tunesmith.core.objective import LAST
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config
 from tunesmith.core.study import StudySpec
@@ -78,8 +81,11 @@ class Ledger:
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
         self.cursor = 0
-        self.table = Table(spec.space, spec.objectives)
+        self.table = Table(spec.space, spec.objectives, spec.constraints)
         self.curves = Curves()
+        plain = all(objective.use == LAST for objective in spec.objectives)
+        #: The same reports, each with what `Objective.use` makes of it and of those before: what strategies judge.
+        self.judged = self.curves if plain else Curves()
         self.running: dict[int, Running] = {}
         self.sessions: dict[str, events.Opened] = {}
         self.open_sessions: set[str] = set()
@@ -244,9 +250,13 @@ class Ledger:
     @property
     def incumbent(self) -> int | None:
         """The best trial of a study with one objective: of those that were confirmed the likeliest, else the
-        completed one with the best value. See `core.incumbent`."""
+        completed one with the best value. See `core.incumbent`. With several, the one of the front that the user's
+        rule prefers; None without a rule."""
         if len(self.spec.objectives) > 1:
-            return None
+            members, prefer = self.front(), self.spec.prefer
+            if prefer is None or not len(members):
+                return None
+            return int(members[prefer.choose(self.table.losses[members], self.spec.objectives)])
         confirmed = self.confirmed
         return confirmed[0].trial if confirmed else self.improvement.trial
 
@@ -262,6 +272,12 @@ class Ledger:
             confirmed = confirmed_of(losses, usable, again, self.confirming, k, sign, seed)
             self._confirmed = (self.cursor, confirmed)
         return self._confirmed[1]
+
+    @property
+    def where_completed(self) -> NDArray[np.bool_]:
+        """Which trials have been completed, shape (n,)."""
+        completed: NDArray[np.bool_] = self.table.state[: self.size] == _COMPLETED
+        return completed
 
     def feasible(self) -> NDArray[np.bool_]:
         """Which trials may be best, shape (n,)."""
@@ -296,6 +312,12 @@ class Ledger:
     def reason(self, number: int) -> Reason | None:
         return self._reasons.get(number)
 
+    def broken(self, number: int) -> tuple[str, ...]:
+        """The constraints that the trial's results break."""
+        excess = self.table.excess[number].tolist()
+        constraints = self.table.constraints
+        return tuple(c.text for c, over in zip(constraints, excess, strict=True) if over > 0.0)
+
     def tags(self, number: int) -> Mapping[str, str]:
         return dict(self._tags.get(number, {}))
 
@@ -328,6 +350,7 @@ class Ledger:
             retracted=table.retracted.item(i),
             outside=table.outside.item(i),
             version=table.version.item(i) or None,
+            broken=self.broken(i) if table.broken.item(i) else (),
         )
 
     def _check(self, number: int) -> int:
@@ -446,11 +469,33 @@ class Ledger:
         if running is None:
             move(self.state(i), "report", i)  # raises, and says why
             raise AssertionError
-        self.curves.add(i, e.step, e.metrics, at, first=not running.reports)
+        first = not running.reports
+        self.curves.add(i, e.step, e.metrics, at, first=first)
+        if self.judged is not self.curves:
+            self.judged.add(i, e.step, self._judge(i, e.metrics, first=first), at, first=first)
         if at - running.heard_at > self.longest_gap_s:
             self.longest_gap_s = at - running.heard_at
         running.heard_at = at
         running.reports += 1
+
+    def _judge(
+        self, trial: int, metrics: Mapping[str, float | None], *, first: bool
+    ) -> Mapping[str, float | None]:
+        """The metrics of a trial's newest report as its objectives use them. O(window)."""
+        values = dict(metrics)
+        for objective in self.spec.objectives:
+            name = objective.metric
+            if objective.use == LAST or name not in metrics:
+                continue
+            newest = (r.metrics[name] for r in self.curves.back(trial) if name in r.metrics)
+            if objective.window is None and not first:  # the report before has the best of all
+                before = (r.metrics[name] for r in self.judged.back(trial) if name in r.metrics)
+                reported = [*islice(before, 1), *islice(newest, 1)]
+            else:
+                reported = [*islice(newest, objective.window)][::-1]
+            value = objective.value_of(reported)
+            values[name] = value if math.isfinite(value) else None
+        return values
 
     def _finished(self, e: events.Finished) -> None:
         state, table, improvement = e.state, self.table, self.improvement
@@ -471,6 +516,7 @@ class Ledger:
             self._reasons[i] = e.reason
         if e.cost is not _NO_COST:
             self._set_cost(i, e.cost)
+        table.judge(i)
         if state is _FAILED:
             self.failures.append(i)
         elif state is not _CALLED_OFF:
@@ -518,6 +564,7 @@ class Ledger:
         self._reasons.pop(i, None)
         self.table.set_values(i, e.values)
         self.table.set_metrics(i, e.metrics)
+        self.table.judge(i)
         self.improvement.search(self.table, self.confirming)
 
     def _retract(self, e: events.Retracted) -> None:
@@ -540,6 +587,8 @@ class Ledger:
         spec = self.spec.edited(e.changes)
         if "space" in e.changes:
             self.table.move_to(spec.space)
+        if "space" in e.changes or "constraints" in e.changes:
+            self.table.bind(spec.constraints)
             self.improvement.search(self.table, self.confirming)
         self.spec = spec
 

@@ -40,6 +40,13 @@ class Objective:
         """What the history multiplies the metric by, so that less is better."""
         return 1.0 if self.goal == "minimize" else -1.0
 
+    @property
+    def window(self) -> int | None:
+        """How many of the last reports make the value; None is all of them."""
+        if self.use == "best":
+            return None
+        return 1 if self.use == LAST else int(self.use.rpartition(" ")[2])
+
     def value_of(self, reported: Sequence[float]) -> float:
         """The value that a trial's reports of the metric make, oldest first, at least one; NaN is one that is not finite."""
         if self.use == LAST:
@@ -47,8 +54,11 @@ class Objective:
         if self.use == "best":
             finite = [value for value in reported if math.isfinite(value)]
             return min(finite, key=lambda value: self.sign * value, default=math.nan)
-        last = reported[-int(self.use.rpartition(" ")[2]) :]
-        return math.fsum(last) / len(last)
+        last = reported[-(self.window or 0) :]
+        try:
+            return math.fsum(last) / len(last)
+        except OverflowError:  # their sum is no float any more; their mean is
+            return math.fsum(value / len(last) for value in last)
 
     def __str__(self) -> str:
         how = {LAST: "", "best": " (best of its reports)"}.get(self.use, f" ({self.use} reports)")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from tunesmith.core.errors import did_you_mean
 from tunesmith.core.objective import LAST, Objective
 from tunesmith.core.text import utf8
 from tunesmith.core.trial import Kind, Reason, State
@@ -88,14 +89,17 @@ def outcome_of(
     returned: Any,
     latest: Mapping[str, float] | None = None,
     reports: Callable[[], Sequence[Mapping[str, float]]] = tuple,
+    needed: Collection[str] = (),
 ) -> Outcome:
     """The outcome of a trial whose objective came to its end and returned `returned`.
 
     A bare number is the value of the only objective, a sequence has one number per objective, a
     mapping has metrics by name. What is missing is taken from `latest`, the trial's last reports. An objective
-    that uses the best of them, or a mean, gets it from all `reports`, oldest first, whatever was returned.
+    that uses the best of them, or a mean, gets it from all `reports`, oldest first, whatever was returned. `needed` are
+    further metrics without which the study's constraints cannot be judged.
     """
-    if type(returned) is float and len(objectives) == 1 and not latest and math.isfinite(returned):
+    simple = type(returned) is float and len(objectives) == 1 and not latest and not needed
+    if simple and math.isfinite(returned):
         return Outcome(
             State.COMPLETED, (returned,), {objectives[0].metric: returned}
         )  # the fast way
@@ -135,6 +139,13 @@ def outcome_of(
             reported = [report[name] for report in reports() if name in report]
             metrics[name] = objective.value_of(reported) if reported else metrics[name]
         values.append(metrics[name])
+    unknown = sorted(name for name in needed if name not in metrics)
+    if unknown:
+        return _failed(
+            f"the metric {unknown[0]!r}, which a constraint names, never arrived (only {_listed(sorted(metrics))})"
+            f"{did_you_mean(unknown[0], metrics)}; return {{{names[0]!r}: ..., {unknown[0]!r}: ...}}",
+            metrics,
+        )
     if not all(map(math.isfinite, values)):
         wrong = ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True))
         return Outcome(State.FAILED, None, finite(metrics), Reason(Kind.NOT_FINITE, wrong))

@@ -49,6 +49,11 @@ def _positive(value: Any, name: str, expected: str) -> float:
     return float(value)
 
 
+def count(n: int, noun: str) -> str:
+    """``1 trial``, ``2,000 trials``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def show_seconds(value: float | None) -> str:
     """``1.2 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
     if value is None or not math.isfinite(value):

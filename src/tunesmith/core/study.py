@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tunesmith.core.constraint import COSTS, Constraint, constraints_of
+from tunesmith.core.constraint import check as check_constraints
 from tunesmith.core.errors import StudyError
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import LAST, Objective
+from tunesmith.core.preference import Preference, preference_of
 from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.space.parameter import plain
 from tunesmith.core.space.space import Space
@@ -48,6 +51,10 @@ class StudySpec:
     name: str
     space: Space
     objectives: tuple[Objective, ...] = (Objective("value"),)
+    #: What a trial's results have to keep for it to be the best.
+    constraints: tuple[Constraint, ...] = ()
+    #: How one of several objectives' front is chosen as the best; see `core.preference`.
+    prefer: Preference | None = None
     limits: Limits = Limits()
     searcher: Strategy = Strategy("auto")
     scheduler: Strategy | None = None
@@ -79,6 +86,9 @@ class StudySpec:
                 raise StudyError(
                     f"{name} needs a single objective; this study has {', '.join(metrics)}"
                 )
+        object.__setattr__(self, "constraints", tuple(constraints_of(self.constraints)))
+        check_constraints(self.constraints, self.space, self.objectives)
+        object.__setattr__(self, "prefer", preference_of(self.prefer, self.objectives))
         if len(set(metrics)) != len(metrics):
             raise StudyError(f"an objective is there twice: {', '.join(metrics)}")
         if (
@@ -95,6 +105,14 @@ class StudySpec:
         `target` is about. Whatever takes it says so by this name."""
         return self.objectives[0]
 
+    @property
+    def constrained_metrics(self) -> frozenset[str]:
+        """The metrics that constraints name and trials have to report; none that is an objective's."""
+        if not self.constraints:
+            return frozenset()
+        named = frozenset().union(*(c.metrics(self.space) for c in self.constraints))
+        return named - {o.metric for o in self.objectives} - set(COSTS)
+
     #: Until all callers have the other name.
     objective = first_objective
 
@@ -103,7 +121,16 @@ class StudySpec:
 
         A study's objectives and name stay what they are: other numbers would no longer compare.
         """
-        editable = ("space", "limits", "searcher", "scheduler", "job", "duplicates")
+        editable = (
+            "space",
+            "limits",
+            "searcher",
+            "scheduler",
+            "job",
+            "duplicates",
+            "constraints",
+            "prefer",
+        )
         for name in changes:
             if name not in editable:
                 raise StudyError(
@@ -128,6 +155,10 @@ class StudySpec:
             "searcher": self.searcher.to_dict(),
             "seed": self.seed,
         }
+        if self.constraints:
+            out["constraints"] = [constraint.text for constraint in self.constraints]
+        if self.prefer is not None:
+            out["prefer"] = self.prefer.to_dict()
         if self.scheduler is not None:
             out["scheduler"] = self.scheduler.to_dict()
         for name in ("deterministic", "duplicates"):
@@ -144,8 +175,10 @@ class StudySpec:
         scheduler = spec.get("scheduler")
         return cls(
             name=spec["name"],
-            space=Space.from_dict(spec["space"]),
+            space=Space.from_dict(spec["space"], stored=True),
             objectives=tuple(Objective(**objective) for objective in spec["objectives"]),
+            constraints=tuple(map(Constraint, spec.get("constraints", ()))),
+            prefer=spec.get("prefer"),
             limits=Limits.from_dict(spec.get("limits", {})),
             searcher=Strategy.of(spec.get("searcher", "auto")),
             scheduler=None if scheduler is None else Strategy.of(scheduler),

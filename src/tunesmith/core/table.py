@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.constraint import Constraint, values_of
 from tunesmith.core.curves import NOT_FINITE
 from tunesmith.core.objective import Objective
 from tunesmith.core.space.space import Config, Space
@@ -30,6 +31,7 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "attempt": (np.int32, -1),
     "retracted": (np.bool_, False),
     "outside": (np.bool_, False),
+    "broken": (np.bool_, False),
     "version": (np.int32, 0),
     "searcher": (np.int16, 0),
     "seen": (np.int64, 0),
@@ -54,6 +56,7 @@ class Table:
     attempt: Array
     retracted: Array
     outside: Array
+    broken: Array
     version: Array
     searcher: Array
     seen: Array
@@ -71,8 +74,14 @@ class Table:
     _keys: dict[bytes, int]
     _last_row: tuple[Mapping[str, Any], list[float]]
 
-    def __init__(self, space: Space, objectives: Sequence[Objective]) -> None:
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
         self.space = space
+        self.constraints = tuple(constraints)
         self.size = 0
         self.metrics: dict[str, NDArray[np.float64]] = {}
         self._signs = tuple(objective.sign for objective in objectives)
@@ -85,12 +94,13 @@ class Table:
         for name, (dtype, fill) in _COLUMNS.items():
             setattr(self, name, np.full(self._capacity, fill, dtype=dtype))
         self.losses = np.full((self._capacity, len(objectives)), np.nan)
+        self.excess = np.full((self._capacity, len(self.constraints)), np.nan)
         self._reset_numbers()
 
     # -- reading ------------------------------------------------------------------------------
 
     def column(self, name: str) -> Array:
-        """A read-only array over all trials: one of _COLUMNS, "numbers", "losses" or "points"."""
+        """A read-only array over all trials: one of _COLUMNS, "numbers", "losses", "excess" or "points"."""
         if name == "points":
             self._fill_points()
         view: Array = getattr(self, name)[: self.size]
@@ -195,6 +205,23 @@ class Table:
                 column = self.metrics[name] = fresh
             column[i] = NOT_FINITE if value is None else value
 
+    def judge(self, i: int) -> None:
+        """By how much the results of row `i` break each constraint, if there are results."""
+        if not self.constraints or self.losses[i, 0] != self.losses[i, 0]:
+            return
+        values = values_of(self.config(i), self.metrics_of(i), self.cost(i))
+        for j, constraint in enumerate(self.constraints):
+            self.excess[i, j] = constraint.excess(self.space, values)
+        self.broken[i] = bool((self.excess[i] > 0.0).any())
+
+    def bind(self, constraints: Sequence[Constraint]) -> None:
+        """Judge every row by other constraints: O(trials)."""
+        self.constraints = tuple(constraints)
+        self.excess = np.full((self._capacity, len(self.constraints)), np.nan)
+        self.broken[: self.size] = False
+        for i in range(self.size):
+            self.judge(i)
+
     def add_cost(self, i: int, cost: Cost) -> None:
         """Add what an attempt took to what those before it took."""
         if cost.wall_s is not None:
@@ -231,7 +258,7 @@ class Table:
         for name, (dtype, fill) in _COLUMNS.items():
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.full(extra, fill, dtype=dtype)]))
-        for name in ("losses", "numbers"):
+        for name in ("losses", "numbers", "excess"):
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.full((extra, old.shape[1]), np.nan)]))
         self._capacity += extra

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -15,6 +16,32 @@ from tunesmith.core.errors import shorten as shorten  # noqa: PLC0414 (for whoev
 #: How deep and how large data from outside may be, aliases and shared parts expanded.
 DEEPEST: Final = 100
 MOST: Final = 1_000_000
+
+
+#: Codes for a terminal: what colours, moves, clears, links and names windows (CSI, OSC and its like, shorter escapes).
+_CODES: Final = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
+    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
+    "|\x1b[ -/]*[0-~]?"
+)
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def without_codes(text: str) -> str:
+    """A text from anywhere without what a terminal would obey; lines and tabs stay."""
+    if _CONTROL.search(text) is None:
+        return text
+    text = _CODES.sub("", text.replace("\r\n", "\n")).replace("\r", "\n")
+    return _CONTROL.sub("", text)
+
+
+def printable(text: str) -> str:
+    """A text on one line; one with line ends or other control characters as JSON has it."""
+    if _UNPRINTABLE.search(text) is None:
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 
 def html_table(heading: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr
 from tunesmith.core.errors import TransitionError
 from tunesmith.core.quantity import show_number
 from tunesmith.core.space.space import Config
-from tunesmith.core.text import html_table, text_of, utf8
+from tunesmith.core.text import html_table, text_of, utf8, without_codes
 
 
 class State(StrEnum):
@@ -105,9 +105,9 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     output: str = ""
 
     def __post_init__(self) -> None:
-        """Keep what a store can hold: the words come from anywhere."""
-        force_setattr(self, "message", utf8(self.message))
-        force_setattr(self, "output", utf8(self.output))
+        """Keep what a store can hold and a terminal can show: the words come from anywhere."""
+        force_setattr(self, "message", utf8(without_codes(self.message)))
+        force_setattr(self, "output", utf8(without_codes(self.output)))
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
@@ -176,6 +176,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     outside: bool = False
     #: Which version of the program it ran, from 1 on in the order in which the study met them; None if not known.
     version: int | None = None
+    #: The constraints that its results break: it cannot be the best.
+    broken: tuple[str, ...] = ()
 
     @property
     def value(self) -> float | None:
@@ -218,4 +220,5 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             "retracted": self.retracted,
             "outside": self.outside,
             "version": self.version,
+            "broken": list(self.broken),
         }

@@ -10,24 +10,41 @@ OUTPUT/fit.json      what its search is about; written first, and a search that 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from tunesmith import streams
-from tunesmith.core.errors import JobError, TunesmithError, did_you_mean, shown
+from tunesmith.analysis.versions import differences
+from tunesmith.core.errors import (
+    ConfigError,
+    JobError,
+    StudyError,
+    StudyNotFound,
+    TunesmithError,
+    did_you_mean,
+    shown,
+)
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.program import Fingerprint
+from tunesmith.core.space.space import Space
+from tunesmith.core.study import check_edit
+from tunesmith.core.trial import ENDED, State
 from tunesmith.files import write_json
+from tunesmith.tuning.study import Study
+from tunesmith.tuning.versions import OnChange, check_on_change
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-P = TypeVar("P", bound="DataclassInstance")
+P = TypeVar("P", bound="Plan")
 
 PLAN: Final = "fit.json"
 ABOUT: Final = "model.json"
@@ -36,6 +53,8 @@ REPORT: Final = "report.html"
 STUDY: Final = "fit"
 #: The final fits, the model's file and the report take some seconds, however short the search is (s).
 REST_S: Final = 5.0
+#: So many configs are tried again where the data have changed.
+AGAIN: Final = 5
 
 
 def say_if(progress: bool | None) -> Callable[[str], None]:
@@ -67,14 +86,85 @@ def search_s(limit_s: float, share: float, spent_s: float) -> float:
 # -- the plan -----------------------------------------------------------------------------------
 
 
+class Plan(Protocol):
+    """What a search is about. `digest`: of all data; `parts`: of each part of it, to say what has changed; `spent_s`:
+    how long was searched before it changed."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def parts(self) -> Mapping[str, str]: ...
+    @property
+    def spent_s(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Settled(Generic[P]):
+    """Where a search goes on or begins, by which plan; `changed`: its data have, and its results no longer count."""
+
+    folder: Path
+    plan: P
+    changed: bool = False
+
+
 def settle(
-    folder: Path, recipe: str, wanted: P, same: Mapping[str, str], say: Callable[[str], None]
-) -> P:
+    folder: Path,
+    recipe: str,
+    wanted: P,
+    same: Mapping[str, str],
+    on_change: OnChange,
+    say: Callable[[str], None],
+) -> Settled[P]:
     """The plan that the search in `folder` began with, or `wanted`. Nothing is written.
 
-    `same`: the fields that have to agree, and what to call them; ``{}`` stands for the value. Raises JobError if
-    the folder is about something else.
+    `same`: the fields that have to agree, and what to call them; ``{}`` stands for the value. `on_change`: what
+    becomes of a search that began with other data: "refuse", "continue" (see `start_over`), or "new", a search in
+    NAME-2. Raises JobError if the folder is about something else.
     """
+    check_on_change(on_change)
+    data = same.get("digest", "data")
+    for number in itertools.count(1):
+        place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            begun = _begun(place, recipe, wanted, {k: v for k, v in same.items() if k != "digest"})
+        except JobError:
+            if on_change == "new" and (place / PLAN).is_file():
+                continue
+            raise
+        if begun is None:
+            if number > 1:
+                say(f"{folder} has a search on other data; this one is in {place}")
+            return Settled(place, wanted)
+        if begun.digest == wanted.digest:
+            say(f"going on with the search in {place}")
+            return Settled(place, begun)
+        if on_change == "new":
+            continue
+        what = _what_changed(begun, wanted)
+        if on_change == "continue":
+            say(
+                f"the search in {place} was on another {data}{what}\nits results no longer count; its best configs "
+                "are tried first"
+            )
+            return Settled(place, wanted, changed=True)
+        raise JobError(
+            f"{place} has a search on another {data}{what}\nand its results would not compare; "
+            f"on_change='new' (--on-change new) searches in {folder.name}-2, 'continue' goes on here with its best "
+            "configs; or name another output"
+        )
+    raise AssertionError
+
+
+def _what_changed(begun: Plan, wanted: Plan) -> str:
+    """In lines, as far as it is known of what it was."""
+    if not begun.parts:
+        return ","
+    lines = differences(begun.parts, Fingerprint(wanted.parts))
+    return ":" + "".join(f"\n  {line}" for line in lines)
+
+
+def _begun(folder: Path, recipe: str, wanted: P, same: Mapping[str, str]) -> P | None:
+    """The plan of the search in `folder`; None if there is none. Raises JobError for another one than `wanted`."""
     file = folder / PLAN
     if folder.exists() and not folder.is_dir():
         raise JobError(f"{folder} is a file; output names a folder to write into")
@@ -83,7 +173,7 @@ def settle(
             raise JobError(
                 f"the folder {folder} is there already, with other things in it; name another output"
             )
-        return wanted
+        return None
     try:
         fields = json.loads(file.read_text())
         other = fields.pop("recipe")
@@ -94,15 +184,49 @@ def settle(
         ) from None
     differs = f"recipe ({other})" if begun is None else None
     for field, called in same.items():
-        if begun is not None and getattr(begun, field) != getattr(wanted, field):
+        if begun is not None and getattr(begun, field) not in (None, getattr(wanted, field)):
             differs = differs or called.format(getattr(begun, field))
     if begun is None or differs:
         raise JobError(
             f"{folder} has a search with another {differs}, and its results would not compare; name another "
             "output, or delete that folder"
         )
-    say(f"going on with the search in {folder}")
     return begun
+
+
+def start_over(storage: str | Path, space: Space) -> float:
+    """Begin a search anew whose data have changed: its results are retracted, and its best configs are the first of
+    those that wait. How long it has taken so far (s)."""
+    try:
+        study = Study.open(STUDY, storage=storage)
+    except (StudyNotFound, FileNotFoundError):
+        return 0.0
+    with study:
+        try:
+            check_edit(study.space, space)
+        except StudyError as error:
+            raise JobError(
+                f"the data have changed too much for the search to go on ({error}); on_change='new' (--on-change new) "
+                "searches anew"
+            ) from None
+        result = study.result()
+        best = [result.ledger.config(n) for n in _ranked(result.ledger)[:AGAIN]]
+        for trial in study.trials:
+            if trial.state is State.PAUSED:
+                study.cancel(trial)
+            elif trial.state in ENDED and not trial.retracted:
+                study.retract(trial, why="it was on the data as they were before")
+        for config in best:
+            with suppress(ConfigError):
+                study.enqueue(space.filled(config), why="the best before the data changed")
+        return result.ledger.elapsed_s(result.ledger.last_at)
+
+
+def _ranked(ledger: Ledger) -> list[int]:
+    """The trials that may be best, the best first."""
+    numbers = np.flatnonzero(ledger.feasible())
+    order = np.argsort(ledger.column("losses")[numbers, 0], kind="stable")
+    return [int(n) for n in numbers[order]]
 
 
 def keep(folder: Path, recipe: str, plan: DataclassInstance) -> None:

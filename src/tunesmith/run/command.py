@@ -12,25 +12,23 @@ import contextlib
 import itertools
 import math
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from tunesmith.core.errors import JobError, TunesmithError
 from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.files import write_text
-from tunesmith.run import init, process_tree
+from tunesmith.run import init
 from tunesmith.run.base import Happened
-from tunesmith.run.config_file import config_files, config_paths, json_text
+from tunesmith.run.config_file import config_files, json_text
 from tunesmith.run.folder import (
     CHECKPOINT,
     CONFIG,
@@ -40,36 +38,23 @@ from tunesmith.run.folder import (
     Folder,
     fault_of,
 )
-from tunesmith.run.metric_file import MetricFile, MetricFileReader
+from tunesmith.run.marks import ATTEMPT_MARK, SESSION_MARK
+from tunesmith.run.metric_file import MetricFileReader
+from tunesmith.run.missing_metric import no_metric, no_number
 from tunesmith.run.objective import reason_of, tail
-from tunesmith.run.output import STEP, ScannedReport, Scanner, compile_metrics
-from tunesmith.run.pattern import Pattern
+from tunesmith.run.output import ScannedReport, Scanner
+from tunesmith.run.program import (
+    PARAMETER_PREFIX,
+    Program,
+    built_in_of,
+    compile_sources,
+    search_path,
+    variable_of,
+)
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
-from tunesmith.run.template import Template
 
-#: What the names of the parameters' environment variables begin with, and those that trials have beside them.
-_PARAMETER: Final = "TUNESMITH_PARAM_"
-BUILT_IN_VARIABLES: Final = frozenset(
-    {
-        process_tree.SESSION_MARK,
-        process_tree.ATTEMPT_MARK,
-        *(
-            f"TUNESMITH_{name}"
-            for name in [
-                "TRIAL",
-                "SEED",
-                "REPORTED",
-                "DIR",
-                "CONFIG",
-                "METRICS",
-                "CHECKPOINT_DIR",
-                "STOP",
-            ]
-        ),
-    }
-)
 #: How often running programs are looked at (s).
 _POLL_S: Final = 0.02
 #: A longer output is cut in the middle when its trial is over.
@@ -82,46 +67,6 @@ _READ_S: Final = 0.1
 _READ_REPORTS: Final = 500
 #: The grace of a program whose output cannot be read (s).
 _GRACE_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What to run, and how to read it."""
-
-    command: str | Sequence[str]
-    #: The objectives' metrics: what the program must report.
-    wanted: tuple[str, ...]
-    #: Those whose last report alone makes the value; None is all of them.
-    by_last: frozenset[str] | None = None
-    #: By metric: a pattern for what it prints, or where it stands in a file.
-    metrics: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
-    shell: bool = False
-    cwd: Path = field(default_factory=Path.cwd)
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def template(self) -> Template:
-        """Its command line, read. Raises JobError."""
-        return Template.of(self.command, shell=self.shell)
-
-    def find(self, template: Template) -> str:
-        """The program's full path. Raises JobError if there is none."""
-        if template.shell is not None:
-            return "/bin/sh"
-        name = template.program
-        path = self.environment.get("PATH", search_path())
-        executable = shutil.which(name, path=path) if os.sep not in name else None
-        if executable is None and os.sep in name:
-            candidate = self.cwd / name
-            if candidate.is_file() and os.access(candidate, os.X_OK):
-                return str(candidate)
-            if candidate.is_file():
-                raise JobError(
-                    f"command: {candidate} is not executable; chmod +x it, or name the interpreter"
-                )
-        if executable is None:
-            raise JobError(f"command: there is no program {name!r} (looked in PATH and {self.cwd})")
-        return executable
 
 
 class _Reader:
@@ -255,12 +200,7 @@ class CommandExecutor:
         self._config_files = config_files(self._template.config_forms(), program.cwd)
         self._path = program.find(self._template)
         self._patterns, self._files = compile_sources(program.metrics)
-        for file in self._files:
-            if parallel > 1 and "{trial" not in file.path and "{checkpoint_dir}" not in file.path:
-                raise JobError(
-                    f"metrics: {file.metric}: trials at the same time would all write {file.path}; let each have its "
-                    f"own, in {{trial_dir}}/{Path(file.path).name}, or set parallel to 1"
-                )
+        program.check_files(parallel)
         self._session = session
         self._folder = folder
         self._memory_limit = memory_limit
@@ -328,7 +268,7 @@ class CommandExecutor:
         folder = self._folder.make(start.trial)
         metrics = folder / metrics_name(start.attempt)
         built_in = built_in_of(start.trial, start.attempt, start.seed, folder)
-        mark = (process_tree.ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
+        mark = (ATTEMPT_MARK, f"{self._session}/{start.trial}/{start.attempt}")
         environment = self._environment(start, folder, mark)
         with contextlib.ExitStack() as files:
             try:
@@ -355,7 +295,7 @@ class CommandExecutor:
                 for file in self._files
             }
             began = time.perf_counter()
-            words = ["/bin/sh", "-c", argv] if isinstance(argv, str) else [self._path, *argv[1:]]
+            words = ["/bin/sh", "-c", argv] if isinstance(argv, str) else self._words(argv)
             try:
                 process = subprocess.Popen(
                     init.command(words, tell.fileno()),
@@ -384,12 +324,21 @@ class CommandExecutor:
         ]
         return run
 
+    def _words(self, argv: list[str]) -> list[str]:
+        """The words with the program's full path. Raises ValueError where a trial names one that is not there."""
+        if not argv:
+            raise ValueError("its command is empty")
+        try:
+            return [self._path or self._program.locate(argv[0]), *argv[1:]]
+        except JobError as error:
+            raise ValueError(str(error)) from None
+
     def _environment(self, start: Start, folder: Path, mark: tuple[str, str]) -> dict[str, str]:
         gpus = self._gpus.take(start.trial)
         parameters = {variable_of(name): text_of(value) for name, value in start.config.items()}
         return {
             # a trial inside a trial has its own parameters only
-            **{k: v for k, v in os.environ.items() if not k.startswith(_PARAMETER)},
+            **{k: v for k, v in os.environ.items() if not k.startswith(PARAMETER_PREFIX)},
             **self._threads,
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
@@ -397,7 +346,7 @@ class CommandExecutor:
             **gpu_environment(gpus, self._gpus_per_trial),
             **self._program.environment,
             **parameters,
-            process_tree.SESSION_MARK: self._session,
+            SESSION_MARK: self._session,
             mark[0]: mark[1],
             "TUNESMITH_TRIAL": str(start.trial),
             "TUNESMITH_SEED": str(start.seed),
@@ -464,7 +413,11 @@ class CommandExecutor:
                 run.start.attempt > 0 and not run.metrics
             )  # before this attempt: all is reported
             if missing and not finished:
-                return Reason(Kind.ERROR, _no_metric(missing, run, self._patterns))
+                printed, reported = (reader.scanner for reader in run.readers)
+                text = no_metric(
+                    missing, printed, reported, run.files, run.metrics, self._patterns, run.output()
+                )
+                return Reason(Kind.ERROR, text)
             by_last = self._program.by_last
             for name in self._program.wanted if by_last is None else by_last:
                 scanners = [r.scanner for r in run.readers if name in r.scanner.no_number]
@@ -484,114 +437,6 @@ class CommandExecutor:
             return Reason(Kind.OUT_OF_MEMORY, f"the program ran out of memory ({death(status)})")
         last = last_line(output)
         return Reason(Kind.ERROR, f"the program ended with {death(status)}{last and f': {last}'}")
-
-
-def variable_of(name: str) -> str:
-    """The environment variable that has a parameter's value."""
-    return _PARAMETER + name.upper().replace(".", "_")
-
-
-def built_in_of(trial: int, attempt: int, seed: int, folder: Path) -> dict[str, Any]:
-    """What stands for a command's built-in placeholders in one attempt of a trial."""
-    return {
-        "trial": trial,
-        "attempt": attempt,
-        "seed": seed,
-        "trial_dir": str(folder),
-        "checkpoint_dir": str(folder / CHECKPOINT),
-        "config_file": str(folder / CONFIG),
-    }
-
-
-def command_line(
-    job: Mapping[str, Any],
-    config: Mapping[str, Any],
-    trial: int,
-    attempt: int,
-    seed: int,
-    folder: Path | None = None,
-) -> str | None:
-    """The command of a study's job (`StudySpec.job`) as a trial has it, to be read and copied; paths stay
-    placeholders where its folder is not known. None for a study of no command, or of one that this version does
-    not read."""
-    command = job.get("command")
-    if command is None:
-        return None
-    try:
-        template = Template.of(command, shell=bool(job.get("shell")))
-        built_in: dict[str, Any] = {"trial": trial, "attempt": attempt, "seed": seed}
-        if folder is not None:
-            built_in = built_in_of(trial, attempt, seed, folder)
-            built_in |= config_paths(template.config_forms(), folder)
-        return template.shown(config, built_in)
-    except (JobError, ValueError, KeyError):
-        return None
-
-
-def compile_sources(
-    metrics: Mapping[str, str | Mapping[str, str]],
-) -> tuple[dict[str, Pattern], list[MetricFile]]:
-    """The patterns by metric, and the metrics that stand in files. Raises JobError."""
-    patterns = compile_metrics({m: text for m, text in metrics.items() if isinstance(text, str)})
-    described = {m: source for m, source in metrics.items() if not isinstance(source, str)}
-    if STEP in described:
-        raise JobError(
-            "metrics: a file's steps are named with its metric, as in {csv: log.csv, column: loss, step: epoch}"
-        )
-    return patterns, [MetricFile.of(metric, source) for metric, source in described.items()]
-
-
-def search_path() -> str:
-    """PATH for programs: the folder of the Python that runs tunesmith comes first, so that `python` in
-    a command is that one, unless the user has activated an environment of their own."""
-    path = os.environ.get("PATH", os.defpath)
-    if os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"):
-        return path
-    return os.pathsep.join([str(Path(sys.executable).parent), path])
-
-
-def _no_metric(missing: Sequence[str], run: _Run, patterns: Mapping[str, Pattern]) -> str:
-    """Why a program that exited with 0 has given no value."""
-    printed, reported = (reader.scanner for reader in run.readers)
-    names = ", ".join(repr(name) for name in missing)
-    for name in missing:
-        if name in run.files:
-            return f"the metric {name!r} never came: {run.files[name].problem}"
-        for scanner in (printed, reported):
-            if name in scanner.no_number:
-                return no_number(name, scanner.no_number[name], patterns.get(name))
-    if reported.no_json is not None:
-        line, text = reported.no_json
-        return (
-            f"the metric {names} never came: $TUNESMITH_METRICS is a file of JSON lines, and its line {line} is "
-            f'{text!r}; write one object a line, such as {{"{missing[0]}": 0.5}}'
-        )
-    if run.metrics:
-        got = f"it reported {', '.join(map(repr, run.metrics))}"
-    else:
-        got = "it reported nothing" if printed.lines else "it printed nothing"
-    unmatched = [name for name in missing if name in patterns]
-    if unmatched:
-        return (
-            f"the metric {names} never came ({got}): in {printed.lines:,} lines of output the pattern of "
-            f"{unmatched[0]!r} never matched: {patterns[unmatched[0]].text}"
-        )
-    return (
-        f"the program exited with 0, but the metric {names} never came ({got}); give it a pattern under metrics:, "
-        'print {"name": value} lines, or call tunesmith.report()'
-    )
-
-
-def no_number(metric: str, text: str, pattern: Pattern | None) -> str:
-    """What to say of a text that stood where the number of a metric was expected."""
-    if pattern is None:
-        return f"the metric {metric!r} was reported as {text}, which is no number"
-    remedy = "the pattern has to match where the number is printed, and nowhere else"
-    if re.search(r"\d,\d", text):
-        remedy = f"{{number:,}} takes a comma between thousands, as in {metric}={{number:,}}"
-    elif re.match(r"[-+]?[\d.]+\w", text):
-        remedy = f"a unit belongs into the pattern, as in {metric}={{number}}ms"
-    return f"the pattern of {metric!r} matched {text!r}, which is no number; {remedy}"
 
 
 def last_line(output: str, width: int = 200) -> str:

@@ -16,7 +16,7 @@ from tunesmith.run.base import Executor
 from tunesmith.run.folder import Folder
 
 if TYPE_CHECKING:
-    from tunesmith.run.command import Program
+    from tunesmith.run.program import Program
     from tunesmith.run.simulate import Curve, SimulateExecutor
 
 #: Where the trials of a Python function run.

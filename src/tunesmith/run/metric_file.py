@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import math
+import re
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -73,6 +75,22 @@ class MetricFile:
         for name, value in built_in.items():
             path = path.replace(f"{{{name}}}", str(value))
         return cwd / Path(path).expanduser()
+
+
+def steps_beside(files: Sequence[MetricFile], steps: MetricFile) -> list[MetricFile]:
+    """The files, those that are the one in which `steps` stands with its key or column for their steps. Raises JobError."""
+    beside = [(file.kind, file.path) == (steps.kind, steps.path) for file in files]
+    if steps.kind == "tensorboard":
+        raise JobError("metrics: step: event files have steps of their own; leave it out")
+    if steps.step or not any(beside):
+        raise JobError(
+            f"metrics: step: it stands for the steps of the metrics in the same file, and none is read from "
+            f"{steps.path}; write {{{steps.kind}: {steps.path}, {KINDS[steps.kind]}: loss, step: {steps.name}}} for a metric in it"
+        )
+    return [
+        replace(file, step=file.step or steps.name) if same else file
+        for file, same in zip(files, beside, strict=True)
+    ]
 
 
 class MetricFileReader:
@@ -145,7 +163,7 @@ class MetricFileReader:
         ):
             header = self._content.splitlines(keepends=True)[0] if source.kind == "csv" else b""
             content = content[len(self._content) :]
-        text = (header + content).decode("utf-8-sig", errors="replace")
+        text = _text(header + content)
         read = _from_csv if source.kind == "csv" else _from_json
         return read(text, source, self._path)
 
@@ -163,6 +181,12 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _text(content: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with a mark at its start, as PowerShell writes it."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def _value(value: Any) -> float | None:
@@ -237,7 +261,10 @@ def _flat(data: Any) -> Iterator[Any]:
 
 
 def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
-    """The values of a column, row by row; empty cells are passed over, and a last row without its line end."""
+    """The values of a column, row by row; empty cells are passed over, and a last row without its line end.
+
+    Between semicolons a comma is a number's point, as far as that is certain.
+    """
     end = text.rfind("\n") + 1
     first = text[: text.find("\n")]
     separator = max(",;\t|", key=first.count)
@@ -252,15 +279,19 @@ def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
                 f"{path} has no column {column!r}{did_you_mean(column, columns)}; it has {', '.join(columns) or 'nothing'}"
             )
     points: list[_Point] = []
-    for row in rows:
-        cell = (row[source.name] or "").strip()
+    listed = [(row, (row[source.name] or "").strip()) for row in rows]
+    comma = separator == ";" and any(_with_comma(cell) for _, cell in listed)
+    for row, cell in listed:
         if not cell:
             continue
+        if comma and cell.rfind(",") > cell.rfind("."):
+            cell = cell.replace(".", "").replace(",", ".")
         as_number = _value(cell)
         if as_number is None:
             if not points or not reading(cell).stands_for_number:
                 raise _Unusable(
                     f"{path} has {cell[:100]!r} in column {source.name!r}, which is no number"
+                    f"{'; write numbers with a point, and without commas' if ',' in cell else ''}"
                 )
             as_number = math.nan
         step = _value((row[source.step] or "").strip()) if source.step else None
@@ -268,6 +299,11 @@ def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
     if not points:
         raise _Unusable(f"{path} has no row with a value in column {source.name!r}")
     return points
+
+
+def _with_comma(cell: str) -> bool:
+    """Whether a comma in a number can only be its point: it has not just three digits behind it."""
+    return bool(re.fullmatch(r"[-+]?(?:0,\d+|\d+,(?!\d{3}(?!\d))\d+)(?:[eE][-+]?\d+)?", cell))
 
 
 # -- TensorBoard ------------------------------------------------------------------------------

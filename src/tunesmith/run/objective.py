@@ -18,6 +18,7 @@ from tunesmith.core.errors import ExecutorError, Stopped, TooSlow, shown
 from tunesmith.core.outcome import Unusable, number
 from tunesmith.core.text import shorten
 from tunesmith.core.trial import Kind, Reason
+from tunesmith.run.absent_name import absent_name
 from tunesmith.run.live import LiveTrial
 
 #: Lines of output or traceback kept with a reason.
@@ -114,7 +115,7 @@ def call(
     except BaseException as error:
         if isinstance(error, ExecutorError) and os.getpid() == process:
             raise
-        reason = reason_of(error)
+        reason = reason_of(error, config)
     if os.getpid() != process:
         _end_child(reason)
     return returned, reason
@@ -156,6 +157,11 @@ def takes_trial(function: Callable[..., Any]) -> bool:
     It is if its second positional parameter has no default, or is called "trial". Raises TypeError
     for what takes neither.
     """
+    if not callable(function):
+        raise TypeError(
+            f"the objective is {shown(function)}, not a function of (config) or (config, trial); for a program of "
+            "any language write a job file: tunesmith init"
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -180,10 +186,11 @@ def takes_trial(function: Callable[..., Any]) -> bool:
     return wants
 
 
-def reason_of(error: BaseException) -> Reason:
-    """Why a trial failed, from the exception that ended it, with the traceback's last lines."""
+def reason_of(error: BaseException, config: Mapping[str, Any] | None = None) -> Reason:
+    """Why a trial failed, from the exception that ended it, with the traceback's last lines. `config` is what the
+    objective was called with."""
     name = type(error).__name__
-    words = shorten(_words(error), _MESSAGE)
+    words = shorten(_words(error), _MESSAGE) + (absent_name(error, config) if config else "")
     if isinstance(error, Stopped):
         return Reason(Kind.STOPPED, words)
     if isinstance(error, SystemExit):

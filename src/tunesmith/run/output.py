@@ -63,17 +63,35 @@ class Scanner:
     #: How many lines there were, and the first that is no JSON object, with its place.
     lines: int = 0
     no_json: tuple[int, str] | None = None
+    #: The step that was printed last.
+    step: int | None = None
     _rest: bytearray = field(default_factory=bytearray)
-    _step: int | None = None
     _seen: dict[str, int] = field(default_factory=dict)
+    #: What stands in every line that says something; None where that is not certain.
+    _look_for: re.Pattern[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        literals = [one.literal for one in self.patterns.values()]
+        if not self.any_json and all(literals):
+            literals = [*dict.fromkeys([*literals, "}", "\x1b", "\b"])]
+            self._look_for = re.compile(
+                b"|".join(re.escape(text.encode(errors="replace")) for text in literals)
+            )
 
     def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[ScannedReport]:
         """The reports in `chunk`, which continues what came before; with `last`, nothing follows."""
         start, *others = _LINE_END.split(chunk)
         self._rest += start
-        for line in others:
+        if others:
             yield from self._read()
-            self._rest += line
+            *whole, rest = others
+            if self._look_for is not None and self._look_for.search(chunk) is None:
+                self.lines += sum(map(bool, whole))
+            else:
+                for line in whole:
+                    if line:
+                        yield from self._line(line)
+            self._rest += rest
         if last:
             yield from self._read()
         elif len(self._rest) > 2 * _LINE_BYTES:
@@ -81,12 +99,18 @@ class Scanner:
 
     def _read(self) -> Iterator[ScannedReport]:
         """The report in the line that is complete now."""
-        if not self._rest:
-            return
-        _shorten(self._rest)
-        line = _as_shown(bytes(self._rest))
-        self._rest.clear()
+        if self._rest:
+            _shorten(self._rest)
+            line = bytes(self._rest)
+            self._rest.clear()
+            yield from self._line(line)
+
+    def _line(self, printed: bytes) -> Iterator[ScannedReport]:
+        """The report in a line."""
         self.lines += 1
+        if self._look_for is not None and self._look_for.search(printed) is None:
+            return
+        line = _as_shown(printed)
         metrics = self._from_json(line)
         for metric in self.patterns:
             value = self._search(metric, line)
@@ -94,12 +118,12 @@ class Scanner:
                 metrics[metric] = value
         step = whole(metrics.pop(STEP, None))
         if step is not None:
-            self._step = step
+            self.step = step
         if not metrics:
             return
         for name in metrics:
             self._seen[name] = self._seen.get(name, 0) + 1
-        at = self._step if self._step is not None else max(self._seen[name] for name in metrics)
+        at = self.step if self.step is not None else max(self._seen[name] for name in metrics)
         yield ScannedReport(at, finite(metrics))
 
     def _search(self, metric: str, line: str) -> float | None:

@@ -83,6 +83,8 @@ class Pattern:
     kind: str = ""
     #: Whether the regular expression itself says that the number ends within a longer one.
     _cut: bool = False
+    #: A text that stands in every match; "" where none is certain. Lines without it need no search.
+    literal: str = ""
 
     @classmethod
     def of(cls, metric: str, text: str) -> Pattern:
@@ -98,6 +100,8 @@ class Pattern:
         Matches within a longer name (``loss=`` in ``val_loss=``) count only where there are no others.
         """
         best: tuple[bool, Any] | None = None
+        if self.literal not in line:
+            return None
         for match in self._compiled.finditer(line, timeout=SEARCH_S):
             if match[self._group] is None:
                 continue
@@ -178,7 +182,23 @@ def _of_kinds(metric: str, text: str, kinds: list[str]) -> Pattern:
             "printed as it stands; write {any} for any text, or a regular expression with a group: "
             f"{metric}=(\\S+)"
         )
-    return Pattern(metric, text, regex.compile(_kinds_regex(text)), VALUE, kind=values[0])
+    return Pattern(
+        metric,
+        text,
+        regex.compile(_kinds_regex(text)),
+        VALUE,
+        kind=values[0],
+        literal=_longest_word(_KIND.sub(_brace_or_gap, text)),
+    )
+
+
+def _brace_or_gap(match: re.Match[str]) -> str:
+    """What a doubled brace stands for; a gap for a kind."""
+    return " " if match[1] else match[0][0]
+
+
+def _longest_word(text: str) -> str:
+    return max(re.split(r"[\s\ufffd]+", text), key=len)  # U+FFFD may be any byte
 
 
 def _kinds_regex(text: str) -> str:
@@ -232,9 +252,11 @@ def _of_regex(metric: str, text: str, kinds: list[str]) -> Pattern:
             f"{{number}} where the number is, such as {metric}={{number}}, or with exactly one group: "
             f"{metric}=(\\S+); of several, call one (?P<{VALUE}>...)"
         )
-    place = None if compiled.flags & regex.VERBOSE else _place(text, group)
+    verbose = compiled.flags & regex.VERBOSE
+    literal = "" if verbose else _literal_prefix(text)
+    place = None if verbose else _place(text, group)
     if place is None:
-        return Pattern(metric, text, compiled, group)
+        return Pattern(metric, text, compiled, group, literal=literal)
     before, inside, after = text[: place[0]], text[place[0] : place[1]], text[place[1] + 1 :]
     named = re.search(r"[A-Za-z=:]", re.sub(r"\\.|\(\?[A-Za-z<!=:P]*", "", before))
     missing = f"|{_MISSING}" if named else ""
@@ -242,9 +264,24 @@ def _of_regex(metric: str, text: str, kinds: list[str]) -> Pattern:
     try:
         compiled = regex.compile(before + wide + text[place[1] :])
     except regex.error:  # an option set in the group, say
-        return Pattern(metric, text, compiled, group)
+        return Pattern(metric, text, compiled, group, literal=literal)
     cut = re.match(r"\\[.,]|[eE,_]|\[(?:\.|eE|Ee|e|E|,)\]|\\d|\[0-9", after)
-    return Pattern(metric, text, compiled, group, _cut=cut is not None)
+    return Pattern(metric, text, compiled, group, _cut=cut is not None, literal=literal)
+
+
+def _literal_prefix(text: str) -> str:
+    """The text with which every match of a regular expression begins, as far as that is certain."""
+    if "|" in text or re.search(r"\(\?[^:P<=!]", text):  # other ways, or options
+        return ""
+    begin = re.match(r"\^?(?:\(\?:)?((?:[\w \"',:;=/<>@#%&~!-]|\\[^\w])+)", text, re.ASCII)
+    if begin is None:
+        return ""
+    prefix = begin[1]
+    if re.match(r"[*?{+]", text[begin.end() :]):  # the last sign may be missing, or come again
+        prefix = re.sub(r"(?s)(?:\\.|.)\Z", "", prefix)
+    if "(?:" in begin[0] and re.search(r"\)[*?{]", text):
+        return ""
+    return _longest_word(re.sub(r"\\(.)", r"\1", prefix))
 
 
 def _place(text: str, group: int | str) -> tuple[int, int] | None:

@@ -37,6 +37,7 @@ from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run import init, process_tree
 from tunesmith.run.base import Happened
 from tunesmith.run.folder import Folder, made
+from tunesmith.run.marks import ATTEMPT_MARK, SESSION_MARK
 from tunesmith.run.objective import tail, takes_trial
 from tunesmith.run.reaper import Guard
 from tunesmith.run.report import (
@@ -75,7 +76,7 @@ class Worker:
         session: str,
     ) -> None:
         self.slot = slot
-        self.mark = (process_tree.ATTEMPT_MARK, f"{session}/worker{slot}")
+        self.mark = (ATTEMPT_MARK, f"{session}/worker{slot}")
         self.start: Start | None = None
         self.began = 0.0
         self.reporting = False
@@ -99,7 +100,7 @@ class Worker:
                 stderr=self.log,
                 env={
                     **{n: text for n, text in os.environ.items() if n not in _NOT_INHERITED},
-                    process_tree.SESSION_MARK: session,
+                    SESSION_MARK: session,
                     **dict([self.mark]),
                     **environment,
                 },

@@ -20,11 +20,6 @@ import psutil
 
 from tunesmith.run import init
 
-#: The environment variable that marks all processes of a coordinator's session.
-SESSION_MARK: Final = "TUNESMITH_SESSION"
-#: The one that marks all processes of one attempt of a trial (or of one worker).
-ATTEMPT_MARK: Final = "TUNESMITH_ATTEMPT"
-
 _LINUX: Final = sys.platform == "linux"
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from types import TracebackType
 
-from tunesmith.run.process_tree import SESSION_MARK
+from tunesmith.run.marks import SESSION_MARK
 
 
 class Guard:

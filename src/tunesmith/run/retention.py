@@ -182,7 +182,7 @@ class Keeper:
             yield number, _older(ledger, number, checkpoint.complete(self._of(number)))
         paused = [n for n in with_some if n in ledger.paused]
         last = np.array(
-            [_reported(ledger, ledger.curves.latest(n)) or _nothing(ledger) for n in paused]
+            [_reported(ledger, ledger.judged.latest(n)) or _nothing(ledger) for n in paused]
         )
         for i in ranking(last)[::-1].tolist() if paused else ():
             yield paused[i], checkpoint.complete(self._of(paused[i]))

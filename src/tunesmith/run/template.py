@@ -116,9 +116,10 @@ class Template:
                     f"command: {placeholder} is many words; it cannot be a part of {word!r}"
                 )
             if form not in STYLES:
+                named = [style for style in STYLES if style]
                 raise JobError(
-                    f"command: {placeholder} has an unknown style{did_you_mean(form, STYLES)}; there are "
-                    f"{', '.join(f'{{args:{style}}}' for style in STYLES if style)}"
+                    f"command: {placeholder} has an unknown style; there are {{args}} (--name value) and "
+                    f"{', '.join(f'{{args:{style}}}' for style in named)}"
                 )
         elif name not in known:
             raise JobError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,12 +13,16 @@ from tunesmith.core.errors import JobError
 from tunesmith.core.space.parameter import Choice, Fixed, Parameter
 from tunesmith.core.space.space import Space
 from tunesmith.core.text import text_of
-from tunesmith.run.command import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.config_file import config_files
+from tunesmith.run.program import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.template import Template
 
 #: Larger files are not looked into (bytes).
 _LARGEST: Final = 1 << 20
+#: Words that are hardly meant for a program: pipes, redirections, variables, home folders.
+_SHELL_WORD: Final = re.compile(
+    r"\|\|?|&&?|;|\d?>>?(?:&\d|\S*)|<|\$\{?[A-Z_][A-Z_\d]*\}?(?:/\S*)?|~/\S*"
+)
 
 
 def check_usage(program: Program, space: Space) -> None:
@@ -92,6 +97,17 @@ def warnings(program: Program, space: Space) -> Iterator[str]:
     if names := unused(program, space):
         yield _unused_text(names)
     yield from _notes(program.template, space)
+    if isinstance(program.command, str) and not program.shell:
+        yield from _shell_words(program.template)
+
+
+def _shell_words(template: Template) -> Iterator[str]:
+    """What a shell would read in another way, where there is none."""
+    words = [word for part in template.parts for word in part.words]
+    for word in words[1:]:
+        if _SHELL_WORD.fullmatch(word):
+            yield f"{word!r} reaches the program as it stands, for no shell reads the command; if one should, write shell: true"
+            return
 
 
 def _unused_text(names: Sequence[str]) -> str:

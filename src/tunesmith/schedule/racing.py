@@ -84,7 +84,7 @@ def folds(history: History, trial: int) -> dict[int, float]:
     objective = history.first_objective
     return {
         report.step: objective.sign * report.metrics[objective.metric]
-        for report in history.curve(trial)
+        for report in history.as_reported(trial)
         if objective.metric in report.metrics
     }
 

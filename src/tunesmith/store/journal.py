@@ -24,7 +24,7 @@ from tunesmith.core.errors import Conflict, StoreError, StoreLost, TunesmithErro
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.store.base import Store
-from tunesmith.store.rescue import rescued
+from tunesmith.store.rescue import Rescue, rescued
 
 Decide: TypeAlias = Callable[[Ledger], Sequence[Event]]
 
@@ -54,6 +54,7 @@ class Journal:
         #: Held while the ledger changes; who reads it from several threads holds it too.
         self.lock = threading.RLock()
         self._ledger: Ledger | None = None
+        self._rescue = Rescue()
         store.cursor(name)  # raises if there is no such study
         _journals.add(self)
 
@@ -139,7 +140,7 @@ class Journal:
         if ledger is not None and decide is not None and lost.beside is not None:
             with suppress(TunesmithError):
                 ledger.extend(decide(ledger))
-        return rescued(lost, ledger)
+        return rescued(lost, ledger, self._rescue)
 
     def _try(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event] | None:
         """Append what `decide` returns, in one transaction with what it reads; None where that was overtaken."""

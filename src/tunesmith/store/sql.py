@@ -451,6 +451,9 @@ class SqlStore:
                 assert isinstance(event, Edited)
                 spec = spec.edited(event.changes)
                 confirms = confirms or spec.limits.confirm is not None
+            if spec.constraints or spec.prefer is not None:  # which rows alone cannot tell
+                made, _ = self._spec(connection, study)
+                return summarize(made, self._read(connection, study, 0, None), created_at)
             counts = dict.fromkeys(State, 0)
             for state, count in self._select_counts.rows(connection, study).fetchall():
                 counts[_STATES[state]] = count

@@ -12,6 +12,7 @@ committed after that is in no file (sqlite.org/howtocorrupt.html, 2.2). ``stat``
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import random
 import sqlite3
@@ -171,6 +172,10 @@ def _begin_writing(driver: sqlite3.Connection, timeout_s: float) -> None:
             pause_s = min(1.5 * pause_s, 0.01)
 
 
+#: Of the files that this process saves.
+_PLACES: Final = itertools.count(1)
+
+
 class SqliteFile:
     """The `Dialect` of one file, which it watches: see `check`."""
 
@@ -184,6 +189,8 @@ class SqliteFile:
         #: The log that our connections write to; it stays as long as one of them is open.
         self._logged: _Identity | None = None
         self._turns: dict[int, AskingTurn] = {}
+        #: Where what is known was saved, once the file was lost.
+        self._place: Path | None = None
 
     def insert(self, table: sa.Table) -> Any:
         return insert(table)
@@ -242,7 +249,7 @@ class SqliteFile:
         if damage is None:
             self._file = now
             return
-        path = self._beside()
+        path = self._place = self._place or self._beside()
         rescued = self._rescue(connections, path)
         at = "while it was in use; nothing more is recorded in it. "
         raise StoreLost(
@@ -315,8 +322,9 @@ class SqliteFile:
     def _beside(self) -> Path:
         """Where to save what is known."""
         folder = self._path.parent if self._path.parent.is_dir() else Path.cwd()
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        return folder / f"{self._path.name}.rescued-{stamp}-{os.getpid()}"
+        stamp, number = time.strftime("%Y%m%d-%H%M%S"), next(_PLACES)
+        mark = f"-{number}" if number > 1 else ""
+        return folder / f"{self._path.name}.rescued-{stamp}-{os.getpid()}{mark}"
 
     def _rescue(self, connections: Mapping[bool, Connection], path: Path) -> Path | None:
         """A new file with all that our connections still see: an open file outlives its name."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tunesmith.analysis.style import BLUE, GREY, ORANGE, Figure, figure, to_figure
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.quantity import count
 from tunesmith.core.space.parameter import Float, Group
 from tunesmith.core.space.prior import Normal
 from tunesmith.core.space.space import Space
@@ -150,7 +151,7 @@ class LearningRates:
         low, high = self.interval
         return (
             f"learning rate {self.suggestion:.2g}; search {low:g} to {high:g} "
-            f"({len(self.sweeps)} seed{'s' if len(self.sweeps) > 1 else ''})"
+            f"({count(len(self.sweeps), 'seed')})"
         )
 
 

@@ -39,12 +39,13 @@ from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.run import signals
 from tunesmith.run.base import Executor, Happened, Interruptible, storable
 from tunesmith.run.folder import Folder
+from tunesmith.run.marks import SESSION_MARK
 from tunesmith.run.objective import reason_of, with_source
-from tunesmith.run.process_tree import SESSION_MARK, kill_marked
+from tunesmith.run.process_tree import kill_marked
 from tunesmith.run.retention import Keeper
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased
-from tunesmith.store.rescue import rescued
+from tunesmith.store.rescue import Rescue, rescued
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.session import (
     ACT_S,
@@ -215,7 +216,7 @@ class Loop:
                 while self._engine.quit is None:
                     self._turn()
         except StoreLost as lost:
-            saved = rescued(lost, self.ledger)
+            saved = rescued(lost, self.ledger, Rescue())
             raise saved from None
         finally:
             try:
@@ -225,7 +226,7 @@ class Loop:
                     self.close()
                 except StoreLost as lost:
                     if saved is None:
-                        raise rescued(lost, self.ledger) from None
+                        raise rescued(lost, self.ledger, Rescue()) from None
         assert self._engine.quit is not None
         return self._engine.quit
 

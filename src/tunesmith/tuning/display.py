@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tunesmith import streams
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.text import without_codes
 from tunesmith.tuning.feed import Feed, Watcher
 
 
@@ -19,7 +20,7 @@ class Messages:
         self.watch = also
 
     def say(self, message: str) -> None:
-        streams.err().line(message)
+        streams.err().line(without_codes(message))
 
 
 class Line:

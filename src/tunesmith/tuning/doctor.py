@@ -14,6 +14,7 @@ from tunesmith.core.quantity import show_bytes, show_seconds
 from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Space
+from tunesmith.run.output import STEP
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.run.usage import warnings
 from tunesmith.store import open_store
@@ -76,7 +77,7 @@ def check_job(path: Path, *, storage: Path | None, try_s: float) -> Iterator[Fin
     yield Finding("ok", f"{path}: study {job.spec.name}, {len(job.spec.space)} parameters")
     yield from check_environment(job.storage)
     try:
-        yield Finding("ok", f"the program is {job.program.find(job.program.template)}")
+        yield Finding("ok", f"the program is {job.find() or 'of each trial'}")
     except TunesmithError as error:
         yield Finding("error", str(error))
         try_s = 0.0
@@ -131,11 +132,7 @@ def _check_run(job: Job, try_s: float) -> Iterator[Finding]:
     tried = try_config(job, "default", config, try_s)
     took = show_seconds(tried.wall_s)
     wanted = [objective.metric for objective in job.spec.objectives]
-    missing = [
-        name
-        for name in [*wanted, *job.model.metrics]
-        if name not in tried.metrics and name != "step"
-    ]
+    missing = [name for name in wanted if name not in tried.metrics]
     if tried.problem is not None:
         ran = f"it ran {tried.command}"
         yield Finding("error", f"the default config failed after {took}: {tried.problem}; {ran}")
@@ -145,17 +142,18 @@ def _check_run(job: Job, try_s: float) -> Iterator[Finding]:
         values = ", ".join(f"{n} = {tried.metrics[n]:.5g}" for n in wanted)
         yield Finding("ok", f"the default config ran {took} and reported {values}")
     if tried.problem is None:
-        yield from (_missing(name, tried, took) for name in dict.fromkeys(missing))
+        absent = {**dict.fromkeys(missing, ""), **tried.absent}
+        yield from (_missing(name, text, tried, took) for name, text in absent.items())
 
 
-def _missing(name: str, tried: Try, took: str) -> Finding:
-    """A metric that did not arrive."""
-    seen = f"; it reported {', '.join(tried.metrics)}" if tried.metrics else ""
+def _missing(name: str, why: str, tried: Try, took: str) -> Finding:
+    """A metric, or the step, that did not arrive."""
     if tried.cut:
+        seen = f"; it reported {', '.join(tried.metrics)}" if tried.metrics else ""
         return Finding(
             "warning",
             f"the metric {name!r} did not come in the first {took}{seen}; try for longer with --try",
         )
-    return Finding(
-        "error", f"the metric {name!r} never came{seen}; does its pattern match the output?"
-    )
+    if name == STEP:
+        return Finding("warning", f"{why}; without it, reports are counted")
+    return Finding("error", why)

@@ -75,14 +75,15 @@ class Overview(NamedTuple):
 
 
 def overview(store: Store, name: str) -> Overview | None:
-    """None where it takes the whole history: with several objectives, confirming runs, or an audit; or is no faster,
+    """None where it takes the whole history: with several objectives, constraints, confirming runs, or an audit; or is no faster,
     for a study that is not large."""
     if not isinstance(store, Tabular):
         return None
     summary = store.summary(name)
     spec = summary.spec
     audits = spec.scheduler is not None and "audit" in spec.scheduler.options
-    whole = len(spec.objectives) > 1 or spec.limits.confirm is not None or audits
+    several = len(spec.objectives) > 1
+    whole = several or bool(spec.constraints) or spec.limits.confirm is not None or audits
     if whole or sum(summary.counts.values()) <= LARGE:
         return None
     best = summary.best

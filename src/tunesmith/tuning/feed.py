@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.quantity import show_number, show_seconds
+from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.trial import ENDED, State, Trial
 
 #: What a coordinator calls as the study goes on, with the study and the time.
@@ -62,13 +62,11 @@ class Progress:
     def __str__(self) -> str:
         """``12/40 trials · best loss 0.031 (trial 7) · 1 failed · 41.2 s, about 1 min 20 s left``."""
         done = self.done
-        parts = [
-            f"{done}/{self.trials} trials" if self.trials else f"{done} trial{'s' * (done != 1)}"
-        ]
+        parts = [f"{done}/{self.trials} trials" if self.trials else count(done, "trial")]
         if self.copies:
             parts[0] += f" and {self.copies} cop{'y' if self.copies == 1 else 'ies'}"
         if len(self.metrics) > 1 and self.best:
-            parts.append(f"{len(self.best)} trial{'s' * (len(self.best) != 1)} that no other beats")
+            parts.append(f"{count(len(self.best), 'trial')} that no other beats")
         elif self.best:
             number, values = self.best[0]
             parts.append(f"best {self.metrics[0]} {show_number(values[0])} (trial {number})")

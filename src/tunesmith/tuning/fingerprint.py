@@ -9,54 +9,35 @@ from __future__ import annotations
 
 import ast
 import dis
-import enum
 import functools
 import inspect
 import site
 import sys
 import sysconfig
-import tempfile
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from tunesmith.tuning.source import Definition, Source, Sources, digest, nested, source_of
+from tunesmith.core.program import Fingerprint, Source, digest
+from tunesmith.tuning.source import Definition, Sources, nested, source_of
+from tunesmith.tuning.values import is_clock, is_plain, value_text
 
-#: More parts than these are not looked for, and larger values only by their type and size.
+#: More parts than these are not looked for.
 _MOST_PARTS: Final = 500
-_MOST_VALUES: Final = 10_000
-_MOST_BYTES: Final = 256 << 20
-#: A number such as ``time.time()`` gave it, not long ago, is no constant (s).
-_RECENT_S: Final = 30 * 86_400
 #: Methods that change a list, a mapping or a set.
 _MUTATORS: Final = frozenset(
     {"append", "extend", "insert", "remove", "pop", "popitem", "clear", "sort", "reverse", "update",
      "setdefault", "add", "discard", "appendleft", "popleft", "write", "writelines", "put"}
 )  # fmt: skip
-Piece: TypeAlias = str | bytes | memoryview
 _PACKAGE: Final = str(Path(__file__).parents[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """A program's parts by name, each with what tells its versions apart; and the source of those that have one."""
-
-    parts: Mapping[str, str] = field(default_factory=dict)
-    sources: Mapping[str, tuple[str, Source]] = field(default_factory=dict)
-
-
-#: Of a program of which nothing is known.
-UNKNOWN: Final = Fingerprint()
 
 
 def of_function(objective: Callable[..., Any]) -> Fingerprint:
     """The fingerprint of an objective: a function, a method, a partial, or an object that can be called."""
-    if _home(objective).startswith(_PACKAGE):  # a recipe's: sessions keep the version of tunesmith
-        return UNKNOWN
+    if _home(objective).startswith(_PACKAGE):  # a recipe's, whose program is its data
+        return Fingerprint(getattr(objective, "program", {}))
     walk = _Walk()
     try:
         walk.run(objective)
@@ -101,7 +82,7 @@ class _Walk:
         if isinstance(value, functools._lru_cache_wrapper):  # noqa: SLF001
             value = value.__wrapped__
         code = isinstance(value, (FunctionType, MethodType, type, functools.partial))
-        library = isinstance(value, (ModuleType, BuiltinFunctionType)) or _plain(value)
+        library = isinstance(value, (ModuleType, BuiltinFunctionType)) or is_plain(value)
         if library and not code and not root:
             return False
         owner = value if isinstance(value, (FunctionType, type)) else getattr(value, "func", value)
@@ -244,7 +225,7 @@ class _Walk:
             return
         if not mutable and isinstance(value, (list, dict, set, bytearray)):
             return
-        if not _is_clock(value):
+        if not is_clock(value):
             self._values.setdefault((scope, name), (label, value))
 
 
@@ -391,96 +372,3 @@ def _is_set(cell: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-# -- values -------------------------------------------------------------------------------------
-
-
-def _is_clock(value: Any) -> bool:
-    return isinstance(value, float) and -86_400 < time.time() - value < _RECENT_S
-
-
-def _plain(value: Any) -> bool:
-    kind = type(value)
-    return kind.__module__ in ("builtins", "numpy", "collections", "argparse", "types") or (
-        kind.__module__.startswith(("numpy.", "pandas.", "pathlib", "torch"))
-    )
-
-
-def value_text(value: Any) -> str | None:
-    """What a constant is, for comparison: short numbers as they are, all else as a digest; None where two processes
-    could not agree on it."""
-    if value is None or isinstance(value, (bool, int, float)):
-        text = repr(value)
-        return text if len(text) <= 40 else f"digest {digest(text)}"
-    try:
-        pieces = list(_pieces(value, [_MOST_VALUES]))
-    except (_Opaque, RecursionError):
-        return None
-    return f"digest {digest(*pieces)} {_described(value)}"
-
-
-class _Opaque(Exception):
-    """Nothing can be said of a value that would hold in another process."""
-
-
-def _pieces(value: Any, left: list[int]) -> Iterator[Piece]:
-    """A value as texts in order; `left` is how many values more are looked at."""
-    left[0] -= 1
-    if left[0] < 0:
-        raise _Opaque
-    if isinstance(value, enum.Enum):
-        yield f"{type(value).__qualname__}.{value.name}"
-    elif isinstance(value, (str, Path)):
-        if str(value).startswith(tempfile.gettempdir()):
-            raise _Opaque
-        yield f"text {value}"
-    elif value is None or isinstance(value, (bool, int, float, complex, bytes, range)):
-        yield repr(value)
-    elif isinstance(value, (list, tuple)):
-        yield f"{type(value).__name__} {len(value)}"
-        for part in value:
-            yield from _pieces(part, left)
-    elif isinstance(value, (set, frozenset)):
-        parts = sorted("\0".join(map(repr, _pieces(part, left))) for part in value)
-        yield f"set {parts}"
-    elif isinstance(value, Mapping):
-        yield f"mapping {len(value)}"
-        for key, part in value.items():
-            yield from _pieces(key, left)
-            yield from _pieces(part, left)
-    elif type(value).__module__ in ("argparse", "types") and hasattr(value, "__dict__"):
-        yield from _pieces(vars(value), left)
-    else:
-        yield from _array(value)
-
-
-def _array(value: Any) -> Iterator[Piece]:
-    """The bytes of a numpy array, or what pandas makes of a table."""
-    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
-    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
-        array = numpy.asarray(value)
-        if array.dtype.hasobject:
-            raise _Opaque
-        yield f"array {array.dtype} {array.shape}"
-        if array.nbytes <= _MOST_BYTES:
-            yield numpy.ascontiguousarray(array).reshape(-1).view(numpy.uint8).data
-    elif pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series, pandas.Index)):
-        try:
-            yield f"table {getattr(value, 'columns', value.name if hasattr(value, 'name') else '')!r}"
-            yield pandas.util.hash_pandas_object(value).to_numpy().tobytes()
-        except (TypeError, ValueError):
-            raise _Opaque from None
-    else:
-        raise _Opaque
-
-
-def _described(value: Any) -> str:
-    """What a value is, in a few words that give nothing of it away."""
-    shape = getattr(value, "shape", None)
-    if shape:
-        return f"{type(value).__name__} of {' x '.join(map(str, shape))}"
-    if isinstance(value, (str, Path)):
-        return "text"
-    length = len(value) if hasattr(value, "__len__") else None
-    return type(value).__name__ + ("" if length is None else f" of {length}")

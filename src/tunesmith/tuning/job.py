@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tunesmith.core.constraint import COSTS, Constraint, constraints_of
+from tunesmith.core.constraint import check as check_constraints
 from tunesmith.core.errors import (
     SYNONYMS,
     JobError,
@@ -26,15 +28,16 @@ from tunesmith.core.errors import (
 )
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import GOALS, LAST, objectives_of
+from tunesmith.core.preference import preference_of
 from tunesmith.core.quantity import show_bytes
 from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.yaml_text import Lines, read
-from tunesmith.run.command import Program, compile_sources
 from tunesmith.run.executors import Factory, of_program
 from tunesmith.run.folder import Folder
 from tunesmith.run.output import STEP
+from tunesmith.run.program import Program, compile_sources
 from tunesmith.run.usage import check_environment, check_usage, warnings
 from tunesmith.store import Durability
 from tunesmith.store.location import default_storage, file_of
@@ -89,6 +92,28 @@ class JobModel(BaseModel):
         "become its value: `last` (the default), `best` or `mean of last 10`.",
         examples=["{metric: accuracy, goal: maximize}"],
     )
+    constraints: list[str] = Field(
+        default_factory=list,
+        description="What a trial's results have to keep for it to be the best, over metrics and parameters.",
+        examples=["[memory <= 4e9, latency < 20]"],
+    )
+    at_most: dict[str, float] = Field(
+        default_factory=dict,
+        description="Upper bounds of metrics, as constraints.",
+        examples=["{seconds: 60}"],
+    )
+    at_least: dict[str, float] = Field(
+        default_factory=dict,
+        description="Lower bounds of metrics, as constraints.",
+        examples=["{accuracy: 0.9}"],
+    )
+    prefer: str | dict[str, Any] | None = Field(
+        None,
+        description="Which trial of several objectives' front is the best: `{error: 0.01}` (the least error, or one at most "
+        "0.01 worse; of those the best of the next objective), `{weights: {error: 1, seconds: 0.001}}` or "
+        "`{at_most: {seconds: 60}}`.",
+        examples=["{error: 0.01}"],
+    )
     metrics: dict[str, str | dict[str, str]] = Field(
         default_factory=dict,
         description="How to find metrics in what the program prints: for each the text around it, with `{number}` or "
@@ -134,6 +159,11 @@ class JobModel(BaseModel):
         False, description="The same trials on every run, however many run in parallel."
     )
     duplicates: bool = Field(False, description="Whether the same config may run twice.")
+    on_change: OnChange = Field(
+        "continue",
+        description="What becomes of the study if the program has changed since trials ran: `continue` takes all "
+        "results together and says so, `refuse` stops, `new` begins a study of its own (`NAME-2`). `--on-change` counts more.",
+    )
     shell: bool = Field(
         False,
         description="Run the command line by /bin/sh; values are quoted, whatever they hold. "
@@ -164,6 +194,7 @@ class Job:
     model: JobModel
     spec: StudySpec
     storage: Path
+    lines: Lines
 
     @property
     def durability(self) -> Durability:
@@ -192,7 +223,22 @@ class Job:
     @property
     def executor(self) -> Factory:
         """The executor for its trials. Raises JobError if there is no such program."""
-        return of_program(self.program, gpus_per_trial=self.model.gpus_per_trial)
+        gpus = self.model.gpus_per_trial
+        make = self._located(lambda: of_program(self.program, gpus_per_trial=gpus))
+        return lambda context: self._located(lambda: make(context))
+
+    def find(self) -> str:
+        """The full path of its program; "" where each trial names its own. Raises JobError if there is none."""
+        program = self.program
+        return self._located(lambda: program.find(program.template))
+
+    def _located(self, act: Callable[[], T]) -> T:
+        """Do it; a mistake names the file, and the line of the key that it begins with."""
+        try:
+            return act()
+        except JobError as error:
+            key = str(error).partition(":")[0]
+            raise JobError(f"{self.path}:{self.lines.line((key,))}: {error}") from None
 
 
 #: What to write for a key that is missing.
@@ -201,6 +247,9 @@ _EXAMPLES: Final = {
     "objective": "; write e.g. objective: {metric: loss, goal: minimize}",
     "metric": "; write e.g. objective: {metric: loss, goal: minimize}",
     "space": "; write e.g. space: {lr: {float: [1e-5, 0.1], log: true}}",
+    "metrics": "; write e.g. metrics: {loss: 'loss={number}'}",
+    "limits": "; write e.g. limits: {trials: 100, time: 2h}",
+    "environment": "; write e.g. environment: {OMP_NUM_THREADS: 1}",
 }
 
 
@@ -223,7 +272,8 @@ def load_job(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Jo
         spec = _spec(path, model)
     except _Located as error:
         raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
-    return Job(path, model, spec, _storage(path, model, (overrides or {}).get("storage")))
+    storage = _storage(path, model, (overrides or {}).get("storage"))
+    return Job(path, model, spec, storage, lines)
 
 
 def study_of_job(path: Path | str, storage: Path | None = None) -> tuple[str, Path]:
@@ -334,6 +384,8 @@ def _describe(path: Path, lines: Lines, data: Mapping[str, Any], error: Any) -> 
         return f"{at}: objective: write objective: {{metric: loss, goal: minimize}}, or a list of these, not {text}"
     if error["input"] is None:
         return f"{at}: {name} is empty; what belongs to it stands below it, indented by two spaces more"
+    if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return f"{at}: {name} is {shown(error['input'])}, where names and values belong{_EXAMPLES.get(key, '')}"
     return f"{at}: {name}: {error['msg']}, not {shown(error['input'])}"
 
 
@@ -385,6 +437,8 @@ def _keys(data: Any, location: Sequence[Any]) -> list[Any]:
 def _spec(path: Path, model: JobModel) -> StudySpec:
     """The study that the file describes; raises _Located."""
     space = _space(model)
+    _at(("constraints",), lambda: constraints_of(model.constraints))
+    constraints = _at(("at_most",), lambda: _constraints(model))
     for name, value in model.limits.items():
         if name not in ("cost", "price_per_hour"):  # these two are checked together, below
             _at(("limits", name), partial(Limits.from_dict, {name: value}))
@@ -397,13 +451,16 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     _at(("command",), lambda: check_usage(program, space))
     _at(("space",), lambda: check_environment(space, model.environment))
     _at(("metrics",), lambda: compile_sources(model.metrics))
+    _at(("metrics",), lambda: program.check_files(Limits.from_dict(model.limits).parallel))
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
     metrics = [objective.metric for objective in objectives]
     if STEP in metrics:
         raise _Located(("objective",), "an objective cannot be called 'step': that is the step")
     goals = [objective.goal for objective in objectives]
     uses = [objective.use for objective in objectives]
-    _at(("objective",), lambda: objectives_of(metrics, goals, uses))
+    made = _at(("objective",), lambda: objectives_of(metrics, goals, uses))
+    _at(("constraints",), lambda: check_constraints(constraints, space, made))
+    _at(("prefer",), lambda: preference_of(model.prefer, made))
     for index, config in enumerate(model.enqueue):
         _at(("enqueue", index), partial(space.filled, config))
     job = model.model_dump(
@@ -418,6 +475,10 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             metric=metrics,
             goal=goals,
             use=uses,
+            constraints=model.constraints,
+            at_most=model.at_most,
+            at_least=model.at_least,
+            prefer=model.prefer,
             searcher=model.searcher,
             scheduler=model.scheduler,
             seed=model.seed,
@@ -429,11 +490,17 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     )
 
 
+def _constraints(model: JobModel) -> list[Constraint]:
+    return constraints_of(model.constraints, model.at_most, model.at_least)
+
+
 def _program(path: Path, model: JobModel) -> Program:
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
+    named = set().union(*(c.expression.names for c in _constraints(model))) - set(model.space)
+    metrics = [objective.metric for objective in objectives]
     return Program(
         command=model.command,
-        wanted=tuple(objective.metric for objective in objectives),
+        wanted=(*metrics, *sorted(named - {*metrics, *COSTS})),
         by_last=frozenset(o.metric for o in objectives if o.use == LAST),
         metrics=model.metrics,
         shell=model.shell,
@@ -489,7 +556,7 @@ def _storage(path: Path, model: JobModel, override: Any) -> Path:
 def run_job(
     job: Job,
     *,
-    on_change: OnChange = "continue",
+    on_change: OnChange | None = None,
     retry_failed: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
@@ -497,7 +564,8 @@ def run_job(
 ) -> Result:
     """Run or resume a job until it is over or stopped.
 
-    `opened` is called once the study is there, before the first trial. Raises as `tunesmith.tune`.
+    `on_change` counts more than what the file says. `opened` is called once the study is there, before the first trial.
+    Raises as `tunesmith.tune`.
     """
     if say is not None:
         for note in warnings(job.program, job.spec.space):
@@ -507,7 +575,7 @@ def run_job(
         job.storage,
         job.executor,
         program=of_job(job.spec.job, job.program.cwd),
-        on_change=on_change,
+        on_change=on_change or job.model.on_change,
         retry_failed=retry_failed,
         seed=job.model.seed,
         enqueue=job.model.enqueue,

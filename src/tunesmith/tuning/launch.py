@@ -14,28 +14,30 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from tunesmith import streams
+from tunesmith.analysis import versions
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
 from tunesmith.core.events import Edited
+from tunesmith.core.program import UNKNOWN, Fingerprint
+from tunesmith.core.quantity import count
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CODES, State
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
 from tunesmith.store import Durability, Store, file_of, open_store
-from tunesmith.tuning import versions
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
-from tunesmith.tuning.fingerprint import UNKNOWN, Fingerprint
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
-from tunesmith.tuning.spec import check_limits, edit_events, narrow
+from tunesmith.tuning.spec import check_limits, edit_events, remarks
 from tunesmith.tuning.study import Study
-from tunesmith.tuning.versions import OnChange, check_on_change
+from tunesmith.tuning.versions import OnChange, check_on_change, remedy
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 Storage: TypeAlias = str | Path | Store | None
 #: What a later call may change of a study, with what is left out of a stored spec.
 _EDITABLE: Final[Mapping[str, Any]] = {
     "space": {}, "limits": {}, "searcher": "auto", "scheduler": None, "job": {}, "duplicates": False,
+    "constraints": [], "prefer": None,
 }  # fmt: skip
 
 
@@ -76,14 +78,14 @@ def launch(
         if running is not None and alive(running):
             raise busy(spec.name, running)
         _check_program(study, spec, program, on_change, say)
-        there = len(study.trials)
+        there = study.result().ledger.started_count  # retracted ones do not count
         match(study, spec, seed)
         if retry_failed and (again := study.retry_failed()):
             say(f"trials that had failed are run again: {len(again)}")
         study._queue(configs)  # noqa: SLF001
         if opened is not None:
             opened(study)
-        if sentence := narrow(study.spec):
+        for sentence in remarks(study.spec):
             say(sentence)
         coordinator = Loop(
             store, spec.name, program=program.parts, watcher=watcher, say=say, clock=clock
@@ -134,10 +136,10 @@ def _check_program(
     if not warning:
         return
     refused = on_change == "refuse"
-    remedy = versions.remedy(refused=refused, command_line=bool(spec.job))
+    choice = remedy(refused=refused, command_line=bool(spec.job))
     if refused:
-        raise StudyError(f"{warning}\n{remedy}")
-    say(f"{warning}\n{remedy}")
+        raise StudyError(f"{warning}\n{choice}")
+    say(f"{warning}\n{choice}")
 
 
 def _say_what_was_there(
@@ -147,10 +149,12 @@ def _say_what_was_there(
     ledger, file = result.ledger, file_of(storage)
     where = "the storage" if file is None else file.name
     began = ledger.sessions[session].at
-    ran = int((ledger.column("started_at") >= began).sum())
+    now = ledger.column("started_at") >= began
+    now[list(ledger.forks)] = False  # they go on where another trial was
+    ran = int(now.sum())
     if ran and result.spec.job:  # the command line has said so as it began
         return
-    were = f"{there} trial{'s were' if there > 1 else ' was'} in {where} already"
+    were = f"{count(there, 'trial')} {'were' if there > 1 else 'was'} in {where} already"
     say(f"{were}; {f'{ran} ran now' if ran else f'none was run: {result.ended}'}")
 
 
@@ -165,7 +169,7 @@ def _nothing_but_failures(result: Result) -> str:
     remedy = "tunesmith run --retry-failed" if result.spec.job else "tune(..., retry_failed=True)"
     one = failed == 1
     return (
-        f"{failed} trial{'' if one else 's'} failed and none was completed; once the program is mended, {remedy} runs "
+        f"{count(failed, 'trial')} failed and none was completed; once the program is mended, {remedy} runs "
         f"{'it' if one else 'them'} again, and {'it does' if one else 'they do'} not count twice"
     )
 

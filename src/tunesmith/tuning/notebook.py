@@ -12,6 +12,7 @@ from tunesmith.analysis.parameters import importance_bars
 from tunesmith.analysis.trials import TrialArrays, show
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number
+from tunesmith.core.text import without_codes
 from tunesmith.core.trial import State
 from tunesmith.tuning.feed import Feed, Progress, Watcher
 
@@ -103,7 +104,7 @@ class Cell:
     def say(self, message: str) -> None:
         from tunesmith import streams
 
-        streams.err().line(message)
+        streams.err().line(without_codes(message))
 
     def finish(self) -> None:
         if self._last is not None:

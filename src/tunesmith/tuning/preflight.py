@@ -6,10 +6,12 @@ last value.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,12 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.trial import Cost, Kind, Reason, State
 from tunesmith.run.base import Executor
 from tunesmith.run.executors import Context
-from tunesmith.run.folder import Folder
+from tunesmith.run.folder import OUTPUT, Folder
+from tunesmith.run.metric_file import MetricFileReader
+from tunesmith.run.missing_metric import no_metric
+from tunesmith.run.output import STEP, Scanner
+from tunesmith.run.pattern import Pattern
+from tunesmith.run.program import built_in_of, compile_sources
 from tunesmith.tuning.job import Job
 from tunesmith.tuning.session import Session
 
@@ -43,6 +50,8 @@ class Try:
     output: str = ""
     #: The command line that ran, its values put in.
     command: str = ""
+    #: Why metrics that the job names, beside the objectives', never came.
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +101,58 @@ def try_config(job: Job, label: str, config: Config, limit_s: float) -> Try:
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as folder:
         context = Context(job.spec, Session.new().id, Folder(Path(folder)), lambda _: None)
         executor = job.executor(context)
+        program, trial = job.program, context.folder.trial(0)
+        patterns, files = compile_sources(program.metrics)
+        built_in = built_in_of(0, 0, job.spec.seed, trial)
+        readers = {
+            file.metric: MetricFileReader(file, file.resolved(program.cwd, built_in))
+            for file in files
+        }
         try:
-            return _follow(job, executor, label, config, limit_s)
+            tried = _follow(job, executor, label, config, limit_s)
         finally:
             executor.close()
+        return replace(tried, absent=_absent(tried, trial / OUTPUT, patterns, readers))
+
+
+def _absent(
+    tried: Try,
+    output: Path,
+    patterns: Mapping[str, Pattern],
+    readers: Mapping[str, MetricFileReader],
+) -> dict[str, str]:
+    """Why metrics that the job file names, beside the objectives', never came."""
+    scanner = Scanner(frozenset(patterns), patterns)
+    printed = b""
+    with suppress(OSError):
+        printed = output.read_bytes()
+    for _ in scanner.feed(printed, last=True):
+        pass
+    text = printed[-(64 << 10) :].decode(errors="replace")
+    for reader in readers.values():
+        for _ in reader.read(math.inf, last=True):
+            pass
+    came = {*tried.metrics, *([STEP] * (scanner.step is not None))}
+    return {
+        name: no_metric(
+            [name], scanner, Scanner(frozenset()), readers, [*tried.metrics], patterns, text
+        )
+        for name in [*patterns, *readers]
+        if name not in came
+    }
 
 
 def _follow(job: Job, executor: Executor, label: str, config: Config, limit_s: float) -> Try:
     began = time.monotonic()
     executor.start(Start(0, 0, config, job.spec.seed))
-    reports, stopped = 0, False
-    metrics: dict[str, float] = {}
+    stopped = False
+    reports: list[Mapping[str, float]] = []
     while True:
         for event in executor.events(0.1):
             if isinstance(event, Reported):
-                reports += 1
-                metrics.update({n: v for n, v in event.metrics.items() if v is not None})
+                reports.append({n: v for n, v in event.metrics.items() if v is not None})
             elif isinstance(event, Exited):
-                return _tried(job, event, label, config, reports, metrics, stopped)
+                return _tried(job, event, label, config, reports, stopped)
         if not stopped and time.monotonic() - began >= limit_s:
             stopped = True
             executor.stop(Stop(0, Reason(Kind.STOPPED, "tried for long enough"), grace_s=2.0))
@@ -120,15 +163,16 @@ def _tried(
     event: Exited,
     label: str,
     config: Config,
-    reports: int,
-    metrics: dict[str, float],
+    reports: list[Mapping[str, float]],
     stopped: bool,
 ) -> Try:
     cut = stopped and event.reason is not None and event.reason.kind is Kind.STOPPED
     cost: Cost = event.cost
     problem, output = None, ""
+    metrics = {name: value for report in reports for name, value in report.items()}
     if not cut:
-        outcome = outcome_of(job.spec.objectives, event.returned, metrics)
+        outcome = outcome_of(job.spec.objectives, event.returned, metrics, lambda: reports)
+        metrics |= {name: v for name, v in outcome.metrics.items() if v is not None}
         reason = event.reason or outcome.reason
         if event.reason is not None or outcome.state is not State.COMPLETED:
             assert reason is not None
@@ -137,7 +181,7 @@ def _tried(
         config, {"trial": 0, "attempt": 0, "seed": Start(0, 0, config, job.spec.seed).seed}
     )
     return Try(
-        label, config, cost.wall_s or 0.0, cost.memory_bytes, reports, metrics, cut, problem, output,
+        label, config, cost.wall_s or 0.0, cost.memory_bytes, len(reports), metrics, cut, problem, output,
         command,
     )  # fmt: skip
 

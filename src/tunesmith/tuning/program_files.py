@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.tuning.fingerprint import Fingerprint
-from tunesmith.tuning.source import DIGITS, Source, digest, imports, of_text
+from tunesmith.core.program import DIGITS, Fingerprint, Source, digest
+from tunesmith.tuning.source import imports, of_text
 
 #: Keys of a job that may be secret, and those that say where a trial runs, not what it does.
 _ENVIRONMENT: Final = "environment"

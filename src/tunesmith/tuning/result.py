@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -16,6 +16,7 @@ from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.preference import preference_of
 from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
@@ -169,21 +170,33 @@ class Result:
 
     @property
     def best(self) -> Trial:
-        """The completed trial with the best value (not retracted, inside the space); of those that were
-        confirmed, the likeliest to be the best.
+        """The completed trial with the best value (not retracted, inside the space, no constraint broken); of those that
+        were confirmed, the likeliest to be the best; of several objectives, the one of the front that `prefer` chooses.
 
-        Raises NothingCompleted if there is none, StudyError if there are several objectives (see `front`).
+        Raises NothingCompleted if there is none, StudyError if there are several objectives and no rule (see `front`).
         """
-        if len(self.spec.objectives) > 1:
+        if len(self.spec.objectives) > 1 and self.spec.prefer is None:
             metrics = ", ".join(o.metric for o in self.spec.objectives)
             raise StudyError(
                 f"with several objectives ({metrics}) no one trial is best; Result.front has those that no other beats, "
-                "and `tunesmith show` lists them"
+                "and `tunesmith show` lists them; a rule chooses one: "
+                f"prefer={{{self.spec.first_objective.metric!r}: 0.01}}, or Result.preferred(rule)"
             )
         if self._ledger.incumbent is None:
             output = self.nothing_output
             raise NothingCompleted(self.nothing + (f"\n{output}" if output else ""))
         return self._ledger.trial(self._ledger.incumbent)
+
+    def preferred(self, prefer: str | Mapping[str, Any]) -> Trial:
+        """The trial of the front that a rule chooses: ``{"error": 0.01}`` is the least error, or one at most 0.01 worse,
+        among those the best of the next objective; ``{"weights": {"error": 1, "seconds": 0.01}}`` the least sum;
+        ``{"at_most": {"seconds": 60}}`` the best that keeps the limit. Raises StudyError, NothingCompleted.
+        """
+        rule, members = preference_of(prefer, self.spec.objectives), self._ledger.front()
+        if rule is None or not len(members):
+            raise NothingCompleted(self.nothing)
+        losses = self._ledger.column("losses")[members]
+        return self._ledger.trial(int(members[rule.choose(losses, self.spec.objectives)]))
 
     @property
     def recommended(self) -> Trial:
@@ -208,10 +221,32 @@ class Result:
     def nothing(self) -> str:
         """Why there is no best trial, where none has completed."""
         failed = self._ledger.counts[State.FAILED]
+        nearest = self.nearest
+        if nearest is not None:
+            broken = " and ".join(nearest.broken)
+            metrics = ", ".join(f"{n} = {v:g}" for n, v in nearest.metrics.items())
+            return (
+                f"study {self.spec.name!r} has no trial that keeps its constraints; the nearest is trial {nearest.number} "
+                f"({metrics}), which breaks {broken}"
+            )
         text = f"study {self.spec.name!r} has no completed trial"
         if failed and self._ledger.failures:
             return f"{text}; {failed} failed, the last: {self._ledger.reason(self._ledger.failures[-1])}"
         return f"{text} ({failed} failed)" if failed else text
+
+    @property
+    def nearest(self) -> Trial | None:
+        """The completed trial that breaks the fewest constraints, and of those the best; None where none breaks any."""
+        table = self._ledger.table
+        n = table.size
+        off = table.retracted[:n] | table.outside[:n] | ~table.broken[:n]
+        numbers = np.flatnonzero(self._ledger.where_completed & ~off)
+        if not len(numbers):
+            return None
+        many = (table.excess[numbers] > 0.0).sum(axis=1)
+        total = table.excess[numbers].clip(0.0).sum(axis=1)
+        order = np.lexsort((table.losses[numbers, 0], total, many))
+        return self._ledger.trial(int(numbers[order[0]]))
 
     @property
     def nothing_output(self) -> str:

@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import linecache
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
-#: Hexadecimal digits of a digest, and of a single statement's: the first tells versions apart, the second only says
-#: which line of a changed function is new.
-DIGITS: Final = 16
+from tunesmith.core.program import Source, Statement, digest
+
+#: Hexadecimal digits of a single statement's digest, which only says which line of a changed function is new.
 _STATEMENT_DIGITS: Final = 8
-#: Statements of one piece of source whose digests are stored.
-_STATEMENTS: Final = 400
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
 #: Fields of syntax trees that say nothing about what code does.
 _IGNORED: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
-
-
-def digest(*texts: str | bytes | memoryview) -> str:
-    """A short digest of texts in order."""
-    total = hashlib.sha256()
-    for text in texts:
-        total.update(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
-        total.update(b"\0")
-    return total.hexdigest()[:DIGITS]
-
-
-class Statement(NamedTuple):
-    """One statement of a piece of source: its digest, and where it stands."""
-
-    digest: str
-    line: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A piece of source: its digest, and its statements."""
-
-    digest: str
-    statements: tuple[Statement, ...]
-
-    def stored(self) -> str:
-        """As a session keeps it: digests only, no line of anybody's program."""
-        some = ",".join(statement.digest for statement in self.statements[:_STATEMENTS])
-        return f"source {self.digest} {some}".rstrip()
-
-
-def stored_statements(stored: str) -> set[str] | None:
-    """The statements' digests in what `Source.stored` has written; None for anything else."""
-    words = stored.split(" ")
-    return set(words[2].split(",")) if len(words) == 3 and words[0] == "source" else None
 
 
 def source_of(tree: ast.AST, lines: Iterable[str]) -> Source:

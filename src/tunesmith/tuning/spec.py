@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import inspect
 import os
 import secrets
 import time
@@ -13,19 +14,46 @@ from typing import Any, Final, TypedDict
 
 from tunesmith import schedule, search
 from tunesmith.core import events
-from tunesmith.core.errors import StudyError
+from tunesmith.core.constraint import constraints_of
+from tunesmith.core.errors import StudyError, did_you_mean
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Use, objectives_of
+from tunesmith.core.preference import preference_of
 from tunesmith.core.space.lattice import Count
+from tunesmith.core.space.parameter import Fixed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
 from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.text import text_of
 from tunesmith.core.trial import USER
 
 #: Why a trial is there that was named when the study was started.
 ENQUEUED: Final = "enqueued"
+
+
+def remarks(spec: StudySpec) -> list[str]:
+    """What is legal in a new study, and hardly meant, in sentences. Raises StrategyError."""
+    return [sentence for sentence in (narrow(spec), _constant(spec.space)) if sentence]
+
+
+def _constant(space: Space) -> str:
+    """That nothing varies where lists were meant to, as other tools write what is to be tried; else empty."""
+    lists = [
+        (name, parameter.constant)
+        for name, parameter in space.parameters.items()
+        if isinstance(parameter, Fixed)
+        and isinstance(parameter.constant, (list, tuple))
+        and len(parameter.constant) > 1
+    ]
+    if space.tunables or not lists:
+        return ""
+    name, values = lists[0]
+    return (
+        f"no parameter of this space varies: {name} is {text_of(values)} in every trial; to try one value after the "
+        f"other write Choice({', '.join(map(repr, values))}), in a job file {{choice: {text_of(values)}}}"
+    )
 
 
 def narrow(spec: StudySpec) -> str:
@@ -80,6 +108,10 @@ def make_spec(
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
     use: Use | Sequence[Use] = "last",
+    constraints: str | Sequence[str] = (),
+    at_most: Mapping[str, float] | None = None,
+    at_least: Mapping[str, float] | None = None,
+    prefer: str | Mapping[str, Any] | None = None,
     searcher: str | Mapping[str, Any] | Searcher = "auto",
     scheduler: str | Mapping[str, Any] | Scheduler | None = None,
     seed: int | None = None,
@@ -88,11 +120,25 @@ def make_spec(
     job: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any],
 ) -> StudySpec:
-    """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError."""
+    """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError.
+
+    A constraint that names parameters alone is known before a trial: it becomes a relation of the space.
+    """
+    check_arguments(limits)
+    space = space if isinstance(space, Space) else Space.from_dict(space)
+    later = []
+    for constraint in constraints_of(constraints, at_most, at_least):
+        if constraint.metrics(space):
+            later.append(constraint)
+        else:  # in a copy: the user's own space stays as it is
+            space = Space.from_dict(space.to_dict()).require(constraint.text)
+    objectives = objectives_of(metric, goal, use)
     spec = StudySpec(
         name=name,
-        space=space if isinstance(space, Space) else Space.from_dict(space),
-        objectives=objectives_of(metric, goal, use),
+        space=space,
+        objectives=objectives,
+        constraints=tuple(later),
+        prefer=preference_of(prefer, objectives),
         limits=Limits.from_dict(limits),
         searcher=strategy_of(searcher, search.describe),
         scheduler=None if scheduler is None else strategy_of(scheduler, schedule.describe),
@@ -104,6 +150,29 @@ def make_spec(
     search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
     check_space(schedule.make(spec.scheduler), spec.space)
     return spec
+
+
+def check_arguments(limits: Mapping[str, Any]) -> None:
+    """Raise StudyError for an argument that is neither a limit nor anything else of a study."""
+    known = LimitOptions.__annotations__
+    for name in limits:
+        if name not in known:
+            others = inspect.signature(make_spec).parameters.keys() - {"limits", "job"}
+            hint = did_you_mean(name, [*known, *others, *_OF_TUNE])
+            raise StudyError(f"there is no argument {name!r}{hint}")
+
+
+#: What `tunesmith.tune` takes beside what makes a study.
+_OF_TUNE: Final = (
+    "storage",
+    "enqueue",
+    "warm_start",
+    "progress",
+    "watcher",
+    "executor",
+    "on_change",
+    "durability",
+)
 
 
 def strategy_of(strategy: Any, describe_object: Callable[[Any], Strategy]) -> Strategy:

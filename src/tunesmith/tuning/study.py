@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith import schedule, search
 from tunesmith.core import decide, events
+from tunesmith.core.constraint import constraints_of
 from tunesmith.core.decide import Strategies, Wait
 from tunesmith.core.errors import (
     StrategyError,
@@ -28,6 +29,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Objective, Use
 from tunesmith.core.outcome import finite, outcome_of
+from tunesmith.core.preference import preference_of
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.stopping import Gains
@@ -65,7 +67,7 @@ from tunesmith.tuning.spec import (
     make_spec,
     me,
     missing_configs,
-    narrow,
+    remarks,
     strategy_of,
 )
 from tunesmith.tuning.warm_start import Earlier, pasts
@@ -105,6 +107,8 @@ class Study:
         self._made: tuple[StudySpec, Strategies] | None = None
         #: Why `report` said that trials are to end, where that is no scheduler's wish.
         self._halted: dict[int, Reason] = {}
+        #: What `result` reads while sessions are dead, and for which events and sessions it was made: O(trials).
+        self._without_dead: tuple[tuple[object, ...], Ledger] | None = None
         #: The store's summary, and after how many events it was made.
         self._summarized: tuple[int, Summary] | None = None
 
@@ -118,6 +122,10 @@ class Study:
         metric: str | Sequence[str] = "value",
         goal: Goal | Sequence[Goal] = "minimize",
         use: Use | Sequence[Use] = "last",
+        constraints: str | Sequence[str] = (),
+        at_most: Mapping[str, float] | None = None,
+        at_least: Mapping[str, float] | None = None,
+        prefer: str | Mapping[str, Any] | None = None,
         name: str = "study",
         storage: str | Path | Store | None = None,
         searcher: str | Mapping[str, Any] | Searcher = "auto",
@@ -142,6 +150,10 @@ class Study:
             metric=metric,
             goal=goal,
             use=use,
+            constraints=constraints,
+            at_most=at_most,
+            at_least=at_least,
+            prefer=prefer,
             searcher=searcher,
             scheduler=scheduler,
             seed=seed,
@@ -154,7 +166,7 @@ class Study:
         store.create(replace(spec, past=pasts(warm_start, store, spec)), time.time())
         study = cls(store, name, file_of(storage))
         study._queue(configs)
-        if sentence := narrow(spec):
+        for sentence in remarks(spec):
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return study
 
@@ -263,10 +275,15 @@ class Study:
         """What the study has found so far; trials whose process is gone are waiting to be run again."""
         ledger = self._refresh()
         silent_s = self._store.silent_s(self._name) if ledger.running else {}
-        if ledger.running and abandoned(ledger, silent_s, "", coordinators=False):
-            changes = self._store.changes(self._name)
-            ledger = Ledger(self._store.load(self._name)).extend(changes)
-            give_up_dead(ledger, silent_s, self._clock())
+        dead = abandoned(ledger, silent_s, "", coordinators=False) if ledger.running else []
+        if dead:
+            at = (ledger.cursor, *sorted(dead))
+            if self._without_dead is None or self._without_dead[0] != at:
+                changes = self._store.changes(self._name)
+                ledger = Ledger(self._store.load(self._name)).extend(changes)
+                give_up_dead(ledger, silent_s, self._clock())
+                self._without_dead = (at, ledger)
+            ledger = self._without_dead[1]
         return Result(ledger)
 
     def checkpoint(self, trial: Trial | int) -> Path | None:
@@ -280,7 +297,7 @@ class Study:
     def command(self, trial: Trial | int) -> str | None:
         """The command of the study's job with a trial's values put in, to be read and copied; None for a study of
         no command."""
-        from tunesmith.run.command import command_line
+        from tunesmith.run.program import command_line
 
         one = trial if isinstance(trial, Trial) else self.trials[trial]
         folder = None
@@ -626,9 +643,12 @@ class Study:
         space: Space | None = None,
         searcher: str | Mapping[str, Any] | Searcher | None = None,
         duplicates: bool | None = None,
+        constraints: str | Sequence[str] | None = None,
+        prefer: str | Mapping[str, Any] | None = None,
         **limits: Unpack[LimitOptions],
     ) -> None:
-        """Change a study, running or not: its space, its searcher, single limits.
+        """Change a study, running or not: its space, its searcher, single limits, its constraints (by which all trials
+        are judged again), which of a front is preferred.
 
         Ranges may widen or narrow, choices come and go, parameters with a default be added. Trials
         that fall outside are kept and marked. Raises StudyError.
@@ -643,6 +663,11 @@ class Study:
                 changes["searcher"] = strategy_of(searcher, search.describe).to_dict()
             if duplicates is not None:
                 changes["duplicates"] = duplicates
+            if constraints is not None:
+                changes["constraints"] = [c.text for c in constraints_of(constraints)]
+            if prefer is not None:
+                rule = preference_of(prefer, spec.objectives)
+                changes["prefer"] = None if rule is None else rule.to_dict()
             if limits:
                 changes["limits"] = Limits.from_dict(spec.limits.to_dict() | dict(limits)).to_dict()
             return edit_events(spec, changes)

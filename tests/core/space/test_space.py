@@ -360,3 +360,36 @@ def test_a_space_may_be_widened_narrowed_and_added_to(new: Space) -> None:
 def test_what_old_trials_would_not_survive(new: Space, message: str) -> None:
     with pytest.raises(StudyError, match=message):
         check_edit(OLD, new)
+
+
+class TestWhatIsMeantAsARelation:
+    """A keyword that other tools take relations by makes no parameter that never changes."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("relations", ["low <= high"]),
+            ("constraints", "low <= high"),
+            ("where", ("low <= high",)),
+            ("conditions", lambda config: True),
+            ("require", ["low <= high"]),
+        ],
+    )
+    def test_it_is_refused(self, name: str, value: Any) -> None:
+        parameters: dict[str, Any] = {"low": Int(0, 9), "high": Int(0, 9), name: value}
+        with pytest.raises(SpaceError, match=rf"{name}.*require\('low <"):
+            Space(**parameters)
+        if name != "require":  # which is how they are written in a job file
+            with pytest.raises(SpaceError, match=rf"{name}.*require\('low <"):
+                Space.from_dict(parameters)
+
+    def test_a_parameter_of_that_name_can_be_had(self) -> None:
+        space = Space(where=Fixed("us"), constraints=Choice("l1", "l2"), conditions=3)
+        again = Space.from_dict(space.to_dict())
+        assert again == space
+        assert again.default() == {"where": "us", "constraints": "l1", "conditions": 3}
+        assert Space.from_dict({"where": {"value": "us"}}).default() == {"where": "us"}
+
+    def test_studies_of_earlier_versions_are_read(self) -> None:
+        spec = {"a": {"float": [0, 1]}, "where": "us"}
+        assert Space.from_dict(spec, stored=True).default()["where"] == "us"

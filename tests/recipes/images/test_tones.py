@@ -190,11 +190,30 @@ def test_a_few_extreme_pixels_are_named(tmp_path: Path) -> None:
     faulty[0, 0] = -9999
     Image.fromarray(faulty).save(root / "dim" / "03.tif")
     images = read(root)
-    (notice,) = (n for n in images.notices if "but for a few pixels" in n)
+    (notice,) = (n for n in images.notices if "but for some pixels" in n)
     assert "see 03.tif" in notice
-    assert "all are 40" in notice
+    assert "all pixels are 40" in notice
     of = means(images)
     assert of["bright"] - of["dim"] > 1, "and yet they are not the same"
+
+
+def test_a_value_that_stands_for_what_is_missing_is_named(tmp_path: Path) -> None:
+    root = dim_and_bright(tmp_path / "set", "float32", 50, 200)
+    for file in root.glob("*/*.tif"):
+        pixels = np.asarray(Image.open(file)).copy()
+        pixels[:, : SIDE // 4] = -9999
+        Image.fromarray(pixels).save(file)
+    (notice,) = (n for n in read(root).notices if "but for some pixels" in n)
+    assert "all pixels are 40" in notice
+
+
+def test_an_image_that_sets_the_scale_of_all_others_is_named(tmp_path: Path) -> None:
+    root = dim_and_bright(tmp_path / "set", "float32", 50, 200)
+    faulty = np.asarray(Image.open(root / "dim" / "03.tif")) * np.float32(1e6)
+    Image.fromarray(faulty).save(root / "dim" / "03.tif")
+    (notice,) = (n for n in read(root).notices if "but for a few images" in n)
+    assert "see 03.tif" in notice
+    assert "leave them out" in notice
 
 
 def test_what_is_predicted_has_to_be_on_the_scale_of_training(tmp_path: Path) -> None:

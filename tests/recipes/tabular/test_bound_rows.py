@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from tests.recipes.tabular.tables import table
 
 from tunesmith.core.errors import JobError
 from tunesmith.recipes import load_model, tabular
+from tunesmith.recipes.tabular import model
 from tunesmith.recipes.tabular.data import load
 from tunesmith.recipes.tabular.metrics import metric_for
-from tunesmith.recipes.tabular.roles import Roles
+from tunesmith.recipes.tabular.pipeline import build
+from tunesmith.recipes.tabular.roles import FREE, Roles
 from tunesmith.recipes.tabular.space import ALGORITHMS, BOOSTING, algorithms, space_for
 from tunesmith.recipes.tabular.train import fit, fit_fold, quantile_of, quiet
 from tunesmith.run.folder import Folder
@@ -231,3 +234,83 @@ def test_an_earlier_plan_is_still_one(tmp_path: Path) -> None:
     for key in ("options", "copies", "warnings"):
         del again.about[key]
     assert "independent of one another" in again.summary()
+
+
+def bound(rows: int = 240, kinds: int = 2) -> Any:
+    """Rows of groups in time, with a category that names the group: it tells nothing of other groups."""
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(rows // 8), 8)
+    label = rng.permutation(rows // 8) % kinds
+    frame = pd.DataFrame({"a": rng.normal(size=rows), "who": [f"p{k:02d}" for k in who]})
+    return frame.assign(name=frame.who, when=np.arange(rows), y=label[who])
+
+
+@pytest.mark.parametrize("kinds", [2, 3])
+@pytest.mark.parametrize("algorithm", ["linear", "random_forest"])
+def test_a_category_that_names_a_group_is_encoded_without_that_group(
+    kinds: int, algorithm: str
+) -> None:
+    config: dict[str, Any] = {"algorithm": algorithm, "impute": "median", "scale": "standard"}
+    config |= {"linear.C": 1.0, "linear.l1_ratio": 0.0, "encode": "target"} if algorithm == "linear" else {"encode_trees": "target"}  # fmt: skip
+    data = load(bound(kinds=kinds), "y", "classification", {"name": "category"}, roles=Roles("who"))
+    with quiet():
+        pipeline = build(config, data, 0)
+        encoded = pipeline[0].fit_transform(data.x, data.y)[:, 1:]
+        free = build(config, replace(data, bonds=FREE), 0)[0].fit_transform(data.x, data.y)[:, 1:]
+    assert encoded.shape == free.shape == (data.rows, 1 if kinds == 2 else 3)
+
+    def told(columns: Any) -> float:
+        truth = (data.y == data.y.max()).astype(float)
+        return float(np.abs(np.corrcoef(columns[:, -1], truth)[0, 1]))
+
+    assert told(free) > 0.9
+    assert np.std(encoded) < 1e-9 or told(encoded) < 0.5
+
+
+@pytest.mark.parametrize("roles", [Roles("who"), Roles(time="when"), Roles("who", "when")])
+@pytest.mark.parametrize("algorithm", ["svm", "linear"])
+def test_what_is_stored_is_of_scikit_learn_and_holds_no_rows(
+    tmp_path: Path, roles: Roles, algorithm: str
+) -> None:
+    config: dict[str, Any] = {"algorithm": algorithm, "impute": "median", "scale": "standard", "encode": "target"}  # fmt: skip
+    config |= {"svm.C": 1.0, "svm.kernel": "rbf", "svm.gamma": 0.1} if algorithm == "svm" else {"linear.C": 1.0, "linear.l1_ratio": 0.0}  # fmt: skip
+    data = load(bound(), "y", "classification", {"name": "category"}, roles=roles)
+    with quiet():
+        pipe = fit(config, data, 0)
+    said: list[str] = []
+    about: dict[str, Any] = {"task": data.task, "target": "y", "classes": [0, 1], "columns": [], "left_out": [], "sparse": False, "versions": {}}  # fmt: skip
+    about["members"] = [{"weight": 1.0, **model.member_about(pipe)}]
+    model.write(tmp_path, about, [pipe], data.x[:5], said.append)
+    assert not said
+    assert "ApartEncoder" not in repr(pipe.pipeline)
+    if algorithm == "svm":
+        assert isinstance(pipe.pipeline[-1].cv, int)
+
+
+def test_an_svm_is_calibrated_by_other_groups() -> None:
+    data = load(bound(), "y", "classification", roles=Roles("who"))
+    config = {"algorithm": "svm", "svm.C": 1.0, "svm.kernel": "rbf", "svm.gamma": 0.1}
+    chosen = build(config, data, 0)[-1].cv
+    assert data.bonds.group is not None
+    assert len(chosen) == 3
+    for learned, checked in chosen:
+        assert not np.isin(data.bonds.group[learned], data.bonds.group[checked]).any()
+
+
+def test_a_network_stops_by_later_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2,400 rows the last 300 have the opposite label: what is learned from the others is the worse the longer."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(2400, 3)), columns=list("abc")).assign(
+        when=np.arange(2400)
+    )
+    frame["y"] = (frame.a > 0) ^ (frame.when >= 2100)
+    config = {
+        "algorithm": "mlp", "scale": "standard", "impute": "median", "mlp.hidden_layer_sizes": (8,),
+        "mlp.learning_rate_init": 0.01,
+    }  # fmt: skip
+    data = load(frame, "y", columns={"when": "ignore"}, roles=Roles(time="when"))
+    with quiet():
+        later = fit(config, data, 0).pipeline[-1]
+        free = fit(config, replace(data, bonds=FREE), 0).pipeline[-1]
+    assert later.n_iter_ <= 10 < free.n_iter_
+    assert later.random_state == 0

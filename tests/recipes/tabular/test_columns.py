@@ -352,6 +352,15 @@ def test_dates_out_of_the_calendar_are_missing() -> None:
     assert np.isnan(as_matrix(values[-1:], column)).all()
 
 
+def test_days_that_are_no_texts_are_read_whatever_texts_were_written_like() -> None:
+    column, _ = examined(pd.date_range("2024-01-25", periods=40).strftime("%d/%m/%Y"))
+    assert column is not None
+    assert column.written == "%d/%m/%Y"
+    same = as_matrix(["05/02/2024", "06/02/2024"], column)
+    days = [dt.date(2024, 2, 5), dt.date(2024, 2, 6)]
+    np.testing.assert_array_equal(as_matrix(days, column), same)
+
+
 def test_dates_written_otherwise_later_are_refused() -> None:
     column = Column("it", "date", written="%d.%m.%Y", parts=("days",))
     with pytest.raises(JobError, match=r"'it' held dates .* such as '2024-05-17'"):
@@ -685,6 +694,9 @@ def test_numbers_too_long_for_doubles_are_said() -> None:
         ("Friday, May 17th, 2024", 19860), ("17. Mai 2024", 19860), ("17 mai 2024", 19860),
         ("17 de mayo de 2024", 19860), ("May 2024", 19844), ("2024-05", 19844), ("05/2024", 19844),
         ("2024-05-17 12:00 Europe/Berlin", 19860 + 10 / 24), ("2024-05-17 12:00 EDT", 19860 + 16 / 24),
+        ("Fri May 17 12:00:00 2024", 19860.5), ("Fri May 17 12:00:00 +0200 2024", 19860 + 10 / 24),
+        ("Fri May 17 12:00:00 PDT 2024", 19860 + 19 / 24), ("2024年05月17日", 19860), ("2024年5月17日 12:00", 19860.5),
+        ("2024년 5월 17일", 19860),
         ("2024-05-17 12:00+0530", 19860 + 6.5 / 24), ("17/05/2024, 14:30", 19860 + 14.5 / 24),
     ],
 )  # fmt: skip

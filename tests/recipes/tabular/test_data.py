@@ -13,16 +13,11 @@ from tunesmith.core.errors import JobError
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import plan
 from tunesmith.recipes.tabular.columns import Column
-from tunesmith.recipes.tabular.data import (
-    CLASSES,
-    Data,
-    folds,
-    load,
-    restore,
-    sample,
-    save,
-)
+from tunesmith.recipes.tabular.data import Data, load
 from tunesmith.recipes.tabular.metrics import metric_for
+from tunesmith.recipes.tabular.stored import restore, save
+from tunesmith.recipes.tabular.stratified import folds, sample
+from tunesmith.recipes.tabular.targets import CLASSES
 
 rng = np.random.default_rng(0)
 

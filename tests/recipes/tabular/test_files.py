@@ -335,9 +335,31 @@ def test_an_archive_holds_one_table(tmp_path: Path) -> None:
     path.write_bytes(zipped(a_csv=b"a\n1\n", b_csv=b"a\n1\n"))
     with pytest.raises(JobError, match=r"holds 2 tables \(a.csv, b.csv\); it has to be one"):
         read(path)
-    path.write_bytes(zipped(notes=b"a"))
-    with pytest.raises(JobError, match=r"holds no tables \(notes\)"):
+    path.write_bytes(zipped(**{"notes.md": b"a"}))
+    with pytest.raises(JobError, match=r"holds no tables \(notes.md\)"):
         read(path)
+    path.write_bytes(zipped(a_csv=b"a\n1\n", **{"readme.txt": b"hello"}))
+    assert read(path).notices == ("'a.csv' is read, of the files in t.zip",)
+
+
+@pytest.mark.parametrize("name", ["t.zip", "t.gz", "t.bz2", "t.xz", "t.csv.zip"])
+def test_what_pandas_packs_is_read_though_the_table_has_no_ending(
+    tmp_path: Path, name: str
+) -> None:
+    FRAME.to_csv(tmp_path / name, index=False)
+    same(read(tmp_path / name))
+
+
+@pytest.mark.parametrize("url", ["file:///tmp/t.csv", "file:/tmp/t.csv", "FILE://tmp/t.csv"])
+def test_a_url_of_a_file_names_the_file(url: str) -> None:
+    with pytest.raises(JobError, match=r"name the file itself: /tmp/t\.csv"):
+        read(url)
+
+
+def test_tables_of_other_libraries() -> None:
+    import pyarrow as pa
+
+    same(read(pa.Table.from_pandas(FRAME, preserve_index=False)))
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", "\ufeffsep=;\r\n", '"sep=;"\n', "SEP=;;\n"])
@@ -428,7 +450,9 @@ def test_sheets(tmp_path: Path) -> None:
     assert source.frame.columns.tolist() == ["size", "kind", "n"]
     assert source.frame["size"].fillna(0).tolist() == [1.5, 0, -3]
     assert source.frame["kind"].fillna("-").tolist() == ["a", "b", "-"]
-    assert source.notices == ("the sheet 'Data' is read, which is one of 3 (Empty, Data, Notes)",)
+    assert source.notices == (
+        "the sheet 'Data' is read, which is one of 3 (Empty, Data, Notes); --sheet NAME reads another",
+    )
     (tmp_path / "b.xlsx").write_bytes(b"PK junk")
     with pytest.raises(JobError, match="cannot be read as a sheet"):
         read(tmp_path / "b.xlsx")

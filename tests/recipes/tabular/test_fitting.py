@@ -18,9 +18,10 @@ from tunesmith.core.errors import JobError, StudyError, TooSlow
 from tunesmith.core.trial import State, Trial
 from tunesmith.recipes import tabular
 from tunesmith.recipes.tabular import fitting, plan
-from tunesmith.recipes.tabular.data import sample, save
 from tunesmith.recipes.tabular.fitting import Member
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
+from tunesmith.recipes.tabular.stored import save
+from tunesmith.recipes.tabular.stratified import sample
 from tunesmith.recipes.tabular.train import Training
 from tunesmith.run.folder import Folder
 
@@ -143,7 +144,7 @@ def test_the_score_is_that_of_the_pipelines_that_could_be_fitted(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"target": "mean radius"}, "another table, or another target"),
+        ({"target": "mean radius"}, r"another target \('target'\)"),
         ({"metric": "accuracy"}, r"another metric \(log_loss\)"),
         ({"seed": 3}, r"another seed \(0\)"),
     ],
@@ -155,6 +156,28 @@ def test_another_search_in_the_same_folder_is_refused(
     with pytest.raises(JobError, match=said):
         cancer.again(**changed)
     assert {path: path.read_bytes() for path in cancer.fitted.path.glob("*.json")} == before
+
+
+def test_a_search_goes_on_with_a_changed_table(
+    tmp_path: Path,
+) -> None:
+    frame = pd.DataFrame({"a": np.sin(np.arange(40.0)), "b": np.arange(40.0) % 7})
+    frame["target"] = frame["a"] * 2 + frame["b"]
+    options = {"trials": 2, "algorithms": ["linear"], "ensemble": 1, "scheduler": "none"}
+    search = Found(tmp_path, "t", frame, **options)
+    frame.assign(b=frame["b"] + np.arange(40) % 2).to_csv(search.file, index=False)
+    with pytest.raises(JobError, match=r"another table:\n  column b has changed \(number\)\nand"):
+        search.again()
+    fitted = search.again(on_change="continue")
+    trials = list(fitted.result.trials)
+    assert [trial.retracted for trial in trials[:4]] == [True, True, False, False]
+    assert sum(trial.state is State.COMPLETED for trial in trials if not trial.retracted) == 2
+    assert fitted.about["best"]["trial"] >= 2
+    assert all(member["trial"] >= 2 for member in fitted.about["members"])
+    versions = fitted.result.ledger.versions
+    assert [v["recipe"] for v in versions] == ["tabular 1", "tabular 1"]
+    assert versions[0]["column b"] != versions[1]["column b"]
+    assert versions[0]["column a"] == versions[1]["column a"]
 
 
 def test_numbers_are_found_and_learned(diabetes: Found) -> None:

@@ -43,10 +43,13 @@ def nearly(values: Any, share: float) -> Any:
         (YES, nearly(YES.astype(int), 0.02)),
         (YES, np.where(YES, 3.0, np.nan)),  # what is only there for one class
         (YES, np.where(YES, DAYS, NOTHING)),
+        (YES, np.where(YES, "2024-05-17", NOTHING)),
+        (YES, pd.to_datetime(pd.Series(np.where(YES, "2024-05-17", NOTHING)))),
         (YES, YES * 10.0 + A),
         (THIRD, 100 - THIRD),
         (THIRD, np.array(["x", "y", "z"])[THIRD]),
         (np.r_[np.ones(10), np.zeros(N - 10)].astype(int), np.r_[np.ones(10), np.zeros(N - 10)]),
+        (np.arange(N) % 40 == 0, np.where(np.arange(N) % 40 == 0, 2, 1)),  # 5 of 200
         (AMOUNT, AMOUNT * 1.08),
         (AMOUNT, -np.log(AMOUNT)),
         (AMOUNT, (AMOUNT * 1.08).round()),
@@ -58,6 +61,25 @@ def test_what_gives_the_target_away_is_named(y: Any, copy: Any) -> None:
     said = warned(y, copy=copy)
     assert "'copy' alone tells nearly all of 'y'" in said
     assert "--column copy=ignore" in said
+
+
+def test_a_copy_of_a_rare_class_among_many_rows_is_named() -> None:
+    rng = np.random.default_rng(2)
+    rare = np.arange(40_000) % 2_000 == 7
+    frame = pd.DataFrame({"a": rng.normal(size=40_000), "copy": rare.astype(int), "y": rare})
+    assert "'copy' alone tells nearly all of 'y'" in " ".join(load(frame, "y").warnings)
+
+
+def test_a_word_that_gives_the_target_away_is_named() -> None:
+    rng = np.random.default_rng(3)
+    words = np.array(["house", "garden", "old", "new", "street", "bright", "small", "quiet"])
+    told = [
+        " ".join([*rng.choice(words, 4), "refunded" if yes else "delivered", *rng.choice(words, 2)])
+        for yes in YES
+    ]
+    assert "'review' alone tells nearly all of 'y'" in warned(YES, review=told)
+    other = [" ".join(rng.choice(words, 6)) for _ in YES]
+    assert warned(YES, review=other) == ""
 
 
 def test_several_copies_are_named() -> None:

@@ -12,7 +12,7 @@ from tests.recipes.tabular.tables import KINDS, TASKS, table
 
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.tabular import model
-from tunesmith.recipes.tabular.data import Data, folds, load
+from tunesmith.recipes.tabular.data import Data, load
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, SVM_STEPS, build
 from tunesmith.recipes.tabular.pipeline import model as estimator
@@ -25,6 +25,7 @@ from tunesmith.recipes.tabular.space import (
     first_configs,
     space_for,
 )
+from tunesmith.recipes.tabular.stratified import folds
 from tunesmith.recipes.tabular.train import Pipe, fit, fit_fold, quiet, stops_early, tame
 
 SAMPLES = 1
@@ -358,3 +359,36 @@ def test_every_pipeline_is_kept_with_skops(kind: str, task: str, tmp_path: Any) 
     written = model.write(tmp_path, about, pipes, data.x, said.append)
     assert said == []
     assert written["file"].endswith(".skops")
+
+
+def sold(rows: int = 210) -> Data:
+    """Sales that grow from day to day, and on a Wednesday are low."""
+    days = pd.date_range("2024-01-01", periods=rows)
+    y = np.arange(rows) - 50.0 * (days.day_of_week == 2)
+    return load(pd.DataFrame({"day": days.astype(str), "y": y}), "y", "regression")
+
+
+def test_a_day_of_the_week_is_a_category_where_sums_are_made() -> None:
+    data = sold()
+    assert [data.columns[0].parts[k] for k in data.weekdays] == ["weekday"]
+    config = space_for(data, ["linear"], judged(data), 5).complete({"algorithm": "linear"})
+    predicted, _ = fit_fold(config, data, np.arange(140), np.arange(140, 210), seed=1)
+    assert METRICS["mae"].of(data.y[140:], predicted[:, 0]) < 5.0
+
+
+def test_linear_trees_go_on_beyond_what_they_saw() -> None:
+    data = sold()
+    space = space_for(data, ["lightgbm"], judged(data), 5)
+    plain, lines = (
+        fit_fold(config, data, np.arange(140), np.arange(140, 210), seed=1)[0]
+        for config in first_configs(space, ["lightgbm"])[-2:]
+    )
+    assert plain.max() < 141.0
+    assert lines.max() > 180.0
+
+
+def test_lines_are_only_where_there_are_numbers_for_them() -> None:
+    data = table("numbers", "regression")
+    assert "lightgbm.linear_tree" in space_for(data, ["lightgbm"], judged(data), 5)
+    for other in (table("numbers", "binary"), table("sparse", "regression")):
+        assert "lightgbm.linear_tree" not in space_for(other, ["lightgbm"], judged(other), 5)

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular.data import load, restore, save
+from tunesmith.recipes.tabular.data import load
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for, scores
 from tunesmith.recipes.tabular.roles import Roles, aim_of
+from tunesmith.recipes.tabular.stored import restore, save
 
 
 def frame(**more: Any) -> Any:
@@ -65,6 +66,34 @@ def test_rows_without_a_time_or_a_weight_are_left_out_and_said() -> None:
     assert "w" not in [c.name for c in data.columns]
 
 
+def test_doubts_about_times_and_weights_are_said_though_nothing_is_learned_from_them() -> None:
+    months = pd.date_range("2014-01-01", periods=40, freq="MS").strftime("%d/%m/%Y")
+    ignored = {"when": "ignore"}
+    data = load(frame(when=months), "y", roles=Roles(None, "when"), columns=ignored)
+    assert any(
+        "the order of day and month in dates such as '01/01/2014'" in n for n in data.notices
+    )
+    learned = load(frame(when=months), "y", roles=Roles(None, "when"))
+    assert sum("the order of day and month" in notice for notice in learned.notices) == 1
+    said = load(
+        frame(when=months), "y", roles=Roles(None, "when"), columns=ignored, dates="day-first"
+    )
+    assert said.bonds.time is not None
+    assert (np.diff(said.bonds.time) > 0).all()
+    assert not any("the order of day and month" in notice for notice in said.notices)
+
+
+def test_weights_are_read_as_the_column_is_said_to_be_written() -> None:
+    weights = ["1,250", "3,750"] * 20
+    data = load(frame(w=weights), "y", roles=Roles(None, None, "w"))
+    assert any("'w': 1,234 is read as" in notice for notice in data.notices)
+    columns = {"w": "number:decimal-comma"}
+    data = load(frame(w=weights), "y", roles=Roles(None, None, "w"), columns=columns)
+    assert data.bonds.weight is not None
+    assert data.bonds.weight[:2].tolist() == [1.25, 3.75]
+    assert not any("'w'" in notice for notice in data.notices)
+
+
 def test_a_class_whose_rows_are_all_left_out_is_none() -> None:
     y = ["a", "b"] * 19 + ["c", "c"]
     table = pd.DataFrame({"a": np.random.default_rng(0).normal(size=40), "y": y})
@@ -81,7 +110,7 @@ def test_a_class_whose_rows_are_all_left_out_is_none() -> None:
         (Roles("g"), {"g": "x"}, "all rows have the same value in 'g'"),
         (Roles(None, "t"), {"t": "x"}, "neither numbers nor dates, such as 'x'"),
         (Roles(None, "t"), {"t": 3}, "'t' is the same in every row"),
-        (Roles(weight="w"), {"w": [1.0] * 39 + [-1.0]}, "1 rows have no .*row 40 has .*-1.0"),
+        (Roles(weight="w"), {"w": [1.0] * 39 + [-1.0]}, "1 row has no .*row 40 has .*-1.0"),
         (Roles(weight="w"), {"w": [1.0, np.nan] * 20}, "20 rows have no .*row 2 has nothing"),
         (Roles(weight="w"), {"w": 0}, "all weights in 'w' are 0"),
         (Roles("w", None, "w"), {"w": range(40)}, "named for --weight and for another role"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.roles import Bonds, Roles
-from tunesmith.recipes.tabular.splits import checked_rows, inner, most_folds, splits
+from tunesmith.recipes.tabular.splits import Split, checked_rows, inner, most_folds, parts, splits
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -27,6 +27,12 @@ def rows(y: Any, classes: int = 0, group: Any = None, time: Any = None) -> Data:
     )
     task: Any = "binary" if classes else "regression"
     return Data("t", y[:, None], y, task, "y", (), tuple(range(classes)), roles=roles, bonds=bonds)
+
+
+def stops(split: Split) -> Any:
+    mask = np.zeros(len(split.learned) + len(split.checked), dtype=bool)
+    mask[split.checked] = True
+    return mask
 
 
 @given(seeds, st.integers(2, 5), st.integers(5, 40), st.booleans())
@@ -118,11 +124,40 @@ def test_a_single_class_to_learn_from_is_said(group: Any, time: Any, words: str)
 def test_what_says_when_to_stop_respects_groups_and_time_too() -> None:
     y = np.random.default_rng(0).normal(size=160)
     group, time = np.arange(160) // 4, np.random.default_rng(1).permutation(160)
-    whole = inner(rows(y, 0, group), y, 8, 0)
+    whole = stops(inner(rows(y, 0, group), y, 8, 0))
     assert 0 < whole.sum() < 40
     assert not np.isin(group[whole], group[~whole]).any()
-    later = inner(rows(y, 0, None, time), y, 8, 0)
+    later = stops(inner(rows(y, 0, None, time), y, 8, 0))
     assert later.sum() == 20
     assert time[later].min() > time[~later].max()
     alone = replace(rows(y, 0, group), bonds=Bonds(np.zeros(160, dtype=int)))
-    assert 0 < inner(alone, y, 8, 0).sum() < 40
+    assert 0 < len(inner(alone, y, 8, 0).checked) < 40
+
+
+def test_what_stops_a_panel_is_later_and_of_other_groups() -> None:
+    time, group = np.repeat(np.arange(60), 10), np.tile(np.arange(10), 60)
+    y = np.random.default_rng(0).normal(size=600)
+    split = inner(rows(y, 0, group, time), y, 8, 0)
+    assert len(split.checked) > 0
+    assert not np.isin(group[split.checked], group[split.learned]).any()
+    assert time[split.learned].max() < time[split.checked].min()
+
+
+@given(seeds, st.integers(2, 6), st.integers(2, 12), st.integers(1, 12))
+def test_parts_are_a_partition_told_by_others(seed: int, k: int, groups: int, times: int) -> None:
+    rng = np.random.default_rng(seed)
+    group, time = rng.integers(0, groups, 80), rng.integers(0, times, 80).astype(float)
+    y = rng.normal(size=80)
+    assert parts(rows(y), y, k, seed) is None
+    for each in (rows(y, 0, group), rows(y, 0, None, time), rows(y, 0, group, time)):
+        found = parts(each, y, k, seed)
+        if found is None:
+            assert len(np.unique(time)) < 2 or k < 2
+            continue
+        assert (np.sort(np.concatenate([s.checked for s in found])) == np.arange(80)).all()
+        for at, split in enumerate(found):
+            assert len(split.learned) > 0
+            if each.bonds.time is not None and at:
+                assert time[split.learned].max() < time[split.checked].min()
+            if each.bonds.time is None:
+                assert not np.isin(group[split.checked], group[split.learned]).any()

@@ -13,10 +13,19 @@ from tunesmith.recipes import load_model, tabular
 from tunesmith.recipes.tabular import leaks
 from tunesmith.recipes.tabular.columns import Column
 from tunesmith.recipes.tabular.data import Data, load
+from tunesmith.recipes.tabular.matrix import matrix
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
 from tunesmith.recipes.tabular.pipeline import build
 from tunesmith.recipes.tabular.space import ALGORITHMS, space_for
-from tunesmith.recipes.tabular.texts import LEAST, MOST, are_texts, counts, size_for
+from tunesmith.recipes.tabular.texts import (
+    LEAST,
+    MOST,
+    are_texts,
+    counts_of,
+    hashed_counts,
+    size_for,
+    vocabulary,
+)
 from tunesmith.recipes.tabular.train import fit_fold, quiet
 
 FILLER = [
@@ -62,9 +71,12 @@ def data() -> Data:
 def test_texts_are_seen_and_said(data: Data) -> None:
     assert [(c.name, c.kind) for c in data.columns] == [("review", "text"), ("a", "number")]
     assert any("'review' holds texts" in notice for notice in data.notices)
-    assert data.texts == ((0, MOST),)
-    assert data.numbers == (2 * MOST,)
-    assert data.width == 2 * MOST + 1
+    ((words, pieces),) = data.texts
+    assert (words.start, words.stop, pieces.stop) == (0, pieces.start, data.width - 1)
+    assert data.columns[0].grams[: len(words)] == tuple(sorted(data.columns[0].grams[: len(words)]))
+    assert {"great", "awful", "the film"} <= set(data.columns[0].grams)
+    assert max(len(words), len(pieces)) <= MOST
+    assert data.numbers == (pieces.stop,)
     assert not data.missing
     assert Column.from_dict(data.columns[0].to_dict()) == data.columns[0]
     assert leaks.warnings(data) == ()
@@ -92,14 +104,40 @@ def test_what_is_said_to_be_a_text_is_one() -> None:
     assert [(c.name, c.kind) for c in said.columns] == [("a", "number"), ("name", "text")]
 
 
+def test_counted_is_what_is_in_most_texts_and_in_two_at_least() -> None:
+    texts = ["a great film", "great story", "a great film", "dull"]
+    words, _ = vocabulary(texts, 64)
+    assert words == ["film", "great", "great film"]
+    assert vocabulary(texts, 1)[0] == ["great"]
+    assert vocabulary(["one", "two"], 64)[0] == []
+
+
 def test_counts_do_not_depend_on_other_rows_and_gaps_are_no_words() -> None:
-    both = counts(["a great film", "boring"], 64)
-    assert both.shape == (2, 128)
-    np.testing.assert_array_equal(both[:1], counts(["a great film"], 64))
+    words, pieces = ["film", "great", "great film"], [" gre", "ring"]
+    both = counts_of(["a great film, a film", "boring"], words, pieces)
+    np.testing.assert_array_equal(both, [[2, 1, 1, 1, 0], [0, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(both[1:], counts_of(["boring"], words, pieces))
+    np.testing.assert_array_equal(both[:, 3:], counts_of(["a great film", "boring"], [], pieces))
     frame = reviews().assign(review=lambda f: f["review"].where(np.arange(120) > 3))
     data = load(frame, "y")
-    assert (data.x[:4, : 2 * MOST] == 0.0).all()
+    assert (data.x[:4, : data.texts[0][1].stop] == 0.0).all()
     assert np.isfinite(data.x).all()
+
+
+def test_a_column_of_an_earlier_version_counts_by_hash() -> None:
+    column = Column.from_dict({"name": "review", "kind": "text", "size": 64})
+    texts = ["a great film", "boring"]
+    counted = matrix(pd.DataFrame({"review": texts}), (column,))
+    np.testing.assert_array_equal(counted, hashed_counts(texts, 64))
+    assert counted.shape == (2, 128)
+
+
+def test_texts_that_share_nothing_are_left_out() -> None:
+    letters = [chr(ord("a") + k) * 3 for k in range(12)]
+    frame = pd.DataFrame({"id": letters, "a": np.arange(12.0), "y": list("+-" * 6)})
+    data = load(frame, "y", columns={"id": "text"})
+    assert data.left_out == ("id",)
+    assert any("no piece of its texts is in two" in notice for notice in data.notices)
 
 
 def test_large_tables_have_fewer_places() -> None:
@@ -113,7 +151,7 @@ def test_every_algorithm_learns_from_texts(data: Data, algorithm: str) -> None:
     config = space_for(data, [algorithm], metric_for("binary"), 5).complete(
         {"algorithm": algorithm}
     )
-    assert (config["texts"], config["counts"]) == ("both", "log")
+    assert (config["texts"], config["counts"]) == ("words", "log")
     config = {k: min(v, 30) if k.endswith("n_estimators") else v for k, v in config.items()}
     with quiet():
         predicted, _ = fit_fold(config, data, np.arange(80), np.arange(80, 120), 0)
@@ -127,8 +165,10 @@ def test_each_choice_changes_what_is_learned_from(data: Data) -> None:
         for how in ("plain", "log"):
             front = build({**base, "texts": texts, "counts": how}, data, 0)[:-1]
             made[texts, how] = front.fit_transform(data.x, data.y)
-    assert [made[t, "log"].shape[1] for t in ("words", "characters", "both")] == [MOST + 1, MOST + 1, 2 * MOST + 1]  # fmt: skip
-    assert not np.allclose(made["characters", "log"], made["characters", "plain"])
+    words, pieces = map(len, data.texts[0])
+    widths = [made[t, "log"].shape[1] for t in ("words", "characters", "both")]
+    assert widths == [words + 1, pieces + 1, words + pieces + 1]
+    assert abs(made["characters", "log"] - made["characters", "plain"]).max() > 0.01
 
 
 def test_a_model_of_texts_is_kept_without_a_pickle(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 The text is parsed by Python's own parser and then translated, node by node, into closures. Only the
 nodes in this file exist; nothing is ever passed to ``eval``. The language has numbers, strings,
-lists, parameter names (dotted names too), ``+ - * / // % **``, comparisons (chained, ``in``),
+lists, parameter names (dotted names too; any other name as ``metric("eval/loss")``), ``+ - * / // % **``, comparisons (chained, ``in``),
 ``and or not``, ``a if b else c`` and the functions in `FUNCTIONS`.
 """
 
@@ -90,7 +90,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 class Expression:
     """One parsed expression; call it with a config that has a value for each of `names`."""
 
-    __slots__ = ("_evaluate", "names", "text")
+    __slots__ = ("_evaluate", "_tree", "names", "text")
 
     def __init__(self, text: str) -> None:
         if not text.strip():
@@ -105,6 +105,7 @@ class Expression:
             raise ExpressionError(f"cannot read {text!r}: {message}{hint}") from None
         names: set[str] = set()
         self.text = text
+        self._tree = tree.body
         try:
             self._evaluate = _translate(tree.body, text, names)
         except RecursionError:
@@ -126,6 +127,22 @@ class Expression:
             return False
         except TypeError as error:
             raise self._misfit(config, error) from None
+
+    @property
+    def compares(self) -> bool:
+        """Whether it says something that holds or not, as ``memory <= 4e9`` does and ``memory`` does not."""
+        tree = self._tree
+        negated = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not)
+        return negated or isinstance(tree, (ast.Compare, ast.BoolOp))
+
+    def excess(self) -> Evaluate:
+        """A function of a config: by how much it breaks the expression; at most 0 where it holds, NaN where that cannot
+        be said.
+
+        The left side minus the right one of a comparison, the largest of what stands between ``and``s, the least of what
+        stands between ``or``s; 1 or -1 of what is no comparison of numbers.
+        """
+        return _excess(self._tree, self.text)
 
     def check(self, known: Mapping[str, Any], example: Config) -> None:
         """Raise if a name is unknown, or if the types do not fit together on `example`."""
@@ -170,6 +187,11 @@ def _translate(node: ast.expr, text: str, names: set[str]) -> Evaluate:  # noqa:
         names.add(name)
         return lambda config: config[name]
     match node:
+        case ast.Call(
+            func=ast.Name(id="metric"), args=[ast.Constant(value=str() as quoted)], keywords=[]
+        ):
+            names.add(quoted)
+            return lambda config: config[quoted]
         case ast.Constant(value=bool() | int() | float() | str() | None as value):
             return lambda _: value
         case ast.List(elts=items) | ast.Tuple(elts=items):
@@ -224,3 +246,37 @@ def _chain(tests: list[Callable[[Any, Any], bool]], terms: list[Evaluate]) -> Ev
         return True
 
     return chained
+
+
+def _excess(node: ast.expr, text: str) -> Evaluate:
+    """The closure of `Expression.excess` for `node`."""
+    match node:
+        case ast.BoolOp(op=op, values=values):
+            parts, choose = (
+                [_excess(v, text) for v in values],
+                max if isinstance(op, ast.And) else min,
+            )
+            return lambda config: choose(part(config) for part in parts)
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            broken = _excess(inner, text)
+            return lambda config: -broken(config)
+        case ast.Compare(left=first, ops=ops, comparators=others):
+            terms = [_translate(term, text, set()) for term in (first, *others)]
+            pairs = list(zip(ops, terms, terms[1:], strict=False))
+            return lambda config: max(_apart(type(op), a(config), b(config)) for op, a, b in pairs)
+    truth = _translate(node, text, set())
+    return lambda config: -1.0 if truth(config) else 1.0
+
+
+def _apart(op: type[ast.cmpop], a: Any, b: Any) -> float:
+    """By how much ``a op b`` is broken."""
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        if a != a or b != b:
+            return math.nan
+        if issubclass(op, (ast.Lt, ast.LtE)):
+            return float(a - b) if a != b else 0.0  # inf - inf is none
+        if issubclass(op, (ast.Gt, ast.GtE)):
+            return float(b - a) if a != b else 0.0
+        if issubclass(op, ast.Eq):
+            return abs(float(a - b)) if a != b else 0.0
+    return -1.0 if _COMPARE[op](a, b) else 1.0

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import ConfigError, SpaceError, did_you_mean, shown
+from tunesmith.core.errors import ConfigError, SpaceError, did_you_mean, shorten, shown
 from tunesmith.core.space.condition import Condition
 from tunesmith.core.space.expression import Expression
 from tunesmith.core.space.feasible import Feasible
@@ -43,6 +43,10 @@ Floats: TypeAlias = NDArray[np.float64]
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 #: The key under which a space's dict form keeps its relations.
 RELATIONS: Final = "require"
+#: What else people call them.
+_CALLED: Final = frozenset(
+    {"relation", "relations", "constraint", "constraints", "condition", "conditions", "requires", "where"}
+)  # fmt: skip
 #: Random configs that say which relation it is that cannot be satisfied.
 _MOST_TRIES: Final = 2000
 
@@ -100,7 +104,7 @@ class Space:
         specs = {**(parameters or {}), **named}
         self._parameters: dict[str, Parameter] = {}
         for name, spec in specs.items():
-            _check_name(name)
+            _check_name(name, spec)
             self._parameters[name] = parameter_from_dict(name, spec)
         self._tunables = {n: p for n, p in self._parameters.items() if not isinstance(p, Fixed)}
         self._conditions = {
@@ -427,13 +431,18 @@ class Space:
     def to_dict(self) -> dict[str, Any]:
         """The space in JSON's types; `from_dict` reads it back equal."""
         out: dict[str, Any] = {name: p.to_dict() for name, p in self._parameters.items()}
+        for name in _CALLED & out.keys():  # which a bare value would make a mistake
+            if not isinstance(out[name], dict):
+                out[name] = {"value": out[name]}
         if self._relations:
             out[RELATIONS] = [r.text for r in self._relations]
         return out
 
     @classmethod
-    def from_dict(cls, spec: Mapping[str, Any]) -> Space:
-        """A space from its dict form (what a job file has under ``space:``). Raises SpaceError."""
+    def from_dict(cls, spec: Mapping[str, Any], *, stored: bool = False) -> Space:
+        """A space from its dict form (what a job file has under ``space:``). Raises SpaceError.
+
+        `stored`: it was written by `to_dict`, perhaps of an earlier version, and is no mistake of anybody's."""
         if not isinstance(spec, Mapping):
             raise SpaceError(f"a space is a mapping of parameter names, not {shown(spec)}")
         relations = spec.get(RELATIONS, [])
@@ -441,7 +450,13 @@ class Space:
             relations = [relations]
         if not isinstance(relations, Sequence):
             raise SpaceError(f"{RELATIONS}: a list of relations is needed, not {shown(relations)}")
-        space = cls({name: p for name, p in spec.items() if name != RELATIONS})
+        space = cls(
+            {
+                name: Fixed(p) if stored and not isinstance(p, Mapping) else p
+                for name, p in spec.items()
+                if name != RELATIONS
+            }
+        )
         for relation in relations:
             space.require(relation)
         return space
@@ -483,15 +498,30 @@ class Space:
 _NAN: Final = float("nan")
 
 
-def _check_name(name: object) -> None:
+def _check_name(name: object, spec: Any) -> None:
     if name == RELATIONS:
-        raise SpaceError(f"a parameter cannot be called {RELATIONS!r}: relations go by that name")
+        raise SpaceError(
+            f"a parameter cannot be called {RELATIONS!r}: relations go by that name; write "
+            f"Space(...).require({_relation(spec)!r})"
+        )
+    if name in _CALLED and (callable(spec) or isinstance(spec, (str, list, tuple, set, frozenset))):
+        raise SpaceError(
+            f"{name}: {shown(spec)} would be a parameter that never changes; for relations between parameters write "
+            f"Space(...).require({_relation(spec)!r}) ({RELATIONS}: [...] in a job file), for such a parameter "
+            f"{name}=Fixed(...) ({{value: ...}})"
+        )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         suggestion = re.sub(r"[^A-Za-z0-9_.]+", "_", str(name)).strip("_.")
         raise SpaceError(
             f"{name!r} cannot name a parameter: letters, digits and underscores (dots between "
             f"parts), not starting with a digit; write {suggestion or 'a_name'!r}?"
         )
+
+
+def _relation(spec: Any) -> str:
+    """The first of the relations that somebody wrote, if that is what they are."""
+    first = next(iter(spec), "") if isinstance(spec, (list, tuple)) else spec
+    return shorten(first) if isinstance(first, str) and first else "low < high"
 
 
 def _decoder(parameter: Parameter) -> Callable[[float], Any]:

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from tunesmith.core.errors import JobError
+from tunesmith.core.quantity import count
 from tunesmith.recipes.images import folders, pictures
 from tunesmith.recipes.images.data import Images, Pixels, Size, by, limited, listed, shrunk
 from tunesmith.recipes.images.folders import FOREIGN, SUFFIXES, Listing, readable
@@ -74,7 +75,7 @@ def _tones(
     tones, more = tones_of(depths, measured, class_of)
     if blank := unseen(measured, tones.ground):
         more.append(
-            f"nothing is seen on {count_of(len(blank))} of {len(measured)} that were looked at: {listed([p.name for p in blank])}"
+            f"nothing is seen on {count(len(blank), 'image')} of {len(measured)} that were looked at: {listed([p.name for p in blank])}"
         )
     notices += more
     return tones
@@ -86,7 +87,7 @@ def _of_class(root: Path, notices: list[str]) -> dict[str, list[Path]]:
     classes = [p for p in within if p.is_dir() and not folders.is_hidden(p.name)]
     loose = sum(folders.is_image(p) and not folders.is_hidden(p.name) for p in within)
     if not classes:
-        content = f"{count_of(loose)}, but no folders" if loose else "no folders"
+        content = f"{count(loose, 'image')}, but no folders" if loose else "no folders"
         raise JobError(
             f"{root} has {content} of classes; put the images of each class in a folder of its own: "
             f"{root}/cat/1.png, {root}/dog/1.png"
@@ -97,7 +98,9 @@ def _of_class(root: Path, notices: list[str]) -> dict[str, list[Path]]:
             f"them, such as {classes[-1]}: it is split into training, validation and held-out images here"
         )
     if loose:
-        notices.append(f"left out, as they are in no class folder: {count_of(loose)} of {root}")
+        notices.append(
+            f"left out, as they are in no class folder: {count(loose, 'image')} of {root}"
+        )
     of_class = {readable(folder, root): folders.listing(folder) for folder in classes}
     whole = Listing(
         hidden={
@@ -138,7 +141,7 @@ def passed_over(root: Path, there: Listing) -> list[str]:
         )
     if there.hidden:
         notices.append(
-            f"left out, as they are in hidden or system folders: {count_of(sum(there.hidden.values()))} "
+            f"left out, as they are in hidden or system folders: {count(sum(there.hidden.values()), 'image')} "
             f"({shown(list(there.hidden))})"
         )
     if there.loops:
@@ -155,19 +158,19 @@ def passed_over(root: Path, there: Listing) -> list[str]:
 def _common(looks: Mapping[Path, Header], notices: list[str]) -> tuple[Size, bool]:
     """The size to bring all to, and whether all are grey."""
     grey = sum(header.grey for header in looks.values())
-    size, count = Counter(header.size for header in looks.values()).most_common(1)[0]
+    size, alike = Counter(header.size for header in looks.values()).most_common(1)[0]
     each = 4 if any(header.depth != "byte" for header in looks.values()) else 1
     common = limited(size, len(looks), each * (1 if grey == len(looks) else 3))
-    if count < len(looks):
+    if alike < len(looks):
         notices.append(
-            f"{len(looks) - count} of {len(looks)} images have another size than {by(size)} pixels, the "
+            f"{len(looks) - alike} of {len(looks)} images have another size than {by(size)} pixels, the "
             "commonest one, and were resized to it"
         )
     if common != size:
         notices.append(shrunk(size, common))
     if several := [path.name for path, header in looks.items() if header.several]:
         notices.append(
-            f"{count_of(len(several))} with several pages or frames, of which the first is taken: {listed(several)}"
+            f"{count(len(several), 'image')} with several pages or frames, of which the first is taken: {listed(several)}"
         )
     if 0 < grey < len(looks):
         notices.append(f"{grey} of {len(looks)} images are grey, the others have colours")
@@ -186,11 +189,6 @@ def _check_broken(
     if len(broken) * BROKEN > len(files):
         raise JobError(f"{broken_text}; mend or remove them (1 in {BROKEN} would be left out)")
     notices.append(f"{broken_text}; they were left out")
-
-
-def count_of(count: int) -> str:
-    """So many images, in words."""
-    return f"{count:,} image{'s' * (count != 1)}"
 
 
 def suffixes() -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.program import digest
 from tunesmith.recipes.images.tones import USUAL, Tones
 
 #: The longer side of what is kept of an image; a network gets at most that.
@@ -55,10 +56,19 @@ class Images:
     @property
     def fingerprint(self) -> str:
         """The same for the same images and labels."""
-        digest = hashlib.sha256(repr((self.pixels.shape, self.white, self.classes)).encode())
+        total = hashlib.sha256(repr((self.pixels.shape, self.white, self.classes)).encode())
         for array in (self.pixels, self.labels):
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()[:16]
+            total.update(np.ascontiguousarray(array).data)
+        return total.hexdigest()[:16]
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """A digest of each class, by which a change is named."""
+        out = {"images": f"{len(self.labels):,}", "size": "x".join(map(str, self.pixels.shape[1:]))}
+        for k, name in enumerate(self.classes):
+            own = self.pixels[self.labels == k]
+            out[f"class {name}"] = f"digest {digest(own.tobytes())} {len(own):,} images"
+        return out
 
     @cached_property
     def groups(self) -> Places:

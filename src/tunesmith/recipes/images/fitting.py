@@ -6,7 +6,7 @@ import math
 import shutil
 import time as clock
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,11 +26,21 @@ from tunesmith.recipes.images.model import RECIPE, Fitted, save, wilson
 from tunesmith.recipes.images.precision import precisions
 from tunesmith.recipes.images.space import space
 from tunesmith.recipes.images.train import METRICS, Alone, Config, ImageObjective, Part
-from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, settle
+from tunesmith.recipes.output import (
+    REPORT,
+    STUDY,
+    begin,
+    beside,
+    say_if,
+    search_s,
+    settle,
+    start_over,
+)
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.tuning.api import tune
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
+from tunesmith.tuning.versions import OnChange
 
 #: A whole training sees about so many images, ...
 IMAGES_SEEN: Final = 40_000
@@ -61,7 +71,7 @@ SCHEDULER: Final = "hyperband"
 PREPARED: Final = ".images"
 #: What may not change in a folder's search, as far as it is given.
 SAME: Final[Mapping[str, str]] = {
-    "digest": "set of images (or with these as they were before)",
+    "digest": "set of images",
     "metric": "metric ({})",
     "seed": "seed ({})",
 }
@@ -77,6 +87,9 @@ class ImagePlan:
     seed: int
     images: int
     epochs: int
+    #: What each part of the images was, and how long was searched before they changed (s): see `output.Plan`.
+    parts: dict[str, str] = field(default_factory=dict)
+    spent_s: float = 0.0
 
 
 def fit(
@@ -90,6 +103,7 @@ def fit(
     seed: int | None = None,
     parallel: int | None = None,
     scheduler: str | Mapping[str, Any] | None = None,
+    on_change: OnChange = "refuse",
     storage: str | Path | None = None,
     progress: bool | None = None,
     watcher: Watcher | None = None,
@@ -99,7 +113,9 @@ def fit(
 
     `data` is a folder with a folder of images for each class, or an ``.npz`` file with the arrays ``images`` and
     ``labels``. `time`, 10 minutes unless `trials` are given, is for everything; the same call again goes on with
-    the search in `output` (NAME-model beside the data). `metric` is accuracy, balanced_accuracy or loss.
+    the search in `output` (NAME-model beside the data), and if the images have changed since, `on_change` decides:
+    "refuse", "continue" (its best configs are tried first, its results no longer count), or "new" (a search in
+    NAME-model-2). `metric` is accuracy, balanced_accuracy or loss.
     `scheduler` "none" trains every network to its end. `say` is told what was found and done.
 
     Raises JobError for images that cannot be learned from; nothing is written then.
@@ -124,26 +140,33 @@ def fit(
     seen = None if limit_s is None else _affordable(every, limit_s, parallel, threads)
     wanted = {"digest": data, "metric": metric, "seed": seed}
     same = {name: called for name, called in SAME.items() if wanted[name] is not None}
-    plan = settle(folder, RECIPE, _plan(every, metric, seed or 0, seen), same, say)
+    settled = settle(folder, RECIPE, _plan(every, metric, seed or 0, seen), same, on_change, say)
+    folder, plan = settled.folder, settled.plan
+    storage = storage or folder / "study.db"
     images = every.take(sample(every.labels, plan.images, plan.seed))
     parts = split(images.labels, plan.seed, images.groups)
     for line in _summary(str(data), every, parts, plan):
         say(line)
     longest_s = None if limit_s is None else max(5.0, np.floor(limit_s * LONGEST))
+    device = training.device_here()
+    searched = space(min(images.pixels.shape[2:]), plan.epochs, precisions(device))
+    if settled.changed:
+        plan = replace(plan, spent_s=start_over(storage, searched))
     with begin(folder, RECIPE, plan):
         for name, places in (("train", parts.train), ("validation", parts.validation)):
             training.keep(folder / PREPARED, name, images.pixels[places], images.labels[places])
         prepared = str((folder / PREPARED).absolute())
-        device = training.device_here()
-        searched = space(min(images.pixels.shape[2:]), plan.epochs, precisions(device))
+        program = {"recipe": f"{RECIPE} {training.VERSION}", **plan.parts}
         spent_s = clock.monotonic() - begun
         result = tune(
-            ImageObjective(prepared, len(images.classes), images.white, threads, longest_s),
+            ImageObjective(
+                prepared, len(images.classes), images.white, threads, longest_s, program
+            ),
             searched,
             metric=plan.metric,
             goal=METRICS[plan.metric],
             name=STUDY,
-            storage=storage or folder / "study.db",
+            storage=storage,
             scheduler=scheduler_for(scheduler, plan.epochs),
             seed=plan.seed,
             enqueue=[searched.default()],
@@ -152,7 +175,8 @@ def fit(
             progress=progress,
             watcher=watcher,
             parallel=parallel,
-            time=None if limit_s is None else search_s(limit_s, SEARCH, spent_s),
+            time=None if limit_s is None else plan.spent_s + search_s(limit_s, SEARCH, spent_s),
+            on_change=on_change,
             trials=trials,
             trial_time=None if longest_s is None else 2 * longest_s,
             grace=2.0,
@@ -221,7 +245,8 @@ def _plan(images: Images, metric: str | None, seed: int, seen: int | None) -> Im
     if seen is not None:
         epochs = min(epochs, max(fewest, seen // trained))
         count = min(count, max(FEWEST, seen * count // (epochs * trained)))
-    return ImagePlan(images.fingerprint, metric or "accuracy", seed, count, epochs)
+    parts = images.parts
+    return ImagePlan(images.fingerprint, metric or "accuracy", seed, count, epochs, parts)
 
 
 def _summary(name: str, images: Images, parts: Split, plan: ImagePlan) -> list[str]:

@@ -195,6 +195,8 @@ def _measured(image: Any) -> Measured:
         colours = values / max(float(values.max()), 1e-30) * WHITE
         low, high = float(values.min()), float(values.max())
         some = values.ravel()[:: max(1, values.size // _VALUES)]
+        if low < 0.0 and (some > low).any():  # -9999, say, stands for what is missing
+            some = some[some > low]
         inner = (
             float(np.quantile(some, 0.005, method="higher")),
             float(np.quantile(some, 0.995, method="lower")),

@@ -22,9 +22,9 @@ from typing import Final
 import numpy as np
 
 from tunesmith.core.errors import JobError
+from tunesmith.core.quantity import count
 from tunesmith.recipes.images import arrays, folders, pictures
 from tunesmith.recipes.images.class_folders import (
-    count_of,
     passed_over,
     read_folder,
     stacked,
@@ -156,7 +156,7 @@ def _toned(
         check_unit(str(root), max(floating), usual[1])
     if not tones.deep and (whole := [f for f in deep if looks[f].depth == "integer"]):
         notices.append(
-            f"{count_of(len(whole))} of more than 8 bits, which the model was not trained on, were read: 65,535 is taken "
+            f"{count(len(whole), 'image')} of more than 8 bits, which the model was not trained on, were read: 65,535 is taken "
             "as white"
         )
     for depth in ("integer", "float"):
@@ -170,13 +170,13 @@ def _toned(
         ]
         if beyond:
             notices.append(
-                f"{count_of(len(beyond))} with pixels beyond those of training ({known[0]:g} to {known[1]:g}): "
+                f"{count(len(beyond), 'image')} with pixels beyond those of training ({known[0]:g} to {known[1]:g}): "
                 f"{listed(beyond)}"
             )
     if blank := unseen(measured, tones.ground):
         shown = listed([readable(file, root) for file in blank])
         notices.append(
-            f"nothing is seen on {count_of(len(blank))} with a transparent ground, which is {GROUNDS[tones.ground]} for this "
+            f"nothing is seen on {count(len(blank), 'image')} with a transparent ground, which is {GROUNDS[tones.ground]} for this "
             f"model: {shown}"
         )
     return notices
@@ -186,7 +186,7 @@ def _toned_before(looks: Mapping[Path, Header]) -> list[str]:
     """What is to be known of images to predict by a model of version 1."""
     floating = sum(look.depth == "float" for look in looks.values())
     notice = (
-        f"{count_of(floating)} with floating-point pixels: the model is of an earlier version, for which each is as bright "
+        f"{count(floating, 'image')} with floating-point pixels: the model is of an earlier version, for which each is as bright "
         "as any other; fit it again"
     )
     return [notice] if floating else []
@@ -240,7 +240,7 @@ def _checked(path: Path, images: Images) -> Images:
         )
     if nearly_equal(images.pixels, images.white):
         raise JobError(
-            f"the {count_of(len(images.labels))} of {path} come out nearly equal, so that nothing can be learned from "
+            f"the {count(len(images.labels), 'image')} of {path} come out nearly equal, so that nothing can be learned from "
             f"them{_why_equal(images)}"
         )
     return replace(images, notices=(*images.notices, *_copies(images)))
@@ -264,7 +264,7 @@ def _copies(images: Images) -> list[str]:
     notices = []
     if copies:
         notices.append(
-            f"copies of other images, kept together when the set is split: {count_of(len(copies))} ({listed(copies)})"
+            f"copies of other images, kept together when the set is split: {count(len(copies), 'image')} ({listed(copies)})"
         )
     different = [
         len(np.unique(images.groups[images.labels == c])) for c in range(len(images.classes))
@@ -277,6 +277,6 @@ def _copies(images: Images) -> list[str]:
     if classes:
         notices.append(
             "the same image in two classes, so that nobody can be right about both: "
-            f"{count_of(len(classes))} ({listed(classes)})"
+            f"{count(len(classes), 'image')} ({listed(classes)})"
         )
     return notices

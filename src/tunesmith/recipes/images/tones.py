@@ -50,8 +50,9 @@ _CALLED: Final[Mapping[Depth, str]] = {
 
 
 class Measured(NamedTuple):
-    """An image's least and largest value, the same without the outermost 1 in 200 pixels at each end, and its
-    contrast to each of `GROUNDS`, 0 to 1: NaN where all is transparent, and without a transparent ground None."""
+    """An image's least and largest value, the same without the outermost 1 in 200 pixels at each end (and
+    without the least value, if that is negative), and its contrast to each of `GROUNDS`, 0 to 1: NaN where all is
+    transparent, and without a transparent ground None."""
 
     low: float
     high: float
@@ -213,14 +214,19 @@ def _outliers(
 ) -> list[str]:
     """A notice, if a few pixels are so far from all others that these come out nearly equal."""
     deep = {path: measured[path] for path, depth in depths.items() if depth != "byte"}
-    low, high = min(m.inner[0] for m in deep.values()), max(m.inner[1] for m in deep.values())
+    lows, highs = zip(*(m.inner for m in deep.values()), strict=True)
+    low, high, few = min(lows), max(highs), "some pixels"
+    if high - low >= NARROW * (scale[1] - scale[0]):  # whole images, then
+        low = float(np.quantile(lows, FEW, method="higher"))
+        high, few = float(np.quantile(highs, 1.0 - FEW, method="lower")), "a few images"
     if high - low >= NARROW * (scale[1] - scale[0]):
         return []
     above = scale[1] - high > low - scale[0]
     extreme = (max if above else min)(deep, key=lambda p: deep[p].high if above else deep[p].low)
     notice = (
-        f"but for a few pixels, all are {low:g} to {high:g}: the few set the scale (see {extreme.name}); if they "
-        "stand for what is missing or faulty, give them a usual value"
+        f"but for {few}, all pixels are {low:g} to {high:g}: those set the scale (see {extreme.name}); if they "
+        "stand for what is missing or faulty, "
+        + ("leave them out" if few == "a few images" else "give them a usual value")
     )
     return [notice]
 

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -37,6 +37,8 @@ CHUNK: Final = 512
 #: Steps on a GPU between two looks at the clock.
 PACED: Final = 16
 #: What is reported after each epoch, beside the loss in training; the goal of each.
+#: Goes up when a config's value changes, whatever the images.
+VERSION: Final = 1
 METRICS: Final[dict[str, Goal]] = {
     "accuracy": "maximize",
     "balanced_accuracy": "maximize",
@@ -95,6 +97,8 @@ class ImageObjective:
     threads: int = 1
     #: How long a training may take, but for the first one, which `limit_s` was made for.
     limit_s: float | None = None
+    #: What the study keeps of it, to notice when it changes.
+    program: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, config: dict[str, Any], trial: Trial) -> dict[str, float]:
         train, validation = (

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular.columns import named
+from tunesmith.recipes.tabular.date_columns import which_order
+from tunesmith.recipes.tabular.formats import PLAIN, TRUTHS, Format
 from tunesmith.recipes.tabular.habits import NO_HABITS, Habits
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
 from tunesmith.recipes.tabular.values import as_floats, as_texts, distinct, holds_numbers, parts_of
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,7 @@ def amounts_of(series: Any, table: Habits = NO_HABITS, how: str = "") -> Amounts
     there = series.notna().to_numpy()
     texts = as_texts(series[there])
     values, counts, codes = distinct(texts)
-    if any(value.lower() in numbers.TRUTHS for value in values):
+    if any(value.lower() in TRUTHS for value in values):
         return None
     number = numbers.find(values, counts, how)
     pick, doubt = numbers.settled(number, table.decimal, table.separator)
@@ -45,32 +46,36 @@ def amounts_of(series: Any, table: Habits = NO_HABITS, how: str = "") -> Amounts
     return Amounts(out, pick, texts[~np.isfinite(read)], tuple(notices))
 
 
-def ordered(series: Any, table: Habits, wish: str = "") -> Floats:
+def ordered(series: Any, table: Habits, wish: str = "") -> tuple[Floats, list[str]]:
     """A column as numbers that have its order, shape (rows,): its numbers, or days since 1970; NaN where there is
-    neither. `wish` as for `examine`."""
+    neither. Also the doubts that have to be said. `wish` as for `examine`."""
     from pandas.api import types
 
     kind, _, how = wish.partition(":")
     out = np.full(len(series), np.nan)
     there = series.notna().to_numpy()
     if holds_numbers(series):
-        return as_floats(series)
+        return as_floats(series), []
     if types.is_datetime64_any_dtype(series):
-        return parts_of(dates.of_type(series).at)["days"]
+        return parts_of(dates.of_type(series).at)["days"], []
     if not there.any():
-        return out
+        return out, []
+    name = str(series.name)
     values, counts, codes = distinct(as_texts(series[there]))
     if kind != "date":
         number = numbers.find(values, counts, how if kind == "number" else "")
-        pick, _ = numbers.settled(number, table.decimal, table.separator)
+        pick, doubt = numbers.settled(number, table.decimal, table.separator)
         if number.codes and pick is None:
             pick = PLAIN
         if pick is not None:
             out[there] = pick.read(values)[codes]
-            return out
+            return out, [f"{name!r}: {named(d, name)}" for d in (doubt, number.notice) if d]
     order = dates.find(values, counts, how if kind == "date" else "", forced=kind == "date")
     if kind != "number" and order is not None and order.written:
         day_first = {"day-first": True, "month-first": False}.get(how, table.day_first)
-        points = dates.read(values, dates.settled(order, day_first)).take(codes)
-        out[there] = parts_of(points.at)["days"]
-    return out
+        written = dates.settled(order, day_first)
+        out[there] = parts_of(dates.read(values, written).take(codes).at)["days"]
+        if order.rivals and not how:
+            doubt = which_order(name, values[0], written, order, table)
+            return out, [doubt] if doubt else []
+    return out, []

@@ -18,7 +18,7 @@ WISHES: Final = ("category", "number", "date", "text", "ignore")
 #: How numbers and dates can be said to be written; a date also as a format such as %d/%m/%Y.
 WAYS: Final[Mapping[str, tuple[str, ...]]] = {
     "number": ("decimal-point", "decimal-comma", "h:mm", "m:ss"),
-    "date": dates.ORDERS,
+    "date": (*dates.ORDERS, *dates.SERIALS),
 }
 #: Nothing was said of any column.
 NO_WISHES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -41,19 +41,21 @@ class Column:
     missing: bool = False
     odd: tuple[str, ...] = ()
     zoned: bool | None = None
-    #: Of a text: how many places its words have in the matrix, and its characters.
+    #: Of a text: the n-grams that are counted, the first `size` of them of words, the others of characters. Without
+    #: them, in models of earlier versions, each kind has `size` places, by hash.
+    grams: tuple[str, ...] = ()
     size: int = 0
 
     @property
     def width(self) -> int:
         """How many columns of the matrix it is."""
         if self.kind == "text":
-            return 2 * self.size
+            return len(self.grams) or 2 * self.size
         return len(self.parts) if self.kind == "date" else 1
 
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"name": self.name, "kind": self.kind}
-        for key in ("known", "parts", "odd"):
+        for key in ("known", "parts", "odd", "grams"):
             if getattr(self, key):
                 out[key] = list(getattr(self, key))
         if self.written:
@@ -77,6 +79,7 @@ class Column:
             spec.get("missing", False),
             tuple(spec.get("odd", ())),
             spec.get("zoned"),
+            tuple(spec.get("grams", ())),
             spec.get("size", 0),
         )
 

@@ -23,11 +23,11 @@ def written_date(
     points = dates.read(values, written)
     doubt = ""
     if order.rivals and not how:
-        doubt = _which_order(name, texts.iloc[0], written, order, table)
+        doubt = which_order(name, texts.iloc[0], written, order, table)
     return date_column(name, points.take(codes), written, texts, doubt, series)
 
 
-def _which_order(name: str, text: str, written: str, order: dates.Order, table: Habits) -> str:
+def which_order(name: str, text: str, written: str, order: dates.Order, table: Habits) -> str:
     """What has to be said where dates fit more than one order; nothing where a person said which."""
     first = dates.is_day_first(written)
     rival = next((w for w in (order.written, *order.rivals) if w != written), "")
@@ -60,10 +60,11 @@ def date_column(
             f"{name!r} is said to be a date written as {written}, and it holds values such as "
             f"{shown(values.iloc[0])}"
         )
-    if not differ:
-        return left_out(name, "it is the same date in every row")
     unread = ~points.there
     missing = bool(unread.any()) or (series is not None and len(series) > len(values))
+    if not differ and not missing:
+        return left_out(name, "it is the same date in every row")
+    differ = differ or ("days",)  # that there is a date may tell something
     odd = commonest(values[unread]) if written else ()
     there = points.there
     zoned = (

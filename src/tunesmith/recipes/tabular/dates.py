@@ -7,7 +7,7 @@ a zone. Points of time have no zone: those that had one are in UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -20,6 +20,10 @@ from tunesmith.recipes.tabular.numbers import CONFLICT, NEARLY_ALL
 #: What can be said of the order in dates such as 01/02/2024.
 ORDERS: Final = ("day-first", "month-first")
 ISO: Final = "ISO8601"
+#: Numbers that can be said to be dates: days since the last days of 1899 as in Excel, or seconds or milliseconds since 1970.
+SERIALS: Final[Mapping[str, tuple[str, str]]] = {
+    "excel": ("1899-12-30", "D"), "unix": ("1970-01-01", "s"), "unix-ms": ("1970-01-01", "ms"),
+}  # fmt: skip
 #: How days are written; of what fits as well the first. ISO8601 is 2024-05-17 with or without a time.
 _NUMERIC: Final = (
     "%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m-%d-%Y",
@@ -45,6 +49,11 @@ _POINT: Final = re.compile(
 _ISO_TEXT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?"
 )
+#: As C and Twitter write them, with the year at the end: Mon Apr 06 22:19:45 +0000 2009.
+_YEAR_LAST: Final = re.compile(
+    r"(?P<day>[A-Za-z]{3,9},? [A-Za-z]{3,9} \d{1,2}) (?P<time>\d{1,2}:\d{2}.*) (?P<year>\d{4})"
+)
+_CHARACTERS: Final = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")
 _MONTHS: Final[Mapping[str, str]] = {
     name: month
     for month, names in {
@@ -69,6 +78,7 @@ _ABBREVIATIONS: Final[Mapping[str, float]] = {
     "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11,
 }  # fmt: skip
 _SAMPLE: Final = "2024-12-31"
+_DIGITS: Final = str.maketrans("123456789", "000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,8 @@ def example(written: str) -> str:
     """31 December 2024 as it is written."""
     import datetime as dt
 
+    if written in SERIALS:
+        return {"excel": "45657", "unix": "1735603200", "unix-ms": "1735603200000"}[written]
     day = "%Y-%m-%d" if written == ISO else written
     return dt.date.fromisoformat(_SAMPLE).strftime(day)
 
@@ -121,11 +133,11 @@ def find(
     `how` is what was said: "day-first", "month-first", or a format such as ``%d/%m/%Y``; `forced`: that they are dates.
     """
     total = counts.sum()
-    if "%" in how:
+    if "%" in how or how in SERIALS:
         return Order(how)
-    days = _days(texts)
-    like = np.array([day is not None for day in days], dtype=bool)
     forced = forced or bool(how)
+    days = _days_among(texts, forced)
+    like = np.array([day is not None for day in days], dtype=bool)
     if not like.any() or (counts[like].sum() < NEARLY_ALL * total and not forced):
         return None
     weights: dict[str, int] = {}
@@ -144,11 +156,11 @@ def find(
         shares[written] = float(weight[reads[written]].sum() / total)
     best = max(shares, key=lambda written: shares[written])
     if not shares[best] or (shares[best] < NEARLY_ALL and not forced):
-        sample = unique[int(weight.argmax())]
-        if not wordy and not re.search(r"\d{4}", sample):  # 1.0.2 is no date that cannot be read
+        likely = unique[int(weight.argmax())]
+        if not wordy and not re.search(r"\d{4}", likely):  # 1.0.2 is no date that cannot be read
             return None
         return Order(
-            "", why=f"it looks like dates such as {sample!r}, but no one format reads nearly all"
+            "", why=f"it looks like dates such as {likely!r}, but no one format reads nearly all"
         )
     for written, read in reads.items():
         only_best, only_other = reads[best] & ~read, read & ~reads[best]
@@ -180,8 +192,10 @@ def read(texts: Sequence[str], written: str) -> Points:
     """The points of time in texts of one format; `written` may be that of an earlier version, with a time."""
     import pandas as pd
 
+    if written in SERIALS:
+        return _serial(texts, written)
     if written == ISO:
-        matches = [_ISO_TEXT.fullmatch(text) for text in texts]
+        matches = _each_shape(texts, _ISO_TEXT.fullmatch)
         if all(matches):
             at = pd.to_datetime(
                 pd.Series(list(texts), dtype=object), format=ISO, errors="coerce", utc=True
@@ -210,6 +224,24 @@ def read(texts: Sequence[str], written: str) -> Points:
     return Points(at, timed, np.array([z is not None for z in zones], dtype=bool))
 
 
+def _serial(texts: Sequence[str], written: str) -> Points:
+    """Numbers as points of time; whole days of Excel have no time of day."""
+    import pandas as pd
+
+    origin, unit = SERIALS[written]
+    counts = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce")
+    counts = counts.astype(np.float64).replace([np.inf, -np.inf], np.nan)
+    at = pd.to_datetime(counts, unit=unit, origin=origin, errors="coerce")  # type: ignore[call-overload]
+    if unit == "D":
+        at = at.dt.round(
+            "ms"
+        )  # doubles of days have no more; an hour would be a microsecond short of itself
+    timed = np.full(len(texts), True) if unit != "D" else (counts % 1 != 0).to_numpy()
+    return Points(
+        np.asarray(at.to_numpy(), dtype="datetime64[us]"), timed, np.zeros(len(texts), dtype=bool)
+    )
+
+
 def of_type(series: Any) -> Points:
     """The points of time in a column of that type."""
     if str(series.dtype).startswith("date32"):  # arrow's days have no zone to ask for
@@ -220,12 +252,46 @@ def of_type(series: Any) -> Points:
 
 
 def _clean(text: str) -> str:
-    return " ".join(text.replace("\u202f", " ").replace("\u00a0", " ").split())
+    text = " ".join(text.replace("\u202f", " ").replace("\u00a0", " ").split())
+    if text[:1].isalpha() and text[-4:].isdigit():
+        match = _YEAR_LAST.fullmatch(text)
+        return f"{match['day']} {match['year']} {match['time']}" if match else text
+    if not text.isascii():
+        return _CHARACTERS.sub(r"\1-\2-\3", text)
+    return text
 
 
 def _days(texts: Sequence[str]) -> list[str | None]:
-    matches = [_POINT.fullmatch(_clean(text)) for text in texts]
-    return [_day(match["day"]) or None if match else None for match in matches]
+    out: list[str | None] = []
+    for text, span in zip(texts, _each_shape(texts, _day_span), strict=True):
+        if span is None:
+            out.append(None)
+            continue
+        cleaned = text if span[2] else _clean(text)
+        out.append(_day(cleaned[span[0] : span[1]]) or None)
+    return out
+
+
+def _days_among(texts: Sequence[str], forced: bool) -> list[str | None]:
+    """As `_days`; none at all where less than half of a sample is one, unless that is `forced`."""
+    sample = texts[:: max(1, len(texts) // 1000)]
+    if not forced and sum(day is not None for day in _days(sample)) < 0.5 * len(sample):
+        return [None] * len(texts)
+    return _days(texts)
+
+
+def _day_span(text: str) -> tuple[int, int, bool] | None:
+    """Where the day is in a text, and whether the text has no blanks too many."""
+    cleaned = _clean(text)
+    match = _POINT.fullmatch(cleaned)
+    return (*match.span("day"), cleaned == text) if match else None
+
+
+def _each_shape(texts: Sequence[str], look: Callable[[str], Any]) -> list[Any]:
+    """What is true of each text, if it does not depend on which digits it has."""
+    shapes = [text.translate(_DIGITS) for text in texts]
+    seen = {shape: look(shape) for shape in dict.fromkeys(shapes)}
+    return [seen[shape] for shape in shapes]
 
 
 @cache

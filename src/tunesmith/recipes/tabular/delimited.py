@@ -21,6 +21,7 @@ import numpy as np
 
 from tunesmith.core.errors import JobError
 from tunesmith.recipes.tabular import numbers
+from tunesmith.recipes.tabular.formats import TRUTHS
 
 #: What separates the fields of a text file, tried in this order.
 SEPARATORS: Final = (",", ";", "\t", "|")
@@ -30,10 +31,15 @@ NOTHING: Final = frozenset({
     "NULL", "NaN", "None", "n/a", "nan", "null",
 })  # fmt: skip
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_BLANK: Final = re.compile(r"(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)(?=[\s\S]*\S)")
 _CONTROL: Final = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 _SEP: Final = re.compile(r"\s*\"?sep=(?P<separator>.)\"?[,;\t ]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
+_DECIMAL: Final = re.compile(r"-?\d*[.,]\d+|-\d+")
 #: A longer line does not help to find the separator; `csv` refuses fields of more than 131,072 characters.
 LINE: Final = 120_000
+#: Longer texts are worth being read as numbers at once, where the first rows look like them.
+LARGE: Final = 1_000_000
+SAMPLE: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
     if b"\0" in start or len(_CONTROL.findall(start)) > 0.01 * len(start):
         raise JobError(
             f"{path} is no text (it has bytes that no text has); a table in another format has to "
-            "be called so: .parquet, .feather, .xlsx, .svm"
+            "be called so: .parquet, .feather, .xlsx, .csv.gz"
         )
     try:
         return raw.decode("utf-8-sig"), ()
@@ -105,10 +111,19 @@ def parse(
         "sep": separator, "skipinitialspace": True, "low_memory": False, "index_col": False, "dtype": str,
         "keep_default_na": False, "na_values": [""], "skip_blank_lines": width > 1,
     }  # fmt: skip
+    plain: set[str] = set()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(io.StringIO(text), **options)
+            if (
+                width > 1
+                and columns is None
+                and text.find("\n", 0, LARGE) > 0
+                and len(text) > LARGE
+            ):
+                frame, plain = _fast(text, options)
+            else:
+                frame = pd.read_csv(io.StringIO(text), **options)
     except pd.errors.ParserWarning:  # every line has more fields than the header
         line, fields = _first_beyond(text, separator, width)
         raise JobError(f"{path}: {_too_many(line + above, fields, width)}") from None
@@ -117,10 +132,14 @@ def parse(
     except ValueError as error:
         raise JobError(f"{path} cannot be read as a table: {error}") from None
     notices = _about_lines(frame, text, separator, width, above)
+    notices += _about_header(frame, columns)
     words: Counter[str] = Counter()
     places: dict[str, list[str]] = {}
     read: dict[str, Any] = {}
     for name in frame.columns:
+        if name in plain:
+            read[name] = frame[name]
+            continue
         known = (columns or {}).get(name.strip())
         read[name], nothing = _column(frame[name], name.strip() == target, known)
         for word, count in nothing.items():
@@ -128,6 +147,63 @@ def parse(
             places.setdefault(word, []).append(name.strip())
     notices += _about_words(words, places, target)
     return Table(pd.DataFrame(read, columns=frame.columns), separator, tuple(notices))
+
+
+def _fast(text: str, options: dict[str, Any]) -> tuple[Any, set[str]]:
+    """The table of a large text, and which of its columns are plain numbers, read as such at once: those that `_column`
+    makes of the same texts. All others are texts."""
+    import pandas as pd
+
+    head = text[: text.rfind("\n", 0, LARGE) + 1]
+    sample = pd.read_csv(io.StringIO(head), **options, nrows=SAMPLE)
+    likely = [
+        name for name in sample.columns if _column(sample[name], False, None)[0].dtype.kind in "iuf"
+    ]
+    kinds = {name: str for name in sample.columns if name not in likely}
+    nothing = {name: NOTHING if name in likely else frozenset({""}) for name in sample.columns}
+    raw = text.encode()
+    frame = pd.read_csv(io.BytesIO(raw), **(options | {"dtype": kinds, "na_values": nothing}))
+    plain = {name for name in likely if _is_surely_plain(frame[name])}
+    padded = _padded(raw, options["sep"]) if plain else 0
+    if padded and padded > sum(_padded_among(frame[name], options["sep"]) for name in kinds):
+        plain = set()
+    again = [k for k, name in enumerate(frame.columns) if name in likely and name not in plain]
+    if again:
+        texts = pd.read_csv(io.BytesIO(raw), **options, usecols=again)
+        for k, name in zip(again, texts.columns, strict=True):
+            frame[frame.columns[k]] = texts[name]
+    return frame, plain
+
+
+def _is_surely_plain(series: Any) -> bool:
+    """Whether the numbers that a column of texts, none of which begins with 00 or 01, was read as tell that these cannot be
+    meant otherwise: see `numbers.is_plain`."""
+    if series.dtype.kind not in "iuf":
+        return False
+    there = series.to_numpy(np.float64)
+    there = there[~np.isnan(there)]
+    if not len(there) or not np.isfinite(there).all():
+        return False
+    return numbers.is_plain(there, None)
+
+
+def _padded(raw: bytes, separator: str) -> int:
+    """How many fields begin with a zero and another digit, at most."""
+    array = np.frombuffer(raw, dtype=np.uint8)
+    edge, inner, digit = np.zeros((3, 256), dtype=bool)
+    edge[[*b"\r\n", separator.encode()[-1]]] = inner[list(b' "')] = digit[list(b"0123456789")] = (
+        True
+    )
+    at = np.flatnonzero(array[:-1] == ord("0"))
+    at = at[digit[array[at + 1]]]
+    before, earlier = (array[np.maximum(at - k, 0)] for k in (1, 2))
+    return int((edge[before] | (inner[before] & (edge | inner)[earlier]) | (at < 2)).sum())
+
+
+def _padded_among(series: Any, separator: str) -> int:
+    """How many of these are in a column of texts, at least."""
+    inside = series.str.count(rf"[\r\n{re.escape(separator)}] *0[0-9]")
+    return int(series.str.match("0[0-9]").sum() + inside.sum())
 
 
 def _column(
@@ -142,13 +218,17 @@ def _column(
     there = series[~nothing]
     if known is None and len(there):
         texts = there.to_numpy(dtype=object)  # going through arrow's own strings is slow
-        values = pd.Series(pd.to_numeric(texts, errors="coerce"), there.index)
-        if values.notna().all() and numbers.is_plain(values.to_numpy(np.float64), texts.tolist()):
-            return values.reindex(series.index), {}
+        if not np.isnan(_as_numbers(texts[:SAMPLE])).any():
+            values = pd.Series(pd.to_numeric(texts, errors="coerce"), there.index)
+            numeric = values.to_numpy(np.float64)
+            if not np.isnan(numeric).any() and numbers.is_plain(numeric, texts):
+                if values.dtype.kind in "iu" and (np.abs(numeric) > numbers.EXACT).any():
+                    values = values.astype("Int64" if values.dtype.kind == "i" else "UInt64")
+                return values.reindex(series.index), {}
         different = {texts[0]}
-        if texts[0].lower() in numbers.TRUTHS:
+        if texts[0].lower() in TRUTHS:
             different = set(texts.tolist())
-        if {text.lower() for text in different} <= set(numbers.TRUTHS) and len(different) < 7:
+        if {text.lower() for text in different} <= set(TRUTHS) and len(different) < 7:
             truths = there.str.lower() == "true"
             return (
                 truths if not nothing.any() else truths.astype(object).reindex(series.index)
@@ -159,6 +239,28 @@ def _column(
         str(w): int(n) for w, n in series[nothing].value_counts().items() if w not in ("", "?")
     }
     return series.mask(nothing, None), counts if len(there) and known is None else {}
+
+
+def _as_numbers(texts: Any) -> Any:
+    import pandas as pd
+
+    return np.asarray(pd.to_numeric(texts, errors="coerce"), dtype=np.float64)
+
+
+def _about_header(frame: Any, columns: Any) -> list[str]:
+    """What has to be said of names that look like a row of values: decimals, or texts that their own columns hold."""
+    if columns is not None:
+        return []
+    like = []
+    for name in map(str, frame.columns):
+        held = frame[name].dtype.kind not in "iufb" and bool((frame[name] == name).any())
+        if held or _DECIMAL.fullmatch(name.strip()):
+            like.append(name)
+    if 2 * len(like) <= len(frame.columns):
+        return []
+    listed = ", ".join(map(repr, like[:3]))
+    text = f"the first line is taken for the names of columns ({listed}), and looks like a row: if it is one, put a line of names above it"
+    return [text]
 
 
 def _about_words(
@@ -188,11 +290,12 @@ def _about_lines(frame: Any, text: str, separator: str, width: int, above: int) 
             f"{empty:,} empty line{'s count as rows' if empty > 1 else ' counts as a row'} without a value"
         ]
     out: list[str] = []
-    blank = re.search(r"(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)(?=[\s\S]*\S)", text.rstrip())
+    whole = text.rstrip()
+    blank = whole.count("\n") != len(frame) and _BLANK.search(whole)
     maybe_short = len(frame) and frame[frame.columns[-1]].isna().any()
     if not blank and not maybe_short:
         return out
-    rows = csv.reader(io.StringIO(text.rstrip()), delimiter=separator)
+    rows = csv.reader(io.StringIO(whole), delimiter=separator)
     empty_lines, short_lines = [], []
     seen = False
     try:

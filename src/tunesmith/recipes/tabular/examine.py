@@ -15,18 +15,20 @@ from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular import texts as texts_of
 from tunesmith.recipes.tabular.columns import NO_WISHES, Column, Examined, flag, left_out, named
 from tunesmith.recipes.tabular.date_columns import date_column, written_date
+from tunesmith.recipes.tabular.formats import PLAIN, Format
 from tunesmith.recipes.tabular.habits import NO_HABITS, Habits
 from tunesmith.recipes.tabular.labels import unnamed
 from tunesmith.recipes.tabular.number_columns import (
     beyond_exact,
     inexact,
+    may_be_dates,
     number_column,
     said_number,
     written_number,
 )
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
 from tunesmith.recipes.tabular.values import (
     FEW,
+    alike,
     as_floats,
     as_text,
     as_texts,
@@ -38,6 +40,8 @@ from tunesmith.recipes.tabular.values import (
 
 #: A text column with more different values than `FEW` is a category only if each has so many rows on average
 REPEATED: Final = 4
+#: 2024-W05, 2024Q1, Q1 2024, 2024-H2.
+_PERIOD: Final = re.compile(r"\d{4}[- ]?(?:W\d{1,2}|[QH]\d)|(?:W\d{1,2}|[QH]\d)[-/ ]\d{4}")
 #: .. and no category has more than so many.
 MOST: Final = 1000
 
@@ -99,7 +103,7 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
     if isinstance(first, (list, dict, set, np.ndarray)):
         return left_out(name, f"it holds {type(first).__name__}s, not single values")
     if wish == "text":
-        return _text_column(name, len(series), missing)
+        return _text_column(name, as_texts(present), len(series), missing)
     if wish == "category" or (not wish and isinstance(series.dtype, categorical())):
         return _category(series, name, missing, declared=True)
     if holds_numbers(series) and wish != "date":
@@ -109,6 +113,8 @@ def _examine(series: Any, name: str, wish: str, table: Habits) -> Examined:
             notice = notice or f"{name!r} holds durations: they count in seconds"
         elif column is not None and beyond_exact(present):
             notice = inexact(name)
+        elif column is not None and not wish:
+            notice = notice or may_be_dates(name, as_floats(present))
         return column, [notice] if notice else []
     if types.is_datetime64_any_dtype(series):
         if wish == "number":
@@ -139,13 +145,17 @@ def _examine_texts(series: Any, name: str, wish: str, how: str, table: Habits) -
     if order is not None and order.written:
         return written_date(texts, series, name, order, table, how)
     if wish == "date":
+        counted = holds_numbers(series) or bool(np.isfinite(PLAIN.read(values)).all())
+        way = (
+            f"say what its numbers count: {flag(name, 'date:excel')}, date:unix or date:unix-ms"
+            if counted
+            else f"name the format: {flag(name, 'date:%Y-%m-%d')}"
+        )
         raise JobError(
-            f"{name!r} is said to be a date, and it holds values such as {texts.iloc[0]!r}; name the format: "
-            f"{flag(name, 'date:%Y-%m-%d')}"
+            f"{name!r} is said to be a date, and it holds values such as {texts.iloc[0]!r}; {way}"
         )
     why = number.why or (order.why if order is not None else "")
-    plain = PLAIN.read(values)
-    return _category(series, name, missing, why=why, numbers=bool(np.isfinite(plain).any()))
+    return _category(series, name, missing, why=why, mixed=True)
 
 
 def _category(
@@ -156,9 +166,10 @@ def _category(
     declared: bool = False,
     codes: bool = False,
     why: str = "",
-    numbers: bool = False,
+    mixed: bool = False,
 ) -> Examined:
-    """A category, or why it is none: `declared` as one, `codes` with leading zeros, `why` it is no number or date."""
+    """A category, or why it is none: `declared` as one, `codes` with leading zeros, `why` it is no number or date;
+    `mixed`: some may be numbers."""
     texts, rows = as_texts(series.dropna()), len(series)
     known = sorted(texts.unique())
     if len(known) == 1 and not missing:
@@ -169,10 +180,10 @@ def _category(
     too_many = len(known) > min(max(FEW, rows // REPEATED), MOST)
     if not declared and (too_many or (len(known) > 2 and len(known) > 0.5 * rows)):
         if not codes and not unnamed(name) and texts_of.are_texts(known):
-            return _text_column(name, rows, missing)
-        return left_out(name, _why_not(name, len(known), rows, codes, why))
+            return _text_column(name, texts, rows, missing)
+        return left_out(name, _why_not(name, known[0], len(known), rows, codes, why))
     notices = []
-    if numbers:
+    if mixed and np.isfinite(PLAIN.read(known)).any():
         notices.append(
             f"{name!r} mixes numbers and texts: taken as a category of {len(known)} values"
         )
@@ -182,24 +193,31 @@ def _category(
             f"{name!r} is taken as a category: whole numbers with leading zeros, such as {sample!r}, are names "
             f"({flag(name, 'number')} if they are amounts)"
         )
+    if same := alike(known):
+        notices.append(f"{name!r} has {same}, which count as different")
     return Column(name, "category", tuple(known), missing=missing), notices
 
 
-def _text_column(name: str, rows: int, missing: bool) -> Examined:
-    column = Column(name, "text", missing=missing, size=texts_of.size_for(rows))
+def _text_column(name: str, texts: Any, rows: int, missing: bool) -> Examined:
+    words, pieces = texts_of.vocabulary(texts.tolist(), texts_of.size_for(rows))
+    if not pieces:
+        return left_out(name, "no piece of its texts is in two of them")
+    column = Column(name, "text", missing=missing, grams=(*words, *pieces), size=len(words))
     leave = shlex.quote(f"{name}=ignore")
     return column, [
         f"{name!r} holds texts: words and characters are learned from (--column {leave} leaves it out)"
     ]
 
 
-def _why_not(name: str, different: int, rows: int, codes: bool, why: str) -> str:
+def _why_not(name: str, sample: str, different: int, rows: int, codes: bool, why: str) -> str:
     """Why a column of many different texts is left out."""
     if codes:
         return (
             f"its whole numbers with leading zeros are names, and {different:,} different ones in {rows:,} rows are "
             f"too many for a category ({flag(name, 'number')} if they are amounts, or =category)"
         )
+    if _PERIOD.fullmatch(sample):
+        return f"weeks and quarters such as {sample!r} are not read as dates; write the day that each begins with"
     if why:
         return f"{why} ({flag(name, 'number')}, =date or =category says what it is)"
     return f"{different:,} different texts in {rows:,} rows are an identifier, or free text"

@@ -57,6 +57,8 @@ class Known:
     target: str | None = None
     columns: Mapping[str, frozenset[str]] | None = None
     base: int | None = None
+    #: Which sheet of a workbook is meant; else the first that holds something.
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class _Content:
     path: Path
     name: str
     raw: bytes
+    notices: tuple[str, ...] = ()
 
 
 def need(*modules: str, extra: str = "tabular") -> None:
@@ -84,14 +87,19 @@ def read(data: Any, known: Known = Known()) -> Source:
     need("pandas", "sklearn")
     import pandas as pd
 
+    if known.sheet is not None and not _may_have_sheets(data):
+        raise JobError(
+            f"a sheet is one of a workbook ({', '.join(SHEETS)}), and this is none; leave --sheet out"
+        )
     if isinstance(data, pd.DataFrame):
         source = _with_index(Source("the table", data), stored=False)
+    elif hasattr(data, "to_pandas") and hasattr(data, "columns"):  # Polars, Arrow, ..
+        source = _with_index(Source("the table", data.to_pandas()), stored=True)
     elif isinstance(data, (str, Path)):
         source = _read_file(Path(data).expanduser(), known)
     else:
         raise JobError(
-            f"the data is a file ({', '.join(KINDS)}) or a pandas DataFrame, not "
-            f"{type(data).__name__}"
+            f"the data is a file ({', '.join(KINDS)}) or a DataFrame, not {type(data).__name__}"
         )
     if source.frame is None:
         return source
@@ -109,9 +117,17 @@ def read(data: Any, known: Known = Known()) -> Source:
     return replace(source, frame=frame)
 
 
+def _may_have_sheets(data: Any) -> bool:
+    name = str(data).lower() if isinstance(data, (str, Path)) else ""
+    inner = name.removesuffix(_packing(name)) if _packing(name) else name
+    return inner.endswith((*SHEETS, ".zip"))
+
+
 def _read_file(path: Path, known: Known) -> Source:
     url = _URL.fullmatch(str(path))
     if url and not path.exists():
+        if url["scheme"].lower() == "file":
+            raise JobError(f"{path} is a URL; name the file itself: /{url['rest'].lstrip('/')}")
         place = url["rest"].partition("?")[0].rpartition("@")[2]
         raise JobError(
             f"{url['scheme']}://{place} is a URL, and a table is read from a file; download it, and name the file"
@@ -139,7 +155,8 @@ def _read_file(path: Path, known: Known) -> Source:
     if not content.raw:
         raise JobError(f"{path} is empty")
     reader = next(reader for suffixes, reader in _READERS if content.name.endswith(suffixes))
-    return reader(content, known)
+    source = reader(content, known)
+    return replace(source, notices=(*content.notices, *source.notices))
 
 
 # -- packed files -------------------------------------------------------------------------------
@@ -148,7 +165,8 @@ def _read_file(path: Path, known: Known) -> Source:
 def _packing(name: str) -> str:
     """How a file of this name is packed, if what is in it can be read; else empty."""
     inner, dot, packed = name.rpartition(".")
-    return dot + packed if dot + packed in PACKED and inner.endswith(KINDS) else ""
+    readable = inner.endswith(KINDS) or (inner and "." not in inner)  # without an ending: a text
+    return dot + packed if dot + packed in PACKED and readable else ""
 
 
 def _unpacked(path: Path, raw: bytes) -> _Content:
@@ -162,7 +180,7 @@ def _unpacked(path: Path, raw: bytes) -> _Content:
         ".gz": (gzip.decompress, "gzip"), ".bz2": (bz2.decompress, "bzip2"), ".xz": (lzma.decompress, "xz"),
     }[packing]  # fmt: skip
     try:
-        return _Content(path, name.removesuffix(packing), unpack(raw))
+        return _Content(path, _as_text(name.removesuffix(packing)), unpack(raw))
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise JobError(f"{path} is no {called} file, or broken: {error}") from None
 
@@ -172,7 +190,7 @@ def _unzipped(path: Path, raw: bytes) -> _Content:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             files = [info for info in archive.infolist() if not info.is_dir()]
-            tables = [info for info in files if _is_table(info.filename)]
+            tables = _tables(files)
             if len(tables) != 1:
                 holds = ", ".join(info.filename for info in (tables or files)[:5]) or "nothing"
                 raise JobError(
@@ -181,16 +199,42 @@ def _unzipped(path: Path, raw: bytes) -> _Content:
                 )
             if tables[0].flag_bits & 1:
                 raise JobError(f"{path} is locked with a password; unpack it, and name the file")
-            name = PurePath(tables[0].filename.lower()).name
-            return _unpacked_again(path, name, archive.read(tables[0]))
+            name = _as_text(PurePath(tables[0].filename.lower()).name)
+            content = _unpacked_again(path, name, archive.read(tables[0]))
+            if len(tables) == len([info for info in files if _is_table(info.filename)]):
+                return content
+            return replace(
+                content, notices=(f"{tables[0].filename!r} is read, of the files in {path.name}",)
+            )
     except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise JobError(f"{path} is no zip file, or broken: {error}") from None
 
 
+def _tables(files: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """The tables among an archive's files: a text beside one table explains it, and a single file without an ending is
+    what pandas makes of a table."""
+    tables = [info for info in files if _is_table(info.filename)]
+    others = [info for info in tables if not info.filename.lower().endswith(".txt")]
+    if len(others) == 1:
+        return others
+    plain = [info for info in files if not _is_hidden(info.filename)]
+    if not tables and len(plain) == 1 and "." not in PurePath(plain[0].filename).name:
+        return plain
+    return tables
+
+
 def _is_table(name: str) -> bool:
-    parts = PurePath(name.lower()).parts
-    hidden = any(part.startswith(".") or part == "__macosx" for part in parts)
-    return not hidden and (parts[-1].endswith(KINDS) or _packing(parts[-1]) not in ("", ".zip"))
+    last = PurePath(name.lower()).name
+    return not _is_hidden(name) and (last.endswith(KINDS) or _packing(last) not in ("", ".zip"))
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__macosx" for part in PurePath(name.lower()).parts)
+
+
+def _as_text(name: str) -> str:
+    """A name whose ending says that a file is a text, if it has none."""
+    return name if "." in name else f"{name}.csv"
 
 
 def _unpacked_again(path: Path, name: str, raw: bytes) -> _Content:
@@ -215,8 +259,8 @@ def _read_text(content: _Content, known: Known) -> Source:
 # -- sheets -------------------------------------------------------------------------------------
 
 
-def _read_sheet(content: _Content, _: Known) -> Source:
-    """The first sheet of a workbook that holds something: a line of names, and rows below it."""
+def _read_sheet(content: _Content, known: Known) -> Source:
+    """A sheet of a workbook, the first that holds something if none is named: a line of names, and rows below it."""
     need("python_calamine", extra="excel")
     import pandas as pd
     from python_calamine import CalamineWorkbook
@@ -225,17 +269,26 @@ def _read_sheet(content: _Content, _: Known) -> Source:
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(content.raw))
         names = list(book.sheet_names)
-        sheets = ((name, book.get_sheet_by_name(name).to_python()) for name in names)
+        wanted = names if known.sheet is None else [n for n in names if n == known.sheet]
+        sheets = ((name, book.get_sheet_by_name(name).to_python()) for name in wanted)
         name, rows = next(((n, r) for n, r in sheets if any(map(_filled, r))), ("", []))
     except Exception as error:  # noqa: BLE001 (a broken file raises anything)
-        raise JobError(f"{path} cannot be read as a sheet: {_short(error)}") from None
+        raise JobError(
+            f"{path} cannot be read as a sheet: {_short(error)}; open it in a spreadsheet, and save it again, or as CSV"
+        ) from None
+    if known.sheet is not None and not wanted:
+        raise JobError(
+            f"{path} has no sheet {known.sheet!r}; it has {', '.join(map(repr, names[:10]))}"
+            f"{did_you_mean(known.sheet, names)}"
+        )
     if not rows:
-        raise JobError(f"{path} is empty")
-    notices = (
-        [f"the sheet {name!r} is read, which is one of {len(names)} ({', '.join(names[:5])})"]
-        if len(names) > 1
-        else []
-    )
+        sheet = "" if known.sheet is None else f": the sheet {known.sheet!r}"
+        raise JobError(f"{path}{sheet} is empty")
+    notices = []
+    if len(names) > 1 and known.sheet is None:
+        notices.append(
+            f"the sheet {name!r} is read, which is one of {len(names)} ({', '.join(names[:5])}); --sheet NAME reads another"
+        )
     first = next(k for k, row in enumerate(rows) if _filled(row))
     header, below = rows[first], [_cells(row) for row in rows[first + 1 :]]
     while below and not any(cell is not None for cell in below[-1]):

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from tunesmith.analysis.report import write_report
 from tunesmith.core.errors import JobError, NothingCompleted
-from tunesmith.core.quantity import seconds, show_seconds
+from tunesmith.core.quantity import count, seconds, show_seconds
 from tunesmith.core.trial import State, Trial
 from tunesmith.numeric.threads import one_thread
-from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s
+from tunesmith.recipes.output import REPORT, STUDY, begin, beside, say_if, search_s, start_over
 from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import ensemble as blending
-from tunesmith.recipes.tabular import model, plan
+from tunesmith.recipes.tabular import model, plan, stored, stratified
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.leaks import copies, notice_of_copies
@@ -28,7 +28,14 @@ from tunesmith.recipes.tabular.model import Fitted
 from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, TablePlan
 from tunesmith.recipes.tabular.roles import Roles
 from tunesmith.recipes.tabular.splits import checked_rows, splits
-from tunesmith.recipes.tabular.train import PREDICTIONS, Pipe, Training, as_judged, quiet
+from tunesmith.recipes.tabular.train import (
+    PREDICTIONS,
+    VERSION,
+    Pipe,
+    Training,
+    as_judged,
+    quiet,
+)
 from tunesmith.recipes.tabular.train import fit as fit_pipe
 from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
@@ -36,6 +43,7 @@ from tunesmith.store import file_of
 from tunesmith.tuning.api import tune
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.result import Result
+from tunesmith.tuning.versions import OnChange
 
 Floats = NDArray[np.float64]
 
@@ -100,6 +108,8 @@ def fit(
     weight: str | None = None,
     quantile: float | None = None,
     costs: Any = None,
+    on_change: OnChange = "refuse",
+    sheet: str | None = None,
     storage: str | Path | None = None,
     progress: bool | None = None,
     watcher: Watcher | None = None,
@@ -111,13 +121,15 @@ def fit(
     what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore), and `dates` whether
     01/02/2024 is "day-first" or "month-first". `time`, 10
     minutes unless `trials` are given, is for everything; the same call again goes on with the search in `output`
-    (NAME-model beside the file). `ensemble` is how many pipelines may be blended; 1 for the best alone.
+    (NAME-model beside the file), and if the table has changed since, `on_change` decides: "refuse", "continue" (its
+    best configs are tried first, its results no longer count), or "new" (a search in NAME-model-2). `ensemble` is how many pipelines may be blended; 1 for the best alone.
     `scheduler` "none" checks every pipeline on all folds. `say` is told what was found and done.
 
     Rows with the same value of the column `group` are never both learned from and checked; those later in
     `time_column` are checked with what earlier ones teach; `weight` says how much each counts. `quantile` is predicted
     instead of a mean (0.9: nine of ten are below), and `costs`, ``{"yes": 10, "no": 1}`` or ``{("yes", "no"): 10}``, are
     of a class that is taken for another: predictions are then the decisions of the least expected cost.
+    `sheet` is the one of a workbook that is read, the first if it is not named.
 
     Raises JobError for a table that cannot be learned from; nothing is written then.
     """
@@ -126,7 +138,7 @@ def fit(
     limit_s = seconds(time, "time") if time is not None else None if trials else 600.0
     table = tables.load(
         data, target, task, columns, dates,
-        roles=Roles(group, time_column, weight), quantile=quantile, costs=costs,
+        roles=Roles(group, time_column, weight), quantile=quantile, costs=costs, sheet=sheet,
     )  # fmt: skip
     judged = metric_for(table.task, metric, table.aim)
     if isinstance(ensemble, bool) or not isinstance(ensemble, int) or ensemble < 1:
@@ -134,10 +146,12 @@ def fit(
             f"ensemble is how many pipelines may be blended, 1 or more, not {ensemble!r}"
         )
     folder = _folder(output, data, table)
-    planned = plan.settle(folder, plan.make(table, judged, limit_s, seed), seed, say)
+    settled = plan.settle(folder, plan.make(table, judged, limit_s, seed), seed, on_change, say)
+    folder, planned = settled.folder, settled.plan
+    storage = storage or folder / "study.db"
     searched = table
     if planned.rows < table.rows:
-        searched = table.take(tables.sample(table.y, planned.rows, planned.seed))
+        searched = table.take(stratified.sample(table.y, planned.rows, planned.seed))
     names, notices = choice.algorithms(searched, algorithms, table.rows)
     folds = splits(searched, planned.folds, planned.repeats, planned.seed)
     twice = copies(searched, folds)
@@ -157,9 +171,12 @@ def fit(
         repeats=planned.repeats,
         seed=planned.seed,
         trial_time_s=trial_s,
+        program={"recipe": f"{RECIPE} {VERSION}", **planned.parts},
     )
+    if settled.changed:
+        planned = replace(planned, spent_s=start_over(storage, space))
     with begin(folder, RECIPE, planned):
-        tables.save(folder / ROWS, searched)
+        stored.save(folder / ROWS, searched)
         spent_s = clock.monotonic() - begun
         result = tune(
             program,
@@ -167,7 +184,7 @@ def fit(
             metric=judged.name,
             goal=judged.goal,
             name=STUDY,
-            storage=storage or folder / "study.db",
+            storage=storage,
             searcher=searcher,
             scheduler=_scheduler(scheduler),
             seed=planned.seed,
@@ -177,14 +194,17 @@ def fit(
             watcher=watcher,
             parallel=parallel,
             trials=trials,
-            time=None if limit_s is None else search_s(limit_s, SEARCH_SHARE, spent_s),
+            time=None
+            if limit_s is None
+            else planned.spent_s + search_s(limit_s, SEARCH_SHARE, spent_s),
+            on_change=on_change,
             trial_time=trial_s,
             grace=2.0,
             failures_in_a_row=None,
         )
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
-    trial_folder = Folder.beside(file_of(storage or folder / "study.db"), STUDY).trial
+    trial_folder = Folder.beside(file_of(storage), result.spec.name).trial
     checked = checked_rows(folds)
     members = _choose(result, searched.take(checked), judged, ensemble, trial_folder, checked)
     judgement = Judgement(judged, searched.take(checked), twice)
@@ -336,7 +356,7 @@ def _finish(
     fitted = Fitted(folder, about, result, allow_pickle=True)  # this process has just written it
     write_report(result._ledger, folder / REPORT, fitted.evidence)  # noqa: SLF001
     say(
-        f"fitted {len(pipes)} pipeline{'s' if len(pipes) > 1 else ''} on all rows in {show_seconds(clock.monotonic() - begun)}"
+        f"fitted {count(len(pipes), 'pipeline')} on all rows in {show_seconds(clock.monotonic() - begun)}"
     )
     return fitted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -23,9 +24,12 @@ Codes = NDArray[np.intp]
 ROWS: Final = 5_000
 #: Columns that are looked at, at most: each takes some milliseconds.
 COLUMNS: Final = 2_000
-#: With fewer rows, or fewer that are not of the commonest class, a column may tell everything by chance.
+#: Rows that are not of the commonest class, which are looked at where there are so many; and rows at most.
+OTHERS: Final = 50
+MOST_ROWS: Final = 50_000
+#: With fewer rows a column may tell everything by chance; so it may where that is likelier than this.
 FEWEST_ROWS: Final = 30
-FEWEST_OTHERS: Final = 8
+BY_CHANCE: Final = 1e-3
 #: The share of the errors (or of a target's variance) that is gone where a column tells nearly everything.
 NEARLY_ALL: Final = 0.95
 NEARLY_ALL_NUMBERS: Final = 0.97
@@ -40,16 +44,16 @@ def warnings(data: Data, frame: Any = None) -> tuple[str, ...]:
     that were left out."""
     if data.sparse or data.rows < FEWEST_ROWS:
         return ()
-    rows = np.arange(data.rows)
-    if data.rows > ROWS:
-        rows = np.sort(np.random.default_rng(0).permutation(data.rows)[:ROWS])
+    rows = _looked_at(data)
     y = data.y[rows]
-    if data.classes and len(y) - np.bincount(y.astype(int)).max() < FEWEST_OTHERS:
+    if data.classes and _chance(y, min(data.width, COLUMNS)) > BY_CHANCE:
         return ()
     kinds = len(data.classes)
     copies, groups = [], []
     for at, column in list(places(data.columns))[:COLUMNS]:
         if column.kind == "text":
+            if kinds and _by_word(data.x[rows, at : at + column.width], y, kinds) >= _enough(kinds):
+                copies.append(column.name)
             continue
         share = _share_explained(data.x[rows, at : at + column.width], column, y, kinds)
         if share < _enough(kinds):
@@ -66,6 +70,25 @@ def warnings(data: Data, frame: Any = None) -> tuple[str, ...]:
     if data.bonds.group is not None:
         groups = []  # they were named
     return (*_of_copies(copies, data.target), *_of_groups(groups, data.target))
+
+
+def _looked_at(data: Data) -> NDArray[np.intp]:
+    """Rows that tell what all do: more of them where nearly all are of one class."""
+    size = ROWS
+    if data.classes:
+        others = data.rows - int(np.bincount(data.y.astype(int)).max())
+        size = max(ROWS, min(MOST_ROWS, OTHERS * data.rows // max(others, 1)))
+    if data.rows <= size:
+        return np.arange(data.rows)
+    return np.sort(np.random.default_rng(0).permutation(data.rows)[:size])
+
+
+def _chance(y: Floats, columns: int) -> float:
+    """The chance, at most, that two splits of one of so many columns of noise part the commonest class from the rest."""
+    rows = len(y)
+    others = rows - int(np.bincount(y.astype(int)).max())
+    ways = math.lgamma(rows + 1) - math.lgamma(others + 1) - math.lgamma(rows - others + 1)
+    return math.exp(min(0.0, math.log(columns * rows**2 / 2) - ways))
 
 
 def _of_copies(names: Sequence[str], target: str) -> list[str]:
@@ -131,6 +154,14 @@ def _by_splits(values: Floats, y: Floats, kinds: int) -> float:
     wrong = float((tree.predict(scaled) != y).mean())
     blind = 1.0 - float(np.bincount(y.astype(int)).max()) / len(y)
     return 1.0 - wrong / blind
+
+
+def _by_word(counts: Floats, y: Floats, kinds: int) -> float:
+    """The share of errors that is gone with one word or part of one: by whether it is there. `counts`: (rows, words)."""
+    there = (counts > 0.0).T.astype(np.float32) @ np.eye(kinds, dtype=np.float32)[y.astype(int)]
+    total = np.bincount(y.astype(int), minlength=kinds)
+    right = there.max(axis=1) + (total - there).max(axis=1)
+    return 1.0 - (1.0 - float(right.max()) / len(y)) / (1.0 - float(total.max()) / len(y))
 
 
 def _by_line(values: Floats, y: Floats) -> float:

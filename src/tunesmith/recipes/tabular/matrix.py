@@ -20,7 +20,7 @@ from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular import texts as texts_of
 from tunesmith.recipes.tabular.columns import UNKNOWN, Column
 from tunesmith.recipes.tabular.date_columns import at_midnight
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
+from tunesmith.recipes.tabular.formats import PLAIN, Format
 from tunesmith.recipes.tabular.values import (
     as_floats,
     as_texts,
@@ -148,17 +148,26 @@ def _fill(
         return [], []
     if column.kind == "text":
         values, _, codes = distinct(as_texts(series[present]))
-        out[present] = texts_of.counts(values, column.size)[codes]
+        out[present] = _counts(values, column)[codes]
         return [], []
     fill = {"date": _fill_dates, "category": _fill_category, "number": _fill_numbers}[column.kind]
     return fill(out, series[present], present, column, separator)
 
 
+def _counts(values: Any, column: Column) -> Floats:
+    if not column.grams:  # a model of an earlier version
+        return texts_of.hashed_counts(values, column.size)
+    return texts_of.counts_of(values, column.grams[: column.size], column.grams[column.size :])
+
+
 def _fill_dates(
     out: Floats, series: Any, present: NDArray[np.bool_], column: Column, _: str
 ) -> tuple[list[Unread], list[str]]:
+    import pandas as pd
     from pandas.api import types
 
+    if types.infer_dtype(series) == "date":  # those of a sheet, or of Arrow, leave no order open
+        series = pd.to_datetime(series, errors="coerce")
     if types.is_datetime64_any_dtype(series):
         points, texts = dates.of_type(series), series.astype(str)
     else:

@@ -117,24 +117,28 @@ class Fitted:
         are not allowed."""
         return _read_members(self.path, self.about, self.allow_pickle)
 
-    def predict(self, data: Any, *, unreadable: str = "error") -> Any:
+    def predict(self, data: Any, *, unreadable: str = "error", sheet: str | None = None) -> Any:
         """A value or class for each row of a file or DataFrame, shape (rows,).
 
         Numbers and dates that cannot be read as those of the training could are an error, or with `unreadable`
         "missing" a warning. Raises JobError.
         """
-        raw = self._raw(data, unreadable, _warn)
+        raw = self._raw(data, unreadable, _warn, sheet)
         if self.about["task"] == "regression":
             return raw[:, 0]
         return np.array(self.about["classes"], dtype=object)[self.aim.decisions(raw)]
 
-    def predict_proba(self, data: Any, *, unreadable: str = "error") -> Any:
+    def predict_proba(
+        self, data: Any, *, unreadable: str = "error", sheet: str | None = None
+    ) -> Any:
         """Probabilities, a DataFrame of shape (rows, classes). Raises JobError for a regression."""
         import pandas as pd
 
         if self.about["task"] == "regression":
             raise JobError(_NO_PROBABILITIES.format(self.path))
-        return pd.DataFrame(self._raw(data, unreadable, _warn), columns=list(self.about["classes"]))
+        return pd.DataFrame(
+            self._raw(data, unreadable, _warn, sheet), columns=list(self.about["classes"])
+        )
 
     def rows(
         self,
@@ -142,6 +146,7 @@ class Fitted:
         *,
         proba: bool = False,
         unreadable: str = "error",
+        sheet: str | None = None,
         say: Callable[[str], None] | None = None,
     ) -> list[dict[str, Any]]:
         """``{target: prediction}`` for each row, and with `proba` the probability of each class; `say` is told what
@@ -155,7 +160,9 @@ class Fitted:
         target, classes = self.about["target"], self.about["classes"]
         if proba and not classes:
             raise JobError(_NO_PROBABILITIES.format(self.path))
-        raw = self._raw(data, unreadable, (lambda text: say(f"note: {text}")) if say else _warn)
+        raw = self._raw(
+            data, unreadable, (lambda text: say(f"note: {text}")) if say else _warn, sheet
+        )
         if not classes:
             return [{target: value} for value in raw[:, 0].tolist()]
         out = []
@@ -210,11 +217,13 @@ class Fitted:
         known = {*(c.name for c in self.columns), *self.about["left_out"], self.about["target"]}
         return [str(name) for name in frame.columns if str(name) not in known]
 
-    def _raw(self, data: Any, unreadable: str, note: Callable[[str], None]) -> Floats:
+    def _raw(
+        self, data: Any, unreadable: str, note: Callable[[str], None], sheet: str | None
+    ) -> Floats:
         """Blended predictions, shape (rows, outputs); `note` is told what has to be said of the rows."""
         if unreadable not in UNREADABLE:
             raise JobError(f"unreadable is {' or '.join(UNREADABLE)}, not {unreadable!r}")
-        source = self._read(data)
+        source = self._read(data, sheet)
         for notice in source.notices:
             note(notice)
         x = self._matrix(source, unreadable, note)
@@ -225,10 +234,10 @@ class Fitted:
                 total += weight * member.predict(x)
         return total
 
-    def _read(self, data: Any) -> Source:
+    def _read(self, data: Any, sheet: str | None) -> Source:
         """Rows to predict. A text file says what its columns hold by those rows only: the model knows better."""
         columns = {c.name: frozenset(c.known) for c in self.columns}
-        return read(data, Known(columns=columns, base=self.about.get("base")))
+        return read(data, Known(columns=columns, base=self.about.get("base"), sheet=sheet))
 
     def _matrix(self, source: Source, unreadable: str, note: Callable[[str], None]) -> Any:
         if source.frame is not None:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, shown
-from tunesmith.recipes.tabular import numbers
+from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular.columns import Column, Examined, flag
+from tunesmith.recipes.tabular.formats import FORMATS, PLAIN, Format
 from tunesmith.recipes.tabular.habits import Habits
 from tunesmith.recipes.tabular.labels import row_label
-from tunesmith.recipes.tabular.numbers import PLAIN, Format
 from tunesmith.recipes.tabular.values import as_floats, commonest, distinct
 
 Floats = NDArray[np.float64]
+
+_TIMED: Final = re.compile(
+    r"(?i:date|datum|fecha|time|zeit|stamp|epoch)|(?:^|[_ .-])(?:at|on|ts|day|when)$|[a-z](?:At|On)$"
+)
+#: Numbers between are dates of 1973 to 2064, or of 2001 to 2064.
+_SERIAL_RANGES: Final = {"excel": (2.7e4, 6e4), "unix": (1e9, 3e9), "unix-ms": (1e12, 3e12)}
 
 
 def said_number(
@@ -28,7 +35,7 @@ def said_number(
     values, counts, _ = distinct(texts)
     decimal = table.decimal or ("," if table.separator == ";" else ".")
     decimal = {"decimal-comma": ",", "decimal-point": "."}.get(how, decimal)
-    options = [PLAIN, *(f for f in numbers.FORMATS if f.decimal == decimal)]
+    options = [PLAIN, *(f for f in FORMATS if f.decimal == decimal)]
     weights = [counts[np.isfinite(f.read(values))].sum() for f in options]
     best = int(np.argmax(weights))
     if not weights[best]:
@@ -50,7 +57,8 @@ def written_number(
 ) -> Examined:
     """Numbers in texts of one format; those that are none in it count as missing."""
     values, _, codes = distinct(texts)
-    read = written.read(values)[codes]
+    written_values = written.read(values)
+    read = written_values[codes]
     every = np.full(len(series), np.nan)
     every[series.notna().to_numpy()] = read
     column, notice = number_column(every, name, wished=wished)
@@ -69,7 +77,7 @@ def written_number(
             f"{name!r} is taken as numbers: {len(odd):,} values that are none, such as {shown(odd.iloc[0])}, count as "
             "missing"
         )
-    bare = _without_unit(values, written)[codes]
+    bare = (_without_unit(values, written) & np.isfinite(written_values))[codes]
     if bare.any():
         notices.append(
             f"{name!r} has {int(bare.sum()):,} numbers without {written.unit}, such as "
@@ -105,7 +113,7 @@ def _without_unit(values: Sequence[str], written: Format) -> NDArray[np.bool_]:
     return np.array(
         [written.unit not in v.replace(" ", "") and v.strip("-+0.,") != "" for v in values],
         dtype=bool,
-    ) & np.isfinite(written.read(values))
+    )
 
 
 def beyond_exact(present: Any) -> bool:
@@ -114,6 +122,22 @@ def beyond_exact(present: Any) -> bool:
 
     whole = types.is_integer_dtype(present)
     return bool(whole and (np.abs(as_floats(present)) > numbers.EXACT).any())
+
+
+def may_be_dates(name: str, values: Floats) -> str:
+    """What has to be said of numbers that may count days or seconds: the column's name and all values say so."""
+    known = values[np.isfinite(values)]
+    if not len(known) or not _TIMED.search(name):
+        return ""
+    for way, (least, most) in _SERIAL_RANGES.items():
+        if least <= known.min() and known.max() <= most:
+            text = f"{known[0]:.15g}"
+            day = dates.read([text], way).at[0].astype("datetime64[D]")
+            return (
+                f"{name!r} counts as numbers; if those are dates, so that {text} is {day}, say so: "
+                f"{flag(name, f'date:{way}')}"
+            )
+    return ""
 
 
 def inexact(name: str) -> str:

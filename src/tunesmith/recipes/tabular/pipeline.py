@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.space import BOOSTING, FORESTS, SCALED
+from tunesmith.recipes.tabular.splits import parts
 from tunesmith.spaces.compose import part
 
 #: A category's rarer values share one column beyond so many, or beyond so many numbers in all.
@@ -17,8 +18,15 @@ ONE_HOT_NUMBERS: Final = 20_000_000
 #: Steps of an SVM's solver at most, several times what it needs where it converges: with unscaled features it
 #: may never.
 SVM_STEPS: Final = 100_000
+#: Parts in which a target encoder keeps a row's own target apart.
+PARTS: Final = 5
 #: Trees at most, where early stopping finds how many.
 MOST_TREES: Final = 2_000
+#: With texts most numbers are 0. These algorithms are the faster for it, and take 0 for 0, not for missing.
+TAKES_SPARSE: Final = ("linear", "svm", "knn", "mlp", "lightgbm")
+SPARSE: Final = 0.3
+#: The ridge penalty of the lines in the leaves of linear trees.
+LINEAR_PENALTY: Final = 0.1
 
 
 def build(config: dict[str, Any], data: Data, seed: int) -> Any:
@@ -37,7 +45,7 @@ def build(config: dict[str, Any], data: Data, seed: int) -> Any:
 
 def _columns(config: dict[str, Any], data: Data, seed: int) -> Any:
     from sklearn.compose import ColumnTransformer
-    from sklearn.preprocessing import MaxAbsScaler
+    from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder
 
     algorithm = config["algorithm"]
     if data.sparse:
@@ -49,10 +57,16 @@ def _columns(config: dict[str, Any], data: Data, seed: int) -> Any:
         branches.append(("numbers", _numbers(config, data), numbers))
     if categories:
         branches.append(("categories", _encoder(config, data, seed), categories))
+    if (
+        data.weekdays and algorithm in SCALED
+    ):  # Monday to Sunday is no scale: shops are closed on one
+        week = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+        branches.append(("weekdays", week, list(data.weekdays)))
     branches += _texts(config, data)
     if len(branches) == 1 and branches[0][1] == "passthrough":
         return "passthrough"
-    return ColumnTransformer(branches, sparse_threshold=0.0)
+    sparse = SPARSE if data.texts and algorithm in TAKES_SPARSE else 0.0
+    return ColumnTransformer(branches, sparse_threshold=sparse)
 
 
 def _texts(config: dict[str, Any], data: Data) -> list[tuple[str, Any, list[int]]]:
@@ -60,12 +74,11 @@ def _texts(config: dict[str, Any], data: Data) -> list[tuple[str, Any, list[int]
     from sklearn.feature_extraction.text import TfidfTransformer
 
     branches = []
-    for at, size in data.texts:
-        parts = {"words": at, "characters": at + size}
-        for what, begin in parts.items():
-            if config.get("texts", "both") in (what, "both"):
+    for words, pieces in data.texts:
+        for what, places in (("words", words), ("characters", pieces)):
+            if places and config.get("texts", "both") in (what, "both"):
                 tfidf = TfidfTransformer(sublinear_tf=config.get("counts") == "log")
-                branches.append((f"{what}{at}", tfidf, list(range(begin, begin + size))))
+                branches.append((f"{what}{places[0]}", tfidf, list(places)))
     return branches
 
 
@@ -136,6 +149,8 @@ def _encoder(config: dict[str, Any], data: Data, seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
+    from tunesmith.recipes.tabular.apart import ApartEncoder
+
     how = config.get("encode", config.get("encode_trees", "one_hot"))
     if how == "ordinal":
         if config["algorithm"] in BOOSTING:
@@ -146,7 +161,10 @@ def _encoder(config: dict[str, Any], data: Data, seed: int) -> Any:
         return OneHotEncoder(
             handle_unknown="infrequent_if_exist", max_categories=most, sparse_output=False
         )
-    encoder = TargetEncoder(target_type=_kind(data), random_state=seed, cv=_parts(data))
+    encoder: Any = TargetEncoder(target_type=_kind(data), random_state=seed, cv=_parts(data))
+    apart = parts(data, data.y, PARTS, seed)
+    if apart is not None:
+        encoder = ApartEncoder(TargetEncoder(target_type=_kind(data)), apart)
     return (
         encoder
         if config["algorithm"] in (*BOOSTING, *FORESTS)
@@ -164,8 +182,8 @@ def _kind(data: Data) -> str:
 def _parts(data: Data) -> int:
     """How many parts a category's own rows are kept apart in; no more than the largest class has rows."""
     if data.task == "regression":
-        return 5
-    return int(min(5, np.bincount(data.y.astype(int)).max()))
+        return PARTS
+    return int(min(PARTS, np.bincount(data.y.astype(int)).max()))
 
 
 def _selector(keep: float, data: Data) -> Any:
@@ -197,6 +215,8 @@ def _lightgbm(options: dict[str, Any], data: Data, seed: int) -> Any:
     }
     if data.aim.quantile is not None:
         fixed |= {"objective": "quantile", "alpha": data.aim.quantile}
+    if options.get("linear_tree"):
+        fixed["linear_lambda"] = LINEAR_PENALTY
     return cls(**{**fixed, **options}, random_state=seed)
 
 
@@ -267,7 +287,19 @@ def _svm(options: dict[str, Any], data: Data, seed: int) -> Any:
     if data.task == "regression":
         return SVR(**options, **fixed)
     svc = SVC(**options, **fixed, random_state=seed)
-    return CalibratedClassifierCV(svc, ensemble=False, cv=min(3, max(2, _rarest(data))))
+    return CalibratedClassifierCV(svc, ensemble=False, cv=_calibration(data, seed))
+
+
+def _calibration(data: Data, seed: int) -> Any:
+    """The parts that an SVM's probabilities are calibrated on. Where groups or times leave a class out of any part's other
+    rows, they are drawn at random: a part that cannot be told would be worse."""
+    y = data.y.astype(int)
+    classes = len(np.unique(y))
+    for k in (3, 2):
+        apart = parts(data, data.y, k, seed) or []
+        if apart and all(len(np.unique(y[split.learned])) == classes for split in apart):
+            return [(split.learned, split.checked) for split in apart]
+    return min(3, max(2, _rarest(data)))
 
 
 def _rarest(data: Data) -> int:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tunesmith.core.quantity import count
 from tunesmith.recipes import output
+from tunesmith.recipes.output import Settled
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric
 from tunesmith.recipes.tabular.splits import assumption, most_folds
+from tunesmith.tuning.versions import OnChange
 
 RECIPE: Final = "tabular"
 #: Rows that a search is on at most: what is best on these is best on more.
@@ -39,6 +42,11 @@ class TablePlan:
     seed: int
     #: What binds rows together and what predictions are for, by option: as said when the search began.
     options: dict[str, Any] = field(default_factory=dict)
+    #: What is predicted; None in plans of earlier versions.
+    target: str | None = None
+    #: What each part of the table was, and how long was searched before it changed (s): see `output.Plan`.
+    parts: dict[str, str] = field(default_factory=dict)
+    spent_s: float = 0.0
 
     def training_limit_s(self, time_s: float | None) -> float:
         """How long one trial may take."""
@@ -60,6 +68,8 @@ def make(data: Data, metric: Metric, time_s: float | None, seed: int | None) -> 
         repeats,
         0 if seed is None else seed,
         options_of(data),
+        data.target,
+        data.parts(),
     )
 
 
@@ -75,20 +85,25 @@ def options_of(data: Data) -> dict[str, Any]:
 
 
 def settle(
-    folder: Path, wanted: TablePlan, seed: int | None, say: Callable[[str], None]
-) -> TablePlan:
+    folder: Path,
+    wanted: TablePlan,
+    seed: int | None,
+    on_change: OnChange,
+    say: Callable[[str], None],
+) -> Settled[TablePlan]:
     """The plan of the search in `folder`: the one that it began with, or `wanted`.
 
     Raises JobError if the folder is about something else.
     """
     same = {
+        "target": "target ({!r})",
         "options": "setting of groups, time, weights, quantile or costs ({})",
-        "digest": "table, or another target",
+        "digest": "table",
         "metric": "metric ({})",
     }
     if seed is not None:
         same["seed"] = "seed ({})"
-    return output.settle(folder, RECIPE, wanted, same, say)
+    return output.settle(folder, RECIPE, wanted, same, on_change, say)
 
 
 def summary(plan: TablePlan, data: Data, metric: Metric) -> list[str]:
@@ -98,7 +113,7 @@ def summary(plan: TablePlan, data: Data, metric: Metric) -> list[str]:
     holds = ", ".join(
         f"{n} {plural[kind] if n > 1 else kind}" for kind in plural if (n := kinds.count(kind))
     )
-    columns = f"{len(kinds)} column{'s' * (len(kinds) != 1)}"
+    columns = count(len(kinds), "column")
     what = "numbers" if data.task == "regression" else f"{len(data.classes)} classes"
     lines = [
         f"{data.name}: {data.rows:,} rows, {columns} to learn from ({holds})",

@@ -54,6 +54,11 @@ class Bonds:
     time: Floats | None = None
     weight: Floats | None = None
 
+    @property
+    def binds(self) -> bool:
+        """Whether rows are not independent."""
+        return self.group is not None or self.time is not None
+
     def take(self, rows: NDArray[Any]) -> Bonds:
         def part(values: Any) -> Any:
             return None if values is None else values[rows]
@@ -98,7 +103,9 @@ def read(
     if roles.group is not None:
         group = _group(frame[roles.group], table, notices)
     if roles.time is not None:
-        time = _time(frame[roles.time], table, habits, wishes.get(roles.time, ""))
+        time, doubts = _time(frame[roles.time], table, habits, wishes.get(roles.time, ""))
+        if wishes.get(roles.time) == "ignore":  # otherwise they are said of the feature
+            notices += doubts
         undated = np.isnan(time)
         if undated.any():
             usable &= ~undated
@@ -107,7 +114,8 @@ def read(
                 f"{_example(frame[roles.time][undated])}"
             )
     if roles.weight is not None:
-        weight = _weight(frame[roles.weight], table, habits)
+        weight, doubts = _weight(frame[roles.weight], table, habits, wishes.get(roles.weight, ""))
+        notices += doubts
         if (weight == 0.0).any():
             usable &= weight > 0.0
             notices.append(
@@ -150,9 +158,9 @@ def _group(series: Any, table: str, notices: list[str]) -> NDArray[np.intp]:
     return out
 
 
-def _time(series: Any, table: str, habits: Habits, wish: str) -> Floats:
-    """Numbers, or days since 1970; NaN where there is none. `wish`: what the column is said to be."""
-    out = ordered(series, habits, wish)
+def _time(series: Any, table: str, habits: Habits, wish: str) -> tuple[Floats, list[str]]:
+    """Numbers, or days since 1970; NaN where there is none; and doubts. `wish`: what the column is said to be."""
+    out, doubts = ordered(series, habits, wish)
     known = out[np.isfinite(out)]
     if len(known) < NEARLY_ALL * series.notna().sum() or not len(known):
         raise JobError(
@@ -163,22 +171,23 @@ def _time(series: Any, table: str, habits: Habits, wish: str) -> Floats:
         raise JobError(
             f"{table}: {series.name!r} is the same in every row, and so gives no order in time"
         )
-    return np.where(np.isfinite(out), out, np.nan)
+    return np.where(np.isfinite(out), out, np.nan), doubts
 
 
-def _weight(series: Any, table: str, habits: Habits) -> Floats:
-    out = ordered(series, habits, "number")
+def _weight(series: Any, table: str, habits: Habits, wish: str) -> tuple[Floats, list[str]]:
+    out, doubts = ordered(series, habits, wish if wish.startswith("number") else "number")
     odd = ~np.isfinite(out) | (out < 0.0)
     if odd.any():
         at = int(np.flatnonzero(odd)[0])
         value = shown(_plain(series.iloc[at])) if series.notna().iloc[at] else "nothing"
         raise JobError(
-            f"{table}: {int(odd.sum()):,} rows have no usable weight in {series.name!r}: row {at + 1:,} has "
+            f"{table}: {int(odd.sum()):,} row{'s have' if odd.sum() > 1 else ' has'} no usable weight in "
+            f"{series.name!r}: row {at + 1:,} has "
             f"{value}; a weight is a number, 0 or more"
         )
     if not out.any():
         raise JobError(f"{table}: all weights in {series.name!r} are 0")
-    return out
+    return out, doubts
 
 
 # -- the aim ------------------------------------------------------------------------------------

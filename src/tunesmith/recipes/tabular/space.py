@@ -95,7 +95,7 @@ def space_for(
 
 
 def _branch(name: str, data: Data, folds: int) -> Space:
-    trees = {} if finds_trees(data, folds) else {
+    trees: dict[str, Any] = {} if finds_trees(data, folds) else {
         "n_estimators": Int(10, 1000, log=True, default=100, group="model")
     }  # fmt: skip
     few = max(2, min(100, data.rows // 8))
@@ -103,6 +103,8 @@ def _branch(name: str, data: Data, folds: int) -> Space:
         case "lightgbm":
             leaf = Int(1, min(128, few), log=True, default=min(20, few), group="model")
             rows = spaces.lightgbm(min_child_samples=leaf, subsample_freq=None)  # the pipeline's
+            if data.task == "regression" and data.aim.quantile is None and not _mostly_zeros(data):
+                trees["linear_tree"] = Choice(False, True, default=False, group="model")
             return spaces.joined(rows, **trees)
         case "xgboost":
             return spaces.joined(spaces.xgboost(), **trees)
@@ -129,6 +131,11 @@ def _branch(name: str, data: Data, folds: int) -> Space:
             )
         case _:
             return spaces.mlp()
+
+
+def _mostly_zeros(data: Data) -> bool:
+    """Whether a table is learned from in sparse form, of which linear trees have no numbers for their lines."""
+    return data.sparse or bool(data.texts)
 
 
 def _data_parameters(
@@ -165,7 +172,9 @@ def _data_parameters(
             "ordinal", "one_hot", "target", default="ordinal", group="data", when=when
         )
     if data.texts:
-        out["texts"] = Choice("words", "characters", "both", default="both", group="data")
+        worded = all(words for words, _ in data.texts)
+        kinds = ("words", "characters", "both") if worded else ("characters",)
+        out["texts"] = Choice(*kinds, default=kinds[0], group="data")
         out["counts"] = Choice("plain", "log", default="log", group="data")
     if dense and data.width >= SELECT_FROM and (when := where(*SCALED, *FORESTS)):
         out["select"] = Choice("all", "univariate", default="all", group="data", when=when)
@@ -219,4 +228,10 @@ def first_configs(space: Space, names: Sequence[str]) -> list[Config]:
             if name in BOOSTING and f"{name}.n_estimators" in space:
                 own[f"{name}.n_estimators"] = 200
             configs.append(space.complete({"algorithm": name, **own}))
+            if f"{name}.linear_tree" in space:
+                own[f"{name}.linear_tree"] = True
+                configs.append(space.complete({"algorithm": name, **own}))
+    if "linear" in names and "texts" in space:  # of very many words few tell
+        sparse = {"linear.C": 3.0, "linear.l1_ratio": 1.0}
+        configs.append(space.complete({"algorithm": "linear", **sparse}))
     return configs

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
-from tunesmith.recipes.tabular import data as tables
+from tunesmith.recipes.tabular import stratified
 from tunesmith.recipes.tabular.data import Data
 
 Rows = NDArray[np.intp]
@@ -43,7 +43,7 @@ def splits(data: Data, folds: int, repeats: int, seed: int) -> list[Split]:
         chosen = _in_time(bonds.time, bonds.group, fold_of, folds)
     else:
         each = (
-            tables.folds(data.y, folds, repeats, seed)
+            stratified.folds(data.y, folds, repeats, seed)
             if bonds.group is None
             else _of_groups(data.y, bool(data.classes), bonds.group, folds, repeats, seed)
         )
@@ -98,17 +98,58 @@ def most_folds(data: Data, folds: int, repeats: int) -> tuple[int, int]:
     return folds, repeats
 
 
-def inner(data: Data, y: Floats, one_in: int, seed: int) -> NDArray[np.bool_]:
-    """Which rows of a training set say when to stop, shape (rows,): about one in so many; the latest, or whole groups."""
+def inner(data: Data, y: Floats, one_in: int, seed: int) -> Split:
+    """A part of a training set that says when to stop, about one row in so many: the latest, or whole groups; and what is
+    learned from meanwhile. With groups and times, rows that are neither are left out."""
     bonds = data.bonds
+    if bonds.time is not None and bonds.group is not None:
+        parts = max(2, one_in // 2)  # of the later half
+        fold_of = _of_groups(y, bool(data.classes), bonds.group, parts, 1, seed)[0]
+        last = _in_time(bonds.time, bonds.group, fold_of, parts)[-1]
+        if len(last.learned) and len(last.checked):
+            return last
+    stopping = np.zeros(len(y), dtype=bool)
     if bonds.time is not None:
-        later = bonds.time > np.quantile(bonds.time, 1.0 - 1.0 / one_in)
-        if later.any():
-            return later
+        stopping = bonds.time > np.quantile(bonds.time, 1.0 - 1.0 / one_in)
     elif bonds.group is not None and (count := len(np.unique(bonds.group))) > 1:
         fold = _of_groups(y, bool(data.classes), bonds.group, min(one_in, count), 1, seed)[0]
-        return np.asarray(fold == 0)
-    return np.asarray(tables.folds(y, one_in, 1, seed)[0] == 0)
+        stopping = fold == 0
+    if not stopping.any():
+        stopping = stratified.folds(y, one_in, 1, seed)[0] == 0
+    return Split(np.flatnonzero(~stopping), np.flatnonzero(stopping))
+
+
+def parts(data: Data, y: Floats, k: int, seed: int) -> list[Split] | None:
+    """A partition of a training set, each part of which is told by others: by those of other groups, by what is earlier.
+    The first part in time is told by the second. None where rows are independent, or too few groups or times bind them."""
+    bonds = data.bonds
+    if bonds.time is not None:
+        at = np.unique(bonds.time, return_inverse=True)[1]
+        middle = np.cumsum(np.bincount(at)) - np.bincount(at) / 2
+        part = _numbered((middle * k / len(y)).astype(int)[at])
+    elif bonds.group is not None:
+        k = min(k, len(np.unique(bonds.group)))
+        part = _of_groups(y, bool(data.classes), bonds.group, max(2, k), 1, seed)[0].astype(int)
+    else:
+        return None
+    count = int(part.max()) + 1
+    if count < 2:
+        return None
+    out = []
+    for fold in range(count):
+        others = part != fold
+        if bonds.time is not None:
+            others = part < fold if fold else part == 1
+            if bonds.group is not None:
+                apart = others & ~np.isin(bonds.group, bonds.group[part == fold])
+                others = apart if apart.any() else others
+        out.append(Split(np.flatnonzero(others), np.flatnonzero(part == fold)))
+    return out
+
+
+def _numbered(part: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Parts from 0 on, none of them empty."""
+    return np.asarray(np.unique(part, return_inverse=True)[1], dtype=np.intp)
 
 
 def assumption(roles_of: dict[str, str]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import TooSlow
-from tunesmith.recipes.tabular import data as tables
+from tunesmith.recipes.tabular import stored
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, fillings, target_transformer
@@ -26,6 +26,8 @@ from tunesmith.run.live import LiveTrial
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+#: Goes up when a config's value changes, whatever the table.
+VERSION: Final = 1
 #: In a trial's folder: what it predicts for each row when that is held out, shape (rows, outputs).
 PREDICTIONS: Final = "predictions.npy"
 #: The share of a fold's training rows that says when to stop adding trees.
@@ -47,6 +49,8 @@ class Training:
     repeats: int
     seed: int
     trial_time_s: float
+    #: What the study keeps of it, to notice when it changes.
+    program: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, config: dict[str, Any], trial: LiveTrial) -> dict[str, float]:
         data, folds = _rows(self.rows, self.folds, self.repeats, self.seed)
@@ -97,7 +101,7 @@ class Training:
 
 @lru_cache(maxsize=1)
 def _rows(path: str, folds: int, repeats: int, seed: int) -> tuple[Data, list[Split]]:
-    data = tables.restore(Path(path))
+    data = stored.restore(Path(path))
     return data, splits(data, folds, repeats, seed)
 
 
@@ -166,6 +170,8 @@ def fit(
     config: dict[str, Any], data: Data, seed: int, *, stop_early: bool = False, trees: int = 0
 ) -> Pipe:
     """Fit a config's pipeline on all rows of `data`; `trees` is the number of them, if not 0."""
+    from tunesmith.recipes.tabular.apart import settled
+
     y: NDArray[Any] = data.y
     present, transformer = np.array([], dtype=int), None
     reach = (0.0, 1.0)
@@ -190,29 +196,50 @@ def fit(
     if stop_early:
         trees = _fit_stopping(pipeline, config["algorithm"], data, y, weights, seed)
     else:
-        _fit_weighing(pipeline, data.x, y, weights)
+        _fit_weighing(pipeline, data, y, weights, seed)
+    pipeline = settled(pipeline)
     fill = fillings(config, data)
     return Pipe(
         pipeline, transformer, tuple(present.tolist()), len(data.classes), reach, trees, fill, shift
     )
 
 
-def _fit_weighing(pipeline: Any, x: Any, y: NDArray[Any], weights: Floats | None) -> None:
-    pipeline.fit(x, y, **({} if weights is None else {"model__sample_weight": weights}))
+def _fit_weighing(
+    pipeline: Any, data: Data, y: NDArray[Any], weights: Floats | None, seed: int
+) -> None:
+    from tunesmith.recipes.tabular.apart import fit_network
+
+    front, last = pipeline[:-1], pipeline[-1]
+    if (
+        getattr(last, "early_stopping", False) and data.bonds.binds
+    ):  # it would stop by rows at random
+        ready = front.fit_transform(data.x, y)
+        split = _with_all_classes(inner(data, y.astype(np.float64), INNER, seed), y)
+        fit_network(last, ready, y, split, weights)
+        return
+    pipeline.fit(data.x, y, **({} if weights is None else {"model__sample_weight": weights}))
+
+
+def _with_all_classes(split: Split, y: NDArray[Any]) -> Split:
+    """With all classes among the rows that are learned from."""
+    if y.dtype.kind != "i":
+        return split
+    strange = ~np.isin(y, y[split.learned])
+    checked = split.checked[~strange[split.checked]]
+    return Split(np.union1d(split.learned, np.flatnonzero(strange)), checked)
 
 
 def _shift(config: dict[str, Any], data: Data, y: NDArray[Any], seed: int) -> float:
     """The quantile of what a pipeline that predicts a middle leaves, on rows that it has not seen: a part of the training
     rows. The transformed target is as good as the target: the quantile of what only grows is that of the quantile."""
-    later = inner(data, y, SHIFT, seed)
-    if later.all() or not later.any():
+    split = inner(data, y, SHIFT, seed)
+    learned, later = split.learned, split.checked
+    if not len(learned) or not len(later):
         return 0.0
-    learned = ~later
-    pipeline = build(config, data.take(np.flatnonzero(learned)), seed)
+    part = data.take(learned)
+    pipeline = build(config, part, seed)
     weights = _weights(config, data, y)
-    _fit_weighing(
-        pipeline, data.x[learned], y[learned], None if weights is None else weights[learned]
-    )
+    _fit_weighing(pipeline, part, y[learned], None if weights is None else weights[learned], seed)
     left = y[later] - np.asarray(pipeline.predict(data.x[later]), dtype=np.float64).ravel()
     by = None if data.bonds.weight is None else data.bonds.weight[later]
     return quantile_of(left, float(data.aim.quantile or 0.5), by)
@@ -245,10 +272,8 @@ def _fit_stopping(
     """Fit a pipeline of boosted trees, an inner split of its rows saying when to stop; how many trees."""
     front, booster = pipeline[:-1], pipeline[-1]
     ready = front.fit_transform(data.x, y)
-    stopping = inner(data, y.astype(np.float64), INNER, seed)
-    if y.dtype.kind == "i":  # a class that is only in there has to be learned
-        stopping &= np.isin(y, y[~stopping])
-    learned = ~stopping
+    split = _with_all_classes(inner(data, y.astype(np.float64), INNER, seed), y)
+    learned, stopping = split.learned, split.checked
     options: dict[str, Any] = {"eval_set": [(ready[stopping], y[stopping])]}
     if weights is not None:
         options["sample_weight"] = weights[learned]

@@ -23,7 +23,9 @@ def as_texts(present: Any) -> Any:
     if types.infer_dtype(present) != "string":  # of other types, different values can be equal
         return present.astype(object).map(as_text).astype(object)
     codes, different = pd.factorize(present)
-    texts = np.array([as_text(value) for value in different], dtype=object)
+    texts = np.array(
+        [str(value).strip() for value in np.asarray(different, dtype=object)], dtype=object
+    )
     return pd.Series(texts[codes], present.index, dtype=object)
 
 
@@ -43,6 +45,18 @@ def distinct(texts: Any) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]
         np.bincount(codes, minlength=len(different)),
         codes,
     )
+
+
+def alike(texts: Any) -> str:
+    """The first texts that are the same but for capitals, as ``'No' and 'no'``; empty if there are none."""
+    seen: dict[str, str] = {}
+    for text in texts:
+        if not isinstance(text, str):
+            continue
+        other = seen.setdefault(text.casefold(), text)
+        if other != text:
+            return f"{other!r} and {text!r}"
+    return ""
 
 
 def commonest(texts: Any) -> tuple[str, ...]:
