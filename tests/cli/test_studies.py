@@ -206,3 +206,18 @@ def test_a_pipe_that_closes_is_no_error(made: Path) -> None:
         check=True,
     )
     assert run.stderr == ""
+
+
+def test_show_says_how_many_trials_are_copies(capsys: pytest.CaptureFixture[str]) -> None:
+    from tunesmith.cli.show import _show_head
+
+    result = ts.tune(lambda c: c["x"], {"x": ts.Float(0, 1)}, trials=3, progress=False)
+    for copies, shown in (
+        (0, ""),
+        (2, "copies: 2 of these, in which runs of the population go on"),
+    ):
+        _show_head(result, None, copies=copies)
+        said = capsys.readouterr().out
+        assert "trials: 3 completed" in said
+        assert shown in said
+        assert ("copies" in said) == bool(copies)

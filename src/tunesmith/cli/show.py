@@ -87,7 +87,9 @@ def _show_study(study: Study) -> None:
         return
     result = study.result()
     audit = str(audited) if (audited := result.audit()).trials else ""
-    _show_head(result, study.coordinator(), audit, version_lines(result.ledger))
+    _show_head(
+        result, study.coordinator(), audit, version_lines(result.ledger), len(result.ledger.forks)
+    )
     print_result(result)
     if len(result.spec.objectives) == 1 and result.front:
         _show_command(study, result.best)
@@ -120,6 +122,7 @@ def _show_head(
     coordinator: Opened | None,
     audit: str = "",
     versions: Iterable[str] = (),
+    copies: int = 0,
 ) -> None:
     from tunesmith.core.quantity import show_seconds
     from tunesmith.core.text import write_yaml
@@ -130,6 +133,11 @@ def _show_head(
         f"study {spec.name}": ", ".join(str(o) for o in spec.objectives),
         "trials": ", ".join(f"{n} {state}" for state, n in seen.counts.items() if n)
         or "no trials yet",
+        **(
+            {"copies": f"{copies} of these, in which runs of the population go on"}
+            if copies
+            else {}
+        ),
         "searcher": spec.searcher.to_dict(),
         "seed": spec.seed,
     }

@@ -39,7 +39,7 @@ _AMBIGUOUS = rf"{_SIGN}?(?:{_GROUPED}|\d{{1,3}}(?:\.\d{{3}})+,\d+(?![\d.,])|\d+,
 #: How C, Python, Fortran, JavaScript and Windows write what is not finite.
 _NOT_FINITE = rf"{_SIGN}?(?i:nan|inf(?:inity)?)(?:\(\w*\))?(?!\w)|{_SIGN}?\N{{INFINITY}}|{_SIGN}?1\.#[A-Z]+\d*"
 #: What is printed where there is no number.
-_MISSING = r"(?i:none|null|undefined|n/?a)(?![\w/])|\*\*+"
+_MISSING = r"(?i:none|null|nil|undefined|n/?a)(?![\w/])|<(?i:na|nan|null)>|\*\*+|(?:--+|\?\?+|[\N{EN DASH}\N{EM DASH}]+)(?!\S)"
 _NUMBER = rf"(?>{_AMBIGUOUS}|{_PLAIN})"
 #: What makes it part of something else: a unit, a date, a time, a version.
 _GOES_ON = r"(?!\w|[-+:.]\d)"
