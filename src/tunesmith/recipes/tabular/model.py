@@ -27,7 +27,7 @@ from tunesmith.recipes.tabular.columns import UNKNOWN, Column
 from tunesmith.recipes.tabular.files import Known, Source, need, read
 from tunesmith.recipes.tabular.leaks import notice_of_copies
 from tunesmith.recipes.tabular.matrix import read_rows
-from tunesmith.recipes.tabular.metrics import Aim
+from tunesmith.recipes.tabular.metrics import Aim, metrics_of
 from tunesmith.recipes.tabular.plan import RECIPE
 from tunesmith.recipes.tabular.splits import assumption, kind_of_rows
 from tunesmith.recipes.tabular.train import Pipe, quiet
@@ -94,8 +94,9 @@ class Fitted:
         if isinstance(rows, bool) or rows < 1:
             raise JobError(f"rows is how many new rows there are, 1 or more, not {rows!r}")
         wider = (1.0 + self.about["checked_rows"] / rows) ** 0.5
+        lowest, highest = metrics_of(str(self.about["task"]), self.aim)[self.metric].bounds
         low, high = (self.score + wider * (end - self.score) for end in self.interval)
-        return low, high
+        return max(low, lowest), min(high, highest)
 
     @property
     def value(self) -> float:
