@@ -123,20 +123,24 @@ def _several(trials: TrialArrays) -> Sequence[Any]:
 def _axis(trials: TrialArrays, place: int, others: Floats) -> Value:
     """The axis of an objective, on which all of the front is."""
     sign = trials.ledger.spec.objectives[place].sign
-    values = trials.values(trials.done, place)
-    axis = Value(values, sign, others, whole=True)
-    every = np.append(values, others[np.isfinite(others)])
+    axis = Value(trials.values(trials.feasible, place), sign, whole=True)
+    every = np.concatenate([trials.values(trials.done, place), others[np.isfinite(others)]])
     if not len(every):
         return axis
-    losses, of_front = sign * every, trials.losses[trials.front, place]
-    low, high = float(losses.min()), float(losses.max())
+    axis.log = axis.log and bool((every > 0).all())
+
+    def placed(values: Floats) -> Floats:
+        """Where values are, the worse the farther."""
+        return sign * (np.log10(values) if axis.log else values)
+
+    at, of_front = placed(every), placed(trials.values(trials.front, place))
+    low, high = float(at.min()), float(at.max())
     width = float(np.ptp(of_front)) if len(of_front) else 0.0
-    if not axis.log and width > 0.0 and high > float(of_front.max()) + 1.5 * BEYOND * width:
+    if width > 0.0 and high > float(of_front.max()) + 1.5 * BEYOND * width:
         high = float(of_front.max()) + BEYOND * width
-        axis.low, axis.high = (-math.inf, high) if sign > 0 else (-high, math.inf)
+        edge = 10.0**high if axis.log else sign * high
+        axis.low, axis.high = (-math.inf, edge) if sign > 0 else (edge, math.inf)
     ends = sorted((sign * low, sign * high))
-    if axis.log:
-        ends = [math.log10(end) for end in ends]
     pad = 0.05 * (ends[1] - ends[0]) or 0.1 * abs(ends[0]) or 1.0
     axis.range = [ends[0] - pad, ends[1] + pad]
     return axis
@@ -315,9 +319,12 @@ def _near(metric: str, own: float, best: float) -> str:
     """How near a value is to the best one."""
     if own == best:
         return f"the {metric} of the best"
-    if best and own / best > 0 and (share := abs(own - best) / abs(best)) <= 1:
+    if best and own / best > 0:
+        share = abs(own - best) / abs(best)
         if share <= NEAR:
             return f"the {metric} of the best within {math.ceil(100 * share - 1e-9)} %"
+        if own / best >= 2:
+            return f"{_times(own / best)} times the {metric} of the best"
         return f"{100 * share:.0f} % {'more' if own > best else 'less'} {metric} than the best"
     return f"{metric} {show_number(own, 4)} where the best has {show_number(best, 4)}"
 
@@ -330,9 +337,8 @@ def _beside(metric: str, own: float, best: float) -> str:
         return f"{metric} {show_number(own, 4)} instead of {show_number(best, 4)}"
     ratio = own / best
     if ratio > 1:
-        times = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
         return (
-            f"{times} times its {metric}"
+            f"{_times(ratio)} times its {metric}"
             if ratio >= 1.05
             else f"{100 * ratio:.0f} % of its {metric}"
         )
@@ -340,3 +346,7 @@ def _beside(metric: str, own: float, best: float) -> str:
     if 2 <= n <= 10 and abs(ratio * n - 1) <= 0.06:
         return f"{_FRACTIONS[n - 2]} of its {metric}"
     return f"{100 * ratio:.2g} % of its {metric}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
