@@ -245,7 +245,11 @@ def _dense(
         y, classes = targets.still_there(y, classes)
         wanted = "binary" if wanted == "multiclass" and len(classes) == 2 else wanted
     notices += bond_notices
-    targets.check(y, wanted, classes, target, source.name)
+    try:
+        targets.check(y, wanted, classes, target, source.name)
+    except JobError as error:
+        lost = [notice for notice in notices if "are left out" in notice]
+        raise JobError(f"{error} ({'; '.join(lost)})") if lost else error from None
     columns, found_notices = examine(frame, (target, *roles.unlearned), wished, table)
     notices += targets.singles(y, classes, target)
     x = matrix(frame, columns, source.name)
