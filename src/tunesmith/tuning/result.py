@@ -163,7 +163,7 @@ class Result:
         """What was spent: seconds of the study, seconds in trials, money."""
         ledger = self._ledger
         return {
-            "elapsed_s": ledger.elapsed_s(ledger.last_at),
+            "elapsed_s": ledger.worked_s,
             "compute_s": ledger.compute_time_s,
             "money": ledger.money,
         }
