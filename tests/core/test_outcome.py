@@ -150,7 +150,9 @@ def test_reports_fill_in_what_was_not_returned() -> None:
     assert outcome_of(ONE, 0.5, latest).metrics == {"loss": 0.5, "accuracy": 0.9}
     assert outcome_of(ONE, {"accuracy": 1}, latest).metrics == {"loss": 0.25, "accuracy": 1.0}
     assert outcome_of(ONE, {"loss": None}, latest).state is State.FAILED, "None is not: left out"
-    assert outcome_of(ONE, None, {"loss": math.nan}).reason == Reason(Kind.NOT_FINITE, "loss = nan")
+    assert outcome_of(ONE, None, {"loss": math.nan}).reason == Reason(
+        Kind.NOT_FINITE, "the last loss is NaN or infinite"
+    )
 
 
 def test_several_objectives() -> None:

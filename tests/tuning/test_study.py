@@ -250,7 +250,9 @@ class TestTell:
     def test_nothing_at_all(self, study: ts.Study) -> None:
         trial = study.tell(study.ask())
         assert trial.state is ts.State.FAILED
-        assert "the metric 'loss' never arrived" in str(trial.reason)
+        assert "the metric 'loss' never arrived (tell() was given None); tell a number" in str(
+            trial.reason
+        )
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, {"loss": math.nan}])
     def test_what_is_not_finite_is_a_failure(self, study: ts.Study, value: Any) -> None:
