@@ -208,22 +208,16 @@ def test_a_pipe_that_closes_is_no_error(made: Path) -> None:
     assert run.stderr == ""
 
 
-def test_show_says_how_many_trials_are_copies(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from tunesmith.cli.show import show
+def test_show_says_how_many_trials_are_copies(capsys: pytest.CaptureFixture[str]) -> None:
+    from tunesmith.cli.show import _show_head
 
-    def train(config: dict[str, float], trial: ts.LiveTrial) -> None:
-        for step in range(1, 9):
-            trial.report(step, loss=config["x"] / step)
-
-    result = ts.tune(
-        train, {"x": ts.Float(0, 1)}, metric="loss", scheduler={"pbt": {"max": 8, "interval": 2}},
-        trials=4, parallel=4, storage=tmp_path / "p.db", seed=1, progress=False,
-    )  # fmt: skip
-    copies = len(result.ledger.forks)
-    capsys.readouterr()
-    show(study=None, trial=None, storage=tmp_path / "p.db", json=False)
-    shown = capsys.readouterr().out
-    assert copies
-    assert f"copies: {copies} of these" in shown
+    result = ts.tune(lambda c: c["x"], {"x": ts.Float(0, 1)}, trials=3, progress=False)
+    for copies, shown in (
+        (0, ""),
+        (2, "copies: 2 of these, in which runs of the population go on"),
+    ):
+        _show_head(result, None, copies=copies)
+        said = capsys.readouterr().out
+        assert "trials: 3 completed" in said
+        assert shown in said
+        assert ("copies" in said) == bool(copies)

@@ -86,7 +86,13 @@ def test_json(
         ({}, "epoch; loss\r\n1; 0.5\r\n", [(1, 0.5)]),
         ({}, 'name\tloss\n"a\tb"\t0.5\n', [(1, 0.5)]),
         ({"step": "epoch"}, "epoch,train,loss\n1,3,\n1,,0.5\n2,2,\n", [(1, 0.5)]),
-        ({}, "\ufeffloss\n0.5\n0.2", [(1, 0.5)]),
+        ({}, "\ufeffloss\n0.5\n0.25", [(1, 0.5), (2, 0.25)]),
+        ({}, "# by trainer\n#\nloss,acc\n0.5,1\n", [(1, 0.5)]),
+        ({"step": "epoch"}, "# epoch   loss\n  3   0.5\n 4  0.25\n", [(3, 0.5), (4, 0.25)]),
+        ({}, "loss\n0.5\nloss\n0.4\n", [(1, 0.5), (2, 0.4)]),
+        ({}, "loss\n0.5\n-\n", [(1, 0.5), (2, None)]),
+        ({}, "loss\n0.5\ndiverged\n", [(1, 0.5), (2, None)]),
+        ({}, "loss,acc\n0.5,1,\n\x000.4,1,\n", [(1, 0.5), (2, 0.4)]),
         ({}, "loss\n0.5\nN/A\n", [(1, 0.5), (2, None)]),
     ],
 )
@@ -187,6 +193,67 @@ def test_a_program_that_writes_one(tmp_path: Path) -> None:
     assert run(tmp_path, script, metrics=own, parallel=2)[1].returned == {"loss": 0.5}
     with pytest.raises(JobError, match=r"trials at the same time would all write log.csv"):
         executor(tmp_path, "true", metrics=metrics, parallel=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("loss,acc\n1,234,0.5\n", "line 2 of PATH has 3 cells, and the header 2 (a comma in a number, or "),
+        ("loss,loss\n1,2\n", "PATH has 2 columns 'loss'; it has loss, loss"),
+        ("", "PATH is empty"),
+    ],
+)  # fmt: skip
+def test_csv_of_which_no_value_is_certain(tmp_path: Path, content: str, problem: str) -> None:
+    path = tmp_path / "m.csv"
+    reports, said = read(path, {"csv": "m.csv"}, content, before="old")
+    assert reports == []
+    assert said.startswith(problem.replace("PATH", str(path)))
+
+
+def test_a_row_without_its_end_waits_while_the_program_runs(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    reader = MetricFileReader(source({"csv": "m.csv"}), path)
+    path.write_text("loss\n0.5\n0.2")
+    assert [r.metrics["loss"] for r in reader.read(time.monotonic() + 60, last=False)] == [0.5]
+    path.write_text("loss\n0.5\n0.25")
+    assert [r.metrics["loss"] for r in reader.read(time.monotonic() + 60, last=True)] == [0.25]
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "problem"),
+    [
+        ('{"loss": 1}\n{"loss": 0.5}\n{"lo', [1.0, 0.5], ""),
+        ('{"loss": 1}\n\0\n', [1.0], ""),
+        ('{"eval": {"loss": 1}}', [], "PATH has no 'loss'; write key: eval.loss"),
+        ('{"loss": []}', [], "PATH has no 'loss' with a value in it"),
+        ("[" * 5000, [], "PATH has too many lists and objects inside one another"),
+    ],
+)
+def test_json_of_all_kinds(tmp_path: Path, content: str, values: list[float], problem: str) -> None:
+    path = tmp_path / "m.json"
+    reports, said = read(path, {"json": "m.json"}, content)
+    assert [report.metrics["loss"] for report in reports] == values
+    assert said == problem.replace("PATH", str(path))
+
+
+def test_a_text_in_the_place_of_an_earlier_number(tmp_path: Path) -> None:
+    """However often the file was looked at before, 0.5 does not stand."""
+    path = tmp_path / "m.json"
+    reader = MetricFileReader(source({"json": "m.json"}), path)
+    path.write_text('{"loss": 0.5}')
+    assert [r.metrics["loss"] for r in reader.read(time.monotonic() + 60, last=False)] == [0.5]
+    path.write_text('{"loss": "diverged"}')
+    assert [r.metrics["loss"] for r in reader.read(time.monotonic() + 60, last=True)] == [None]
+    assert reader.problem.endswith('is "diverged", which is no number')
+
+
+def test_what_is_not_finite_is_not_reported_again(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    reader = MetricFileReader(source({"json": "m.json"}), path)
+    path.write_text('{"loss": [1, NaN]}')
+    assert len([*reader.read(time.monotonic() + 60, last=False)]) == 2
+    path.write_text('{"loss": [1, NaN, 0.5]}')
+    assert [r.step for r in reader.read(time.monotonic() + 60, last=True)] == [3]
 
 
 @pytest.mark.parametrize(

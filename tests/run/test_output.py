@@ -279,6 +279,32 @@ class TestJsonLines:
         ]
 
 
+class TestMoreJsonLines:
+    @pytest.mark.parametrize(
+        "line", ['{"val": {"loss": 0.5}}', '{"val.loss": 0.5}', '\ufeff{"val.loss": 0.5}\0']
+    )
+    def test_names_with_dots_are_nested_or_not(self, line: str) -> None:
+        assert scan(line, wanted=("val.loss",)) == [(1, {"val.loss": 0.5})]
+
+    def test_what_is_nested_and_no_number_is_nothing(self) -> None:
+        for line in ('{"val": 3}', '{"val": {"loss": {}}}', '{"val": [{"loss": 1}]}'):
+            assert scan(line, wanted=("val.loss",)) == []
+
+
+@pytest.mark.parametrize("text", ["--", "---", "—", "??", "<NA>", "nil"])
+@pytest.mark.parametrize("pattern", ["loss={number}", "loss=([0-9.]+)"])
+def test_other_words_for_none(pattern: str, text: str) -> None:
+    assert scan(f"loss=0.5\nloss={text}", {"loss": pattern})[-1].metrics == {"loss": None}
+    assert scan(f"loss={text}\nloss=0.5", {"loss": pattern})[-1].metrics == {"loss": 0.5}
+    if text != "<NA>":
+        assert len(scan(f"loss=0.5\nloss={text}x", {"loss": pattern})) == 1
+
+
+def test_nul_bytes_are_not_seen_in_a_terminal_either() -> None:
+    assert scan("loss=\0000.5", {"loss": "loss={number}"}) == [(1, {"loss": 0.5})]
+    assert scan("loss=0.5\n".encode("utf-16-le"), {"loss": "loss={number}"}) == [(1, {"loss": 0.5})]
+
+
 class TestSteps:
     def test_are_counted_where_nobody_says_them(self) -> None:
         assert [f.step for f in scan("loss=3\nloss=2\nloss=1\n", LOSS)] == [1, 2, 3]

@@ -13,6 +13,7 @@ from tests.tuning.jobs import JOB, write_job
 
 import tunesmith as ts
 from tunesmith.core.errors import JobError, StudyError
+from tunesmith.run.usage import warnings
 from tunesmith.tuning.job import load_job, run_job
 
 
@@ -427,3 +428,58 @@ def test_steps_of_a_file_by_themselves(tmp_path: Path) -> None:
     for wrong in ({"csv": "other.csv"}, {"tensorboard": "runs"}, {"json": "{trial_dir}/log.csv"}):
         with pytest.raises(JobError, match="metrics: step: "):
             load_job(write_job(tmp_path, command=command, metrics={**metrics, "step": wrong}))
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize("name", ["", "A=B", "A\0"])
+    def test_names_that_cannot_be(self, tmp_path: Path, name: str) -> None:
+        path = write_job(tmp_path, environment={name: "1"})
+        at = next(n for n, t in enumerate(path.read_text().splitlines(), 1) if "environment:" in t)
+        with pytest.raises(
+            JobError, match=rf"job\.yaml:{at}: environment: .* cannot be a variable"
+        ):
+            load_job(path)
+
+    def test_numbers_are_texts(self, tmp_path: Path) -> None:
+        path = write_job(
+            tmp_path, environment={"OMP_NUM_THREADS": 1}, command=["python3", "p.py", 5, "{x}"]
+        )
+        model = load_job(path).model
+        assert model.environment == {"OMP_NUM_THREADS": "1"}
+        assert model.command == ["python3", "p.py", "5", "{x}"]
+
+    def test_truth_values_are_not(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            JobError, match=r"environment\.A: true is a truth value here; write it in"
+        ):
+            load_job(write_job(tmp_path, environment={"A": True}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"environment": {"PATH": "/opt/bin:$PATH"}}, "environment: PATH has $PATH, which the program gets as"),
+        ({"environment": {"LOG": "{trial_dir}/log"}}, "environment: LOG has {trial_dir}, which the program"),
+        ({"command": "python3 program.py --x {x} > log.txt"}, "'>' reaches the program as it stands"),
+        ({"command": "python3 program.py --x {x} 2>&1 | tee log"}, "'2>&1' reaches the program as it stands"),
+        ({"command": "python3 program.py {args} {args}"}, "{args} is in the command twice"),
+    ],
+)  # fmt: skip
+def test_what_nobody_puts_in_is_said(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
+    job = load_job(write_job(tmp_path, **changes))
+    assert any(warning.startswith(text) for warning in warnings(job.program, job.spec.space))
+
+
+def test_what_is_meant_as_it_stands_is_not_said(tmp_path: Path) -> None:
+    for command in (
+        "python3 program.py --x {x} --greater '>=' a>b",
+        ["awk", "{{print $1}}", "{x}", ">"],
+    ):
+        job = load_job(write_job(tmp_path, command=command, environment={"PRICE": "5$"}))
+        assert list(warnings(job.program, job.spec.space)) == []
+
+
+def test_many_words_are_no_part_of_one_for_a_shell_either(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match=r"\{args\} is many words, and cannot be a part of one"):
+        load_job(write_job(tmp_path, command="echo --all={args}", shell=True))
+    load_job(write_job(tmp_path, command="echo {args}; echo [ {args} ]", shell=True))

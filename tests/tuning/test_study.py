@@ -99,7 +99,7 @@ class TestCreate:
             ({"scheduler": "ahsa"}, ts.StrategyError, "no scheduler 'ahsa'; did you mean 'asha'"),
             ({"seed": -1}, ts.StudyError, "the seed is a whole number from 0"),
             ({"trials": 0}, ts.StudyError, "trials is a whole number of at least 1, not 0"),
-            ({"trails": 5}, ts.StudyError, "no 'trails'; did you mean 'trials'"),
+            ({"trails": 5}, ts.StudyError, "no argument 'trails'; did you mean 'trials'"),
             ({"time": "5 parsecs"}, ts.StudyError, "time: '5 parsecs' is no duration; write 90s"),
             ({"cost": 3}, ts.StudyError, "a cost limit needs price_per_hour"),
             ({"space": {"x": {"flaot": [0, 1]}}}, ts.SpaceError, "x: .*did you mean 'float'"),

@@ -448,6 +448,10 @@ class CommandExecutor:
                 )
                 return Reason(Kind.ERROR, text)
             for name in self._by_last:
+                if name in run.files and run.files[name].problem:
+                    return Reason(
+                        Kind.NOT_FINITE, f"its last value is none: {run.files[name].problem}"
+                    )
                 scanners = [r.scanner for r in run.readers if name in r.scanner.no_number]
                 if scanners and run.metrics.get(name, 0.0) is None:
                     text = no_number(name, scanners[0].no_number[name], self._patterns.get(name))

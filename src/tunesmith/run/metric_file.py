@@ -37,6 +37,10 @@ class _Unusable(Exception):
     """What is wrong with a file."""
 
 
+class _NoNumber(_Unusable):
+    """A value that is none, in a file that can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class MetricFile:
     """Where a metric stands in a file, as a job file has it: ``{csv: log.csv, column: val_loss, step: epoch}``."""
@@ -125,16 +129,22 @@ class MetricFileReader:
             return
         seen = {file: _signature(file) for file in self._files()}
         points = self._last
-        if seen != self._seen or (last and self.problem):
+        if seen != self._seen or (last and seen and seen != self._before):
             try:
-                points = self._points()
+                points = [_with_one_nan(point) for point in self._points(last=last)]
                 self.problem = ""
                 self._seen = seen
+            except _NoNumber as error:
+                self.problem = str(error)
+                if last and points:  # the number before is not what it says now
+                    points = [*points, _Point(points[-1].step, math.nan)]
+            except RecursionError:
+                self.problem = f"{self._path} has too many lists and objects inside one another"
             except (_Unusable, OSError, ValueError, struct.error) as error:
                 self.problem = str(error)  # while it runs, it may be half written
-        elif last and not self._last:
-            self.problem = self._untouched()
         grown = points[: len(self._last)] == self._last
+        if last and not points:
+            self.problem = self.problem or self._untouched()
         fresh, self._last = points[len(self._last) if grown else 0 :], points
         for point in fresh:
             self._count += 1
@@ -154,7 +164,7 @@ class MetricFileReader:
             return f"there is no file {self._path}"
         return f"{self._path} is older than the trial, which has not written to it"
 
-    def _points(self) -> list[_Point]:
+    def _points(self, *, last: bool) -> list[_Point]:
         source = self._source
         if source.kind == "tensorboard":
             files = [file for file in self._files() if self._before.get(file) != _signature(file)]
@@ -169,8 +179,16 @@ class MetricFileReader:
             header = self._content.splitlines(keepends=True)[0] if source.kind == "csv" else b""
             content = content[len(self._content) :]
         text = _text(header + content)
-        read = _from_csv if source.kind == "csv" else _from_json
-        return read(text, source, self._path)
+        if not text.strip():
+            raise _Unusable(f"{self._path} is empty")
+        if source.kind == "csv":
+            return _from_csv(text, source, self._path, last=last)
+        return _from_json(text, source, self._path)
+
+
+def _with_one_nan(point: _Point) -> _Point:
+    """The point, with the NaN that equals itself in comparisons of tuples."""
+    return point if point.value == point.value else point._replace(value=math.nan)
 
 
 def _signature(path: Path) -> tuple[int, int, int]:
@@ -212,28 +230,60 @@ def _from_json(text: str, source: MetricFile, path: Path) -> list[_Point]:
     try:
         data: Any = json.loads(text)
     except ValueError as error:
-        try:
-            data = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError:
+        data = _json_lines(text)
+        if data is None:
             raise _Unusable(f"{path} is neither JSON nor JSON lines: {error}") from None
     values = [*_walk(data, source.name.split("."))]
-    if not values and source.name in (data if isinstance(data, dict) else ()):
-        values = [*_flat(data[source.name])]
     steps = [whole(step) for step in _walk(data, source.step.split("."))] if source.step else []
     if not values:
-        keys = (
-            ", ".join(map(repr, list(data)[:10])) if isinstance(data, dict) else "no such objects"
-        )
-        raise _Unusable(f"{path} has no {source.name!r}; it has {keys}")
+        raise _Unusable(f"{path} has no {source.name!r}{_instead(data, source.name)}")
     points = []
     for place, value in enumerate(values):
         as_number = _value(value)
         if as_number is None:
-            raise _Unusable(
+            raise _NoNumber(
                 f"{source.name!r} in {path} is {json.dumps(value)[:100]}, which is no number"
             )
         points.append(_Point(steps[place] if len(steps) == len(values) else None, as_number))
     return points
+
+
+def _json_lines(text: str) -> list[Any] | None:
+    """The data of JSON lines; None for another text. A last line that is cut off is passed over."""
+    lines = text.replace("\0", "").split("\n")
+    data = []
+    for place, line in enumerate(lines, start=1):
+        try:
+            if line.strip():
+                data.append(json.loads(line))
+        except ValueError:
+            if place < len(lines) or not data:
+                return None
+    return data
+
+
+def _instead(data: Any, name: str) -> str:
+    """What to write for a key that is not there."""
+    names = _names(data)
+    nested = [known for known in names if known.endswith(f".{name}")]
+    if nested:
+        return f"; write key: {nested[0]}"
+    if name in names:
+        return " with a value in it"
+    listed = ", ".join(map(repr, names[:10])) or "no objects with names"
+    return f"{did_you_mean(name, names) if len(names) > 12 else ''}; it has {listed}"
+
+
+def _names(data: Any, before: str = "") -> list[str]:
+    """The dotted names in nested objects, of a list those of its last one."""
+    if isinstance(data, list) and data:
+        return _names(data[-1], before)
+    if not isinstance(data, dict):
+        return []
+    names = []
+    for key, value in data.items():
+        names += [f"{before}{key}", *_names(value, f"{before}{key}.")]
+    return names
 
 
 def _walk(data: Any, keys: list[str]) -> Iterator[Any]:
@@ -265,41 +315,70 @@ def _flat(data: Any) -> Iterator[Any]:
 # -- CSV --------------------------------------------------------------------------------------
 
 
-def _from_csv(text: str, source: MetricFile, path: Path) -> list[_Point]:
-    """The values of a column, row by row; empty cells are passed over, and a last row without its line end.
+def _csv_table(
+    text: str, name: str, path: Path, *, last: bool
+) -> tuple[str, list[str], list[list[str]]]:
+    """The separator, the header and the rows, as wide as it. Comments before the header are passed over and, unless it is
+    the `last` time, a row without its line end."""
+    lines = list(io.StringIO(text, newline=""))  # no other line ends than these
+    while len(lines) > 1 and lines[0].lstrip().startswith("#") and name not in lines[0]:
+        del lines[0]
+    if len(lines) > 1 and not last and not lines[-1].endswith(("\n", "\r")):
+        del lines[-1]
+    lines[0] = lines[0].lstrip(" #")
+    separator = max(",;\t|", key=lines[0].count)
+    if separator not in lines[0]:
+        separator = " "
+        lines = [line.strip(" \t") for line in lines]
+    read = csv.reader(
+        (line.replace("\0", "") for line in lines), delimiter=separator, skipinitialspace=True
+    )
+    columns = [column.strip() for column in next(read, ())]
+    width, rows = len(columns), []
+    for row in read:
+        cells = [cell.strip() for cell in row]
+        if any(cells[width:]):
+            raise _Unusable(
+                f"line {read.line_num} of {path} has {len(cells)} cells, and the header {width} (a comma in a "
+                "number, or row names without a heading?)"
+            )
+        rows.append([*cells[:width], *[""] * (width - len(cells))])
+    return separator, columns, rows
+
+
+def _from_csv(text: str, source: MetricFile, path: Path, *, last: bool) -> list[_Point]:
+    """The values of a column, row by row; empty cells are passed over, and a header that comes again.
 
     Between semicolons a comma is a number's point, as far as that is certain.
     """
-    end = text.rfind("\n") + 1
-    first = text[: text.find("\n")]
-    separator = max(",;\t|", key=first.count)
-    rows = csv.DictReader(
-        io.StringIO(text[:end] or text, newline=""), delimiter=separator, skipinitialspace=True
-    )
-    columns = [column.strip() for column in rows.fieldnames or ()]
-    rows.fieldnames = columns
+    separator, columns, rows = _csv_table(text, source.name, path, last=last)
     for column in (source.name, source.step):
-        if column and column not in columns:
+        if column and columns.count(column) != 1:
+            listed = ", ".join(columns) or "nothing"
             raise _Unusable(
-                f"{path} has no column {column!r}{did_you_mean(column, columns)}; it has {', '.join(columns) or 'nothing'}"
+                f"{path} has {columns.count(column)} columns {column!r}; it has {listed}"
+                if column in columns
+                else f"{path} has no column {column!r}{did_you_mean(column, columns)}; it has {listed}"
             )
+    place = columns.index(source.name)
+    step_place = columns.index(source.step) if source.step else None
+    comma = separator == ";" and any(_with_comma(row[place]) for row in rows)
     points: list[_Point] = []
-    listed = [(row, (row[source.name] or "").strip()) for row in rows]
-    comma = separator == ";" and any(_with_comma(cell) for _, cell in listed)
-    for row, cell in listed:
-        if not cell:
+    for cells in rows:
+        cell = cells[place]
+        if not cell or cell == source.name:
             continue
         if comma and cell.rfind(",") > cell.rfind("."):
             cell = cell.replace(".", "").replace(",", ".")
         as_number = _value(cell)
         if as_number is None:
-            if not points or not reading(cell).stands_for_number:
+            if not points:
                 raise _Unusable(
                     f"{path} has {cell[:100]!r} in column {source.name!r}, which is no number"
                     f"{'; write numbers with a point, and without commas' if ',' in cell else ''}"
                 )
             as_number = math.nan
-        step = _value((row[source.step] or "").strip()) if source.step else None
+        step = None if step_place is None else _value(cells[step_place])
         points.append(_Point(whole(step), as_number))
     if not points:
         raise _Unusable(f"{path} has no row with a value in column {source.name!r}")

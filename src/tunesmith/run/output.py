@@ -77,7 +77,7 @@ class Scanner:
     def __post_init__(self) -> None:
         literals = [one.literal for one in self.patterns.values()]
         if not self.any_json and all(literals):
-            literals = [*dict.fromkeys([*literals, "}", "\x1b", "\b"])]
+            literals = [*dict.fromkeys([*literals, "}", "\x1b", "\b", "\0"])]
             self._look_for = re.compile(
                 b"|".join(re.escape(text.encode(errors="replace")) for text in literals)
             )
@@ -167,6 +167,9 @@ class Scanner:
                 self.no_json = self.lines, line.strip()[:_QUOTED]
             return {}
         metrics = {name: v for name, value in entries.items() if (v := number(value)) is not None}
+        for name in self.wanted - entries.keys():
+            if "." in name and (value := number(_nested(entries, name))) is not None:
+                metrics[name] = value
         for name in self.wanted & (entries.keys() - metrics.keys()):
             value = self._value(name, _json_reading(entries[name]))
             if value is not None:
@@ -178,7 +181,7 @@ class Scanner:
 
 
 def _json_object(line: str) -> dict[str, Any] | None:
-    text = line.strip()
+    text = line.strip().strip("\ufeff").strip()
     if not (text.startswith("{") and text.endswith("}")):
         return None
     try:
@@ -186,6 +189,14 @@ def _json_object(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return entries
+
+
+def _nested(entries: dict[str, Any], name: str) -> Any:
+    """What stands under a dotted name in objects inside one another."""
+    node: Any = entries
+    for key in name.split("."):
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
 
 
 def _json_reading(value: Any) -> Reading:
@@ -204,7 +215,7 @@ def _as_shown(line: bytes) -> str:
     """A line as a terminal shows it: without colours, and with what backspaces have replaced."""
     if b"\x1b" in line:
         line = _ESCAPE.sub(b"", _MOVE.sub(b" ", line))
-    text = line.decode(errors="replace")
+    text = line.replace(b"\0", b"").decode(errors="replace")
     if "\b" not in text:
         return text
     shown: list[str] = []

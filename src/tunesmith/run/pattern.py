@@ -39,10 +39,10 @@ _AMBIGUOUS = rf"{_SIGN}?(?:{_GROUPED}|\d{{1,3}}(?:\.\d{{3}})+,\d+(?![\d.,])|\d+,
 #: How C, Python, Fortran, JavaScript and Windows write what is not finite.
 _NOT_FINITE = rf"{_SIGN}?(?i:nan|inf(?:inity)?)(?:\(\w*\))?(?!\w)|{_SIGN}?\N{{INFINITY}}|{_SIGN}?1\.#[A-Z]+\d*"
 #: What is printed where there is no number.
-_MISSING = r"(?i:none|null|undefined|n/?a)(?![\w/])|\*\*+"
+_MISSING = r"(?i:none|null|nil|undefined|n/?a)(?![\w/])|<(?i:na|nan|null)>|\*\*+|(?:--+|\?\?+|[\N{EN DASH}\N{EM DASH}]+)(?!\S)"
 #: .. and nothing else up to the end of a line or a mark: dashes, question marks, what spreadsheets write, words.
 _PLACEHOLDER = (
-    r"(?:-+|[\u2013\u2014]+|\?+|\.\.+|\u2026|\#[A-Z][A-Z\d/]*[!?]?|(?i:error|err|fail(?:ed|ure)?|nil|undef|missing|invalid"
+    r"(?:-+|[\u2013\u2014]+|\?+|\.\.+|\u2026|\#[A-Z][A-Z\d/]*[!?]?|(?i:error|err|fail(?:ed|ure)?|undef|missing|invalid"
     r"|(?:over|under)flow|diverged|unknown|n\.a\.))(?=\s*(?:$|[,;|)\]}]))"
 )
 _NUMBER = rf"(?>{_AMBIGUOUS}|{_PLAIN})"

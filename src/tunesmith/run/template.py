@@ -395,7 +395,7 @@ def _check_shell(line: str) -> None:
 def _check_alone(line: str, match: re.Match[str]) -> None:
     """Raise JobError for a placeholder of many words that is a part of one."""
     placeholder = _placeholder(match)
-    if placeholder.form != EACH:
+    if placeholder.form != EACH and placeholder.name != "args":
         return
     before, after = line[: match.start()][-1:], line[match.end() :][:1]
     if (before and not before.isspace() and before != "[") or (

@@ -17,11 +17,15 @@ from tunesmith.run.config_file import config_files
 from tunesmith.run.program import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.template import Template
 
+#: What a shell would put in.
+_EXPANDED: Final = re.compile(
+    r"\$\w+|\$\{\w+\}|\{(?:trial|seed|attempt|trial_dir|checkpoint_dir|config_file)\}"
+)
 #: Larger files are not looked into (bytes).
 _LARGEST: Final = 1 << 20
 #: Words that are hardly meant for a program: pipes, redirections, variables, home folders.
 _SHELL_WORD: Final = re.compile(
-    r"\|\|?|&&?|;|\d?>>?(?:&\d|\S*)|<|\$\{?[A-Z_][A-Z_\d]*\}?(?:/\S*)?|~/\S*"
+    r"\|\|?|&&?|;|\d?>{1,2}(?:&\d|[\w./~]\S*)?|<|\$\{?[A-Z_][A-Z_\d]*\}?(?:/\S*)?|~/\S*"
 )
 
 
@@ -59,7 +63,12 @@ def check_environment(space: Space, environment: Mapping[str, str]) -> None:
                 f"{other} and {name} would both be ${variable} in the program's environment, and one of them would "
                 "be lost; rename one"
             )
-    for name in environment:
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise JobError(
+                f"environment: {name!r} cannot be a variable: its name is not empty and has no =, and neither it nor its "
+                "value has a NUL character"
+            )
         if name in variables:
             raise JobError(
                 f"environment: {name} has the value of the parameter {variables[name]}; leave it out, or rename one "
@@ -99,6 +108,15 @@ def warnings(program: Program, space: Space) -> Iterator[str]:
     yield from _notes(program.template, space)
     if isinstance(program.command, str) and not program.shell:
         yield from _shell_words(program.template)
+    if [p.name for p in program.template.placeholders()].count("args") > 1 and not program.shell:
+        yield "{args} is in the command twice, and the program gets every parameter twice"
+    for name, value in program.environment.items():
+        literal = _EXPANDED.search(value)
+        if literal is not None:
+            yield (
+                f"environment: {name} has {literal[0]}, which the program gets as it stands: nothing is put in there; write "
+                "the value out, or set it in the command, with shell: true"
+            )
 
 
 def _shell_words(template: Template) -> Iterator[str]:

@@ -14,8 +14,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import StrategyError, did_you_mean
 from tunesmith.core.history import History
+from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
+from tunesmith.core.trial import State
 from tunesmith.strategy import options
 from tunesmith.strategy.rungs import anybody
 
@@ -26,7 +29,9 @@ class Racing:
     `alpha`.
 
     Each step is a fold (or a seed), and its report that fold's own value; what the trial returns is their mean. Not before
-    `folds` of them, at least 2. A decision takes O(folds).
+    `folds` of them, at least 2. With `among`, a parameter, a trial is only stopped for the best one that has the same value of
+    it: where results are blended, the best of each algorithm are wanted. A decision takes O(folds), or O(trials) with
+    `among`.
     """
 
     instant: ClassVar[bool] = True
@@ -35,13 +40,24 @@ class Racing:
 
     alpha: float = 0.05
     folds: int = 3
+    among: str | None = None
 
     def __post_init__(self) -> None:
         options.number("racing", "alpha", self.alpha, above=0.0, below=0.5)
         options.whole("racing", "folds", self.folds, 2)
+        if self.among is not None and not isinstance(self.among, str):
+            raise StrategyError(f"racing: among is the name of a parameter, not {self.among!r}")
+
+    def check(self, space: Space) -> None:
+        """Raise StrategyError if `among` is not in the space."""
+        if self.among is not None and self.among not in space.parameters:
+            raise StrategyError(
+                f"racing: among is a parameter, and the space has no {self.among!r}"
+                f"{did_you_mean(self.among, list(space.parameters))}"
+            )
 
     def decide(self, history: History, trial: int) -> Decision:
-        objective, best = history.first_objective, history.best
+        objective, best = history.first_objective, self._rival(history, trial)
         if objective.metric not in next(history.back(trial)).metrics or best is None:
             return CONTINUE
         mine, theirs = folds(history, trial), folds(history, best)
@@ -65,6 +81,21 @@ class Racing:
             f"after {n} folds its {objective.metric} is worse than trial {best}'s on the same ones by "
             f"{worse.mean():.3g} ± {error:.2g} (p = {p:.2g})",
         )
+
+    def _rival(self, history: History, trial: int) -> int | None:
+        """The best completed trial, of those that are alike if that is asked."""
+        names = list(history.space.tunables)
+        if self.among not in names or history.best is None:
+            return history.best
+        column = history.numbers[:, names.index(self.among)]
+        return _best_of(history, history.where(State.COMPLETED) & (column == column[trial]))
+
+
+def _best_of(history: History, candidates: NDArray[np.bool_]) -> int | None:
+    """The one with the least loss that keeps the constraints."""
+    kept = candidates & ~(history.excess > 0.0).any(axis=1)
+    losses = np.where(kept, history.first_losses, np.nan)
+    return None if np.isnan(losses).all() else int(np.nanargmin(losses))
 
 
 def folds(history: History, trial: int) -> dict[int, float]:

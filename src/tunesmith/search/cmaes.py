@@ -35,7 +35,7 @@ class Cmaes:
     """
 
     valid: ClassVar[bool] = True
-    objectives: ClassVar[str] = "first"
+    objectives: ClassVar[str] = "all"
 
     population: int = 0
 
@@ -97,7 +97,7 @@ class _Run:
 
     def follow(self, history: History) -> None:
         """Take in the generations that have ended. O(trials) to see that the ended ones are the same."""
-        evidence = Evidence.of(history)
+        evidence = Evidence.ranked(history)
         rows, losses = evidence.rows, evidence.losses
         done = int(np.searchsorted(rows, self._next))
         ended = (rows[:done], losses[:done])

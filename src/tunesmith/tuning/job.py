@@ -75,7 +75,7 @@ class ObjectiveModel(BaseModel):
 class JobModel(BaseModel):
     """A job file. Only `command`, `objective` and `space` are needed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
     name: str | None = Field(
         None, description="The study's name; without one, the name of the job file's folder."
@@ -382,6 +382,9 @@ def _describe(path: Path, lines: Lines, data: Mapping[str, Any], error: Any) -> 
     if where == ("objective",):
         text = shown(error["input"])
         return f"{at}: objective: write objective: {{metric: loss, goal: minimize}}, or a list of these, not {text}"
+    if error["type"] == "string_type" and isinstance(error["input"], bool):
+        word = str(error["input"]).lower()
+        return f"{at}: {name}: {word} is a truth value here; write it in quotes, '{word}', as the program reads it"
     if error["input"] is None:
         return f"{at}: {name} is empty; what belongs to it stands below it, indented by two spaces more"
     if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
@@ -440,7 +443,11 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     _at(("constraints",), lambda: constraints_of(model.constraints))
     constraints = _at(("at_most",), lambda: _constraints(model))
     for name, value in model.limits.items():
-        if name not in ("cost", "price_per_hour"):  # these two are checked together, below
+        if name not in (
+            "cost",
+            "price_per_hour",
+            "cost_metric",
+        ):  # these are checked together, below
             _at(("limits", name), partial(Limits.from_dict, {name: value}))
     _at(("limits",), lambda: Limits.from_dict(model.limits))
     program = _program(path, model)
@@ -449,7 +456,11 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     conditional = [name for name in space if space.condition(name)]
     _at(("command",), lambda: template.check(space, conditional))
     _at(("command",), lambda: check_usage(program, space))
-    _at(("space",), lambda: check_environment(space, model.environment))
+    try:
+        check_environment(space, model.environment)
+    except JobError as error:
+        key = "environment" if str(error).startswith("environment:") else "space"
+        raise _Located((key,), str(error)) from None
     _at(("metrics",), lambda: compile_sources(model.metrics))
     _at(("metrics",), lambda: program.check_files(Limits.from_dict(model.limits).parallel))
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
@@ -497,6 +508,7 @@ def _constraints(model: JobModel) -> list[Constraint]:
 def _program(path: Path, model: JobModel) -> Program:
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
     named = set().union(*(c.expression.names for c in _constraints(model))) - set(model.space)
+    named |= {str(model.limits["cost_metric"])} if model.limits.get("cost_metric") else set()
     metrics = [objective.metric for objective in objectives]
     return Program(
         command=model.command,

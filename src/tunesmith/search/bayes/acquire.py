@@ -12,6 +12,8 @@ from tunesmith.numeric import gp
 from tunesmith.numeric.ascent import climb
 from tunesmith.numeric.candidates import mutants, neighbours, other_choices
 from tunesmith.search.bayes.domain import Domain
+from tunesmith.search.bayes.joint import Joint
+from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.surrogate import Model
 from tunesmith.strategy.evidence import Proposals
 
@@ -32,7 +34,9 @@ HOPE: Final = 2.0
 class Maximiser:
     """Looks for fresh points with a high score: all over, near the best, uphill, next door."""
 
-    def __init__(self, domain: Domain, model: Model, proposals: Proposals, rng: Generator) -> None:
+    def __init__(
+        self, domain: Domain, model: Model | Joint | Priced, proposals: Proposals, rng: Generator
+    ) -> None:
         self._domain = domain
         self._model = model
         self._proposals = proposals
