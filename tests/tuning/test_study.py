@@ -250,7 +250,7 @@ class TestTell:
     def test_nothing_at_all(self, study: ts.Study) -> None:
         trial = study.tell(study.ask())
         assert trial.state is ts.State.FAILED
-        assert "the metric 'loss' never arrived (tell() was given None); tell a number" in str(
+        assert "the metric 'loss' never arrived (the result was None); give a number" in str(
             trial.reason
         )
 

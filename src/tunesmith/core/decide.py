@@ -18,7 +18,7 @@ from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import CONFIRM_SHARE, Limits
-from tunesmith.core.outcome import RETURNED, Outcome, Words, finite, outcome_of
+from tunesmith.core.outcome import Outcome, finite, outcome_of
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import count, show_seconds
 from tunesmith.core.rng import stream
@@ -350,11 +350,8 @@ def verdict(ledger: Ledger, strategies: Strategies, trial: int) -> Decision | No
     return _asked("scheduler", _scheduler_name(ledger), lambda: scheduler.decide(history, trial))
 
 
-def ending(
-    ledger: Ledger, exited: Exited, *, requested: bool = False, words: Words = RETURNED
-) -> Event:
-    """The event that the end of a trial's attempt is; `requested` says that it had been told to end, `words` how
-    messages speak of its result.
+def ending(ledger: Ledger, exited: Exited, *, requested: bool = False) -> Event:
+    """The event that the end of a trial's attempt is; `requested` says that it had been told to end.
 
     `retries` counts what the trial did itself: it vanished, or interrupted itself.
     """
@@ -365,7 +362,7 @@ def ending(
         assert exited.reason is not None
         cost = price(ledger.spec.limits, exited.cost)
         return events.Paused(exited.at, exited.trial, exited.attempt, exited.reason, cost)
-    return _finished(ledger, exited, outcome(ledger, exited, words))
+    return _finished(ledger, exited, outcome(ledger, exited))
 
 
 def give_up(ledger: Ledger, at: float, sessions: Collection[str], reason: Reason) -> list[Event]:
@@ -381,7 +378,7 @@ def give_up(ledger: Ledger, at: float, sessions: Collection[str], reason: Reason
     return ends
 
 
-def outcome(ledger: Ledger, exited: Exited, words: Words = RETURNED) -> Outcome:
+def outcome(ledger: Ledger, exited: Exited) -> Outcome:
     """How a trial ended that will not be run again."""
     objectives, latest = ledger.spec.objectives, ledger.curves.latest(exited.trial)
     reason = exited.reason
@@ -391,7 +388,7 @@ def outcome(ledger: Ledger, exited: Exited, words: Words = RETURNED) -> Outcome:
 
     if reason is None:
         needed = ledger.spec.needed_metrics
-        return outcome_of(objectives, exited.returned, latest, reports, needed, words)
+        return outcome_of(objectives, exited.returned, latest, reports, needed)
     if reason.kind is Kind.STOPPED:
         so_far = outcome_of(objectives, None, latest, reports)
         return Outcome(State.STOPPED, so_far.values, so_far.metrics, reason)

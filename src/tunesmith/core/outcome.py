@@ -17,18 +17,6 @@ from tunesmith.core.trial import Kind, Reason, State
 STEPS: Final = 2**63
 
 
-class Words(NamedTuple):
-    """How messages speak of what gave a result."""
-
-    gave: str = "the objective returned"
-    give: str = "return"
-
-
-#: Of an objective, or a program; and of whoever tells a trial's result.
-RETURNED: Final = Words()
-TOLD: Final = Words("tell() was given", "tell")
-
-
 class Outcome(NamedTuple):
     """How a trial ended, ready to be recorded."""
 
@@ -102,7 +90,6 @@ def outcome_of(
     latest: Mapping[str, float] | None = None,
     reports: Callable[[], Sequence[Mapping[str, float]]] = tuple,
     needed: Collection[str] = (),
-    words: Words = RETURNED,
 ) -> Outcome:
     """The outcome of a trial whose objective came to its end and returned `returned`.
 
@@ -128,8 +115,7 @@ def outcome_of(
         returned_metrics = dict(zip(names, returned, strict=True))
     else:
         return _failed(
-            f"{words.gave} {_short(returned)}; {words.give} a number, or a mapping with "
-            f"{_listed(names)}"
+            f"the result was {_short(returned)}; give a number, or a mapping with {_listed(names)}"
         )
     metrics = {**latest, **numbers(returned_metrics)}
     values = []
@@ -141,11 +127,11 @@ def outcome_of(
             )
         if name not in metrics:
             known = f"only {_listed(sorted(metrics))}" if metrics else "nothing was reported"
-            what = f"{words.gave} None" if returned is None and not metrics else known
+            what = "the result was None" if returned is None and not metrics else known
             remedy = (
-                f"{words.give} a number, or {{{name!r}: number}}"
+                f"give a number, or {{{name!r}: number}}"
                 if len(names) == 1
-                else f"{words.give} {{{name!r}: ...}}"
+                else f"give {{{name!r}: ...}}"
             )
             return _failed(f"the metric {name!r} never arrived ({what}); {remedy}", metrics)
         if objective.use != LAST:
@@ -156,7 +142,7 @@ def outcome_of(
     if unknown:
         return _failed(
             f"the metric {unknown[0]!r}, which a constraint or the limit on cost names, never arrived (only {_listed(sorted(metrics))})"
-            f"{did_you_mean(unknown[0], metrics)}; {words.give} {{{names[0]!r}: ..., {unknown[0]!r}: ...}}",
+            f"{did_you_mean(unknown[0], metrics)}; give {{{names[0]!r}: ..., {unknown[0]!r}: ...}}",
             metrics,
         )
     if not all(map(math.isfinite, values)):

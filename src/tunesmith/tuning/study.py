@@ -28,7 +28,7 @@ from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Objective, Use
-from tunesmith.core.outcome import TOLD, finite, outcome_of
+from tunesmith.core.outcome import finite, outcome_of
 from tunesmith.core.preference import preference_of
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config, Space
@@ -467,7 +467,7 @@ class Study:
                 reason = ledger.stop_reasons.get(number) or self._halted.get(number)
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
             exited = Exited(now, number, ledger.attempt(number), result, reason, cost)
-            return [decide.ending(ledger, exited, requested=True, words=TOLD)]
+            return [decide.ending(ledger, exited, requested=True)]
 
         if failed is None and isinstance(result, str):
             raise StudyError(f"tell() takes a number or metrics; for a failure: failed={result!r}")
