@@ -127,7 +127,11 @@ class Joint:
         self.incumbent = int(np.argmin(self.at_known))
         self._believed = np.empty((0, self._z.shape[1]))
         self._goals: dict[float, Boxes | float | None] = {}
-        self._prior_weight = domain.prior.weight(self.known, self.at_known) if domain.prior else 0.0
+        self._prior_weight = (
+            domain.prior.weight(self.known, self.at_known, len(standing.rows))
+            if domain.prior
+            else 0.0
+        )
         self.believe(history.points[np.flatnonzero(history.where(State.WAITING, State.RUNNING))])
 
     def _representatives(self, points: Floats, standing: Standing) -> Ints:
