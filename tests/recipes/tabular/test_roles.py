@@ -31,7 +31,7 @@ def test_groups_are_no_feature_and_said() -> None:
     assert "'who' tells 12 groups, and is not learned from" in data.notices or (
         "'who' tells 11 groups, and is not learned from" in data.notices
     )
-    assert any("without a value of 'who' count as one group" in n for n in data.notices)
+    assert any("without a value of 'who' counts as one group" in n for n in data.notices)
     each = load(frame(who=range(0, 80, 2)), "y", roles=Roles("who"))
     assert any("each row is a group of its own" in notice for notice in each.notices)
 
