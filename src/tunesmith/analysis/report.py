@@ -148,7 +148,7 @@ def _head(trials: TrialArrays) -> str:
     if ledger.spec.constraints and len(trials.done):
         share = f"{len(trials.feasible):,} of {len(trials.done):,}"
         pairs.append(("of the completed, keep the constraints", share))
-    pairs.append(("from beginning to end", show_seconds(ledger.elapsed_s(ledger.last_at))))
+    pairs.append(("from beginning to end", show_seconds(ledger.worked_s)))
     if ledger.compute_time_s:
         pairs.append(("compute time of all trials", show_seconds(ledger.compute_time_s)))
     if spent := ledger.spec.limits.spent(ledger.money):
