@@ -52,8 +52,8 @@ NOTES = """## Notes
   runs are from the same core on the same day.
 - On visits, where 1,200 rows are of 150 patients, tunesmith is second or third; why was not found out (the first version was first on seed 0,
   with 0.582 instead of 0.593).
-- AutoGluon has PyTorch and fastai; its `medium_quality` seldom used its time. FLAML runs with pandas 2.3, whose
-  texts have the type that its code asks for; a table whose only column is a text is one that it ends with an error on.
+- AutoGluon has PyTorch and fastai; its `medium_quality` seldom used its time. FLAML ends with an error on
+  a table whose only column is a text.
 """
 FOOT = """
 ## How to make it again
