@@ -42,7 +42,7 @@ STATES: Final = {
 
 def cost(trials: TrialArrays, drawings: Drawings) -> str:
     ledger = trials.ledger
-    elapsed, compute = ledger.elapsed_s(ledger.last_at), ledger.compute_time_s
+    elapsed, compute = ledger.worked_s, ledger.compute_time_s
     sentences = [
         f"The study took {show_seconds(elapsed)}, and its trials {show_seconds(compute)} together."
     ]

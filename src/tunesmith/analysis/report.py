@@ -133,7 +133,7 @@ def _head(trials: TrialArrays) -> str:
                 )
             )
     pairs.append(("trials", f"{trials.counted:,}"))
-    pairs.append(("from beginning to end", show_seconds(ledger.elapsed_s(ledger.last_at))))
+    pairs.append(("from beginning to end", show_seconds(ledger.worked_s)))
     if ledger.compute_time_s:
         pairs.append(("compute time of all trials", show_seconds(ledger.compute_time_s)))
     if ledger.money:

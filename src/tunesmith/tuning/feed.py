@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,7 +25,7 @@ class Change(NamedTuple):
     """A trial that has ended, paused or gone on."""
 
     trial: Trial
-    #: Whether it is the best then.
+    #: Whether it was the best when it ended.
     best: bool
     #: Why it goes on.
     why: str
@@ -128,6 +128,8 @@ class Feed:
         self._warnings: list[str] = []
         #: The front of several objectives, and how many trials had completed then.
         self._front: tuple[int, list[int]] = (0, [])
+        #: The loss and the number of the best trial at the last moment.
+        self._best: tuple[float, int] | None = None
 
     def warn(self, message: str) -> None:
         self._warnings.append(message)
@@ -139,6 +141,8 @@ class Feed:
         numbers = [] if ledger.incumbent is None else [ledger.incumbent]
         if len(spec.objectives) > 1:
             numbers = self._front_of(ledger)
+        changed = self._follower.new(ledger)
+        best = self._best_then(ledger, changed)
         return Progress(
             study=spec.name,
             metrics=tuple(objective.metric for objective in spec.objectives),
@@ -154,14 +158,39 @@ class Feed:
             changes=tuple(
                 Change(
                     trial,
-                    trial.number == ledger.incumbent,
+                    trial.number in best,
                     ledger.running[trial.number].why if trial.state is State.RUNNING else "",
                 )
-                for trial in self._follower.new(ledger)
+                for trial in changed
             ),
             warnings=tuple(warnings),
             ended="" if ended is None else ended.why,
         )
+
+    def _best_then(self, ledger: Ledger, changed: Sequence[Trial]) -> set[int]:
+        """Which of the trials that have ended since the moment before were the best then, each of them before the next
+        one ended. Where more than a value decides, only who is the best now is known."""
+        incumbent, table = ledger.incumbent, ledger.table
+        best, self._best = self._best, None
+        if incumbent is None:
+            return set()
+        if len(ledger.spec.objectives) > 1 or ledger.spec.limits.confirm is not None:
+            return {incumbent}
+        self._best = float(table.losses[incumbent, 0]), incumbent
+        ended = [
+            trial.number
+            for trial in changed
+            if trial.state is State.COMPLETED
+            and trial.number not in ledger.confirming
+            and not (trial.retracted or trial.outside or trial.broken)
+        ]
+        marked = {incumbent}
+        for number in sorted(ended, key=lambda n: (table.ended_at[n], n)):
+            end = float(table.losses[number, 0]), number
+            if best is None or end < best:
+                best = end
+                marked.add(number)
+        return marked
 
     def _front_of(self, ledger: Ledger) -> list[int]:
         """The front, looked for again once enough has come: O(completed front) on the whole, not each time."""

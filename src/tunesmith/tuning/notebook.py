@@ -31,7 +31,7 @@ def result_html(result: Result) -> str:
     """A result: how it stands, the config to take, how the search went, what mattered, what more trials would bring."""
     ledger = result.ledger
     trials = TrialArrays(ledger)
-    moment = Feed().moment(ledger, ledger.last_at)
+    moment = Feed().moment(ledger, ledger.worked_at)
     parts = [paragraph(f"study {result.spec.name}", "soft"), paragraph(moment, "lead")]
     if result.ended:
         parts.append(paragraph(f"ended: {result.ended}", "soft"))

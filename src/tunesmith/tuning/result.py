@@ -19,6 +19,7 @@ from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.preference import preference_of
 from tunesmith.core.prior_study import PriorStudy
+from tunesmith.core.quantity import count
 from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
@@ -44,7 +45,7 @@ class Audit(NamedTuple):
             if self.winners
             else "rightly so"
         )
-        return f"{len(self.trials)} trials that it would have stopped ran to their end: {lost}"
+        return f"{count(len(self.trials), 'trial')} that it would have stopped ran to {'its' if len(self.trials) == 1 else 'their'} end: {lost}"
 
 
 class Trials(Sequence[Trial]):
@@ -66,7 +67,7 @@ class Trials(Sequence[Trial]):
         return (self._ledger.trial(i) for i in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} trials>"
+        return f"<{count(len(self), 'trial')}>"
 
 
 class Result:
@@ -165,7 +166,7 @@ class Result:
         """What was spent: seconds of the study, seconds in trials, money."""
         ledger = self._ledger
         return {
-            "elapsed_s": ledger.elapsed_s(ledger.last_at),
+            "elapsed_s": ledger.worked_s,
             "compute_s": ledger.compute_time_s,
             "money": ledger.money,
         }
@@ -401,4 +402,4 @@ class Result:
             best = (
                 f", best {self.spec.first_objective.metric} {trial.value:g} (trial {trial.number})"
             )
-        return f"<Result of {self.spec.name!r}: {len(self.trials)} trials{best}>"
+        return f"<Result of {self.spec.name!r}: {count(len(self.trials), 'trial')}{best}>"
