@@ -24,6 +24,7 @@ from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.surrogate import LEAST, Model
+from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
@@ -67,9 +68,10 @@ class Bayes:
         proposals = Proposals(domain.points, history)
         evidence = Evidence.of(history)
         size = _design_size(domain, history)
-        if len(history) < size or evidence.results < LEAST:
-            until = size if evidence.results >= LEAST else len(history) + n
-            for point, study in domain.transfer.tried[len(history) : len(history) + n]:
+        own = history.own
+        if own < size or evidence.results < LEAST:
+            until = size if evidence.results >= LEAST else own + n
+            for point, study in domain.transfer.tried[own : own + n]:
                 if proposals.fresh(point):
                     proposals.add(point, f"warm start: one of the best of {study}")
             proposals.open(domain.design(size), until, n)
@@ -130,6 +132,21 @@ def model_of(history: History, evidence: Evidence) -> Model | None:
         return Model.likeliest(domain, history, evidence)
 
 
+def likeness(history: History) -> dict[int, float]:
+    """By version that is set aside, how much its results tell of the current one's: their correlation as the model has
+    learned it, 1 for results that go up and down together. Empty where there is too little to go by, or so much that the
+    model does without."""
+    evidence, domain = Evidence.of(history), _domain(history.space, history)
+    versions = [int(name.split()[-1]) for name in (p.study for p in history.earlier_versions())]
+    single = len(history.objectives) == 1 and not history.constraints
+    if not single or not domain.transfer or not LEAST <= evidence.results <= UNTIL:
+        return {}
+    with one_thread(), np.errstate(all="ignore"):
+        model = Model.likeliest(domain, history, evidence)
+    first = 1 + len(history.past)
+    return {version: model.likeness(first + k) for k, version in enumerate(versions)}
+
+
 def look_ahead(history: History, n: int) -> Outlook | None:
     """What `n` more trials would gain, by `model_of`; None where there is none."""
     evidence = Evidence.of(history)
@@ -142,7 +159,11 @@ def look_ahead(history: History, n: int) -> Outlook | None:
 
 
 def _domain(space: Space, history: History) -> Domain:
-    return history.memo("bayes", lambda: Domain(space, history.seed, history.past))
+    aged = history.visible_aged
+    return history.memo(
+        ("bayes", aged),
+        lambda: Domain(space, history.seed, history.past, history.earlier_versions()),
+    )
 
 
 def _design_size(domain: Domain, history: History) -> int:

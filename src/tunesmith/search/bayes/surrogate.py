@@ -100,6 +100,13 @@ class Model:
         """Whether a config run again may well give another value."""
         return self._gp.noise > NOISY * self._gp.signal
 
+    def likeness(self, study: int) -> float:
+        """The correlation between this study's results and those of an earlier one (counted from 1), of equal configs."""
+        point = self.known[:1]
+        both = [self.domain.features(point, np.full(1, k, dtype=float)) for k in (0, study)]
+        mine, theirs = (features * self._gp.weights for features in both)
+        return float(gp.matern(gp.squared_distances(mine, theirs))[0, 0])
+
     def believe(self, points: Floats) -> None:
         """Take the predictions for `points`, which are running or about to, for results."""
         if len(points):
