@@ -8,12 +8,14 @@ study ("discount") or not at all ("drop"). All of it is a function of the events
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Opened
+from tunesmith.core.program import digest
 
 #: What becomes of trials that ran another version.
 Changed: TypeAlias = Literal["discount", "keep", "drop"]
@@ -23,6 +25,53 @@ DISCOUNT: Final = "discount"
 KEEP: Final = "keep"
 #: The part of a version that the user names by hand.
 DATA: Final = "data_version"
+#: A longer name of a version of the data is kept as its digest.
+_LONGEST: Final = 100
+
+
+def data_part(version: Any) -> dict[str, str]:
+    """The part of a program that is its data, by the name that the user gives their version. Raises StudyError."""
+    if version is None:
+        return {}
+    text = "" if isinstance(version, bool) else " ".join(str(version).split())
+    if not text or isinstance(version, (Mapping, list, tuple, set)):
+        raise StudyError(
+            f"data_version is a word or a number that changes with the data, like '2026-11' or 3, not {version!r}"
+        )
+    return {DATA: text if len(text) <= _LONGEST else digest(text)}
+
+
+class Worth(NamedTuple):
+    """What results of an earlier version of the program are worth to a study.
+
+    `correlation` with the current version's, as the model has learned it (1: they go up and down together), and the rank
+    correlation of the new results with what the old ones alone predict; None where that is not known.
+    """
+
+    version: int
+    trials: int
+    changed: str
+    correlation: float | None = None
+    agreement: float | None = None
+
+    def __str__(self) -> str:
+        if self.changed != DISCOUNT:
+            return "left out"
+        if self.correlation is None or self.agreement is None:
+            return "an earlier study's to the search"
+        worth = next(words for least, words in _WORTH if self.correlation >= least)
+        return (
+            f"{worth} to the search (correlation {self.correlation:.2f}); the new results come in the order that they "
+            f"predict with a rank correlation of {self.agreement:.2f}"
+        )
+
+
+_WORTH: Final = (
+    (0.8, "worth nearly as much as new ones"),
+    (0.5, "worth something"),
+    (0.2, "worth little"),
+    (-1.0, "worth next to nothing"),
+)
 
 
 class Aging:

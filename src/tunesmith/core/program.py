@@ -5,17 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
-
-from tunesmith.core.aging import DATA
-from tunesmith.core.errors import StudyError
+from typing import Final, NamedTuple
 
 #: Hexadecimal digits of a digest that tells versions apart.
 DIGITS: Final = 16
 #: Statements of one piece of source whose digests are stored.
 _STATEMENTS: Final = 400
-#: A longer name of a version of the data is kept as its digest.
-_LONGEST: Final = 100
 
 
 def digest(*texts: str | bytes | memoryview) -> str:
@@ -60,24 +55,6 @@ class Fingerprint:
 
     parts: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, Source]] = field(default_factory=dict)
-
-    def on_data(self, version: Any) -> Fingerprint:
-        """The same, on data whose version the user names (None: not named). Raises StudyError."""
-        if version is None:
-            return self
-        return Fingerprint({**self.parts, **data_part(version)}, self.sources)
-
-
-def data_part(version: Any) -> dict[str, str]:
-    """The part of a program that is its data, by the name that the user gives their version. Raises StudyError."""
-    if version is None:
-        return {}
-    text = "" if isinstance(version, bool) else " ".join(str(version).split())
-    if not text or isinstance(version, (Mapping, list, tuple, set)):
-        raise StudyError(
-            f"data_version is a word or a number that changes with the data, like '2026-11' or 3, not {version!r}"
-        )
-    return {DATA: text if len(text) <= _LONGEST else digest(text)}
 
 
 #: Of a program of which nothing is known.

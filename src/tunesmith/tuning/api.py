@@ -16,7 +16,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
-from tunesmith.tuning.versions import Changed, OnChange
+from tunesmith.tuning.versions import Changed, OnChange, on_data
 from tunesmith.tuning.warm_start import Earlier
 
 
@@ -99,7 +99,7 @@ def tune(
     runner = of_function(
         objective, spec, where=executor, isolate=isolate, gpus_per_trial=gpus_per_trial
     )
-    program = fingerprint.of_function(objective).on_data(data_version)
+    program = on_data(fingerprint.of_function(objective), data_version)
     with progress_watcher(progress, also=watcher) as shown:
         return launch(
             spec,

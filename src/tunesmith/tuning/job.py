@@ -47,7 +47,7 @@ from tunesmith.tuning.program_files import of_job
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec
 from tunesmith.tuning.study import Study
-from tunesmith.tuning.versions import Changed, OnChange
+from tunesmith.tuning.versions import Changed, OnChange, on_data
 
 #: Larger files are no job files (bytes), and of many mistakes so many are shown.
 LARGEST: Final = 1 << 20
@@ -600,8 +600,9 @@ def run_job(
         job.spec,
         job.storage,
         job.executor,
-        program=of_job(job.spec.job, job.program.cwd).on_data(
-            job.model.data_version if data_version is None else data_version
+        program=on_data(
+            of_job(job.spec.job, job.program.cwd),
+            job.model.data_version if data_version is None else data_version,
         ),
         on_change=on_change or job.model.on_change,
         changed=changed or job.model.changed,

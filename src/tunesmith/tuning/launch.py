@@ -30,7 +30,7 @@ from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
 from tunesmith.tuning.spec import check_limits, edit_events, remarks
 from tunesmith.tuning.study import Study
-from tunesmith.tuning.versions import Changed, OnChange, best_again, check_on_change, remedy
+from tunesmith.tuning.versions import Changed, OnChange, check_on_change, remedy
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 Storage: TypeAlias = str | Path | Store | None
@@ -82,9 +82,9 @@ def launch(
         warning = _check_program(study, spec, program, on_change)
         there = study.result().ledger.started_count  # retracted ones do not count
         match(study, spec, seed)
-        best = study.commit(lambda: best_again(study._ledger, program.parts, changed, clock()))  # noqa: SLF001
+        tried = study._run_best_again(program.parts, changed)  # noqa: SLF001
         if warning:
-            choice = remedy(changed, len(best), refused=False, command_line=bool(spec.job))
+            choice = remedy(changed, tried, refused=False, command_line=bool(spec.job))
             say(f"{warning}\n{choice}")
         if retry_failed and (again := study.retry_failed()):
             say(f"trials that had failed are run again: {len(again)}")

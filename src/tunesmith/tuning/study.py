@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith import schedule, search
 from tunesmith.core import decide, events
+from tunesmith.core.aging import data_part
 from tunesmith.core.constraint import constraints_of
 from tunesmith.core.decide import Strategies, Wait
 from tunesmith.core.errors import (
@@ -30,7 +31,6 @@ from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Objective, Use
 from tunesmith.core.outcome import finite, outcome_of
 from tunesmith.core.preference import preference_of
-from tunesmith.core.program import data_part
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.stopping import Gains
@@ -389,9 +389,7 @@ class Study:
             session = self._session.opened(
                 coordinator=False, program=self._data, changed=self._changed
             )
-            at = self._clock()
-            best = best_again(self._ledger, self._data, self._changed, at)
-            return [msgspec.structs.replace(session, at=at), *best]
+            return [msgspec.structs.replace(session, at=self._clock())]
 
         session = self._session
         if session is not None and session.mine and session.id in self._ledger.sessions:
@@ -403,7 +401,21 @@ class Study:
                     self._beat()
                     self._heart = Heartbeat(self._beat)
             if self._session.id not in self._ledger.sessions:
+                self._run_best_again(self._data, self._changed)
                 self.commit(opened)
+
+    def _run_best_again(self, program: Mapping[str, str], changed: str) -> int:
+        """Put the best configs of earlier versions than `program` into the queue, where they are to be run again; how
+        many."""
+        wanted = best_again(self._refresh(), program, changed)
+        for config, why in wanted:
+
+            def enqueued(config: Config = config, why: str = why) -> list[Event]:
+                ledger = self._ledger
+                return [events.Enqueued(self._clock(), ledger.size, config, Origin(USER, why))]
+
+            self.commit(enqueued)
+        return len(wanted)
 
     def _next_trial(self, ledger: Ledger) -> list[Event]:
         """The events that begin the next trial, or the one that ends the study."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from tunesmith.core import events
-from tunesmith.core.aging import CHANGED, DATA, DISCOUNT, Changed
+from tunesmith.core.aging import CHANGED, DATA, DISCOUNT, Changed, data_part
 from tunesmith.core.errors import StudyError
-from tunesmith.core.events import Event
 from tunesmith.core.incumbent import ranking
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.trial import USER, Origin, State
+from tunesmith.core.program import Fingerprint
+from tunesmith.core.space.space import Config
+from tunesmith.core.trial import CODES, State
 
 #: What becomes of a study whose program has changed.
 OnChange: TypeAlias = Literal["continue", "refuse", "new"]
@@ -22,7 +22,7 @@ ON_CHANGE: Final = ("continue", "new", "refuse")
 AGAIN: Final = 3
 _WHY: Final = "one of the best of an earlier version once more"
 
-__all__ = ["CHANGED", "ON_CHANGE", "Changed", "OnChange", "best_again", "check_on_change", "remedy"]
+__all__ = ["CHANGED", "ON_CHANGE", "Changed", "OnChange", "best_again", "check_on_change", "on_data", "remedy"]
 
 
 def check_on_change(on_change: str, changed: str = DISCOUNT) -> None:
@@ -34,6 +34,11 @@ def check_on_change(on_change: str, changed: str = DISCOUNT) -> None:
         if value not in allowed:
             words = ", ".join(map(repr, allowed))
             raise StudyError(f"{name} is one of {words}, not {value!r}")
+
+
+def on_data(program: Fingerprint, version: Any) -> Fingerprint:
+    """The program on data whose version the user names (None: not named). Raises StudyError."""
+    return Fingerprint({**program.parts, **data_part(version)}, program.sources)
 
 
 def remedy(changed: str, again: int, *, refused: bool, command_line: bool) -> str:
@@ -67,18 +72,19 @@ def remedy(changed: str, again: int, *, refused: bool, command_line: bool) -> st
     )
 
 
-def best_again(ledger: Ledger, program: Mapping[str, str], changed: str, at: float) -> list[Event]:
-    """Put the best configs of earlier versions into the queue, before the first trial of a version of which there is
-    none: so the search loses little where the change changed nothing, and knows soon by how much where it did."""
+def best_again(
+    ledger: Ledger, program: Mapping[str, str], changed: str
+) -> list[tuple[Config, str]]:
+    """The best configs of earlier versions, to be run again before the first trial of a version of which there is none,
+    each with why: so the search loses little where the change changed nothing, and knows soon by how much where it did."""
     if changed != DISCOUNT or not program:
         return []
     table, n = ledger.table, ledger.size
     mine = ledger.versions.index(program) + 1 if program in ledger.versions else -1
     versions = table.version[:n]
-    waiting = any(
-        _is_again(ledger, number) for number in range(n) if ledger.state(number) is State.WAITING
-    )
-    if waiting or (versions == mine).any():
+    waiting = np.flatnonzero(ledger.column("state") == CODES[State.WAITING]).tolist()
+    pending = any(ledger.origin(number).why.startswith(_WHY) for number in waiting)
+    if pending or (versions == mine).any():
         return []
     old = ledger.feasible() & ((versions != 0) | (DATA in program))
     old[list(ledger.confirming)] = False
@@ -86,16 +92,9 @@ def best_again(ledger: Ledger, program: Mapping[str, str], changed: str, at: flo
     limit = ledger.spec.limits.trials
     left = 2 * AGAIN if limit is None else limit - ledger.started_count
     room = min(AGAIN, (left + 1) // 2)  # half of what is left is for the search
-    chosen: list[tuple[int, dict[str, object]]] = []
+    chosen: list[tuple[Config, str]] = []
     for number in numbers[ranking(table.losses[numbers])].tolist():
         config = ledger.config(number)
-        if len(chosen) < room and all(config != other for _, other in chosen):
-            chosen.append((number, config))
-    return [
-        events.Enqueued(at, n + i, config, Origin(USER, f"{_WHY}: trial {number}"))
-        for i, (number, config) in enumerate(chosen)
-    ]
-
-
-def _is_again(ledger: Ledger, number: int) -> bool:
-    return ledger.origin(number).why.startswith(_WHY)
+        if len(chosen) < room and all(config != other for other, _ in chosen):
+            chosen.append((config, f"{_WHY}: trial {number}"))
+    return chosen

@@ -24,12 +24,14 @@ from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.region import Region, is_its_turn
-from tunesmith.search.bayes.surrogate import LEAST, Model
+from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by, rank_correlation
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4
+#: Results of a version before which nobody says what earlier ones tell of it.
+KNOWN: Final = 5
 #: Results before which nobody looks ahead.
 EXPECTED_GAIN_FROM: Final = 10
 #: By how much the model's uncertainty is scaled. The likeliest hyperparameters are surer than all that
@@ -162,19 +164,25 @@ def model_of(history: History, evidence: Evidence) -> Model | None:
         return Model.likeliest(domain, history, evidence)
 
 
-def likeness(history: History) -> dict[int, float]:
-    """By version that is set aside, how much its results tell of the current one's: their correlation as the model has
-    learned it, 1 for results that go up and down together. Empty where there is too little to go by, or so much that the
-    model does without."""
+def likeness(history: History) -> dict[int, tuple[float, float]]:
+    """By version that is set aside, what its results tell of the current one's: their correlation as the model has
+    learned it (1: they go up and down together), and the rank correlation of the new results with what a model of the
+    old ones alone predicts for them. Empty where there is too little to go by, or so much that the model does without."""
     evidence, domain = Evidence.of(history), _domain(history.space, history)
-    versions = [int(name.split()[-1]) for name in (p.study for p in history.earlier_versions())]
+    earlier = history.earlier_versions()
     single = len(history.objectives) == 1 and not history.constraints
-    if not single or not domain.transfer or not LEAST <= evidence.results <= UNTIL:
+    if not single or not earlier or not KNOWN <= evidence.results <= UNTIL or not domain.d:
         return {}
+    known = np.isfinite(evidence.losses)
+    points, losses = history.points[evidence.rows[known]], evidence.losses[known]
+    out: dict[int, tuple[float, float]] = {}
     with one_thread(), np.errstate(all="ignore"):
         model = Model.likeliest(domain, history, evidence)
-    first = 1 + len(history.past)
-    return {version: model.likeness(first + k) for k, version in enumerate(versions)}
+        for study, version in enumerate(earlier, 1 + len(history.past)):
+            predicted = predicted_by(domain, study, points)
+            agreement = rank_correlation(predicted, losses)
+            out[int(version.study.split()[-1])] = (model.likeness(study), agreement)
+    return out
 
 
 def look_ahead(history: History, n: int) -> Outlook | None:

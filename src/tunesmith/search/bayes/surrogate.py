@@ -245,6 +245,29 @@ class Model:
         )
 
 
+def predicted_by(domain: Domain, study: int, points: Floats) -> Floats:
+    """What a model of one earlier study alone (counted from 1) predicts at `points`, standardised: shape (m,)."""
+    transfer = domain.transfer
+    rows = transfer.study == study
+    if rows.sum() < LEAST:
+        return np.zeros(len(points))
+    features = domain.features(transfer.points[rows])
+    theta, _ = gp.fit(features, domain.owner, transfer.targets[rows], domain.begin)
+    model = gp.GP.condition(features, domain.owner, transfer.targets[rows], theta)
+    return model.predict(domain.features(points))[0]
+
+
+def rank_correlation(a: Floats, b: Floats) -> float:
+    """Spearman's, from -1 to 1; 0 where one of them does not vary. Ties share the mean of their ranks."""
+    ranks = []
+    for values in (a, b):
+        _, place, many = np.unique(values, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(many) - (many - 1) / 2)[place])
+    centred = [r - r.mean() for r in ranks]
+    size = math.sqrt(float((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
+    return float((centred[0] * centred[1]).sum()) / size if size else 0.0
+
+
 def checkpoint(results: int) -> int:
     """The number of results that the hyperparameters are fitted to when there are `results`.
 
