@@ -22,7 +22,16 @@ ON_CHANGE: Final = ("continue", "new", "refuse")
 AGAIN: Final = 3
 _WHY: Final = "one of the best of an earlier version once more"
 
-__all__ = ["CHANGED", "ON_CHANGE", "Changed", "OnChange", "best_again", "check_on_change", "on_data", "remedy"]
+__all__ = [
+    "CHANGED",
+    "ON_CHANGE",
+    "Changed",
+    "OnChange",
+    "best_again",
+    "check_on_change",
+    "on_data",
+    "remedy",
+]
 
 
 def check_on_change(on_change: str, changed: str = DISCOUNT) -> None:
