@@ -139,17 +139,27 @@ def outcome_of(
             reported = [report[name] for report in reports() if name in report]
             metrics[name] = objective.value_of(reported) if reported else metrics[name]
         values.append(metrics[name])
-    unknown = sorted(name for name in needed if name not in metrics)
-    if unknown:
+    missing = _complete(metrics, returned_metrics, needed)
+    if missing is not None:
         return _failed(
-            f"the metric {unknown[0]!r}, which a constraint or the limit on cost names, never arrived (only {_listed(sorted(metrics))})"
-            f"{did_you_mean(unknown[0], metrics)}; return {{{names[0]!r}: ..., {unknown[0]!r}: ...}}",
+            f"the metric {missing!r}, which a constraint or the limit on cost names, never arrived"
+            f"{did_you_mean(missing, metrics)}; return {{{names[0]!r}: ..., {missing!r}: ...}}",
             metrics,
         )
     if not all(map(math.isfinite, values)):
         wrong = ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True))
         return Outcome(State.FAILED, None, finite(metrics), Reason(Kind.NOT_FINITE, wrong))
     return Outcome(State.COMPLETED, tuple(values), finite(metrics))
+
+
+def _complete(
+    metrics: dict[str, float], returned: Mapping[Any, Any], needed: Collection[str]
+) -> str | None:
+    """Put truth values (a constraint such as ``ok == 1``) among `metrics`; the first that is needed and missing."""
+    for name in sorted(needed):
+        if name not in metrics and isinstance(returned.get(name), bool):
+            metrics[name] = float(returned[name])
+    return next((name for name in sorted(needed) if name not in metrics), None)
 
 
 #: What differs between errors that are the same: quoted names, paths, addresses and numbers, in this order.
