@@ -153,7 +153,7 @@ def test_show_says_which_trials_ran_which_version(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(MODEL.replace("return x", "return 100 * x"))
     assert tunesmith(tmp_path, "run", "job.yaml", "-q", "--trials", "3").code == 0
     shown = tunesmith(tmp_path, "show", "-s", "s.db").out
-    assert "version 1: trials 0 and 1'" in shown
+    assert "version 1: trials 0 and 1; an earlier study's to the search" in shown
     assert "version 2: trial 2; file model.py has changed" in shown
 
 
