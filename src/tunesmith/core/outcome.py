@@ -115,8 +115,7 @@ def outcome_of(
         returned_metrics = dict(zip(names, returned, strict=True))
     else:
         return _failed(
-            f"the objective returned {_short(returned)}; return a number, or a mapping with "
-            f"{_listed(names)}"
+            f"the result was {_short(returned)}; give a number, or a mapping with {_listed(names)}"
         )
     metrics = {**latest, **numbers(returned_metrics)}
     values = []
@@ -128,11 +127,11 @@ def outcome_of(
             )
         if name not in metrics:
             known = f"only {_listed(sorted(metrics))}" if metrics else "nothing was reported"
-            what = "the objective returned None" if returned is None and not metrics else known
+            what = "the result was None" if returned is None and not metrics else known
             remedy = (
-                f"return a number, or {{{name!r}: number}}"
+                f"give a number, or {{{name!r}: number}}"
                 if len(names) == 1
-                else f"return {{{name!r}: ...}}"
+                else f"give {{{name!r}: ...}}"
             )
             return _failed(f"the metric {name!r} never arrived ({what}); {remedy}", metrics)
         if objective.use != LAST:
@@ -143,11 +142,16 @@ def outcome_of(
     if missing is not None:
         return _failed(
             f"the metric {missing!r}, which a constraint or the limit on cost names, never arrived"
-            f"{did_you_mean(missing, metrics)}; return {{{names[0]!r}: ..., {missing!r}: ...}}",
+            f"{did_you_mean(missing, metrics)}; give {{{names[0]!r}: ..., {missing!r}: ...}}",
             metrics,
         )
     if not all(map(math.isfinite, values)):
-        wrong = ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True))
+        wrong = ", ".join(
+            f"{n} = {v}"
+            if math.isfinite(v) or n in returned_metrics
+            else f"the last {n} is NaN or infinite"
+            for n, v in zip(names, values, strict=True)
+        )
         return Outcome(State.FAILED, None, finite(metrics), Reason(Kind.NOT_FINITE, wrong))
     return Outcome(State.COMPLETED, tuple(values), finite(metrics))
 
