@@ -10,6 +10,7 @@ import pytest
 from tests.cli.program import tunesmith
 
 import tunesmith as ts
+from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.aging import Worth
 from tunesmith.core.history import History
 from tunesmith.store import MemoryStore, open_store
@@ -63,6 +64,8 @@ def test_the_best_is_one_of_the_program_as_it_is_now(tmp_path: Path) -> None:
     assert history.versions.tolist() == [1] * 4 + [2] * 4
     assert history.usable.tolist() == [False] * 4 + [True] * 4
     assert (history.own, len(history)) == (4, 8)
+    assert TrialArrays(result.ledger).done.tolist() == [4, 5, 6, 7]
+    assert TrialArrays(old.ledger).done.tolist() == [0, 1, 2, 3]
     store.close()
 
 
