@@ -292,7 +292,10 @@ class TrialArrays:
                 f"{self.metric} = {show_number(self.last_reports[number])} "
                 + ("on average of its folds" if self._folds else "at the last report")
             )
-        lines += [f"breaks {constraint}" for constraint in ledger.broken(number)]
+        if (
+            state is State.COMPLETED
+        ):  # what was stopped may not have reported all that constraints name
+            lines += [f"breaks {constraint}" for constraint in ledger.broken(number)]
         wall = float(ledger.column("wall_s")[number])
         if wall == wall:
             lines.append(f"took {show_seconds(wall)}")
