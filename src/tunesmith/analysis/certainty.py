@@ -51,13 +51,13 @@ class Certainty:
 
 def certainty(trials: TrialArrays) -> Certainty | None:
     """None where there is too little to go by (fewer than 10 results, or than parameters and two more), or several objectives."""
-    best = trials.best
+    best = trials.best if trials.single else None
     # forecasts of what was stopped are no results: they may be off by more than the noise
     model = None if best is None else model_of(trials.history, Evidence.completed(trials.history))
     if best is None or model is None:
         return None
-    seen = np.flatnonzero(np.isin(model.rows, trials.done))
-    losses = trials.first_losses[model.rows[seen]]
+    seen = np.flatnonzero(np.isin(model.rows, trials.feasible))
+    losses = trials.own_losses[model.rows[seen]]
     first = np.argsort(losses, kind="stable")[: COMPARED // 2]
     likely = np.argsort(model.at_known[seen], kind="stable")[: COMPARED // 2]
     among = seen[np.union1d(first, likely)]
@@ -80,7 +80,7 @@ def certainty(trials: TrialArrays) -> Certainty | None:
     rival = int(chances.argmax()) if chances.any() else None
     z = np.median(here) + WIDER * (np.quantile(here, (0.05, 0.5, 0.95)) - np.median(here))
     low, middle, high = (trials.sign * model.back(float(at)) for at in z)
-    noisy = model.noise > SEEN * (float(np.median(losses)) - float(trials.first_losses[best]))
+    noisy = model.noise > SEEN * (float(np.median(losses)) - float(trials.own_losses[best]))
     likeliest = int(among[np.argmin(model.at_known[among])])
     # two runs of one config are one
     same = not len(others) or likeliest in np.delete(among, others)

@@ -33,6 +33,7 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "outside": (np.bool_, False),
     "broken": (np.bool_, False),
     "version": (np.int32, 0),
+    "aged": (np.bool_, False),
     "searcher": (np.int16, 0),
     "seen": (np.int64, 0),
     "first": (np.int32, 0),
@@ -58,6 +59,8 @@ class Table:
     outside: Array
     broken: Array
     version: Array
+    #: Which trials ran a version of the program that is set aside.
+    aged: Array
     searcher: Array
     seen: Array
     first: Array
@@ -244,14 +247,26 @@ class Table:
             inside = bool(space.contains(full))
             self.outside[i] = not inside
             if inside:
-                self._write_numbers(i, full)
+                self._write_numbers(i, full, new=not self.aged[i])
             else:
                 self._foreign[i] = config
 
-    def _write_numbers(self, i: int, config: Config) -> None:
+    def age(self, aged: NDArray[np.bool_]) -> None:
+        """Set the rows aside that ran an earlier version: their configs may be run again. O(trials)."""
+        self.aged[: self.size] = aged
+        self._keys = {}
+        for i in np.flatnonzero(~aged & ~self.outside[: self.size]).tolist():
+            self.remember(i)
+
+    def remember(self, i: int) -> None:
+        """Row `i` is what `find` finds, unless an earlier one is the same."""
+        self._keys.setdefault(array("d", self.numbers[i].tolist()).tobytes(), i)
+
+    def _write_numbers(self, i: int, config: Config, *, new: bool = True) -> None:
         row = self.row(config)
         self.numbers[i] = row
-        self._keys.setdefault(array("d", row).tobytes(), i)
+        if new:
+            self._keys.setdefault(array("d", row).tobytes(), i)
 
     def _grow(self) -> None:
         extra = self._capacity

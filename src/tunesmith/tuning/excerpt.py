@@ -116,7 +116,7 @@ def excerpt(
         return None  # what runs no more is waiting, whatever is stored of it
     heads = [head for head in store.heads(name) if not states or head.state in states]
     spec = store.load(name)
-    if sort is not None and len(spec.objectives) > 1:
+    if sort is not None and (len(spec.objectives) > 1 or spec.constraints):
         return None
     sign = spec.first_objective.sign
     if sort is not None:

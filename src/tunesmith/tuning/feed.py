@@ -47,6 +47,11 @@ class Progress:
     copies: int
     #: How many trials there may be.
     trials: int | None
+    #: How many completed trials break a constraint, and what was spent, in words.
+    broken: int
+    spent: str
+    #: The trial of the front that the user's rule prefers.
+    preferred: Best | None
     #: The best trial; of several objectives the front (of a large study, as it was a little ago).
     best: tuple[Best, ...]
     #: How much of the nearest limit is used up, 0 to 1; None where only a target ends the study.
@@ -70,8 +75,19 @@ class Progress:
         elif self.best:
             number, values = self.best[0]
             parts.append(f"best {self.metrics[0]} {show_number(values[0])} (trial {number})")
+        elif self.broken:
+            parts.append("none keeps the constraints yet")
+        if self.preferred is not None:
+            number, values = self.preferred
+            named = zip(self.metrics, values, strict=True)
+            shown = ", ".join(f"{metric} {show_number(value)}" for metric, value in named)
+            parts.append(f"preferred {shown} (trial {number})")
+        if self.broken:
+            parts.append(f"{self.broken:,} break{'s' * (self.broken == 1)} a constraint")
         if self.counts[State.FAILED]:
             parts.append(f"{self.counts[State.FAILED]} failed")
+        if self.spent:
+            parts.append(f"spent {self.spent}")
         left_s = self.time_left_s
         left = "" if left_s is None or left_s < 1.0 else f", about {show_seconds(left_s)} left"
         return " · ".join([*parts, f"{show_seconds(self.elapsed_s)}{left}"])
@@ -86,6 +102,7 @@ class Progress:
             "done": self.done,
             "copies": self.copies,
             "trials": self.trials,
+            "broken": self.broken,
             "best": [{"trial": best.trial, "values": [*best.values]} for best in self.best],
             "fraction_done": self.fraction_done,
             "time_left_s": self.time_left_s,
@@ -138,9 +155,12 @@ class Feed:
         """The study as it is now, and what is new since the call before."""
         warnings, self._warnings = self._warnings, []
         spec, ended = ledger.spec, ledger.ended
-        numbers = [] if ledger.incumbent is None else [ledger.incumbent]
+        preferred = ledger.incumbent
+        numbers = [] if preferred is None else [preferred]
         if len(spec.objectives) > 1:
             numbers = self._front_of(ledger)
+        else:
+            preferred = None
         changed = self._follower.new(ledger)
         best = self._best_then(ledger, changed)
         return Progress(
@@ -152,7 +172,10 @@ class Feed:
             done=ledger.ended_count,
             copies=len(ledger.forks),
             trials=spec.limits.trials,
-            best=tuple(Best(n, tuple(ledger.values(n) or ())) for n in numbers),
+            broken=_broken(ledger),
+            spent=spec.limits.spent(ledger.money),
+            preferred=None if preferred is None else _best(ledger, preferred),
+            best=tuple(_best(ledger, n) for n in numbers),
             fraction_done=fraction_done(ledger, now),
             time_left_s=time_left_s(ledger, now),
             changes=tuple(
@@ -198,6 +221,18 @@ class Feed:
         if ledger.ended is not None or completed < 1000 or completed > 1.1 * self._front[0]:
             self._front = completed, ledger.front().tolist()
         return self._front[1]
+
+
+def _best(ledger: Ledger, number: int) -> Best:
+    return Best(number, tuple(ledger.values(number) or ()))
+
+
+def _broken(ledger: Ledger) -> int:
+    """How many completed trials break a constraint: one pass of NumPy's, where there are constraints."""
+    if not ledger.spec.constraints:
+        return 0
+    off = ledger.column("retracted") | ledger.column("outside")
+    return int((ledger.where_completed & ledger.column("broken") & ~off).sum())
 
 
 def fraction_done(ledger: Ledger, now: float) -> float | None:

@@ -13,9 +13,10 @@ import numpy as np
 
 from tunesmith import search
 from tunesmith.core import pareto
+from tunesmith.core.aging import Worth
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
-from tunesmith.core.incumbent import Confirmed
+from tunesmith.core.incumbent import Confirmed, nearest
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.preference import preference_of
 from tunesmith.core.prior_study import PriorStudy
@@ -111,6 +112,14 @@ class Result:
         little to go by (fewer than 10 results, or than parameters and two more), or several objectives."""
         return search.look_ahead(History(self._ledger), trials)
 
+    @property
+    def evidence(self) -> list[Worth]:
+        """What the results of earlier versions of the program, or of its data, are worth to the search: one for each that
+        is set aside (`changed`)."""
+        from tunesmith.analysis.versions import worth
+
+        return worth(self._ledger)
+
     def schedule(self, trial: int | None = None) -> list[tuple[int, Config]]:
         """From which step on a trial (the best one) was trained with which config: one pair, or several if
         it goes on from copies of others (schedulers ``pbt``, ``pb2``).
@@ -136,7 +145,7 @@ class Result:
                 f"study {self.spec.name!r} has several objectives ({metrics}); name the one that a later study is to "
                 f"learn from, as in past({self.spec.first_objective.metric!r})"
             )
-        losses = history.losses[:, 0 if metric is None else self._place_of(metric)]
+        losses = history.losses[:, 0 if metric is None else self.spec.place_of(metric)]
         ended = history.where(State.COMPLETED, State.STOPPED) & np.isfinite(losses)
         rows = np.flatnonzero(ended).tolist()
         if not rows:
@@ -240,16 +249,8 @@ class Result:
     @property
     def nearest(self) -> Trial | None:
         """The completed trial that breaks the fewest constraints, and of those the best; None where none breaks any."""
-        table = self._ledger.table
-        n = table.size
-        off = table.retracted[:n] | table.outside[:n] | ~table.broken[:n]
-        numbers = np.flatnonzero(self._ledger.where_completed & ~off)
-        if not len(numbers):
-            return None
-        many = (table.excess[numbers] > 0.0).sum(axis=1)
-        total = table.excess[numbers].clip(0.0).sum(axis=1)
-        order = np.lexsort((table.losses[numbers, 0], total, many))
-        return self._ledger.trial(int(numbers[order[0]]))
+        number = nearest(self._ledger.table)
+        return None if number is None else self._ledger.trial(number)
 
     @property
     def nothing_output(self) -> str:
@@ -299,17 +300,7 @@ class Result:
         its place."""
         from tunesmith.analysis.importance import importance
 
-        return importance(History(self._ledger), self._place_of(objective))
-
-    def _place_of(self, objective: int | str) -> int:
-        metrics = [o.metric for o in self.spec.objectives]
-        if objective in metrics:
-            return metrics.index(str(objective))
-        if isinstance(objective, int) and 0 <= objective < len(metrics):
-            return int(objective)
-        raise StudyError(
-            f"study {self.spec.name!r} has no objective {objective!r}; it has {', '.join(metrics)}"
-        )
+        return importance(History(self._ledger), self.spec.place_of(objective))
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the report, one HTML file, whole or not at all. Raises OSError."""
