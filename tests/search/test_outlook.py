@@ -52,7 +52,7 @@ def test_noise_is_told_from_gain() -> None:
     noise = np.median([outlook.noise for outlook in outlooks])
     assert 0.01 < noise < 0.04
     assert np.median([outlook.gain for outlook in outlooks]) < noise
-    assert str(outlooks[0]).startswith("20 more trials are expected to gain 0.0")
+    assert str(outlooks[0]).startswith("20 more trials are expected to gain 0")
 
 
 def test_random_search_leaves_more_to_gain_than_was_found() -> None:
