@@ -61,6 +61,29 @@ class TestRacing:
                     break
         assert stopped <= 9
 
+    def test_the_best_of_each_kind_goes_on(self) -> None:
+        study = Study(Racing(alpha=0.02, among="c"))
+        kinds = ["a", "b", "b", "a"]
+        study.ledger.extend(suggested(k, {"x": k / 64, "c": kind}) for k, kind in enumerate(kinds))
+        for trial, loss in ((0, 0.1), (1, 0.7)):
+            for fold in range(1, 5):
+                assert study.report(trial, fold, loss + 0.01 * fold) == "continue", (
+                    "no other of its kind"
+                )
+            study.end(trial)
+        verdicts = [
+            [study.report(k, fold, 0.5 + 0.01 * fold) for fold in (1, 2, 3)] for k in (2, 3)
+        ]
+        assert verdicts == [["continue"] * 3, ["continue", "continue", "stop"]]
+
+    def test_the_parameter_that_makes_trials_alike_is_in_the_space(self) -> None:
+        with pytest.raises(ts.StrategyError, match="the space has no 'kimd'; did you mean 'kind'"):
+            ts.Study.create(
+                ts.Space(kind=ts.Choice("a", "b")),
+                metric="loss",
+                scheduler={"racing": {"among": "kimd"}},
+            )
+
     def test_many_folds_are_one_trial(self) -> None:
         """On a real model: bad configs stop after a few folds, and the result is as good."""
         from sklearn.datasets import load_wine

@@ -68,6 +68,7 @@ def test_conformance(check: Check) -> None:
         ("pasha", {"max": 9, "min": 9}, "pasha: min is below max"),
         ("racing", {"folds": 1}, "racing: folds is a whole number from 2, not 1"),
         ("racing", {"alpha": 0.7}, "racing: alpha is a number above 0 and below 0.5, not 0.7"),
+        ("racing", {"among": 3}, "racing: among is the name of a parameter, not 3"),
         ("pbt", {}, "max"),
         ("pbt", {"max": 5, "interval": 1, "quantile": 0.6}, "pbt: quantile is a number above 0"),
         ("pb2", {"max": 5, "interval": 0}, "pb2: interval is a whole number from 1, not 0"),

@@ -83,7 +83,10 @@ class TestMissing:
         first = study.result().trials[0]
         assert first.state == "failed"
         assert first.reason is not None
-        assert "'memory', which a constraint names, never arrived" in first.reason.message
+        assert (
+            "'memory', which a constraint or the limit on cost names, never arrived"
+            in first.reason.message
+        )
         assert "'memory': ..." in first.reason.message
 
     def test_a_name_that_is_both(self) -> None:
@@ -158,3 +161,26 @@ class TestJobFiles:
             load_job(path)
         line = int(str(caught.value).split(":")[1])
         assert key in path.read_text().splitlines()[line - 1]
+
+
+class TestFront:
+    def front(self) -> ts.Result:
+        study = ts.Study.create(SPACE, metric=["loss", "seconds"], searcher="random", seed=1)
+        for pair in [(0.0, 100.0), (0.1, 20.0), (0.5, 10.0), (1.0, 0.0), (1.0, 50.0)]:
+            study.tell(study.ask(), pair)
+        return study.result()
+
+    def test_knee(self) -> None:
+        knee = self.front().knee
+        assert knee is not None
+        assert knee.number == 1
+        empty = ts.Study.create(SPACE, metric=["loss", "seconds"])
+        assert empty.result().knee is None
+
+    def test_hypervolume(self) -> None:
+        result = self.front()
+        assert result.hypervolume({"loss": 1.0, "seconds": 100.0}) == pytest.approx(
+            0.4 * 80 + 0.5 * 90
+        )
+        with pytest.raises(ts.StudyError, match="a value for each of loss, seconds, not for loss"):
+            result.hypervolume({"loss": 1.0})

@@ -80,10 +80,12 @@ def _print_front(result: Result) -> None:
     front = sorted(result.front, key=lambda trial: sign * (trial.value or 0.0))
     many = f"{len(front)} trials that no other beats" if len(front) > 1 else "one trial beats all"
     out.write(f"{many} in {', '.join(metrics)}:\n")
+    knee = result.knee if len(front) > 2 else None
     for trial in front[:FRONT_ROWS]:
         values = zip(metrics, trial.values or (), strict=True)
         shown = " ".join(f"{metric}={show_number(value)}" for metric, value in values)
-        out.write(f"  trial {trial.number}: {shown}  {show_config(trial.config)}\n")
+        mark = "  <- knee" if knee is not None and trial.number == knee.number else ""
+        out.write(f"  trial {trial.number}: {shown}{mark}  {show_config(trial.config)}\n")
     if len(front) > FRONT_ROWS:
         command = f"tunesmith trials {result.spec.name} --sort value"
         out.write(f"  and {len(front) - FRONT_ROWS} more: {command} lists them first\n")

@@ -379,7 +379,7 @@ def outcome(ledger: Ledger, exited: Exited) -> Outcome:
         return [report.metrics for report in ledger.curves.of(exited.trial)]
 
     if reason is None:
-        needed = ledger.spec.constrained_metrics
+        needed = ledger.spec.needed_metrics
         return outcome_of(objectives, exited.returned, latest, reports, needed)
     if reason.kind is Kind.STOPPED:
         so_far = outcome_of(objectives, None, latest, reports)
@@ -391,8 +391,11 @@ def outcome(ledger: Ledger, exited: Exited) -> Outcome:
     )
 
 
-def price(limits: Limits, cost: Cost) -> Cost:
-    """The cost, with its money."""
+def price(limits: Limits, cost: Cost, metrics: Mapping[str, float | None] | None = None) -> Cost:
+    """The cost, with its money: by the hour, or what the metric of a trial that has ended says."""
+    if limits.cost_metric is not None:
+        money = (metrics or {}).get(limits.cost_metric)
+        return cost if money is None else Cost(cost.wall_s, cost.cpu_s, cost.memory_bytes, money)
     if limits.price_per_hour is None or cost.wall_s is None:
         return cost
     money = cost.wall_s / 3600 * limits.price_per_hour
@@ -425,7 +428,7 @@ def _finished(
         end.values,
         end.metrics,
         end.reason,
-        price(ledger.spec.limits, exited.cost),
+        price(ledger.spec.limits, exited.cost, end.metrics),
         full,
     )
 

@@ -111,6 +111,51 @@ class History:
         return self._full or self._ledger.full
 
     @property
+    def counts_money(self) -> bool:
+        """Whether `costs` are in money, or what the cost's metric counts; else they are seconds."""
+        limits = self._ledger.spec.limits
+        return limits.cost is not None or limits.cost_metric is not None
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """What each trial has taken of the limit that is to be spent well, shape (n,), NaN where nothing is known: by
+        `cost_metric` or in money, else in seconds."""
+        costs = self._ledger.column("money" if self.counts_money else "wall_s")
+        if self._visible < len(self):
+            costs = costs.copy()
+            costs[self._visible :] = np.nan
+        return costs
+
+    @property
+    def budget_left(self) -> float | None:
+        """The share of the limit on cost, compute time or time that is left, where that is what will end the study; None
+        where it is not, or nobody can say so in a deterministic study.
+
+        A limit on trials as well ends it first if as many trials as that, each as dear as those so far, fit into the rest.
+        """
+        ledger = self._ledger
+        limits = ledger.spec.limits
+        done = ledger.ended_count
+        left: float | None
+        if limits.cost is not None:
+            spent, limit = ledger.money, limits.cost
+        elif limits.compute_time is not None:
+            spent, limit = ledger.compute_time_s, limits.compute_time
+        elif limits.time is not None:
+            spent, limit = ledger.elapsed_s(ledger.last_at), limits.time
+        elif limits.cost_metric is not None and limits.trials is not None:
+            return max(0.0, 1.0 - len(self) / limits.trials)
+        else:
+            return None
+        by_the_clock = limits.cost_metric is None
+        if limit <= 0.0 or not done or (by_the_clock and ledger.spec.deterministic):
+            return None
+        left = max(0.0, 1.0 - spent / limit)
+        if limits.trials is not None and (limits.trials - done) * spent / done < limit - spent:
+            return None
+        return left
+
+    @property
     def parallel(self) -> int:
         return self._ledger.spec.limits.parallel
 

@@ -39,6 +39,12 @@ def _price(value: Any, name: str) -> float:
     return price
 
 
+def _metric(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise StudyError(f"{name} is the name of a metric, such as 'gpu_seconds', not {value!r}")
+    return value
+
+
 def _share(value: Any, name: str) -> float:
     share = _amount(value, name)
     if not 0.0 < share <= 1.0:
@@ -87,9 +93,13 @@ class Limits:
     trial_time: float | None = _limit(None, "One trial's longest run.")
     trial_memory: int | None = _limit(None, "Memory of one trial with all of its processes.")
     compute_time: float | None = _limit(None, "Sum of the trials' wall times.")
-    cost: float | None = _limit(None, "Sum of the trials' money, by price_per_hour.")
+    cost: float | None = _limit(None, "Sum of the trials' costs, by price_per_hour or cost_metric.")
     price_per_hour: float | None = _limit(
         None, "What one trial costs an hour, in a currency of your own."
+    )
+    cost_metric: str | None = _limit(
+        None,
+        "The metric by which a trial returns what it cost (GPU seconds, tokens, money), instead of price_per_hour.",
     )
     parallel: int = _limit(1, "Trials at a time.")
     failures_in_a_row: int | None = _limit(20, "Failures one after the other that end the study.")
@@ -161,8 +171,15 @@ class Limits:
                 f"confirm={self.confirm} needs {self.reserve} trials for itself; trials={self.trials} leaves none "
                 "to search with"
             )
-        if self.cost is not None and self.price_per_hour is None:
-            raise StudyError("a cost limit needs price_per_hour, what one trial costs an hour")
+        if self.cost is not None and self.price_per_hour is None and self.cost_metric is None:
+            raise StudyError(
+                "a cost limit needs price_per_hour, what one trial costs an hour, or cost_metric, the metric that says "
+                "what it cost"
+            )
+        if self.cost_metric is not None:
+            self._set("cost_metric", _metric)
+            if self.price_per_hour is not None:
+                raise StudyError("a trial's cost is by price_per_hour or by cost_metric, not both")
 
     def _set(self, name: str, read: Any) -> None:
         value = getattr(self, name)

@@ -96,7 +96,7 @@ def outcome_of(
     A bare number is the value of the only objective, a sequence has one number per objective, a
     mapping has metrics by name. What is missing is taken from `latest`, the trial's last reports. An objective
     that uses the best of them, or a mean, gets it from all `reports`, oldest first, whatever was returned. `needed` are
-    further metrics without which the study's constraints cannot be judged.
+    further metrics without which the study's constraints cannot be judged, or its cost.
     """
     simple = type(returned) is float and len(objectives) == 1 and not latest and not needed
     if simple and math.isfinite(returned):
@@ -142,7 +142,7 @@ def outcome_of(
     unknown = sorted(name for name in needed if name not in metrics)
     if unknown:
         return _failed(
-            f"the metric {unknown[0]!r}, which a constraint names, never arrived (only {_listed(sorted(metrics))})"
+            f"the metric {unknown[0]!r}, which a constraint or the limit on cost names, never arrived (only {_listed(sorted(metrics))})"
             f"{did_you_mean(unknown[0], metrics)}; return {{{names[0]!r}: ..., {unknown[0]!r}: ...}}",
             metrics,
         )

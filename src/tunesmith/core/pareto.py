@@ -53,3 +53,14 @@ def order(losses: Floats) -> Ints:
         rows = np.flatnonzero(front == f)
         lonely[rows] = crowding(losses[rows])
     return np.lexsort((np.arange(len(losses)), -lonely, front))
+
+
+def knee(losses: Floats) -> int:
+    """The row of a front, shape (n, m), n at least 1, where giving up a little of one objective gains most of the others:
+    the least sum, each objective scaled from the front's best to its worst; of equal ones the first.
+
+    For two objectives it is the point farthest below the line between the ends (Das, "On characterizing the knee of the
+    Pareto curve", Structural Optimization 1999). O(n m).
+    """
+    low, high = losses.min(axis=0), losses.max(axis=0)
+    return int(np.argmin(((losses - low) / np.where(high > low, high - low, 1.0)).sum(axis=1)))

@@ -106,12 +106,15 @@ class StudySpec:
         return self.objectives[0]
 
     @property
-    def constrained_metrics(self) -> frozenset[str]:
-        """The metrics that constraints name and trials have to report; none that is an objective's."""
-        if not self.constraints:
+    def needed_metrics(self) -> frozenset[str]:
+        """The metrics beside the objectives' without which a trial has no result: those that constraints name, and the one
+        that says what it cost."""
+        cost = self.limits.cost_metric
+        if not self.constraints and cost is None:
             return frozenset()
-        named = frozenset().union(*(c.metrics(self.space) for c in self.constraints))
-        return named - {o.metric for o in self.objectives} - set(COSTS)
+        named = {name for c in self.constraints for name in c.metrics(self.space)} - set(COSTS)
+        named |= set() if cost is None else {cost}
+        return frozenset(named - {o.metric for o in self.objectives})
 
     #: Until all callers have the other name.
     objective = first_objective

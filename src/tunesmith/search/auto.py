@@ -30,6 +30,8 @@ ALONE: Final = 400
 BLOCK: Final = 50
 #: The other searcher begins with this share, which is also the least that either has.
 LEAST_SHARE: Final = 0.1
+#: With several objectives or constraints, evolution by their order (NSGA-II's) has this share.
+JOINT_SHARE: Final = 0.5
 #: Trials at the average rate of success that are added to each one's own.
 LENT: Final = 4.0
 #: The golden ratio's fraction: k * GOLDEN mod 1 spreads a share evenly over the trials.
@@ -45,7 +47,7 @@ class Auto:
     """
 
     valid: ClassVar[bool] = True
-    objectives: ClassVar[str] = "first"
+    objectives: ClassVar[str] = "all"
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 
@@ -59,8 +61,9 @@ class Auto:
                 Suggestion(config, f"bayes: {why}")
                 for config, why in bayes.suggest(space, history, n, rng)
             ]
-        name, other = _other(space)
-        share = _share(history)
+        joint = len(history.objectives) > 1 or bool(history.constraints)
+        name, other = ("evolution", Evolution()) if joint else _other(space)
+        share = JOINT_SHARE if joint else _share(history)
         others: list[bool] = _is_others(np.arange(number, number + n), share).tolist()
         made: dict[bool, Iterator[Suggestion]] = {}
         for is_other in dict.fromkeys(others):

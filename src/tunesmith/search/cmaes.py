@@ -38,7 +38,7 @@ class Cmaes:
     """
 
     valid: ClassVar[bool] = True
-    objectives: ClassVar[str] = "first"
+    objectives: ClassVar[str] = "all"
 
     population: int = 0
 
@@ -114,7 +114,7 @@ class _Run:
         self._own += [k for k in range(self._looked, len(history)) if _is_own(history.origin(k))]
         self._looked = len(history)
         own = np.array(self._own, dtype=np.int64)
-        evidence = Evidence.of(history)
+        evidence = Evidence.ranked(history)
         losses = np.full(len(history), np.nan)
         losses[evidence.rows] = np.where(np.isnan(evidence.losses), np.inf, evidence.losses)
         before = losses[: own[0] if len(own) else len(history)]

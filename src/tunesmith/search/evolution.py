@@ -37,7 +37,7 @@ class Evolution:
     """
 
     valid: ClassVar[bool] = True
-    objectives: ClassVar[str] = "first"
+    objectives: ClassVar[str] = "all"
 
     population: int = 40
 
@@ -50,7 +50,7 @@ class Evolution:
         if not len(space):
             return [Suggestion(space.default(), "the only config")]
         proposals = Proposals(points, history)
-        evidence = Evidence.of(history)
+        evidence = Evidence.ranked(history)
         begin = self.population // 2
         if evidence.results < begin:
             seed = derive_seed(history.seed, 0, "design")

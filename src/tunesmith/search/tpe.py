@@ -43,7 +43,7 @@ class Tpe:
     """
 
     valid: ClassVar[bool] = True
-    objectives: ClassVar[str] = "first"
+    objectives: ClassVar[str] = "all"
 
     startup: int = 10
 
@@ -54,7 +54,7 @@ class Tpe:
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
         points = history.memo("points", lambda: Points(space))
         proposals = Proposals(points, history)
-        evidence = Evidence.of(history)
+        evidence = Evidence.ranked(history)
         if not len(space):
             return [Suggestion(space.default(), "the only config")]
         if evidence.results < self.startup:

@@ -14,6 +14,7 @@ from tunesmith.core.space.points import Points
 from tunesmith.core.strategy import Suggestion
 from tunesmith.core.trial import State
 from tunesmith.strategy.extrapolation import Extrapolation
+from tunesmith.strategy.standing import Standing
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +48,18 @@ class Evidence:
         pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
         rows = np.flatnonzero(known | failed)
         return cls(rows, np.where(failed, np.nan, losses)[rows], pending, deviations[rows])
+
+    @classmethod
+    def ranked(cls, history: History) -> Evidence:
+        """For searchers that go by the order of results alone: with several objectives, or constraints, the losses are
+        ranks (see `tunesmith.strategy.standing`), of what has ended by itself."""
+        if len(history.objectives) == 1 and not history.constraints:
+            return cls.of(history)
+        standing = Standing.of(history)
+        failed = np.isnan(standing.losses[:, 0])
+        ranks = np.where(failed, np.nan, standing.order.astype(np.float64))
+        pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
+        return cls(standing.rows, ranks, pending, np.zeros(len(ranks)))
 
     @classmethod
     def completed(cls, history: History) -> Evidence:

@@ -443,7 +443,11 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
     _at(("constraints",), lambda: constraints_of(model.constraints))
     constraints = _at(("at_most",), lambda: _constraints(model))
     for name, value in model.limits.items():
-        if name not in ("cost", "price_per_hour"):  # these two are checked together, below
+        if name not in (
+            "cost",
+            "price_per_hour",
+            "cost_metric",
+        ):  # these are checked together, below
             _at(("limits", name), partial(Limits.from_dict, {name: value}))
     _at(("limits",), lambda: Limits.from_dict(model.limits))
     program = _program(path, model)
@@ -504,6 +508,7 @@ def _constraints(model: JobModel) -> list[Constraint]:
 def _program(path: Path, model: JobModel) -> Program:
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
     named = set().union(*(c.expression.names for c in _constraints(model))) - set(model.space)
+    named |= {str(model.limits["cost_metric"])} if model.limits.get("cost_metric") else set()
     metrics = [objective.metric for objective in objectives]
     return Program(
         command=model.command,

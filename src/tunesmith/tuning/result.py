@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import numpy as np
 
 from tunesmith import search
+from tunesmith.core import pareto
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed
@@ -22,6 +23,7 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
+from tunesmith.numeric.hypervolume import hypervolume
 from tunesmith.tuning import table
 
 if TYPE_CHECKING:
@@ -259,6 +261,27 @@ class Result:
     def front(self) -> list[Trial]:
         """The trials that no other beats in every objective: O(completed * front)."""
         return [self._ledger.trial(number) for number in self._ledger.front().tolist()]
+
+    @property
+    def knee(self) -> Trial | None:
+        """The trial of the front where giving up a little of one objective gains most of the others; None for an empty
+        front. See `tunesmith.core.pareto.knee`."""
+        members = self._ledger.front()
+        if not len(members):
+            return None
+        return self._ledger.trial(int(members[pareto.knee(self._ledger.column("losses")[members])]))
+
+    def hypervolume(self, reference: Mapping[str, float]) -> float:
+        """The volume of what the front beats, up to `reference`, which has a value for each objective's metric, in the
+        product of their units. Raises StudyError."""
+        objectives = self.spec.objectives
+        metrics = [o.metric for o in objectives]
+        if set(reference) != set(metrics):
+            raise StudyError(
+                f"the reference has a value for each of {', '.join(metrics)}, not for {', '.join(map(str, reference))}"
+            )
+        point = np.array([o.sign * float(reference[o.metric]) for o in objectives])
+        return hypervolume(self._ledger.column("losses")[self._ledger.front()], point)
 
     # -- as pictures --------------------------------------------------------------------------
 

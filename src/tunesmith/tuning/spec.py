@@ -85,6 +85,7 @@ class LimitOptions(TypedDict, total=False):
     compute_time: float | str | None
     cost: float | None
     price_per_hour: float | None
+    cost_metric: str | None
     parallel: int
     failures_in_a_row: int | None
     same_error: int | None

@@ -341,6 +341,9 @@ def test_first_configs_belong_to_the_space() -> None:
             space = space_for(data, names, judged(data), 5)
             for config in first_configs(space, names):
                 assert space.contains(config)
+            assert sorted(
+                c["algorithm"] for c in first_configs(space, names, len(names))
+            ) == sorted(names)
 
 
 # -- skops --------------------------------------------------------------------------------------
@@ -379,12 +382,14 @@ def test_a_day_of_the_week_is_a_category_where_sums_are_made() -> None:
 def test_linear_trees_go_on_beyond_what_they_saw() -> None:
     data = sold()
     space = space_for(data, ["lightgbm"], judged(data), 5)
-    plain, lines = (
-        fit_fold(config, data, np.arange(140), np.arange(140, 210), seed=1)[0]
-        for config in first_configs(space, ["lightgbm"])[-2:]
-    )
-    assert plain.max() < 141.0
-    assert lines.max() > 180.0
+    highest = {
+        config["lightgbm.linear_tree"]: fit_fold(
+            config, data, np.arange(140), np.arange(140, 210), seed=1
+        )[0].max()
+        for config in first_configs(space, ["lightgbm"])
+    }
+    assert highest[False] < 141.0
+    assert highest[True] > 180.0
 
 
 def test_lines_are_only_where_there_are_numbers_for_them() -> None:

@@ -52,7 +52,12 @@ ENSEMBLE: Final = 10
 #: The best so many trials, and the best few of each algorithm, may come into the ensemble.
 CANDIDATES: Final = 30
 OF_EACH: Final = 3
-SCHEDULER: Final[Mapping[str, Any]] = {"racing": {"folds": 3, "alpha": 0.1}}
+#: After each algorithm's first config there is a variant for every so many seconds, by the processes side by side.
+MORE_S: Final = 25.0
+#: The best of each algorithm are checked on all folds: blended they are worth more than each alone.
+SCHEDULER: Final[Mapping[str, Any]] = {
+    "racing": {"folds": 3, "alpha": 0.1, "among": "algorithm"},
+}
 #: The file of the search's rows, inside the output folder.
 ROWS: Final = ".rows.npz"
 
@@ -178,6 +183,8 @@ def fit(
     with begin(folder, RECIPE, planned):
         stored.save(folder / ROWS, searched)
         spent_s = clock.monotonic() - begun
+        rest_s = None if limit_s is None else search_s(limit_s, SEARCH_SHARE, spent_s)
+        first = None if rest_s is None else len(names) + int(rest_s * parallel / MORE_S)
         result = tune(
             program,
             space,
@@ -188,15 +195,13 @@ def fit(
             searcher=searcher,
             scheduler=_scheduler(scheduler),
             seed=planned.seed,
-            enqueue=choice.first_configs(space, names),
+            enqueue=choice.first_configs(space, names, first),
             executor="process",
             progress=progress,
             watcher=watcher,
             parallel=parallel,
             trials=trials,
-            time=None
-            if limit_s is None
-            else planned.spent_s + search_s(limit_s, SEARCH_SHARE, spent_s),
+            time=None if rest_s is None else planned.spent_s + rest_s,
             on_change=on_change,
             trial_time=trial_s,
             grace=2.0,

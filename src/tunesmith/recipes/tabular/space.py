@@ -15,9 +15,12 @@ from tunesmith.core.space.space import Config, Space
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.metrics import Metric
 
-#: In the order in which their defaults are tried: what is good early comes first.
 ALGORITHMS: Final = (
     "lightgbm", "linear", "random_forest", "extra_trees", "xgboost", "mlp", "svm", "knn",
+)  # fmt: skip
+#: In the order in which they are tried: what is good, or cheap, comes early.
+FIRST: Final = (
+    "lightgbm", "linear", "mlp", "svm", "knn", "extra_trees", "xgboost", "random_forest",
 )  # fmt: skip
 BOOSTING: Final = ("lightgbm", "xgboost")
 FORESTS: Final = ("random_forest", "extra_trees")
@@ -214,24 +217,34 @@ def _target_transforms(y: Any, lowest: float) -> list[str]:
     return kinds
 
 
-def first_configs(space: Space, names: Sequence[str]) -> list[Config]:
-    """What experts would try first: each algorithm's defaults, then boosting that learns more slowly."""
-    configs = [space.complete({"algorithm": name}) for name in names]
+def first_configs(space: Space, names: Sequence[str], most: int | None = None) -> list[Config]:
+    """What experts would try first, `most` at most: each algorithm once, then variants, then boosting's own defaults.
+
+    Boosting that learns slowly is the better bet. What is cheap comes early: it is what the others race against.
+    """
     slow: dict[str, dict[str, Any]] = {
         "lightgbm": {"learning_rate": 0.04, "num_leaves": 12, "colsample_bytree": 0.6, "subsample": 0.8},
         "xgboost": {"learning_rate": 0.05, "max_depth": 4, "colsample_bytree": 0.6, "subsample": 0.8},
-        "random_forest": {"max_features": 0.15},
     }  # fmt: skip
-    for name, values in slow.items():
-        if name in names:
-            own = {f"{name}.{key}": value for key, value in values.items()}
-            if name in BOOSTING and f"{name}.n_estimators" in space:
-                own[f"{name}.n_estimators"] = 200
-            configs.append(space.complete({"algorithm": name, **own}))
-            if f"{name}.linear_tree" in space:
-                own[f"{name}.linear_tree"] = True
-                configs.append(space.complete({"algorithm": name, **own}))
-    if "linear" in names and "texts" in space:  # of very many words few tell
-        sparse = {"linear.C": 3.0, "linear.l1_ratio": 1.0}
-        configs.append(space.complete({"algorithm": "linear", **sparse}))
-    return configs
+    for name in slow.keys() & set(names):
+        if f"{name}.n_estimators" in space:
+            slow[name]["n_estimators"] = 200
+    each = [(name, slow.get(name, {})) for name in FIRST if name in names]
+    variants: list[tuple[str, dict[str, Any]]] = [
+        ("mlp", {"hidden_layer_sizes": [128], "activation": "tanh", "alpha": 0.01}),
+        ("lightgbm", {**slow["lightgbm"], "linear_tree": True}),
+        ("linear", {"C": 3.0, "l1_ratio": 1.0}),  # of very many words few tell
+        ("random_forest", {"max_features": 0.15}),
+    ]
+    apt = {
+        "mlp": True,
+        "lightgbm": "lightgbm.linear_tree" in space,
+        "linear": "texts" in space and "linear.l1_ratio" in space,
+        "random_forest": True,
+    }
+    more = [variant for variant in variants if variant[0] in names and apt[variant[0]]]
+    plain: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in slow if name in names]
+    return [
+        space.complete({"algorithm": name, **{f"{name}.{key}": v for key, v in values.items()}})
+        for name, values in [*each, *more, *plain][:most]
+    ]

@@ -21,6 +21,8 @@ from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.acquire import Maximiser
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.expected_gain import expected_gain, room
+from tunesmith.search.bayes.joint import Joint
+from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.region import Region, is_its_turn
 from tunesmith.search.bayes.surrogate import LEAST, Model
 from tunesmith.strategy.evidence import Evidence, Proposals
@@ -53,7 +55,7 @@ class Bayes:
     """
 
     valid: ClassVar[bool] = True
-    objectives: ClassVar[str] = "first"
+    objectives: ClassVar[str] = "all"
 
     exploration: Literal["low", "balanced", "high"] = "balanced"
 
@@ -95,17 +97,22 @@ class Bayes:
         curiosity = CURIOSITY[self.exploration]
         if len(evidence.pending):
             curiosity *= AMID_OTHERS
-        model = Model.of(domain, history, evidence, curiosity)
+        model: Model | Joint
+        if len(history.objectives) > 1 or history.constraints:
+            model = Joint(domain, history, rng, curiosity)
+        else:
+            model = Model.of(domain, history, evidence, curiosity)
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
-        maximiser = Maximiser(domain, model, proposals, rng)
+        priced = Priced.of(model, history)
+        maximiser = Maximiser(domain, priced, proposals, rng)
         inside: Maximiser | None = None
         while len(proposals) < n:
             number = len(history) + len(proposals)
             proposal, by = None, maximiser
-            if is_its_turn(domain, evidence.results, number):
-                inside = inside or _inside(domain, model, history, evidence, proposals, rng)
+            if isinstance(priced, Model) and is_its_turn(domain, evidence.results, number):
+                inside = inside or _inside(domain, priced, history, evidence, proposals, rng)
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
@@ -143,11 +150,11 @@ def _inside(
 
 def model_of(history: History, evidence: Evidence) -> Model | None:
     """A model of what has ended; None for fewer than `OUTLOOK_FROM` results, or than parameters
-    and two more, or several objectives."""
+    and two more, several objectives, or constraints."""
     domain = _domain(history.space, history)
     if evidence.results < max(EXPECTED_GAIN_FROM, domain.d + 2) or not domain.d:
         return None
-    if len(history.objectives) > 1:
+    if len(history.objectives) > 1 or history.constraints:
         return None
     with one_thread(), np.errstate(all="ignore"):
         return Model.likeliest(domain, history, evidence)

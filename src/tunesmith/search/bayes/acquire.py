@@ -12,6 +12,8 @@ from tunesmith.numeric import gp
 from tunesmith.numeric.ascent import climb
 from tunesmith.numeric.candidates import mutants, neighbours, other_choices
 from tunesmith.search.bayes.domain import Domain
+from tunesmith.search.bayes.joint import Joint
+from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.region import EVERY, QUADRATIC_EVERY, Region
 from tunesmith.search.bayes.surrogate import Model
 from tunesmith.strategy.evidence import Proposals
@@ -36,7 +38,7 @@ class Maximiser:
     def __init__(
         self,
         domain: Domain,
-        model: Model,
+        model: Model | Joint | Priced,
         proposals: Proposals,
         rng: Generator,
         region: Region | None = None,
