@@ -119,3 +119,17 @@ def test_a_metric_whose_end_is_not_known() -> None:
     assert one is not None
     assert told is not None
     assert told.bound < one.bound
+
+
+def test_no_loss_below_zero_is_promised_where_none_was() -> None:
+    """Heavy-tailed losses above 0: the model of their logs is likelier, and cannot promise it."""
+
+    def heavy(config: dict[str, Any]) -> float:
+        return float(np.exp(6.0 * config["x"] - 8.0 * config["y"] + np.sin(9.0 * config["x"])))
+
+    for seed in range(3):
+        result = ts.tune(heavy, SPACE, trials=14, seed=seed, searcher="random", progress=False)
+        outlook = result.outlook()
+        assert outlook is not None
+        assert result.best.value is not None
+        assert 0.0 < outlook.gain <= outlook.bound <= result.best.value

@@ -85,15 +85,24 @@ class TrialArrays:
         members = np.flatnonzero(np.isin(self.done, self.front))
         return self.done[front_first(self.losses[self.done], members)]
 
-    @property
+    @cached_property
     def best(self) -> int | None:
-        """The trial that `Result.best` names: of those that were confirmed the likeliest."""
+        """The trial that `Result.best` names; see `certainty.likely_best`."""
+        from tunesmith.analysis.certainty import likely_best
+
+        return likely_best(self)
+
+    @property
+    def incumbent(self) -> int | None:
+        """The trial with the best value; of those that were confirmed the likeliest."""
         return self.ledger.incumbent
 
     @cached_property
     def winners(self) -> frozenset[int]:
         """The best trial; with several objectives, where no one trial is, the front."""
-        return frozenset(self.front.tolist())
+        if len(self.ledger.spec.objectives) > 1:
+            return frozenset(self.front.tolist())
+        return frozenset([] if self.best is None else [self.best])
 
     @property
     def winners_name(self) -> str:

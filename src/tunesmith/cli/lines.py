@@ -12,6 +12,7 @@ from tunesmith.core.text import without_codes
 from tunesmith.core.trial import Report, State
 from tunesmith.tuning.feed import Change
 from tunesmith.tuning.result import Result
+from tunesmith.tuning.standing import luck, standing
 
 if TYPE_CHECKING:
     from tunesmith.core.space.lattice import Count
@@ -113,8 +114,9 @@ def print_result(result: Result) -> None:
             return
         out.write(f"preferred ({result.spec.prefer}):\n")
     best = result.best
-    metric = result.spec.first_objective.metric
-    out.write(f"best: {metric} {show_number(best.value, 7)} (trial {best.number})\n")
+    out.write(f"best: {standing(result.spec.first_objective.metric, best)}\n")
+    if (lucky := luck(result, best)) is not None:
+        out.write(f"  {lucky}\n")
     for confirmed in result.confirmed:
         out.write(f"  trial {confirmed.trial}: {confirmed}\n")
     out.write(config_block(best.config))

@@ -55,10 +55,14 @@ def _study_dict(study: Study) -> dict[str, Any]:
     outlook = result.outlook()
     front = [trial.to_dict() for trial in result.front]
     single = len(result.spec.objectives) == 1
+    likely = [result.best] if single and result.front else []
+    noisy = any(trial.expected is not None for trial in likely)
+    observed = {"best_observed": result.best_observed.to_dict()} if noisy else {}
     return _dict(
         result,
         study.coordinator(),
-        best=front if single else [],
+        best=[trial.to_dict() for trial in likely],
+        **observed,
         **({} if single else {"front": front}),
         outlook=None if outlook is None else outlook._asdict(),
     )

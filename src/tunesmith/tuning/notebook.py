@@ -63,10 +63,14 @@ def result_html(result: Result) -> str:
 
 def _standing(result: Result, number: int) -> str:
     """Which trial's config stands below, in a sentence."""
+    from tunesmith.tuning.standing import luck, standing
+
     metric, best = result.spec.objectives[0].metric, result.best
     reached = f"trial {best.number} has the best {metric}, {show_number(best.value)}"
+    if (lucky := luck(result, best)) is not None:
+        reached = f"the best is {standing(metric, best)}; {lucky}"
     if number == best.number:
-        return f"{reached}, with this config:"
+        return f"{reached}, with this config:" if lucky is None else f"{reached}. Its config:"
     return (
         f"{reached}; recommended is the config of trial {number}, expected to be better on average:"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -74,7 +75,8 @@ def expected_gain(
     tried = known[_leading(model)]
     points = np.vstack([tried, points[domain.points.satisfies(points)]])
     ahead = AHEAD * min(n, MOST_AHEAD)
-    drawn, noise = model.mixture(rng).sample(domain.features(points), ahead + SAMPLES, rng)
+    mixture = model.mixture(rng)
+    drawn, noise = mixture.sample(domain.features(points), ahead + SAMPLES, rng)
     best = int(drawn[:, : len(tried)].mean(axis=0).argmin())
     places = np.unique(drawn[:ahead].argmin(axis=1))
     drawn, noise = drawn[ahead:], noise[ahead:]
@@ -82,7 +84,13 @@ def expected_gain(
     gains = np.minimum(here - _back(model, _taken(drawn, noise, places, best, rng)), most)
     gain = max(float(gains.mean()), 0.0)
     bound = float(np.quantile(here - _back(model, drawn.min(axis=1)), SURE))
-    return Outlook(n, gain, float(gains.std()), min(max(bound, gain), most), model.noise)
+    return Outlook(
+        n,
+        gain,
+        float(gains.std()),
+        min(max(bound, gain), most),
+        model.worth(math.sqrt(mixture.noise)),
+    )
 
 
 def _leading(model: Model) -> NDArray[np.int64]:

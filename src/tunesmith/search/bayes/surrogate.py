@@ -199,9 +199,7 @@ class Model:
         `sample`, and as wide as it should be. It believes nothing of what runs."""
         (features, targets, extra), domain = self._data, self.domain
         begin, owner = domain.begin, domain.owner
-        thetas = plausible(
-            features, owner, targets, self._gp.theta, begin, extra, DRAWN, rng
-        )
+        thetas = plausible(features, owner, targets, self._gp.theta, begin, extra, DRAWN, rng)
         return Mixture.of(features, owner, targets, thetas, extra)
 
     def back(self, z: float) -> float:
@@ -210,8 +208,13 @@ class Model:
 
     @property
     def noise(self) -> float:
-        """The standard deviation of the noise, in the metric's units."""
-        return math.sqrt(self._gp.noise) * self._warp.unit
+        """The standard deviation of the noise, in the metric's units, near the best; what is rough counts as noise."""
+        return self.worth(math.sqrt(self._gp.noise))
+
+    def worth(self, deviation: float) -> float:
+        """A small difference of warped losses near the best, in the metric's units."""
+        best = float(self.at_known.min())
+        return (self._warp.back(best + deviation) - self._warp.back(best - deviation)) / 2.0
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
         """Log expected improvement on `best`, and the user's prior; shape (m,)."""
