@@ -72,6 +72,19 @@ def test_a_choice_counts_as_much_as_a_number_beforehand(k: int) -> None:
     assert apart([k] * 10) == pytest.approx(apart([0] * 10), rel=0.05)
 
 
+def test_what_is_predicted_at_the_data_comes_with_the_posterior() -> None:
+    rng = np.random.default_rng(3)
+    features = Features([0, 3, 0])
+    f, y, extra = features(rng.random((30, 3))), rng.standard_normal(30), rng.random(30)
+    model = gp.GP.condition(f, features.owner, y, gp.start([0, 3, 0]), extra)
+    np.testing.assert_allclose(model.fitted, model.predict(f)[0], atol=1e-8)
+    twice = np.vstack([f, f])  # singular but for the noise and what makes it regular
+    theta = gp.start([0, 3, 0])
+    theta[-1] = np.log(1e-18)
+    again = gp.GP.condition(twice, features.owner, np.tile(y, 2), theta)
+    np.testing.assert_allclose(again.fitted, again.predict(twice)[0], atol=1e-5)
+
+
 def test_slope_of_the_kernel() -> None:
     squared = np.array([1e-6, 0.01, 0.5, 3.0, 40.0])
     value, slope = gp.matern_and_slope(squared.copy())

@@ -226,7 +226,8 @@ def cholesky(covariance: Floats, scale: float) -> tuple[Floats, float]:
 class GP:
     """The posterior given (features, y) at theta. Build with `condition`.
 
-    weights: (p,) root weights of the features; scaled: (n, p); lower: (n, n); alpha: (n,).
+    weights: (p,) root weights of the features; scaled: (n, p); lower: (n, n); alpha: (n,); fitted: the predicted means at
+    the features, (n,), of what was believed later not.
     """
 
     theta: Floats
@@ -237,6 +238,7 @@ class GP:
     mean: float
     signal: float
     noise: float
+    fitted: Floats
 
     @classmethod
     def condition(
@@ -257,11 +259,12 @@ class GP:
         covariance = matern(squared_distances(scaled, scaled))
         covariance *= signal
         covariance.flat[:: len(y) + 1] += noise + extra
-        lower, _ = cholesky(covariance, signal)
+        lower, jitter = cholesky(covariance, signal)
         sides = dpotrs(lower, np.column_stack([y, np.ones_like(y)]), lower=1)[0]
         mean = float(sides[:, 0].sum()) / float(sides[:, 1].sum())
         alpha = sides[:, 0] - mean * sides[:, 1]
-        return cls(theta, weights, scaled, lower, alpha, mean, signal, noise)
+        fitted = y - (noise + extra + jitter * signal) * alpha  # the mean + K alpha
+        return cls(theta, weights, scaled, lower, alpha, mean, signal, noise, fitted)
 
     def believe(self, features: Floats) -> GP:
         """The posterior after seeing one's own predicted mean at `features`, shape (m, p).
@@ -294,6 +297,7 @@ class GP:
             self.mean,
             self.signal,
             self.noise,
+            self.fitted,
         )
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:

@@ -32,7 +32,8 @@ SHORTEST: Final = 2.0**-10
 #: It is doubled after so many successes in a row, and halved after so many failures, or as many as there are numbers.
 SUCCESSES: Final = 3
 FAILURES: Final = 4
-#: Results from which there is one, for each number; and every how many suggestions are its own.
+#: Results from which there is one, for each number; and one in how many suggestions is its own: half as many where
+#: there are choices, of which it tries none.
 FROM: Final = 5
 EVERY: Final = 2
 #: The results nearest to the best one that its model sees: for each number, and in all.
@@ -110,7 +111,7 @@ def is_its_turn(domain: Domain, results: int, number: int) -> bool:
         domain.everything is None
         and numbers > 0
         and results >= FROM * numbers
-        and number % EVERY == 1
+        and number % (2 * EVERY if len(domain.unordered) else EVERY) == 1
     )
 
 

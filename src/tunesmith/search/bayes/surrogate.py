@@ -62,7 +62,7 @@ class Model:
         features, targets, extra = self._data
         self._gp = gp.GP.condition(features, domain.owner, targets, theta, extra)
         #: The predicted mean at each of them, shape (n,).
-        self.at_known = self._gp.predict(features[: len(points)])[0]
+        self.at_known = self._gp.fitted[: len(points)]
         #: What is to be improved on: the best that has ended, since a forecast is none that anybody has.
         z, ended = targets[: len(points)], (deviations == 0.0) & ~np.isnan(losses)
         self.best = float(z[ended].min() if ended.any() else self.at_known.min())
