@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.incumbent import contenders
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import stream
@@ -28,6 +27,9 @@ from tunesmith.numeric.rough import Mixture
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes import model_of
 from tunesmith.strategy.evidence import Evidence
+
+if TYPE_CHECKING:
+    from tunesmith.analysis.trials import TrialArrays
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -26,8 +26,11 @@ from tunesmith.numeric import gp
 
 Floats = NDArray[np.float64]
 
-#: What is not smooth is all noise, all roughness, or in part, with these probabilities beforehand.
-SHARES: Final = ((0.0, 0.4), (0.5, 0.1), (0.9, 0.1), (1.0, 0.4))
+#: What is not smooth is all noise, all roughness, or in part, with these probabilities beforehand: programs that are
+#: tuned are more often noisy than rough.
+SHARES: Final = ((0.0, 0.6), (0.5, 0.1), (0.9, 0.1), (1.0, 0.2))
+#: Up to this share it counts as noise.
+HALF: Final = 0.5
 #: How far roughness reaches, in parts of a parameter's range, all as likely beforehand.
 REACHES: Final = (0.01, 0.03, 0.1, 0.3)
 #: Of roughness alone, what is left as noise: rounding.
@@ -103,9 +106,12 @@ class Mixture:
 
     @property
     def noise_chance(self) -> float:
-        """The probability that at least half of what is not smooth is noise."""
-        total = sum(p.chance for p in self.parts)
-        return sum(p.chance for p in self.parts if p.share <= 0.5) / total
+        """The probability that at least half of what is not smooth is noise, if that was as likely as not beforehand:
+        what the results themselves say."""
+        before = sum(chance for share, chance in SHARES if share <= HALF)
+        noise = sum(p.chance for p in self.parts if p.share <= HALF) / before
+        rough = sum(p.chance for p in self.parts if p.share > HALF) / (1.0 - before)
+        return noise / (noise + rough)
 
     @property
     def noise(self) -> float:

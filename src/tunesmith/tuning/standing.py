@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tunesmith.core.quantity import show_number
 from tunesmith.core.trial import Trial
-from tunesmith.tuning.result import Result
+
+if TYPE_CHECKING:
+    from tunesmith.tuning.result import Result
 
 
 def standing(metric: str, best: Trial) -> str:
