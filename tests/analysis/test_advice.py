@@ -13,9 +13,9 @@ from tests.analysis.test_report import Page, steps
 import tunesmith as ts
 from tunesmith.analysis import advice
 from tunesmith.analysis.certainty import certainty, recommended
-from tunesmith.analysis.parameters import FAINT, slice_of
+from tunesmith.analysis.parameters import slice_of
 from tunesmith.analysis.report import report as report_of
-from tunesmith.analysis.trials import TrialArrays
+from tunesmith.analysis.trials import FAINT, TrialArrays
 from tunesmith.core import events
 from tunesmith.core.errors import TooSlow
 from tunesmith.core.ledger import Ledger

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests.analysis.studies import SPACE, complete, loss, mixed_study, random_study, stop, study
 
-from tunesmith.analysis import parameters, progress, svg
+from tunesmith.analysis import fronts, parallel, parameters, progress, svg
 from tunesmith.analysis.figures import Figures
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.scale import Scale
@@ -45,13 +45,13 @@ def all_figures(ledger: Ledger) -> list[Figure]:
         progress.best_so_far(trials, "time"),
         progress.curves(trials),
         progress.cost(trials),
-        parameters.parallel(trials),
+        parallel.parallel(trials),
         *(parameters.slice_of(trials, name) for name in ledger.spec.space.tunables),
     ]
     if found is not None:
         made += [parameters.importance_bars(found), parameters.importance_bars(found, groups=True)]
     if len(ledger.spec.objectives) > 1:
-        made.append(progress.front(trials))
+        made.append(fronts.front(trials))
     return made
 
 
@@ -101,8 +101,10 @@ def test_best_so_far() -> None:
 def test_every_state_is_there() -> None:
     ledger = mixed_study()
     found = traces(progress.best_so_far(TrialArrays(ledger)))
-    assert {"completed", "stopped early", "failed", "best so far"} == set(found)
-    assert sum(len(found[name]["x"]) for name in ("completed", "stopped early", "failed")) == 40
+    states = {"completed", "forecast of stopped ones", "failed"}
+    assert {*states, "best so far"} == set(found)
+    assert sum(len(found[name]["x"]) for name in states) == 40
+    assert "is its forecast" in found["forecast of stopped ones"]["text"][0]
     assert "CUDA out of memory" in found["failed"]["text"][0]
 
 
@@ -129,8 +131,8 @@ def test_large_studies_are_thinned_and_say_so() -> None:
         "Of 3,000 completed trials 1,200 are drawn" in made["layout"]["title"]["subtitle"]["text"]
     )
     assert len(json.dumps(made)) < 500_000
-    lines = parameters.parallel(trials)
-    assert len(lines["data"]) <= parameters.LINES
+    lines = parallel.parallel(trials)
+    assert len(lines["data"]) <= parallel.LINES
     assert "Of 3,000 completed trials 90 are drawn" in lines["layout"]["title"]["subtitle"]["text"]
 
 
@@ -153,10 +155,10 @@ def test_parallel_coordinates_go_round_what_is_not_used() -> None:
         },
         2.0,
     )
-    found = parameters.parallel(TrialArrays(made))
+    found = parallel.parallel(TrialArrays(made))
     one, other = sorted(found["data"], key=lambda trace: trace["name"])
     assert one["name"] == "best"
-    assert one["x"][2] == parameters.UNUSED
+    assert one["x"][2] == parallel.UNUSED
     assert other["x"][:3] == [1.0, 0.25, 1.0]
     assert (one["x"][-1], other["x"][-1]) == (1.0, 0.0)
     words = [note["text"] for note in found["layout"]["annotations"]]
@@ -197,11 +199,11 @@ def test_the_front() -> None:
         complete(made, SPACE.default(), error, speed)
     trials = TrialArrays(made)
     assert trials.front.tolist() == [0, 1, 3]
-    found = traces(progress.front(trials))
+    found = traces(fronts.front(trials))
     assert found["not beaten: the front"]["x"] == [1.0, 2.0, 2.0]
     assert found["beaten by others"]["y"] == [1.5]
     with pytest.raises(StudyError, match="several objectives"):
-        progress.front(TrialArrays(study()))
+        fronts.front(TrialArrays(study()))
 
 
 def test_the_front_of_what_is_maximised() -> None:
@@ -209,7 +211,7 @@ def test_the_front_of_what_is_maximised() -> None:
     made = study(SPACE, metrics=("accuracy", "size"), goal=("maximize", "minimize"))
     for accuracy, size in ((0.9, 10.0), (0.8, 5.0), (0.7, 2.0)):
         complete(made, SPACE.default(), accuracy, size)
-    front = traces(progress.front(TrialArrays(made)))["not beaten: the front"]
+    front = traces(fronts.front(TrialArrays(made)))["not beaten: the front"]
     assert (front["x"], front["y"]) == ([0.9, 0.8, 0.7], [10.0, 5.0, 2.0])
     assert front["line"]["shape"] == "hv"
 
@@ -221,20 +223,22 @@ def test_circles_of_folds_are_their_means() -> None:
     trials = TrialArrays(made)
     assert trials.last_reports == {number: 2.0}
     figure = progress.best_so_far(trials)
-    assert "Circles are means of the folds" in figure["layout"]["title"]["subtitle"]["text"]
-    assert "2 on average of its folds" in plain(traces(figure)["stopped early"]["text"][0])
+    assert "Faint circles are means of the folds" in figure["layout"]["title"]["subtitle"]["text"]
+    assert "2 on average of its folds" in plain(
+        traces(figure)["forecast of stopped ones"]["text"][0]
+    )
 
 
 def test_the_best_of_many_choices_has_its_name_on_the_axis() -> None:
     space = Space(kind=Choice(*"abcdefghij"), x=Float(0, 1))
     made = random_study(space, lambda c: c["x"] + (c["kind"] != "g"), 60)
-    found = parameters.parallel(TrialArrays(made), ("kind",))
+    found = parallel.parallel(TrialArrays(made), ("kind",))
     assert "g" in {note["text"] for note in found["layout"]["annotations"]}
 
 
 def test_the_best_line_is_on_top() -> None:
     made = random_study(SPACE, lambda _: 1.0, 30)
-    found = parameters.parallel(TrialArrays(made))
+    found = parallel.parallel(TrialArrays(made))
     assert found["data"][-1]["name"] == "best"
 
 
@@ -272,7 +276,7 @@ def test_names_of_choices_are_texts_in_a_drawing() -> None:
     bad = "</script><svg onload=alert(1)>"
     space = Space(kind=Choice(bad, "b"), x=Float(0, 1))
     trials = TrialArrays(random_study(space, lambda c: c["x"], 20))
-    for made in (parameters.slice_of(trials, "kind"), parameters.parallel(trials)):
+    for made in (parameters.slice_of(trials, "kind"), parallel.parallel(trials)):
         drawn = svg.draw(made, 400)
         ET.fromstring(drawn)
         assert "<svg onload" not in drawn
@@ -332,7 +336,7 @@ def test_units() -> None:
 @pytest.mark.parametrize("width", [352, 840])
 def test_labels_stand_on_a_ground_of_their_own(width: int) -> None:
     """Lines of the parallel coordinates went through names and values."""
-    figure = parameters.parallel(TrialArrays(mixed_study(40)))
+    figure = parallel.parallel(TrialArrays(mixed_study(40)))
     drawn = svg.draw(figure, width)
     labels = re.findall(
         r'<rect x="([-\d.]+)" y="[-\d.]+" width="([\d.]+)" [^>]*/><text class="halo', drawn

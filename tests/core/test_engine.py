@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from tests.core.driver import ERROR, completed, enqueued, opened, reported, spec, suggested
 
-from tunesmith.core import codec, events
+from tunesmith.core import codec, decide, events
 from tunesmith.core.engine import Engine
 from tunesmith.core.events import Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.history import History
@@ -1289,3 +1289,8 @@ def test_whatever_happens(
     assert len(finished) == len(set(finished)), "a trial ended twice"
     text = [codec.encode(event) for event in shell.stored]
     assert picture(Ledger(study).extend(codec.decode_many(text))) == picture(shell.ledger)
+
+
+def test_the_end_of_a_study_of_one_trial() -> None:
+    assert decide.all_of(1, "run") == "the only trial has been run"
+    assert decide.all_of(2, "run") == "all 2 trials have been run"

@@ -88,13 +88,13 @@ def test_what_is_not_finite_fails_as_such(bad: Any, wrap: Any) -> None:
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        ("0.5", "returned '0.5' (str); return a number, or a mapping with 'loss'"),
-        ("good", "returned 'good' (str)"),
-        (b"1", "returned b'1' (bytes)"),
-        (True, "returned True (bool)"),
-        (np.True_, "returned np.True_ (bool"),
-        (1j, "returned 1j (complex)"),
-        ([1, 2], "returned [1, 2] (list)"),
+        ("0.5", "the result was '0.5' (str); give a number, or a mapping with 'loss'"),
+        ("good", "the result was 'good' (str)"),
+        (b"1", "the result was b'1' (bytes)"),
+        (True, "the result was True (bool)"),
+        (np.True_, "the result was np.True_ (bool"),
+        (1j, "the result was 1j (complex)"),
+        ([1, 2], "the result was [1, 2] (list)"),
         (np.array([1, 2]), "(ndarray)"),
         (np.datetime64("2020-01-01"), "(datetime64)"),
         (np.str_("1"), "(str_)"),
@@ -105,19 +105,19 @@ def test_what_is_not_finite_fails_as_such(bad: Any, wrap: Any) -> None:
         (Tensor(1j), "(Tensor)"),
         (Tensor(10**400), "(Tensor)"),
         (Tensor(RuntimeError("two elements")), "(Tensor)"),
-        (Unprintable(), "returned something (Unprintable)"),
-        (Unusable("<a model>", "Model"), "returned <a model> (Model)"),
+        (Unprintable(), "the result was something (Unprintable)"),
+        (Unusable("<a model>", "Model"), "the result was <a model> (Model)"),
         (
             None,
-            "the metric 'loss' never arrived (the objective returned None); return a number, or {'loss': number}",
+            "the metric 'loss' never arrived (the result was None); give a number, or {'loss': number}",
         ),
         (
             {},
-            "the metric 'loss' never arrived (nothing was reported); return a number, or {'loss': number}",
+            "the metric 'loss' never arrived (nothing was reported); give a number, or {'loss': number}",
         ),
         (
             {"los": 1, "b": 2},
-            "the metric 'loss' never arrived (only 'b', 'los'); return a number, or {'loss': number}",
+            "the metric 'loss' never arrived (only 'b', 'los'); give a number, or {'loss': number}",
         ),
         ({"loss": "low"}, "the metric 'loss' is 'low' (str), which is no number"),
         ({"loss": None}, "the metric 'loss' is None (NoneType), which is no number"),
@@ -150,7 +150,9 @@ def test_reports_fill_in_what_was_not_returned() -> None:
     assert outcome_of(ONE, 0.5, latest).metrics == {"loss": 0.5, "accuracy": 0.9}
     assert outcome_of(ONE, {"accuracy": 1}, latest).metrics == {"loss": 0.25, "accuracy": 1.0}
     assert outcome_of(ONE, {"loss": None}, latest).state is State.FAILED, "None is not: left out"
-    assert outcome_of(ONE, None, {"loss": math.nan}).reason == Reason(Kind.NOT_FINITE, "loss = nan")
+    assert outcome_of(ONE, None, {"loss": math.nan}).reason == Reason(
+        Kind.NOT_FINITE, "the last loss is NaN or infinite"
+    )
 
 
 def test_several_objectives() -> None:

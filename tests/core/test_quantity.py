@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import StudyError
-from tunesmith.core.quantity import seconds, show_bytes, show_number, show_seconds, size_bytes
+from tunesmith.core.quantity import (
+    are,
+    count,
+    seconds,
+    show_bytes,
+    show_number,
+    show_seconds,
+    size_bytes,
+)
 
 
 @pytest.mark.parametrize(
@@ -130,3 +138,9 @@ def test_numbers_are_shown() -> None:
 @given(st.integers(1, 10**6), st.integers(0, 59), st.integers(0, 59))
 def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, rest: int) -> None:
     assert seconds(f"{hours}h{minutes}m{rest}s", "time") == hours * 3600 + minutes * 60 + rest
+
+
+def test_nouns_agree_with_their_numbers() -> None:
+    assert [count(n, "trial") for n in (0, 1, 2000)] == ["0 trials", "1 trial", "2,000 trials"]
+    assert [count(n, "study") for n in (1, 2)] == ["1 study", "2 studies"]
+    assert [are(n) for n in (0, 1, 2)] == ["are", "is", "are"]

@@ -301,3 +301,30 @@ def test_signals_reach_a_program_as_they_would_alone(tmp_path: Path) -> None:
     )
     _, exited = run(tmp_path, f"exec {sys.executable} -E look.py {os.environ.get('LC_CTYPE', '')}")
     assert exited.reason is None, exited.reason
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "nan"])
+@pytest.mark.parametrize("door", ["pattern", "json", "file", "reported"])
+def test_which_value_is_not_finite_is_passed_on(tmp_path: Path, text: str, door: str) -> None:
+    as_json = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}[text]
+    script, metrics = {
+        "pattern": (f"echo loss=0.5; echo loss={text}", {"loss": "loss={number}"}),
+        "json": (f"echo '{{\"loss\": {as_json}}}'", {}),
+        "file": (f"printf 'loss\\n{text}\\n' > m.csv", {"loss": {"csv": "m.csv"}}),
+        "reported": (f"echo '{{\"loss\": {as_json}}}' >> $TUNESMITH_METRICS", {}),
+    }[door]
+    _, exited = run(tmp_path, script, metrics=metrics)
+    assert exited.reason is None
+    assert str(exited.returned["loss"]) == text
+
+
+def test_a_word_after_the_last_number_is_said(tmp_path: Path) -> None:
+    metrics = {"loss": "loss={number}"}
+    _, exited = run(tmp_path, "echo loss=0.5; echo loss=mse", metrics=metrics)
+    assert exited.returned == {"loss": 0.5}
+    assert "the last thing that the pattern of 'loss' matched is 'mse'" in exited.note
+    _, exited = run(tmp_path, "echo loss=mse; echo loss=0.5", metrics=metrics)
+    assert not exited.note
+    _, exited = run(tmp_path, "echo loss=0.5; echo loss=---", metrics=metrics)
+    assert exited.reason is not None
+    assert "its last value is none: the pattern of 'loss' matched '---'" in exited.reason.message

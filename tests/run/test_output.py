@@ -117,6 +117,18 @@ class TestWholeNumbers:
             "0,5",
             "1.234,5",
             "1\u202f234",
+            "1,234e+03",
+            "-",
+            "---",
+            "\u2014",
+            "?",
+            "#NUM!",
+            "#DIV/0!",
+            "error",
+            "FAILED",
+            "diverged",
+            "---, lr=0.1",
+            "error; stopped",
         ],
     )
     def test_what_is_none_does_not_leave_the_one_before(self, pattern: str, text: str) -> None:
@@ -131,7 +143,8 @@ class TestWholeNumbers:
         assert scan(f"loss={text}\nloss=0.5\n", {"loss": pattern}) == [(1, {"loss": 0.5})]
 
     def test_a_word_after_one_is_no_value(self, pattern: str) -> None:
-        assert scan("loss=0.5\nloss=mse\n", {"loss": pattern}) == [(1, {"loss": 0.5})]
+        for text in ("mse", "- computed on", "error rates are", "--flag", "?x"):
+            assert scan(f"loss=0.5\nloss={text}\n", {"loss": pattern}) == [(1, {"loss": 0.5})]
 
 
 class TestKinds:

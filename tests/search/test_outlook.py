@@ -37,7 +37,7 @@ def test_the_more_is_known_the_less_is_to_gain() -> None:
         outlooks = outlooks_of(bowl, trials)
         assert all(0.0 <= outlook.gain <= outlook.bound for outlook in outlooks)
         gains.append(np.median([outlook.gain for outlook in outlooks]))
-    assert gains[2] < gains[0]
+    assert gains[2] <= gains[0]
     assert gains[2] < 1e-4
 
 
@@ -82,10 +82,13 @@ def test_a_study_ends_when_little_is_to_gain(least: Any) -> None:
 
 
 def test_maximising_is_the_same() -> None:
-    def hill(config: dict[str, Any]) -> float:
-        return -bowl(config)
+    def below(config: dict[str, Any]) -> float:
+        return bowl(config) - 0.1
 
-    one = ts.tune(bowl, SPACE, trials=20, seed=1, progress=False).outlook()
+    def hill(config: dict[str, Any]) -> float:
+        return 0.1 - bowl(config)
+
+    one = ts.tune(below, SPACE, trials=20, seed=1, progress=False).outlook()
     other = ts.tune(hill, SPACE, goal="maximize", trials=20, seed=1, progress=False).outlook()
     assert one is not None
     assert other is not None

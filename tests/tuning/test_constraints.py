@@ -89,6 +89,12 @@ class TestMissing:
         )
         assert "'memory': ..." in first.reason.message
 
+    def test_a_truth_value_is_0_or_1(self) -> None:
+        study = ts.Study.create(SPACE, **OPTIONS, constraints=["ok == True"])
+        for ok in (False, True):
+            study.tell(study.ask(), {"loss": 0.5, "ok": ok})
+        assert study.best.number == 1
+
     def test_a_name_that_is_both(self) -> None:
         with pytest.raises(ts.StudyError, match="a parameter and an objective's metric"):
             ts.Study.create(SPACE, metric="x", constraints=["x <= 5", "x * y <= 3"])

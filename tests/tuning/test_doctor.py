@@ -25,7 +25,7 @@ def test_a_sound_job(tmp_path: Path) -> None:
     found = findings(tmp_path)
     assert worst(found) == []
     texts = "\n".join(f.text for f in found)
-    assert "study small, 1 parameters" in texts
+    assert "study small, 1 parameter" in texts
     assert "the program is" in texts
     assert "reported loss = 0.0625" in texts
     assert not (tmp_path / "study.db").exists(), "nothing is stored"

@@ -141,3 +141,15 @@ def test_tuning_with_closed_descriptors(tmp_path: Path, closed: str, parallel: i
     assert (tmp_path / "result").read_text() == "4"
     with ts.Study.open(storage=tmp_path / "study.db") as study:
         assert [trial.state for trial in study.trials] == ["completed"] * 4
+
+
+def test_each_trial_that_was_the_best_when_it_ended_is_marked() -> None:
+    """Two of them may end between two looks at the study."""
+    feed = Feed()
+    study = ledger(opened(at=0.0), *(suggested(n, at=0.0) for n in range(4)))
+    feed.moment(study, 1.0)
+    study.extend([completed(n, loss, at=2.0 + n) for n, loss in enumerate((0.5, 0.7, 0.3))])
+    changes = feed.moment(study, 9.0).changes
+    assert [(c.trial.number, c.best) for c in changes] == [(0, True), (1, False), (2, True)]
+    study.extend([completed(3, 0.4, at=10.0)])
+    assert [c.best for c in feed.moment(study, 11.0).changes] == [False]

@@ -245,7 +245,7 @@ class TestCommandLine:
             filled(study, [(k / 100, k / 10) for k in range(30)])
         lines = command("show", "-s", tmp_path / "two.db").output.splitlines()
         assert len([line for line in lines if line.startswith("  trial ")]) == 20
-        assert "and 10 more: tunesmith trials two --sort value" in lines[-1]
+        assert "and 10 more: tunesmith trials two --sort value" in lines[-2]
 
 
 class TestCheckpoints:

@@ -99,7 +99,7 @@ class TestCreate:
             ({"scheduler": "ahsa"}, ts.StrategyError, "no scheduler 'ahsa'; did you mean 'asha'"),
             ({"seed": -1}, ts.StudyError, "the seed is a whole number from 0"),
             ({"trials": 0}, ts.StudyError, "trials is a whole number of at least 1, not 0"),
-            ({"trails": 5}, ts.StudyError, "no 'trails'; did you mean 'trials'"),
+            ({"trails": 5}, ts.StudyError, "no argument 'trails'; did you mean 'trials'"),
             ({"time": "5 parsecs"}, ts.StudyError, "time: '5 parsecs' is no duration; write 90s"),
             ({"cost": 3}, ts.StudyError, "a cost limit needs price_per_hour"),
             ({"space": {"x": {"flaot": [0, 1]}}}, ts.SpaceError, "x: .*did you mean 'float'"),
@@ -250,7 +250,9 @@ class TestTell:
     def test_nothing_at_all(self, study: ts.Study) -> None:
         trial = study.tell(study.ask())
         assert trial.state is ts.State.FAILED
-        assert "the metric 'loss' never arrived" in str(trial.reason)
+        assert "the metric 'loss' never arrived (the result was None); give a number" in str(
+            trial.reason
+        )
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, {"loss": math.nan}])
     def test_what_is_not_finite_is_a_failure(self, study: ts.Study, value: Any) -> None:

@@ -70,7 +70,10 @@ def next_steps(
         elif not steps:
             steps.append("Run some trials first: tunesmith run, or ts.tune.")
         return steps
-    single = len(trials.ledger.spec.objectives) == 1
+    single = trials.single
+    steps += broken(trials)
+    if not len(trials.feasible):
+        return steps or ["Go on: no trial keeps the constraints yet."]
     if single and trials.model:  # the space is not the reader's
         steps += go_on(trials, outlook)
     elif single:
@@ -114,6 +117,27 @@ def failures(trials: TrialArrays) -> list[str]:
     return sentences
 
 
+def broken(trials: TrialArrays) -> list[str]:
+    """The constraints that many trials break, and where these are."""
+    excess, constraints = trials.ledger.column("excess"), trials.ledger.spec.constraints
+    sentences = []
+    for k, constraint in enumerate(constraints):
+        numbers = trials.done[excess[trials.done, k] > 0.0].tolist()
+        if len(numbers) < 2 or len(numbers) < MANY * len(trials.done):
+            continue
+        where = _where(trials, numbers)
+        remedy = ""
+        if not len(trials.feasible):
+            remedy = (
+                "Loosen it (tunesmith edit judges all trials again), or widen what could keep it."
+            )
+        elif where and 2 * len(numbers) > len(trials.done):
+            remedy = "Leave that out of the space, and fewer trials are spent on it."
+        words = f"{len(numbers):,} of {count(len(trials.done), 'completed trial')} break {constraint.text}."
+        sentences.append(" ".join(filter(None, [words, where, remedy])))
+    return sentences
+
+
 def gave_up(reason: Reason) -> bool:
     """Whether a training ended itself since it would take too long: studies of earlier versions have it as an error."""
     return reason.kind is Kind.TIMEOUT or (
@@ -123,7 +147,7 @@ def gave_up(reason: Reason) -> bool:
 
 def good(trials: TrialArrays, sure: Certainty | None) -> NDArray[np.int64]:
     """The good trials, the best first: all that are nearly as good as the best, or not to be told from it."""
-    losses = trials.first_losses[trials.ranked]
+    losses = trials.own_losses[trials.ranked]
     if len(losses) <= FEW:
         return trials.ranked
     reach = GOOD * float(np.median(losses) - losses[0])
@@ -135,7 +159,7 @@ def good(trials: TrialArrays, sure: Certainty | None) -> NDArray[np.int64]:
 def _where(trials: TrialArrays, failed: list[int]) -> str:
     """A range or a choice in which all that failed lie, and few that did not."""
     space, numbers = trials.ledger.spec.space, trials.ledger.column("numbers")
-    good = trials.done
+    good = trials.feasible if len(trials.feasible) else trials.done
     if len(failed) < 3 or len(good) < 3:
         return ""
     candidates: list[tuple[float, str]] = []
@@ -254,8 +278,8 @@ def go_on(trials: TrialArrays, outlook: Outlook | None) -> list[str]:
     if outlook.bound == 0.0:
         return ["Stopping here is sensible: nothing more is to gain in this space."]
     gain, noise = outlook.gain, outlook.noise
-    spread = float(np.median(trials.first_losses[trials.done])) - float(
-        trials.first_losses[trials.ranked[0]]
+    spread = float(np.median(trials.own_losses[trials.feasible])) - float(
+        trials.own_losses[trials.ranked[0]]
     )
     expectation = (
         f"{outlook.trials} more trials are expected to gain {show_number(gain, 2)} "

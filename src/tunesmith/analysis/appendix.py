@@ -42,7 +42,7 @@ STATES: Final = {
 
 def cost(trials: TrialArrays, drawings: Drawings) -> str:
     ledger = trials.ledger
-    elapsed, compute = ledger.elapsed_s(ledger.last_at), ledger.compute_time_s
+    elapsed, compute = ledger.worked_s, ledger.compute_time_s
     sentences = [
         f"The study took {show_seconds(elapsed)}, and its trials {show_seconds(compute)} together."
     ]
@@ -52,8 +52,9 @@ def cost(trials: TrialArrays, drawings: Drawings) -> str:
         sentences.append(
             f"A typical trial took {show_seconds(float(np.median(known)))}, the longest {show_seconds(float(known.max()))}."
         )
-    if ledger.money:
-        sentences.append(f"It cost {show_number(ledger.money, 4)} by the limit price_per_hour.")
+    if spent := ledger.spec.limits.spent(ledger.money):
+        by = "cost_metric" if ledger.spec.limits.cost_metric else "price_per_hour"
+        sentences.append(f"They spent {spent} (by the limit {by}).")
     rows = []
     for state, name in STATES.items():
         of = np.flatnonzero(ledger.column("state") == list(State).index(state))
@@ -64,7 +65,8 @@ def cost(trials: TrialArrays, drawings: Drawings) -> str:
         table(["state", "trials", "time"], rows, right=["trials", "time"]),
     ]
     parts += _failures(trials)
-    if len(trials.done) > 2 and float(np.nanmax(wall[trials.done], initial=0.0)) > 0.1:
+    worth = float(np.nanmax(wall[trials.done], initial=0.0)) > 0.1
+    if len(trials.done) > 2 and (worth or ledger.spec.limits.cost_metric):
         parts.append(drawings.add(progress.cost(trials)))
     return "".join(parts)
 
@@ -117,6 +119,9 @@ def tuned(trials: TrialArrays) -> str:
     if space.relations:
         parts.append(paragraphs(["Every config had to satisfy:"]))
         parts.append(bullets([r.text for r in space.relations]))
+    if constraints := trials.ledger.spec.constraints:
+        parts.append(paragraphs(["Results had to keep:"]))
+        parts.append(bullets([c.text for c in constraints]))
     return "".join(parts)
 
 

@@ -116,14 +116,14 @@ def recommended(trials: TrialArrays, sure: Certainty | None) -> int | None:
 
 
 def _certainty(trials: TrialArrays) -> Certainty | None:
-    best = trials.incumbent
+    best = trials.incumbent if trials.single else None
     # forecasts of what was stopped are no results: they may be off by more than the noise
     evidence = Evidence.completed(trials.history)
     model = None if best is None else model_of(trials.history, evidence)
     if best is None or model is None:
         return None
-    seen = np.flatnonzero(np.isin(model.rows, trials.done))
-    losses = trials.first_losses[model.rows[seen]]
+    seen = np.flatnonzero(np.isin(model.rows, trials.feasible))
+    losses = trials.own_losses[model.rows[seen]]
     first = np.argsort(losses, kind="stable")[: COMPARED // 2]
     likely = np.argsort(model.at_known[seen], kind="stable")[: COMPARED // 2]
     among = seen[np.union1d(first, likely)]
@@ -136,7 +136,7 @@ def _certainty(trials: TrialArrays) -> Certainty | None:
         features = model.domain.features(model.known[among])
         drawn, _ = mixture.sample(features, DRAWS, rng, PICKS)
     noise = model.worth(math.sqrt(mixture.noise))
-    noisy = noise > SEEN * (float(np.median(losses)) - float(trials.first_losses[best]))
+    noisy = noise > SEEN * (float(np.median(losses)) - float(trials.own_losses[best]))
     # a copy of a trial that goes on with another config is worth what both made of it
     noisy = noisy and not trials.ledger.forks and _found(trials, evidence, mixture, LOOKS)
     place = int(np.flatnonzero(numbers == best)[0])
@@ -144,9 +144,9 @@ def _certainty(trials: TrialArrays) -> Certainty | None:
     mean = drawn.mean(axis=0)
     taken = free = place
     if noisy:
-        free = _least(mean, points, trials.first_losses[numbers], place)
+        free = _least(mean, points, trials.own_losses[numbers], place)
         staying = np.isin(numbers, _staying(trials))
-        taken = _least(np.where(staying, mean, np.inf), points, trials.first_losses[numbers], place)
+        taken = _least(np.where(staying, mean, np.inf), points, trials.own_losses[numbers], place)
     chances, rival = _rivals(drawn, points, taken)
 
     def worth(k: int) -> Worth:
@@ -222,7 +222,7 @@ def _staying(trials: TrialArrays) -> Ints:
         or best is None
         or next(iter(ledger.curves.back(best)), None) is None
     ):
-        return trials.done
+        return trials.feasible
     candidates = np.zeros(trials.size, dtype=np.bool_)
-    candidates[trials.done] = True
-    return np.array(contenders(trials.first_losses, candidates, keep), dtype=np.int64)
+    candidates[trials.feasible] = True
+    return np.array(contenders(trials.own_losses, candidates, keep), dtype=np.int64)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.analysis import parameters, progress
+from tunesmith.analysis import fronts, parallel, parameters, progress
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.style import to_figure
 from tunesmith.analysis.trials import TrialArrays
@@ -20,17 +20,22 @@ class Figures:
     def __init__(self, ledger: Ledger) -> None:
         self._trials = TrialArrays(ledger)
 
-    def best(self, over: str = "trials") -> Any:
+    def _by(self, objective: int | str) -> TrialArrays:
+        """The trials by one of several objectives, by its metric or its place. Raises StudyError."""
+        return self._trials.by(self._trials.ledger.spec.place_of(objective))
+
+    def best(self, over: str = "trials", objective: int | str = 0) -> Any:
         """The best value so far, over "trials" or over "time", and every trial."""
-        return to_figure(progress.best_so_far(self._trials, over))
+        return to_figure(progress.best_so_far(self._by(objective), over))
 
     def curves(self) -> Any:
         """Learning curves: what trials reported, step by step."""
         return to_figure(progress.curves(self._trials))
 
-    def importance(self) -> Any:
+    def importance(self, objective: int | str = 0) -> Any:
         """What each parameter explains. Raises StudyError where too little is known."""
-        importances = importance(self._trials.history)
+        trials = self._by(objective)
+        importances = importance(trials.history, trials.objective)
         if importances is None:
             raise StudyError("importance needs some completed trials with different results")
         return to_figure(parameters.importance_bars(importances))
@@ -39,16 +44,31 @@ class Figures:
         """Parallel coordinates: one line for each trial, one axis for each parameter, the most important first."""
         importances = importance(self._trials.history)
         order = tuple(share.name for share in importances.parameters) if importances else ()
-        return to_figure(parameters.parallel(self._trials, order))
+        return to_figure(parallel.parallel(self._trials, order))
 
-    def slice(self, parameter: str) -> Any:
+    def slice(self, parameter: str, objective: int | str = 0) -> Any:
         """Every trial's value against one parameter."""
-        return to_figure(parameters.slice_of(self._trials, parameter))
+        return to_figure(parameters.slice_of(self._by(objective), parameter))
 
-    def cost(self) -> Any:
-        """Every trial's value against the time it took."""
-        return to_figure(progress.cost(self._trials))
+    def cost(self, objective: int | str = 0) -> Any:
+        """Every trial's value against what it took: by `cost_metric`, or in time."""
+        return to_figure(progress.cost(self._by(objective)))
 
-    def front(self) -> Any:
-        """The first two objectives against each other, and the trials that no other beats."""
-        return to_figure(progress.front(self._trials))
+    def front(self, x: int | str = 0, y: int | str = 1) -> Any:
+        """Two objectives against each other, the trials that no other beats, and what these beat. Raises StudyError."""
+        if self._trials.single:
+            return to_figure(fronts.front(self._trials))  # which says why there is none
+        places = self._by(x).objective, self._by(y).objective
+        return to_figure(fronts.front(self._trials, places))
+
+    def objectives(self) -> Any:
+        """Parallel coordinates over several objectives: one line for each trial. Raises StudyError."""
+        return to_figure(parallel.objectives(self._trials))
+
+    def attainment(self) -> Any:
+        """Of two objectives, how the front moved as trials were added. Raises StudyError."""
+        return to_figure(fronts.attainment(self._trials))
+
+    def hypervolume(self) -> Any:
+        """How much was beaten after so many trials, of several objectives. Raises StudyError."""
+        return to_figure(fronts.hypervolume(self._trials))

@@ -40,11 +40,19 @@ def headline(trials: TrialArrays) -> str:
         if len(trials.of(State.STOPPED)) == trials.size:
             return f"{count(trials.size, 'trial').capitalize()} ran, and none to its end: all were stopped early."
         return f"No trial has been completed yet, of {trials.size:,}."
-    if len(ledger.spec.objectives) > 1:
+    if not len(trials.feasible):
+        which = "the constraint" if len(ledger.spec.constraints) == 1 else "all constraints"
+        if len(trials.done) == 1:
+            return f"The only completed trial does not keep {which}."
+        return f"None of {count(len(trials.done), 'completed trial')} keeps {which}."
+    if not trials.single:
         metrics = listed([o.metric for o in ledger.spec.objectives])
         n = len(trials.front)
         stand = "is one that no other beats" if n == 1 else f"are {n} that no other beats"
-        return f"Among {count(trials.counted, 'trial')} there {stand} in all of {metrics}."
+        among = f"Among {count(trials.counted, 'trial')}"
+        if len(trials.broken):
+            among = f"Of {count(len(trials.feasible), 'trial')} that keep the constraints"
+        return f"{among} there {stand} in all of {metrics}."
     best = trials.best
     assert best is not None
     worth = worth_of_best(trials)
@@ -53,14 +61,18 @@ def headline(trials: TrialArrays) -> str:
         return f"{of} is trial {best}: {trials.metric} {show_number(worth.value)} on average."
     value = show_number(trials.values(np.array([best]))[0])
     of = f"The best of {count(trials.counted, 'trial')}" if trials.counted > 1 else "The only trial"
-    return f"{of} reached {trials.metric} {value}."
+    keeps = ""
+    if len(trials.broken):
+        which = "the constraint" if len(ledger.spec.constraints) == 1 else "all constraints"
+        keeps = f", and keeps {which}"
+    return f"{of} reached {trials.metric} {value}{keeps}."
 
 
 def gains(trials: TrialArrays) -> list[str]:
     """By how much the best one is better than the first, and than the middle one."""
     if trials.best is None or len(trials.done) < 2:
         return []
-    ledger = trials.ledger
+    ledger, broken = trials.ledger, set(trials.broken.tolist())
     value = best_value(trials)
     sentences = []
     if trials.confirmed:
@@ -81,17 +93,20 @@ def gains(trials: TrialArrays) -> list[str]:
         elif "middle" in why:
             what = "The middle of the space"
         other = float(trials.values(np.array([first]))[0])
+        breaks = " and breaks a constraint" if first in broken else ""
         sentences.append(
-            f"{what} (trial {first}) reached {show_number(other)}: {better(value, other, trials.sign)}."
+            f"{what} (trial {first}) reached {show_number(other)}{breaks}: {better(value, other, trials.sign)}."
         )
-    middle = float(np.median(trials.values(trials.done)))
+    if len(trials.feasible) < 2:
+        return sentences
+    middle = float(np.median(trials.values(trials.feasible)))
     sentences.append(
-        f"The median of the completed trials is {show_number(middle)}: {better(value, middle, trials.sign)}."
+        f"The median of {_all(trials)} is {show_number(middle)}: {better(value, middle, trials.sign)}."
     )
     if len(trials.ranked) > 1 and trials.best == int(trials.ranked[0]) and not trials.confirmed:
         second = next(int(n) for n in trials.ranked if n != trials.best)
         other = float(trials.values(np.array([second]))[0])
-        equal = trials.first_losses[second] == trials.first_losses[trials.best]
+        equal = trials.own_losses[second] == trials.own_losses[trials.best]
         runner = (
             f"Trial {second} reached the same"
             if equal
@@ -99,6 +114,11 @@ def gains(trials: TrialArrays) -> list[str]:
         )
         sentences.append(f"{runner}.")
     return sentences
+
+
+def _all(trials: TrialArrays) -> str:
+    """All trials that may be best."""
+    return "those that keep the constraints" if len(trials.broken) else "the completed trials"
 
 
 def best_value(trials: TrialArrays) -> float:
@@ -196,7 +216,8 @@ def _ends(sure: Certainty) -> tuple[str, str]:
 
 def _chance(trials: TrialArrays, sure: Certainty) -> str:
     statement = (
-        f"It is truly the best of the {len(trials.done):,} completed trials with a probability of "
+        f"It is truly the best of the {len(trials.feasible):,} "
+        f"{'that keep the constraints' if len(trials.broken) else 'completed trials'} with a probability of "
         f"{percent(sure.chance)}"
     )
     if sure.recommended != trials.best:

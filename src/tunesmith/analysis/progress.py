@@ -1,4 +1,4 @@
-"""Figures of the search: the best value so far, learning curves, the cost of trials, the Pareto front."""
+"""Figures of the search: the best value so far, and learning curves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,19 @@ from tunesmith.analysis.style import (
     Figure,
     Value,
     figure,
+    text,
     unit_of,
 )
-from tunesmith.analysis.trials import TrialArrays, brief, marks, some
+from tunesmith.analysis.trials import (
+    CROSSES,
+    TrialArrays,
+    brief,
+    broken_marks,
+    forecast_marks,
+    marks,
+    some,
+    thinned,
+)
 from tunesmith.core.errors import StudyError
 from tunesmith.core.trial import State
 
@@ -40,17 +50,25 @@ def best_so_far(trials: TrialArrays, over: str = "trials") -> Figure:
     if over not in ("trials", "time"):
         raise StudyError(f"over is 'trials' or 'time', not {over!r}")
     metric = trials.metric
-    stopped = some(trials.of(State.STOPPED))
-    stopped = stopped[[n in trials.last_reports for n in stopped.tolist()]]
-    reached = np.array([trials.last_reports[n] for n in stopped.tolist()])
+    stopped, reached = thinned(*trials.forecasts)
+    expected = len(stopped) > 0
+    if not expected:
+        stopped = some(trials.of(State.STOPPED))
+        stopped = stopped[[n in trials.last_reports for n in stopped.tolist()]]
+        reached = np.array([trials.last_reports[n] for n in stopped.tolist()])
     axis = Value(trials.values(trials.done), trials.sign, reached)
     place, unit = _places(trials, over)
     data: list[Trace] = []
-    if len(stopped):
+    if expected:
+        data += forecast_marks(place[stopped], axis(reached), stopped, trials)
+    elif len(stopped):
         data.append(
             marks("stopped early", place[stopped], axis(reached), stopped, trials)
             | {"marker": {"color": GREY, "size": 6, "symbol": "circle-open"}}
         )
+    crosses = trials.crosses
+    if len(crosses):
+        data.append(broken_marks(place[crosses], axis(trials.values(crosses)), crosses, trials))
     data.append(
         marks(
             "completed", place[trials.dots], axis(trials.values(trials.dots)), trials.dots, trials
@@ -63,22 +81,9 @@ def best_so_far(trials: TrialArrays, over: str = "trials") -> Figure:
             marks("failed", place[failed], [axis.bad] * len(failed), failed, trials)
             | {"marker": {"color": RED, "size": 7, "symbol": "x"}}
         )
-    if len(trials.done):
+    if len(trials.feasible):
         data.append(_record(trials, place, axis, over))
-    caption = (
-        f"The line is the best {metric} so far ({'less' if trials.sign > 0 else 'more'} is better)."
-    )
-    if not len(trials.done):
-        caption = f"No trial has been completed; circles are {trials.reached} of stopped ones."
-    elif len(stopped):
-        caption += f" Circles are {trials.reached} of trials that were stopped: no final values."
-    if axis.clipped:
-        caption += " Values far worse than the others are drawn at the edge."
-    if len(failed) and len(trials.done) and over == "trials":
-        caption += " Failed trials have no value: their crosses are at the bad end."
-    if trials.ledger.confirming:
-        caption += " Runs that only confirm the best ones are not shown."
-    caption = f"{caption} {trials.thinned}".rstrip()
+    caption = _what_is_seen(trials, over, axis, expected=expected, others=len(stopped) > 0)
     x: dict[str, Any] = {
         "title": {"text": "trial" if over == "trials" else f"time since the start, {unit}"}
     }
@@ -90,12 +95,41 @@ def best_so_far(trials: TrialArrays, over: str = "trials") -> Figure:
     return figure(title, caption, data, xaxis=x, yaxis=axis.axis(metric))
 
 
+def _what_is_seen(
+    trials: TrialArrays, over: str, axis: Value, *, expected: bool, others: bool
+) -> str:
+    """The caption of `best_so_far`: with forecasts of what was stopped, or `others`, what it last reported."""
+    way = "less" if trials.sign > 0 else "more"
+    sentences = [f"The line is the best {trials.metric} so far ({way} is better)."]
+    if not len(trials.done):
+        sentences = [f"No trial has been completed; circles are {trials.reached} of stopped ones."]
+    elif not len(trials.feasible):
+        sentences = [
+            f"No completed trial keeps the constraints, so that no {trials.metric} is best."
+        ]
+    elif len(trials.broken):
+        sentences.append(CROSSES)
+    if expected:
+        sentences.append(trials.faint)
+    elif others and len(trials.done):
+        sentences.append(
+            f"Circles are {trials.reached} of trials that were stopped: no final values."
+        )
+    if axis.clipped:
+        sentences.append("Values far worse than the others are drawn at the edge.")
+    if len(trials.of(State.FAILED)) and len(trials.done) and over == "trials":
+        sentences.append("Failed trials have no value: their crosses are at the bad end.")
+    if trials.ledger.confirming:
+        sentences.append("Runs that only confirm the best ones are not shown.")
+    return " ".join([*sentences, trials.thinned]).rstrip()
+
+
 def _record(trials: TrialArrays, place: NDArray[np.float64], axis: Value, over: str) -> Trace:
-    """The line of the best value so far."""
-    done = trials.done
+    """The line of the best value so far, of trials that keep the constraints."""
+    done = trials.feasible
     if over == "time":
         done = done[np.argsort(place[done], kind="stable")]
-    losses = np.minimum.accumulate(trials.first_losses[done])
+    losses = np.minimum.accumulate(trials.own_losses[done])
     improved = np.concatenate([[True], np.diff(losses) < 0])
     x, y = place[done][improved], losses[improved] * trials.sign
     end = float(np.nanmax(place))
@@ -138,7 +172,7 @@ def curves(trials: TrialArrays) -> Figure:
     )
     for i in order:
         state = trials.ledger.state(numbers[i])
-        name = _STATE_NAMES.get(state, "not ended")
+        name = _name(trials, numbers[i])
         if numbers[i] in winners:
             name = trials.winners_name
         if state is State.STOPPED:
@@ -165,7 +199,7 @@ def curves(trials: TrialArrays) -> Figure:
         at = [drawn_curves[i][0][-1] for i in stops]
         data.append(
             marks("where it was stopped", at, ends[stops].tolist(), chosen, trials)
-            | {"marker": {"color": PURPLE, "size": 6, "symbol": "x"}}
+            | {"marker": {"color": GREY, "size": 6, "symbol": "x"}}
         )
     caption = f"One line for each trial: the {metric_words(trials)} that it reported, step by step."
     if stops:
@@ -199,6 +233,7 @@ _CURVES: Final[dict[str, tuple[str, float, float]]] = {
     "stopped early": (GREY, 1.2, 0.6),
     "cancelled": (GREY, 1.2, 0.6),
     "not ended": (GREEN, 1.2, 0.7),
+    "breaks a constraint": (PURPLE, 1.2, 0.6),
     "completed": (BLUE, 1.4, 0.6),
     "best": (ORANGE, 3.0, 1.0),
     "front": (ORANGE, 2.0, 1.0),
@@ -206,8 +241,13 @@ _CURVES: Final[dict[str, tuple[str, float, float]]] = {
 
 
 def _state(trials: TrialArrays, number: int) -> int:
-    name = _STATE_NAMES.get(trials.ledger.state(number), "not ended")
-    return list(_CURVES).index(name)
+    return list(_CURVES).index(_name(trials, number))
+
+
+def _name(trials: TrialArrays, number: int) -> str:
+    if trials.ledger.column("broken")[number]:
+        return "breaks a constraint"
+    return _STATE_NAMES.get(trials.ledger.state(number), "not ended")
 
 
 def metric_words(trials: TrialArrays) -> str:
@@ -244,80 +284,63 @@ def _curves(trials: TrialArrays) -> tuple[list[int], list[tuple[list[int], list[
 
 
 def cost(trials: TrialArrays) -> Figure:
-    """Every completed trial's value against its wall time, and the best value for each time."""
-    wall = trials.ledger.column("wall_s")
-    shown = trials.dots[wall[trials.dots] > 0]
-    length, unit = unit_of(float(wall[shown].max()) if len(shown) else 0.0)
-    x = wall[shown] / length
-    axis = Value(trials.values(trials.done), trials.sign)
-    data = [
-        marks("completed", x, axis(trials.values(shown)), shown, trials)
+    """Every trial's value against what it took, by `cost_metric` or in wall time, and the best value for each cost."""
+    ledger = trials.ledger
+    by_metric = ledger.spec.limits.cost_metric
+    took = ledger.column("money" if by_metric else "wall_s")
+    shown, broken = (n[took[n] > 0] for n in (trials.dots, trials.crosses))
+    stopped, expected = trials.forecasts
+    stopped, expected = thinned(stopped[took[stopped] > 0], expected[took[stopped] > 0])
+    every = took[np.concatenate([shown, broken, stopped]).astype(np.int64)]
+    length, unit = (1.0, by_metric) if by_metric else unit_of(float(every.max(initial=0.0)))
+    x = took / length
+    axis = Value(trials.values(trials.done), trials.sign, expected)
+    data = forecast_marks(x[stopped], axis(expected), stopped, trials)
+    if len(broken):
+        data.append(broken_marks(x[broken], axis(trials.values(broken)), broken, trials))
+    data.append(
+        marks("completed", x[shown], axis(trials.values(shown)), shown, trials)
         | {"marker": {"color": BLUE, "size": 6, "opacity": 0.5}}
-    ]
+    )
     if len(shown):
-        order = np.lexsort((trials.first_losses[shown], x))
-        losses = np.minimum.accumulate(trials.first_losses[shown[order]])
-        improved = np.concatenate([[True], np.diff(losses) < 0])
-        at = np.append(x[order][improved], x.max())
-        y = np.append(losses[improved], losses[-1]) * trials.sign
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": "best within that time",
-                "x": at.tolist(),
-                "y": axis(y),
-                "line": {"color": ORANGE, "width": 2.5, "shape": "hv"},
-                "hoverinfo": "x+y",
-            }
-        )
-    wide = len(shown) > 1 and float(x.max()) > 30 * float(x.min())
-    caption = "Each dot is a trial: how long it ran, and what it reached."
+        data.append(_within(trials, shown, x[shown], axis))
+    wide = len(every) > 1 and float(every.max()) > 30 * float(every.min())
+    caption = "Each dot is a trial: what it took, and what it reached. The line is the best for that much."
+    if len(broken):
+        caption += f" {CROSSES}"
+    if len(stopped):
+        caption += f" {trials.faint} They stand at what these took until then."
     if axis.clipped:
         caption += " Values far worse than the others are drawn at the edge."
+    what = (
+        f"{brief(by_metric, 40)} of the trial" if by_metric else f"wall time of the trial, {unit}"
+    )
     return figure(
         f"{brief(trials.metric, 40)} by what it took",
         f"{caption} {trials.thinned}".rstrip(),
         data,
         height=300,
         xaxis={
-            "title": {"text": f"wall time of the trial, {unit}"},
+            "title": {"text": text(what)},
             **({"type": "log", "exponentformat": "power"} if wide else {}),
         },
         yaxis=axis.axis(trials.metric),
     )
 
 
-def front(trials: TrialArrays) -> Figure:
-    """The first two objectives against each other."""
-    objectives = trials.ledger.spec.objectives
-    if len(objectives) < 2:
-        raise StudyError("a front needs several objectives; this study has one")
-    members = trials.front
-    within = set(members.tolist())
-    others = np.array([n for n in trials.dots.tolist() if n not in within], dtype=np.int64)
-    members = members[np.argsort(trials.first_losses[members], kind="stable")]
-    axes = [Value(trials.values(trials.done, k), objectives[k].sign, whole=True) for k in (0, 1)]
-
-    def shown(name: str, numbers: Ints) -> Trace:
-        x, y = (axes[k](trials.values(numbers, k)) for k in (0, 1))
-        return marks(name, [math.nan if v is None else v for v in x], y, numbers, trials)
-
-    data = [
-        shown("beaten by others", others) | {"marker": {"color": GREY, "size": 6, "opacity": 0.6}},
-        shown("not beaten: the front", members)
-        | {"mode": "lines+markers", "marker": {"color": ORANGE, "size": 8}}
-        | {"line": {"color": ORANGE, "width": 1.5, "shape": "hv"}},  # from the best in x on
-    ]
-    if len(objectives) > 2:
-        data[1]["mode"] = "markers"
-    words = " and ".join(f"{'less' if o.sign > 0 else 'more'} {o.metric}" for o in objectives[:2])
-    caption = f"Better is {words}. No other trial is at least as good as one of the front in every objective."
-    return figure(
-        " and ".join(brief(o.metric, 34) for o in objectives[:2]),
-        f"{caption} {trials.thinned}".rstrip(),
-        data,
-        height=380,
-        xaxis=axes[0].axis(objectives[0].metric),
-        yaxis=axes[1].axis(objectives[1].metric),
-    )
+def _within(trials: TrialArrays, shown: Ints, x: Floats, axis: Value) -> Trace:
+    """The line of the best value that was reached within each cost."""
+    order = np.lexsort((trials.own_losses[shown], x))
+    losses = np.minimum.accumulate(trials.own_losses[shown[order]])
+    improved = np.concatenate([[True], np.diff(losses) < 0])
+    at = np.append(x[order][improved], x.max())
+    y = np.append(losses[improved], losses[-1]) * trials.sign
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "best for that much",
+        "x": at.tolist(),
+        "y": axis(y),
+        "line": {"color": ORANGE, "width": 2.5, "shape": "hv"},
+        "hoverinfo": "x+y",
+    }

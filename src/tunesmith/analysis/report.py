@@ -12,7 +12,16 @@ from typing import Final
 
 import numpy as np
 
-from tunesmith.analysis import advice, appendix, findings, parameters, progress
+from tunesmith.analysis import (
+    advice,
+    appendix,
+    constraints,
+    findings,
+    fronts,
+    parallel,
+    parameters,
+    progress,
+)
 from tunesmith.analysis.appendix import STATES, group_of, range_of
 from tunesmith.analysis.certainty import Certainty, certainty, recommended, worth_of_best
 from tunesmith.analysis.findings import listed
@@ -28,8 +37,8 @@ from tunesmith.analysis.page import (
     table,
     tiles,
 )
-from tunesmith.analysis.style import GROUP_COLOURS, NAMES, NO_GROUP, Value
-from tunesmith.analysis.trials import TrialArrays, brief, show
+from tunesmith.analysis.style import GROUP_COLOURS, NAMES, NO_GROUP, Value, plain
+from tunesmith.analysis.trials import CROSSES, TrialArrays, brief, show
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.space.parameter import GROUPS, Choice, Fixed, Parameter
@@ -66,7 +75,7 @@ def report(ledger: Ledger, model: str = "") -> str:
     from tunesmith.version import __version__
 
     trials = TrialArrays(ledger, model)
-    single = len(ledger.spec.objectives) == 1
+    single = trials.single
     outlook = look_ahead(trials.history, AHEAD) if single and len(trials.done) else None
     importances = importance(trials.history) if len(trials.done) else None
     drawings = Drawings()
@@ -80,13 +89,15 @@ def _sections(
     trials: TrialArrays, importances: Importance | None, outlook: Outlook | None, drawings: Drawings
 ) -> Iterator[Section]:
     some, sure = len(trials.done) > 0, certainty(trials)
-    single = len(trials.ledger.spec.objectives) == 1
-    if some and single:
+    single, any_best = trials.single, len(trials.feasible) > 0
+    if any_best and single:
         yield "winner", "What won", _winner(trials, sure)
         if sentences := [*findings.gains(trials), *findings.sureness(trials, sure, importances)]:
             yield "sure", "By how much, and how sure", bullets(sentences)
-    if some and not single:
+    if any_best and not single:
         yield "front", "What no other trial beats", _front(trials, drawings)
+    if some and trials.ledger.spec.constraints:
+        yield "held", "What had to hold", constraints.section(trials)
     yield "next", "What to try next", bullets(advice.next_steps(trials, importances, outlook, sure))
     if len(trials.done) > 1:
         yield "mattered", "What mattered", _mattered(trials, importances, drawings)
@@ -95,7 +106,7 @@ def _sections(
     if len(trials.done) > 1 and len(trials.ledger.spec.space):
         yield (
             "configs",
-            "The best configs" if single else "Configs",
+            "The best configs" if single and any_best else "Configs",
             _configs(trials, importances, drawings),
         )
     if trials.size:
@@ -119,7 +130,7 @@ def _head(trials: TrialArrays) -> str:
     pairs = []
     if trials.best is not None:
         value = show_number(trials.values(np.array([trials.best]))[0])
-        label = f"best {brief(trials.metric, 26)}"
+        label = f"{trials.best_name} {brief(trials.metric, 26)}"
         if (worth := worth_of_best(trials)) is None:
             pairs.append((f"{label} (trial {trials.best})", value))
         else:
@@ -132,9 +143,9 @@ def _head(trials: TrialArrays) -> str:
             )
         if trials.confirmed:
             pairs.append(("when run again, on average", show_number(trials.confirmed[0].mean)))
-    elif len(trials.done):
+    elif len(trials.feasible):
         for k, objective in enumerate(ledger.spec.objectives[:3]):
-            losses = trials.values(trials.done, k) * objective.sign
+            losses = trials.values(trials.feasible, k) * objective.sign
             edge = "lowest" if objective.sign > 0 else "highest"
             pairs.append(
                 (
@@ -143,11 +154,15 @@ def _head(trials: TrialArrays) -> str:
                 )
             )
     pairs.append(("trials", f"{trials.counted:,}"))
-    pairs.append(("from beginning to end", show_seconds(ledger.elapsed_s(ledger.last_at))))
+    if ledger.spec.constraints and len(trials.done):
+        share = f"{len(trials.feasible):,} of {len(trials.done):,}"
+        pairs.append(("of the completed, keep the constraints", share))
+    pairs.append(("from beginning to end", show_seconds(ledger.worked_s)))
     if ledger.compute_time_s:
         pairs.append(("compute time of all trials", show_seconds(ledger.compute_time_s)))
-    if ledger.money:
-        pairs.append(("money", show_number(ledger.money, 4)))
+    if spent := ledger.spec.limits.spent(ledger.money):
+        amount, _, unit = spent.rpartition(" ")
+        pairs.append((f"{unit} spent", amount))
     ended = ledger.ended.detail if ledger.ended else ""
     state = f"It ended: {ended}." if ended else "It has not ended yet." if trials.size else ""
     if trials.size:
@@ -183,13 +198,9 @@ def _states(trials: TrialArrays) -> str:
 
 def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
     """The one recommendation: the best trial, or the one whose config is better on average, and why."""
-    from tunesmith.run.arguments import arguments
-    from tunesmith.run.program import command_line
-
     number = recommended(trials, sure)
     assert trials.best is not None
     assert number is not None
-    config = trials.ledger.config(number)
     lead = f"Trial {number}, with this config:"
     if number != trials.incumbent:
         lead = (
@@ -201,14 +212,21 @@ def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
             f"Recommended is the config of trial {number}. Trial {trials.best} is the best of those whose checkpoints stay "
             f"(keep={trials.ledger.spec.limits.keep}), but on average trial {number} is expected to be better:"
         )
-    ledger = trials.ledger
+    return paragraphs([lead]) + _config(trials, number)
+
+
+def _config(trials: TrialArrays, number: int) -> str:
+    """A trial's config as a table, and to copy from."""
+    from tunesmith.run.arguments import arguments
+    from tunesmith.run.program import command_line
+
+    ledger, config = trials.ledger, trials.ledger.config(number)
     attempt, seed = ledger.attempt(number), ledger.seed(number)
     command = command_line(ledger.spec.job, config, number, attempt, seed)
     words = shlex.join(arguments(config))
     json_of = copyable("As JSON", _lines(config))
     return (
-        paragraphs([lead])
-        + _config_table(trials, config)
+        _config_table(trials, config)
         + (copyable("As the job's command", command) if command else "")
         + (copyable("As arguments of a command", words) if words and not command else "")
         + (folded("As JSON", json_of) if len(config) > 12 else json_of)
@@ -246,52 +264,95 @@ def _config_table(trials: TrialArrays, config: dict[str, object]) -> str:
 
 
 def _front(trials: TrialArrays, drawings: Drawings) -> str:
-    members = trials.front
-    members = members[np.argsort(trials.first_losses[members], kind="stable")]
-    explanation = (
-        f"With several objectives no one trial is best: {count(len(members), 'trial')} of the {len(trials.done):,} completed "
-        "ones cannot be improved in one objective without losing in another. Choose by what matters more to you."
+    members, objectives = trials.front, trials.ledger.spec.objectives
+    members = members[np.argsort(trials.own_losses[members], kind="stable")]
+    of = "that keep the constraints" if len(trials.broken) else "completed ones"
+    cannot = (
+        f"{count(len(members), 'trial').capitalize()} of the {len(trials.feasible):,} {of} cannot be improved in one "
+        "objective without losing in another. Choose by what matters more to you."
     )
-    shown = members[np.linspace(0, len(members) - 1, min(len(members), 12)).astype(int)]
-    names = _columns(trials, shown.tolist())
-    return (
-        paragraphs([explanation])
-        + drawings.add(progress.front(trials), heading=False)
-        + _rows(trials, shown.tolist(), names)
-    )
+    sentences = [cannot]
+    if trials.knee is not None:
+        words = fronts.standing(trials.ledger, trials.knee)
+        sentences.append(f"A good place to begin looking is the knee, {words}.")
+    if trials.best is not None:
+        words = fronts.standing(trials.ledger, trials.best)
+        sentences.append(
+            f"By the rule of this study ({trials.ledger.spec.prefer}) the best is {words}."
+        )
+    parts = [paragraphs(sentences)]
+    if len(objectives) > 2:
+        parts.append(drawings.add(parallel.objectives(trials)))
+    pairs = [(0, 1)] if len(objectives) != 3 else [(0, 1), (0, 2), (1, 2)]
+    if len(objectives) == 2:
+        parts.append(drawings.add(fronts.front(trials), heading=False))
+    else:
+        shown = [drawings.add(fronts.front(trials, pair), small=True) for pair in pairs]
+        caption = fronts.front(trials)["layout"]["title"]["subtitle"]["text"]
+        words = caption.split(". ", 1)[1]
+        parts.append(f'<p class="caption">{escape(plain(words))}</p>')
+        parts.append(f'<div class="pair">{"".join(shown)}</div>')
+    marked = [n for n in (trials.best, trials.knee) if n is not None]
+    some = members[np.linspace(0, len(members) - 1, min(len(members), ROWS)).astype(int)]
+    chosen = [n for n in members.tolist() if n in {*some.tolist(), *marked}]
+    parts.append(_rows(trials, chosen, _columns(trials, chosen)))
+    if trials.best is not None:
+        parts.append(f"<h3>The preferred, trial {trials.best}</h3>")
+        parts.append(_config(trials, trials.best))
+    elif trials.knee is not None:
+        parts.append(f"<h3>The knee, trial {trials.knee}</h3>")
+        parts.append(_config(trials, trials.knee))
+    return "".join(parts)
 
 
 # -- what mattered, how it went ---------------------------------------------------------------
 
 
 def _mattered(trials: TrialArrays, importances: Importance | None, drawings: Drawings) -> str:
+    if trials.single:
+        return _mattered_for(trials, importances, drawings, SLICES)
+    parts = []
+    for k, objective in enumerate(trials.ledger.spec.objectives):
+        view = trials.by(k)
+        own = importance(view.history, k) if k else importances
+        parts.append(f"<h3>For {escape(objective.metric)}</h3>")
+        parts.append(_mattered_for(view, own, drawings, 2))
+    return "".join(parts)
+
+
+def _mattered_for(
+    trials: TrialArrays, importances: Importance | None, drawings: Drawings, most: int
+) -> str:
+    """What mattered for one objective, with slices of the `most` important parameters."""
     parts = [paragraphs(findings.what_mattered(trials, importances))]
     if importances is None:
         return parts[0]
-    if len(trials.ledger.spec.objectives) > 1:
-        parts.append(paragraphs([f"All of this is about {trials.metric}, the first objective."]))
-    if len(importances.groups) > 1:
+    single = trials.single
+    if len(importances.groups) > 1 and single:
         parts.append(drawings.add(parameters.importance_bars(importances, groups=True)))
-    parts.append(drawings.add(parameters.importance_bars(importances)))
+    parts.append(drawings.add(parameters.importance_bars(importances), heading=single))
     # a slice of a few dots shows nothing
     seen = np.isfinite(trials.ledger.column("numbers")[trials.done]).sum(axis=0)
     known = dict(zip(trials.ledger.spec.space.tunables, seen.tolist(), strict=True))
     names = [s.name for s in importances.parameters if s.value >= 0.01 and known[s.name] >= 4][
-        :SLICES
+        :most
     ]
     if names:
         slices = [drawings.add(parameters.slice_of(trials, name), small=True) for name in names]
-        parts.append("<h3>The most important ones, one by one</h3>")
+        if single:
+            parts.append("<h3>The most important ones, one by one</h3>")
+        crosses = f"{CROSSES} " if len(trials.crosses) else ""
         parts.append(
             f'<p class="caption">Each dot is a completed trial: its {escape(trials.metric)}, and which value it had. '
-            f"{'' if trials.best is None else 'The diamond is the best. '}{_faint(trials)}{_far(trials)}{escape(trials.thinned)}</p>"
+            f"{'' if trials.best is None else f'The diamond is the {trials.best_name} one. '}{crosses}"
+            f"{_faint(trials)}{_far(trials)}{escape(trials.thinned)}</p>"
         )
         parts.append(f'<div class="pair">{"".join(slices)}</div>')
     return "".join(parts)
 
 
 def _faint(trials: TrialArrays) -> str:
-    return f"{parameters.FAINT} " if len(trials.forecasts[0]) else ""
+    return f"{trials.faint} " if len(trials.forecasts[0]) else ""
 
 
 def _far(trials: TrialArrays) -> str:
@@ -300,8 +361,15 @@ def _far(trials: TrialArrays) -> str:
 
 
 def _went(trials: TrialArrays, drawings: Drawings) -> str:
-    parts = [drawings.add(progress.best_so_far(trials))]
-    if trials.ledger.spec.limits.parallel > 1 or trials.ledger.compute_time_s > 1.0:
+    parts = []
+    if not trials.single and len(trials.feasible):
+        parts.append(drawings.add(fronts.hypervolume(trials)))
+        if len(trials.ledger.spec.objectives) == 2:
+            parts.append(drawings.add(fronts.attainment(trials)))
+    parts.append(drawings.add(progress.best_so_far(trials)))
+    if trials.single and (
+        trials.ledger.spec.limits.parallel > 1 or trials.ledger.compute_time_s > 1.0
+    ):
         parts.append(drawings.add(progress.best_so_far(trials, "time")))
     curves = progress.curves(trials)
     if curves["data"]:
@@ -311,20 +379,27 @@ def _went(trials: TrialArrays, drawings: Drawings) -> str:
 
 def _configs(trials: TrialArrays, importances: Importance | None, drawings: Drawings) -> str:
     order = tuple(s.name for s in importances.parameters) if importances else ()
-    single = len(trials.ledger.spec.objectives) == 1
-    top = trials.ranked[:ROWS].tolist()
+    single = trials.single
+    top = (trials.ranked if len(trials.feasible) else trials.done)[:ROWS].tolist()
     if trials.best is not None and trials.best in top:
         top = [trials.best, *(n for n in top if n != trials.best)]
     notes, ten = "", f"<h3>The {count(len(top), 'best trial').removeprefix('1 ')}</h3>"
-    if not single:
-        notes = f"<p>By {escape(trials.metric)}, the first objective; those of the front come first.</p>"
+    if not len(trials.feasible):
         ten = f"<h3>{count(len(top), 'trial').capitalize()} of {len(trials.done):,}</h3>"
-    figure = drawings.add(parameters.parallel(trials, order))
+        notes = "<p>None of them keeps the constraints.</p>"
+    elif not single:
+        notes = f"<p>By {escape(trials.metric)}, the first objective; those of the front come first.</p>"
+        ten = f"<h3>{count(len(top), 'trial').capitalize()} of {len(trials.feasible):,}</h3>"
+    elif len(trials.broken):
+        notes = "<p>Of those that keep the constraints.</p>"
+    figure = drawings.add(parallel.parallel(trials, order))
     names = _columns(trials, top, order)
     every = [name for name in trials.ledger.spec.space.tunables if name in names]
     if len(every) < len(_used(trials, top)):
         notes += f"<p>Of the parameters that these use, the {len(every)} that explain most are shown.</p>"
-    return notes + ten + _rows(trials, top, every, first=single) + figure
+    return (
+        notes + ten + _rows(trials, top, every, first=single and len(trials.feasible) > 0) + figure
+    )
 
 
 def _columns(trials: TrialArrays, numbers: list[int], order: tuple[str, ...] = ()) -> list[str]:
@@ -345,9 +420,10 @@ def _rows(trials: TrialArrays, numbers: list[int], names: list[str], *, first: b
     for number in numbers:
         config = trials.ledger.config(number)
         values = trials.ledger.values(number) or ()
+        marks = {trials.best: " preferred", trials.knee: " knee"} if not trials.single else {}
         rows.append(
             [
-                number,
+                f"{number}{marks.get(number, '')}",
                 *map(show_number, values),
                 show_seconds(float(trials.ledger.column("wall_s")[number])),
             ]

@@ -107,6 +107,7 @@ class Value:
         self, values: Floats, sign: float, others: Floats | None = None, *, whole: bool = False
     ) -> None:
         known = values[np.isfinite(values)]
+        self.sign = sign
         self.log, self.low, self.high = False, -math.inf, math.inf
         self.range: list[float] | None = None
         #: Where what has no value is drawn: the bad end of the axis.

@@ -151,6 +151,8 @@ class _Trace:
             else:
                 d += f"L{px:.1f} {py:.1f}"
             before = (px, py)
+        if self.data.get("fill"):
+            return f'<path d="{d}Z" style="fill:{_colour(self.data["fillcolor"])}"{_opacity(self.data)}/>'
         tip = f' data-line="{self.place}"' if self.data.get("text") else ""
         return (
             f'<path d="{d}" fill="none" stroke-linejoin="round" stroke-linecap="round" '

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import schedule
-from tunesmith.analysis.style import text
+from tunesmith.analysis.style import GREY, PURPLE, text
+from tunesmith.core import pareto
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed, front_first
@@ -40,6 +41,12 @@ class TrialArrays:
     ledger: Ledger
     #: How good the model is that came of it, where a recipe searched a space of its own.
     model: str = ""
+    #: Of several objectives, the one that `metric`, `sign`, `own_losses` and `ranked` are about, by its place.
+    objective: int = 0
+
+    def by(self, objective: int) -> TrialArrays:
+        """The same trials, by another objective."""
+        return self if objective == self.objective else replace(self, objective=objective)
 
     @cached_property
     def history(self) -> History:
@@ -55,39 +62,59 @@ class TrialArrays:
         return self.ledger.started_count
 
     @property
+    def single(self) -> bool:
+        """Whether there is one objective."""
+        return len(self.ledger.spec.objectives) == 1
+
+    @property
     def metric(self) -> str:
-        return self.ledger.spec.first_objective.metric
+        return self.ledger.spec.objectives[self.objective].metric
 
     @property
     def sign(self) -> float:
-        return self.ledger.spec.first_objective.sign
+        return self.ledger.spec.objectives[self.objective].sign
 
     @cached_property
     def done(self) -> Ints:
-        """Completed trials that count, and have a finite value; runs that only confirm others are left out."""
-        counts = self.ledger.feasible() & np.isfinite(self.losses).all(axis=1)
+        """Completed trials that count, whether they keep the constraints or not, and have a finite value; runs that only
+        confirm others are left out."""
+        off = self.ledger.column("retracted") | self.ledger.column("outside")
+        counts = self.ledger.where_completed & ~off & np.isfinite(self.losses).all(axis=1)
         counts[list(self.ledger.confirming)] = False
         return np.flatnonzero(counts)
+
+    @cached_property
+    def feasible(self) -> Ints:
+        """Those of `done` that keep all constraints: one of them may be the best."""
+        numbers: Ints = self.done[~self.ledger.column("broken")[self.done]]
+        return numbers
+
+    @cached_property
+    def broken(self) -> Ints:
+        """Those of `done` that break a constraint."""
+        numbers: Ints = self.done[self.ledger.column("broken")[self.done]]
+        return numbers
 
     @cached_property
     def losses(self) -> Floats:
         return self.history.losses
 
     @property
-    def first_losses(self) -> Floats:
-        """The losses of the first objective, which `metric` and `sign` are about, shape (n,)."""
-        return self.losses[:, 0]
+    def own_losses(self) -> Floats:
+        """The losses of the objective that `metric` and `sign` are about, shape (n,)."""
+        return self.losses[:, self.objective]
 
     @cached_property
     def ranked(self) -> Ints:
-        """The completed trials, the best first; with several objectives those of the front first, each part by the
-        first objective."""
-        members = np.flatnonzero(np.isin(self.done, self.front))
-        return self.done[front_first(self.losses[self.done], members)]
+        """Those of `feasible`, the best first; with several objectives those of the front first, each part by the
+        objective."""
+        members = np.flatnonzero(np.isin(self.feasible, self.front))
+        return self.feasible[front_first(self.own_losses[self.feasible][:, None], members)]
 
     @cached_property
     def best(self) -> int | None:
-        """The trial that `Result.best` names; see `certainty.likely_best`."""
+        """The trial that `Result.best` names; see `certainty.likely_best`. Of several objectives the one that the user's
+        rule prefers, if there is one."""
         from tunesmith.analysis.certainty import likely_best
 
         return likely_best(self)
@@ -96,6 +123,13 @@ class TrialArrays:
     def incumbent(self) -> int | None:
         """The trial with the best value; of those that were confirmed the likeliest."""
         return self.ledger.incumbent
+
+    @property
+    def knee(self) -> int | None:
+        """The trial of the front where giving up a little of one objective gains most of the others, of three or more."""
+        if self.single or len(self.front) < 3:
+            return None
+        return int(self.front[pareto.knee(self.losses[self.front])])
 
     @cached_property
     def winners(self) -> frozenset[int]:
@@ -106,7 +140,11 @@ class TrialArrays:
 
     @property
     def winners_name(self) -> str:
-        return "best" if len(self.ledger.spec.objectives) == 1 else "front"
+        return "best" if self.single else "front"
+
+    @property
+    def best_name(self) -> str:
+        return "best" if self.single else "preferred"
 
     @property
     def confirmed(self) -> Sequence[Confirmed]:
@@ -118,10 +156,11 @@ class TrialArrays:
         """The trials that no other beats in every objective, by number."""
         return self.ledger.front()
 
-    def values(self, numbers: Ints, objective: int = 0) -> Floats:
+    def values(self, numbers: Ints, objective: int | None = None) -> Floats:
         """As the user's metric has them."""
-        sign = self.ledger.spec.objectives[objective].sign
-        values: Floats = self.losses[numbers, objective] * sign + 0.0
+        place = self.objective if objective is None else objective
+        sign = self.ledger.spec.objectives[place].sign
+        values: Floats = self.losses[numbers, place] * sign + 0.0
         return values
 
     def of(self, state: State) -> Ints:
@@ -138,6 +177,13 @@ class TrialArrays:
             return repeats(schedule.make(strategy))
         except StrategyError:  # of a package that is not installed here
             return False
+
+    @property
+    def faint(self) -> str:
+        """What faint circles are, in words."""
+        if self._folds:
+            return "Faint circles are means of the folds of trials that were stopped."
+        return FAINT
 
     @property
     def reached(self) -> str:
@@ -164,34 +210,46 @@ class TrialArrays:
 
     @cached_property
     def forecasts(self) -> tuple[Ints, Floats]:
-        """Trials that were stopped, and the values that they are expected to have come to, each of shape (n,)."""
+        """Trials that were stopped, and the values that they are expected to have come to, each of shape (n,): none of
+        the objectives behind the first."""
+        if self.objective or not len(self.done):
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        if self._folds:  # no curve goes on from fold to fold: the mean of some is what that of all is expected to be
+            means = self.last_reports
+            return np.array([*means], dtype=np.int64), np.array([*means.values()], dtype=np.float64)
         evidence = Evidence.of(self.history)
         stopped = np.isin(evidence.rows, self.of(State.STOPPED)) & np.isfinite(evidence.losses)
         losses: Floats = evidence.losses[stopped] * self.sign + 0.0
         return evidence.rows[stopped], losses
 
     @cached_property
+    def expected(self) -> dict[int, float]:
+        """`forecasts`, by trial."""
+        numbers, values = self.forecasts
+        return dict(zip(numbers.tolist(), values.tolist(), strict=True))
+
+    @cached_property
     def improved(self) -> Ints:
-        """The completed trials that were better than all before them, by number."""
-        losses = self.first_losses[self.done]
+        """Those of `feasible` that were better than all before them, by number."""
+        losses = self.own_losses[self.feasible]
         if not len(losses):
-            return self.done
+            return self.feasible
         before = np.concatenate([[np.inf], np.minimum.accumulate(losses)[:-1]])
-        numbers: Ints = self.done[losses < before]
+        numbers: Ints = self.feasible[losses < before]
         return numbers
 
     @cached_property
     def dots(self) -> Ints:
-        """The completed trials that figures show, by number; a part of them beyond DOTS."""
+        """Those of `feasible` that figures show, by number; a part of them beyond DOTS."""
         return self.some(DOTS)
 
     def some(self, most: int) -> Ints:
-        if len(self.done) <= most:
-            return self.done
+        if len(self.feasible) <= most:
+            return self.feasible
         chosen = np.zeros(self.size, dtype=np.bool_)
         chosen[self.improved[-most // 3 :]] = True
         chosen[self.ranked[: min(BEST_DOTS, most // 3)]] = True
-        rest = self.done[~chosen[self.done]]
+        rest = self.feasible[~chosen[self.feasible]]
         left = most - int(chosen.sum())
         chosen[rest[np.linspace(0, len(rest) - 1, left).astype(np.int64)]] = True
         return np.flatnonzero(chosen)
@@ -199,12 +257,18 @@ class TrialArrays:
     @property
     def thinned(self) -> str:
         """In words, which dots are not there."""
-        if len(self.dots) == len(self.done):
+        drawn = len(self.dots) + len(self.crosses)
+        if drawn == len(self.done):
             return ""
         return (
-            f"Of {len(self.done):,} completed trials {len(self.dots):,} are drawn: those that improved on all before, "
+            f"Of {len(self.done):,} completed trials {drawn:,} are drawn: those that improved on all before, "
             "the best ones, and an even selection of the others."
         )
+
+    @cached_property
+    def crosses(self) -> Ints:
+        """Those of `broken` that figures show, by number."""
+        return some(self.broken)
 
     @cached_property
     def _tips(self) -> dict[int, str]:
@@ -227,10 +291,15 @@ class TrialArrays:
                 for o, v in zip(ledger.spec.objectives, values, strict=True)
             ]
         elif number in self.last_reports:
+            if number in self.expected and not self._folds:
+                lines.append(
+                    f"{self.metric} = {show_number(self.expected[number], 4)} is its forecast"
+                )
             lines.append(
                 f"{self.metric} = {show_number(self.last_reports[number])} "
                 + ("on average of its folds" if self._folds else "at the last report")
             )
+        lines += [f"breaks {constraint}" for constraint in ledger.broken(number)]
         wall = float(ledger.column("wall_s")[number])
         if wall == wall:
             lines.append(f"took {show_seconds(wall)}")
@@ -282,3 +351,32 @@ def marks(name: str, x: Any, y: Any, numbers: Ints, trials: TrialArrays) -> dict
         "text": [trials.tip(n) for n in numbers.tolist()],
         "hoverinfo": "text",
     }
+
+
+#: What crosses are.
+CROSSES: Final = "Crosses are trials that break a constraint: none of them is best."
+#: Faint circles, and what they are.
+FAINT: Final = "Faint circles are forecasts of what trials that were stopped would have come to."
+
+
+def forecast_marks(x: Any, y: Any, numbers: Ints, trials: TrialArrays) -> list[dict[str, Any]]:
+    """A faint circle for each trial that was stopped, where it would have come to."""
+    if not len(numbers):
+        return []
+    return [
+        marks("forecast of stopped ones", x, y, numbers, trials)
+        | {"marker": {"color": GREY, "size": 6, "opacity": 0.45, "symbol": "circle-open"}}
+    ]
+
+
+def broken_marks(x: Any, y: Any, numbers: Ints, trials: TrialArrays) -> dict[str, Any]:
+    """A cross for each trial that breaks a constraint."""
+    return marks("breaks a constraint", x, y, numbers, trials) | {
+        "marker": {"color": PURPLE, "size": 6, "opacity": 0.7, "symbol": "x"}
+    }
+
+
+def thinned(numbers: Ints, values: Floats) -> tuple[Ints, Floats]:
+    """An even selection of both."""
+    chosen = some(np.arange(len(numbers)))
+    return numbers[chosen], values[chosen]

@@ -26,9 +26,11 @@ from tunesmith.cli import (
     stop,
     trials,
 )
+from tunesmith.cli.group import Commands
 from tunesmith.version import __version__
 
 app = typer.Typer(
+    cls=Commands,
     help="Find good hyperparameters for any training program.",
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help starts in half the time

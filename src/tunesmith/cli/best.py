@@ -32,7 +32,7 @@ def best(
     from tunesmith.cli.tables import config_block, print_json
     from tunesmith.core.errors import NothingCompleted
     from tunesmith.run.arguments import arguments
-    from tunesmith.tuning.standing import luck, standing
+    from tunesmith.tuning.standing import luck, reached
 
     with open_study(study, storage) as opened:
         if len(opened.spec.objectives) > 1 and opened.spec.prefer is None:
@@ -48,7 +48,7 @@ def best(
         elif args:
             typer.echo(opened.command(trial) or shlex.join(arguments(trial.config)))
         else:
-            typer.echo(f"{opened.name}: {standing(opened.objective.metric, trial)}")
+            typer.echo(f"{opened.name}: {reached(opened.objective.metric, trial)}")
             lucky = None if trial.expected is None else luck(opened.result(), trial)
             if lucky is not None:
                 typer.echo(f"  {lucky}")

@@ -21,6 +21,7 @@ def edit(
 
     Trials that fall outside an edited space are kept and marked.
     """
+    from tunesmith.core.quantity import are, count
     from tunesmith.tuning.job import load_job
     from tunesmith.tuning.launch import match
     from tunesmith.tuning.study import Study
@@ -35,5 +36,5 @@ def edit(
         return
     typer.echo(
         f"{loaded.spec.name}: edited ({', '.join(changed)})"
-        + (f"; {outside} trials are outside the space" if outside else "")
+        + (f"; {count(outside, 'trial')} {are(outside)} outside the space" if outside else "")
     )

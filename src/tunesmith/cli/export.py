@@ -41,6 +41,7 @@ def export(
 
     gc.disable()  # as for `report`
     from tunesmith.cli.arguments import open_study
+    from tunesmith.core.quantity import count
     from tunesmith.files import writing
 
     form = form or _form_of(output)
@@ -48,18 +49,18 @@ def export(
         raise StudyError("Parquet goes into a file: name it with --output trials.parquet")
     with open_study(study, storage) as opened:
         result = opened.result()
-        count = f"{len(result.trials)} trials"
+        what = count(len(result.trials), "trial")
         if form is Format.SCHEDULE:
-            count = f"the schedule of trial {result.best.number}"
+            what = f"the schedule of trial {result.best.number}"
         if form is Format.PARQUET and output is not None:
             result.write_parquet(output)
-            typer.echo(f"{count} written to {output}", err=True)
+            typer.echo(f"{what} written to {output}", err=True)
         elif output is None:
             _write(result, form, sys.stdout)
         else:
             with writing(output) as file:
                 _write(result, form, file)
-            typer.echo(f"{count} written to {output}", err=True)
+            typer.echo(f"{what} written to {output}", err=True)
 
 
 def _form_of(output: Path | None) -> Format:

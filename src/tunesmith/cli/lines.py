@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from tunesmith import streams
+from tunesmith.analysis.constraints import sentences
+from tunesmith.analysis.fronts import standing
 from tunesmith.cli.tables import config_block, show_config
 from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.text import without_codes
 from tunesmith.core.trial import Report, State
 from tunesmith.tuning.feed import Change
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.standing import luck, standing
+from tunesmith.tuning.standing import luck, reached
 
 if TYPE_CHECKING:
     from tunesmith.core.space.lattice import Count
@@ -59,7 +61,8 @@ def trial_line(change: Change, objectives: Sequence[str], last: Report | None = 
         outcome = " ".join(
             f"{n}={show_number(v)}" for n, v in zip(objectives, trial.values, strict=True)
         )
-        return f"{name}  {outcome}{' *' if change.best else ''}  {rest}"
+        breaks = f" breaks {' and '.join(trial.broken)}" if trial.broken else ""
+        return f"{name}  {outcome}{' *' if change.best else ''}{breaks}  {rest}"
     if trial.state in (State.STOPPED, State.PAUSED) and last is not None:
         outcome = " ".join(f"{n}={show_number(v)}" for n, v in last.metrics.items())
         why = "" if trial.reason is None else f" ({one_line(trial.reason.message)})"
@@ -82,14 +85,19 @@ def _print_front(result: Result) -> None:
     many = f"{len(front)} trials that no other beats" if len(front) > 1 else "one trial beats all"
     out.write(f"{many} in {', '.join(metrics)}:\n")
     knee = result.knee if len(front) > 2 else None
+    preferred = result.ledger.incumbent
     for trial in front[:FRONT_ROWS]:
         values = zip(metrics, trial.values or (), strict=True)
         shown = " ".join(f"{metric}={show_number(value)}" for metric, value in values)
-        mark = "  <- knee" if knee is not None and trial.number == knee.number else ""
+        marks = ["knee"] * (knee is not None and trial.number == knee.number)
+        marks += ["preferred"] * (trial.number == preferred)
+        mark = f"  <- {', '.join(marks)}" if marks else ""
         out.write(f"  trial {trial.number}: {shown}{mark}  {show_config(trial.config)}\n")
     if len(front) > FRONT_ROWS:
         command = f"tunesmith trials {result.spec.name} --sort value"
         out.write(f"  and {len(front) - FRONT_ROWS} more: {command} lists them first\n")
+    if knee is not None:
+        out.write(f"knee: {standing(result.ledger, knee.number)}\n")
 
 
 def print_outlook(result: Result) -> None:
@@ -99,10 +107,12 @@ def print_outlook(result: Result) -> None:
         streams.out().line(f"outlook: {outlook}")
 
 
-def print_result(result: Result) -> None:
-    """The end: why, and the best trial(s)."""
+def print_result(result: Result, *, constraints: bool = True) -> None:
+    """The end: why, how many trials break which of the `constraints`, and the best trial(s)."""
     out = streams.out()
     out.write(f"{result.spec.name}: {result.ended or 'not ended'}\n")
+    for sentence in sentences(result.ledger) if constraints else ():
+        out.write(f"{sentence}\n")
     if not result.front:
         out.write(f"{result.nothing}\n")
         for line in result.nothing_output.splitlines():
@@ -114,7 +124,14 @@ def print_result(result: Result) -> None:
             return
         out.write(f"preferred ({result.spec.prefer}):\n")
     best = result.best
-    out.write(f"best: {standing(result.spec.first_objective.metric, best)}\n")
+    metrics = [objective.metric for objective in result.spec.objectives]
+    if len(metrics) > 1:
+        named = zip(metrics, best.values or (), strict=True)
+        values = ", ".join(f"{metric} {show_number(value, 7)}" for metric, value in named)
+        out.write(f"best: {values} (trial {best.number})\n")
+        out.write(f"  {standing(result.ledger, best.number)}\n")
+    else:
+        out.write(f"best: {reached(metrics[0], best)}\n")
     if (lucky := luck(result, best)) is not None:
         out.write(f"  {lucky}\n")
     for confirmed in result.confirmed:

@@ -6,7 +6,7 @@ import typer
 
 from tunesmith.cli import errors
 from tunesmith.cli.tables import print_json, print_table, show_config
-from tunesmith.core.quantity import seconds, show_bytes, show_seconds
+from tunesmith.core.quantity import count, seconds, show_bytes, show_seconds
 from tunesmith.tuning.job import Job
 from tunesmith.tuning.preflight import CostEstimate, preflight
 
@@ -39,9 +39,11 @@ def _print(job: Job, estimate: CostEstimate) -> None:
     )
     bound = "at least " if estimate.lower_bound else ""
     echo = typer.echo
-    if estimate.time_s is not None:
+    if estimate.time_s is not None and estimate.trials is not None:
         low, high = map(show_seconds, estimate.time_s)
-        echo(f"{estimate.trials} trials, {estimate.parallel} at a time: {bound}{low} to {high}")
+        echo(
+            f"{count(estimate.trials, 'trial')}, {estimate.parallel} at a time: {bound}{low} to {high}"
+        )
     if estimate.memory_bytes is not None:
         echo(f"memory: {bound}{show_bytes(estimate.memory_bytes)} at a time")
     if estimate.money is not None:

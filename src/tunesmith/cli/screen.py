@@ -95,6 +95,7 @@ class Screen:
         if trial.state is not State.COMPLETED or self._top is None or again or broken:
             return
         if len(ledger.spec.objectives) > 1:  # no one trial is best: the line below counts the front
+            self._top = _best(ledger)
             return
         sign = ledger.spec.first_objective.sign
         ranked = [*self._top, trial]
@@ -251,8 +252,10 @@ def _best(ledger: Ledger) -> list[Trial]:
     """The best few of a study that is opened again: O(trials), once."""
     import numpy as np
 
-    if len(ledger.spec.objectives) > 1:
-        return []
+    if (
+        len(ledger.spec.objectives) > 1
+    ):  # but the one that the user's rule prefers, if there is a rule
+        return [] if ledger.incumbent is None else [ledger.trial(ledger.incumbent)]
     candidates = ledger.feasible()
     candidates[list(ledger.confirming)] = False
     numbers = np.flatnonzero(candidates)

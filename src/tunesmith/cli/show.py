@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -46,24 +46,32 @@ def show(
 
 
 def _study_dict(study: Study) -> dict[str, Any]:
+    from tunesmith.core.incumbent import breaches
     from tunesmith.tuning.excerpt import overview
 
     if (seen := overview(study.store, study.name)) is not None:
-        best = [] if seen.best is None else [seen.best]
-        return _dict(seen, seen.session, best=[trial.to_dict() for trial in best], outlook=None)
+        top = [] if seen.best is None else [seen.best]
+        return _dict(seen, seen.session, best=[trial.to_dict() for trial in top], outlook=None)
     result = study.result()
     outlook = result.outlook()
     front = [trial.to_dict() for trial in result.front]
     single = len(result.spec.objectives) == 1
-    likely = [result.best] if single and result.front else []
-    noisy = any(trial.expected is not None for trial in likely)
-    observed = {"best_observed": result.best_observed.to_dict()} if noisy else {}
+    best = result.ledger.incumbent
+    likely = [] if best is None else [result.best]
+    broken = dict(zip(result.spec.constraints, breaches(result.ledger.table)[1], strict=True))
+    more: dict[str, Any] = {}
+    if any(trial.expected is not None for trial in likely):
+        more["best_observed"] = result.best_observed.to_dict()
+    if not single:
+        knee = result.knee
+        more |= {"front": front, "knee": None if knee is None else knee.number}
+    if broken:
+        more["broken"] = {constraint.text: int(n) for constraint, n in broken.items()}
     return _dict(
         result,
         study.coordinator(),
         best=[trial.to_dict() for trial in likely],
-        **observed,
-        **({} if single else {"front": front}),
+        **more,
         outlook=None if outlook is None else outlook._asdict(),
     )
 
@@ -81,6 +89,7 @@ def _dict(seen: Overview | Result, coordinator: Opened | None, **rest: Any) -> d
 
 
 def _show_study(study: Study) -> None:
+    from tunesmith.analysis.constraints import breaking
     from tunesmith.analysis.versions import version_lines
     from tunesmith.cli.lines import print_outlook, print_result
     from tunesmith.tuning.excerpt import overview
@@ -92,10 +101,15 @@ def _show_study(study: Study) -> None:
     result = study.result()
     audit = str(audited) if (audited := result.audit()).trials else ""
     _show_head(
-        result, study.coordinator(), audit, version_lines(result.ledger), len(result.ledger.forks)
+        result,
+        study.coordinator(),
+        audit,
+        version_lines(result.ledger),
+        len(result.ledger.forks),
+        breaking(result.ledger),
     )
-    print_result(result)
-    if len(result.spec.objectives) == 1 and result.front:
+    print_result(result, constraints=False)
+    if result.ledger.incumbent is not None:
         _show_command(study, result.best)
     print_outlook(result)
 
@@ -127,6 +141,7 @@ def _show_head(
     audit: str = "",
     versions: Iterable[str] = (),
     copies: int = 0,
+    broken: Mapping[str, str] | None = None,
 ) -> None:
     from tunesmith.core.quantity import show_seconds
     from tunesmith.core.text import write_yaml
@@ -149,8 +164,13 @@ def _show_head(
         head["scheduler"] = spec.scheduler.to_dict()
         if audit:
             head["audit"] = audit
+    if broken:
+        head["constraints"] = [f"{text}, broken by {who}" for text, who in broken.items()]
+    if spec.prefer is not None:
+        head["prefer"] = str(spec.prefer)
     head["limits"] = {n: _limit(n, v) for n, v in spec.limits.to_dict().items()} or "none"
-    money = f", money {cost['money']:.4g}" if cost["money"] else ""
+    spent = spec.limits.spent(cost["money"])
+    money = f", {spent}" if spent else ""
     head["spent"] = (
         f"{show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
     )
@@ -187,6 +207,8 @@ def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
     echo(f"trial {trial.number} of {study.name}: {trial.state}{marks}")
     for name, value in trial.metrics.items():
         echo(f"  {name} = {show_number(value, 7)}")
+    for constraint in trial.broken:
+        echo(f"breaks {constraint}")
     echo("config:")
     for name, value in trial.config.items():
         echo(f"  {name} = {show_value(value)}")
@@ -201,7 +223,11 @@ def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
     echo(
         f"cost: {show_seconds(cost.wall_s)} wall, {show_seconds(cost.cpu_s)} CPU, "
         f"{show_bytes(cost.memory_bytes)} at most"
-        + (f", money {cost.money:.4g}" if cost.money is not None else "")
+        + (
+            ""
+            if cost.money is None
+            else f", {study.spec.limits.cost_metric or 'money'} {cost.money:.4g}"
+        )
     )
     if (checkpoint := study.checkpoint(trial)) is not None:
         echo(f"checkpoint: {checkpoint}")

@@ -114,5 +114,6 @@ def _columns(ledger: Ledger, known: Columns, rows: list[Row]) -> list[str]:
     ]
     parameters = [known.parameters[name] for name in spec.space.tunables]
     names = ["number", "state", *metrics, *parameters, "wall_s"]
-    marks = ["reason", "retracted", "outside", *["version"] * (len(ledger.versions) > 1)]
-    return [*names, *(name for name in marks if any(row[name] for row in rows))]
+    marks = ["broken"] if spec.constraints else []
+    marks += ["reason", "retracted", "outside", *["version"] * (len(ledger.versions) > 1)]
+    return [*names, *(name for name in marks if any(row.get(name) for row in rows))]

@@ -20,7 +20,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import CONFIRM_SHARE, Limits
 from tunesmith.core.outcome import Outcome, finite, outcome_of
 from tunesmith.core.propose import propose, visible_results
-from tunesmith.core.quantity import show_seconds
+from tunesmith.core.quantity import count, show_seconds
 from tunesmith.core.rng import stream
 from tunesmith.core.stopping import LOOK_AHEAD, Gains, good_enough, used_up
 from tunesmith.core.strategy import (
@@ -102,12 +102,20 @@ def over(ledger: Ledger, strategies: Strategies, at: float) -> Quit | None:
     return reached
 
 
+def all_of(trials: int, done: str) -> str:
+    return (
+        "the only trial has been " + done
+        if trials == 1
+        else f"all {trials} trials have been {done}"
+    )
+
+
 def complete(ledger: Ledger, strategies: Strategies) -> Quit | None:
     """The end of a study of which nothing runs, if the limit on trials lets no more begin."""
     trials = ledger.spec.limits.trials
     if trials is None or ledger.started_count < trials or ledger.paused:
         return None
-    return strategies.enough or Quit("trials", f"all {trials} trials have been run")
+    return strategies.enough or Quit("trials", all_of(trials, "run"))
 
 
 def halt(ledger: Ledger, number: int, at: float) -> Reason | None:
@@ -175,8 +183,8 @@ def begin(
             return [moved]
     if limits.trials is not None and ledger.started_count >= limits.trials:
         if running:
-            return Wait("trials", f"all {limits.trials} trials have been started")
-        return strategies.enough or Quit("trials", f"all {limits.trials} trials have been run")
+            return Wait("trials", all_of(limits.trials, "started"))
+        return strategies.enough or Quit("trials", all_of(limits.trials, "run"))
     waiting = _next_waiting(ledger, strategies)
     if waiting is not None:
         return [events.Started(at, waiting, ledger.attempts_begun(waiting), session)]
@@ -410,7 +418,7 @@ def _again(ledger: Ledger, exited: Exited, *, counted: bool) -> Event:
     times = ledger.times_lost(exited.trial) + 1
     if counted and times > ledger.spec.limits.retries:
         what = "it was lost" if lost else "it was to be run again"
-        message = f"{reason.message}; {what} {times} times"
+        message = f"{reason.message}; {what} {count(times, 'time')}"
         failed = Reason(reason.kind, message, reason.output)
         return _finished(ledger, exited, Outcome(State.FAILED, None, {}, failed))
     cost = Cost() if lost else price(ledger.spec.limits, exited.cost)

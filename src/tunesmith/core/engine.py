@@ -197,6 +197,8 @@ class Engine:
         stopping = self._stopping.pop(event.trial, None) is not None
         requested = stopping or self._drain_at is not None
         self._write(decide.ending(self.ledger, event, requested=requested), out)
+        if event.note and self.ledger.state(event.trial) is State.COMPLETED:
+            self._write(events.Annotated(event.at, event.trial, event.note, {}, "tunesmith"), out)
 
     def _interrupt(self, event: Interrupt) -> None:
         self._over = self._over or decide.ON_REQUEST

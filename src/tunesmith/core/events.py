@@ -230,7 +230,7 @@ class Exited(NamedTuple):
     """An executor says that a trial's job is over.
 
     `returned` is whatever the objective returned (a number, a mapping of metrics, None for "my last
-    report counts"); `reason` is set instead where it did not get that far.
+    report counts"); `reason` is set instead where it did not get that far. `note` is said, and kept with the trial.
     """
 
     at: float
@@ -239,6 +239,7 @@ class Exited(NamedTuple):
     returned: Any = None
     reason: Reason | None = None
     cost: Cost = Cost()
+    note: str = ""
 
 
 class Interrupt(NamedTuple):

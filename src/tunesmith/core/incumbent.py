@@ -61,6 +61,26 @@ def feasible(table: Table) -> Mask:
     return mask
 
 
+def breaches(table: Table) -> tuple[int, Ints]:
+    """How many completed trials count (not retracted, inside the space), and how many of them break each constraint,
+    shape (constraints,)."""
+    n = table.size
+    counts = (table.state[:n] == _COMPLETED) & ~table.retracted[:n] & ~table.outside[:n]
+    return int(counts.sum()), (table.excess[:n][counts] > 0.0).sum(axis=0)
+
+
+def nearest(table: Table) -> int | None:
+    """The completed trial that breaks the fewest constraints, and of those the least; None where none breaks any."""
+    n = table.size
+    off = table.retracted[:n] | table.outside[:n] | ~table.broken[:n]
+    numbers = np.flatnonzero((table.state[:n] == _COMPLETED) & ~off)
+    if not len(numbers):
+        return None
+    many = (table.excess[numbers] > 0.0).sum(axis=1)
+    total = table.excess[numbers].clip(0.0).sum(axis=1)
+    return int(numbers[np.lexsort((table.losses[numbers, 0], total, many))[0]])
+
+
 def ranking(losses: Floats) -> Ints:
     """The rows of `losses`, shape (n, m), from the best to the worst: with several objectives by their fronts."""
     if losses.shape[1] > 1:

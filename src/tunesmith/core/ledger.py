@@ -123,7 +123,9 @@ class Ledger:
         self.failures: list[int] = []
         #: Trials that did not fail since the current coordinator began.
         self.session_successes = 0
+        #: When the last event was, and the last one that was no work by hand on trials that nobody need run.
         self.last_at = 0.0
+        self.worked_at = 0.0
         self._elapsed_s = 0.0
         self._session_began: float | None = None
         self._queue: list[int] = []
@@ -229,6 +231,11 @@ class Ledger:
         """How long sessions have worked on the study."""
         began = self._session_began
         return self._elapsed_s + (max(0.0, now - began) if began is not None else 0.0)
+
+    @property
+    def worked_s(self) -> float:
+        """How long sessions have worked on it until the last sign of life: one that was killed has not said when."""
+        return self.elapsed_s(self.worked_at)
 
     def best_age_s(self, now: float) -> float:
         """How long coordinators have worked since the best trial ended, or since they began."""
@@ -367,6 +374,8 @@ class Ledger:
         self.cursor += 1
         if event.at > self.last_at:
             self.last_at = event.at
+            if type(event) not in _BY_HAND:
+                self.worked_at = event.at
 
     def check(self, event: Event) -> None:
         """Raise what `apply` would raise (TransitionError, StudyError, SpaceError); change nothing."""
@@ -388,11 +397,13 @@ class Ledger:
             self.cursor += 1
             if event.at > self.last_at:
                 self.last_at = event.at
+                if type(event) not in _BY_HAND:
+                    self.worked_at = event.at
         return self
 
     def _opened(self, e: events.Opened) -> None:
         if e.coordinator or self.coordinator not in self.open_sessions:
-            self._settle(self.last_at)
+            self._settle(self.worked_at)
             self._session_began = e.at
         if e.coordinator or not self.open_sessions:
             self.stop_requested = None
@@ -643,6 +654,11 @@ class Ledger:
 
 
 _NO_COST: Final = Cost()
+
+#: What people do to a study, whether or not anybody runs it.
+_BY_HAND: Final = frozenset({
+    events.Enqueued, events.Corrected, events.Retracted, events.Annotated, events.Edited, events.StopRequested,
+})  # fmt: skip
 
 #: The moves of events that are always the same one, for `Ledger.check`.
 _VERBS: Final[dict[type[Any], str]] = {

@@ -52,6 +52,11 @@ def _share(value: Any, name: str) -> float:
     return share
 
 
+def _plain(amount: float) -> str:
+    """An amount as people write it: ``1,234``, ``0.0123``."""
+    return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:.4g}"
+
+
 def _silence(value: Any, name: str) -> float | Literal["auto", "off"]:
     if value is False:  # YAML's `off` in old dialects
         return "off"
@@ -192,6 +197,13 @@ class Limits:
         if self.confirm is None or self.trials is None:
             return 0
         return max(2 * self.confirm, math.ceil(self.trials * CONFIRM_SHARE))
+
+    def spent(self, money: float) -> str:
+        """What the trials cost, in words: ``1,234 of 2,000 gpu_seconds``; empty where nothing says what they cost."""
+        if self.cost_metric is None and self.price_per_hour is None:
+            return ""
+        of = "" if self.cost is None else f" of {_plain(self.cost)}"
+        return f"{_plain(money)}{of} {self.cost_metric or 'money'}"
 
     def to_dict(self) -> dict[str, Any]:
         """Only what differs from the defaults."""

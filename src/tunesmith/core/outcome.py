@@ -115,8 +115,7 @@ def outcome_of(
         returned_metrics = dict(zip(names, returned, strict=True))
     else:
         return _failed(
-            f"the objective returned {_short(returned)}; return a number, or a mapping with "
-            f"{_listed(names)}"
+            f"the result was {_short(returned)}; give a number, or a mapping with {_listed(names)}"
         )
     metrics = {**latest, **numbers(returned_metrics)}
     values = []
@@ -128,28 +127,43 @@ def outcome_of(
             )
         if name not in metrics:
             known = f"only {_listed(sorted(metrics))}" if metrics else "nothing was reported"
-            what = "the objective returned None" if returned is None and not metrics else known
+            what = "the result was None" if returned is None and not metrics else known
             remedy = (
-                f"return a number, or {{{name!r}: number}}"
+                f"give a number, or {{{name!r}: number}}"
                 if len(names) == 1
-                else f"return {{{name!r}: ...}}"
+                else f"give {{{name!r}: ...}}"
             )
             return _failed(f"the metric {name!r} never arrived ({what}); {remedy}", metrics)
         if objective.use != LAST:
             reported = [report[name] for report in reports() if name in report]
             metrics[name] = objective.value_of(reported) if reported else metrics[name]
         values.append(metrics[name])
-    unknown = sorted(name for name in needed if name not in metrics)
-    if unknown:
+    missing = _complete(metrics, returned_metrics, needed)
+    if missing is not None:
         return _failed(
-            f"the metric {unknown[0]!r}, which a constraint or the limit on cost names, never arrived (only {_listed(sorted(metrics))})"
-            f"{did_you_mean(unknown[0], metrics)}; return {{{names[0]!r}: ..., {unknown[0]!r}: ...}}",
+            f"the metric {missing!r}, which a constraint or the limit on cost names, never arrived"
+            f"{did_you_mean(missing, metrics)}; give {{{names[0]!r}: ..., {missing!r}: ...}}",
             metrics,
         )
     if not all(map(math.isfinite, values)):
-        wrong = ", ".join(f"{n} = {v}" for n, v in zip(names, values, strict=True))
+        wrong = ", ".join(
+            f"{n} = {v}"
+            if math.isfinite(v) or n in returned_metrics
+            else f"the last {n} is NaN or infinite"
+            for n, v in zip(names, values, strict=True)
+        )
         return Outcome(State.FAILED, None, finite(metrics), Reason(Kind.NOT_FINITE, wrong))
     return Outcome(State.COMPLETED, tuple(values), finite(metrics))
+
+
+def _complete(
+    metrics: dict[str, float], returned: Mapping[Any, Any], needed: Collection[str]
+) -> str | None:
+    """Put truth values (a constraint such as ``ok == 1``) among `metrics`; the first that is needed and missing."""
+    for name in sorted(needed):
+        if name not in metrics and isinstance(returned.get(name), bool):
+            metrics[name] = float(returned[name])
+    return next((name for name in sorted(needed) if name not in metrics), None)
 
 
 #: What differs between errors that are the same: quoted names, paths, addresses and numbers, in this order.

@@ -50,8 +50,14 @@ def _positive(value: Any, name: str, expected: str) -> float:
 
 
 def count(n: int, noun: str) -> str:
-    """``1 trial``, ``2,000 trials``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+    """``1 trial``, ``2,000 trials``, ``2 studies``."""
+    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else several}"
+
+
+def are(n: int) -> str:
+    """The verb behind so many: ``is`` or ``are``."""
+    return "is" if n == 1 else "are"
 
 
 def show_seconds(value: float | None) -> str:

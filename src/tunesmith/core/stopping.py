@@ -8,7 +8,7 @@ from tunesmith.core.events import Quit
 from tunesmith.core.history import History
 from tunesmith.core.ledger import RECENT, Ledger
 from tunesmith.core.outcome import fingerprint
-from tunesmith.core.quantity import show_seconds
+from tunesmith.core.quantity import count, show_seconds
 from tunesmith.core.strategy import Forecaster
 
 #: The forecaster is asked from so many results on, every few, how much so many more trials would gain; and the
@@ -37,7 +37,10 @@ def good_enough(ledger: Ledger, at: float) -> Quit | None:
         best = "" if incumbent is None else f", which is still trial {incumbent}'s"
         on = f"the best value{best}" if single else "those that no other beats"
         many = ledger.improvement.trials_since
-        return Quit("no_improvement", f"{many} trials have not improved on {on}")
+        return Quit(
+            "no_improvement",
+            f"{count(many, 'trial')} {'has' if many == 1 else 'have'} not improved on {on}",
+        )
     patience_s = limits.no_improvement_time
     if patience_s is not None and ledger.best_age_s(at) >= patience_s:
         what = "better value" if single else "trial that no other beats"

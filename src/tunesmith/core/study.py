@@ -145,6 +145,17 @@ class StudySpec:
             check_edit(self.space, edited.space)
         return edited
 
+    def place_of(self, objective: int | str) -> int:
+        """The place of an objective, by its metric or its place. Raises StudyError."""
+        metrics = [o.metric for o in self.objectives]
+        if objective in metrics:
+            return metrics.index(str(objective))
+        if isinstance(objective, int) and 0 <= objective < len(metrics):
+            return int(objective)
+        raise StudyError(
+            f"study {self.name!r} has no objective {objective!r}; it has {', '.join(metrics)}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The study in JSON's types; `from_dict` reads it back equal."""
         out: dict[str, Any] = {

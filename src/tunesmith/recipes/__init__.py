@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from tunesmith.tuning.result import Result
 
 RECIPES: Final = ("tabular", "images")
+#: Options of what is done with a model, and so none of `fit`'s: how they are written.
+_LATER: Final = {
+    "unreadable": "predict: model.predict(data, unreadable='missing')",
+    "proba": "a model: model.predict_proba(data)",
+    "allow_pickle": "load_model: load_model(folder, allow_pickle=True)",
+}
 
 
 class Model(Protocol):
@@ -72,9 +78,9 @@ def fit(data: Any, *, recipe: str | None = None, **options: Any) -> Model:
     known = [k for k in inspect.signature(program).parameters if k != "data"]
     for option in options:
         if option not in known:
-            raise JobError(
-                f"the recipe {name!r} has no option {option!r}{did_you_mean(option, known)}"
-            )
+            later = _LATER.get(option)
+            instead = f"; it belongs to {later}" if later else did_you_mean(option, known)
+            raise JobError(f"the recipe {name!r} has no option {option!r}{instead}")
     model: Model = program(data, **options)
     return model
 

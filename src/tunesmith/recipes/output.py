@@ -219,7 +219,7 @@ def start_over(storage: str | Path, space: Space) -> float:
         for config in best:
             with suppress(ConfigError):
                 study.enqueue(space.filled(config), why="the best before the data changed")
-        return result.ledger.elapsed_s(result.ledger.last_at)
+        return result.ledger.worked_s
 
 
 def _ranked(ledger: Ledger) -> list[int]:

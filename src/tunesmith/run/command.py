@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -160,6 +160,15 @@ class _Run:
         """Whether all that it has written has been read."""
         streams = all(reader.drained for reader in self.readers)
         return streams and all(reader.drained for reader in self.files.values())
+
+    def not_finite(self, metric: str) -> float:
+        """The last value of a metric that was not finite."""
+        if metric in self.files:
+            return self.files[metric].last
+        for reader in self.readers:
+            if metric in reader.scanner.not_finite:
+                return reader.scanner.not_finite[metric]
+        return math.nan
 
     def output(self) -> str:
         """The end of what it has printed, wherever that file is now."""
@@ -378,10 +387,30 @@ class CommandExecutor:
             reason = Reason(reason.kind, reason.message, tail(output))
         returned = None
         if reason is None and run.metrics:
-            returned = {name: math.nan if v is None else v for name, v in run.metrics.items()}
+            returned = {
+                name: run.not_finite(name) if v is None else v for name, v in run.metrics.items()
+            }
         self._forget(run)
         start = run.start
-        return Exited(time.time(), start.trial, start.attempt, returned, reason, run.cost())
+        note = "" if reason is not None else self._passed_over(run)
+        return Exited(time.time(), start.trial, start.attempt, returned, reason, run.cost(), note)
+
+    def _passed_over(self, run: _Run) -> str:
+        """What has to be said of words that came after the last number."""
+        for reader in run.readers:
+            for metric in self._by_last:
+                if text := reader.scanner.passed_over.get(metric):
+                    return (
+                        f"the last thing that the pattern of {metric!r} matched is {text!r}, which is no number: the value "
+                        "is the number before it"
+                    )
+        return ""
+
+    @property
+    def _by_last(self) -> Collection[str]:
+        """The metrics whose last value counts."""
+        by_last = self._program.by_last
+        return self._program.wanted if by_last is None else by_last
 
     def _forget(self, run: _Run) -> None:
         """Let go of a run that is over."""
@@ -418,8 +447,7 @@ class CommandExecutor:
                     missing, printed, reported, run.files, run.metrics, self._patterns, run.output()
                 )
                 return Reason(Kind.ERROR, text)
-            by_last = self._program.by_last
-            for name in self._program.wanted if by_last is None else by_last:
+            for name in self._by_last:
                 if name in run.files and run.files[name].problem:
                     return Reason(
                         Kind.NOT_FINITE, f"its last value is none: {run.files[name].problem}"

@@ -117,6 +117,11 @@ class MetricFileReader:
     def close(self) -> None:
         """Nothing is held open."""
 
+    @property
+    def last(self) -> float:
+        """The last value that was read."""
+        return self._last[-1].value if self._last else math.nan
+
     def read(self, deadline: float, *, last: bool) -> Iterator[ScannedReport]:
         """The reports that have come since the last call; `last` says that the program has ended."""
         now = time.monotonic()

@@ -60,6 +60,10 @@ class Scanner:
     given_up: dict[str, str] = field(default_factory=dict)
     #: What stood last where a number was expected, by metric; a number that comes after it removes it.
     no_number: dict[str, str] = field(default_factory=dict)
+    #: Words that stood there after a number, and were passed over.
+    passed_over: dict[str, str] = field(default_factory=dict)
+    #: The metrics whose last value is a number that is not finite, and that number.
+    not_finite: dict[str, float] = field(default_factory=dict)
     #: How many lines there were, and the first that is no JSON object, with its place.
     lines: int = 0
     no_json: tuple[int, str] | None = None
@@ -121,8 +125,11 @@ class Scanner:
             self.step = step
         if not metrics:
             return
-        for name in metrics:
+        for name, value in metrics.items():
             self._seen[name] = self._seen.get(name, 0) + 1
+            self.not_finite.pop(name, None)
+            if not math.isfinite(value):
+                self.not_finite[name] = value
         at = self.step if self.step is not None else max(self._seen[name] for name in metrics)
         yield ScannedReport(at, finite(metrics))
 
@@ -145,9 +152,12 @@ class Scanner:
         """A match as a value; NaN for what stands in the place of a number, once there has been one."""
         if match.number is not None:
             self.no_number.pop(metric, None)
+            self.passed_over.pop(metric, None)
             return match.number
         if metric not in self._seen or match.stands_for_number:
             self.no_number[metric] = match.text[:_QUOTED]
+        else:
+            self.passed_over[metric] = match.text[:_QUOTED]
         return math.nan if metric in self._seen and match.stands_for_number else None
 
     def _from_json(self, line: str) -> dict[str, float]:

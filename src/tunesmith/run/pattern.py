@@ -40,6 +40,11 @@ _AMBIGUOUS = rf"{_SIGN}?(?:{_GROUPED}|\d{{1,3}}(?:\.\d{{3}})+,\d+(?![\d.,])|\d+,
 _NOT_FINITE = rf"{_SIGN}?(?i:nan|inf(?:inity)?)(?:\(\w*\))?(?!\w)|{_SIGN}?\N{{INFINITY}}|{_SIGN}?1\.#[A-Z]+\d*"
 #: What is printed where there is no number.
 _MISSING = r"(?i:none|null|nil|undefined|n/?a)(?![\w/])|<(?i:na|nan|null)>|\*\*+|(?:--+|\?\?+|[\N{EN DASH}\N{EM DASH}]+)(?!\S)"
+#: .. and nothing else up to the end of a line or a mark: dashes, question marks, what spreadsheets write, words.
+_PLACEHOLDER = (
+    r"(?:-+|[\u2013\u2014]+|\?+|\.\.+|\u2026|\#[A-Z][A-Z\d/]*[!?]?|(?i:error|err|fail(?:ed|ure)?|undef|missing|invalid"
+    r"|(?:over|under)flow|diverged|unknown|n\.a\.))(?=\s*(?:$|[,;|)\]}]))"
+)
 _NUMBER = rf"(?>{_AMBIGUOUS}|{_PLAIN})"
 #: What makes it part of something else: a unit, a date, a time, a version.
 _GOES_ON = r"(?!\w|[-+:.]\d)"
@@ -52,6 +57,7 @@ _GROUPED_ALONE = re.compile(rf"{_SIGN}?(?:{_GROUPED}|{_PLAIN})")
 _PLAIN_ALONE = re.compile(_PLAIN)
 _NOT_FINITE_ALONE = re.compile(_NOT_FINITE)
 _MISSING_ALONE = re.compile(_MISSING)
+_PLACEHOLDER_HERE = re.compile(rf"\s*{_PLACEHOLDER}")
 #: What a part of a longer name ends with.
 _IN_NAME = re.compile(r"[\w./-]")
 
@@ -115,11 +121,12 @@ class Pattern:
         start, end = match.span(self._group)
         if not self.kind and not self._cut:
             start, end = _whole(line, start, end, consumed=match.start() < start)
-        return reading(line[start:end], self.kind)
+        return reading(line[start:end], self.kind, line[start:])
 
 
-def reading(text: str, kind: str = "") -> Reading:
-    """A text as the number that it is, as far as that is certain."""
+def reading(text: str, kind: str = "", rest: str = "") -> Reading:
+    """A text as the number that it is, as far as that is certain; `rest` is the line from there on."""
+    placeholder = _PLACEHOLDER_HERE.match(rest or text) is not None
     text = text.strip()
     plain = text.replace("\N{MINUS SIGN}", "-")
     if _NOT_FINITE_ALONE.fullmatch(text):
@@ -130,7 +137,7 @@ def reading(text: str, kind: str = "") -> Reading:
         plain = re.sub(_MARK, "", plain)
     elif not _PLAIN_ALONE.fullmatch(text):
         numeric = bool(re.match(r"[-+.]?\.?\d", plain)) or bool(_MISSING_ALONE.fullmatch(text))
-        return Reading(text, None, stands_for_number=numeric)
+        return Reading(text, None, stands_for_number=numeric or placeholder)
     try:
         number = float(re.sub("[dD]", "e", plain))
     except ValueError:
@@ -259,7 +266,7 @@ def _of_regex(metric: str, text: str, kinds: list[str]) -> Pattern:
         return Pattern(metric, text, compiled, group, literal=literal)
     before, inside, after = text[: place[0]], text[place[0] : place[1]], text[place[1] + 1 :]
     named = re.search(r"[A-Za-z=:]", re.sub(r"\\.|\(\?[A-Za-z<!=:P]*", "", before))
-    missing = f"|{_MISSING}" if named else ""
+    missing = f"|{_MISSING}|{_PLACEHOLDER}" if named else ""
     wide = rf"\s*(?:(?<!\w)(?:{_NOT_FINITE})|{_NUMBER}{_GOES_ON}{missing})|(?:{inside})"
     try:
         compiled = regex.compile(before + wide + text[place[1] :])

@@ -20,6 +20,7 @@ from tunesmith import schedule, search
 from tunesmith.core.engine import Engine, Happening
 from tunesmith.core.errors import Conflict, StoreFull, StoreLost, StudyBusy, TunesmithError
 from tunesmith.core.events import (
+    Annotated,
     Closed,
     Command,
     Event,
@@ -102,6 +103,7 @@ class Loop:
         self._untidy = False
         #: The kinds of errors that have been shown.
         self._errors_shown: set[str] = set()
+        self._notes_shown: set[str] = set()
         #: Trials that the executor could not start.
         self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
@@ -329,6 +331,9 @@ class Loop:
         """Show the first error of each kind where it happens, whoever else looks at the study later; errors within
         our own recipes are for these to judge."""
         for event in events if self._program else ():
+            if isinstance(event, Annotated) and event.note not in self._notes_shown:
+                self._notes_shown.add(event.note)
+                self._say(f"trial {event.trial}: {event.note}")
             if not isinstance(event, Finished) or event.reason is None:
                 continue
             reason, kind = event.reason, fingerprint(event.reason)

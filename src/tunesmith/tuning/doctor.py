@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.quantity import show_bytes, show_seconds
+from tunesmith.core.quantity import count, show_bytes, show_seconds
 from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Space
@@ -43,7 +43,7 @@ def check_environment(storage: Path) -> Iterator[Finding]:
     listed = f"GPUs {', '.join(gpus)}" if gpus else "no GPU"
     yield Finding(
         "ok",
-        f"tunesmith {__version__}, Python {platform.python_version()}, {cores()} cores, {memory} of "
+        f"tunesmith {__version__}, Python {platform.python_version()}, {count(cores(), 'core')}, {memory} of "
         f"memory free, {listed}",
     )
     folder = storage.absolute().parent
@@ -58,7 +58,7 @@ def check_environment(storage: Path) -> Iterator[Finding]:
             store = open_store(storage)
             names = store.names()
             store.close()
-            yield Finding("ok", f"{storage} has {len(names)} studies")
+            yield Finding("ok", f"{storage} has {count(len(names), 'study')}")
         except TunesmithError as error:
             yield Finding("error", str(error))
 
@@ -74,7 +74,7 @@ def check_job(path: Path, *, storage: Path | None, try_s: float) -> Iterator[Fin
         for line in str(error).splitlines():
             yield Finding("error", line)
         return
-    yield Finding("ok", f"{path}: study {job.spec.name}, {len(job.spec.space)} parameters")
+    yield Finding("ok", f"{path}: study {job.spec.name}, {count(len(job.spec.space), 'parameter')}")
     yield from check_environment(job.storage)
     try:
         yield Finding("ok", f"the program is {job.find() or 'of each trial'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -41,10 +40,11 @@ class Excerpt:
             else:  # how long a session lasted that was cut off is known by what was left out
                 self.pass_time(store.time_of(name, seq - 1))
             self.ledger.apply(event)
-        give_up_dead(self.ledger, store.silent_s(name), time.time())
+        give_up_dead(self.ledger, store.silent_s(name))
 
     def pass_time(self, at: float) -> None:
         self.ledger.last_at = max(self.ledger.last_at, at)
+        self.ledger.worked_at = max(self.ledger.worked_at, at)
 
 
 def counts_now(store: Store, summary: Summary) -> dict[State, int]:
@@ -95,7 +95,7 @@ def overview(store: Store, name: str) -> Overview | None:
         seed = derive_seed(spec.seed, best, "objective")
         trial = msgspec.structs.replace(ledger.trial(0), number=best, seed=seed)
     cost = {
-        "elapsed_s": ledger.elapsed_s(ledger.last_at),
+        "elapsed_s": ledger.worked_s,
         "compute_s": sum(c.wall_s or 0.0 for c in costs),
         "money": sum(c.money or 0.0 for c in costs),
     }
@@ -116,7 +116,7 @@ def excerpt(
         return None  # what runs no more is waiting, whatever is stored of it
     heads = [head for head in store.heads(name) if not states or head.state in states]
     spec = store.load(name)
-    if sort is not None and len(spec.objectives) > 1:
+    if sort is not None and (len(spec.objectives) > 1 or spec.constraints):
         return None
     sign = spec.first_objective.sign
     if sort is not None:

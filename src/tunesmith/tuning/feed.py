@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,7 +25,7 @@ class Change(NamedTuple):
     """A trial that has ended, paused or gone on."""
 
     trial: Trial
-    #: Whether it is the best then.
+    #: Whether it was the best when it ended.
     best: bool
     #: Why it goes on.
     why: str
@@ -47,6 +47,11 @@ class Progress:
     copies: int
     #: How many trials there may be.
     trials: int | None
+    #: How many completed trials break a constraint, and what was spent, in words.
+    broken: int
+    spent: str
+    #: The trial of the front that the user's rule prefers.
+    preferred: Best | None
     #: The best trial; of several objectives the front (of a large study, as it was a little ago).
     best: tuple[Best, ...]
     #: How much of the nearest limit is used up, 0 to 1; None where only a target ends the study.
@@ -70,8 +75,19 @@ class Progress:
         elif self.best:
             number, values = self.best[0]
             parts.append(f"best {self.metrics[0]} {show_number(values[0])} (trial {number})")
+        elif self.broken:
+            parts.append("none keeps the constraints yet")
+        if self.preferred is not None:
+            number, values = self.preferred
+            named = zip(self.metrics, values, strict=True)
+            shown = ", ".join(f"{metric} {show_number(value)}" for metric, value in named)
+            parts.append(f"preferred {shown} (trial {number})")
+        if self.broken:
+            parts.append(f"{self.broken:,} break{'s' * (self.broken == 1)} a constraint")
         if self.counts[State.FAILED]:
             parts.append(f"{self.counts[State.FAILED]} failed")
+        if self.spent:
+            parts.append(f"spent {self.spent}")
         left_s = self.time_left_s
         left = "" if left_s is None or left_s < 1.0 else f", about {show_seconds(left_s)} left"
         return " · ".join([*parts, f"{show_seconds(self.elapsed_s)}{left}"])
@@ -86,6 +102,7 @@ class Progress:
             "done": self.done,
             "copies": self.copies,
             "trials": self.trials,
+            "broken": self.broken,
             "best": [{"trial": best.trial, "values": [*best.values]} for best in self.best],
             "fraction_done": self.fraction_done,
             "time_left_s": self.time_left_s,
@@ -128,6 +145,8 @@ class Feed:
         self._warnings: list[str] = []
         #: The front of several objectives, and how many trials had completed then.
         self._front: tuple[int, list[int]] = (0, [])
+        #: The loss and the number of the best trial at the last moment.
+        self._best: tuple[float, int] | None = None
 
     def warn(self, message: str) -> None:
         self._warnings.append(message)
@@ -136,9 +155,14 @@ class Feed:
         """The study as it is now, and what is new since the call before."""
         warnings, self._warnings = self._warnings, []
         spec, ended = ledger.spec, ledger.ended
-        numbers = [] if ledger.incumbent is None else [ledger.incumbent]
+        preferred = ledger.incumbent
+        numbers = [] if preferred is None else [preferred]
         if len(spec.objectives) > 1:
             numbers = self._front_of(ledger)
+        else:
+            preferred = None
+        changed = self._follower.new(ledger)
+        best = self._best_then(ledger, changed)
         return Progress(
             study=spec.name,
             metrics=tuple(objective.metric for objective in spec.objectives),
@@ -148,20 +172,48 @@ class Feed:
             done=ledger.ended_count,
             copies=len(ledger.forks),
             trials=spec.limits.trials,
-            best=tuple(Best(n, tuple(ledger.values(n) or ())) for n in numbers),
+            broken=_broken(ledger),
+            spent=spec.limits.spent(ledger.money),
+            preferred=None if preferred is None else _best(ledger, preferred),
+            best=tuple(_best(ledger, n) for n in numbers),
             fraction_done=fraction_done(ledger, now),
             time_left_s=time_left_s(ledger, now),
             changes=tuple(
                 Change(
                     trial,
-                    trial.number == ledger.incumbent,
+                    trial.number in best,
                     ledger.running[trial.number].why if trial.state is State.RUNNING else "",
                 )
-                for trial in self._follower.new(ledger)
+                for trial in changed
             ),
             warnings=tuple(warnings),
             ended="" if ended is None else ended.why,
         )
+
+    def _best_then(self, ledger: Ledger, changed: Sequence[Trial]) -> set[int]:
+        """Which of the trials that have ended since the moment before were the best then, each of them before the next
+        one ended. Where more than a value decides, only who is the best now is known."""
+        incumbent, table = ledger.incumbent, ledger.table
+        best, self._best = self._best, None
+        if incumbent is None:
+            return set()
+        if len(ledger.spec.objectives) > 1 or ledger.spec.limits.confirm is not None:
+            return {incumbent}
+        self._best = float(table.losses[incumbent, 0]), incumbent
+        ended = [
+            trial.number
+            for trial in changed
+            if trial.state is State.COMPLETED
+            and trial.number not in ledger.confirming
+            and not (trial.retracted or trial.outside or trial.broken)
+        ]
+        marked = {incumbent}
+        for number in sorted(ended, key=lambda n: (table.ended_at[n], n)):
+            end = float(table.losses[number, 0]), number
+            if best is None or end < best:
+                best = end
+                marked.add(number)
+        return marked
 
     def _front_of(self, ledger: Ledger) -> list[int]:
         """The front, looked for again once enough has come: O(completed front) on the whole, not each time."""
@@ -169,6 +221,18 @@ class Feed:
         if ledger.ended is not None or completed < 1000 or completed > 1.1 * self._front[0]:
             self._front = completed, ledger.front().tolist()
         return self._front[1]
+
+
+def _best(ledger: Ledger, number: int) -> Best:
+    return Best(number, tuple(ledger.values(number) or ()))
+
+
+def _broken(ledger: Ledger) -> int:
+    """How many completed trials break a constraint: one pass of NumPy's, where there are constraints."""
+    if not ledger.spec.constraints:
+        return 0
+    off = ledger.column("retracted") | ledger.column("outside")
+    return int((ledger.where_completed & ledger.column("broken") & ~off).sum())
 
 
 def fraction_done(ledger: Ledger, now: float) -> float | None:

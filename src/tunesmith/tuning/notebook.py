@@ -6,12 +6,12 @@ import html
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from tunesmith.analysis import progress
+from tunesmith.analysis import constraints, fronts, parallel, progress
 from tunesmith.analysis.fragment import drawing, fragment, pairs, paragraph
 from tunesmith.analysis.parameters import importance_bars
 from tunesmith.analysis.trials import TrialArrays, show
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.quantity import show_number
+from tunesmith.core.quantity import count, show_number
 from tunesmith.core.text import without_codes
 from tunesmith.core.trial import State
 from tunesmith.tuning.feed import Feed, Progress, Watcher
@@ -31,24 +31,31 @@ def result_html(result: Result) -> str:
     """A result: how it stands, the config to take, how the search went, what mattered, what more trials would bring."""
     ledger = result.ledger
     trials = TrialArrays(ledger)
-    moment = Feed().moment(ledger, ledger.last_at)
+    moment = Feed().moment(ledger, ledger.worked_at)
     parts = [paragraph(f"study {result.spec.name}", "soft"), paragraph(moment, "lead")]
     if result.ended:
         parts.append(paragraph(f"ended: {result.ended}", "soft"))
-    single = len(result.spec.objectives) == 1
-    if not len(trials.done):
+    single = trials.single
+    parts += [paragraph(sentence) for sentence in constraints.sentences(ledger)]
+    if not len(trials.feasible):
         return fragment([*parts, paragraph(result.nothing)])
     modelled = single and ledger.size <= MODELLED
     if single and ledger.incumbent is not None:
         chosen = result.recommended if modelled else result.best
         parts.append(paragraph(_standing(result, chosen.number)))
-        parts.append(pairs([(k, show(v, 6)) for k, v in list(chosen.config.items())[:ROWS]]))
+        parts.append(pairs([(k, show(v, 6)) for k, v in _config(ledger, chosen.number)]))
         parts.append(drawing(progress.best_so_far(trials)))
     elif not single:
-        parts.append(
-            paragraph(f"{len(trials.front)} trials that no other beats in every objective")
-        )
-        parts.append(drawing(progress.front(trials)))
+        many = count(len(trials.front), "trial")
+        parts.append(paragraph(f"{many} that no other beats in every objective"))
+        for name, number in (("the knee", trials.knee), ("preferred", trials.best)):
+            if number is not None:
+                parts.append(paragraph(f"{name}: {fronts.standing(ledger, number)}"))
+        if trials.best is not None:
+            parts.append(pairs([(k, show(v, 6)) for k, v in _config(ledger, trials.best)]))
+        parts.append(drawing(fronts.front(trials)))
+        if len(result.spec.objectives) > 2:
+            parts.append(drawing(parallel.objectives(trials)))
     curves = progress.curves(trials)
     if curves["data"]:
         parts.append(drawing(curves))
@@ -61,18 +68,22 @@ def result_html(result: Result) -> str:
     return fragment(parts)
 
 
+def _config(ledger: Ledger, number: int) -> list[tuple[str, Any]]:
+    return list(ledger.config(number).items())[:ROWS]
+
+
 def _standing(result: Result, number: int) -> str:
     """Which trial's config stands below, in a sentence."""
-    from tunesmith.tuning.standing import luck, standing
+    from tunesmith.tuning.standing import luck, reached
 
     metric, best = result.spec.objectives[0].metric, result.best
-    reached = f"trial {best.number} has the best {metric}, {show_number(best.value)}"
+    words = f"trial {best.number} has the best {metric}, {show_number(best.value)}"
     if (lucky := luck(result, best)) is not None:
-        reached = f"the best is {standing(metric, best)}; {lucky}"
+        words = f"the best is {reached(metric, best)}; {lucky}"
     if number == best.number:
-        return f"{reached}, with this config:" if lucky is None else f"{reached}. Its config:"
+        return f"{words}, with this config:" if lucky is None else f"{words}. Its config:"
     return (
-        f"{reached}; recommended is the config of trial {number}, expected to be better on average:"
+        f"{words}; recommended is the config of trial {number}, expected to be better on average:"
     )
 
 

@@ -16,10 +16,11 @@ from tunesmith import search
 from tunesmith.core import pareto
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
-from tunesmith.core.incumbent import Confirmed
+from tunesmith.core.incumbent import Confirmed, nearest
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.preference import preference_of
 from tunesmith.core.prior_study import PriorStudy
+from tunesmith.core.quantity import count
 from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
@@ -45,7 +46,7 @@ class Audit(NamedTuple):
             if self.winners
             else "rightly so"
         )
-        return f"{len(self.trials)} trials that it would have stopped ran to their end: {lost}"
+        return f"{count(len(self.trials), 'trial')} that it would have stopped ran to {'its' if len(self.trials) == 1 else 'their'} end: {lost}"
 
 
 class Trials(Sequence[Trial]):
@@ -67,7 +68,7 @@ class Trials(Sequence[Trial]):
         return (self._ledger.trial(i) for i in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} trials>"
+        return f"<{count(len(self), 'trial')}>"
 
 
 class Result:
@@ -136,7 +137,7 @@ class Result:
                 f"study {self.spec.name!r} has several objectives ({metrics}); name the one that a later study is to "
                 f"learn from, as in past({self.spec.first_objective.metric!r})"
             )
-        losses = history.losses[:, 0 if metric is None else self._place_of(metric)]
+        losses = history.losses[:, 0 if metric is None else self.spec.place_of(metric)]
         ended = history.where(State.COMPLETED, State.STOPPED) & np.isfinite(losses)
         rows = np.flatnonzero(ended).tolist()
         if not rows:
@@ -166,7 +167,7 @@ class Result:
         """What was spent: seconds of the study, seconds in trials, money."""
         ledger = self._ledger
         return {
-            "elapsed_s": ledger.elapsed_s(ledger.last_at),
+            "elapsed_s": ledger.worked_s,
             "compute_s": ledger.compute_time_s,
             "money": ledger.money,
         }
@@ -261,16 +262,8 @@ class Result:
     @property
     def nearest(self) -> Trial | None:
         """The completed trial that breaks the fewest constraints, and of those the best; None where none breaks any."""
-        table = self._ledger.table
-        n = table.size
-        off = table.retracted[:n] | table.outside[:n] | ~table.broken[:n]
-        numbers = np.flatnonzero(self._ledger.where_completed & ~off)
-        if not len(numbers):
-            return None
-        many = (table.excess[numbers] > 0.0).sum(axis=1)
-        total = table.excess[numbers].clip(0.0).sum(axis=1)
-        order = np.lexsort((table.losses[numbers, 0], total, many))
-        return self._ledger.trial(int(numbers[order[0]]))
+        number = nearest(self._ledger.table)
+        return None if number is None else self._ledger.trial(number)
 
     @property
     def nothing_output(self) -> str:
@@ -320,17 +313,7 @@ class Result:
         its place."""
         from tunesmith.analysis.importance import importance
 
-        return importance(History(self._ledger), self._place_of(objective))
-
-    def _place_of(self, objective: int | str) -> int:
-        metrics = [o.metric for o in self.spec.objectives]
-        if objective in metrics:
-            return metrics.index(str(objective))
-        if isinstance(objective, int) and 0 <= objective < len(metrics):
-            return int(objective)
-        raise StudyError(
-            f"study {self.spec.name!r} has no objective {objective!r}; it has {', '.join(metrics)}"
-        )
+        return importance(History(self._ledger), self.spec.place_of(objective))
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the report, one HTML file, whole or not at all. Raises OSError."""
@@ -433,4 +416,4 @@ class Result:
             trial = self.best
             value = trial.value if trial.expected is None else trial.expected
             best = f", best {self.spec.first_objective.metric} {value:g} (trial {trial.number})"
-        return f"<Result of {self.spec.name!r}: {len(self.trials)} trials{best}>"
+        return f"<Result of {self.spec.name!r}: {count(len(self.trials), 'trial')}{best}>"

@@ -139,11 +139,11 @@ def _dead(ledger: Ledger, name: str, silent_s: float | None, coordinators: bool)
     return not lives
 
 
-def give_up_dead(ledger: Ledger, silent_s: Mapping[str, float], at: float) -> None:
+def give_up_dead(ledger: Ledger, silent_s: Mapping[str, float]) -> None:
     """Take trials of dead sessions for what they are, waiting to be run again, in a `ledger` that is only read:
-    nothing is stored, as whoever goes on with the study will say so."""
+    nothing is stored, as whoever goes on with the study will say so. They ended no later than the last sign of life."""
     dead = abandoned(ledger, silent_s, "", coordinators=False) if ledger.running else []
-    for event in decide.give_up(ledger, at, dead, _GONE):
+    for event in decide.give_up(ledger, ledger.worked_at, dead, _GONE):
         ledger.apply(event)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tunesmith.tuning.result import Result
 
 
-def standing(metric: str, best: Trial) -> str:
+def reached(metric: str, best: Trial) -> str:
     """``loss 0.31 (trial 12)``; with noise ``loss 0.31 on average (0.29 to 0.33 with a probability of 90 %), 0.305 in its
     run (trial 12)``."""
     own = show_number(best.value, 7)

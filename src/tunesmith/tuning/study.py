@@ -249,8 +249,8 @@ class Study:
 
     @property
     def trials(self) -> Trials:
-        """All trials, by number."""
-        return Trials(self._refresh())
+        """All trials, by number; those whose process is gone are waiting to be run again."""
+        return Trials(self._without_the_dead())
 
     @property
     def best(self) -> Trial:
@@ -276,6 +276,10 @@ class Study:
 
     def result(self) -> Result:
         """What the study has found so far; trials whose process is gone are waiting to be run again."""
+        return Result(self._without_the_dead())
+
+    def _without_the_dead(self) -> Ledger:
+        """The history, in which trials whose process is gone are waiting."""
         ledger = self._refresh()
         silent_s = self._store.silent_s(self._name) if ledger.running else {}
         dead = abandoned(ledger, silent_s, "", coordinators=False) if ledger.running else []
@@ -284,10 +288,10 @@ class Study:
             if self._without_dead is None or self._without_dead[0] != at:
                 changes = self._store.changes(self._name)
                 ledger = Ledger(self._store.load(self._name)).extend(changes)
-                give_up_dead(ledger, silent_s, self._clock())
+                give_up_dead(ledger, silent_s)
                 self._without_dead = (at, ledger)
             ledger = self._without_dead[1]
-        return Result(ledger)
+        return ledger
 
     def checkpoint(self, trial: Trial | int) -> Path | None:
         """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``."""

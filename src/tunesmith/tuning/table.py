@@ -71,10 +71,11 @@ class Columns:
     def of(cls, ledger: Ledger) -> Columns:
         objectives = [o.metric for o in ledger.spec.objectives]
         metrics = dict.fromkeys([*objectives, *ledger.metrics])
-        taken = {*FIRST, *LAST}
+        last = (*LAST, *(["broken"] if ledger.spec.constraints else []))
+        taken = {*FIRST, *last}
         by_metric = _distinct(metrics, "metric.", taken)
         by_parameter = _distinct(ledger.spec.space, "config.", taken)
-        names = (*FIRST, *by_metric.values(), *by_parameter.values(), *LAST)
+        names = (*FIRST, *by_metric.values(), *by_parameter.values(), *last)
         return cls(by_metric, by_parameter, names)
 
     def known(self, name: str, what: str) -> str:
@@ -155,6 +156,9 @@ def _page(listed: Listed, part: Ints, columns: Columns) -> Iterator[Row]:
     )
     costs = [table.column(name)[part].tolist() for name in ("wall_s", "cpu_s", "money")]
     memory = table.column("memory_bytes")[part].tolist()
+    judged = None  # what has a result, where there are constraints
+    if ledger.spec.constraints:
+        judged = np.isfinite(table.column("losses")[part, 0]).tolist()
     metrics = [
         (columns.metrics[name], _padded(values, ledger.size)[part].tolist())
         for name, values in table.metrics.items()
@@ -179,6 +183,8 @@ def _page(listed: Listed, part: Ints, columns: Columns) -> Iterator[Row]:
         row["retracted"] = retracted[k]
         row["outside"] = outside[k]
         row["version"] = version[k] or None
+        if judged is not None:
+            row["broken"] = "; ".join(ledger.broken(i)) if judged[k] else None
         yield row
 
 
@@ -205,7 +211,7 @@ def select(
     """The rows of the trials that fit. Raises StudyError, ExpressionError.
 
     `sort` is a column, with '-' before it for descending; "value" is the best first, of several objectives the front,
-    each part by the first of them. `where` is an expression over the columns; a trial without one of them does not fit.
+    each part by the first of them, then what breaks a constraint. `where` is an expression over the columns; a trial without one of them does not fit.
     O(trials), and O(trials log trials) to sort.
     """
     ledger, columns = listed.ledger, Columns.of(listed.ledger)
@@ -240,14 +246,18 @@ def state_of(text: str) -> State:
 
 
 def _by_value(ledger: Ledger, chosen: Ints, *, descending: bool) -> Ints:
-    """The best first (or last), with several objectives those that no other beats, each part by the first of them;
-    those without a value at the end."""
-    losses = ledger.column("losses")[chosen]
-    members = np.zeros(0, dtype=np.int64)
+    """The best first (or last), with several objectives those that no other beats, each part by the first of them; behind
+    them those that break a constraint, and those without a value at the end."""
+    losses, broken = ledger.column("losses")[chosen], ledger.column("broken")[chosen]
+    members = np.flatnonzero(~broken)
     if len(ledger.spec.objectives) > 1:
         members = np.flatnonzero(np.isin(chosen, ledger.front()))
-    order: Ints = chosen[front_first(losses, members, descending=descending)]
-    return order
+    order = front_first(losses, members, descending=descending)
+    if broken.any():  # whose order among themselves is by value
+        last = (-1 if descending else 1) * broken[order]
+        order = order[np.lexsort((last, np.isnan(losses[order, 0])))]
+    ranked: Ints = chosen[order]
+    return ranked
 
 
 def _condition(where: str) -> Expression:

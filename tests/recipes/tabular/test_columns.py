@@ -523,6 +523,9 @@ def test_thousands_and_millions_with_a_letter() -> None:
         (["1.234", "12.500", "9.999"], ",", 1.234, ""),
         (["1.234", "1.234.567", "999"], ",", 1234, ""),
         (["1,234", "12,500", "0,5"], ",", 1.234, ""),
+        (["1,234e+03", "5,678e-02", "9,999E4"], ",", 1234, ""),
+        (["1.234e+03", "5.678e-02", "9.999E4"], ";", 1234, ""),
+        (["12,500", "1,234e-03", "9,999"], ",", 12.5, ""),
     ],
 )
 def test_one_mark_that_may_part_thousands_or_decimals(
@@ -563,7 +566,17 @@ def test_other_columns_tell_which_mark_is_the_decimal_one() -> None:
          "it looks like dates such as '13/01/2010', but no one format reads nearly all"),
         ([f"0{k}234567" for k in range(10, 50)],
          "its whole numbers with leading zeros are names, and 40 different ones in 40 rows are too many"),
-        ([f"customer {k}" for k in range(ROWS)], "40 different texts in 40 rows are an identifier"),
+        ([f"customer {k}" for k in range(ROWS)],
+         "40 different texts in 40 rows are an identifier, or free text (--column it=text or =category learns"),
+        ([f"{k}/{k + 7}" for k in range(ROWS)],
+         "fractions such as '0/7' are not read as numbers; write 3/4 as 0.75 (--column it=category takes them"),
+        ([f"{k}-{k + 10}" for k in range(ROWS)], "ranges such as '0-10' are not read as numbers; write both ends"),
+        ([f"{k}\u2013{k + 10}" for k in range(ROWS)], "ranges such as '0\u201310' are not"),
+        ([f"{900 - k}-{1 + k}" for k in range(ROWS)], "40 different texts in 40 rows are an identifier"),
+        ([hex(k + 99) for k in range(ROWS)], "numbers to base 16 such as '0x63' are not read"),
+        ([f"<{k / 7:.3f}" for k in range(ROWS)], "bounds such as '<0.000' are not read as numbers; write"),
+        ([f"{k}x{k + 7}" for k in range(ROWS)], "sizes such as '0x7' are not read as numbers; write each"),
+        ([f"{k / 7:.2f}\u00b10.1" for k in range(ROWS)], "numbers with their uncertainty such as"),
     ],
 )  # fmt: skip
 def test_the_reason_why_a_column_is_left_out_is_true(values: list[str], why: str) -> None:
@@ -826,3 +839,12 @@ def test_columns_of_earlier_models_are_read_as_their_rows_are_written() -> None:
     assert read_rows(pd.DataFrame({"it": series}), (column,)).x[:, 0].tolist() == [1, 2]
     dated = Column("it", "date", written="%d/%m/%Y %H:%M", parts=("days",))
     assert as_matrix(["17/05/2024 12:00"], dated).tolist() == [[19860.5]]
+
+
+@pytest.mark.parametrize("zero", [0x0660, 0x0966, 0x09E6, 0x0E50, 0xFF10])
+def test_digits_of_other_scripts_are_digits(zero: int) -> None:
+    digits = {ord(str(k)): chr(zero + k) for k in range(10)}
+    column, _ = examined([str(k * 7 + 1000).translate(digits) for k in range(ROWS)])
+    assert column is not None
+    assert column.kind == "number"
+    assert as_matrix(["1234".translate(digits)], column)[0, 0] == 1234

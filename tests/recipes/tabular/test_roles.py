@@ -31,7 +31,7 @@ def test_groups_are_no_feature_and_said() -> None:
     assert "'who' tells 12 groups, and is not learned from" in data.notices or (
         "'who' tells 11 groups, and is not learned from" in data.notices
     )
-    assert any("without a value of 'who' count as one group" in n for n in data.notices)
+    assert any("without a value of 'who' counts as one group" in n for n in data.notices)
     each = load(frame(who=range(0, 80, 2)), "y", roles=Roles("who"))
     assert any("each row is a group of its own" in notice for notice in each.notices)
 
@@ -234,3 +234,16 @@ def test_a_weight_of_two_is_as_two_rows(name: str) -> None:
         y, p = rng.integers(0, 3, 50).astype(float), rng.dirichlet(np.ones(3), 50).round(1) + 0.01
     twice = metric.of(np.repeat(y, weight), np.repeat(p, weight, axis=0))
     assert metric.of(y, p, weight.astype(float)) == pytest.approx(twice)
+
+
+def test_rows_that_were_left_out_are_named_where_too_little_is_left() -> None:
+    weighted = frame(c=["a", "b"] * 20, w=[1, 0] * 20)
+    said = r"'c' is 'a' in every row: one class only, .* \(20 rows whose 'w' is 0 are left out\)"
+    with pytest.raises(JobError, match=said):
+        load(weighted, "c", roles=Roles(weight="w"))
+    dated = frame(c=["a", "b"] * 20, d=["2024-01-01", None, "2024-01-02", None] * 10)
+    with pytest.raises(JobError, match=r"\(20 rows without a time in 'd' .* are left out"):
+        load(dated, "c", roles=Roles(time="d"))
+    few = frame(w=[1] * 4 + [0] * 36)
+    with pytest.raises(JobError, match=r"has 4 rows .* \(36 rows whose 'w' is 0 are left out\)"):
+        load(few, "y", roles=Roles(weight="w"))

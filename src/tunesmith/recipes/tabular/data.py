@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.core.program import digest
+from tunesmith.core.quantity import are, count
 from tunesmith.recipes.tabular import leaks, targets
 from tunesmith.recipes.tabular import roles as bonding
 from tunesmith.recipes.tabular.columns import Column, check_dates, wishes
@@ -235,8 +236,9 @@ def _dense(
     y, wanted, classes, why, has_target = targets.target_of(series, target, task, source.name)
     notices += target_notices
     if not has_target.all():
+        without = int((~has_target).sum())
         notices.append(
-            f"{int((~has_target).sum()):,} rows without a value of {target!r} are left out"
+            f"{count(without, 'row')} without a value of {target!r} {are(without)} left out"
         )
         frame = frame[has_target]
     bonds, usable, bond_notices = bonding.read(roles, frame, source.name, table, wished)
@@ -245,7 +247,11 @@ def _dense(
         y, classes = targets.still_there(y, classes)
         wanted = "binary" if wanted == "multiclass" and len(classes) == 2 else wanted
     notices += bond_notices
-    targets.check(y, wanted, classes, target, source.name)
+    try:
+        targets.check(y, wanted, classes, target, source.name)
+    except JobError as error:
+        lost = [notice for notice in notices if "left out" in notice]
+        raise JobError(f"{error} ({'; '.join(lost)})") if lost else error from None
     columns, found_notices = examine(frame, (target, *roles.unlearned), wished, table)
     notices += targets.singles(y, classes, target)
     x = matrix(frame, columns, source.name)

@@ -14,6 +14,7 @@ from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.recipes.tabular import dates, numbers
 from tunesmith.recipes.tabular import texts as texts_of
 from tunesmith.recipes.tabular.columns import NO_WISHES, Column, Examined, flag, left_out, named
+from tunesmith.recipes.tabular.compounds import why_unread
 from tunesmith.recipes.tabular.date_columns import date_column, written_date
 from tunesmith.recipes.tabular.formats import PLAIN, Format
 from tunesmith.recipes.tabular.habits import NO_HABITS, Habits
@@ -181,7 +182,7 @@ def _category(
     if not declared and (too_many or (len(known) > 2 and len(known) > 0.5 * rows)):
         if not codes and not unnamed(name) and texts_of.are_texts(known):
             return _text_column(name, texts, rows, missing)
-        return left_out(name, _why_not(name, known[0], len(known), rows, codes, why))
+        return left_out(name, _why_not(name, known, rows, codes, why))
     notices = []
     if mixed and np.isfinite(PLAIN.read(known)).any():
         notices.append(
@@ -209,8 +210,9 @@ def _text_column(name: str, texts: Any, rows: int, missing: bool) -> Examined:
     ]
 
 
-def _why_not(name: str, sample: str, different: int, rows: int, codes: bool, why: str) -> str:
+def _why_not(name: str, known: Sequence[str], rows: int, codes: bool, why: str) -> str:
     """Why a column of many different texts is left out."""
+    sample, different = known[0], len(known)
     if codes:
         return (
             f"its whole numbers with leading zeros are names, and {different:,} different ones in {rows:,} rows are "
@@ -220,4 +222,9 @@ def _why_not(name: str, sample: str, different: int, rows: int, codes: bool, why
         return f"weeks and quarters such as {sample!r} are not read as dates; write the day that each begins with"
     if why:
         return f"{why} ({flag(name, 'number')}, =date or =category says what it is)"
-    return f"{different:,} different texts in {rows:,} rows are an identifier, or free text"
+    if unread := why_unread(known):
+        return f"{unread} ({flag(name, 'category')} takes them as names)"
+    return (
+        f"{different:,} different texts in {rows:,} rows are an identifier, or free text ({flag(name, 'text')} or "
+        "=category learns from it all the same)"
+    )

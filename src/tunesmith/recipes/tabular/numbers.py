@@ -153,7 +153,7 @@ def _shapes(
             shape: tuple[Any, ...] = (None,)
             if token is not None:
                 runs = CODE.sub(lambda m: ("0" if m[0][0] == "0" else "1") * len(m[0]), token.core)
-                shape = (runs, token.unit, token.scale, token.brackets)
+                shape = (runs, bool(token.power), token.unit, token.scale, token.brackets)
             alike[rough] = k = at.setdefault(shape, len(texts))
             if k == len(texts):
                 texts.append(text)
@@ -231,7 +231,9 @@ def doubtful(values: Sequence[str], written: Format, separator: str) -> str:
     other = core("," if written.decimal == "." else ".", written.decimal)
     marked = [text for text in values if written.decimal in text]
     tokens = [token_of(text) for text in marked]
-    if not marked or not all(t is not None and other.fullmatch(t.core) for t in tokens):
+    if not marked or not all(
+        t is not None and not t.power and other.fullmatch(t.core) for t in tokens
+    ):
         return ""
     value = written.read(marked[:1])[0]
     return f"{marked[0]} is read as {value:g}, as numbers were written in training"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError, did_you_mean, shown
+from tunesmith.core.quantity import are, count
 from tunesmith.recipes.tabular.amounts import ordered
 from tunesmith.recipes.tabular.habits import Habits
 from tunesmith.recipes.tabular.metrics import Aim
@@ -109,8 +110,9 @@ def read(
         undated = np.isnan(time)
         if undated.any():
             usable &= ~undated
+            lost = int(undated.sum())
             notices.append(
-                f"{int(undated.sum()):,} rows without a time in {roles.time!r} that can be read are left out"
+                f"{count(lost, 'row')} without a time in {roles.time!r} that can be read {are(lost)} left out"
                 f"{_example(frame[roles.time][undated])}"
             )
     if roles.weight is not None:
@@ -118,9 +120,8 @@ def read(
         notices += doubts
         if (weight == 0.0).any():
             usable &= weight > 0.0
-            notices.append(
-                f"{int((weight == 0.0).sum()):,} rows whose {roles.weight!r} is 0 are left out"
-            )
+            lost = int((weight == 0.0).sum())
+            notices.append(f"{count(lost, 'row')} whose {roles.weight!r} is 0 {are(lost)} left out")
     return Bonds(group, time, weight).take(usable), usable, notices
 
 
@@ -141,19 +142,19 @@ def _group(series: Any, table: str, notices: list[str]) -> NDArray[np.intp]:
     codes, names = pd.factorize(as_texts(series[there]))
     out: NDArray[np.intp] = np.full(len(series), len(names), dtype=np.intp)
     out[there] = codes
-    count = len(names) + (not there.all())
-    if count < 2:
+    groups = len(names) + (not there.all())
+    if groups < 2:
         raise JobError(
             f"{table}: all rows have the same value in {series.name!r}; groups are kept apart in folds, and that "
             "needs two at least"
         )
-    if count == len(series):
+    if groups == len(series):
         notices.append(f"{series.name!r} differs in every row, so each row is a group of its own")
     else:
-        notices.append(f"{series.name!r} tells {count:,} groups, and is not learned from")
+        notices.append(f"{series.name!r} tells {groups:,} groups, and is not learned from")
     if not there.all():
         notices.append(
-            f"{int((~there).sum()):,} rows without a value of {series.name!r} count as one group"
+            f"{count(int((~there).sum()), 'row')} without a value of {series.name!r} {'counts' if (~there).sum() == 1 else 'count'} as one group"
         )
     return out
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import JobError
+from tunesmith.core.quantity import are, count
 from tunesmith.recipes.tabular.amounts import amounts_of
 from tunesmith.recipes.tabular.formats import PLAIN
 from tunesmith.recipes.tabular.habits import Habits
@@ -63,7 +64,7 @@ def numbers_to_predict(
         notices.append(f"{name!r} holds numbers that are written as {amounts.written}{unit}")
     if len(amounts.odd):
         notices.append(
-            f"{len(amounts.odd):,} values of {name!r}, such as {str(amounts.odd.iloc[0])!r}, are no numbers"
+            f"{count(len(amounts.odd), 'value')} of {name!r}, such as {str(amounts.odd.iloc[0])!r}, {are(len(amounts.odd))} no {'number' if len(amounts.odd) == 1 else 'numbers'}"
         )
     import pandas as pd
 

@@ -15,8 +15,13 @@ SAME: Final = str.maketrans({
     "\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-", "\u2019": "'", "\u02bc": "'", "\uff07": "'",
     "\uff05": "%", "\ufe6a": "%", "\uff04": "$", "\u200e": None, "\u200f": None,
 })  # fmt: skip
-#: The digits of other scripts, and Arabic's decimal and thousands marks.
-for _zero in (0x0660, 0x06F0, 0x0966, 0xFF10):
+#: The zeros of other scripts, from Arabic to full width.
+_ZEROS: Final = (
+    0x0660, 0x06F0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0E50, 0x0ED0, 0x0F20,
+    0x1040, 0x17E0, 0x1810, 0xFF10,
+)  # fmt: skip
+#: Their digits, and Arabic's decimal and thousands marks.
+for _zero in _ZEROS:
     SAME.update({_zero + k: str(k) for k in range(10)})
 SAME.update({0x066B: ".", 0x066C: ",", 0xFF0E: ".", 0xFF0C: ","})
 _CODES: Final = "USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|SEK|NOK|DKK|PLN|CZK|HUF|RON|AUD|CAD|NZD|SGD|HKD|BRL|MXN|ZAR|TRY|RUB|KRW|ILS"
@@ -66,7 +71,9 @@ class Token:
     def value(self, pattern: re.Pattern[str], decimal: str) -> float:
         if not pattern.fullmatch(self.core):
             return math.nan
-        whole, _, fraction = self.core.partition(decimal)
+        whole, point, fraction = self.core.partition(decimal)
+        if self.power and not point and ("," in whole or "." in whole):
+            return math.nan  # 1,234e+03: nobody parts the thousands of what has an exponent
         digits = re.sub(r"\D", "", whole) or "0"
         value = float(f"{digits}.{fraction or 0}{self.power}")
         return -value if self.negative else value
