@@ -37,6 +37,24 @@ told of groups, times and weights in the way that each has for them. The time is
 that AutoGluon's preset is often given: the machine has two cores, which others use, too. The runs had one of them to themselves (real-time
 priority), one run after the other; what they got of it is in the table.
 """
+#: What a person has to say of these results: of 27 November 2026.
+NOTES = """## Notes
+
+- **Three of the six held-out values outside are those of `sales`** (without it: 30 of 33, 91 %). Its held-out rows are one draw, the same for each
+  seed, and lie up to 375 days after the training rows, where folds in time order look 112 days ahead: in two searches that were looked
+  into, networks that are about as good as linear models there (3.54 to 3.60, and 3.52) have 4.4 to 5.7 on the held-out rows, the linear models 3.9. A
+  blend with networks is then worse than reported; a score for so long a horizon would need longer folds. That was seen too late to be mended and
+  measured here.
+- tunesmith was mended after seed 0 of its first version (874bf88: mean rank 1.17 on the 12 tables, with 0.714 on holes, 0.506 on reviews and
+  10.1 on sales), and then measured on all three seeds; so these three tables are not untouched. What was mended: pipelines race
+  within their algorithm, so that the best of each are there to be blended (holes); words that are in most texts are counted, not all by their hash
+  (reviews); days of the week are categories to linear models, trees may have lines in their leaves, and time has no ranks (sales). The peers'
+  runs are from the same core on the same day.
+- On visits, where 1,200 rows are of 150 patients, tunesmith is second or third; why was not found out (the first version was first on seed 0,
+  with 0.582 instead of 0.593).
+- AutoGluon has PyTorch and fastai; its `medium_quality` seldom used its time. FLAML ends with an error on
+  a table whose only column is a text.
+"""
 FOOT = """
 ## How to make it again
 
@@ -160,6 +178,8 @@ def written(results: Results) -> str:
         "## What was reported, and what held-out rows say",
         "",
         *reported(results),
+        "",
+        NOTES,
         FOOT.format(seconds=seconds, first=results.seeds[0], last=results.seeds[-1]),
     ]
     return "\n".join(lines)
@@ -279,6 +299,7 @@ def reported(results: Results) -> list[str]:
         )
     lines += [
         "",
+        *outside(results),
         "Every run of tunesmith:",
         "",
         "| table | seed | reported | its interval on so many rows | held-out value | within |",
@@ -296,6 +317,26 @@ def reported(results: Results) -> list[str]:
                 f"{shown['value']} | {'yes' if within else '**no**'} |"
             )
     return lines
+
+
+def outside(results: Results) -> list[str]:
+    """On which side tunesmith's held-out values are outside, and in how many tables."""
+    out = [
+        (table, float(each["tunesmith"]["value"]) < float(each["tunesmith"]["reported_low"]))
+        for (table, _), each in results.rows.items()
+        if agrees(each["tunesmith"]) is False
+    ]
+    if not out:
+        return []
+    better = sum(side for _, side in out)
+    where = ", ".join(f"{table} {count}" for table, count in Counter(t for t, _ in out).items())
+    return [
+        (
+            f"Of the {len(out)} held-out values that are outside ({where}), {better} are better than reported and "
+            f"{len(out) - better} worse. The split of a table in order of time is the same for each seed."
+        ),
+        "",
+    ]
 
 
 if __name__ == "__main__":

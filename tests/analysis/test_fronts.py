@@ -20,7 +20,8 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Float
 from tunesmith.core.space.space import Space
 from tunesmith.core.study import Strategy
-from tunesmith.core.trial import Cost, State
+from tunesmith.core.trial import Cost, Kind, Reason, State
+from tunesmith.tuning.result import Result
 
 LINE = Space(x=Float(0, 1))
 TWO: dict[str, Any] = {"metrics": ("error", "seconds")}
@@ -250,3 +251,20 @@ def test_forecasts_are_in_every_scatter() -> None:
         assert faint["marker"]["opacity"] < 0.5
         assert all(math.isfinite(y) for y in faint["y"])
         assert "Faint circles are forecasts" in figure["layout"]["title"]["subtitle"]["text"]
+
+
+def test_what_was_stopped_may_not_have_reported_what_constraints_name() -> None:
+    made = study(LINE, scheduler=Strategy("asha", {"max": 9}))
+    made.apply(events.Edited(0.0, {"constraints": ["memory <= 5"]}, "test"))
+    end(made, 0.1, (1.0,), memory=1.0)
+    number = begin(made, {"x": 0.5})
+    for step in (1, 2):
+        made.apply(events.Reported(12.0 + step, number, 0, step, {"loss": 3.0 / step}))
+    reason = Reason(Kind.STOPPED, "asha")
+    made.apply(
+        events.Finished(19.0, number, 0, State.STOPPED, (1.5,), {"loss": 1.5}, reason, Cost(1.0))
+    )
+    trials = TrialArrays(made)
+    assert "breaks" not in trials.tip(number)
+    assert "breaks a constraint" not in traces(progress.curves(trials))
+    assert [row["broken"] for row in Result(made).rows()] == ["", None]

@@ -62,6 +62,8 @@ OPTIONS: dict[str, Any] = {
 #: What says how trials run and what is shown, not what the study is; a job file has the first.
 RUNNING = {
     "on_change",
+    "changed",
+    "data_version",
     "retry_failed",
     "gpus_per_trial",
     "executor",

@@ -50,7 +50,8 @@ def test_a_changed_function_is_said_and_trials_carry_their_version(
     shown = capsys.readouterr().err
     assert "the program of study 's' has changed since trials 0 and 1:\n" in shown
     assert "function percentages is new" in shown
-    assert "all results count together; on_change='new' begins a study of its own" in shown
+    assert "the old results count as an earlier study's (changed='discount')" in shown
+    assert "on_change='new' begins a study of its own" in shown
     assert [trial.version for trial in result.trials] == [1, 1, 2, 2]
     assert [row["version"] for row in result.rows()] == [1, 1, 2, 2]
     run(store, percentages, 5)
@@ -63,7 +64,7 @@ def test_a_changed_function_is_said_and_trials_carry_their_version(
 def test_a_study_of_a_changed_program_can_be_refused() -> None:
     store = MemoryStore()
     run(store, fractions, 2)
-    with pytest.raises(ts.StudyError, match=r"(?s)has changed since.*on_change='continue' takes"):
+    with pytest.raises(ts.StudyError, match=r"(?s)has changed since.*on_change='continue' goes on"):
         run(store, percentages, 9, on_change="refuse")
     with ts.Study.open("s", storage=store) as study:
         assert study.spec.limits.trials == 2  # a refused call changes nothing
@@ -152,7 +153,7 @@ def test_show_says_which_trials_ran_which_version(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(MODEL.replace("return x", "return 100 * x"))
     assert tunesmith(tmp_path, "run", "job.yaml", "-q", "--trials", "3").code == 0
     shown = tunesmith(tmp_path, "show", "-s", "s.db").out
-    assert "version 1: trials 0 and 1'" in shown
+    assert "version 1: trials 0 and 1; an earlier study's to the search" in shown
     assert "version 2: trial 2; file model.py has changed" in shown
 
 

@@ -245,9 +245,10 @@ def _state(trials: TrialArrays, number: int) -> int:
 
 
 def _name(trials: TrialArrays, number: int) -> str:
-    if trials.ledger.column("broken")[number]:
+    state = trials.ledger.state(number)
+    if state is State.COMPLETED and trials.ledger.column("broken")[number]:
         return "breaks a constraint"
-    return _STATE_NAMES.get(trials.ledger.state(number), "not ended")
+    return _STATE_NAMES.get(state, "not ended")
 
 
 def metric_words(trials: TrialArrays) -> str:

@@ -77,11 +77,13 @@ class TrialArrays:
     @cached_property
     def done(self) -> Ints:
         """Completed trials that count, whether they keep the constraints or not, and have a finite value; runs that only
-        confirm others are left out."""
+        confirm others are left out, and so are those of earlier versions of the program where there are new ones."""
         off = self.ledger.column("retracted") | self.ledger.column("outside")
         counts = self.ledger.where_completed & ~off & np.isfinite(self.losses).all(axis=1)
         counts[list(self.ledger.confirming)] = False
-        return np.flatnonzero(counts)
+        current = counts & ~self.ledger.column("aged")
+        usable = current & ~self.ledger.column("broken")
+        return np.flatnonzero(current if usable.any() else counts)
 
     @cached_property
     def feasible(self) -> Ints:
@@ -299,7 +301,10 @@ class TrialArrays:
                 f"{self.metric} = {show_number(self.last_reports[number])} "
                 + ("on average of its folds" if self._folds else "at the last report")
             )
-        lines += [f"breaks {constraint}" for constraint in ledger.broken(number)]
+        if (
+            state is State.COMPLETED
+        ):  # what was stopped may not have reported all that constraints name
+            lines += [f"breaks {constraint}" for constraint in ledger.broken(number)]
         wall = float(ledger.column("wall_s")[number])
         if wall == wall:
             lines.append(f"took {show_seconds(wall)}")

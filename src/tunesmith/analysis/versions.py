@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from tunesmith import search
+from tunesmith.core.aging import Worth
 from tunesmith.core.errors import shorten
+from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.program import Fingerprint, Source, stored_statements
 
@@ -47,14 +50,32 @@ def _counts(ledger: Ledger) -> dict[int, list[int]]:
 
 
 def version_lines(ledger: Ledger) -> Iterator[str]:
-    """One line for each version of a program that trials ran with, where there are several, and what it changed."""
+    """One line for each version of a program that trials ran with, where there are several: what it changed, and what its
+    results are worth, if it is not the current one."""
     counts = _counts(ledger)
+    if len(counts) < 2 and not ledger.aging.generation:
+        return
     previous: Mapping[str, str] | None = None
-    for version in sorted(counts) if len(counts) > 1 else ():
+    value = {one.version: one for one in worth(ledger)}
+    for version in sorted(counts):
         parts = ledger.versions[version - 1]
         news = () if previous is None else [*differences(previous, Fingerprint(parts))]
-        yield f"version {version}: {ranges(counts[version])}" + "".join(f"; {n}" for n in news)
+        line = f"version {version}: {ranges(counts[version])}" + "".join(f"; {n}" for n in news)
+        yield line + (f"; {value[version]}" if version in value else "")
         previous = parts
+
+
+def worth(ledger: Ledger) -> list[Worth]:
+    """What the results of versions that are set aside are worth to the study, by version."""
+    aged = ledger.column("aged")
+    if not aged.any():
+        return []
+    changed, known = ledger.aging.changed, search.likeness(History(ledger))
+    return [
+        Worth(version, len(trials), changed, *known.get(version, ()))
+        for version, trials in sorted(_counts(ledger).items())
+        if aged[trials].all()
+    ]
 
 
 def differences(old: Mapping[str, str], program: Fingerprint) -> Iterator[str]:

@@ -12,7 +12,7 @@ from tunesmith.cli.arguments import AllowImport, Storage, allow_imports
 
 if TYPE_CHECKING:
     from tunesmith.tuning.result import Result
-    from tunesmith.tuning.versions import OnChange
+    from tunesmith.tuning.versions import Changed, OnChange
 
 
 def run(
@@ -35,6 +35,19 @@ def run(
         typer.Option(
             metavar="continue|refuse|new",
             help="If the program has changed since trials ran: go on all the same, refuse, or begin a study of its own.",
+        ),
+    ] = None,
+    changed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="discount|keep|drop",
+            help="What becomes of the results so far, going on: an earlier study's, all together, or left out.",
+        ),
+    ] = None,
+    data_version: Annotated[
+        str | None,
+        typer.Option(
+            help="A word of yours that changes with the data: another one is another program."
         ),
     ] = None,
     retry_failed: Annotated[
@@ -80,6 +93,8 @@ def run(
         result = run_job(
             loaded,
             on_change=cast("OnChange | None", on_change),
+            changed=cast("Changed | None", changed),
+            data_version=data_version,
             retry_failed=retry_failed,
             watcher=watcher.watch,
             say=watcher.say,

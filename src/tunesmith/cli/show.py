@@ -201,13 +201,14 @@ def _limit(name: str, value: Any) -> Any:
 def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
     from tunesmith.cli.tables import show_value
     from tunesmith.core.quantity import show_bytes, show_number, show_seconds
+    from tunesmith.core.trial import State
 
     echo = typer.echo
     marks = "".join(f", {m}" for m in ("retracted", "outside") if getattr(trial, m))
     echo(f"trial {trial.number} of {study.name}: {trial.state}{marks}")
     for name, value in trial.metrics.items():
         echo(f"  {name} = {show_number(value, 7)}")
-    for constraint in trial.broken:
+    for constraint in trial.broken if trial.state is State.COMPLETED else ():
         echo(f"breaks {constraint}")
     echo("config:")
     for name, value in trial.config.items():

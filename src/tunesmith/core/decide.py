@@ -54,6 +54,8 @@ class Strategies:
     gains: Gains = field(default_factory=Gains)
     #: The study (before it is edited) for which the searcher had nothing more to propose.
     exhausted_spec: StudySpec | None = None
+    #: ... and which trials were old then: see `core.aging`.
+    exhausted_generation: int = 0
     #: Why the search is over, where the best are still to be confirmed.
     enough: Quit | None = None
 
@@ -63,7 +65,8 @@ class Strategies:
         self.exhausted_spec = self.enough = None
 
     def exhausted(self, ledger: Ledger) -> bool:
-        return self.exhausted_spec is ledger.spec
+        same = self.exhausted_generation == ledger.aging.generation
+        return self.exhausted_spec is ledger.spec and same
 
     def history(self, ledger: Ledger, *, full: bool = False) -> History:
         return History(ledger, memo=self.memo, full=full)
@@ -256,6 +259,7 @@ def _suggest(
         if running:
             return _EXHAUSTED
         strategies.exhausted_spec = spec
+        strategies.exhausted_generation = ledger.aging.generation
         return None
     first = ledger.size
     return [

@@ -45,6 +45,8 @@ class Opened(_Event, frozen=True, gc=False, tag="opened"):
     program: Mapping[str, str] = {}
     #: The running kernel and the pid namespace in which `pid` means this process; "" where that cannot be known.
     machine: str = ""
+    #: What becomes of the trials that ran something else: see `core.aging`; "" where all count together.
+    changed: str = ""
 
 
 class Closed(_Event, frozen=True, gc=False, tag="closed"):

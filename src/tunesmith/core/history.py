@@ -7,13 +7,14 @@ strategy works out from it may be kept in `memo`, which may be dropped at any ti
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.aging import DISCOUNT
 from tunesmith.core.constraint import Constraint
-from tunesmith.core.incumbent import contenders
+from tunesmith.core.incumbent import contenders, feasible
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
 from tunesmith.core.prior_study import PriorStudy
@@ -22,6 +23,9 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.trial import CODES, Origin, Report, State, Trial
 
 T = TypeVar("T")
+
+#: Where a memo says which trials were old when it was filled: others make another search of it.
+_GENERATION: Final = "generation"
 
 
 def derivative(metric: str, parameter: str) -> str:
@@ -64,6 +68,10 @@ class History:
         self._hides_from = visible
         self._full = full
         self._memo = {} if memo is None else memo
+        if memo and ledger.aging.generation != memo.get(_GENERATION, 0):
+            memo.clear()
+        if ledger.aging.generation:
+            self._memo[_GENERATION] = ledger.aging.generation
 
     @property
     def _visible(self) -> int:
@@ -169,6 +177,51 @@ class History:
         """Earlier studies that this one starts with."""
         return self._ledger.spec.past
 
+    @property
+    def current_version(self) -> int:
+        """The version of the program that trials run now, from 1 on; 0 if that is not known."""
+        return self._ledger.aging.current
+
+    @property
+    def versions(self) -> NDArray[np.int32]:
+        """The version that each trial ran, shape (n,): 0 where that is not known."""
+        return self._ledger.column("version")
+
+    @property
+    def aged(self) -> NDArray[np.bool_]:
+        """Trials of versions that are set aside, shape (n,): see `core.aging`. None of them is `usable`."""
+        return self._ledger.column("aged")
+
+    @property
+    def own(self) -> int:
+        """How many trials there are but for those that are `aged`: the place of the next one in a search that begins
+        anew with each version."""
+        n = len(self)
+        return n - int(self.aged.sum()) if self._ledger.aging.generation else n
+
+    @property
+    def visible_aged(self) -> int:
+        """How many of the trials whose results are seen are `aged`."""
+        return int(self.aged[: self._visible].sum()) if self._ledger.aging.generation else 0
+
+    def earlier_versions(self) -> tuple[PriorStudy, ...]:
+        """The results of versions that are to be learned from as from earlier studies, one each. O(trials)."""
+        ledger = self._ledger
+        if not ledger.aging.generation or ledger.aging.changed != DISCOUNT:
+            return ()
+        states, losses, versions = self.states, self.first_losses, self.versions
+        ended = np.isin(states, [CODES[State.COMPLETED], CODES[State.STOPPED]])
+        off = ledger.column("retracted") | ledger.column("outside")
+        rows = np.flatnonzero(self.aged & ended & np.isfinite(losses) & ~off)
+        return tuple(
+            PriorStudy.of(
+                f"version {version}",
+                [ledger.config(k) for k in rows[versions[rows] == version].tolist()],
+                losses[rows[versions[rows] == version]].tolist(),
+            )
+            for version in np.unique(versions[rows]).tolist()
+        )
+
     # -- arrays, one row per trial ------------------------------------------------------------
 
     @property
@@ -240,9 +293,9 @@ class History:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Trials to learn from, shape (n,): neither retracted nor outside the space."""
+        """Trials to learn from, shape (n,): neither retracted, nor outside the space, nor `aged`."""
         usable: NDArray[np.bool_] = ~(
-            self._ledger.column("retracted") | self._ledger.column("outside")
+            self._ledger.column("retracted") | self._ledger.column("outside") | self.aged
         )
         return usable
 
@@ -346,7 +399,7 @@ class History:
             return None
         if self._visible == len(self):
             return self._ledger.improvement.trial
-        candidates = self._ledger.feasible()
+        candidates = feasible(self._ledger.table)
         candidates[[*self.confirming, *range(self._visible, len(self))]] = False
         return next(iter(contenders(self.first_losses, candidates, 1)), None)
 

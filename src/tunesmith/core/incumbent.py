@@ -54,7 +54,14 @@ class Confirmed(NamedTuple):
 
 
 def feasible(table: Table) -> Mask:
-    """Which trials may be best, shape (n,): completed, not retracted, inside the space, no constraint broken."""
+    """Which trials may be best, shape (n,): completed, not retracted, inside the space, no constraint broken, and of no
+    version of the program that is set aside (see `core.aging`)."""
+    mask: Mask = feasible_of_any_version(table) & ~table.aged[: table.size]
+    return mask
+
+
+def feasible_of_any_version(table: Table) -> Mask:
+    """What `feasible` says while all versions of the program count."""
     n = table.size
     off = table.retracted[:n] | table.outside[:n] | table.broken[:n]
     mask: Mask = (table.state[:n] == _COMPLETED) & ~off
@@ -224,7 +231,7 @@ class Improvement:
     def consider(self, table: Table, i: int) -> bool:
         """Whether completed trial `i` is the best so far; of equal ones the first is, whichever came in first. With
         several objectives, whether no other one is at least as good in all of them."""
-        if table.retracted[i] or table.outside[i] or table.broken[i]:
+        if table.retracted[i] or table.outside[i] or table.broken[i] or table.aged[i]:
             return False
         losses, other = table.losses, self.trial
         better = other is None or (losses[i, 0], i) < (losses[other, 0], other)
@@ -249,6 +256,7 @@ class Improvement:
         """After something other than a new result has changed: O(trials)."""
         n = table.size
         candidates, tried = feasible(table), np.isin(table.state[:n], _TRIED)
+        tried &= ~table.aged[:n]
         candidates[list(confirming)] = tried[list(confirming)] = False
         best = contenders(table.losses[:n, 0], candidates, 1)
         self.trial = last = best[0] if best else None

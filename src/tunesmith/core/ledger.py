@@ -18,10 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core import events
+from tunesmith.core.aging import Aging
 from tunesmith.core.curves import Curves
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
-from tunesmith.core.incumbent import Confirmed, Improvement, confirmed_of, feasible, front
+from tunesmith.core.incumbent import (
+    Confirmed,
+    Improvement,
+    confirmed_of,
+    contenders,
+    feasible,
+    feasible_of_any_version,
+    front,
+)
 from tunesmith.core.objective import LAST
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config
@@ -89,9 +98,8 @@ class Ledger:
         self.running: dict[int, Running] = {}
         self.sessions: dict[str, events.Opened] = {}
         self.open_sessions: set[str] = set()
-        #: The versions of the program that trials have run, in order; and which one each session runs, from 1 on.
-        self.versions: list[Mapping[str, str]] = []
-        self._version_of: dict[str, int] = {}
+        #: The versions of the program that trials have run, and which of them is the current one.
+        self.aging = Aging()
         #: The session that runs the study, or ran it last.
         self.coordinator: str | None = None
         #: When each paused trial was paused.
@@ -137,6 +145,8 @@ class Ledger:
         #: Both as they were after so many events.
         self._confirmed: tuple[int, list[Confirmed]] = (-1, [])
         self._front: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, dtype=np.int64))
+        #: The best trial of versions that are set aside, likewise.
+        self._old_best: tuple[int, int | None] = (-1, None)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -265,7 +275,26 @@ class Ledger:
                 return None
             return int(members[prefer.choose(self.table.losses[members], self.spec.objectives)])
         confirmed = self.confirmed
-        return confirmed[0].trial if confirmed else self.improvement.trial
+        if confirmed:
+            return confirmed[0].trial
+        if self.improvement.trial is None and self.aging.generation:
+            return self._best_of_old
+        return self.improvement.trial
+
+    @property
+    def _best_of_old(self) -> int | None:
+        """The best trial while there is none of the current version of the program. O(trials) after an event."""
+        if self._old_best[0] != self.cursor:
+            usable = self.feasible()
+            usable[list(self.confirming)] = False
+            best = contenders(self.table.first_losses, usable, 1)
+            self._old_best = (self.cursor, best[0] if best else None)
+        return self._old_best[1]
+
+    @property
+    def versions(self) -> list[Mapping[str, str]]:
+        """The versions of the program that trials have run, in order."""
+        return self.aging.versions
 
     @property
     def confirmed(self) -> list[Confirmed]:
@@ -287,8 +316,15 @@ class Ledger:
         return completed
 
     def feasible(self) -> NDArray[np.bool_]:
-        """Which trials may be best, shape (n,)."""
-        return feasible(self.table)
+        """Which trials may be best, shape (n,): while there is none of the current version of the program, those of
+        earlier ones."""
+        usable = feasible(self.table)
+        if self.aging.generation:
+            current = usable.copy()
+            current[list(self.confirming)] = False
+            if not current.any():
+                return feasible_of_any_version(self.table)
+        return usable
 
     def front(self) -> NDArray[np.int64]:
         """The trials that no other beats in every objective, by number; of one objective the incumbent.
@@ -417,9 +453,32 @@ class Ledger:
         self.sessions[e.session] = e
         self.open_sessions.add(e.session)
         if e.program:
-            if e.program not in self.versions:
-                self.versions.append(e.program)
-            self._version_of[e.session] = self.versions.index(e.program) + 1
+            self._open_version(e)
+
+    def _open_version(self, e: events.Opened) -> None:
+        """The session runs a version of the program: trials of others may count no more, or count again."""
+        table, n = self.table, self.size
+        if self.aging.names_data_first(e):
+            before = (table.version[:n] == 0) & (table.attempt[:n] >= 0)
+            if before.any():
+                table.version[:n][before] = self.aging.unnamed()
+        self.aging.open(e)
+        aged = self.aging.ages(table.version[:n])
+        if not np.array_equal(aged, table.aged[:n]):
+            table.age(aged)
+            self.aging.generation += 1
+            self.improvement.search(table, self.confirming)
+            self.improvement.elapsed_s = self._elapsed_s
+
+    def _set_version(self, i: int, session: str) -> None:
+        """Trial `i` is run by a session."""
+        aging, table = self.aging, self.table
+        table.version[i] = version = aging.of(session)
+        old = aging.is_old(version)
+        if old or table.aged[i]:
+            table.aged[i] = old
+            table.remember(i)
+            aging.generation += 1
 
     def _closed(self, e: events.Closed) -> None:
         self.open_sessions.discard(e.session)
@@ -442,8 +501,8 @@ class Ledger:
         self._tally[_RUNNING] += 1
         self._begun += 1
         self.running[i] = Running(e.session, e.at)
-        if self._version_of:
-            table.version[i] = self._version_of.get(e.session, 0)
+        if self.versions:
+            self._set_version(i, e.session)
 
     def _enqueued(self, e: events.Enqueued) -> None:
         i = self._add(e.trial, e.config, e.origin, e.at)
@@ -471,8 +530,8 @@ class Ledger:
         self._reasons.pop(i, None)
         self.paused.pop(i, None)
         self.running[i] = Running(e.session, e.at, e.why)
-        if self._version_of:
-            self.table.version[i] = self._version_of.get(e.session, 0)
+        if self.versions:
+            self._set_version(i, e.session)
 
     def _reported(self, e: events.Reported) -> None:
         i, at = e.trial, e.at
@@ -528,6 +587,7 @@ class Ledger:
         if e.cost is not _NO_COST:
             self._set_cost(i, e.cost)
         table.judge(i)
+        self._came_to(i)
         if state is _FAILED:
             self.failures.append(i)
         elif state is not _CALLED_OFF:
@@ -536,7 +596,8 @@ class Ledger:
         if state is not _CALLED_OFF:
             self.recent.append(state is _FAILED)
             dropped = paused and state is _DROPPED
-            if i not in self.confirming and not (dropped and improvement.trial is None):
+            counts = i not in self.confirming and not table.aged[i]
+            if counts and not (dropped and improvement.trial is None):
                 improvement.trials_since += 1
         if state is _DELIVERED and i not in self.confirming and improvement.consider(table, i):
             improvement.elapsed_s = self.elapsed_s(e.at)
@@ -576,7 +637,13 @@ class Ledger:
         self.table.set_values(i, e.values)
         self.table.set_metrics(i, e.metrics)
         self.table.judge(i)
+        self._came_to(i)
         self.improvement.search(self.table, self.confirming)
+
+    def _came_to(self, i: int) -> None:
+        """What trial `i` has come to is another thing now."""
+        if self.table.aged.item(i):
+            self.aging.generation += 1
 
     def _retract(self, e: events.Retracted) -> None:
         i = self._move(e.trial, "retract")
@@ -584,6 +651,7 @@ class Ledger:
             self.table.retracted[i] = not e.undo
             if i not in self.forks:
                 self._begun += 1 if e.undo else -1
+        self._came_to(i)
         self.improvement.search(self.table, self.confirming)
 
     def _annotated(self, e: events.Annotated) -> None:

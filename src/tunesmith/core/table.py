@@ -24,6 +24,7 @@ from tunesmith.core.trial import CODES, USER, Cost, Origin, State
 Array = NDArray[Any]
 
 _FIRST_CAPACITY: Final = 64
+_COMPLETED: Final = CODES[State.COMPLETED]
 
 #: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
@@ -33,6 +34,7 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "outside": (np.bool_, False),
     "broken": (np.bool_, False),
     "version": (np.int32, 0),
+    "aged": (np.bool_, False),
     "searcher": (np.int16, 0),
     "seen": (np.int64, 0),
     "first": (np.int32, 0),
@@ -58,6 +60,8 @@ class Table:
     outside: Array
     broken: Array
     version: Array
+    #: Which trials ran a version of the program that is set aside.
+    aged: Array
     searcher: Array
     seen: Array
     first: Array
@@ -206,12 +210,15 @@ class Table:
             column[i] = NOT_FINITE if value is None else value
 
     def judge(self, i: int) -> None:
-        """By how much the results of row `i` break each constraint, if there are results."""
+        """By how much the results of row `i` break each constraint, if there are results. What a trial that was stopped has
+        not reported yet is not known, which breaks nothing."""
         if not self.constraints or self.losses[i, 0] != self.losses[i, 0]:
             return
         values = values_of(self.config(i), self.metrics_of(i), self.cost(i))
+        ended = self.state[i] == _COMPLETED
         for j, constraint in enumerate(self.constraints):
-            self.excess[i, j] = constraint.excess(self.space, values)
+            known = ended or constraint.expression.names <= values.keys()
+            self.excess[i, j] = constraint.excess(self.space, values) if known else np.nan
         self.broken[i] = bool((self.excess[i] > 0.0).any())
 
     def bind(self, constraints: Sequence[Constraint]) -> None:
@@ -244,14 +251,26 @@ class Table:
             inside = bool(space.contains(full))
             self.outside[i] = not inside
             if inside:
-                self._write_numbers(i, full)
+                self._write_numbers(i, full, new=not self.aged[i])
             else:
                 self._foreign[i] = config
 
-    def _write_numbers(self, i: int, config: Config) -> None:
+    def age(self, aged: NDArray[np.bool_]) -> None:
+        """Set the rows aside that ran an earlier version: their configs may be run again. O(trials)."""
+        self.aged[: self.size] = aged
+        self._keys = {}
+        for i in np.flatnonzero(~aged & ~self.outside[: self.size]).tolist():
+            self.remember(i)
+
+    def remember(self, i: int) -> None:
+        """Row `i` is what `find` finds, unless an earlier one is the same."""
+        self._keys.setdefault(array("d", self.numbers[i].tolist()).tobytes(), i)
+
+    def _write_numbers(self, i: int, config: Config, *, new: bool = True) -> None:
         row = self.row(config)
         self.numbers[i] = row
-        self._keys.setdefault(array("d", row).tobytes(), i)
+        if new:
+            self._keys.setdefault(array("d", row).tobytes(), i)
 
     def _grow(self) -> None:
         extra = self._capacity

@@ -41,6 +41,13 @@ def look_ahead(history: History, n: int) -> Outlook | None:
     return look_ahead(history, n)
 
 
+def likeness(history: History) -> dict[int, tuple[float, float]]:
+    """See `tunesmith.search.bayes.likeness`, whatever searcher the study has."""
+    from tunesmith.search.bayes import likeness
+
+    return likeness(history)
+
+
 def names() -> list[str]:
     """Every searcher there is, installed packages' included."""
     return registry.names(__name__, ENTRY_POINTS)

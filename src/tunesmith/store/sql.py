@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from tunesmith.core import codec
+from tunesmith.core.aging import DATA
 from tunesmith.core.errors import (
     Conflict,
     StoreError,
@@ -29,7 +30,7 @@ from tunesmith.core.errors import (
     StudyNotFound,
     did_you_mean,
 )
-from tunesmith.core.events import Edited, Event
+from tunesmith.core.events import Edited, Event, Opened
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, State
@@ -139,6 +140,9 @@ class SqlStore:
         whole = event.trial.is_(None)  # there is an index for this
         edits = sa.select(event.body).where(event.study == study, whole, event.kind == edited)
         self._select_edits = Prepared(engine, edits.order_by(event.seq), ["study"])
+        opened: Any = sa.literal_column("'opened'")
+        says = sa.select(event.body).where(event.study == study, whole, event.kind == opened)
+        self._select_opened = Prepared(engine, says.order_by(event.seq), ["study"])
         row = trials.c
         counts = sa.select(row.state, sa.func.count()).where(row.study == study)
         self._select_counts = Prepared(engine, counts.group_by(row.state), ["study"])
@@ -451,7 +455,8 @@ class SqlStore:
                 assert isinstance(event, Edited)
                 spec = spec.edited(event.changes)
                 confirms = confirms or spec.limits.confirm is not None
-            if spec.constraints or spec.prefer is not None:  # which rows alone cannot tell
+            # which rows alone cannot tell
+            if spec.constraints or spec.prefer is not None or self._ages(connection, study):
                 made, _ = self._spec(connection, study)
                 return summarize(made, self._read(connection, study, 0, None), created_at)
             counts = dict.fromkeys(State, 0)
@@ -470,6 +475,15 @@ class SqlStore:
                 None if best is None else best[0],
                 None if best is None else best[1],
             )
+
+    def _ages(self, connection: Connection, study: int) -> bool:
+        """Whether trials may be of a version of the program that is set aside: O(sessions)."""
+        opened = codec.decode_many(
+            body for (body,) in self._select_opened.rows(connection, study).fetchall()
+        )
+        programs = [e.program for e in opened if isinstance(e, Opened) and e.program]
+        named = any(DATA in program for program in programs)
+        return named or any(program != programs[0] for program in programs)
 
     def _best(
         self, connection: Connection, study: int, spec: StudySpec, confirming: Mapping[int, int]

@@ -120,7 +120,7 @@ class Proposals:
         """Add up to `n` first configs, for trials before `until`: the defaults (or where the priors
         are highest, or the middle of every range), then the rows of `design`, which may be more than `until`."""
         space = self._points.space
-        first = len(self._history) + len(self)
+        first = self._history.own + len(self)
         for k in range(first, min(first + n - len(self), until)):
             if k == 0:
                 parameters = space.tunables.values()

@@ -16,7 +16,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
-from tunesmith.tuning.versions import OnChange
+from tunesmith.tuning.versions import Changed, OnChange, on_data
 from tunesmith.tuning.warm_start import Earlier
 
 
@@ -41,6 +41,8 @@ def tune(
     deterministic: bool = False,
     duplicates: bool = False,
     on_change: OnChange = "continue",
+    changed: Changed = "discount",
+    data_version: str | float | None = None,
     retry_failed: bool = False,
     executor: Where = "auto",
     isolate: bool = False,
@@ -55,8 +57,10 @@ def tune(
     ``objective(config)`` or ``objective(config, trial)`` returns a number or ``{metric: number}``, or
     yields reports. `storage` names a file in which the study is kept; the same call again goes on
     where it stopped, and a changed space, searcher or limit is taken as an edit of the study. If the objective's
-    code has changed since, that is said, and `on_change` decides: "continue" takes all results together, "refuse"
-    raises StudyError, "new" begins a study of its own. With `retry_failed` the trials that failed are run again, once
+    code has changed since, that is said, and `on_change` decides: "continue" goes on, "refuse" raises StudyError, "new"
+    begins a study of its own. Going on, `changed` says what becomes of the results so far: "discount" (they count as an
+    earlier study's, the best ones are run again, and the best is a new one), "keep" (all count together) or "drop".
+    `data_version`, a word or number of yours that changes with the data, is a part of the program. With `retry_failed` the trials that failed are run again, once
     the objective is mended (`Study.retry_failed`).
 
     Main arguments: `metric` and `goal` (or a list of each), `use` (how a trial's reports become its value: "last",
@@ -95,13 +99,15 @@ def tune(
     runner = of_function(
         objective, spec, where=executor, isolate=isolate, gpus_per_trial=gpus_per_trial
     )
+    program = on_data(fingerprint.of_function(objective), data_version)
     with progress_watcher(progress, also=watcher) as shown:
         return launch(
             spec,
             storage,
             runner,
-            program=fingerprint.of_function(objective),
+            program=program,
             on_change=on_change,
+            changed=changed,
             retry_failed=retry_failed,
             seed=seed,
             enqueue=enqueue,

@@ -88,6 +88,7 @@ class Loop:
         name: str,
         *,
         program: Mapping[str, str] | None = None,
+        changed: str = "",
         watcher: Watcher | None = None,
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -98,7 +99,7 @@ class Loop:
         self._say = say or (lambda _: None)
         self._clock = clock
         self._session = Session.new()
-        self._program = program
+        self._program, self._changed = program, changed
         self._executor: Executor | None = None
         self._untidy = False
         #: The kinds of errors that have been shown.
@@ -164,7 +165,10 @@ class Loop:
                 search.look_ahead,
             )
             opened = msgspec.structs.replace(
-                self._session.opened(coordinator=True, program=self._program), at=self._clock()
+                self._session.opened(
+                    coordinator=True, program=self._program, changed=self._changed
+                ),
+                at=self._clock(),
             )
             before = ledger.cursor
             ledger.apply(opened)

@@ -47,7 +47,7 @@ from tunesmith.tuning.program_files import of_job
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec
 from tunesmith.tuning.study import Study
-from tunesmith.tuning.versions import OnChange
+from tunesmith.tuning.versions import Changed, OnChange, on_data
 
 #: Larger files are no job files (bytes), and of many mistakes so many are shown.
 LARGEST: Final = 1 << 20
@@ -161,8 +161,20 @@ class JobModel(BaseModel):
     duplicates: bool = Field(False, description="Whether the same config may run twice.")
     on_change: OnChange = Field(
         "continue",
-        description="What becomes of the study if the program has changed since trials ran: `continue` takes all "
-        "results together and says so, `refuse` stops, `new` begins a study of its own (`NAME-2`). `--on-change` counts more.",
+        description="What becomes of the study if the program has changed since trials ran: `continue` says so and goes "
+        "on (see `changed`), `refuse` stops, `new` begins a study of its own (`NAME-2`). `--on-change` counts more.",
+    )
+    changed: Changed = Field(
+        "discount",
+        description="What becomes of the results so far if a study goes on with a changed program: `discount` takes them "
+        "for an earlier study's, runs the best again, and the best is a new one; `keep` counts all together; `drop` "
+        "leaves them out. `--changed` counts more.",
+    )
+    data_version: str | float | None = Field(
+        None,
+        description="A word or number of yours that changes with the data: a part of the program. `--data-version` "
+        "counts more.",
+        examples=["2026-11"],
     )
     shell: bool = Field(
         False,
@@ -569,6 +581,8 @@ def run_job(
     job: Job,
     *,
     on_change: OnChange | None = None,
+    changed: Changed | None = None,
+    data_version: str | None = None,
     retry_failed: bool = False,
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
@@ -576,7 +590,7 @@ def run_job(
 ) -> Result:
     """Run or resume a job until it is over or stopped.
 
-    `on_change` counts more than what the file says. `opened` is called once the study is there, before the first trial.
+    `on_change`, `changed` and `data_version` count more than what the file says. `opened` is called once the study is there, before the first trial.
     Raises as `tunesmith.tune`.
     """
     if say is not None:
@@ -586,8 +600,12 @@ def run_job(
         job.spec,
         job.storage,
         job.executor,
-        program=of_job(job.spec.job, job.program.cwd),
+        program=on_data(
+            of_job(job.spec.job, job.program.cwd),
+            job.model.data_version if data_version is None else data_version,
+        ),
         on_change=on_change or job.model.on_change,
+        changed=changed or job.model.changed,
         retry_failed=retry_failed,
         seed=job.model.seed,
         enqueue=job.model.enqueue,

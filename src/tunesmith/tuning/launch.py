@@ -30,7 +30,7 @@ from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
 from tunesmith.tuning.spec import check_limits, edit_events, remarks
 from tunesmith.tuning.study import Study
-from tunesmith.tuning.versions import OnChange, check_on_change, remedy
+from tunesmith.tuning.versions import Changed, OnChange, check_on_change, remedy
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 Storage: TypeAlias = str | Path | Store | None
@@ -48,6 +48,7 @@ def launch(
     *,
     program: Fingerprint = UNKNOWN,
     on_change: OnChange = "continue",
+    changed: Changed = "discount",
     retry_failed: bool = False,
     seed: int | None = None,
     enqueue: Iterable[Mapping[str, Any]] = (),
@@ -60,13 +61,14 @@ def launch(
 ) -> Result:
     """Run or resume the study `spec` until it is over or stopped.
 
-    `program` is what its trials run; `on_change`, what becomes of a study whose trials ran another one;
+    `program` is what its trials run; `on_change`, what becomes of a study whose trials ran another one, and `changed`
+    of these trials;
     `retry_failed`, whether its failed trials are run again. `seed` is the one that was asked for (None: any);
     `opened` is called once the study is there, before the first trial. A call that is refused changes nothing. Raises as `tunesmith.tune`.
     """
     streams.keep_descriptors()
     check_limits(spec)
-    check_on_change(on_change)
+    check_on_change(on_change, changed)
     say = say or (lambda _: None)
     configs = [spec.space.filled(config) for config in enqueue]
     with ExitStack() as stack:
@@ -77,9 +79,13 @@ def launch(
         running = study.coordinator()
         if running is not None and alive(running):
             raise busy(spec.name, running)
-        _check_program(study, spec, program, on_change, say)
+        warning = _check_program(study, spec, program, on_change)
         there = study.result().ledger.started_count  # retracted ones do not count
         match(study, spec, seed)
+        tried = study._run_best_again(program.parts, changed)  # noqa: SLF001
+        if warning:
+            choice = remedy(changed, tried, refused=False, command_line=bool(spec.job))
+            say(f"{warning}\n{choice}")
         if retry_failed and (again := study.retry_failed()):
             say(f"trials that had failed are run again: {len(again)}")
         study._queue(configs)  # noqa: SLF001
@@ -88,7 +94,13 @@ def launch(
         for sentence in remarks(study.spec):
             say(sentence)
         coordinator = Loop(
-            store, spec.name, program=program.parts, watcher=watcher, say=say, clock=clock
+            store,
+            spec.name,
+            program=program.parts,
+            changed=changed,
+            watcher=watcher,
+            say=say,
+            clock=clock,
         )
         with _closed_on_error(coordinator):
             folder = Folder.beside(file_of(storage), spec.name)
@@ -133,17 +145,13 @@ def _check_program(
     spec: StudySpec,
     program: Fingerprint,
     on_change: OnChange,
-    say: Callable[[str], None],
-) -> None:
-    """Say, or refuse, that trials of the study ran another program."""
+) -> str:
+    """That trials of the study ran another program, if they did. Raises StudyError where that is to be refused."""
     warning = versions.warning(study.result().ledger, program)
-    if not warning:
-        return
-    refused = on_change == "refuse"
-    choice = remedy(refused=refused, command_line=bool(spec.job))
-    if refused:
+    if warning and on_change == "refuse":
+        choice = remedy("", 0, refused=True, command_line=bool(spec.job))
         raise StudyError(f"{warning}\n{choice}")
-    say(f"{warning}\n{choice}")
+    return warning
 
 
 def _say_what_was_there(

@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith import search
 from tunesmith.core import pareto
+from tunesmith.core.aging import Worth
 from tunesmith.core.errors import NothingCompleted, StudyError
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed, nearest
@@ -111,6 +112,14 @@ class Result:
         """What so many more trials would gain, by the model of the default searcher; None where there is too
         little to go by (fewer than 10 results, or than parameters and two more), or several objectives."""
         return search.look_ahead(History(self._ledger), trials)
+
+    @property
+    def evidence(self) -> list[Worth]:
+        """What the results of earlier versions of the program, or of its data, are worth to the search: one for each that
+        is set aside (`changed`)."""
+        from tunesmith.analysis.versions import worth
+
+        return worth(self._ledger)
 
     def schedule(self, trial: int | None = None) -> list[tuple[int, Config]]:
         """From which step on a trial (the best one) was trained with which config: one pair, or several if

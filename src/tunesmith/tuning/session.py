@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tunesmith.core import decide
+from tunesmith.core.aging import KEEP
 from tunesmith.core.errors import StoreError, StudyBusy, StudyNotFound
 from tunesmith.core.events import Opened
 from tunesmith.core.ledger import Ledger
@@ -87,8 +88,11 @@ class Session:
         name, pid, pid_started, host, *machine = holder.split(" ", 4)
         return cls(name, host, int(pid), float(pid_started), *machine)
 
-    def opened(self, *, coordinator: bool, program: Mapping[str, str] | None = None) -> Opened:
-        """The event that begins the session, of trials that run `program` (None: not known)."""
+    def opened(
+        self, *, coordinator: bool, program: Mapping[str, str] | None = None, changed: str = ""
+    ) -> Opened:
+        """The event that begins the session, of trials that run `program` (None: not known); `changed` is what becomes
+        of those that ran another one."""
         return Opened(
             time.time(),
             self.id,
@@ -100,6 +104,7 @@ class Session:
             arithmetic(),
             program or {},
             self.machine,
+            changed if program and changed != KEEP else "",
         )
 
 

@@ -172,6 +172,8 @@ _OF_TUNE: Final = (
     "watcher",
     "executor",
     "on_change",
+    "changed",
+    "data_version",
     "durability",
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith import schedule, search
 from tunesmith.core import decide, events
+from tunesmith.core.aging import data_part
 from tunesmith.core.constraint import constraints_of
 from tunesmith.core.decide import Strategies, Wait
 from tunesmith.core.errors import (
@@ -70,6 +71,7 @@ from tunesmith.tuning.spec import (
     remarks,
     strategy_of,
 )
+from tunesmith.tuning.versions import Changed, best_again, check_on_change
 from tunesmith.tuning.warm_start import Earlier, pasts
 
 #: How often `ask` looks for dead sessions, whose trials it hands out again (s).
@@ -100,6 +102,9 @@ class Study:
         self._clock = clock
         self._journal = Journal(store, name)
         self._session: Session | None = None
+        #: What its trials run, as far as the user says, and what becomes of those that ran something else.
+        self._data: Mapping[str, str] = {}
+        self._changed: Changed = "discount"
         self._heart: Heartbeat | None = None
         #: When dead sessions were last looked for.
         self._looked_at = -LOOK_S
@@ -136,11 +141,12 @@ class Study:
         enqueue: Iterable[Mapping[str, Any]] = (),
         warm_start: Earlier | Sequence[Earlier] = (),
         durability: Durability = "crash",
+        data_version: str | float | None = None,
         **limits: Unpack[LimitOptions],
     ) -> Study:
         """A new study. `storage` is a file, or None for this process's memory; `enqueue`,
         configs to run first; `warm_start`, earlier studies (or their results, or names in the same storage)
-        to learn from.
+        to learn from; `data_version`, a word or number of yours that changes with the data (see `open`).
 
         Raises StudyExists; SpaceError, StudyError or StrategyError for what makes no sense; StoreError.
         """
@@ -161,10 +167,12 @@ class Study:
             duplicates=duplicates,
             limits=limits,
         )
+        data = data_part(data_version)
         store = open_store(storage, durability=durability)
         configs = [spec.space.filled(config) for config in enqueue]
         store.create(replace(spec, past=pasts(warm_start, store, spec)), time.time())
         study = cls(store, name, file_of(storage))
+        study._data = data
         study._queue(configs)
         for sentence in remarks(spec):
             warnings.warn(sentence, UserWarning, stacklevel=2)
@@ -177,8 +185,16 @@ class Study:
         *,
         storage: str | Path | Store,
         durability: Durability = "crash",
+        data_version: str | float | None = None,
+        changed: Changed = "discount",
     ) -> Study:
-        """An existing study; without a name, the only one there. Raises StudyNotFound, StoreError."""
+        """An existing study; without a name, the only one there.
+
+        Where `data_version` is another one than that of its trials, `changed` says what becomes of them as soon as one is
+        asked for: see `tune`. Raises StudyNotFound, StoreError, StudyError.
+        """
+        check_on_change("continue", changed)
+        data = data_part(data_version)
         path = file_of(storage)
         if path is not None and not path.exists():
             raise StudyNotFound(
@@ -191,7 +207,9 @@ class Study:
                 listed = ", ".join(names) or "none"
                 raise StudyError(f"say which study; {storage} has {len(names)}: {listed}")
             name = names[0]
-        return cls(store, name, path)
+        study = cls(store, name, path)
+        study._data, study._changed = data, changed
+        return study
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
@@ -375,7 +393,9 @@ class Study:
         def opened() -> list[Event]:
             assert self._session is not None
             self._refuse_if_run()
-            session = self._session.opened(coordinator=False)
+            session = self._session.opened(
+                coordinator=False, program=self._data, changed=self._changed
+            )
             return [msgspec.structs.replace(session, at=self._clock())]
 
         session = self._session
@@ -388,7 +408,21 @@ class Study:
                     self._beat()
                     self._heart = Heartbeat(self._beat)
             if self._session.id not in self._ledger.sessions:
+                self._run_best_again(self._data, self._changed)
                 self.commit(opened)
+
+    def _run_best_again(self, program: Mapping[str, str], changed: str) -> int:
+        """Put the best configs of earlier versions than `program` into the queue, where they are to be run again; how
+        many."""
+        wanted = best_again(self._refresh(), program, changed)
+        for config, why in wanted:
+
+            def enqueued(config: Config = config, why: str = why) -> list[Event]:
+                ledger = self._ledger
+                return [events.Enqueued(self._clock(), ledger.size, config, Origin(USER, why))]
+
+            self.commit(enqueued)
+        return len(wanted)
 
     def _next_trial(self, ledger: Ledger) -> list[Event]:
         """The events that begin the next trial, or the one that ends the study."""

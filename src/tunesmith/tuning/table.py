@@ -156,9 +156,9 @@ def _page(listed: Listed, part: Ints, columns: Columns) -> Iterator[Row]:
     )
     costs = [table.column(name)[part].tolist() for name in ("wall_s", "cpu_s", "money")]
     memory = table.column("memory_bytes")[part].tolist()
-    judged = None  # what has a result, where there are constraints
+    judged = None  # what has a whole result, where there are constraints
     if ledger.spec.constraints:
-        judged = np.isfinite(table.column("losses")[part, 0]).tolist()
+        judged = ledger.where_completed[part].tolist()
     metrics = [
         (columns.metrics[name], _padded(values, ledger.size)[part].tolist())
         for name, values in table.metrics.items()

@@ -24,11 +24,14 @@ from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.region import Region, is_its_turn
-from tunesmith.search.bayes.surrogate import LEAST, Model
+from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by, rank_correlation
+from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
 #: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4
+#: Results of a version before which nobody says what earlier ones tell of it.
+KNOWN: Final = 5
 #: Results before which nobody looks ahead.
 EXPECTED_GAIN_FROM: Final = 10
 #: By how much the model's uncertainty is scaled. The likeliest hyperparameters are surer than all that
@@ -68,9 +71,10 @@ class Bayes:
         proposals = Proposals(domain.points, history)
         evidence = Evidence.of(history)
         size = _design_size(domain, history)
-        if len(history) < size or evidence.results < LEAST:
-            until = size if evidence.results >= LEAST else len(history) + n
-            for point, study in domain.transfer.tried[len(history) : len(history) + n]:
+        own = history.own
+        if own < size or evidence.results < LEAST:
+            until = size if evidence.results >= LEAST else own + n
+            for point, study in domain.transfer.tried[own : own + n]:
                 if proposals.fresh(point):
                     proposals.add(point, f"warm start: one of the best of {study}")
             proposals.open(domain.design(size), until, n)
@@ -160,6 +164,27 @@ def model_of(history: History, evidence: Evidence) -> Model | None:
         return Model.likeliest(domain, history, evidence)
 
 
+def likeness(history: History) -> dict[int, tuple[float, float]]:
+    """By version that is set aside, what its results tell of the current one's: their correlation as the model has
+    learned it (1: they go up and down together), and the rank correlation of the new results with what a model of the
+    old ones alone predicts for them. Empty where there is too little to go by, or so much that the model does without."""
+    evidence, domain = Evidence.of(history), _domain(history.space, history)
+    earlier = history.earlier_versions()
+    single = len(history.objectives) == 1 and not history.constraints
+    if not single or not earlier or not KNOWN <= evidence.results <= UNTIL or not domain.d:
+        return {}
+    known = np.isfinite(evidence.losses)
+    points, losses = history.points[evidence.rows[known]], evidence.losses[known]
+    out: dict[int, tuple[float, float]] = {}
+    with one_thread(), np.errstate(all="ignore"):
+        model = Model.likeliest(domain, history, evidence)
+        for study, version in enumerate(earlier, 1 + len(history.past)):
+            predicted = predicted_by(domain, study, points)
+            agreement = rank_correlation(predicted, losses)
+            out[int(version.study.split()[-1])] = (model.likeness(study), agreement)
+    return out
+
+
 def look_ahead(history: History, n: int) -> Outlook | None:
     """What `n` more trials would gain, by `model_of`; None where there is none."""
     evidence = Evidence.of(history)
@@ -172,7 +197,11 @@ def look_ahead(history: History, n: int) -> Outlook | None:
 
 
 def _domain(space: Space, history: History) -> Domain:
-    return history.memo("bayes", lambda: Domain(space, history.seed, history.past))
+    aged = history.visible_aged
+    return history.memo(
+        ("bayes", aged),
+        lambda: Domain(space, history.seed, history.past, history.earlier_versions()),
+    )
 
 
 def _design_size(domain: Domain, history: History) -> int:

@@ -30,11 +30,17 @@ class Domain:
     """What depends on space, seed and earlier studies alone, and the last fit of each model, which may be needed
     again. Droppable."""
 
-    def __init__(self, space: Space, seed: int, prior_studies: Sequence[PriorStudy] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        prior_studies: Sequence[PriorStudy] = (),
+        earlier_versions: Sequence[PriorStudy] = (),
+    ) -> None:
         self.space = space
         self.points = Points(space)
         self.d = len(space)
-        self.transfer = Transfer(self.points, prior_studies)
+        self.transfer = Transfer(self.points, prior_studies, earlier_versions)
         sizes = self.points.choices
         self._features = Features([*sizes, self.transfer.studies + 1] if self.transfer else sizes)
         #: The parameter that each feature is of; after the last one comes the study.

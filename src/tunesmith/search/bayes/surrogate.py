@@ -179,6 +179,13 @@ class Model:
         """Whether a config run again may well give another value."""
         return self._gp.noise > NOISY * self._gp.signal
 
+    def likeness(self, study: int) -> float:
+        """The correlation between this study's results and those of an earlier one (counted from 1), of equal configs."""
+        point = self.known[:1]
+        both = [self.domain.features(point, np.full(1, k, dtype=float)) for k in (0, study)]
+        mine, theirs = (features * self._gp.weights for features in both)
+        return float(gp.matern(gp.squared_distances(mine, theirs))[0, 0])
+
     def believe(self, points: Floats) -> None:
         """Take the predictions for `points`, which are running or about to, for results."""
         if len(points):
@@ -259,6 +266,29 @@ class Model:
             f"expected improvement {gain * self._warp.unit:.3g}, "
             f"predicted {self._sign * self._warp.back(m):.4g} ± {(high - low) / 2:.2g}"
         )
+
+
+def predicted_by(domain: Domain, study: int, points: Floats) -> Floats:
+    """What a model of one earlier study alone (counted from 1) predicts at `points`, standardised: shape (m,)."""
+    transfer = domain.transfer
+    rows = transfer.study == study
+    if rows.sum() < LEAST:
+        return np.zeros(len(points))
+    features = domain.features(transfer.points[rows])
+    theta, _ = gp.fit(features, domain.owner, transfer.targets[rows], domain.begin)
+    model = gp.GP.condition(features, domain.owner, transfer.targets[rows], theta)
+    return model.predict(domain.features(points))[0]
+
+
+def rank_correlation(a: Floats, b: Floats) -> float:
+    """Spearman's, from -1 to 1; 0 where one of them does not vary. Ties share the mean of their ranks."""
+    ranks = []
+    for values in (a, b):
+        _, place, many = np.unique(values, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(many) - (many - 1) / 2)[place])
+    centred = [r - r.mean() for r in ranks]
+    size = math.sqrt(float((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
+    return float((centred[0] * centred[1]).sum()) / size if size else 0.0
 
 
 def checkpoint(results: int) -> int:

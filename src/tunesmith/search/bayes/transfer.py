@@ -34,10 +34,17 @@ APART: Final = 0.05
 
 class Transfer:
     """points, shape (m, d); losses, shape (m,); targets, shape (m,): the losses, standardised within each study; study,
-    shape (m,), counted from 1. `tried` are the points to try first, with their studies' names."""
+    shape (m,), counted from 1. `tried` are the points to try first, with their studies' names: of `earlier_versions` of
+    this very study, which come last, the best are run again anyway."""
 
-    def __init__(self, points: Points, prior_studies: Sequence[PriorStudy]) -> None:
-        d = len(points.columns)
+    def __init__(
+        self,
+        points: Points,
+        prior_studies: Sequence[PriorStudy],
+        earlier_versions: Sequence[PriorStudy] = (),
+    ) -> None:
+        d, first_version = len(points.columns), len(prior_studies) + 1
+        prior_studies = [*prior_studies, *earlier_versions]
         self.studies = len(prior_studies)
         per_study: list[tuple[Floats, Floats, Floats, Floats]] = []
         best: list[tuple[int, int, Floats, str]] = []
@@ -53,7 +60,8 @@ class Transfer:
                 continue
             values = np.array(losses)
             order = np.argsort(values, kind="stable")
-            best += [(place, k, rows[j], earlier.study) for place, j in enumerate(order)]
+            if k < first_version:
+                best += [(place, k, rows[j], earlier.study) for place, j in enumerate(order)]
             subset = np.sort(_some(order, max(1, MOST // len(prior_studies))))
             z = OutputWarp.of(values)(values)
             which = np.full(len(subset), float(k))
