@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -42,23 +43,28 @@ def main() -> None:
             lines.append(
                 f"| {problem.replace('|', ' ')} | {' | '.join(_cell(table[problem].get(t, [])) for t in tuners)} |"
             )
-        shared = [p for p in table if all(table[p].get(t) for t in tuners)]
-        means = [fmean([fmean(table[p][t]) for p in shared]) for t in tuners] if shared else []
-        if means:
-            lines.append(
-                f"| **mean of {len(shared)}** | {' | '.join(f'**{m:.3f}**' for m in means)} |"
-            )
-            ratio = means[0] / min(means[1:]) if len(means) > 1 else float("nan")
-            lines += ["", f"Ours to the best peer's: {ratio:.2f} (bar {BAR})."]
+        lines += ["", *_ratios(table, tuners[1:])]
         lines.append("")
     (HERE / "RESULTS.md").write_text("\n".join(lines))
+
+
+def _ratios(table: Mapping[str, Mapping[str, list[float]]], peers: Sequence[str]) -> list[str]:
+    """What is left for us, to what is left for each peer, on the problems that both have run."""
+    lines = []
+    for peer in peers:
+        both = [row for row in table.values() if row.get(OURS) and row.get(peer)]
+        ours, theirs = (fmean(fmean(row[t]) for row in both) for t in (OURS, peer))
+        lines.append(
+            f"- {OURS} to {peer}: {ours:.3f} to {theirs:.3f}, a ratio of {ours / theirs:.2f} (bar {BAR}; {len(both)} problems)"
+        )
+    return lines
 
 
 def _cell(regrets: list[float]) -> str:
     if not regrets:
         return ""
-    error = stdev(regrets) / len(regrets) ** 0.5 if len(regrets) > 1 else float("nan")
-    return f"{fmean(regrets):.3f} ± {error:.3f} ({len(regrets)})"
+    error = f" ± {stdev(regrets) / len(regrets) ** 0.5:.3f}" if len(regrets) > 1 else ""
+    return f"{fmean(regrets):.3f}{error} ({len(regrets)})"
 
 
 if __name__ == "__main__":
