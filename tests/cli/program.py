@@ -35,7 +35,7 @@ def tunesmith(
     folder: Path,
     *arguments: str | Path,
     env: Mapping[str, str] | None = None,
-    timeout_s: float = 60,
+    timeout_s: float = 180,
 ) -> Said:
     """Run ``tunesmith ARGUMENTS`` in `folder`. No call may ever show a traceback of ours."""
     run = subprocess.run(

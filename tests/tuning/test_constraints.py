@@ -108,6 +108,22 @@ def test_parameters_alone_make_a_relation() -> None:
     assert space.relations == ()
 
 
+def test_what_a_stopped_trial_has_not_reported_breaks_nothing() -> None:
+    def train(config: dict[str, Any], trial: ts.LiveTrial) -> dict[str, float]:
+        trial.report(step=1, loss=config["x"])
+        trial.report(step=2, loss=config["x"])
+        return {"loss": config["x"], "memory": 9.0}
+
+    options: Any = {
+        **OPTIONS,
+        "scheduler": {"threshold": {"worst": 0.5}},
+        "constraints": ["memory <= 5"],
+    }
+    result = ts.tune(train, SPACE, **options, trials=8, progress=False)
+    states = {str(trial.state): bool(trial.broken) for trial in result.trials}
+    assert states == {"stopped": False, "completed": True}
+
+
 class TestPreference:
     def both(self, **options: Any) -> ts.Study:
         return filled(**{"metric": ["loss", "memory"], **options})

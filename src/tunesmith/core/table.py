@@ -24,6 +24,7 @@ from tunesmith.core.trial import CODES, USER, Cost, Origin, State
 Array = NDArray[Any]
 
 _FIRST_CAPACITY: Final = 64
+_COMPLETED: Final = CODES[State.COMPLETED]
 
 #: name -> (dtype, value of a new row). Times are in seconds, memory in bytes.
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
@@ -209,12 +210,15 @@ class Table:
             column[i] = NOT_FINITE if value is None else value
 
     def judge(self, i: int) -> None:
-        """By how much the results of row `i` break each constraint, if there are results."""
+        """By how much the results of row `i` break each constraint, if there are results. What a trial that was stopped has
+        not reported yet is not known, which breaks nothing."""
         if not self.constraints or self.losses[i, 0] != self.losses[i, 0]:
             return
         values = values_of(self.config(i), self.metrics_of(i), self.cost(i))
+        ended = self.state[i] == _COMPLETED
         for j, constraint in enumerate(self.constraints):
-            self.excess[i, j] = constraint.excess(self.space, values)
+            known = ended or constraint.expression.names <= values.keys()
+            self.excess[i, j] = constraint.excess(self.space, values) if known else np.nan
         self.broken[i] = bool((self.excess[i] > 0.0).any())
 
     def bind(self, constraints: Sequence[Constraint]) -> None:

@@ -255,7 +255,7 @@ def test_the_target_is_transformed_as_all_rows_allow(
     assert not (sample(frame["y"].to_numpy(), 40, 0) == 7).any()
     fitted = tabular.fit(
         frame, target="y", trials=2, seed=0, parallel=1, algorithms=["linear"], output=tmp_path / "m",
-        time="60s",
+        time="10m",
     )  # fmt: skip
     assert fitted.about["searched_rows"] == 40
     assert "log" not in fitted.result.spec.space.parameters["target"].values  # type: ignore[union-attr]
