@@ -32,9 +32,9 @@ def noisy_study(seed: int, noise: float, trials: int = 40, sign: float = 1.0) ->
     return made
 
 
-@pytest.mark.parametrize(("noise", "within"), [(0.02, 0.2), (0.1, 0.15)])
+@pytest.mark.parametrize(("noise", "within"), [(0.02, 0.2), (0.1, 0.2)])
 def test_chances_and_intervals_come_true(noise: float, within: float) -> None:
-    """What is said to be likely happens so often, over studies."""
+    """What is said to be likely happens so often, over studies; that values have noise no result tells, here."""
     said, happened, held = [], [], []
     for seed in range(40):
         trials = TrialArrays(noisy_study(seed, noise))
@@ -44,9 +44,9 @@ def test_chances_and_intervals_come_true(noise: float, within: float) -> None:
         worth = [truth(trials.ledger.config(k)) for k in range(trials.size)]
         said.append(sure.chance)
         happened.append(worth[trials.best] <= min(worth))
-        held.append(sure.low <= worth[trials.best] <= sure.high)
+        held.append(sure.worth.low <= worth[trials.best] <= sure.worth.high)
     assert np.mean(said) == pytest.approx(np.mean(happened), abs=within)
-    assert np.mean(held) > 0.75
+    assert np.mean(held) > 0.79
 
 
 def test_without_noise_the_best_is_the_best() -> None:
@@ -63,17 +63,21 @@ def test_without_noise_the_best_is_the_best() -> None:
 
 def test_noise_flatters_the_best() -> None:
     for sign in (1.0, -1.0):
-        trials = TrialArrays(noisy_study(3, 0.1, sign=sign))
+        made, rng = noisy_study(3, 0.1, trials=20, sign=sign), np.random.default_rng(4)
+        for k in range(20):  # each config again, which tells noise from roughness
+            again = made.config(k)
+            complete(made, again, sign * (truth(again) + 0.1 * float(rng.normal())))
+        trials = TrialArrays(made)
         sure = certainty(trials)
         assert sure is not None
-        assert trials.best is not None
-        reached = trials.ledger.values(trials.best)
+        assert trials.incumbent is not None
+        reached = trials.ledger.values(trials.incumbent)
         assert reached is not None
-        assert sign * (sure.value - reached[0]) > 0
-        assert sure.low < sure.value < sure.high
+        assert sign * (sure.observed_worth.value - reached[0]) > 0
+        assert sure.worth.low < sure.worth.value < sure.worth.high
         assert sure.noise == pytest.approx(0.1, rel=0.4)
         said = "\n".join(findings.sureness(trials, sure, importance(trials.history)))
-        assert "is a little flattered by luck" in said
+        assert "by luck" in said
         assert "is truly the best of the 40 completed trials with a probability of" in said
 
 
@@ -98,7 +102,7 @@ def test_stopped_and_failed_trials_are_no_evidence() -> None:
     after = certainty(TrialArrays(made))
     assert before is not None
     assert after is not None
-    assert after.value == pytest.approx(before.value, abs=0.01)
+    assert after.worth.value == pytest.approx(before.worth.value, abs=0.01)
 
 
 def test_too_little_to_say() -> None:

@@ -134,7 +134,7 @@ STUDIES: dict[str, tuple[Callable[[], Ledger], str]] = {
     "failures": (only_failures, "All 4 trials failed."),
     "running": (only_running, "No trial has been completed yet, of 1."),
     "equal": (equal_values, "The best of 12 trials reached loss 1."),
-    "awful": (awful_values, "The best of 23 trials reached loss"),
+    "awful": (awful_values, "The best of 23 trials is trial"),
     "mixed": (mixed_study, "The best of 40 trials reached loss"),
     "several": (several, "that no other beats in all of error, speed and size."),
     "nothing": (nothing_to_tune, "The best of 2 trials reached loss 1."),

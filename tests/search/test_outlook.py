@@ -37,7 +37,7 @@ def test_the_more_is_known_the_less_is_to_gain() -> None:
         outlooks = outlooks_of(bowl, trials)
         assert all(0.0 <= outlook.gain <= outlook.bound for outlook in outlooks)
         gains.append(np.median([outlook.gain for outlook in outlooks]))
-    assert gains[2] < gains[0]
+    assert gains[2] <= gains[0]
     assert gains[2] < 1e-4
 
 
@@ -52,7 +52,7 @@ def test_noise_is_told_from_gain() -> None:
     noise = np.median([outlook.noise for outlook in outlooks])
     assert 0.01 < noise < 0.04
     assert np.median([outlook.gain for outlook in outlooks]) < noise
-    assert str(outlooks[0]).startswith("20 more trials are expected to gain 0.0")
+    assert str(outlooks[0]).startswith("20 more trials are expected to gain 0")
 
 
 def test_random_search_leaves_more_to_gain_than_was_found() -> None:
@@ -82,10 +82,13 @@ def test_a_study_ends_when_little_is_to_gain(least: Any) -> None:
 
 
 def test_maximising_is_the_same() -> None:
-    def hill(config: dict[str, Any]) -> float:
-        return -bowl(config)
+    def below(config: dict[str, Any]) -> float:
+        return bowl(config) - 0.1
 
-    one = ts.tune(bowl, SPACE, trials=20, seed=1, progress=False).outlook()
+    def hill(config: dict[str, Any]) -> float:
+        return 0.1 - bowl(config)
+
+    one = ts.tune(below, SPACE, trials=20, seed=1, progress=False).outlook()
     other = ts.tune(hill, SPACE, goal="maximize", trials=20, seed=1, progress=False).outlook()
     assert one is not None
     assert other is not None
@@ -119,3 +122,17 @@ def test_a_metric_whose_end_is_not_known() -> None:
     assert one is not None
     assert told is not None
     assert told.bound < one.bound
+
+
+def test_no_loss_below_zero_is_promised_where_none_was() -> None:
+    """Heavy-tailed losses above 0: the model of their logs is likelier, and cannot promise it."""
+
+    def heavy(config: dict[str, Any]) -> float:
+        return float(np.exp(6.0 * config["x"] - 8.0 * config["y"] + np.sin(9.0 * config["x"])))
+
+    for seed in range(3):
+        result = ts.tune(heavy, SPACE, trials=14, seed=seed, searcher="random", progress=False)
+        outlook = result.outlook()
+        assert outlook is not None
+        assert result.best.value is not None
+        assert 0.0 < outlook.gain <= outlook.bound <= result.best.value

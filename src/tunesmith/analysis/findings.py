@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from tunesmith.analysis.certainty import Certainty
+from tunesmith.analysis.certainty import Certainty, worth_of_best
 from tunesmith.analysis.importance import Importance
 from tunesmith.analysis.style import NO_GROUP
 from tunesmith.analysis.trials import TrialArrays
@@ -55,6 +55,10 @@ def headline(trials: TrialArrays) -> str:
         return f"{among} there {stand} in all of {metrics}."
     best = trials.best
     assert best is not None
+    worth = worth_of_best(trials)
+    if worth is not None:
+        of = f"The best of {count(trials.counted, 'trial')}"
+        return f"{of} is trial {best}: {trials.metric} {show_number(worth.value)} on average."
     value = show_number(trials.values(np.array([best]))[0])
     of = f"The best of {count(trials.counted, 'trial')}" if trials.counted > 1 else "The only trial"
     keeps = ""
@@ -74,6 +78,10 @@ def gains(trials: TrialArrays) -> list[str]:
     if trials.confirmed:
         sentences.append(
             f"The best is taken at {show_number(value)}, what it reached on average when it was run again."
+        )
+    elif worth_of_best(trials) is not None:
+        sentences.append(
+            f"The best is taken at {show_number(value)}, what it is expected to reach on average."
         )
     first = int(trials.done[0])
     what, why = "The first trial to be completed", ledger.origin(first).why
@@ -95,7 +103,7 @@ def gains(trials: TrialArrays) -> list[str]:
     sentences.append(
         f"The median of {_all(trials)} is {show_number(middle)}: {better(value, middle, trials.sign)}."
     )
-    if len(trials.ranked) > 1 and not trials.confirmed:
+    if len(trials.ranked) > 1 and trials.best == int(trials.ranked[0]) and not trials.confirmed:
         second = next(int(n) for n in trials.ranked if n != trials.best)
         other = float(trials.values(np.array([second]))[0])
         equal = trials.own_losses[second] == trials.own_losses[trials.best]
@@ -114,9 +122,12 @@ def _all(trials: TrialArrays) -> str:
 
 
 def best_value(trials: TrialArrays) -> float:
-    """What the best one is worth: its mean when it was run again, if it was."""
+    """What the best one is worth: its mean when it was run again, if it was; what it is expected to reach on average
+    where values have noise."""
     if trials.confirmed:
         return float(trials.confirmed[0].mean)
+    if (worth := worth_of_best(trials)) is not None:
+        return worth.value
     return float(trials.values(np.array([trials.best]))[0])
 
 
@@ -153,25 +164,54 @@ def sureness(
     if importances is None or importances.explained < EXPLAINED:
         little = "The parameters explain too little of the differences between results"
         return [f"{little} to say how much luck is in the best value."]
-    if sure.noisy or sure.chance < SURE:
+    if sure.noisy:
         return [*_again(trials, sure), _chance(trials, sure)]
+    if sure.chance < SURE:
+        low, high = _ends(sure)
+        return [
+            (
+                "Whether the same config run again would reach the same, these trials do not tell: on average it reaches "
+                f"{low} to {high} with a probability of 90 %."
+            ),
+            _chance(trials, sure),
+        ]
     return ["The same config run again would reach nearly the same, by what the trials say."]
 
 
 def _again(trials: TrialArrays, sure: Certainty) -> list[str]:
-    """What the best config would reach on average, beside the value that it had."""
-    reached = best_value(trials)
-    sentences = [f"The same config run again would differ by about ± {show_number(sure.noise, 2)}."]
-    luck = trials.sign * (sure.value - reached)
-    flattered = luck > 0.25 * sure.noise
-    digits = max(3, math.ceil(math.log10(max(abs(sure.value), 1e-300) / sure.noise)) + 2)
-    low, high = show_number(sure.low, digits), show_number(sure.high, digits)
-    on_average = show_number(sure.value, digits)
-    sentences.append(
-        f"On average it would reach some {on_average} ({low} to {high} with a probability of 90 %)"
-        + (": the best of many noisy values is a little flattered by luck." if flattered else ".")
-    )
+    """What the best config would reach on average, beside the best value."""
+    digits, (low, high) = _digits(sure), _ends(sure)
+    sentences = [
+        f"The same config run again would differ by about ± {show_number(sure.noise, 2)}.",
+        (
+            f"On average it would reach some {show_number(sure.worth.value, digits)} "
+            f"({low} to {high} with a probability of 90 %)."
+        ),
+    ]
+    observed = trials.incumbent
+    assert observed is not None
+    reached = float(trials.values(np.array([observed]))[0])
+    flattered = trials.sign * (sure.observed_worth.value - reached) > 0.25 * sure.noise
+    if observed != sure.likely:
+        sentences.append(
+            f"Trial {observed} has the best value, {show_number(reached)}, partly by luck: on average it would reach some "
+            f"{show_number(sure.observed_worth.value, digits)}."
+        )
+    elif flattered:
+        sentences.append(
+            f"It reached {show_number(reached)}: the best of many noisy values is a little flattered by luck."
+        )
     return sentences
+
+
+def _digits(sure: Certainty) -> int:
+    """As many as tell its values from one another."""
+    wide = max(sure.worth.high - sure.worth.low, 1e-12 * abs(sure.worth.value), 1e-300)
+    return min(max(3, math.ceil(math.log10(max(abs(sure.worth.value), 1e-300) / wide)) + 2), 12)
+
+
+def _ends(sure: Certainty) -> tuple[str, str]:
+    return show_number(sure.worth.low, _digits(sure)), show_number(sure.worth.high, _digits(sure))
 
 
 def _chance(trials: TrialArrays, sure: Certainty) -> str:
@@ -183,7 +223,7 @@ def _chance(trials: TrialArrays, sure: Certainty) -> str:
     if sure.recommended != trials.best:
         return (
             f"{statement}. By what the trials around them say, the config of trial {sure.recommended} is better on "
-            f"average, at some {show_number(sure.recommended_value)}: that one is recommended."
+            f"average, at some {show_number(sure.recommended_worth.value)}: that one is recommended, but its checkpoints do not stay."
         )
     if sure.rival is None or sure.chance >= SURE or sure.rival_chance > sure.chance:
         return f"{statement}; none is expected to be better on average."

@@ -23,7 +23,7 @@ from tunesmith.analysis import (
     progress,
 )
 from tunesmith.analysis.appendix import STATES, group_of, range_of
-from tunesmith.analysis.certainty import Certainty, certainty, recommended
+from tunesmith.analysis.certainty import Certainty, certainty, recommended, worth_of_best
 from tunesmith.analysis.findings import listed
 from tunesmith.analysis.importance import Importance, importance
 from tunesmith.analysis.page import (
@@ -130,8 +130,17 @@ def _head(trials: TrialArrays) -> str:
     pairs = []
     if trials.best is not None:
         value = show_number(trials.values(np.array([trials.best]))[0])
-        which = trials.best_name
-        pairs.append((f"{which} {brief(trials.metric, 26)} (trial {trials.best})", value))
+        label = f"{trials.best_name} {brief(trials.metric, 26)}"
+        if (worth := worth_of_best(trials)) is None:
+            pairs.append((f"{label} (trial {trials.best})", value))
+        else:
+            observed = trials.values(np.array([trials.incumbent]))[0]
+            ends = f"{show_number(worth.low, 4)} to {show_number(worth.high, 4)}"
+            pairs.append((f"{label} on average (trial {trials.best})", show_number(worth.value)))
+            pairs.append(("with a probability of 90 %", ends))
+            pairs.append(
+                (f"best value (trial {trials.incumbent}), partly luck", show_number(observed))
+            )
         if trials.confirmed:
             pairs.append(("when run again, on average", show_number(trials.confirmed[0].mean)))
     elif len(trials.feasible):
@@ -193,10 +202,15 @@ def _winner(trials: TrialArrays, sure: Certainty | None) -> str:
     assert trials.best is not None
     assert number is not None
     lead = f"Trial {number}, with this config:"
+    if number != trials.incumbent:
+        lead = (
+            f"Trial {number}, with this config. Trial {trials.incumbent} reached the best value, but values differ from run "
+            f"to run, and on average trial {number} is expected to be better:"
+        )
     if number != trials.best:
         lead = (
-            f"Recommended is the config of trial {number}. Trial {trials.best} reached the best value, but values differ "
-            f"from run to run, and on average trial {number} is expected to be better:"
+            f"Recommended is the config of trial {number}. Trial {trials.best} is the best of those whose checkpoints stay "
+            f"(keep={trials.ledger.spec.limits.keep}), but on average trial {number} is expected to be better:"
         )
     return paragraphs([lead]) + _config(trials, number)
 

@@ -113,10 +113,17 @@ class TrialArrays:
         members = np.flatnonzero(np.isin(self.feasible, self.front))
         return self.feasible[front_first(self.own_losses[self.feasible][:, None], members)]
 
-    @property
+    @cached_property
     def best(self) -> int | None:
-        """The trial that `Result.best` names: of those that were confirmed the likeliest; of several objectives the one
-        that the user's rule prefers, if there is one."""
+        """The trial that `Result.best` names; see `certainty.likely_best`. Of several objectives the one that the user's
+        rule prefers, if there is one."""
+        from tunesmith.analysis.certainty import likely_best
+
+        return likely_best(self)
+
+    @property
+    def incumbent(self) -> int | None:
+        """The trial with the best value; of those that were confirmed the likeliest."""
         return self.ledger.incumbent
 
     @property
@@ -129,7 +136,9 @@ class TrialArrays:
     @cached_property
     def winners(self) -> frozenset[int]:
         """The best trial; with several objectives, where no one trial is, the front."""
-        return frozenset(self.front.tolist())
+        if len(self.ledger.spec.objectives) > 1:
+            return frozenset(self.front.tolist())
+        return frozenset([] if self.best is None else [self.best])
 
     @property
     def winners_name(self) -> str:

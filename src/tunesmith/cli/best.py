@@ -31,8 +31,8 @@ def best(
     from tunesmith.cli.arguments import open_study
     from tunesmith.cli.tables import config_block, print_json
     from tunesmith.core.errors import NothingCompleted
-    from tunesmith.core.quantity import show_number
     from tunesmith.run.arguments import arguments
+    from tunesmith.tuning.standing import luck, reached
 
     with open_study(study, storage) as opened:
         if len(opened.spec.objectives) > 1 and opened.spec.prefer is None:
@@ -48,9 +48,10 @@ def best(
         elif args:
             typer.echo(opened.command(trial) or shlex.join(arguments(trial.config)))
         else:
-            metric = opened.objective.metric
-            value = show_number(trial.value, 7)
-            typer.echo(f"{opened.name}: {metric} {value} (trial {trial.number})")
+            typer.echo(f"{opened.name}: {reached(opened.objective.metric, trial)}")
+            lucky = None if trial.expected is None else luck(opened.result(), trial)
+            if lucky is not None:
+                typer.echo(f"  {lucky}")
             typer.echo(config_block(trial.config), nl=False)
             if (command := opened.command(trial)) is not None:
                 typer.echo(f"command: {command}")

@@ -14,6 +14,7 @@ from tunesmith.core.text import without_codes
 from tunesmith.core.trial import Report, State
 from tunesmith.tuning.feed import Change
 from tunesmith.tuning.result import Result
+from tunesmith.tuning.standing import luck, reached
 
 if TYPE_CHECKING:
     from tunesmith.core.space.lattice import Count
@@ -124,11 +125,15 @@ def print_result(result: Result, *, constraints: bool = True) -> None:
         out.write(f"preferred ({result.spec.prefer}):\n")
     best = result.best
     metrics = [objective.metric for objective in result.spec.objectives]
-    named = zip(metrics, best.values or (), strict=True)
-    values = ", ".join(f"{metric} {show_number(value, 7)}" for metric, value in named)
-    out.write(f"best: {values} (trial {best.number})\n")
     if len(metrics) > 1:
+        named = zip(metrics, best.values or (), strict=True)
+        values = ", ".join(f"{metric} {show_number(value, 7)}" for metric, value in named)
+        out.write(f"best: {values} (trial {best.number})\n")
         out.write(f"  {standing(result.ledger, best.number)}\n")
+    else:
+        out.write(f"best: {reached(metrics[0], best)}\n")
+    if (lucky := luck(result, best)) is not None:
+        out.write(f"  {lucky}\n")
     for confirmed in result.confirmed:
         out.write(f"  trial {confirmed.trial}: {confirmed}\n")
     out.write(config_block(best.config))

@@ -57,17 +57,20 @@ def _study_dict(study: Study) -> dict[str, Any]:
     front = [trial.to_dict() for trial in result.front]
     single = len(result.spec.objectives) == 1
     best = result.ledger.incumbent
+    likely = [] if best is None else [result.best]
     broken = dict(zip(result.spec.constraints, breaches(result.ledger.table)[1], strict=True))
     more: dict[str, Any] = {}
+    if any(trial.expected is not None for trial in likely):
+        more["best_observed"] = result.best_observed.to_dict()
     if not single:
         knee = result.knee
-        more = {"front": front, "knee": None if knee is None else knee.number}
+        more |= {"front": front, "knee": None if knee is None else knee.number}
     if broken:
         more["broken"] = {constraint.text: int(n) for constraint, n in broken.items()}
     return _dict(
         result,
         study.coordinator(),
-        best=[] if best is None else [result.trials[best].to_dict()],
+        best=[trial.to_dict() for trial in likely],
         **more,
         outlook=None if outlook is None else outlook._asdict(),
     )

@@ -178,6 +178,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     #: The constraints that its results break: it cannot be the best.
     broken: tuple[str, ...] = ()
+    #: Of the best trial, where values have noise: what the model of all trials expects its config to reach on average,
+    #: and from where to where with a probability of 90 %.
+    expected: float | None = None
+    interval: tuple[float, float] | None = None
 
     @property
     def value(self) -> float | None:
@@ -221,4 +225,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             "outside": self.outside,
             "version": self.version,
             "broken": list(self.broken),
+            **self._expectation(),
         }
+
+    def _expectation(self) -> dict[str, Any]:
+        if self.expected is None or self.interval is None:
+            return {}
+        return {"expected": self.expected, "interval": list(self.interval)}

@@ -19,10 +19,11 @@ _MOST: Final = 12.0
 
 @dataclass(frozen=True)
 class OutputWarp:
-    """z = (w(y) - shift) / scale, increasing; w is linear up to `knee`, logarithmic beyond.
+    """z = (w(y) - shift) / scale, increasing; w is linear up to `knee`, logarithmic beyond, or (see `log`) all over.
 
     w(y) = (y - knee)/span for y <= knee, log1p((y - knee)/span) beyond (if `bent`): values below
-    the median keep their distances, and a few awful ones cannot flatten the model of the good ones.
+    the median keep their distances, and a few awful ones cannot flatten the model of the good ones. If `positive`,
+    w(y) = log(y / span), and what it gives back is positive, too.
     """
 
     knee: float
@@ -30,6 +31,15 @@ class OutputWarp:
     bent: bool
     shift: float
     scale: float
+    positive: bool = False
+
+    @classmethod
+    def log(cls, values: Floats) -> OutputWarp:
+        """The warp of `values`, shape (n,), that are all positive, as of quantities whose ratios count."""
+        knee = float(np.median(values))
+        logs = np.log(values / knee)
+        scale = float(logs.std())
+        return cls(0.0, knee, False, float(logs.mean()), scale if scale > 0.0 else 1.0, True)
 
     @classmethod
     def of(cls, values: Floats, *, bend: bool = True) -> OutputWarp:
@@ -54,24 +64,31 @@ class OutputWarp:
     def log_slope(self, values: Floats) -> float:
         """The sum of log w'(y) over `values`: what makes of a log density of z one of y (Snelson, Rasmussen &
         Ghahramani, "Warped Gaussian processes", 2004, eq. 6)."""
+        if self.positive:
+            return -len(values) * math.log(self.scale) - float(np.log(values).sum())
         straight = -len(values) * (math.log(self.scale) + math.log(self.span))
         bent = float(np.log1p(np.maximum(self._away(values), 0.0)).sum()) if self.bent else 0.0
         return straight - bent
 
     def __call__(self, values: Floats) -> Floats:
-        away = self._away(values)
+        away = np.log(values / self.span) if self.positive else self._away(values)
         if self.bent:
             away = np.where(away > 0.0, np.log1p(np.maximum(away, 0.0)), away)
         return np.clip((away - self.shift) / self.scale, -_MOST, _MOST)
 
     def deviations(self, values: Floats, deviations: Floats) -> Floats:
-        """Of warped values, from those of the values: half of what lies between one below and one above."""
+        """Of warped values, from those of the values: half of what lies between one below and one above (at most as
+        much as the value, where that is `positive`)."""
+        if self.positive:
+            return np.minimum(deviations / values, 1.0) / self.scale
         apart = self(values + deviations) - self(values - deviations)
         return np.where(deviations > 0.0, apart / 2.0, 0.0)
 
     def back(self, z: float) -> float:
         """The value that is warped to `z`."""
         away = z * self.scale + self.shift
+        if self.positive:
+            return self.span * math.exp(min(away, 700.0))
         if self.bent and away > 0.0:
             away = math.expm1(min(away, 700.0))
         return self.knee + away * self.span

@@ -74,12 +74,16 @@ def _config(ledger: Ledger, number: int) -> list[tuple[str, Any]]:
 
 def _standing(result: Result, number: int) -> str:
     """Which trial's config stands below, in a sentence."""
+    from tunesmith.tuning.standing import luck, reached
+
     metric, best = result.spec.objectives[0].metric, result.best
-    reached = f"trial {best.number} has the best {metric}, {show_number(best.value)}"
+    words = f"trial {best.number} has the best {metric}, {show_number(best.value)}"
+    if (lucky := luck(result, best)) is not None:
+        words = f"the best is {reached(metric, best)}; {lucky}"
     if number == best.number:
-        return f"{reached}, with this config:"
+        return f"{words}, with this config:" if lucky is None else f"{words}. Its config:"
     return (
-        f"{reached}; recommended is the config of trial {number}, expected to be better on average:"
+        f"{words}; recommended is the config of trial {number}, expected to be better on average:"
     )
 
 

@@ -272,10 +272,13 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """See `Result.best`. O(1) in the number of trials where the history has not been read yet."""
+        """See `Result.best`. O(1) in the number of trials where there are more than 10,000 and the history has not been
+        read yet."""
+        from tunesmith.tuning.excerpt import LARGE
+
         if not self._journal.loaded:
             summary = self._summary()
-            if summary.best is not None:
+            if summary.best is not None and sum(summary.counts.values()) > LARGE:
                 return _alone(
                     summary.spec, summary.best, self._store.changes(self._name, trial=summary.best)
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -22,16 +23,25 @@ Floats = NDArray[np.float64]
 SAMPLES: Final = 256
 NEAR: Final = 192
 PARENTS: Final = 5
+#: Known points that may be best, by value and as many by the model.
+TRIED: Final = 15
+#: Places for each trial, up to so many trials: measured, see docs/decisions/0031.
+AHEAD: Final = 6
+MOST_AHEAD: Final = 100
+#: The probability with which no more than the bound is to gain.
+SURE: Final = 0.95
 
-#: Words in the names of metrics that end at 1 (or 100), and of those that end at 0.
+#: Words in the names of metrics that end at 1 (or 100).
 SHARES: Final = frozenset(
     ("accuracy", "acc", "auc", "auroc", "f1", "precision", "recall", "iou", "dice", "r2")
 )
-ERRORS: Final = frozenset(("error", "err", "rmse", "mse", "mae", "mape", "logloss", "brier"))
 
 
 def room(history: History) -> float:
-    """How much better the first objective could get, going by what its name means; inf where it does not tell."""
+    """How much better the first objective could get: as far as its name tells, and down to 0 where no loss was below.
+
+    inf where neither tells. Many quantities are never negative; of one that is, a negative value shows it soon.
+    """
     best = history.best
     if best is None:
         return np.inf
@@ -41,7 +51,7 @@ def room(history: History) -> float:
     best_value = objective.sign * float(losses[best])
     if objective.goal == "maximize" and words & SHARES and values.max() <= 100.0:
         return (1.0 if values.max() <= 1.0 else 100.0) - best_value
-    if objective.goal == "minimize" and words & ERRORS and values.min() >= 0.0:
+    if objective.goal == "minimize" and values.min() >= 0.0:
         return best_value
     return np.inf
 
@@ -49,33 +59,61 @@ def room(history: History) -> float:
 def expected_gain(
     domain: Domain, model: Model, n: int, rng: Generator, most: float = np.inf
 ) -> Outlook:
-    """What `n` more trials would gain, if that cannot be more than `most`.
+    """What `n` more trials would gain, if that cannot be more than `most`: both in the metric's units.
 
-    Functions are drawn from the posterior. Where the first `n` of them are lowest, trials would go (Thompson
-    sampling); by how much the lowest of these places is below the best one known, on the other functions, is
-    the gain. The bound is that of Makarova et al., "Automatic termination for hyperparameter optimization"
-    (AutoML 2022), eq. 3: the lowest upper confidence bound of what was tried less the lowest lower one anywhere,
-    one deviation each. Both in the metric's units.
+    Functions are drawn from the posterior, over plausible hyperparameters, noise and roughness (`Model.mixture`). Where
+    some of them are lowest, trials would go (Thompson sampling): `AHEAD` times `n` places, for each result says better
+    where the next one should be. By how much the one that is taken is below the best known one, on the other functions,
+    is the gain. The bound is the quantile `SURE` of what could be gained by knowing the function.
     """
     known = model.known
-    best = int(np.argmin(model.at_known))
-    top = known[np.argsort(model.at_known)[:PARENTS]]
-    near = mutants(top, NEAR, domain.least, domain.choices, rng)
+    order = np.argsort(model.at_known, kind="stable")
+    near = mutants(known[order[:PARENTS]], NEAR, domain.least, domain.choices, rng)
     # no Sobol sequence: it would load scipy.stats, which is 0.4 s of a report
     spread = latin(SPREAD, domain.d, rng)
     points = domain.points.snap(np.vstack([spread, near]))
-    points = np.vstack([known[best : best + 1], points[domain.points.satisfies(points)]])
-    drawn = model.sample(points, n + SAMPLES, rng)
-    places = np.unique(drawn[:n].argmin(axis=1))
-    here, there = drawn[n:, 0], drawn[n:, places].min(axis=1)
-    gains = np.array(
-        [model.back(a) - model.back(min(a, b)) for a, b in zip(here, there, strict=True)]
+    tried = known[_leading(model)]
+    points = np.vstack([tried, points[domain.points.satisfies(points)]])
+    ahead = AHEAD * min(n, MOST_AHEAD)
+    mixture = model.mixture(rng)
+    drawn, noise = mixture.sample(domain.features(points), ahead + SAMPLES, rng)
+    best = int(drawn[:, : len(tried)].mean(axis=0).argmin())
+    places = np.unique(drawn[:ahead].argmin(axis=1))
+    drawn, noise = drawn[ahead:], noise[ahead:]
+    here = _back(model, drawn[:, best])
+    gains = np.minimum(here - _back(model, _taken(drawn, noise, places, best, rng)), most)
+    gain = max(float(gains.mean()), 0.0)
+    bound = float(np.quantile(here - _back(model, drawn.min(axis=1)), SURE))
+    return Outlook(
+        n,
+        gain,
+        float(gains.std()),
+        min(max(bound, gain), most),
+        model.worth(math.sqrt(mixture.noise)),
     )
-    mean, deviation = model.predict(points)
-    tried_mean, tried_deviation = model.predict(known)
-    upper = float((tried_mean + tried_deviation).min())
-    lower = min(float((mean - deviation).min()), upper)
-    bound = min(model.back(upper) - model.back(lower), most)
-    # where nearly all is known, rounding is more than what is to gain
-    gains = np.minimum(gains, bound)
-    return Outlook(n, float(gains.mean()), float(gains.std()), bound, model.noise)
+
+
+def _leading(model: Model) -> NDArray[np.int64]:
+    """The rows of the known points that may be best, by value and by what the model expects."""
+    losses = np.where(np.isnan(model.losses), np.inf, model.losses)
+    first = np.argsort(losses, kind="stable")[:TRIED]
+    likely = np.argsort(model.at_known, kind="stable")[:TRIED]
+    return np.union1d(first, likely)
+
+
+def _taken(
+    drawn: Floats, noise: Floats, places: NDArray[np.int64], best: int, rng: Generator
+) -> Floats:
+    """What is taken of each function after one run at each of `places`, shape (count,): what these results and the
+    model make the best, which with noise it need not be."""
+    here, there = drawn[:, best], drawn[:, places]
+    mean, variance = there.mean(axis=0), there.var(axis=0)
+    results = there + np.sqrt(noise)[:, None] * rng.standard_normal(there.shape)
+    expected = mean + variance / (variance + noise[:, None]) * (results - mean)
+    rows, chosen = np.arange(len(drawn)), expected.argmin(axis=1)
+    return np.where(expected[rows, chosen] < here.mean(), there[rows, chosen], here)
+
+
+def _back(model: Model, values: Floats) -> Floats:
+    """In the metric's units."""
+    return np.array([model.back(float(z)) for z in values])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +13,7 @@ from tunesmith.core.history import History
 from tunesmith.numeric import acquisition, gp
 from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
+from tunesmith.numeric.rough import DRAWN, Mixture, plausible
 from tunesmith.numeric.warp import OutputWarp, impute_failures
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.transfer import UNTIL
@@ -32,6 +33,10 @@ NARROWEST: Final = 0.02
 NOISY: Final = 0.01
 
 
+#: How losses are warped: the bad tail compressed, not at all, or by their logs.
+Shape: TypeAlias = Literal["bent", "linear", "log"]
+
+
 class Model:
     """The posterior of one history. Values are warped and minimised; `believe` is the only change."""
 
@@ -44,7 +49,7 @@ class Model:
         deviations: Floats,
         theta: Floats,
         *,
-        bend: bool = True,
+        shape: Shape = "bent",
         alone: bool = False,
         results: int = 0,
     ) -> None:
@@ -53,8 +58,8 @@ class Model:
         self.rows = rows
         self.known = points
         self.losses, self.deviations = losses, deviations
-        data, self._warp = _learned(domain, points, losses, deviations, bend, alone)
-        features, targets, extra = data
+        self._data, self._warp = _learned(domain, points, losses, deviations, shape, alone)
+        features, targets, extra = self._data
         self._gp = gp.GP.condition(features, domain.owner, targets, theta, extra)
         #: The predicted mean at each of them, shape (n,).
         self.at_known = self._gp.fitted[: len(points)]
@@ -142,7 +147,8 @@ class Model:
 
     @classmethod
     def likeliest(cls, domain: Domain, history: History, evidence: Evidence) -> Model:
-        """Fitted to all that has ended, the bad tail compressed or not, whichever makes the results likelier.
+        """Fitted to all that has ended, the bad tail compressed or not, or to the logs of losses that are all positive,
+        whichever makes the results likelier.
 
         For what reports state of a study. `of` compresses whenever the tail is long, which is the safer way to search:
         the model of a smooth function suffers, but not the suggestions.
@@ -151,15 +157,19 @@ class Model:
         subset = representatives(points, evidence.losses, domain.choices, MOST_POINTS)
         rows, points, losses = evidence.rows[subset], points[subset], evidence.losses[subset]
         deviations = evidence.deviations[subset]
-        fits: list[tuple[float, bool, Floats]] = []
-        for bend in (True, False):
-            data, warp = _learned(domain, points, losses, deviations, bend)
-            if not bend or warp.bent:
+        results = losses[np.isfinite(losses)]
+        shapes: list[Shape] = ["bent", "linear"]
+        if results.min() > 0.0:
+            shapes.append("log")
+        fits: list[tuple[float, Shape, Floats]] = []
+        for shape in shapes:
+            data, warp = _learned(domain, points, losses, deviations, shape)
+            if shape != "bent" or warp.bent:
                 features, targets, extra = data
                 theta, density = gp.fit(features, domain.owner, targets, domain.begin, extra)
-                fits.append((density + warp.log_slope(losses[np.isfinite(losses)]), bend, theta))
-        _, bend, theta = max(fits, key=lambda f: f[0])
-        model = cls(domain, rows, points, losses, deviations, theta, bend=bend)
+                fits.append((density + warp.log_slope(results), shape, theta))
+        _, shape, theta = max(fits, key=lambda f: f[0])
+        model = cls(domain, rows, points, losses, deviations, theta, shape=shape)
         model._sign = history.first_objective.sign
         model.believe(history.points[evidence.pending])
         return model
@@ -191,14 +201,27 @@ class Model:
         """`count` functions drawn from the posterior, at `points`: shape (count, m)."""
         return self._gp.sample(self.domain.features(points), count, rng)
 
+    def mixture(self, rng: Generator) -> Mixture:
+        """The posterior of the function, over what is plausible of hyperparameters, noise and roughness: slower than
+        `sample`, and as wide as it should be. It believes nothing of what runs."""
+        (features, targets, extra), domain = self._data, self.domain
+        begin, owner = domain.begin, domain.owner
+        thetas = plausible(features, owner, targets, self._gp.theta, begin, extra, DRAWN, rng)
+        return Mixture.of(features, owner, targets, thetas, extra)
+
     def back(self, z: float) -> float:
         """A warped loss in the metric's units, to be minimised."""
         return self._warp.back(z)
 
     @property
     def noise(self) -> float:
-        """The standard deviation of the noise, in the metric's units."""
-        return math.sqrt(self._gp.noise) * self._warp.unit
+        """The standard deviation of the noise, in the metric's units, near the best; what is rough counts as noise."""
+        return self.worth(math.sqrt(self._gp.noise))
+
+    def worth(self, deviation: float) -> float:
+        """A small difference of warped losses near the best, in the metric's units."""
+        best = float(self.at_known.min())
+        return (self._warp.back(best + deviation) - self._warp.back(best - deviation)) / 2.0
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
         """Log expected improvement on `best`, and the user's prior; shape (m,)."""
@@ -304,7 +327,7 @@ def _learned(
     points: Floats,
     losses: Floats,
     deviations: Floats,
-    bend: bool = True,
+    shape: Shape = "bent",
     alone: bool = False,
 ) -> tuple[tuple[Floats, Floats, Floats], OutputWarp]:
     """Features, targets and their known variances, of this study's results and of earlier ones' while it has few;
@@ -314,7 +337,8 @@ def _learned(
     earlier = bool(transfer) and len(losses) <= UNTIL and not alone
     together = earlier and transfer.alike(points[~failed], results)
     among = np.concatenate([results, transfer.losses]) if together else results
-    warp = OutputWarp.of(among, bend=bend)
+    log = shape == "log"
+    warp = OutputWarp.log(among) if log else OutputWarp.of(among, bend=shape == "bent")
     z, extra = np.zeros_like(losses), np.zeros_like(losses)
     z[~failed] = warp(results)
     extra[~failed] = np.square(warp.deviations(results, deviations[~failed]))
