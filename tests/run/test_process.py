@@ -67,15 +67,40 @@ def test_a_signal_that_comes_while_a_trial_reports_leaves_the_next_one_alone(
         executor.start(Start(0, 0, {"x": 0.5}, 1))
         (worker,) = executor._workers.values()
         assert worker.connection.poll(60), "it has reported, and nobody has read that yet"
-        executor.stop(Stop(0, Reason(Kind.TIMEOUT, "over its time limit"), 60.0))
+        executor.stop(Stop(0, Reason(Kind.STOPPED, "not among the best"), 60.0))
         (reported,) = executor.events(60.0)  # the signal falls due in this very call
         assert isinstance(reported, Reported)
         stopped = finished(executor)
         assert stopped.reason is not None
-        assert stopped.reason.message == "over its time limit"
+        assert stopped.reason.message == "not among the best"
         executor.start(Start(1, 0, {"x": 0.25}, 1))
         following = finished(executor)
         assert (following.returned, following.reason) == (0.25, None)
+    finally:
+        executor.close()
+
+
+def test_a_worker_whose_trial_was_broken_off_runs_no_other(tmp_path: Path) -> None:
+    """A signal may have come in the middle of an import, which leaves modules half there."""
+
+    def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        if trial.number == 0:
+            (Path(config["folder"]) / "began").touch()
+            time.sleep(600)
+        return float(os.getpid())
+
+    executor = process.ProcessExecutor(
+        objective, metric="loss", session=uuid.uuid4().hex, folder=Folder(tmp_path)
+    )
+    try:
+        executor.start(Start(0, 0, {"folder": str(tmp_path)}, 1))
+        (worker,) = executor._workers.values()
+        while not (tmp_path / "began").exists():
+            executor.events(0.01)
+        executor.stop(Stop(0, Reason(Kind.TIMEOUT, "over its time limit"), 60.0))
+        assert finished(executor).reason == Reason(Kind.TIMEOUT, "over its time limit")
+        executor.start(Start(1, 0, {"folder": str(tmp_path)}, 1))
+        assert finished(executor).returned != worker.process.pid
     finally:
         executor.close()
 

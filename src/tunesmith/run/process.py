@@ -290,7 +290,10 @@ class ProcessExecutor:
         memory = max(cost.memory_bytes or 0, supervisor.peak_bytes)
         cost = Cost(cost.wall_s, cost.cpu_s, memory)
         worker.start = worker.supervisor = None
-        if self._isolate:
+        stopped = supervisor.stopping
+        # a signal may break off an import, which leaves modules that are half there to the trials after it
+        broken_off = stopped is not None and stopped.kind not in (Kind.STOPPED, Kind.PAUSED)
+        if self._isolate or broken_off:
             self._discard(worker)
         return Exited(now, start.trial, start.attempt, returned, reason, cost)
 
