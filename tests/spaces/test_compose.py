@@ -78,7 +78,7 @@ def test_joined_spaces_keep_relations_and_refuse_the_same_name_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(spaces.__all__) - {"branches", "joined", "overridden", "part"})
+    "name", sorted(set(spaces.__all__) - {"branches", "joined", "overridden", "part", "suggest"})
 )
 def test_every_ready_space_says_its_groups_and_begins_well(name: str) -> None:
     space = getattr(spaces, name)()

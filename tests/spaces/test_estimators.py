@@ -76,7 +76,15 @@ IDS = [make.__name__ for _, make, _ in FAMILIES]
 
 
 def test_every_space_of_an_estimator_is_tested() -> None:
-    others = {"branches", "joined", "overridden", "part", "torch_optimizer", "lr_schedule"}
+    others = {
+        "branches",
+        "joined",
+        "overridden",
+        "part",
+        "suggest",
+        "torch_optimizer",
+        "lr_schedule",
+    }
     assert set(spaces.__all__) - others == {*MAKERS, "lightgbm", "xgboost"}
 
 

@@ -841,7 +841,8 @@ class TestRecommend:
             noise = 0.05 * (-1) ** trial.number
             smooth = (trial.config["x"] - 0.3) ** 2 + 0.25 + noise
             study.tell(trial, values.get(trial.number, smooth))
-        assert study.best.number == lucky.number
+        assert study.result().best_observed.number == lucky.number
+        assert study.best.number == study.recommend().number
         assert abs(study.recommend().config["x"] - 0.3) < 0.15
 
     def test_without_a_model_it_is_the_best(self) -> None:

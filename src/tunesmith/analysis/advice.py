@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Set
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +77,12 @@ def next_steps(
     if single and trials.model:  # the space is not the reader's
         steps += go_on(trials, outlook)
     elif single:
-        needless = _needless(trials, importances, sure)
-        beyond = edges(trials, importances, sure, set(needless))
+        idle = _needless(trials, importances, sure)
+        beyond = edges(trials, importances, sure, set(idle))
         steps += beyond.values()
         steps += go_on(trials, outlook)
-        steps += _fix(needless)
-        steps += _narrow(trials, importances, {*beyond, *needless})
+        steps += _fix(idle)
+        steps += _narrow(trials, importances, {*beyond, *idle})
         steps += confirm(trials, sure)
     steps += _schedule(trials)
     if not steps:
@@ -184,6 +184,14 @@ def _where(trials: TrialArrays, failed: list[int]) -> str:
     return words if share < 0.25 else ""
 
 
+class Edge(NamedTuple):
+    """A parameter whose good values are at the end of its range: at which, and how many of the good ones."""
+
+    at_high: bool
+    near: int
+    of: int
+
+
 def edges(
     trials: TrialArrays,
     importances: Importance | None,
@@ -192,79 +200,104 @@ def edges(
 ) -> dict[str, str]:
     """Parameters whose good values are at the end of their range, where what is beyond may be better, with what to
     do; those that are `needless` are none."""
+    space = trials.ledger.spec.space
+    sentences: dict[str, str] = {}
+    for name, edge in where_at_edge(trials, importances, sure, needless).items():
+        parameter = space.tunables[name]
+        if isinstance(parameter, Choice):
+            sentence = _choice_edge(name, parameter, edge)
+        else:
+            sentence = _beyond(name, parameter, edge)
+        if sentence:
+            sentences[name] = sentence
+    return sentences
+
+
+def where_at_edge(
+    trials: TrialArrays,
+    importances: Importance | None,
+    sure: Certainty | None,
+    needless: Set[str],
+) -> dict[str, Edge]:
+    """The parameters, numbers and ordered choices of numbers, whose good values are at the end of their range."""
     space, points = trials.ledger.spec.space, trials.ledger.column("points")
     top = good(trials, sure)
-    matters = _shares(importances)
-    sentences: dict[str, str] = {}
+    matters = shares(importances)
+    at_ends: dict[str, Edge] = {}
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
         at = at[np.isfinite(at)] if np.isfinite(at[0]) else at[:0]  # where it is used
         if name in needless or len(at) < 2 or (name in matters and matters[name].high < LITTLE):
             continue
         if isinstance(parameter, Choice):
-            if sentence := _choice_edge(name, parameter, at):
-                sentences[name] = sentence
-            continue
-        ends = parameter.unit(np.array([parameter.low, parameter.high], dtype=np.float64))
-        for at_high, near in ((False, at <= ends[0] + EDGE), (True, at >= ends[1] - EDGE)):
-            if not near[0] or near.sum() < max(2, math.ceil(0.6 * len(at))):
+            k, least = parameter.size, 0.6 * len(at)
+            if not _is_scale(parameter):
                 continue
-            if sentence := _beyond(name, parameter, at_high, int(near.sum()), len(at)):
-                sentences[name] = sentence
-    return sentences
+            index = np.floor(np.nan_to_num(at, nan=0.5) * k)
+            ends = ((False, index == 0), (True, index == k - 1))
+        else:
+            low, high = parameter.unit(np.array([parameter.low, parameter.high], dtype=np.float64))
+            ends = ((False, at <= low + EDGE), (True, at >= high - EDGE))
+            least = max(2, math.ceil(0.6 * len(at)))
+        for at_high, near in ends:
+            if near[0] and near.sum() >= least:
+                at_ends[name] = Edge(at_high, int(near.sum()), len(at))
+    return at_ends
 
 
-def _choice_edge(name: str, parameter: Choice, at: Any) -> str:
-    """An ordered choice of numbers whose last (or first) one is best."""
-    k = parameter.size
+def _is_scale(parameter: Choice) -> bool:
+    """Whether it is an ordered choice of at least three numbers."""
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in parameter.values)
-    if not parameter.ordered or not numeric or k < 3:
-        return ""
-    index = np.floor(np.nan_to_num(at, nan=0.5) * k)
-    for end in (0, k - 1):
-        if index[0] == end and (index == end).sum() >= 0.6 * len(at):
-            value = show(parameter.values[end])
-            n = f"{int((index == end).sum())} of the best {len(at)} have it"
-            which = "last" if end else "first"
-            return (
-                f"{name} is best at {value}, the {which} of its choices ({n}): add one beyond it."
-            )
-    return ""
+    return parameter.ordered and numeric and parameter.size >= 3
 
 
-def _beyond(name: str, p: Float | Int, at_high: bool, n: int, of: int) -> str:
+def _choice_edge(name: str, parameter: Choice, edge: Edge) -> str:
+    """An ordered choice of numbers whose last (or first) one is best."""
+    value = show(parameter.values[-1 if edge.at_high else 0])
+    n = f"{edge.near} of the best {edge.of} have it"
+    which = "last" if edge.at_high else "first"
+    return f"{name} is best at {value}, the {which} of its choices ({n}): add one beyond it."
+
+
+def wider(p: Float | Int, at_high: bool) -> float | None:
+    """Where a range may end instead, one of whose ends is best; None where that end is a natural bound."""
     end = p.high if at_high else p.low
-    wider: float
+    out: float
     if p.log == "reverse":
         if not at_high:
-            return ""
-        wider = 1 - (1 - p.high) / 10
+            return None
+        out = 1 - (1 - p.high) / 10
     elif p.log:
         factor = 4 if isinstance(p, Int) else 10
-        wider = p.high * factor if at_high else p.low / factor
+        out = p.high * factor if at_high else p.low / factor
     else:
         if end in (0, 1) or (isinstance(p, Float) and end == 0.5):
-            return ""  # a natural bound: shares, counts from 0 or 1
+            return None  # a natural bound: shares, counts from 0 or 1
         span = p.high - p.low
-        wider = p.high + span / 2 if at_high else p.low - span / 2
+        out = p.high + span / 2 if at_high else p.low - span / 2
         if p.low >= 0:
-            wider = max(wider, 0.0)
+            out = max(out, 0.0)
     if isinstance(p, Float) and p.low >= 0 and p.high < 1:
-        wider = min(wider, 1.0)  # many such are shares
-        if not p.log and abs(wider - end) < EDGE * (p.high - p.low):
-            return ""
+        out = min(out, 1.0)  # many such are shares
+        if not p.log and abs(out - end) < EDGE * (p.high - p.low):
+            return None
     if isinstance(p, Int):
-        wider = max(1.0, math.floor(wider)) if p.low >= 1 else math.floor(wider)
-    if wider == end:
+        out = max(1.0, math.floor(out)) if p.low >= 1 else math.floor(out)
+    return None if out == end else out
+
+
+def _beyond(name: str, p: Float | Int, edge: Edge) -> str:
+    end, out = (p.high if edge.at_high else p.low), wider(p, edge.at_high)
+    if out is None:
         return ""
-    side = "upper" if at_high else "lower"
-    if p.log and isinstance(p, Float) and at_high and end == 1:
-        wide = f"if more than 1 makes sense, widen it, to {show_number(wider, 3)} say"
+    side = "upper" if edge.at_high else "lower"
+    if p.log and isinstance(p, Float) and edge.at_high and end == 1:
+        wide = f"if more than 1 makes sense, widen it, to {show_number(out, 3)} say"
     else:
-        wide = f"widen it, to {show_number(wider, 3)} say"
+        wide = f"widen it, to {show_number(out, 3)} say"
     return (
-        f"{name} is best at the {side} end of its range ({n} of the best {of} are near {show_number(float(end), 3)}): "
-        f"{wide}. tunesmith edit does so, and keeps all trials."
+        f"{name} is best at the {side} end of its range ({edge.near} of the best {edge.of} are near "
+        f"{show_number(float(end), 3)}): {wide}. tunesmith edit does so, and keeps all trials."
     )
 
 
@@ -300,6 +333,13 @@ def go_on(trials: TrialArrays, outlook: Outlook | None) -> list[str]:
 def _needless(
     trials: TrialArrays, importances: Importance | None, sure: Certainty | None
 ) -> dict[str, str]:
+    """Parameters to fix, and at which value, as it is shown."""
+    return {name: cut(show(v, 3), 20) for name, v in needless(trials, importances, sure).items()}
+
+
+def needless(
+    trials: TrialArrays, importances: Importance | None, sure: Certainty | None
+) -> dict[str, Any]:
     """Parameters to fix, and at which value: that of the recommended trial."""
     number = recommended(trials, sure)
     if (
@@ -310,10 +350,10 @@ def _needless(
     ):
         return {}
     config = trials.ledger.config(number)
-    needless = [
+    names = [
         s.name for s in importances.parameters if s.value < LITTLE and s.high < SURELY and s.usual
     ]
-    values = {name: cut(show(config[name], 3), 20) for name in needless if name in config}
+    values = {name: config[name] for name in names if name in config}
     return {} if len(values) == len(importances.parameters) else values
 
 
@@ -332,7 +372,7 @@ def _narrow(trials: TrialArrays, importances: Importance | None, others: Set[str
         return []
     space, points = trials.ledger.spec.space, trials.ledger.column("points")
     top = trials.ranked[: max(10, len(trials.done) // 20)]
-    matters = _shares(importances)
+    matters = shares(importances)
     ranges = []
     for column, (name, parameter) in enumerate(space.tunables.items()):
         at = points[top, column]
@@ -381,7 +421,7 @@ def _schedule(trials: TrialArrays) -> list[str]:
     return [sentence]
 
 
-def _shares(importances: Importance | None) -> dict[str, Share]:
+def shares(importances: Importance | None) -> dict[str, Share]:
     if importances is None or importances.explained < EXPLAINED:
         return {}
     return {s.name: s for s in importances.parameters}

@@ -23,6 +23,7 @@ from tunesmith.cli import (
     retract,
     run,
     show,
+    space,
     stop,
     trials,
 )
@@ -49,6 +50,7 @@ for module in (
     best,
     trials,
     report,
+    space,
     export,
     enqueue,
     edit,

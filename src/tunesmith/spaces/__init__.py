@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from tunesmith.spaces.optimizers import torch_optimizer
     from tunesmith.spaces.schedules import lr_schedule
+    from tunesmith.tuning.next_space import suggest
 
 _HOMES = {
     "compose": ("branches", "joined", "overridden", "part"),
@@ -35,11 +36,13 @@ _HOMES = {
     "optimizers": ("torch_optimizer",),
     "schedules": ("lr_schedule",),
 }  # fmt: skip
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF = {name: f"tunesmith.spaces.{home}" for home, names in _HOMES.items() for name in names}
+#: What a space is made of trials by stands above: it needs studies, and is loaded with them.
+_HOME_OF["suggest"] = "tunesmith.tuning.next_space"
 
 __all__ = [
     "branches", "elastic_net", "extra_trees", "joined", "knn", "lightgbm", "logistic", "lr_schedule", "mlp", "overridden",
-    "part", "random_forest", "svm", "torch_optimizer", "xgboost",
+    "part", "random_forest", "suggest", "svm", "torch_optimizer", "xgboost",
 ]  # fmt: skip
 
 
@@ -47,7 +50,7 @@ def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'tunesmith.spaces' has no attribute {name!r}")
-    value = getattr(import_module(f"tunesmith.spaces.{home}"), name)
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 
