@@ -173,7 +173,7 @@ def test_of_several_objectives_none_is_best(tmp_path: Path) -> None:
     assert (shown["best"], [t["number"] for t in shown["front"]]) == ([], members)
     printed = CliRunner().invoke(app, ["show", "--storage", str(path)]).stdout
     assert "3 trials that no other beats" in printed
-        assert "best:" not in printed
+    assert "best:" not in printed
 
 
 def test_a_front_of_two_objectives_is_that_of_three() -> None:
