@@ -134,7 +134,9 @@ class TestStyles:
         assert line == "prog 'a.b='\"'\"'it\\'\"'\"'s'\"'\"'' | cat"
 
     def test_that_there_are_not(self) -> None:
-        with pytest.raises(JobError, match=r"unknown style; did you mean 'argparse'.*{args:click}"):
+        with pytest.raises(
+            JobError, match=r"unknown style; there are {args} .*{args:argparse}, {args:click}"
+        ):
             Template.of("prog {args:argparser}").check(["x"], [])
 
 
