@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from tunesmith.numeric.acquisition import log_ei, log_ei_slopes, log_h
+from tunesmith.numeric.acquisition import (
+    log_below,
+    log_below_slopes,
+    log_ei,
+    log_ei_slopes,
+    log_h,
+)
 
 
 @pytest.mark.parametrize("z", [-5.0, -2.0, -1.0, -0.3, 0.0, 0.7, 3.0, 8.0])
@@ -65,3 +71,21 @@ def test_slopes_are_finite_differences() -> None:
         2 * step
     )
     np.testing.assert_allclose(by_deviation, numeric, rtol=2e-3, atol=1e-6)
+
+
+def test_below() -> None:
+    assert np.exp(log_below(np.array([0.0, 3.0]), np.array([1.0, 2.0]), 3.0)) == pytest.approx(
+        [0.9986501, 0.5]
+    )
+    mean, deviation = np.array([-2.0, 0.3, 40.0]), np.array([0.5, 2.0, 1.5])
+    value, by_mean, by_deviation = log_below_slopes(mean, deviation, 0.7)
+    assert value == pytest.approx(log_below(mean, deviation, 0.7))
+    step = 1e-6
+    slope = (log_below(mean + step, deviation, 0.7) - log_below(mean - step, deviation, 0.7)) / (
+        2 * step
+    )
+    assert by_mean == pytest.approx(slope, rel=1e-5, abs=1e-9)
+    slope = (log_below(mean, deviation + step, 0.7) - log_below(mean, deviation - step, 0.7)) / (
+        2 * step
+    )
+    assert by_deviation == pytest.approx(slope, rel=1e-5, abs=1e-9)

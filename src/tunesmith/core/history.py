@@ -144,7 +144,6 @@ class History:
         ledger = self._ledger
         limits = ledger.spec.limits
         done = ledger.ended_count
-        left: float | None
         if limits.cost is not None:
             spent, limit = ledger.money, limits.cost
         elif limits.compute_time is not None:
@@ -158,10 +157,9 @@ class History:
         by_the_clock = limits.cost_metric is None
         if limit <= 0.0 or not done or (by_the_clock and ledger.spec.deterministic):
             return None
-        left = max(0.0, 1.0 - spent / limit)
         if limits.trials is not None and (limits.trials - done) * spent / done < limit - spent:
             return None
-        return left
+        return max(0.0, 1.0 - spent / limit)
 
     @property
     def parallel(self) -> int:

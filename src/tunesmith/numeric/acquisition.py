@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_LOG_ROOT_TAU: Final = 0.5 * math.log(2.0 * math.pi)
+LOG_ROOT_TAU: Final = 0.5 * math.log(2.0 * math.pi)
 _ROOT_HALF_PI: Final = math.sqrt(0.5 * math.pi)
 #: Beyond these, h(z) = phi(z) + z Phi(z) is z, or phi(z)/z^2, to all digits that count.
 _HIGH: Final = 30.0
@@ -37,12 +37,12 @@ def log_h(z: Floats) -> Floats:
     the scaled complementary error function.
     """
     _, t = _parts(z)
-    out = -0.5 * z * z - _LOG_ROOT_TAU + np.log(t)
+    out = -0.5 * z * z - LOG_ROOT_TAU + np.log(t)
     if (z > _HIGH).any():
         out = np.where(z > _HIGH, np.log(np.maximum(z, 1.0)), out)
     if (z < _LOW).any():
         out = np.where(
-            z < _LOW, -0.5 * z * z - _LOG_ROOT_TAU - 2.0 * np.log(np.maximum(-z, 1.0)), out
+            z < _LOW, -0.5 * z * z - LOG_ROOT_TAU - 2.0 * np.log(np.maximum(-z, 1.0)), out
         )
     return out
 
@@ -68,3 +68,21 @@ def log_ei_slopes(mean: Floats, deviation: Floats, best: float) -> tuple[Floats,
     if (z > _HIGH).any():
         by_mean = np.where(z > _HIGH, -1.0 / (deviation * np.maximum(z, 1.0)), by_mean)
     return value, by_mean, 1.0 / (t * deviation)
+
+
+def log_below(mean: Floats, deviation: Floats, border: float) -> Floats:
+    """log P(f <= border) for f ~ N(mean, deviation^2), shape (m,)."""
+    from scipy.special import log_ndtr
+
+    value: Floats = log_ndtr((border - mean) / deviation)
+    return value
+
+
+def log_below_slopes(
+    mean: Floats, deviation: Floats, border: float
+) -> tuple[Floats, Floats, Floats]:
+    """`log_below` and its derivatives by mean and deviation, shape (m,) each: -phi(z)/(sd Phi(z)), and z times that."""
+    z = (border - mean) / deviation
+    value = log_below(mean, deviation, border)
+    by_mean = -np.exp(-0.5 * z * z - LOG_ROOT_TAU - value) / deviation
+    return value, by_mean, z * by_mean

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.numeric.acquisition import log_h
+from tunesmith.numeric.acquisition import LOG_ROOT_TAU, log_h
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -128,16 +128,13 @@ def log_ehvi_slopes(mean: Floats, deviation: Floats, boxes: Boxes) -> tuple[Floa
     by_mean, by_deviation = np.empty_like(mean), np.empty_like(mean)
     for j, side in enumerate(sides):
         low, high = boxes.low[:, j], boxes.high[:, j]
-        log_phi, log_density = log_ndtr(z[j]), -0.5 * z[j] ** 2 - _LOG_ROOT_TAU
+        log_phi, log_density = log_ndtr(z[j]), -0.5 * z[j] ** 2 - LOG_ROOT_TAU
         # d psi / d mean = -Phi(z), d psi / d sd = phi(z)
         ratio = np.exp(log_phi[:, high] - side) - np.exp(log_phi[:, low] - side)
         by_mean[:, j] = -(shares * ratio).sum(axis=1)
         ratio = np.exp(log_density[:, high] - side) - np.exp(log_density[:, low] - side)
         by_deviation[:, j] = (shares * ratio).sum(axis=1)
     return top + np.log(mass), by_mean, by_deviation
-
-
-_LOG_ROOT_TAU = 0.5 * np.log(2.0 * np.pi)
 
 
 def _log_sides(mean: Floats, deviation: Floats, boxes: Boxes) -> tuple[Floats, list[Floats]]:

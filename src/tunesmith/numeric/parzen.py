@@ -20,9 +20,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from tunesmith.numeric.acquisition import LOG_ROOT_TAU
+
 Floats = NDArray[np.float64]
 
-_LOG_ROOT_TAU: Final = 0.5 * math.log(2.0 * math.pi)
 #: Bandwidth of one observation; more make it narrower (Scott's rule).
 _WIDTH: Final = 0.2
 
@@ -84,7 +85,7 @@ class Parzen:
                 factor = factor + math.log(size)  # against the uniform distribution's 1 / size
             else:
                 s = float(self.widths[j])
-                factor = -0.5 * ((x - c) / s) ** 2 - _log_mass(c, s) - math.log(s) - _LOG_ROOT_TAU
+                factor = -0.5 * ((x - c) / s) ** 2 - _log_mass(c, s) - math.log(s) - LOG_ROOT_TAU
             total += np.where(np.isnan(x + c), 0.0, factor)
         whole = np.column_stack([total, np.zeros(m)]) + self.log_weights
         top = whole.max(axis=1)

@@ -93,6 +93,13 @@ class OutputWarp:
             away = math.expm1(min(away, 700.0))
         return self.knee + away * self.span
 
+    def targets(self, losses: Floats) -> Floats:
+        """Warped losses, with something bad for failures (NaN)."""
+        failed = np.isnan(losses)
+        z = np.zeros_like(losses)
+        z[~failed] = self(losses[~failed])
+        return impute_failures(z, failed)
+
     @property
     def unit(self) -> float:
         """What one unit of z is worth in the units of the values, where w is linear."""

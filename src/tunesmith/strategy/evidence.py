@@ -45,9 +45,9 @@ class Evidence:
             deviations[early] = np.maximum(spread, np.finfo(np.float64).tiny)
         known = history.where(State.COMPLETED, State.STOPPED, State.PAUSED) & np.isfinite(losses)
         failed = history.where(State.FAILED)
-        pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
         rows = np.flatnonzero(known | failed)
-        return cls(rows, np.where(failed, np.nan, losses)[rows], pending, deviations[rows])
+        losses = np.where(failed, np.nan, losses)[rows]
+        return cls(rows, losses, _pending(history), deviations[rows])
 
     @classmethod
     def ranked(cls, history: History) -> Evidence:
@@ -58,8 +58,7 @@ class Evidence:
         standing = Standing.of(history)
         failed = np.isnan(standing.losses[:, 0])
         ranks = np.where(failed, np.nan, standing.order.astype(np.float64))
-        pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
-        return cls(standing.rows, ranks, pending, np.zeros(len(ranks)))
+        return cls(standing.rows, ranks, _pending(history), np.zeros(len(ranks)))
 
     @classmethod
     def completed(cls, history: History) -> Evidence:
@@ -72,6 +71,10 @@ class Evidence:
     def results(self) -> int:
         """How many of them have a result."""
         return int(np.isfinite(self.losses).sum())
+
+
+def _pending(history: History) -> NDArray[np.int64]:
+    return np.flatnonzero(history.where(State.WAITING, State.RUNNING))
 
 
 class Proposals:

@@ -17,6 +17,7 @@ from tunesmith.core.history import History
 from tunesmith.core.rng import stream
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Outlook, Suggestion
+from tunesmith.numeric import ranks
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.acquire import Maximiser
 from tunesmith.search.bayes.domain import Domain
@@ -24,7 +25,7 @@ from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.region import Region, is_its_turn
-from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by, rank_correlation
+from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
@@ -103,7 +104,7 @@ class Bayes:
             curiosity *= AMID_OTHERS
         model: Model | Joint
         if len(history.objectives) > 1 or history.constraints:
-            model = Joint(domain, history, rng, curiosity)
+            model = Joint(domain, history, evidence.pending, rng, curiosity)
         else:
             model = Model.of(domain, history, evidence, curiosity)
         proposals.repeats = history.duplicates and model.noisy
@@ -180,7 +181,7 @@ def likeness(history: History) -> dict[int, tuple[float, float]]:
         model = Model.likeliest(domain, history, evidence)
         for study, version in enumerate(earlier, 1 + len(history.past)):
             predicted = predicted_by(domain, study, points)
-            agreement = rank_correlation(predicted, losses)
+            agreement = ranks.correlation(predicted, losses)
             out[int(version.study.split()[-1])] = (model.likeness(study), agreement)
     return out
 

@@ -77,6 +77,17 @@ class Domain:
             points = np.column_stack([points, (which + 0.5) / (self.transfer.studies + 1)])
         return self._features(points)
 
+    def moving(self, starts: Floats) -> Callable[[Floats], Floats]:
+        """The features of points whose choices and activity are those of `starts`, as a function of the points; each
+        call gives the same array, filled anew."""
+        features, inactive = self.features(starts), np.isnan(starts[:, self.numbers])
+
+        def features_of(points: Floats) -> Floats:
+            features[:, self.places] = np.where(inactive, 0.5, points[:, self.numbers])
+            return features
+
+        return features_of
+
     @property
     def begin(self) -> Floats:
         """Where the fit of the model's hyperparameters begins."""
@@ -96,6 +107,14 @@ class Domain:
             design = stratified(size - 1, self.points.choices, seed)
             self._design = self.points.snap(self.prior.bend(design) if self.prior else design)
         return self._design
+
+    def fitted(self, model: str, points: Floats, targets: Floats) -> Floats:
+        """The hyperparameters of one of the models, fitted to these data; kept until they change."""
+
+        def make() -> Floats:
+            return gp.fit(self.features(points), self.owner, targets, self.begin)[0]
+
+        return self.theta(model, (points, targets), make)
 
     def theta(
         self, model: str, data: tuple[NDArray[Any], ...], make: Callable[[], Floats]

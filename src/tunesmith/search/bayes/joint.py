@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 from tunesmith.core import pareto
 from tunesmith.core.history import History
 from tunesmith.core.quantity import show_number
-from tunesmith.core.trial import State
 from tunesmith.numeric import acquisition, gp
 from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.hypervolume import Boxes, log_ehvi, log_ehvi_slopes
-from tunesmith.numeric.warp import OutputWarp, impute_failures
+from tunesmith.numeric.warp import OutputWarp
 from tunesmith.search.bayes.domain import Domain
-from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, NOISY, checkpoint
+from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, checkpoint, is_noisy
 from tunesmith.strategy.standing import Standing, bilog
 
 Floats = NDArray[np.float64]
@@ -46,50 +45,12 @@ TRIFLE: Final = 0.03
 AUGMENTED: Final = 0.05
 
 
-class Output:
-    """The posterior of one quantity, in warped units."""
-
-    def __init__(self, domain: Domain, points: Floats, targets: Floats, theta: Floats) -> None:
-        self.lengths = np.exp(theta[: domain.d])
-        self._domain = domain
-        self._gp = gp.GP.condition(domain.features(points), domain.owner, targets, theta)
-
-    @property
-    def noisy(self) -> bool:
-        return self._gp.noise > NOISY * self._gp.signal
-
-    def predict(self, features: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation, shape (n,) each."""
-        return self._gp.predict(features)
-
-    def slopes(self, features: Floats, places: Ints) -> tuple[Floats, ...]:
-        return self._gp.slopes(features, places)
-
-    def believe(self, features: Floats) -> None:
-        self._gp = self._gp.believe(features)
-
-
-class Fits:
-    """The last fit of each output, which may be needed again. Droppable."""
-
-    def __init__(self) -> None:
-        self._last: dict[int, tuple[Floats, Floats, Floats]] = {}
-
-    def theta(self, which: int, domain: Domain, points: Floats, targets: Floats) -> Floats:
-        """The hyperparameters of output `which`, for these data."""
-        last = self._last.get(which)
-        if last is None or not (
-            np.array_equal(last[0], points, equal_nan=True) and np.array_equal(last[1], targets)
-        ):
-            theta, _ = gp.fit(domain.features(points), domain.owner, targets, domain.begin)
-            self._last[which] = last = (points, targets, theta)
-        return last[2]
-
-
 class Joint:
     """The posterior of one history. Everything is minimised; `believe` is the only change."""
 
-    def __init__(self, domain: Domain, history: History, rng: Generator, curiosity: float) -> None:
+    def __init__(
+        self, domain: Domain, history: History, pending: Ints, rng: Generator, curiosity: float
+    ) -> None:
         self.domain = domain
         self.curiosity = curiosity
         self._history = history
@@ -98,7 +59,7 @@ class Joint:
         early = standing.first(checkpoint(len(standing.rows)))
         excess = bilog(standing.excess, len(early.rows))
         subset = self._representatives(points, standing)
-        self.rows, self.known = standing.rows[subset], points[subset]
+        self.known = points[subset]
         self._feasible = standing.feasible[subset]
         #: Ranks, the best 0: which of the known points are parents, and which of two is the better one.
         self.at_known = standing.order[subset].astype(np.float64)
@@ -107,24 +68,23 @@ class Joint:
         learned = self._representatives(points[: len(early.rows)], early)
         if np.isfinite(losses[learned, 0]).sum() < LEAST:
             learned = subset
-        fits: Fits = history.memo("joint fits", Fits)
         self._warps: list[OutputWarp] = []
         self._objectives = [
-            self._objective(fits, j, losses[:, j], points, learned, subset)
+            self._objective(f"objective {j}", losses[:, j], points, learned, subset)
             for j in range(losses.shape[1])
         ]
         self._constraints = [
-            self._constraint(fits, -1 - k, excess[:, k], points, learned, subset)
+            self._constraint(f"constraint {k}", excess[:, k], points, learned, subset)
             for k in range(excess.shape[1])
             if (excess[:, k] > 0.0).any()  # one that nobody has broken teaches nothing yet
         ]
         features = domain.features(self.known)
         self._z = np.column_stack(
-            [output.predict(features)[0] if output.noisy else z for output, z in self._objectives]
+            [p.predict(features)[0] if is_noisy(p) else z for p, z in self._objectives]
         )
-        self.lengths = np.median([output.lengths for output, _ in self._objectives], axis=0)
+        lengths = [np.exp(process.theta[: domain.d]) for process, _ in self._objectives]
+        self.lengths = np.median(lengths, axis=0)
         self.best = 0.0
-        self.incumbent = int(np.argmin(self.at_known))
         self._believed = np.empty((0, self._z.shape[1]))
         self._goals: dict[float, Boxes | float | None] = {}
         self._prior_weight = (
@@ -132,7 +92,7 @@ class Joint:
             if domain.prior
             else 0.0
         )
-        self.believe(history.points[np.flatnonzero(history.where(State.WAITING, State.RUNNING))])
+        self.believe(history.points[pending])
 
     def _representatives(self, points: Floats, standing: Standing) -> Ints:
         """The places of the results that the models see."""
@@ -140,41 +100,43 @@ class Joint:
         return representatives(points, order, self.domain.choices, MOST_POINTS)
 
     def _objective(
-        self, fits: Fits, which: int, losses: Floats, points: Floats, learned: Ints, known: Ints
-    ) -> tuple[Output, Floats]:
+        self, name: str, losses: Floats, points: Floats, learned: Ints, known: Ints
+    ) -> tuple[gp.GP, Floats]:
         """The posterior of an objective, and its warped results at the known points."""
-        theta = fits.theta(which, self.domain, points[learned], _warped(losses[learned])[0])
         z, warp = _warped(losses[known])
         self._warps.append(warp)
-        return Output(self.domain, points[known], z, theta), z
+        theta = self.domain.fitted(name, points[learned], _warped(losses[learned])[0])
+        return self._process(points[known], z, theta), z
 
     def _constraint(
-        self, fits: Fits, which: int, excess: Floats, points: Floats, learned: Ints, known: Ints
-    ) -> tuple[Output, float]:
+        self, name: str, excess: Floats, points: Floats, learned: Ints, known: Ints
+    ) -> tuple[gp.GP, float]:
         """The posterior of a constraint's excess, standardised, and where its border lies."""
         known, learned = known[~np.isnan(excess[known])], learned[~np.isnan(excess[learned])]
         if len(learned) < LEAST:
             learned = known
         scale, shift = float(excess[known].std()) or 1.0, float(excess[known].mean())
-        theta = fits.theta(which, self.domain, points[learned], (excess[learned] - shift) / scale)
-        output = Output(self.domain, points[known], (excess[known] - shift) / scale, theta)
-        return output, -shift / scale
+        theta = self.domain.fitted(name, points[learned], (excess[learned] - shift) / scale)
+        return self._process(points[known], (excess[known] - shift) / scale, theta), -shift / scale
+
+    def _process(self, points: Floats, targets: Floats, theta: Floats) -> gp.GP:
+        return gp.GP.condition(self.domain.features(points), self.domain.owner, targets, theta)
 
     @property
     def noisy(self) -> bool:
         """Whether a config run again may well give another value."""
-        return any(output.noisy for output, _ in self._objectives)
+        return any(is_noisy(process) for process, _ in self._objectives)
 
     def believe(self, points: Floats) -> None:
         """Take the predictions for `points`, which are running or about to, for results."""
         if not len(points):
             return
         features = self.domain.features(points)
-        means = np.column_stack([o.predict(features)[0] for o, _ in self._objectives])
+        means = np.column_stack([p.predict(features)[0] for p, _ in self._objectives])
         keeps = self._log_feasible(features) > math.log(0.5)
         self._believed = np.vstack([self._believed, means[keeps]])
-        for output in [o for o, _ in self._objectives] + [c[0] for c in self._constraints]:
-            output.believe(features)
+        self._objectives = [(p.believe(features), z) for p, z in self._objectives]
+        self._constraints = [(p.believe(features), border) for p, border in self._constraints]
         self._goals.clear()
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
@@ -205,7 +167,7 @@ class Joint:
         goal = self._goal(self.best if best is None else best)
         score = self._log_feasible(features)
         if goal is not None:
-            parts = [output.predict(features) for output, _ in self._objectives]
+            parts = [process.predict(features) for process, _ in self._objectives]
             mean = np.column_stack([p[0] for p in parts])
             deviation = np.column_stack([p[1] for p in parts]) * self.curiosity
             if isinstance(goal, Boxes):
@@ -218,29 +180,22 @@ class Joint:
 
     def _log_feasible(self, features: Floats) -> Floats:
         """The log of the probability that all constraints are kept, shape (n,)."""
-        from scipy.special import log_ndtr
-
         total = np.zeros(len(features))
-        for output, border in self._constraints:
-            mean, deviation = output.predict(features)
-            total += log_ndtr((border - mean) / deviation)
+        for process, border in self._constraints:
+            total += acquisition.log_below(*process.predict(features), border)
         return total
 
     def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
-        from scipy.special import log_ndtr
-
         goal = self._goal(self.best if best is None else best)
         numbers, places = self.domain.numbers, self.domain.places
-        features = self.domain.features(starts)
-        inactive = np.isnan(starts[:, numbers])
-        root_tau = 0.5 * math.log(2.0 * math.pi)
+        features_of = self.domain.moving(starts)
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
-            features[:, places] = np.where(inactive, 0.5, points[:, numbers])
+            features = features_of(points)
             value, moved = np.zeros(len(points)), np.zeros((len(points), len(numbers)))
             if goal is not None:
-                parts = [output.slopes(features, places) for output, _ in self._objectives]
+                parts = [process.slopes(features, places) for process, _ in self._objectives]
                 mean = np.column_stack([p[0] for p in parts])
                 deviation = np.column_stack([p[1] for p in parts]) * self.curiosity
                 if isinstance(goal, Boxes):
@@ -254,13 +209,11 @@ class Joint:
                 for j, (_, _, by_mean, by_deviation) in enumerate(parts):
                     moved += to_means[:, j, None] * by_mean
                     moved += self.curiosity * to_deviations[:, j, None] * by_deviation
-            for output, border in self._constraints:
-                m, s, by_mean, by_deviation = output.slopes(features, places)
-                z = (border - m) / s
-                log_phi = log_ndtr(z)
-                value += log_phi
-                ratio = np.exp(-0.5 * z * z - root_tau - log_phi) / s  # phi / (s Phi)
-                moved -= ratio[:, None] * by_mean + (ratio * z)[:, None] * by_deviation
+            for process, border in self._constraints:
+                m, s, by_mean, by_deviation = process.slopes(features, places)
+                kept, to_mean, to_deviation = acquisition.log_below_slopes(m, s, border)
+                value += kept
+                moved += to_mean[:, None] * by_mean + to_deviation[:, None] * by_deviation
             gradient = np.zeros_like(points)
             gradient[:, numbers] = moved
             if self._prior_weight:
@@ -275,10 +228,10 @@ class Joint:
         features = self.domain.features(point[None])
         parts = []
         if len(self._objectives) == len(self._history.objectives):
-            for objective, (output, _), warp in zip(
+            for objective, (process, _), warp in zip(
                 self._history.objectives, self._objectives, self._warps, strict=True
             ):
-                mean, deviation = (float(a[0]) for a in output.predict(features))
+                mean, deviation = (float(a[0]) for a in process.predict(features))
                 low, high = warp.back(mean - deviation), warp.back(mean + deviation)
                 value = show_number(objective.sign * warp.back(mean), 4)
                 parts.append(f"{objective.metric} {value} ± {(high - low) / 2:.2g}")
@@ -306,11 +259,8 @@ def _distinct(front: Floats) -> Floats:
 
 def _warped(losses: Floats) -> tuple[Floats, OutputWarp]:
     """Warped losses, with something bad for failures (NaN); and the warp."""
-    failed = np.isnan(losses)
-    warp = OutputWarp.of(losses[~failed])
-    z = np.zeros_like(losses)
-    z[~failed] = warp(losses[~failed])
-    return impute_failures(z, failed), warp
+    warp = OutputWarp.of(losses[~np.isnan(losses)])
+    return warp.targets(losses), warp
 
 
 def _weighted(losses: Floats, rng: Generator) -> Floats:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from tunesmith.core.history import History
 from tunesmith.core.quantity import show_number
 from tunesmith.core.trial import State
+from tunesmith.numeric import gp
 from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
-from tunesmith.search.bayes.joint import Fits, Joint, Output
+from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, Model, checkpoint
 
 Floats = NDArray[np.float64]
@@ -30,7 +31,7 @@ SECONDS: Final = 0.5
 class Priced:
     """A surrogate, and what trials cost."""
 
-    def __init__(self, model: Model | Joint, cost: Output, shift: float, exponent: float) -> None:
+    def __init__(self, model: Model | Joint, cost: gp.GP, shift: float, exponent: float) -> None:
         self._model = model
         self._cost = cost
         self._shift = shift
@@ -57,17 +58,13 @@ class Priced:
         early = np.arange(min(checkpoint(len(known)), len(known)))
         learned = early[representatives(points[early], logs[early], domain.choices, MOST_POINTS)]
         shift = float(logs[early].mean())
-        fits: Fits = history.memo("cost fits", Fits)
-        theta = fits.theta(0, domain, points[learned], logs[learned] - shift)
-        return cls(model, Output(domain, points[subset], logs[subset] - shift, theta), shift, left)
+        theta = domain.fitted("cost", points[learned], logs[learned] - shift)
+        features, targets = domain.features(points[subset]), logs[subset] - shift
+        return cls(model, gp.GP.condition(features, domain.owner, targets, theta), shift, left)
 
     @property
     def best(self) -> float:
         return self._model.best
-
-    @property
-    def noisy(self) -> bool:
-        return self._model.noisy
 
     def believe(self, points: Floats) -> None:
         self._model.believe(points)
@@ -84,13 +81,11 @@ class Priced:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
         inner = self._model.slopes(starts, best)
         numbers, places = self.domain.numbers, self.domain.places
-        features = self.domain.features(starts)
-        inactive = np.isnan(starts[:, numbers])
+        features_of = self.domain.moving(starts)
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
             value, gradient = inner(points)
-            features[:, places] = np.where(inactive, 0.5, points[:, numbers])
-            cost, _, by_mean, _ = self._cost.slopes(features, places)
+            cost, _, by_mean, _ = self._cost.slopes(features_of(points), places)
             gradient = np.array(gradient)
             gradient[:, numbers] -= self.exponent * by_mean
             return value - self.exponent * cost, gradient

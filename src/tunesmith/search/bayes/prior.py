@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.space.parameter import Choice
 from tunesmith.core.space.points import Points
+from tunesmith.numeric import ranks
 
 Floats = NDArray[np.float64]
 
@@ -71,16 +72,8 @@ class Prior:
         """
         from scipy.special import ndtr
 
-        n = len(z)
-        prior_ranks = _ranks(self.log_density(points))
-        good = _ranks(-z)
-        scale = float(prior_ranks.std() * good.std())
-        rho = (
-            float(((prior_ranks - prior_ranks.mean()) * (good - good.mean())).mean()) / scale
-            if scale
-            else 0.0
-        )
-        return BETA / results * float(ndtr(rho * np.sqrt(n - 1.0)))
+        rho = ranks.correlation(self.log_density(points), -z)
+        return BETA / results * float(ndtr(rho * np.sqrt(len(z) - 1.0)))
 
     def bend(self, design: Floats) -> Floats:
         """`design`, uniform points, with every second one distributed as the prior."""
@@ -96,10 +89,3 @@ class Prior:
             index = np.minimum(np.searchsorted(shares, design[::2, j]), len(weights) - 1)
             out[::2, j] = (index + 0.5) / len(weights)
         return out
-
-
-def _ranks(values: Floats) -> Floats:
-    """0 for the least; ties share their mean."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Floats = (np.cumsum(counts) - (counts + 1) / 2)[inverse]
-    return ranks

@@ -14,7 +14,7 @@ from tunesmith.numeric import acquisition, gp
 from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.rough import DRAWN, Mixture, plausible
-from tunesmith.numeric.warp import OutputWarp, impute_failures
+from tunesmith.numeric.warp import OutputWarp
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence
@@ -177,7 +177,7 @@ class Model:
     @property
     def noisy(self) -> bool:
         """Whether a config run again may well give another value."""
-        return self._gp.noise > NOISY * self._gp.signal
+        return is_noisy(self._gp)
 
     def likeness(self, study: int) -> float:
         """The correlation between this study's results and those of an earlier one (counted from 1), of equal configs."""
@@ -236,12 +236,10 @@ class Model:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
         best = self.best if best is None else best
         numbers, places = self.domain.numbers, self.domain.places
-        features = self.domain.features(starts)
-        inactive = np.isnan(starts[:, numbers])
+        features_of = self.domain.moving(starts)
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
-            features[:, places] = np.where(inactive, 0.5, points[:, numbers])
-            mean, deviation, by_mean, by_deviation = self._gp.slopes(features, places)
+            mean, deviation, by_mean, by_deviation = self._gp.slopes(features_of(points), places)
             value, to_mean, to_deviation = acquisition.log_ei_slopes(
                 mean, deviation * self.curiosity, best
             )
@@ -268,6 +266,11 @@ class Model:
         )
 
 
+def is_noisy(process: gp.GP) -> bool:
+    """Whether a config run again may well give another value."""
+    return process.noise > NOISY * process.signal
+
+
 def predicted_by(domain: Domain, study: int, points: Floats) -> Floats:
     """What a model of one earlier study alone (counted from 1) predicts at `points`, standardised: shape (m,)."""
     transfer = domain.transfer
@@ -278,17 +281,6 @@ def predicted_by(domain: Domain, study: int, points: Floats) -> Floats:
     theta, _ = gp.fit(features, domain.owner, transfer.targets[rows], domain.begin)
     model = gp.GP.condition(features, domain.owner, transfer.targets[rows], theta)
     return model.predict(domain.features(points))[0]
-
-
-def rank_correlation(a: Floats, b: Floats) -> float:
-    """Spearman's, from -1 to 1; 0 where one of them does not vary. Ties share the mean of their ranks."""
-    ranks = []
-    for values in (a, b):
-        _, place, many = np.unique(values, return_inverse=True, return_counts=True)
-        ranks.append((np.cumsum(many) - (many - 1) / 2)[place])
-    centred = [r - r.mean() for r in ranks]
-    size = math.sqrt(float((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
-    return float((centred[0] * centred[1]).sum()) / size if size else 0.0
 
 
 def checkpoint(results: int) -> int:
@@ -339,10 +331,8 @@ def _learned(
     among = np.concatenate([results, transfer.losses]) if together else results
     log = shape == "log"
     warp = OutputWarp.log(among) if log else OutputWarp.of(among, bend=shape == "bent")
-    z, extra = np.zeros_like(losses), np.zeros_like(losses)
-    z[~failed] = warp(results)
+    z, extra = warp.targets(losses), np.zeros_like(losses)
     extra[~failed] = np.square(warp.deviations(results, deviations[~failed]))
-    z = impute_failures(z, failed)
     if not earlier:
         return (features, z, extra), warp
     targets = warp(transfer.losses) if together else transfer.targets
