@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import tunesmith as ts
+from tunesmith.numeric import gp
 from tunesmith.numeric.hypervolume import hypervolume
+from tunesmith.search.bayes.surrogate import checkpoint
 from tunesmith.store import MemoryStore
 from tunesmith.strategy.standing import Standing, bilog
 from tunesmith.tuning.replay import replay
@@ -149,6 +151,18 @@ class TestConstraints:
         made = study(zdt1, 25, constraints=["two <= 3"])
         assert made.result().front
         assert all(trial.metrics["two"] <= 3 for trial in made.result().front)
+
+    def test_models_are_fitted_at_checkpoints_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        fits: list[int] = []
+
+        def fit(features: Any, *arguments: Any, **options: Any) -> Any:
+            fits.append(len(features))
+            return original(features, *arguments, **options)
+
+        original = gp.fit
+        monkeypatch.setattr(gp, "fit", fit)
+        study(zdt1, 30, metric="one", constraints=["two <= 3"])
+        assert len(fits) <= 2 * len({checkpoint(results) for results in range(3, 31)})
 
     def test_no_outlook_yet(self) -> None:
         assert study(zdt1, 14, metric="one", constraints=["two <= 3"]).result().outlook() is None

@@ -115,7 +115,8 @@ class Joint:
         known, learned = known[~np.isnan(excess[known])], learned[~np.isnan(excess[learned])]
         if len(learned) < LEAST:
             learned = known
-        scale, shift = float(excess[known].std()) or 1.0, float(excess[known].mean())
+        # of those that it is fitted to: else each result would be a reason to fit it again
+        scale, shift = float(excess[learned].std()) or 1.0, float(excess[learned].mean())
         theta = self.domain.fitted(name, points[learned], (excess[learned] - shift) / scale)
         return self._process(points[known], (excess[known] - shift) / scale, theta), -shift / scale
 
