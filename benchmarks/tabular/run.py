@@ -100,7 +100,8 @@ def run(
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         row["cpu_s"] = f"{spent:.0f}"
         if done.returncode:
-            row["error"] = " ".join((done.stderr or done.stdout).split())[-300:]
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            row["error"] = lines[-1][:300] if lines else f"exit code {done.returncode}"
         else:
             predicted = pd.read_parquet(files[2])
             row["value"] = f"{worth(predicted, held_out, metric, OPTIONS.get(table, {})):.6g}"
