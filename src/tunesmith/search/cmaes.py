@@ -20,7 +20,7 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Suggestion
 from tunesmith.core.trial import Origin
 from tunesmith.numeric import cma
-from tunesmith.strategy.evidence import Evidence, Proposals
+from tunesmith.strategy.evidence import Evidence, Proposals, suggested
 
 Floats = NDArray[np.float64]
 
@@ -82,9 +82,6 @@ class _Run:
             for c in points.columns
         ]
         self._d = d
-        #: The numbers of its own trials, and how many trials have been looked at for them.
-        self._own: list[int] = []
-        self._looked = 0
         self._begin()
 
     def _begin(self, middle: Floats | None = None) -> None:
@@ -111,9 +108,7 @@ class _Run:
         They are this searcher's own trials: those of others, among which it may be one in ten, would pull it back to
         where they look. What had come of them before its first trial is where it begins.
         """
-        self._own += [k for k in range(self._looked, len(history)) if _is_own(history.origin(k))]
-        self._looked = len(history)
-        own = np.array(self._own, dtype=np.int64)
+        own = np.array(suggested(history, "cmaes", _is_own), dtype=np.int64)
         evidence = Evidence.ranked(history)
         losses = np.full(len(history), np.nan)
         losses[evidence.rows] = np.where(np.isnan(evidence.losses), np.inf, evidence.losses)

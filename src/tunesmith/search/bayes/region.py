@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.history import History
-from tunesmith.core.trial import USER
+from tunesmith.core.trial import USER, Origin
 from tunesmith.numeric.quadratic import Quadratic, terms
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.surrogate import Model
-from tunesmith.strategy.evidence import Evidence
+from tunesmith.strategy.evidence import Evidence, suggested
 
 Floats = NDArray[np.float64]
 
@@ -117,20 +117,13 @@ def is_its_turn(domain: Domain, results: int, number: int) -> bool:
 
 def _length(history: History, evidence: Evidence, numbers: int) -> float:
     """What successes and failures of its trials have made of the first length, in their order."""
-    marked: list[int] = history.memo(MARK, list)
-    looked: list[int] = history.memo(MARK + ": looked", lambda: [0])
-    for number in range(looked[0], len(history)):
-        origin = history.origin(number)
-        if origin.searcher != USER and MARK in origin.why:
-            marked.append(number)
-    looked[0] = len(history)
     losses = np.full(len(history), np.nan)
     losses[evidence.rows] = np.where(np.isnan(evidence.losses), np.inf, evidence.losses)
     known = ~np.isnan(losses)
     seen = np.where(known, losses, np.inf)
     best = np.minimum.accumulate(seen)
     length, good, bad = LENGTH, 0, 0
-    for number in marked:
+    for number in suggested(history, MARK, _is_own):
         if not known[number]:
             continue
         if losses[number] < best[number - 1]:
@@ -144,6 +137,10 @@ def _length(history: History, evidence: Evidence, numbers: int) -> float:
         if length < SHORTEST:
             length = LENGTH
     return length
+
+
+def _is_own(origin: Origin) -> bool:
+    return origin.searcher != USER and MARK in origin.why
 
 
 def _same_choices(
