@@ -252,6 +252,15 @@ class History:
         return excess
 
     @property
+    def broken(self) -> NDArray[np.bool_]:
+        """Which trials' results break a constraint, shape (n,)."""
+        broken: NDArray[np.bool_] = self._ledger.column("broken")
+        if self._visible < len(self):
+            broken = broken.copy()
+            broken[self._visible :] = False
+        return broken
+
+    @property
     def first_losses(self) -> NDArray[np.float64]:
         """The losses of the first objective, shape (n,): for strategies that look at one."""
         return self.losses[:, 0]

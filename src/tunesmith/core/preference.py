@@ -42,11 +42,11 @@ class Preference:
     def choose(self, losses: Floats, objectives: Sequence[Objective]) -> int:
         """The row of `losses`, shape (n, m), n at least 1, that is preferred; of equal ones the first. O(n m)."""
         place = {objective.metric: j for j, objective in enumerate(objectives)}
-        kept = np.ones(len(losses), dtype=np.bool_)
+        feasible = np.ones(len(losses), dtype=np.bool_)
         for word, name, bound in self.limits:
             j = place[name]
-            kept &= LIMITS[word] * objectives[j].sign * losses[:, j] <= LIMITS[word] * bound
-        rows = np.flatnonzero(kept) if kept.any() else np.arange(len(losses))
+            feasible &= LIMITS[word] * objectives[j].sign * losses[:, j] <= LIMITS[word] * bound
+        rows = np.flatnonzero(feasible) if feasible.any() else np.arange(len(losses))
         if self.weights:
             sums = sum(w * losses[rows, place[name]] for name, w in self.weights)
             return int(rows[np.argmin(sums)])

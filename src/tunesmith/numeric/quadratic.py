@@ -66,5 +66,5 @@ class Quadratic:
         edges = [(edge - self.centre) / self.scale for edge in (low, high)]
         start = np.clip((begin - self.centre) / self.scale, *edges)
         optimum = minimize(value, start, jac=True, method="L-BFGS-B", bounds=np.column_stack(edges))
-        found: Floats = np.clip(self.centre + self.scale * optimum.x, low, high)
-        return found
+        point: Floats = np.clip(self.centre + self.scale * optimum.x, low, high)
+        return point

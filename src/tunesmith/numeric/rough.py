@@ -15,7 +15,7 @@ tutorial", 1999).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -98,7 +98,7 @@ class Mixture:
             parts += [part for _, part in at]
         chances = np.exp(np.array(logs)) / len(thetas)
         some = [
-            Part(float(chance), *_rest(part))
+            replace(part, chance=float(chance))
             for part, chance in zip(parts, chances, strict=True)
             if chance > 1e-4
         ]
@@ -259,7 +259,3 @@ def _part(
     alpha = sides[:, 0] - mean * sides[:, 1]
     density = -0.5 * float((y - mean) @ alpha) - float(np.log(lower.diagonal()).sum())
     return density, Part(0.0, theta, share, reach, mean, lower, alpha)
-
-
-def _rest(part: Part) -> tuple[Floats, float, float, float, Floats, Floats]:
-    return part.theta, part.share, part.reach, part.mean, part.lower, part.alpha

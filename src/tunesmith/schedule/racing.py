@@ -105,8 +105,7 @@ class Racing:
 
 def _best_of(history: History, candidates: NDArray[np.bool_]) -> int | None:
     """The one with the least loss that keeps the constraints."""
-    kept = candidates & ~(history.excess > 0.0).any(axis=1)
-    losses = np.where(kept, history.first_losses, np.nan)
+    losses = np.where(candidates & ~history.broken, history.first_losses, np.nan)
     return None if np.isnan(losses).all() else int(np.nanargmin(losses))
 
 

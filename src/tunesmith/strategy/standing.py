@@ -47,7 +47,7 @@ class Standing:
         losses = np.where(failed[:, None], np.nan, history.losses)[rows]
         excess = np.where(failed[:, None], np.nan, history.excess)[rows]
         done = ~failed[rows]
-        feasible = done & ~(excess > 0.0).any(axis=1)
+        feasible = done & ~history.broken[rows]
         if len(rows) > MOST:
             some = _some(losses, feasible)
             rows, losses, excess = rows[some], losses[some], excess[some]
