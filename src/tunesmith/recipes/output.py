@@ -133,7 +133,7 @@ def settle(
             raise
         if begun is None:
             if number > 1:
-                say(f"{folder} has a search on other data; this one is in {place}")
+                say(f"{folder} has another search; this one is in {place}")
             return Settled(place, wanted)
         if begun.digest == wanted.digest:
             say(f"going on with the search in {place}")

@@ -120,7 +120,8 @@ def example(written: str) -> str:
     import datetime as dt
 
     if written in SERIALS:
-        return {"excel": "45657", "unix": "1735603200", "unix-ms": "1735603200000"}[written]
+        origin, unit = SERIALS[written]
+        return str((np.datetime64(_SAMPLE) - np.datetime64(origin)) // np.timedelta64(1, unit))
     day = "%Y-%m-%d" if written == ISO else written
     return dt.date.fromisoformat(_SAMPLE).strftime(day)
 

@@ -182,9 +182,7 @@ def _is_surely_plain(series: Any) -> bool:
         return False
     there = series.to_numpy(np.float64)
     there = there[~np.isnan(there)]
-    if not len(there) or not np.isfinite(there).all():
-        return False
-    return numbers.is_plain(there, None)
+    return bool(len(there)) and numbers.is_plain(there, None)
 
 
 def _padded(raw: bytes, separator: str) -> int:

@@ -40,7 +40,7 @@ SHIFT: Final = 4
 class Training:
     """The objective of a study: ``training(config, trial)`` checks a pipeline by cross-validation.
 
-    Each fold is a step, and its report that fold's own value. `rows` is the file of `data.save`.
+    Each fold is a step, and its report that fold's own value. `rows` is the file of `stored.save`.
     """
 
     rows: str
