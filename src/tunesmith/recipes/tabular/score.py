@@ -21,6 +21,7 @@ from tunesmith.numeric import resampling
 from tunesmith.recipes.tabular import ensemble as blending
 from tunesmith.recipes.tabular.metrics import Metric
 from tunesmith.recipes.tabular.roles import Bonds
+from tunesmith.recipes.tabular.splits import numbered
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -96,11 +97,6 @@ class Tried:
         return np.asarray(np.sum(blended, axis=0), dtype=np.float64)
 
 
-def numbered(cluster: NDArray[Any]) -> Places:
-    """Clusters numbered from 0 on."""
-    return np.asarray(np.unique(cluster, return_inverse=True)[1], dtype=np.intp)
-
-
 def judged(metric: Metric, predicted: Floats) -> Floats:
     """Predictions, shape (rows, outputs), as a metric takes them."""
     values: Floats = predicted[:, 0]
@@ -117,9 +113,7 @@ def clusters_of(bonds: Bonds, rows: int) -> list[Places]:
     return of or [np.arange(rows)]
 
 
-def spread(
-    metric: Metric, rows: Checked, predicted: Floats, seed: int, share: float = SHARE
-) -> tuple[float, float]:
+def spread(metric: Metric, rows: Checked, predicted: Floats, seed: int) -> tuple[float, float]:
     """The interval of the metric of some predictions, shape (rows, outputs).
 
     Of what has bounds, one more row is imagined, whose prediction is another row's: none of 40 being wrong does not mean
@@ -143,7 +137,7 @@ def spread(
             np.append(weights, one * rng.exponential()),
         )
 
-    return resampling.interval(of, part.cluster, rng, share=share, of=rows.clusters)
+    return resampling.interval(of, part.cluster, rng, share=SHARE, of=rows.clusters)
 
 
 def optimism(
