@@ -23,7 +23,7 @@ from tunesmith.recipes.tabular import model, plan, stored, stratified
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.leaks import copies, notice_of_copies
-from tunesmith.recipes.tabular.metrics import Metric, metric_for, metrics_of, scores
+from tunesmith.recipes.tabular.metrics import Metric, as_judged, metric_for, metrics_of, scores
 from tunesmith.recipes.tabular.model import Fitted
 from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, TablePlan
 from tunesmith.recipes.tabular.roles import Roles
@@ -42,7 +42,6 @@ from tunesmith.recipes.tabular.train import (
     VERSION,
     Pipe,
     Training,
-    as_judged,
     quiet,
 )
 from tunesmith.recipes.tabular.train import fit as fit_pipe
@@ -87,19 +86,9 @@ class Judgement:
     tried_on: Callable[[NDArray[np.intp]], Tried]
     copies: int = 0
 
-    def of(self, predicted: Floats) -> float:
-        """The metric of predictions, shape (rows, outputs)."""
-        rows = self.rows
-        return self.metric.of(rows.y, as_judged(predicted, rows), rows.bonds.weight)
-
-    def scores(self, predicted: Floats) -> dict[str, float]:
-        """Every metric that fits."""
-        rows = self.rows
-        judged = as_judged(predicted, rows)
-        return scores(rows.task, rows.y, judged, rows.aim, rows.bonds.weight)
-
     def honest(self, predicted: Floats, seed: int) -> dict[str, Any]:
-        """What model.json says of the score: as new rows would have it, not those that the result was chosen by."""
+        """What model.json says of the score of predictions, shape (rows, outputs): as new rows would have it, not those
+        that the result was chosen by."""
         rows, name = self.rows, self.metric.name
         bound = [
             Checked(rows.y, rows.bonds.weight, cluster)
@@ -109,12 +98,14 @@ class Judgement:
         with one_thread():
             luck = optimism(self.metric, metrics, bound[0], self.tried_on, seed)
             low, high = interval(self.metric, bound, predicted, luck[name], seed)
-        seen = self.scores(predicted)
+        p = as_judged(predicted, self.metric)
+        seen = scores(rows.task, rows.y, p, rows.aim, rows.bonds.weight)
+        honest = seen | {n: corrected(m, seen[n], luck[n].by) for n, m in metrics.items()}
         return {
-            "value": self.of(predicted),
-            "score": corrected(self.metric, self.of(predicted), luck[name].by),
+            "value": seen[name],
+            "score": honest[name],
             "interval": [low, high] if np.isfinite([low, high]).all() else None,
-            "scores": seen | {n: corrected(m, seen[n], luck[n].by) for n, m in metrics.items()},
+            "scores": honest,
         }
 
 

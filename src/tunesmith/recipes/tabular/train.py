@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import TooSlow
 from tunesmith.recipes.tabular import stored
 from tunesmith.recipes.tabular.data import Data
-from tunesmith.recipes.tabular.metrics import metric_for
+from tunesmith.recipes.tabular.metrics import as_judged, metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, fillings, target_transformer
 from tunesmith.recipes.tabular.space import BOOSTING, judges_quantiles, weighs_rows
 from tunesmith.recipes.tabular.splits import Split, inner, splits
@@ -72,7 +72,7 @@ class Training:
                 times[checked] += 1.0
                 value = metric.of(
                     data.y[checked],
-                    as_judged(predicted, data),
+                    as_judged(predicted, metric),
                     None if weight is None else weight[checked],
                 )
                 values.append(value)
@@ -300,8 +300,3 @@ def _fit_stopping(
     booster.set_params(early_stopping_rounds=patience)
     booster.fit(ready[learned], y[learned], verbose=False, **options)
     return int(booster.best_iteration) + 1
-
-
-def as_judged(predicted: Floats, data: Data) -> Floats:
-    """Predictions, shape (rows, outputs), as metrics take them: values, shape (rows,), or probabilities."""
-    return predicted[:, 0] if data.task == "regression" else predicted
