@@ -234,9 +234,8 @@ def _serial(texts: Sequence[str], written: str) -> Points:
     counts = counts.astype(np.float64).replace([np.inf, -np.inf], np.nan)
     at = pd.to_datetime(counts, unit=unit, origin=origin, errors="coerce")  # type: ignore[call-overload]
     if unit == "D":
-        at = at.dt.round(
-            "ms"
-        )  # doubles of days have no more; an hour would be a microsecond short of itself
+        # doubles of days have no more; an hour would be a microsecond short of itself
+        at = at.dt.round("ms")
     timed = np.full(len(texts), True) if unit != "D" else (counts % 1 != 0).to_numpy()
     return Points(
         np.asarray(at.to_numpy(), dtype="datetime64[us]"), timed, np.zeros(len(texts), dtype=bool)

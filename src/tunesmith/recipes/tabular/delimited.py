@@ -189,9 +189,9 @@ def _padded(raw: bytes, separator: str) -> int:
     """How many fields begin with a zero and another digit, at most."""
     array = np.frombuffer(raw, dtype=np.uint8)
     edge, inner, digit = np.zeros((3, 256), dtype=bool)
-    edge[[*b"\r\n", separator.encode()[-1]]] = inner[list(b' "')] = digit[list(b"0123456789")] = (
-        True
-    )
+    edge[[*b"\r\n", separator.encode()[-1]]] = True
+    inner[list(b' "')] = True
+    digit[list(b"0123456789")] = True
     at = np.flatnonzero(array[:-1] == ord("0"))
     at = at[digit[array[at + 1]]]
     before, earlier = (array[np.maximum(at - k, 0)] for k in (1, 2))

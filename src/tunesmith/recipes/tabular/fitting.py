@@ -140,7 +140,7 @@ def fit(
 ) -> Fitted:
     """Find the best model for a table, and fit it: see docs/guides/fit.md.
 
-    `data` is a file (CSV, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict; `columns` says
+    `data` is a file (CSV, Excel, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict; `columns` says
     what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore), and `dates` whether
     01/02/2024 is "day-first" or "month-first". `time`, 10
     minutes unless `trials` are given, is for everything; the same call again goes on with the search in `output`

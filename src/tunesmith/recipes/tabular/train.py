@@ -81,9 +81,8 @@ class Training:
                 took_s = time.perf_counter() - begun
                 if step == 1:
                     self._check_pace(took_s)
-            held_out /= (
-                times  # NaN for rows that are never checked: those before all others in time
-            )
+            # NaN for rows that are never checked: those before all others in time
+            held_out /= times
         if data.classes:  # values may be large and close together; probabilities are not
             held_out = held_out.astype(np.float32)
         np.save(trial.directory / PREDICTIONS, held_out)
@@ -220,9 +219,8 @@ def _fit_weighing(
     from tunesmith.recipes.tabular.apart import fit_network
 
     front, last = pipeline[:-1], pipeline[-1]
-    if (
-        getattr(last, "early_stopping", False) and data.bonds.binds
-    ):  # it would stop by rows at random
+    # left to itself, it would stop by rows at random
+    if getattr(last, "early_stopping", False) and data.bonds.binds:
         ready = front.fit_transform(data.x, y)
         split = _with_all_classes(inner(data, y.astype(np.float64), INNER, seed), y)
         fit_network(last, ready, y, split, weights)
