@@ -257,14 +257,8 @@ def _scheduler(scheduler: str | Mapping[str, Any] | None) -> Any:
 
 def completed(result: Result, metric: Metric) -> list[Trial]:
     """The trials that may be chosen, the best first."""
-    done = [
-        trial
-        for trial in result.trials
-        if trial.state is State.COMPLETED
-        and trial.value is not None
-        and not trial.outside
-        and not trial.retracted
-    ]
+    may_be_best = result.ledger.feasible()
+    done = [trial for trial in result.trials if may_be_best[trial.number]]
     return sorted(done, key=lambda trial: metric.sign * (trial.value or 0.0))
 
 
@@ -448,6 +442,7 @@ def _fit_one(trial: Trial, data: Data, seed: int) -> Pipe | str:
 def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:
     """For each algorithm: its best value, trial and config, and how many trials it had; the best first."""
     rows: dict[str, dict[str, Any]] = {}
+    may_be_best = result.ledger.feasible()
     for trial in result.trials:
         if trial.retracted:
             continue
@@ -455,7 +450,7 @@ def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:
         row = rows.setdefault(name, {"algorithm": name, "value": None, "trials": 0, "failed": 0})
         row["trials"] += 1
         row["failed"] += trial.state is State.FAILED
-        if trial.state is not State.COMPLETED or trial.value is None:
+        if trial.value is None or not may_be_best[trial.number]:
             continue
         if row["value"] is None or metric.sign * trial.value < metric.sign * row["value"]:
             row |= {
