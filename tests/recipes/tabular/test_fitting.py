@@ -22,7 +22,7 @@ from tunesmith.recipes.tabular.fitting import Member
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
 from tunesmith.recipes.tabular.stored import save
 from tunesmith.recipes.tabular.stratified import sample
-from tunesmith.recipes.tabular.train import Training
+from tunesmith.recipes.tabular.train import VERSION, Training
 from tunesmith.run.folder import Folder
 
 FINE = "a,y\n" + "1,2\n2,3\n3,1.5\n" * 9
@@ -223,7 +223,7 @@ def test_pipelines_of_an_earlier_version_are_not_blended(
     frame["target"] = frame["a"] * 2 + frame["b"]
     options = {"trials": 2, "algorithms": ["linear", "knn"], "scheduler": "none"}
     search = Found(tmp_path, "t", frame, **options)
-    monkeypatch.setattr(fitting, "VERSION", fitting.VERSION + 1)
+    monkeypatch.setattr(fitting, "VERSION", VERSION + 1)
     fitted = search.again(on_change="continue", trials=4)
     assert [trial.version for trial in fitted.result.trials] == [1, 1, 2, 2]
     assert fitted.about["chosen_from"] == 2

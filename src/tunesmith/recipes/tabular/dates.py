@@ -121,7 +121,8 @@ def example(written: str) -> str:
 
     if written in SERIALS:
         origin, unit = SERIALS[written]
-        return str((np.datetime64(_SAMPLE) - np.datetime64(origin)) // np.timedelta64(1, unit))
+        since = np.datetime64(_SAMPLE) - np.datetime64(origin)
+        return str(since.astype(f"timedelta64[{unit}]").astype(np.int64))
     day = "%Y-%m-%d" if written == ISO else written
     return dt.date.fromisoformat(_SAMPLE).strftime(day)
 
