@@ -189,7 +189,7 @@ def written(results: Results) -> str:
 def bars(results: Results, ranks: NDArray[np.float64], rng: np.random.Generator) -> list[str]:
     """Each bar, and whether it is met."""
     means = ranks.mean(axis=0)
-    rivals = [k for k in range(len(results.tuners)) if k]
+    rivals = range(1, len(results.tuners))
     second = min(rivals, key=lambda k: means[k])
     low, high = interval(ranks[:, 0] - ranks[:, second], rng)
     first = "met" if means[0] < means[second] else "not met"
@@ -258,9 +258,9 @@ def each_table(results: Results) -> list[str]:
             v["tunesmith"] - min(v[t] for t in results.tuners if t != "tunesmith") for v in mine
         ]
         won = " ".join(str(sum(np.sign(x) == sign for x in lead)) for sign in (-1.0, 0.0, 1.0))
-        told = ", ".join(name.removesuffix("_column") for name in OPTIONS.get(table, {})) or "-"
+        options = ", ".join(name.removesuffix("_column") for name in OPTIONS.get(table, {})) or "-"
         lines.append(
-            f"| {table} | {told} | {results.metric(table)} | {' | '.join(cells)} | {won} |"
+            f"| {table} | {options} | {results.metric(table)} | {' | '.join(cells)} | {won} |"
         )
     errors = [
         f"- {NAMES[t]} on {table}, seed {seed}: {r['error'][-160:]}"
@@ -293,11 +293,8 @@ def reported(results: Results) -> list[str]:
             cells.append(f"{hits} of {of} ({hits / of:.0%})" if of else "-")
         both = [r for r in rows if r["value"] and r["reported"]]
         over = [(float(r["value"]) - float(r["reported"])) / float(r["value"]) for r in both]
-        lines.append(
-            f"| {NAMES[tuner]} | {' | '.join(cells)} | {np.median(over):+.1%} |"
-            if over
-            else f"| {NAMES[tuner]} | {' | '.join(cells)} | - |"
-        )
+        cells.append(f"{np.median(over):+.1%}" if over else "-")
+        lines.append(f"| {NAMES[tuner]} | {' | '.join(cells)} |")
     lines += [
         "",
         *outside(results),

@@ -15,10 +15,10 @@ from tunesmith.recipes.tabular import data as tables
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.matrix import matrix
-from tunesmith.recipes.tabular.metrics import Metric, metric_for
+from tunesmith.recipes.tabular.metrics import Metric, as_judged, metric_for
 from tunesmith.recipes.tabular.roles import Roles
 from tunesmith.recipes.tabular.splits import Split, most_folds, splits
-from tunesmith.recipes.tabular.train import as_judged, fit, fit_fold, quiet, stops_early
+from tunesmith.recipes.tabular.train import fit, fit_fold, quiet, stops_early
 
 FOLDS = 5
 
@@ -48,9 +48,10 @@ class Problem:
         split = self.splits[fold % len(self.splits)]
         with quiet():
             predicted, _ = fit_fold(config, self.data, split.learned, split.checked, self.seed)
-        judged, weight = as_judged(predicted, self.data), self.data.bonds.weight
+        weight = self.data.bonds.weight
         by = None if weight is None else weight[split.checked]
-        return self.metric.sign * self.metric.of(self.data.y[split.checked], judged, by)
+        y = self.data.y[split.checked]
+        return self.metric.sign * self.metric.of(y, as_judged(predicted, self.metric), by)
 
     def predictions(self, config: dict[str, Any]) -> pd.DataFrame:
         """What a config, fitted on all rows, predicts for the held-out ones."""

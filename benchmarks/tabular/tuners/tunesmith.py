@@ -27,12 +27,11 @@ def solve(work: Work) -> pd.DataFrame:
             progress=False,
             **work.options,
         )
-        low, high = fitted.interval_on(len(work.held_out)) or (float("nan"), float("nan"))
+        ends = fitted.interval_on(len(work.held_out)) or ()  # without one, the fields stay empty
         work.say(
             "tunesmith",
             reported=fitted.score,
-            reported_low=low,
-            reported_high=high,
+            **dict(zip(("reported_low", "reported_high"), ends, strict=False)),
             version=f"{version('tunesmith')} {_commit(Path(tunesmith.__file__).parent)}",
         )
         print(fitted.summary())

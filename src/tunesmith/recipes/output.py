@@ -32,7 +32,7 @@ from tunesmith.core.errors import (
     did_you_mean,
     shown,
 )
-from tunesmith.core.ledger import Ledger
+from tunesmith.core.incumbent import ranking
 from tunesmith.core.program import Fingerprint
 from tunesmith.core.space.space import Space
 from tunesmith.core.study import check_edit
@@ -133,7 +133,7 @@ def settle(
             raise
         if begun is None:
             if number > 1:
-                say(f"{folder} has a search on other data; this one is in {place}")
+                say(f"{folder} has another search; this one is in {place}")
             return Settled(place, wanted)
         if begun.digest == wanted.digest:
             say(f"going on with the search in {place}")
@@ -209,8 +209,10 @@ def start_over(storage: str | Path, space: Space) -> float:
                 f"the data have changed too much for the search to go on ({error}); on_change='new' (--on-change new) "
                 "searches anew"
             ) from None
-        result = study.result()
-        best = [result.ledger.config(n) for n in _ranked(result.ledger)[:AGAIN]]
+        ledger = study.result().ledger
+        done = np.flatnonzero(ledger.feasible())
+        ranked = done[ranking(ledger.column("losses")[done])]
+        best = [ledger.config(number) for number in ranked[:AGAIN].tolist()]
         for trial in study.trials:
             if trial.state is State.PAUSED:
                 study.cancel(trial)
@@ -219,14 +221,7 @@ def start_over(storage: str | Path, space: Space) -> float:
         for config in best:
             with suppress(ConfigError):
                 study.enqueue(space.filled(config), why="the best before the data changed")
-        return result.ledger.worked_s
-
-
-def _ranked(ledger: Ledger) -> list[int]:
-    """The trials that may be best, the best first."""
-    numbers = np.flatnonzero(ledger.feasible())
-    order = np.argsort(ledger.column("losses")[numbers, 0], kind="stable")
-    return [int(n) for n in numbers[order]]
+        return ledger.worked_s
 
 
 def keep(folder: Path, recipe: str, plan: DataclassInstance) -> None:

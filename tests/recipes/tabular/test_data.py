@@ -448,3 +448,10 @@ def test_the_digest_tells_tables_apart() -> None:
     assert load(other, "y").digest() != first
     assert load(frame, "y", "regression").digest() != first
     assert load(frame.rename(columns={"y": "t"}), "t").digest() != first
+
+
+def test_another_target_is_no_change_of_the_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "NAMED", 0)  # a table of very many columns
+    frame = table(rng.normal(size=60))
+    one, other = (load(frame.assign(y=y), "y").parts() for y in (frame.y, frame.y + 1))
+    assert [part for part in one if one[part] != other[part]] == ["target"]

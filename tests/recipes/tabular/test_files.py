@@ -347,7 +347,9 @@ def test_what_pandas_packs_is_read_though_the_table_has_no_ending(
     tmp_path: Path, name: str
 ) -> None:
     FRAME.to_csv(tmp_path / name, index=False)
-    same(read(tmp_path / name))
+    source = read(tmp_path / name)
+    same(source)
+    assert source.notices == ()
 
 
 @pytest.mark.parametrize("url", ["file:///tmp/t.csv", "file:/tmp/t.csv", "FILE://tmp/t.csv"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ import pytest
 from sklearn import datasets
 from tests.recipes.tabular.tables import table
 
+import tunesmith as ts
 from tunesmith.core.errors import JobError, StudyError, TooSlow
 from tunesmith.core.trial import State, Trial
 from tunesmith.recipes import tabular
@@ -22,7 +22,7 @@ from tunesmith.recipes.tabular.fitting import Member
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
 from tunesmith.recipes.tabular.stored import save
 from tunesmith.recipes.tabular.stratified import sample
-from tunesmith.recipes.tabular.train import Training
+from tunesmith.recipes.tabular.train import VERSION, Training
 from tunesmith.run.folder import Folder
 
 FINE = "a,y\n" + "1,2\n2,3\n3,1.5\n" * 9
@@ -216,6 +216,22 @@ def test_a_search_goes_on_with_a_changed_table(
     assert versions[0]["column a"] == versions[1]["column a"]
 
 
+def test_pipelines_of_an_earlier_version_are_not_blended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pd.DataFrame({"a": np.sin(np.arange(40.0)), "b": np.arange(40.0) % 7})
+    frame["target"] = frame["a"] * 2 + frame["b"]
+    options = {"trials": 2, "algorithms": ["linear", "knn"], "scheduler": "none"}
+    search = Found(tmp_path, "t", frame, **options)
+    monkeypatch.setattr(fitting, "VERSION", VERSION + 1)
+    fitted = search.again(on_change="continue", trials=4)
+    assert [trial.version for trial in fitted.result.trials] == [1, 1, 2, 2]
+    assert fitted.about["chosen_from"] == 2
+    assert all(member["trial"] >= 2 for member in fitted.about["members"])
+    valued = [row for row in fitted.leaderboard if row["value"] is not None]
+    assert all(row["trial"] >= 2 for row in valued)
+
+
 def test_numbers_are_found_and_learned(diabetes: Found) -> None:
     fitted = diabetes.fitted
     assert fitted.metric == "rmse"
@@ -335,16 +351,18 @@ def test_pipelines_that_cannot_be_fitted_on_all_rows_are_left_out() -> None:
 
 def test_retracted_trials_are_neither_blended_nor_listed(tmp_path: Path) -> None:
     data = table("numbers", "regression")
-    trials = [
-        msgspec.structs.replace(member(k, 1.0, 1.0).trial, values=(float(k),), retracted=k == 0)
-        for k in range(3)
-    ]
-    trials.append(msgspec.structs.replace(trials[0], number=3, config={"algorithm": "knn"}))
-    for trial in trials:
+    space = ts.Space(algorithm=ts.Choice("linear", "knn"))
+    study = ts.Study.create(space, storage=tmp_path / "study.db", name="fit", searcher="random")
+    for k, algorithm in enumerate(["linear", "linear", "linear", "knn"]):
+        study.enqueue({"algorithm": algorithm})
+        trial = study.ask()
+        study.tell(trial, k % 3)
         folder = tmp_path / str(trial.number)
         folder.mkdir()
         np.save(folder / "predictions.npy", data.y[:, None] + trial.number)
-    result: Any = SimpleNamespace(trials=trials)
+    for number in (0, 3):
+        study.retract(number, why="wrong")
+    result = study.result()
     metric = METRICS["mae"]
     chosen = fitting._choose(result, data, metric, 10, lambda number: tmp_path / str(number))
     assert [m.trial.number for m in chosen] == [1]

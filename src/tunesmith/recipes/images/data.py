@@ -67,7 +67,9 @@ class Images:
         out = {"images": f"{len(self.labels):,}", "size": "x".join(map(str, self.pixels.shape[1:]))}
         for k, name in enumerate(self.classes):
             own = self.pixels[self.labels == k]
-            out[f"class {name}"] = f"digest {digest(own.tobytes())} {len(own):,} images"
+            out[f"class {name}"] = (
+                f"digest {digest(np.ascontiguousarray(own).data)} {len(own):,} images"
+            )
         return out
 
     @cached_property

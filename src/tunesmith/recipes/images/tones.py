@@ -215,18 +215,19 @@ def _outliers(
     """A notice, if a few pixels are so far from all others that these come out nearly equal."""
     deep = {path: measured[path] for path, depth in depths.items() if depth != "byte"}
     lows, highs = zip(*(m.inner for m in deep.values()), strict=True)
-    low, high, few = min(lows), max(highs), "some pixels"
+    low, high = min(lows), max(highs)
+    few, instead = "some pixels", "give them a usual value"
     if high - low >= NARROW * (scale[1] - scale[0]):  # whole images, then
         low = float(np.quantile(lows, FEW, method="higher"))
-        high, few = float(np.quantile(highs, 1.0 - FEW, method="lower")), "a few images"
+        high = float(np.quantile(highs, 1.0 - FEW, method="lower"))
+        few, instead = "a few images", "leave them out"
     if high - low >= NARROW * (scale[1] - scale[0]):
         return []
     above = scale[1] - high > low - scale[0]
     extreme = (max if above else min)(deep, key=lambda p: deep[p].high if above else deep[p].low)
     notice = (
         f"but for {few}, all pixels are {low:g} to {high:g}: those set the scale (see {extreme.name}); if they "
-        "stand for what is missing or faulty, "
-        + ("leave them out" if few == "a few images" else "give them a usual value")
+        f"stand for what is missing or faulty, {instead}"
     )
     return [notice]
 

@@ -36,9 +36,9 @@ Config = Mapping[str, Any]
 CHUNK: Final = 512
 #: Steps on a GPU between two looks at the clock.
 PACED: Final = 16
-#: What is reported after each epoch, beside the loss in training; the goal of each.
 #: Goes up when a config's value changes, whatever the images.
 VERSION: Final = 1
+#: What is reported after each epoch, beside the loss in training; the goal of each.
 METRICS: Final[dict[str, Goal]] = {
     "accuracy": "maximize",
     "balanced_accuracy": "maximize",

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.recipes.tabular import dates, numbers
+from tunesmith.recipes.tabular import date_columns, dates, numbers
 from tunesmith.recipes.tabular.columns import named
-from tunesmith.recipes.tabular.date_columns import which_order
 from tunesmith.recipes.tabular.formats import PLAIN, TRUTHS, Format
 from tunesmith.recipes.tabular.habits import NO_HABITS, Habits
 from tunesmith.recipes.tabular.values import as_floats, as_texts, distinct, holds_numbers, parts_of
@@ -41,9 +40,12 @@ def amounts_of(series: Any, table: Habits = NO_HABITS, how: str = "") -> Amounts
         return None
     out = np.full(len(series), np.nan)
     out[there] = read = pick.read(values)[codes]
+    return Amounts(out, pick, texts[~np.isfinite(read)], tuple(_doubts(series, doubt, number)))
+
+
+def _doubts(series: Any, doubt: str, number: numbers.Finding) -> list[str]:
     name = str(series.name)
-    notices = [f"{name!r}: {named(d, name)}" for d in (doubt, number.notice) if d]
-    return Amounts(out, pick, texts[~np.isfinite(read)], tuple(notices))
+    return [f"{name!r}: {named(d, name)}" for d in (doubt, number.notice) if d]
 
 
 def ordered(series: Any, table: Habits, wish: str = "") -> tuple[Floats, list[str]]:
@@ -60,7 +62,6 @@ def ordered(series: Any, table: Habits, wish: str = "") -> tuple[Floats, list[st
         return parts_of(dates.of_type(series).at)["days"], []
     if not there.any():
         return out, []
-    name = str(series.name)
     values, counts, codes = distinct(as_texts(series[there]))
     if kind != "date":
         number = numbers.find(values, counts, how if kind == "number" else "")
@@ -69,13 +70,10 @@ def ordered(series: Any, table: Habits, wish: str = "") -> tuple[Floats, list[st
             pick = PLAIN
         if pick is not None:
             out[there] = pick.read(values)[codes]
-            return out, [f"{name!r}: {named(d, name)}" for d in (doubt, number.notice) if d]
+            return out, _doubts(series, doubt, number)
     order = dates.find(values, counts, how if kind == "date" else "", forced=kind == "date")
     if kind != "number" and order is not None and order.written:
-        day_first = {"day-first": True, "month-first": False}.get(how, table.day_first)
-        written = dates.settled(order, day_first)
+        written, doubt = date_columns.settled(str(series.name), values[0], order, table, how)
         out[there] = parts_of(dates.read(values, written).take(codes).at)["days"]
-        if order.rivals and not how:
-            doubt = which_order(name, values[0], written, order, table)
-            return out, [doubt] if doubt else []
+        return out, [doubt] if doubt else []
     return out, []

@@ -45,11 +45,10 @@ class ApartEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         alone = clone(self.encoder).set_params(target_type="continuous")
         for split in self.parts:
             here, learned = split.checked, split.learned
-            for k, values in enumerate(
-                wanted
-            ):  # a class may be missing among those that are learned from
-                told = clone(alone).fit(x[learned], values[learned]).transform(x[here])
-                out[here, k :: len(wanted)] = told
+            # each alone: a class may be missing among those that are learned from
+            for k, values in enumerate(wanted):
+                encoder = clone(alone).fit(x[learned], values[learned])
+                out[here, k :: len(wanted)] = encoder.transform(x[here])
         return out
 
 

@@ -124,26 +124,35 @@ class Data:
         sha = hashlib.sha256(
             json.dumps([self.task, self.target, list(map(str, self.classes))]).encode()
         )
-        arrays = (self.x.data, self.x.indices, self.x.indptr) if self.sparse else (self.x,)
-        for array in (*arrays, self.y, *self.bonds.arrays().values()):
-            sha.update(np.ascontiguousarray(array).data)
+        for array in (*self._arrays, self.y, *self.bonds.arrays().values()):
+            sha.update(_buffer(array))
         return sha.hexdigest()[:16]
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        """What `x` is made of."""
+        return (self.x.data, self.x.indices, self.x.indptr) if self.sparse else (self.x,)
 
     def parts(self) -> dict[str, str]:
         """A digest of each part of the table, by which a change is named."""
         out = {"rows": f"{self.rows:,}", "task": self.task}
-        out["target"] = f"digest {digest(self.y.tobytes(), *map(repr, self.classes))} {self.target}"
+        classes = map(repr, self.classes)
+        out["target"] = f"digest {digest(_buffer(self.y), *classes)} {self.target}"
         for name, values in self.bonds.arrays().items():
-            out[f"option {name}"] = f"digest {digest(np.ascontiguousarray(values).tobytes())}"
+            out[f"option {name}"] = f"digest {digest(_buffer(values))}"
         if self.sparse or len(self.columns) > NAMED:
-            return out | {"features": f"digest {self.digest()}"}
+            return out | {"features": f"digest {digest(*map(_buffer, self._arrays))}"}
         for at, column in places(self.columns):
-            block = np.ascontiguousarray(self.x[:, at : at + column.width]).tobytes()
+            block = _buffer(self.x[:, at : at + column.width])
             out[f"column {column.name}"] = f"digest {digest(block, *column.known)} {column.kind}"
         return out
 
     def take(self, rows: NDArray[np.intp]) -> Data:
         return replace(self, x=self.x[rows], y=self.y[rows], bonds=self.bonds.take(rows))
+
+
+def _buffer(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).data
 
 
 def load(

@@ -17,17 +17,22 @@ def written_date(
     texts: Any, series: Any, name: str, order: dates.Order, table: Habits, how: str
 ) -> Examined:
     """Dates in texts of one order."""
-    day_first = {"day-first": True, "month-first": False}.get(how, table.day_first)
-    written = dates.settled(order, day_first)
+    written, doubt = settled(name, texts.iloc[0], order, table, how)
     values, _, codes = distinct(texts)
     points = dates.read(values, written)
-    doubt = ""
-    if order.rivals and not how:
-        doubt = which_order(name, texts.iloc[0], written, order, table)
     return date_column(name, points.take(codes), written, texts, doubt, series)
 
 
-def which_order(name: str, text: str, written: str, order: dates.Order, table: Habits) -> str:
+def settled(name: str, text: str, order: dates.Order, table: Habits, how: str) -> tuple[str, str]:
+    """The format of a column of dates, such as `text`, and a doubt that has to be said, or none."""
+    day_first = {"day-first": True, "month-first": False}.get(how, table.day_first)
+    written = dates.settled(order, day_first)
+    if how or not order.rivals:
+        return written, ""
+    return written, _which_order(name, text, written, order, table)
+
+
+def _which_order(name: str, text: str, written: str, order: dates.Order, table: Habits) -> str:
     """What has to be said where dates fit more than one order; nothing where a person said which."""
     first = dates.is_day_first(written)
     rival = next((w for w in (order.written, *order.rivals) if w != written), "")

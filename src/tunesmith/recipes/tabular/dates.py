@@ -120,7 +120,9 @@ def example(written: str) -> str:
     import datetime as dt
 
     if written in SERIALS:
-        return {"excel": "45657", "unix": "1735603200", "unix-ms": "1735603200000"}[written]
+        origin, unit = SERIALS[written]
+        since = np.datetime64(_SAMPLE) - np.datetime64(origin)
+        return str(since.astype(f"timedelta64[{unit}]").astype(np.int64))
     day = "%Y-%m-%d" if written == ISO else written
     return dt.date.fromisoformat(_SAMPLE).strftime(day)
 
@@ -233,9 +235,8 @@ def _serial(texts: Sequence[str], written: str) -> Points:
     counts = counts.astype(np.float64).replace([np.inf, -np.inf], np.nan)
     at = pd.to_datetime(counts, unit=unit, origin=origin, errors="coerce")  # type: ignore[call-overload]
     if unit == "D":
-        at = at.dt.round(
-            "ms"
-        )  # doubles of days have no more; an hour would be a microsecond short of itself
+        # doubles of days have no more; an hour would be a microsecond short of itself
+        at = at.dt.round("ms")
     timed = np.full(len(texts), True) if unit != "D" else (counts % 1 != 0).to_numpy()
     return Points(
         np.asarray(at.to_numpy(), dtype="datetime64[us]"), timed, np.zeros(len(texts), dtype=bool)

@@ -182,18 +182,16 @@ def _is_surely_plain(series: Any) -> bool:
         return False
     there = series.to_numpy(np.float64)
     there = there[~np.isnan(there)]
-    if not len(there) or not np.isfinite(there).all():
-        return False
-    return numbers.is_plain(there, None)
+    return bool(len(there)) and numbers.is_plain(there, None)
 
 
 def _padded(raw: bytes, separator: str) -> int:
     """How many fields begin with a zero and another digit, at most."""
     array = np.frombuffer(raw, dtype=np.uint8)
     edge, inner, digit = np.zeros((3, 256), dtype=bool)
-    edge[[*b"\r\n", separator.encode()[-1]]] = inner[list(b' "')] = digit[list(b"0123456789")] = (
-        True
-    )
+    edge[[*b"\r\n", separator.encode()[-1]]] = True
+    inner[list(b' "')] = True
+    digit[list(b"0123456789")] = True
     at = np.flatnonzero(array[:-1] == ord("0"))
     at = at[digit[array[at + 1]]]
     before, earlier = (array[np.maximum(at - k, 0)] for k in (1, 2))

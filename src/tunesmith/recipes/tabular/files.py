@@ -201,11 +201,10 @@ def _unzipped(path: Path, raw: bytes) -> _Content:
                 raise JobError(f"{path} is locked with a password; unpack it, and name the file")
             name = _as_text(PurePath(tables[0].filename.lower()).name)
             content = _unpacked_again(path, name, archive.read(tables[0]))
-            if len(tables) == len([info for info in files if _is_table(info.filename)]):
-                return content
-            return replace(
-                content, notices=(f"{tables[0].filename!r} is read, of the files in {path.name}",)
-            )
+            if any(_is_table(info.filename) for info in files if info is not tables[0]):
+                notice = f"{tables[0].filename!r} is read, of the files in {path.name}"
+                return replace(content, notices=(notice,))
+            return content
     except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise JobError(f"{path} is no zip file, or broken: {error}") from None
 

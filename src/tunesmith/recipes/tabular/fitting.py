@@ -23,7 +23,7 @@ from tunesmith.recipes.tabular import model, plan, stored, stratified
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.leaks import copies, notice_of_copies
-from tunesmith.recipes.tabular.metrics import Metric, metric_for, metrics_of, scores
+from tunesmith.recipes.tabular.metrics import Metric, as_judged, metric_for, metrics_of, scores
 from tunesmith.recipes.tabular.model import Fitted
 from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, TablePlan
 from tunesmith.recipes.tabular.roles import Roles
@@ -42,7 +42,6 @@ from tunesmith.recipes.tabular.train import (
     VERSION,
     Pipe,
     Training,
-    as_judged,
     quiet,
 )
 from tunesmith.recipes.tabular.train import fit as fit_pipe
@@ -87,19 +86,9 @@ class Judgement:
     tried_on: Callable[[NDArray[np.intp]], Tried]
     copies: int = 0
 
-    def of(self, predicted: Floats) -> float:
-        """The metric of predictions, shape (rows, outputs)."""
-        rows = self.rows
-        return self.metric.of(rows.y, as_judged(predicted, rows), rows.bonds.weight)
-
-    def scores(self, predicted: Floats) -> dict[str, float]:
-        """Every metric that fits."""
-        rows = self.rows
-        judged = as_judged(predicted, rows)
-        return scores(rows.task, rows.y, judged, rows.aim, rows.bonds.weight)
-
     def honest(self, predicted: Floats, seed: int) -> dict[str, Any]:
-        """What model.json says of the score: as new rows would have it, not those that the result was chosen by."""
+        """What model.json says of the score of predictions, shape (rows, outputs): as new rows would have it, not those
+        that the result was chosen by."""
         rows, name = self.rows, self.metric.name
         bound = [
             Checked(rows.y, rows.bonds.weight, cluster)
@@ -109,12 +98,14 @@ class Judgement:
         with one_thread():
             luck = optimism(self.metric, metrics, bound[0], self.tried_on, seed)
             low, high = interval(self.metric, bound, predicted, luck[name], seed)
-        seen = self.scores(predicted)
+        p = as_judged(predicted, self.metric)
+        seen = scores(rows.task, rows.y, p, rows.aim, rows.bonds.weight)
+        honest = seen | {n: corrected(m, seen[n], luck[n].by) for n, m in metrics.items()}
         return {
-            "value": self.of(predicted),
-            "score": corrected(self.metric, self.of(predicted), luck[name].by),
+            "value": seen[name],
+            "score": honest[name],
             "interval": [low, high] if np.isfinite([low, high]).all() else None,
-            "scores": seen | {n: corrected(m, seen[n], luck[n].by) for n, m in metrics.items()},
+            "scores": honest,
         }
 
 
@@ -149,7 +140,7 @@ def fit(
 ) -> Fitted:
     """Find the best model for a table, and fit it: see docs/guides/fit.md.
 
-    `data` is a file (CSV, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict; `columns` says
+    `data` is a file (CSV, Excel, Parquet, Arrow, svmlight) or a DataFrame, `target` its column to predict; `columns` says
     what others are, where that is not seen: ``{"zip": "category"}`` (or number, date, text, ignore), and `dates` whether
     01/02/2024 is "day-first" or "month-first". `time`, 10
     minutes unless `trials` are given, is for everything; the same call again goes on with the search in `output`
@@ -266,14 +257,8 @@ def _scheduler(scheduler: str | Mapping[str, Any] | None) -> Any:
 
 def completed(result: Result, metric: Metric) -> list[Trial]:
     """The trials that may be chosen, the best first."""
-    done = [
-        trial
-        for trial in result.trials
-        if trial.state is State.COMPLETED
-        and trial.value is not None
-        and not trial.outside
-        and not trial.retracted
-    ]
+    may_be_best = result.ledger.feasible()
+    done = [trial for trial in result.trials if may_be_best[trial.number]]
     return sorted(done, key=lambda trial: metric.sign * (trial.value or 0.0))
 
 
@@ -457,6 +442,7 @@ def _fit_one(trial: Trial, data: Data, seed: int) -> Pipe | str:
 def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:
     """For each algorithm: its best value, trial and config, and how many trials it had; the best first."""
     rows: dict[str, dict[str, Any]] = {}
+    may_be_best = result.ledger.feasible()
     for trial in result.trials:
         if trial.retracted:
             continue
@@ -464,7 +450,7 @@ def leaderboard(result: Result, metric: Metric) -> list[dict[str, Any]]:
         row = rows.setdefault(name, {"algorithm": name, "value": None, "trials": 0, "failed": 0})
         row["trials"] += 1
         row["failed"] += trial.state is State.FAILED
-        if trial.state is not State.COMPLETED or trial.value is None:
+        if trial.value is None or not may_be_best[trial.number]:
             continue
         if row["value"] is None or metric.sign * trial.value < metric.sign * row["value"]:
             row |= {

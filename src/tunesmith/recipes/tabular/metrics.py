@@ -60,6 +60,12 @@ class Metric:
         return bool(np.isfinite(self.bounds).all())
 
 
+def as_judged(predicted: Floats, metric: Metric) -> Floats:
+    """Predictions, shape (rows, outputs), as a metric takes them: values, shape (rows,), or probabilities."""
+    values: Floats = predicted[:, 0]
+    return values if metric.regression else predicted
+
+
 def _mean(values: NDArray[Any], weight: Floats | None) -> float:
     return float(np.average(values, weights=weight))
 

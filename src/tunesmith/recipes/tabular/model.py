@@ -82,7 +82,7 @@ class Fitted:
     @property
     def interval(self) -> tuple[float, float] | None:
         """(lowest, highest): where the score on very many new rows is, with a probability of 90 %. None for a model of
-        an earlier version, and where all rows that were checked are of one time."""
+        an earlier version, and for a metric without a bound where all rows that were checked are of one time."""
         ends = self.about.get("interval")
         return None if ends is None else (float(ends[0]), float(ends[1]))
 

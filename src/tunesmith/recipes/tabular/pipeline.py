@@ -57,9 +57,8 @@ def _columns(config: dict[str, Any], data: Data, seed: int) -> Any:
         branches.append(("numbers", _numbers(config, data), numbers))
     if categories:
         branches.append(("categories", _encoder(config, data, seed), categories))
-    if (
-        data.weekdays and algorithm in SCALED
-    ):  # Monday to Sunday is no scale: shops are closed on one
+    # Monday to Sunday is no scale: shops are closed on one
+    if data.weekdays and algorithm in SCALED:
         week = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
         branches.append(("weekdays", week, list(data.weekdays)))
     branches += _texts(config, data)

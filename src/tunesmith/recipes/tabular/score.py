@@ -19,8 +19,9 @@ from scipy.stats import norm
 from tunesmith.core.rng import stream
 from tunesmith.numeric import resampling
 from tunesmith.recipes.tabular import ensemble as blending
-from tunesmith.recipes.tabular.metrics import Metric
+from tunesmith.recipes.tabular.metrics import Metric, as_judged
 from tunesmith.recipes.tabular.roles import Bonds
+from tunesmith.recipes.tabular.splits import numbered
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -84,7 +85,7 @@ class Tried:
         inside = np.flatnonzero(drawn)
         y, weight = rows.y[inside], rows.weighed(drawn)[inside]
         held_out = [p[inside] for p in self.predictions]
-        worth = [metric.sign * metric.of(y, judged(metric, p), weight) for p in held_out]
+        worth = [metric.sign * metric.of(y, as_judged(p, metric), weight) for p in held_out]
         order = np.argsort(worth, kind="stable")
         if self.most == 1:
             return self.predictions[int(order[0])]
@@ -94,17 +95,6 @@ class Tried:
         )
         blended = [w * self.predictions[places[k]] for k, w in weights.items()]
         return np.asarray(np.sum(blended, axis=0), dtype=np.float64)
-
-
-def numbered(cluster: NDArray[Any]) -> Places:
-    """Clusters numbered from 0 on."""
-    return np.asarray(np.unique(cluster, return_inverse=True)[1], dtype=np.intp)
-
-
-def judged(metric: Metric, predicted: Floats) -> Floats:
-    """Predictions, shape (rows, outputs), as a metric takes them."""
-    values: Floats = predicted[:, 0]
-    return values if metric.regression else predicted
 
 
 def clusters_of(bonds: Bonds, rows: int) -> list[Places]:
@@ -117,9 +107,7 @@ def clusters_of(bonds: Bonds, rows: int) -> list[Places]:
     return of or [np.arange(rows)]
 
 
-def spread(
-    metric: Metric, rows: Checked, predicted: Floats, seed: int, share: float = SHARE
-) -> tuple[float, float]:
+def spread(metric: Metric, rows: Checked, predicted: Floats, seed: int) -> tuple[float, float]:
     """The interval of the metric of some predictions, shape (rows, outputs).
 
     Of what has bounds, one more row is imagined, whose prediction is another row's: none of 40 being wrong does not mean
@@ -128,7 +116,7 @@ def spread(
     rng = stream(seed, 0, "interval")
     places = resampling.some(rows.cluster, INTERVAL_ROWS, rng)
     part = rows.take(places)
-    y, p = part.y, judged(metric, predicted[places])
+    y, p = part.y, as_judged(predicted[places], metric)
     ones = part.weighed(np.ones(len(y)))
     one = float(ones.sum()) / part.clusters
 
@@ -143,7 +131,7 @@ def spread(
             np.append(weights, one * rng.exponential()),
         )
 
-    return resampling.interval(of, part.cluster, rng, share=share, of=rows.clusters)
+    return resampling.interval(of, part.cluster, rng, share=SHARE, of=rows.clusters)
 
 
 def optimism(
@@ -173,7 +161,8 @@ def optimism(
         others = part.take(np.flatnonzero(outside))
         for name, each in metrics.items():
             there, here = (
-                each.of(others.y, judged(each, p[outside]), others.weight) for p in (again, chosen)
+                each.of(others.y, as_judged(p[outside], each), others.weight)
+                for p in (again, chosen)
             )
             losses[name].append(each.sign * (there - here))
     smaller = np.sqrt(part.clusters / rows.clusters)
@@ -199,7 +188,7 @@ def interval(
 
     The correction is uncertain, too, and intervals are `WIDER`.
     """
-    value = metric.of(rows[0].y, judged(metric, predicted), rows[0].weight)
+    value = metric.of(rows[0].y, as_judged(predicted, metric), rows[0].weight)
     each = [spread(metric, part, predicted, seed) for part in rows]
     unsure = optimism.spread * float(norm.isf((1.0 - SHARE) / 2))
     below = WIDER * float(np.hypot(value - min(low for low, _ in each), unsure))

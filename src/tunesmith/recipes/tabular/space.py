@@ -222,19 +222,15 @@ def first_configs(space: Space, names: Sequence[str], most: int | None = None) -
         if f"{name}.n_estimators" in space:
             slow[name]["n_estimators"] = 200
     each = [(name, slow.get(name, {})) for name in FIRST if name in names]
-    variants: list[tuple[str, dict[str, Any]]] = [
-        ("mlp", {"hidden_layer_sizes": [128], "activation": "tanh", "alpha": 0.01}),
-        ("lightgbm", {**slow["lightgbm"], "linear_tree": True}),
-        ("linear", {"C": 3.0, "l1_ratio": 1.0}),  # of very many words few tell
-        ("random_forest", {"max_features": 0.15}),
-    ]
-    apt = {
-        "mlp": True,
-        "lightgbm": "lightgbm.linear_tree" in space,
-        "linear": "texts" in space and "linear.l1_ratio" in space,
-        "random_forest": True,
+    variants: dict[str, dict[str, Any]] = {
+        "mlp": {"hidden_layer_sizes": [128], "activation": "tanh", "alpha": 0.01}
     }
-    more = [variant for variant in variants if variant[0] in names and apt[variant[0]]]
+    if "lightgbm.linear_tree" in space:
+        variants["lightgbm"] = {**slow["lightgbm"], "linear_tree": True}
+    if "texts" in space and "linear.l1_ratio" in space:  # of very many words few tell
+        variants["linear"] = {"C": 3.0, "l1_ratio": 1.0}
+    variants["random_forest"] = {"max_features": 0.15}
+    more = [(name, values) for name, values in variants.items() if name in names]
     plain: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in slow if name in names]
     return [
         space.complete({"algorithm": name, **{f"{name}.{key}": v for key, v in values.items()}})

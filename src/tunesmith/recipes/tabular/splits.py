@@ -7,7 +7,7 @@ earlier ones only: the first half is never checked, and the second half is check
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,9 +124,9 @@ def parts(data: Data, y: Floats, k: int, seed: int) -> list[Split] | None:
     The first part in time is told by the second. None where rows are independent, or too few groups or times bind them."""
     bonds = data.bonds
     if bonds.time is not None:
-        at = np.unique(bonds.time, return_inverse=True)[1]
+        at = numbered(bonds.time)
         middle = np.cumsum(np.bincount(at)) - np.bincount(at) / 2
-        part = _numbered((middle * k / len(y)).astype(int)[at])
+        part = numbered((middle * k / len(y)).astype(int)[at])
     elif bonds.group is not None:
         k = min(k, len(np.unique(bonds.group)))
         part = _of_groups(y, bool(data.classes), bonds.group, max(2, k), 1, seed)[0].astype(int)
@@ -147,8 +147,8 @@ def parts(data: Data, y: Floats, k: int, seed: int) -> list[Split] | None:
     return out
 
 
-def _numbered(part: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Parts from 0 on, none of them empty."""
+def numbered(part: NDArray[Any]) -> NDArray[np.intp]:
+    """Which part each row is in, shape (rows,): from 0 on, none of them empty."""
     return np.asarray(np.unique(part, return_inverse=True)[1], dtype=np.intp)
 
 
@@ -191,7 +191,7 @@ def _of_groups(
     """
     rng = np.random.default_rng(seed)
     kinds = y.astype(int) if classes else _bins(y)
-    _, group = np.unique(group, return_inverse=True)
+    group = numbered(group)
     groups, count = int(group.max()) + 1, int(kinds.max()) + 1
     holds = np.zeros((groups, count + 1))
     np.add.at(holds, (group, kinds), 1.0)

@@ -169,7 +169,7 @@ def check(
     """Raise JobError for what nothing can be learned from."""
     if len(y) < FEWEST:
         raise JobError(
-            f"{table} has {len(y)} row{'s' if len(y) != 1 else ''} with a value of {target!r}; at least "
+            f"{table} has {count(len(y), 'row')} with a value of {target!r}; at least "
             f"{FEWEST} are needed to learn and to check what was learned"
         )
     if task == "regression":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import TooSlow
 from tunesmith.recipes.tabular import stored
 from tunesmith.recipes.tabular.data import Data
-from tunesmith.recipes.tabular.metrics import metric_for
+from tunesmith.recipes.tabular.metrics import as_judged, metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, build, fillings, target_transformer
 from tunesmith.recipes.tabular.space import BOOSTING, judges_quantiles, weighs_rows
 from tunesmith.recipes.tabular.splits import Split, inner, splits
@@ -40,7 +40,7 @@ SHIFT: Final = 4
 class Training:
     """The objective of a study: ``training(config, trial)`` checks a pipeline by cross-validation.
 
-    Each fold is a step, and its report that fold's own value. `rows` is the file of `data.save`.
+    Each fold is a step, and its report that fold's own value. `rows` is the file of `stored.save`.
     """
 
     rows: str
@@ -72,7 +72,7 @@ class Training:
                 times[checked] += 1.0
                 value = metric.of(
                     data.y[checked],
-                    as_judged(predicted, data),
+                    as_judged(predicted, metric),
                     None if weight is None else weight[checked],
                 )
                 values.append(value)
@@ -81,9 +81,8 @@ class Training:
                 took_s = time.perf_counter() - begun
                 if step == 1:
                     self._check_pace(took_s)
-            held_out /= (
-                times  # NaN for rows that are never checked: those before all others in time
-            )
+            # NaN for rows that are never checked: those before all others in time
+            held_out /= times
         if data.classes:  # values may be large and close together; probabilities are not
             held_out = held_out.astype(np.float32)
         np.save(trial.directory / PREDICTIONS, held_out)
@@ -220,9 +219,8 @@ def _fit_weighing(
     from tunesmith.recipes.tabular.apart import fit_network
 
     front, last = pipeline[:-1], pipeline[-1]
-    if (
-        getattr(last, "early_stopping", False) and data.bonds.binds
-    ):  # it would stop by rows at random
+    # left to itself, it would stop by rows at random
+    if getattr(last, "early_stopping", False) and data.bonds.binds:
         ready = front.fit_transform(data.x, y)
         split = _with_all_classes(inner(data, y.astype(np.float64), INNER, seed), y)
         fit_network(last, ready, y, split, weights)
@@ -300,8 +298,3 @@ def _fit_stopping(
     booster.set_params(early_stopping_rounds=patience)
     booster.fit(ready[learned], y[learned], verbose=False, **options)
     return int(booster.best_iteration) + 1
-
-
-def as_judged(predicted: Floats, data: Data) -> Floats:
-    """Predictions, shape (rows, outputs), as metrics take them: values, shape (rows,), or probabilities."""
-    return predicted[:, 0] if data.task == "regression" else predicted
