@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,15 @@ def test_all_results_count_together_where_they_are_to(capsys: pytest.CaptureFixt
     assert run(store, percentages, 7).best.version == 2, "from now on they do not"
     assert run(store, percentages, 8, changed="keep").best.version == 1, "and from now on they do"
     assert exact(store)
+
+
+def test_the_store_s_summary_has_the_same_best(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "s.db")) as store:
+        run(store, fractions, 4)
+        for changed, trials in (("discount", 7), ("keep", 8), ("drop", 9)):
+            result = run(store, percentages, trials, changed=changed)
+            assert store.summary("s").best == result.best_observed.number
+            assert (result.best_observed.version == 1) == (changed == "keep")
 
 
 def test_old_results_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
