@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 DRAWS: Final = 4000
 _COMPLETED: Final = CODES[State.COMPLETED]
 #: Codes of the ends that count as a try.
-_TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
+TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
 
 
 class Confirmed(NamedTuple):
@@ -257,7 +257,7 @@ class Improvement:
     def search(self, table: Table, confirming: Collection[int]) -> None:
         """After something other than a new result has changed: O(trials)."""
         n = table.size
-        candidates, tried = feasible(table), np.isin(table.state[:n], _TRIED)
+        candidates, tried = feasible(table), np.isin(table.state[:n], TRIED)
         tried &= ~table.aged[:n]
         candidates[list(confirming)] = tried[list(confirming)] = False
         best = contenders(table.losses[:n, 0], candidates, 1)
