@@ -84,6 +84,8 @@ class TestConstraints:
             in page.text
         )
         assert "memory = 5" in page.text
+        assert "too few to say how much luck" not in page.text
+        assert "How much luck is in the best value is not worked out with constraints." in page.text
 
     def test_all_break_it(self) -> None:
         made = constrained("memory <= 5")

@@ -13,6 +13,7 @@ from tests.cli.program import tunesmith
 
 import tunesmith as ts
 from tunesmith.analysis.next_space import NextSpace, _beyond, _within_reason, next_space
+from tunesmith.core import events
 from tunesmith.tuning.result import Result
 
 SPACE = ts.Space(
@@ -100,6 +101,15 @@ def test_too_few_results_say_nothing() -> None:
         next_space(made)
     with pytest.raises(ts.StudyError, match="takes a study or its result, not str"):
         ts.spaces.suggest("study")  # type: ignore[arg-type]
+
+
+def test_results_that_break_the_constraints_say_nothing() -> None:
+    made = study(ts.Space(x=ts.Float(0, 1)))
+    made.apply(events.Edited(0.0, {"constraints": ["x * loss < 0"]}, "test"))
+    for k in range(12):
+        complete(made, {"x": k / 12}, 1.0)
+    with pytest.raises(ts.StudyError, match=r"no trial of study .* keeps its constraints"):
+        next_space(made)
 
 
 def test_several_objectives_keep_their_ranges() -> None:

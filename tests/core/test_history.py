@@ -7,7 +7,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
 from tunesmith.core.space.parameter import Choice, Float
 from tunesmith.core.space.space import Space
-from tunesmith.core.trial import CODES, State
+from tunesmith.core.trial import CODES, Cost, State
 
 
 def study() -> Ledger:
@@ -44,6 +44,20 @@ def test_what_a_searcher_sees() -> None:
     assert history.find({"x": 2 / 64, "c": "a"}) == 2
     assert [r.step for r in history.curve(2)] == [1]
     assert history.trial(2).value == 0.25
+
+
+def test_the_budget_of_a_deterministic_study_is_by_what_is_seen() -> None:
+    by_metric: dict[str, object] = {"cost_metric": "price", "parallel": 2, "deterministic": True}
+
+    def left(*hidden: events.Event, **limits: object) -> float | None:
+        begun = [suggested(k) for k in range(3)]
+        ended = [completed(0, 0.5, cost=Cost(9.0, money=2.0)), *hidden]
+        made = ledger(opened(), *begun, *ended, **{**by_metric, **limits})
+        return History(made, visible=1).budget_left
+
+    early = completed(2, 0.5, cost=Cost(9.0, money=5.0))
+    assert left(cost=10.0) == left(early, cost=10.0) == 0.8
+    assert left(compute_time=100.0) is None, "seconds are by the clock, whatever a cost is by"
 
 
 def test_hidden_results_look_like_running_trials() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from tests.cli.program import tunesmith
 
 import tunesmith as ts
+from tunesmith.analysis import constraints
 from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.aging import Worth
 from tunesmith.core.history import History
 from tunesmith.store import MemoryStore, open_store
+from tunesmith.tuning.feed import Feed
 from tunesmith.tuning.replay import replay
 from tunesmith.tuning.result import Result
 
@@ -80,6 +83,15 @@ def test_all_results_count_together_where_they_are_to(capsys: pytest.CaptureFixt
     assert run(store, percentages, 7).best.version == 2, "from now on they do not"
     assert run(store, percentages, 8, changed="keep").best.version == 1, "and from now on they do"
     assert exact(store)
+
+
+def test_the_store_s_summary_has_the_same_best(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "s.db")) as store:
+        run(store, fractions, 4)
+        for changed, trials in (("discount", 7), ("keep", 8), ("drop", 9)):
+            result = run(store, percentages, trials, changed=changed)
+            assert store.summary("s").best == result.best_observed.number
+            assert (result.best_observed.version == 1) == (changed == "keep")
 
 
 def test_old_results_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,6 +263,46 @@ def test_an_old_trial_that_ends_later_is_old() -> None:
     study.correct(late, 0.5, why="better")
     assert study.best.number == new.number
     assert store.summary("s").best == new.number
+
+
+def test_what_breaks_a_constraint_is_counted_of_the_program_as_it_is_now() -> None:
+    store, feed = MemoryStore(), Feed()
+    options: Any = {"constraints": ["memory <= 5"], "metric": "loss", "seed": 1}
+    with ts.Study.create(SPACE, name="s", storage=store, data_version=1, **options) as study:
+        for memory in (5.1, 9.0):
+            study.tell(study.ask(), {"loss": 1.0, "memory": memory})
+        nearest = study.result().nearest
+        assert nearest is not None
+        assert nearest.number == 0
+    with ts.Study.open("s", storage=store, data_version=2) as study:
+        ledger = study.result().ledger
+        assert constraints.sentences(ledger) == ["2 of 2 completed trials break memory <= 5."]
+        broken, kept = study.ask(), study.ask()
+        study.tell(broken, {"loss": 1.0, "memory": 7.0})
+        study.tell(kept, {"loss": 2.0, "memory": 1.0})
+        result = study.result()
+        assert feed.moment(result.ledger, 0.0).broken == 1
+        assert constraints.sentences(result.ledger) == [
+            "1 of 2 completed trials breaks memory <= 5."
+        ]
+        assert result.nearest is not None
+        assert result.nearest.number == broken.number
+
+
+def test_an_old_trial_is_not_marked_as_the_best_then() -> None:
+    store, feed = MemoryStore(), Feed()
+    slow = ts.Study.create(SPACE, name="s", storage=store, seed=1, data_version=1)
+    late = slow.ask()
+    study = ts.Study.open("s", storage=store, data_version=2)
+    new = study.ask()
+    feed.moment(study.result().ledger, 0.0)
+    study.tell(new, 5.0)
+    slow.tell(late, 1.0)
+    changes = feed.moment(study.result().ledger, 1.0).changes
+    assert {change.trial.number: change.best for change in changes} == {
+        late.number: False,
+        new.number: True,
+    }
 
 
 def test_studies_of_earlier_tunesmiths_are_as_they_were() -> None:

@@ -175,3 +175,7 @@ def test_large_studies_are_not_modelled(monkeypatch: pytest.MonkeyPatch) -> None
     ledger: Ledger = noisy(duplicates=True).result().ledger
     monkeypatch.setattr(of, "LARGE", 20)
     assert Result(ledger).best.config == {"x": 0.8}
+    assert Result(ledger).recommended.config == {"x": 0.8}
+    page = report(ledger)
+    assert "How much luck is in the best value is not worked out for this study." in page
+    assert "checkpoints" not in page

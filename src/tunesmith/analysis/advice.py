@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.analysis.certainty import Certainty, recommended
-from tunesmith.analysis.findings import EXPLAINED, LITTLE, listed
+from tunesmith.analysis.findings import EXPLAINED, LITTLE, few, listed
 from tunesmith.analysis.importance import Importance, Share
 from tunesmith.analysis.trials import TrialArrays, cut, show
 from tunesmith.core.quantity import count, show_number, show_seconds
@@ -305,9 +305,9 @@ def go_on(trials: TrialArrays, outlook: Outlook | None) -> list[str]:
     """Whether more trials are worth it."""
     if outlook is None:
         n = len(trials.done)
-        few = n < max(10, len(trials.ledger.spec.space) + 2)
         verb = "is" if n == 1 else "are"
-        return [f"Go on: {count(n, 'result')} {verb} too few to say what more would bring."] * few
+        sentence = f"Go on: {count(n, 'result')} {verb} too few to say what more would bring."
+        return [sentence] * few(trials)
     if outlook.bound == 0.0:
         return ["Stopping here is sensible: nothing more is to gain in this space."]
     gain, noise = outlook.gain, outlook.noise

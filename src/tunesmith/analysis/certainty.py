@@ -85,9 +85,11 @@ _known: WeakKeyDictionary[Ledger, tuple[int, Certainty | None]] = WeakKeyDiction
 
 
 def certainty(trials: TrialArrays) -> Certainty | None:
-    """None where there is too little to go by (fewer than 10 results, or than parameters and two more), where trials
-    were run again to confirm them, with several objectives, or constraints. Kept until the study goes on."""
+    """None where there is too little to go by (fewer than 10 results, or than parameters and two more), with several
+    objectives, or constraints, and in studies of more than `LARGE` trials. Kept until the study goes on."""
     ledger = trials.ledger
+    if trials.size > LARGE:
+        return None
     last = _known.get(ledger)
     if last is None or last[0] != ledger.cursor:
         last = _known[ledger] = (ledger.cursor, _certainty(trials))
@@ -100,13 +102,13 @@ def likely_best(trials: TrialArrays) -> int | None:
 
     Every door asks this. In studies of more than `LARGE` trials the best value counts, which is known without them.
     """
-    sure = None if trials.confirmed or trials.size > LARGE else certainty(trials)
+    sure = None if trials.confirmed else certainty(trials)
     return trials.incumbent if sure is None else sure.likely
 
 
 def worth_of_best(trials: TrialArrays) -> Worth | None:
     """What `likely_best` is worth where noise is found; None elsewhere."""
-    sure = None if trials.confirmed or trials.size > LARGE else certainty(trials)
+    sure = None if trials.confirmed else certainty(trials)
     return sure.worth if sure is not None and sure.noisy else None
 
 

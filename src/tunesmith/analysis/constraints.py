@@ -14,7 +14,7 @@ from tunesmith.core.quantity import count
 
 def breaking(ledger: Ledger) -> dict[str, str]:
     """By constraint, how many trials break it: ``12 of 40 completed trials``."""
-    completed, numbers = breaches(ledger.table)
+    completed, numbers = breaches(ledger.table, ledger.where_counted)
     of = count(completed, "completed trial")
     return {
         constraint.text: f"{number} of {of}" if number else f"none of {of}"
@@ -24,7 +24,7 @@ def breaking(ledger: Ledger) -> dict[str, str]:
 
 def sentences(ledger: Ledger) -> list[str]:
     """``12 of 40 completed trials break memory <= 4e9``."""
-    completed, numbers = breaches(ledger.table)
+    completed, numbers = breaches(ledger.table, ledger.where_counted)
     if not completed:
         return []
     of = count(completed, "completed trial")
@@ -38,29 +38,28 @@ def sentences(ledger: Ledger) -> list[str]:
 def section(trials: TrialArrays) -> str:
     """The report's section on constraints: who breaks which, and how near the best is to them."""
     ledger = trials.ledger
-    names = {"the best has" if trials.single else "the preferred has": trials.best}
-    if trials.best is None and not trials.single and len(trials.feasible):
-        names = {"the knee has": trials.knee}
+    who, number = f"the {trials.best_name}", trials.best
     if not len(trials.feasible):
-        names = {"the nearest has": nearest(ledger.table)}
-    columns = {what: number for what, number in names.items() if number is not None}
-    rows = [
-        [text, who, *(_standing(ledger, text, number) for number in columns.values())]
-        for text, who in breaking(ledger).items()
-    ]
+        who, number = "the nearest", nearest(ledger.table, ledger.where_counted)
+    elif number is None and not trials.single:
+        who, number = "the knee", trials.knee
+    rows = [[text, broken_by] for text, broken_by in breaking(ledger).items()]
+    columns = ["constraint", "broken by"]
+    if number is not None:
+        rows = [[*row, _standing(ledger, row[0], number)] for row in rows]
+        columns.append(f"{who} has")
     lead = (
         f"{count(len(trials.feasible), 'completed trial')} of {len(trials.done):,} "
         f"keep{'s' * (len(trials.feasible) == 1)} {'it' if len(rows) == 1 else 'them all'}; only such a trial can be the best. "
         "The others count as evidence: what was learned from all of them is below."
     )
     if not len(trials.feasible):
-        number = nearest(ledger.table)
         lead = (
             f"None of {count(len(trials.done), 'completed trial')} keeps "
             f"{'it' if len(rows) == 1 else 'them all'}, so that none is the best. "
             f"The nearest is trial {number}."
         )
-    return paragraphs([lead]) + table(["constraint", "broken by", *columns], rows)
+    return paragraphs([lead]) + table(columns, rows)
 
 
 def _standing(ledger: Ledger, text: str, number: int) -> str:

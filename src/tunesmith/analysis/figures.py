@@ -1,5 +1,6 @@
-"""Plotly figures of a study, for notebooks. Each is described once, in `progress` and `parameters`: a function from a
-study's trials to a mapping that Plotly shows (see `style`); the report draws the same ones itself (see `svg`).
+"""Plotly figures of a study, for notebooks. Each is described once, in `progress`, `parameters`, `parallel` and `fronts`:
+a function from a study's trials to a mapping that Plotly shows (see `style`); the report draws the same ones itself (see
+`svg`).
 """
 
 from __future__ import annotations

@@ -26,6 +26,11 @@ def listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def few(trials: TrialArrays) -> bool:
+    """Whether there are too few results for a model of them."""
+    return len(trials.done) < max(10, len(trials.ledger.spec.space) + 2)
+
+
 def headline(trials: TrialArrays) -> str:
     """The study in a sentence."""
     ledger = trials.ledger
@@ -157,6 +162,9 @@ def sureness(
         return sentences
     if trials.best is None or len(trials.done) < 2:
         return []
+    if sure is None and not few(trials):
+        where = "with constraints" if trials.ledger.spec.constraints else "for this study"
+        return [f"How much luck is in the best value is not worked out {where}."]
     if sure is None:
         return [
             f"Only {count(len(trials.done), 'trial')} ran to the end: too few to say how much luck is in the best value."

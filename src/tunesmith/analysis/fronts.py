@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.analysis.findings import listed
 from tunesmith.analysis.style import BLUE, GREEN, GREY, ORANGE, Figure, Value, figure
 from tunesmith.analysis.trials import (
     CROSSES,
@@ -311,8 +312,7 @@ def standing(ledger: Ledger, number: int) -> str:
     other = [k for k in range(len(objectives)) if k != by]
     lead = _near(objectives[by].metric, float(own[by]), float(best[by]))
     rest = [_beside(objectives[k].metric, float(own[k]), float(best[k])) for k in other]
-    shown = rest[0] if len(rest) == 1 else f"{', '.join(rest[:-1])} and {rest[-1]}"
-    return f"trial {number}: {lead}, at {shown}"
+    return f"trial {number}: {lead}, at {listed(rest)}"
 
 
 def _near(metric: str, own: float, best: float) -> str:

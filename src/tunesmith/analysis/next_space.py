@@ -79,6 +79,11 @@ def next_space(ledger: Ledger) -> NextSpace:
         raise StudyError(
             f"study {ledger.spec.name!r} has {count(done, 'result')}, too few to suggest another space; {LEAST} are needed"
         )
+    if not len(trials.feasible):
+        raise StudyError(
+            f"no trial of study {ledger.spec.name!r} keeps its constraints, so that none says what is good; loosen them "
+            "(tunesmith edit judges all trials again)"
+        )
     return _Suggestion(trials).made()
 
 
@@ -88,7 +93,7 @@ class _Suggestion:
     def __init__(self, trials: TrialArrays) -> None:
         self._trials = trials
         self._space = trials.ledger.spec.space
-        single = len(trials.ledger.spec.objectives) == 1
+        single = trials.single
         self._sure = certainty(trials) if single else None
         importances = importance(trials.history) if single else None
         self._idle = advice.needless(trials, importances, self._sure) if single else {}

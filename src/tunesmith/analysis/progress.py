@@ -1,4 +1,4 @@
-"""Figures of the search: the best value so far, and learning curves."""
+"""Figures of the search: the best value so far, learning curves, and what trials cost."""
 
 from __future__ import annotations
 

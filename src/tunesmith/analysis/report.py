@@ -416,11 +416,11 @@ def _used(trials: TrialArrays, numbers: list[int]) -> list[str]:
 
 def _rows(trials: TrialArrays, numbers: list[int], names: list[str], *, first: bool = False) -> str:
     objectives = [o.metric for o in trials.ledger.spec.objectives]
+    marks = {trials.best: " preferred", trials.knee: " knee"} if not trials.single else {}
     rows = []
     for number in numbers:
         config = trials.ledger.config(number)
         values = trials.ledger.values(number) or ()
-        marks = {trials.best: " preferred", trials.knee: " knee"} if not trials.single else {}
         rows.append(
             [
                 f"{number}{marks.get(number, '')}",

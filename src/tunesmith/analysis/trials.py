@@ -78,12 +78,9 @@ class TrialArrays:
     def done(self) -> Ints:
         """Completed trials that count, whether they keep the constraints or not, and have a finite value; runs that only
         confirm others are left out, and so are those of earlier versions of the program where there are new ones."""
-        off = self.ledger.column("retracted") | self.ledger.column("outside")
-        counts = self.ledger.where_completed & ~off & np.isfinite(self.losses).all(axis=1)
-        counts[list(self.ledger.confirming)] = False
-        current = counts & ~self.ledger.column("aged")
-        usable = current & ~self.ledger.column("broken")
-        return np.flatnonzero(current if usable.any() else counts)
+        counted = self.ledger.where_counted & np.isfinite(self.losses).all(axis=1)
+        counted[list(self.ledger.confirming)] = False
+        return np.flatnonzero(counted)
 
     @cached_property
     def feasible(self) -> Ints:
@@ -126,7 +123,7 @@ class TrialArrays:
         """The trial with the best value; of those that were confirmed the likeliest."""
         return self.ledger.incumbent
 
-    @property
+    @cached_property
     def knee(self) -> int | None:
         """The trial of the front where giving up a little of one objective gains most of the others, of three or more."""
         if self.single or len(self.front) < 3:

@@ -58,7 +58,8 @@ def _study_dict(study: Study) -> dict[str, Any]:
     single = len(result.spec.objectives) == 1
     best = result.ledger.incumbent
     likely = [] if best is None else [result.best]
-    broken = dict(zip(result.spec.constraints, breaches(result.ledger.table)[1], strict=True))
+    _, numbers = breaches(result.ledger.table, result.ledger.where_counted)
+    broken = dict(zip(result.spec.constraints, numbers, strict=True))
     more: dict[str, Any] = {}
     if any(trial.expected is not None for trial in likely):
         more["best_observed"] = result.best_observed.to_dict()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.aging import DISCOUNT
 from tunesmith.core.constraint import Constraint
-from tunesmith.core.incumbent import contenders, feasible
+from tunesmith.core.incumbent import TRIED, contenders, feasible
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
 from tunesmith.core.prior_study import PriorStudy
@@ -137,15 +137,15 @@ class History:
     @property
     def budget_left(self) -> float | None:
         """The share of the limit on cost, compute time or time that is left, where that is what will end the study; None
-        where it is not, or nobody can say so in a deterministic study.
+        where it is not, or is by the clock in a deterministic study.
 
         A limit on trials as well ends it first if as many trials as that, each as dear as those so far, fit into the rest.
         """
         ledger = self._ledger
         limits = ledger.spec.limits
-        done = ledger.ended_count
+        done, by_the_clock = ledger.ended_count, True
         if limits.cost is not None:
-            spent, limit = ledger.money, limits.cost
+            spent, limit, by_the_clock = ledger.money, limits.cost, limits.cost_metric is None
         elif limits.compute_time is not None:
             spent, limit = ledger.compute_time_s, limits.compute_time
         elif limits.time is not None:
@@ -154,8 +154,12 @@ class History:
             return max(0.0, 1.0 - len(self) / limits.trials)
         else:
             return None
-        by_the_clock = limits.cost_metric is None
-        if limit <= 0.0 or not done or (by_the_clock and ledger.spec.deterministic):
+        if by_the_clock and ledger.spec.deterministic:
+            return None
+        if self._visible < len(self):  # which of the hidden trials have ended is chance
+            ended = np.isin(self.states, TRIED) & ~ledger.column("retracted")
+            spent, done = float(np.nansum(self.costs)), int(ended.sum())
+        if limit <= 0.0 or not done:
             return None
         if limits.trials is not None and (limits.trials - done) * spent / done < limit - spent:
             return None

@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 DRAWS: Final = 4000
 _COMPLETED: Final = CODES[State.COMPLETED]
 #: Codes of the ends that count as a try.
-_TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
+TRIED: Final = [CODES[s] for s in (State.COMPLETED, State.STOPPED, State.FAILED)]
 
 
 class Confirmed(NamedTuple):
@@ -56,31 +56,33 @@ class Confirmed(NamedTuple):
 def feasible(table: Table) -> Mask:
     """Which trials may be best, shape (n,): completed, not retracted, inside the space, no constraint broken, and of no
     version of the program that is set aside (see `core.aging`)."""
-    mask: Mask = feasible_of_any_version(table) & ~table.aged[: table.size]
+    n = table.size
+    mask: Mask = valid(table) & ~table.broken[:n] & ~table.aged[:n]
     return mask
 
 
-def feasible_of_any_version(table: Table) -> Mask:
-    """What `feasible` says while all versions of the program count."""
+def valid(table: Table) -> Mask:
+    """Which trials have a result that stands, of whichever version, shape (n,): completed, not retracted, inside the
+    space."""
     n = table.size
-    off = table.retracted[:n] | table.outside[:n] | table.broken[:n]
-    mask: Mask = (table.state[:n] == _COMPLETED) & ~off
+    mask: Mask = (table.state[:n] == _COMPLETED) & ~table.retracted[:n] & ~table.outside[:n]
     return mask
 
 
-def breaches(table: Table) -> tuple[int, Ints]:
-    """How many completed trials count (not retracted, inside the space), and how many of them break each constraint,
-    shape (constraints,)."""
-    n = table.size
-    counts = (table.state[:n] == _COMPLETED) & ~table.retracted[:n] & ~table.outside[:n]
-    return int(counts.sum()), (table.excess[:n][counts] > 0.0).sum(axis=0)
+def may_be_best(table: Table, i: int) -> bool:
+    """What `feasible` says of completed trial `i`: O(1)."""
+    return not (table.retracted[i] or table.outside[i] or table.broken[i] or table.aged[i])
 
 
-def nearest(table: Table) -> int | None:
-    """The completed trial that breaks the fewest constraints, and of those the least; None where none breaks any."""
-    n = table.size
-    off = table.retracted[:n] | table.outside[:n] | ~table.broken[:n]
-    numbers = np.flatnonzero((table.state[:n] == _COMPLETED) & ~off)
+def breaches(table: Table, counted: Mask) -> tuple[int, Ints]:
+    """How many trials are `counted`, shape (n,), and how many of them break each constraint, shape (constraints,)."""
+    return int(counted.sum()), (table.excess[: table.size][counted] > 0.0).sum(axis=0)
+
+
+def nearest(table: Table, counted: Mask) -> int | None:
+    """Of the trials that are `counted`, shape (n,), the one that breaks the fewest constraints, and of those the least;
+    None where none breaks any."""
+    numbers = np.flatnonzero(counted & table.broken[: table.size])
     if not len(numbers):
         return None
     many = (table.excess[numbers] > 0.0).sum(axis=1)
@@ -231,7 +233,7 @@ class Improvement:
     def consider(self, table: Table, i: int) -> bool:
         """Whether completed trial `i` is the best so far; of equal ones the first is, whichever came in first. With
         several objectives, whether no other one is at least as good in all of them."""
-        if table.retracted[i] or table.outside[i] or table.broken[i] or table.aged[i]:
+        if not may_be_best(table, i):
             return False
         losses, other = table.losses, self.trial
         better = other is None or (losses[i, 0], i) < (losses[other, 0], other)
@@ -255,7 +257,7 @@ class Improvement:
     def search(self, table: Table, confirming: Collection[int]) -> None:
         """After something other than a new result has changed: O(trials)."""
         n = table.size
-        candidates, tried = feasible(table), np.isin(table.state[:n], _TRIED)
+        candidates, tried = feasible(table), np.isin(table.state[:n], TRIED)
         tried &= ~table.aged[:n]
         candidates[list(confirming)] = tried[list(confirming)] = False
         best = contenders(table.losses[:n, 0], candidates, 1)

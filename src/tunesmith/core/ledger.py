@@ -27,9 +27,8 @@ from tunesmith.core.incumbent import (
     Improvement,
     confirmed_of,
     contenders,
-    feasible,
-    feasible_of_any_version,
     front,
+    valid,
 )
 from tunesmith.core.objective import LAST
 from tunesmith.core.rng import derive_seed
@@ -270,8 +269,11 @@ class Ledger:
         completed one with the best value. See `core.incumbent`. With several, the one of the front that the user's
         rule prefers; None without a rule."""
         if len(self.spec.objectives) > 1:
-            members, prefer = self.front(), self.spec.prefer
-            if prefer is None or not len(members):
+            prefer = self.spec.prefer
+            if prefer is None:
+                return None
+            members = self.front()
+            if not len(members):
                 return None
             return int(members[prefer.choose(self.table.losses[members], self.spec.objectives)])
         confirmed = self.confirmed
@@ -315,15 +317,21 @@ class Ledger:
         completed: NDArray[np.bool_] = self.table.state[: self.size] == _COMPLETED
         return completed
 
-    def feasible(self) -> NDArray[np.bool_]:
-        """Which trials may be best, shape (n,): while there is none of the current version of the program, those of
-        earlier ones."""
-        usable = feasible(self.table)
+    @property
+    def where_counted(self) -> NDArray[np.bool_]:
+        """Which trials have a result that counts, whether it keeps the constraints or not, shape (n,): those of earlier
+        versions of the program only while none of the current one may be best. See `core.incumbent.valid`."""
+        counted = valid(self.table)
         if self.aging.generation:
-            current = usable.copy()
-            current[list(self.confirming)] = False
-            if not current.any():
-                return feasible_of_any_version(self.table)
+            current = counted & ~self.table.aged[: self.size]
+            usable = current & ~self.table.broken[: self.size]
+            usable[list(self.confirming)] = False
+            return current if usable.any() else counted
+        return counted
+
+    def feasible(self) -> NDArray[np.bool_]:
+        """Which trials may be best, shape (n,): those of `where_counted` that keep the constraints."""
+        usable: NDArray[np.bool_] = self.where_counted & ~self.table.broken[: self.size]
         return usable
 
     def front(self) -> NDArray[np.int64]:

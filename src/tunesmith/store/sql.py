@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from tunesmith.core import codec
-from tunesmith.core.aging import DATA
+from tunesmith.core.aging import DATA, KEEP
 from tunesmith.core.errors import (
     Conflict,
     StoreError,
@@ -448,7 +448,8 @@ class SqlStore:
     def summary(self, name: str) -> Summary:
         with self._begin() as connection:
             study = self._id(connection, name)
-            spec, created_at = self._spec(connection, study)
+            created, created_at = self._spec(connection, study)
+            spec = created
             confirms = spec.limits.confirm is not None
             edits = self._select_edits.rows(connection, study).fetchall()
             for event in codec.decode_many(body for (body,) in edits):
@@ -457,8 +458,7 @@ class SqlStore:
                 confirms = confirms or spec.limits.confirm is not None
             # which rows alone cannot tell
             if spec.constraints or spec.prefer is not None or self._ages(connection, study):
-                made, _ = self._spec(connection, study)
-                return summarize(made, self._read(connection, study, 0, None), created_at)
+                return summarize(created, self._read(connection, study, 0, None), created_at)
             counts = dict.fromkeys(State, 0)
             for state, count in self._select_counts.rows(connection, study).fetchall():
                 counts[_STATES[state]] = count
@@ -481,9 +481,10 @@ class SqlStore:
         opened = codec.decode_many(
             body for (body,) in self._select_opened.rows(connection, study).fetchall()
         )
-        programs = [e.program for e in opened if isinstance(e, Opened) and e.program]
-        named = any(DATA in program for program in programs)
-        return named or any(program != programs[0] for program in programs)
+        says = [e for e in opened if isinstance(e, Opened) and e.program]
+        if not says or (says[-1].changed or KEEP) == KEEP:
+            return False
+        return any(DATA in e.program or e.program != says[0].program for e in says)
 
     def _best(
         self, connection: Connection, study: int, spec: StudySpec, confirming: Mapping[int, int]

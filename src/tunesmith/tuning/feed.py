@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+from tunesmith.core.incumbent import may_be_best
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.trial import ENDED, State, Trial
@@ -47,7 +48,7 @@ class Progress:
     copies: int
     #: How many trials there may be.
     trials: int | None
-    #: How many completed trials break a constraint, and what was spent, in words.
+    #: How many completed trials that count break a constraint, and what was spent, in words.
     broken: int
     spent: str
     #: The trial of the front that the user's rule prefers.
@@ -205,7 +206,7 @@ class Feed:
             for trial in changed
             if trial.state is State.COMPLETED
             and trial.number not in ledger.confirming
-            and not (trial.retracted or trial.outside or trial.broken)
+            and may_be_best(table, trial.number)
         ]
         marked = {incumbent}
         for number in sorted(ended, key=lambda n: (table.ended_at[n], n)):
@@ -228,11 +229,10 @@ def _best(ledger: Ledger, number: int) -> Best:
 
 
 def _broken(ledger: Ledger) -> int:
-    """How many completed trials break a constraint: one pass of NumPy's, where there are constraints."""
+    """How many completed trials that count break a constraint: one pass of NumPy's, where there are constraints."""
     if not ledger.spec.constraints:
         return 0
-    off = ledger.column("retracted") | ledger.column("outside")
-    return int((ledger.where_completed & ledger.column("broken") & ~off).sum())
+    return int((ledger.where_counted & ledger.column("broken")).sum())
 
 
 def fraction_done(ledger: Ledger, now: float) -> float | None:

@@ -271,7 +271,7 @@ class Result:
     @property
     def nearest(self) -> Trial | None:
         """The completed trial that breaks the fewest constraints, and of those the best; None where none breaks any."""
-        number = nearest(self._ledger.table)
+        number = nearest(self._ledger.table, self._ledger.where_counted)
         return None if number is None else self._ledger.trial(number)
 
     @property

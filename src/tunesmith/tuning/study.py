@@ -244,7 +244,7 @@ class Study:
 
     @property
     def spec(self) -> StudySpec:
-        """The study as it is now, edits included. O(1) in the number of trials where no history has been read."""
+        """The study as it is now, edits included. Where no history has been read it is the store's summary that knows."""
         if not self._journal.loaded:
             return self._summary().spec
         return self._refresh().spec
@@ -272,8 +272,8 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """See `Result.best`. O(1) in the number of trials where there are more than 10,000 and the history has not been
-        read yet."""
+        """See `Result.best`. Where there are more than 10,000 trials and the history has not been read yet it is the
+        store's summary that knows: O(1) in the number of trials, but for constraints and set-aside versions."""
         from tunesmith.tuning.excerpt import LARGE
 
         if not self._journal.loaded:
