@@ -249,7 +249,7 @@ def bar(progress: Progress, width: int) -> list[Text]:
 
 def _best(ledger: Ledger) -> list[Trial]:
     """The best few: O(trials), and so only once, when a study is opened again. With several objectives, whose front is
-    counted below the tables, the one that the user's rule prefers, if there is a rule: O(1)."""
+    counted below the tables, the one that the user's rule prefers, if there is a rule."""
     import numpy as np
 
     if len(ledger.spec.objectives) > 1:
