@@ -203,6 +203,7 @@ def test_a_program_that_writes_one(tmp_path: Path) -> None:
         ("loss,acc\n1,234,0.5\n", "line 2 of PATH has 3 cells, and the header 2 (a comma in a number, or "),
         ("loss,loss\n1,2\n", "PATH has 2 columns 'loss'; it has loss, loss"),
         ("", "PATH is empty"),
+        (f'loss\n"{"1" * 200_000}', "field larger than field limit"),
     ],
 )  # fmt: skip
 def test_csv_of_which_no_value_is_certain(tmp_path: Path, content: str, problem: str) -> None:

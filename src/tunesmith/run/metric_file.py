@@ -140,7 +140,7 @@ class MetricFileReader:
                     points = [*points, _Point(points[-1].step, math.nan)]
             except RecursionError:
                 self.problem = f"{self._path} has too many lists and objects inside one another"
-            except (_Unusable, OSError, ValueError, struct.error) as error:
+            except (_Unusable, OSError, ValueError, csv.Error, struct.error) as error:
                 self.problem = str(error)  # while it runs, it may be half written
         grown = points[: len(self._last)] == self._last
         if last and not points:
