@@ -54,6 +54,15 @@ def test_of_no_job(tmp_path: Path) -> None:
     assert tunesmith(tmp_path, "best", "--args").out == "--x -0.00005\n"
 
 
+def test_what_a_rule_chooses_has_all_its_values(tmp_path: Path) -> None:
+    write_job(tmp_path, **TWO, prefer={"loss": 0.01})
+    assert tunesmith(tmp_path, "run", "job.yaml", "-q").code == 0
+    (chosen,) = (line for line in tunesmith(tmp_path, "show").lines if line.startswith("best: "))
+    assert ", size " in chosen
+    said = tunesmith(tmp_path, "best").lines[0]
+    assert said.partition(": ")[2] == chosen.partition(": ")[2]
+
+
 def test_of_two_objectives(tmp_path: Path) -> None:
     write_job(tmp_path, **TWO)
     assert tunesmith(tmp_path, "run", "job.yaml", "-q").code == 0

@@ -37,3 +37,10 @@ def test_an_option_of_another_command_says_which(call: list[str], said: str) -> 
     result = CliRunner().invoke(app, call)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_an_option_without_its_value_is_no_other_commands() -> None:
+    result = CliRunner().invoke(app, ["run", "job.yaml", "--on-change"])
+    assert result.exit_code == 2
+    assert "requires an argument" in result.output
+    assert "belongs to" not in result.output

@@ -328,3 +328,32 @@ def test_a_word_after_the_last_number_is_said(tmp_path: Path) -> None:
     _, exited = run(tmp_path, "echo loss=0.5; echo loss=---", metrics=metrics)
     assert exited.reason is not None
     assert "its last value is none: the pattern of 'loss' matched '---'" in exited.reason.message
+
+
+def test_a_word_is_said_as_it_came_and_only_where_nothing_came_after_it(tmp_path: Path) -> None:
+    pending = 'echo \'{"loss": "pending"}\''
+    _, exited = run(tmp_path, f"{LOSS}; {pending}")
+    assert exited.returned == {"loss": 0.5}
+    assert "the last thing that was reported as 'loss' is \"pending\"" in exited.note
+    _, exited = run(tmp_path, f"{LOSS}; {pending}; {LOSS}")
+    assert not exited.note
+    metrics = {"loss": "loss={number}"}
+    _, exited = run(tmp_path, f"echo loss=1; echo loss=mse; {LOSS}", metrics=metrics)
+    assert (exited.returned, exited.note) == ({"loss": 0.5}, "")
+
+
+def test_a_number_in_a_file_is_not_what_was_printed_last(tmp_path: Path) -> None:
+    runner = executor(
+        tmp_path,
+        "printf 'loss\\n0.5\\n' > m.csv; while [ ! -e seen ]; do sleep 0.01; done; echo '{\"loss\": NaN}'",
+        metrics={"loss": {"csv": "m.csv"}},
+    )
+    try:
+        runner.start(Start(0, 0, {"x": 1}, 1))
+        while not any(isinstance(event, Reported) for event in runner.events(60.0)):
+            pass
+        (tmp_path / "seen").touch()
+        _, exited = follow(runner, 0)
+    finally:
+        runner.close()
+    assert str(exited.returned) == "{'loss': nan}"

@@ -132,6 +132,8 @@ def test_tensorboard_half_written(tmp_path: Path, cut: int) -> None:
         ({"json": "m"}, '{"acc": 1}', "has no 'loss'; it has 'acc'"),
         ({"json": "m"}, '{"loss": "low"}', "'loss' in {path} is \"low\", which is no number"),
         ({"csv": "m"}, "epoch,los\n1,2\n", "has no column 'loss'; did you mean 'los'"),
+        ({"csv": "m"}, "epoch,acc\n1,2\n", "has no column 'loss'; it has epoch, acc"),
+        ({"json": "m"}, '{"losss": 1}', "has no 'loss'; did you mean 'losss'?; it has 'losss'"),
         ({"csv": "m"}, "loss\n", "has no row with a value"),
         ({"csv": "m"}, "loss\nlow\n", "has 'low' in column 'loss', which is no number"),
     ],
@@ -201,6 +203,7 @@ def test_a_program_that_writes_one(tmp_path: Path) -> None:
         ("loss,acc\n1,234,0.5\n", "line 2 of PATH has 3 cells, and the header 2 (a comma in a number, or "),
         ("loss,loss\n1,2\n", "PATH has 2 columns 'loss'; it has loss, loss"),
         ("", "PATH is empty"),
+        (f'loss\n"{"1" * 200_000}', "field larger than field limit"),
     ],
 )  # fmt: skip
 def test_csv_of_which_no_value_is_certain(tmp_path: Path, content: str, problem: str) -> None:
@@ -245,6 +248,16 @@ def test_a_text_in_the_place_of_an_earlier_number(tmp_path: Path) -> None:
     path.write_text('{"loss": "diverged"}')
     assert [r.metrics["loss"] for r in reader.read(time.monotonic() + 60, last=True)] == [None]
     assert reader.problem.endswith('is "diverged", which is no number')
+
+
+def test_a_file_that_is_gone_is_not_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    reader = MetricFileReader(source({"json": "m.json"}), path)
+    path.write_text('{"loss": 0.5}')
+    assert [r.metrics["loss"] for r in reader.read(time.monotonic() + 60, last=False)] == [0.5]
+    path.unlink()
+    assert not list(reader.read(time.monotonic() + 60, last=True))
+    assert reader.problem == f"there is no file {path}"
 
 
 def test_what_is_not_finite_is_not_reported_again(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def best(
         ),
     ] = False,
 ) -> None:
-    """Show the best trial: its value and its config; of several objectives, the trials that no other beats."""
+    """Show the best trial: its value and its config; of several objectives, the trials that no other beats, or the one
+    of them that the rule (prefer) chooses."""
     import shlex
 
     from tunesmith.cli.arguments import open_study
@@ -48,7 +49,8 @@ def best(
         elif args:
             typer.echo(opened.command(trial) or shlex.join(arguments(trial.config)))
         else:
-            typer.echo(f"{opened.name}: {reached(opened.objective.metric, trial)}")
+            metrics = [objective.metric for objective in opened.spec.objectives]
+            typer.echo(f"{opened.name}: {reached(metrics, trial)}")
             lucky = None if trial.expected is None else luck(opened.result(), trial)
             if lucky is not None:
                 typer.echo(f"  {lucky}")

@@ -14,9 +14,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            option = getattr(error, "option_name", None)
-            if option is not None and (owners := self._owners(option)):
-                error.message += f"; it belongs to {owners}"  # type: ignore[attr-defined]
+            if type(error).__name__ == "NoSuchOption":  # Click's, or the one of Typer's own Click
+                unknown: Any = error
+                if owners := self._owners(unknown.option_name):
+                    unknown.message += f"; it belongs to {owners}"
             raise
 
     def _owners(self, option: str) -> str:

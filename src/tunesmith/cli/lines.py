@@ -125,13 +125,9 @@ def print_result(result: Result, *, constraints: bool = True) -> None:
         out.write(f"preferred ({result.spec.prefer}):\n")
     best = result.best
     metrics = [objective.metric for objective in result.spec.objectives]
+    out.write(f"best: {reached(metrics, best)}\n")
     if len(metrics) > 1:
-        named = zip(metrics, best.values or (), strict=True)
-        values = ", ".join(f"{metric} {show_number(value, 7)}" for metric, value in named)
-        out.write(f"best: {values} (trial {best.number})\n")
         out.write(f"  {standing(result.ledger, best.number)}\n")
-    else:
-        out.write(f"best: {reached(metrics[0], best)}\n")
     if (lucky := luck(result, best)) is not None:
         out.write(f"  {lucky}\n")
     for confirmed in result.confirmed:

@@ -91,10 +91,9 @@ class Screen:
     def _rank(self, trial: Trial, ledger: Ledger) -> None:
         """Keep the best few without looking at all trials again."""
         again = trial.number in ledger.confirming  # whose value is its parent's luck
-        broken = bool(trial.broken)
-        if trial.state is not State.COMPLETED or self._top is None or again or broken:
+        if trial.state is not State.COMPLETED or self._top is None or again or trial.broken:
             return
-        if len(ledger.spec.objectives) > 1:  # no one trial is best: the line below counts the front
+        if len(ledger.spec.objectives) > 1:
             self._top = _best(ledger)
             return
         sign = ledger.spec.first_objective.sign
@@ -249,12 +248,11 @@ def bar(progress: Progress, width: int) -> list[Text]:
 
 
 def _best(ledger: Ledger) -> list[Trial]:
-    """The best few of a study that is opened again: O(trials), once."""
+    """The best few: O(trials), and so only once, when a study is opened again. With several objectives, whose front is
+    counted below the tables, the one that the user's rule prefers, if there is a rule."""
     import numpy as np
 
-    if (
-        len(ledger.spec.objectives) > 1
-    ):  # but the one that the user's rule prefers, if there is a rule
+    if len(ledger.spec.objectives) > 1:
         return [] if ledger.incumbent is None else [ledger.trial(ledger.incumbent)]
     candidates = ledger.feasible()
     candidates[list(ledger.confirming)] = False

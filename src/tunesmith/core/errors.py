@@ -213,8 +213,8 @@ SYNONYMS: Final = {
 }  # fmt: skip
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the closest of `known`, else the list of them, else nothing."""
+def did_you_mean(word: str, known: Iterable[str], *, listed: bool = True) -> str:
+    """``"; did you mean 'x'?"`` for the closest of `known`, else (if `listed`) the list of them, else nothing."""
     options = [str(k) for k in known]
     same = SYNONYMS.get(word.lower())
     if same in options:
@@ -222,6 +222,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = get_close_matches(word, options, n=1, cutoff=0.6) if len(word) <= SHOWN else []
     if close:
         return f"; did you mean {close[0]!r}?"
-    if options and len(options) <= 12:
+    if listed and options and len(options) <= 12:
         return f"; known: {', '.join(options)}"
     return ""

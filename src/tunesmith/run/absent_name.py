@@ -37,8 +37,7 @@ def _hint(name: str, config: Mapping[str, Any]) -> str:
         return f"; the config is flat: write config[{nested[0]!r}]"
     names = list(config)
     listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
-    hint = did_you_mean(name, names)
-    close = "" if hint.startswith("; known") else hint
+    close = did_you_mean(name, names, listed=False)
     condition = "a parameter with a condition is there only where that holds"
     return shorten(f"; the config has no {name!r}, only {listed} ({condition}){close}", 1000)
 

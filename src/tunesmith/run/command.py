@@ -163,7 +163,7 @@ class _Run:
 
     def not_finite(self, metric: str) -> float:
         """The last value of a metric that was not finite."""
-        if metric in self.files:
+        if metric in self.files and not math.isfinite(self.files[metric].last):
             return self.files[metric].last
         for reader in self.readers:
             if metric in reader.scanner.not_finite:
@@ -400,10 +400,12 @@ class CommandExecutor:
         for reader in run.readers:
             for metric in self._by_last:
                 if text := reader.scanner.passed_over.get(metric):
-                    return (
-                        f"the last thing that the pattern of {metric!r} matched is {text!r}, which is no number: the value "
-                        "is the number before it"
+                    came = (
+                        f"the pattern of {metric!r} matched is {text!r}"
+                        if metric in self._patterns
+                        else f"was reported as {metric!r} is {text}"
                     )
+                    return f"the last thing that {came}, which is no number: the value is the number before it"
         return ""
 
     @property

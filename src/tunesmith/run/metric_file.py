@@ -140,7 +140,7 @@ class MetricFileReader:
                     points = [*points, _Point(points[-1].step, math.nan)]
             except RecursionError:
                 self.problem = f"{self._path} has too many lists and objects inside one another"
-            except (_Unusable, OSError, ValueError, struct.error) as error:
+            except (_Unusable, OSError, ValueError, csv.Error, struct.error) as error:
                 self.problem = str(error)  # while it runs, it may be half written
         grown = points[: len(self._last)] == self._last
         if last and not points:
@@ -169,7 +169,10 @@ class MetricFileReader:
         if source.kind == "tensorboard":
             files = [file for file in self._files() if self._before.get(file) != _signature(file)]
             return _from_events(files, source.name)
-        content = _bytes(self._path)
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            raise _Unusable(f"there is no file {self._path}") from None
         header = b""
         if (
             self._content
@@ -271,7 +274,7 @@ def _instead(data: Any, name: str) -> str:
     if name in names:
         return " with a value in it"
     listed = ", ".join(map(repr, names[:10])) or "no objects with names"
-    return f"{did_you_mean(name, names) if len(names) > 12 else ''}; it has {listed}"
+    return f"{did_you_mean(name, names, listed=False)}; it has {listed}"
 
 
 def _names(data: Any, before: str = "") -> list[str]:
@@ -358,7 +361,7 @@ def _from_csv(text: str, source: MetricFile, path: Path, *, last: bool) -> list[
             raise _Unusable(
                 f"{path} has {columns.count(column)} columns {column!r}; it has {listed}"
                 if column in columns
-                else f"{path} has no column {column!r}{did_you_mean(column, columns)}; it has {listed}"
+                else f"{path} has no column {column!r}{did_you_mean(column, columns, listed=False)}; it has {listed}"
             )
     place = columns.index(source.name)
     step_place = columns.index(source.step) if source.step else None
@@ -404,7 +407,7 @@ def _from_events(files: list[Path], tag: str) -> list[_Point]:
     if tag not in tags:
         listed = ", ".join(list(tags)[:10]) or "nothing"
         raise _Unusable(
-            f"the event files have no tag {tag!r}{did_you_mean(tag, [*tags])}; they have {listed}"
+            f"the event files have no tag {tag!r}{did_you_mean(tag, tags, listed=False)}; they have {listed}"
         )
     return tags[tag]
 

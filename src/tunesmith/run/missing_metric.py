@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from tunesmith.core.errors import shorten
+from tunesmith.core.quantity import count
 from tunesmith.run.metric_file import MetricFileReader
 from tunesmith.run.output import Scanner
 from tunesmith.run.pattern import Pattern
@@ -48,7 +49,7 @@ def no_metric(
     unmatched = [name for name in missing if name in patterns]
     if unmatched:
         return (
-            f"the metric {names} never came ({got}): in {_lines(printed.lines)} of output the pattern of "
+            f"the metric {names} never came ({got}): in {count(printed.lines, 'line')} of output the pattern of "
             f"{unmatched[0]!r} never matched: {patterns[unmatched[0]].text}{_instead(unmatched[0], output)}"
         )
     if instead := _instead(missing[0], output):
@@ -82,10 +83,6 @@ def _instead(metric: str, output: str) -> str:
                 listed = ", ".join(map(repr, list(entries)[:10]))
                 return f"; its JSON lines have {listed}: print {metric!r} among them, or name one of them as the metric"
     return ""
-
-
-def _lines(count: int) -> str:
-    return f"{count:,} line{'' if count == 1 else 's'}"
 
 
 def no_number(metric: str, text: str, pattern: Pattern | None) -> str:

@@ -60,7 +60,7 @@ class Scanner:
     given_up: dict[str, str] = field(default_factory=dict)
     #: What stood last where a number was expected, by metric; a number that comes after it removes it.
     no_number: dict[str, str] = field(default_factory=dict)
-    #: Words that stood there after a number, and were passed over.
+    #: Words that stood there after the last value, and were passed over.
     passed_over: dict[str, str] = field(default_factory=dict)
     #: The metrics whose last value is a number that is not finite, and that number.
     not_finite: dict[str, float] = field(default_factory=dict)
@@ -127,6 +127,7 @@ class Scanner:
             return
         for name, value in metrics.items():
             self._seen[name] = self._seen.get(name, 0) + 1
+            self.passed_over.pop(name, None)
             self.not_finite.pop(name, None)
             if not math.isfinite(value):
                 self.not_finite[name] = value
@@ -152,7 +153,6 @@ class Scanner:
         """A match as a value; NaN for what stands in the place of a number, once there has been one."""
         if match.number is not None:
             self.no_number.pop(metric, None)
-            self.passed_over.pop(metric, None)
             return match.number
         if metric not in self._seen or match.stands_for_number:
             self.no_number[metric] = match.text[:_QUOTED]

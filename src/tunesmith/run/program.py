@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.core.errors import JobError
+from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.run.config_file import config_paths
 from tunesmith.run.folder import CHECKPOINT, CONFIG
 from tunesmith.run.marks import ATTEMPT_MARK, SESSION_MARK
@@ -115,8 +115,8 @@ class Program:
             return
         if not os.path.lexists(self.cwd / script):
             names = [path.name for path in (self.cwd / script).parent.glob("*")][:1000]
-            near = get_close_matches(Path(script).name, names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; paths are relative to cwd"
+            close = did_you_mean(Path(script).name, names, listed=False)
+            hint = close or "; paths are relative to cwd"
             raise JobError(f"command: there is no file {self.cwd / script}{hint}")
 
     def check_files(self, parallel: int) -> None:

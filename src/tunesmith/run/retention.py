@@ -115,9 +115,8 @@ class Keeper:
         repeats = [n for n in ended if n in ledger.confirming]
         ranked = sorted(set(ended) - set(repeats))
         ranked = [ranked[i] for i in ranking(_losses(ledger, ranked)).tolist()]
-        ranked.sort(
-            key=ledger.table.aged.item
-        )  # those of an earlier version of the program behind the others
+        # those of an earlier version of the program behind the others
+        ranked.sort(key=ledger.table.aged.item)
         best = ledger.incumbent
         if best in ranked:  # of those that were confirmed the likeliest
             ranked = [best, *(n for n in ranked if n != best)]

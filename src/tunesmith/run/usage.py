@@ -15,12 +15,10 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.text import text_of
 from tunesmith.run.config_file import config_files
 from tunesmith.run.program import BUILT_IN_VARIABLES, Program, variable_of
-from tunesmith.run.template import Template
+from tunesmith.run.template import BUILT_IN, Template
 
-#: What a shell would put in.
-_EXPANDED: Final = re.compile(
-    r"\$\w+|\$\{\w+\}|\{(?:trial|seed|attempt|trial_dir|checkpoint_dir|config_file)\}"
-)
+#: What a shell, or the command, would put in.
+_EXPANDED: Final = re.compile(rf"\$\w+|\$\{{\w+\}}|\{{(?:{'|'.join(BUILT_IN)})\}}")
 #: Larger files are not looked into (bytes).
 _LARGEST: Final = 1 << 20
 #: Words that are hardly meant for a program: pipes, redirections, variables, home folders.

@@ -79,7 +79,7 @@ def _standing(result: Result, number: int) -> str:
     metric, best = result.spec.objectives[0].metric, result.best
     words = f"trial {best.number} has the best {metric}, {show_number(best.value)}"
     if (lucky := luck(result, best)) is not None:
-        words = f"the best is {reached(metric, best)}; {lucky}"
+        words = f"the best is {reached([metric], best)}; {lucky}"
     if number == best.number:
         return f"{words}, with this config:" if lucky is None else f"{words}. Its config:"
     return (
