@@ -154,7 +154,7 @@ def _inside(
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:
-    """A model of what has ended; None for fewer than `OUTLOOK_FROM` results, or than parameters
+    """A model of what has ended; None for fewer than `EXPECTED_GAIN_FROM` results, or than parameters
     and two more, several objectives, or constraints."""
     domain = _domain(history.space, history)
     if evidence.results < max(EXPECTED_GAIN_FROM, domain.d + 2) or not domain.d:
