@@ -28,9 +28,7 @@ class TunerFailed(Exception):
 class Client:
     """A tuner's process. It serves one job after another; after a failure a new one is needed."""
 
-    def __init__(
-        self, tuner: str, environments: Path | None, patience_s: float = 600.0
-    ) -> None:
+    def __init__(self, tuner: str, environments: Path | None, patience_s: float = 600.0) -> None:
         """Without `environments` the tuner is one that this very Python has."""
         self.tuner = tuner
         self._patience_s = patience_s

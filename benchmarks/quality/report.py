@@ -356,14 +356,25 @@ def brief(path: Path, tag: str) -> list[str]:
         for mark in JUDGED:
             for what in ("search", "result"):
                 runs = read(path, what)
-                runs = runs.of(problems=[p for p in runs.problems if tag in p.tags and p.half == half])
-                k = MARKS.index(mark)
-                tried = np.isfinite(runs.regret[..., k]).any(axis=2).all(axis=1)
-                runs = runs.with_tuners([t for t, yes in zip(runs.tuners, tried, strict=True) if yes], mark)
-                if not runs.seeds or OURS not in runs.tuners or len(runs.tuners) < 2:
+                runs = runs.of(
+                    problems=[p for p in runs.problems if tag in p.tags and p.half == half]
+                )
+                there = np.isfinite(runs.regret[..., MARKS.index(mark)])
+                tried = [t for j, t in enumerate(runs.tuners) if there[j].any(axis=1).all()]
+                if OURS not in tried or len(tried) < 2:
                     continue
-                title = f"{half} half, {mark} trials, by the {what}: {len(runs.problems)} problems, {len(runs.seeds)} seeds"
-                lines += ["", f"### {title}", "", *table(runs, [mark]), "", *verdict(runs, mark)]
+                pairs = [runs.with_tuners([OURS, t], mark) for t in tried if t != OURS]
+                runs = runs.with_tuners([t for t in tried if t != "random"], mark)
+                title = f"{half} half, {mark} trials, by the {what}: {len(runs.problems)} problems"
+                lines += ["", f"### {title}", ""]
+                if runs.seeds and len(runs.tuners) > 1:
+                    lines += [f"{len(runs.seeds)} seeds", "", *table(runs, [mark]), ""]
+                    lines += verdict(runs, mark)
+                for pair in pairs:
+                    if pair.seeds:
+                        lines += [
+                            f"{line} ({len(pair.seeds)} seeds)" for line in verdict(pair, mark)
+                        ]
                 if what == "search" and mark == JUDGED[-1]:
                     lines += ["", *by_problem(runs, mark), "", *wins(runs, mark)]
     return lines
@@ -372,7 +383,9 @@ def brief(path: Path, tag: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--only", help="print the tables of problems with this tag, and write nothing")
+    parser.add_argument(
+        "--only", help="print the tables of problems with this tag, and write nothing"
+    )
     args = parser.parse_args()
     if args.only:
         print("\n".join(brief(args.results, args.only)))

@@ -112,7 +112,9 @@ def optimizers() -> Problem:
             value = base[c["optimizer"]] + activation[c["activation"]]
             value += 0.25 * (math.log10(c["learning_rate"]) - rate[c["optimizer"]]) ** 2
             value += 0.04 * float(c["layers"] - layers) ** 2
-            value += 0.05 * (math.log(c["units"]) - units) ** 2 + 0.6 * (c["dropout"] - dropout) ** 2
+            value += (
+                0.05 * (math.log(c["units"]) - units) ** 2 + 0.6 * (c["dropout"] - dropout) ** 2
+            )
             return float(value + (c["momentum"] - momentum) ** 2 if "momentum" in c else value)
 
         return true

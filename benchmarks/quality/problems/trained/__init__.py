@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from problems import Problem
+from problems import Half, Problem
 
 #: The names of all, whichever of them can be made here.
 NAMES = (
@@ -45,5 +45,5 @@ def problems() -> Iterator[Problem]:
         needs = name.partition("/")[0]
         if needs in ("lightgbm", "xgboost") and find_spec(needs) is None:
             continue
-        half = "dev" if name in DEV else "final"
+        half: Half = "dev" if name in DEV else "final"
         yield Problem(name, half, space, kept(name, true), None, ("live", "trained"))

@@ -432,9 +432,7 @@ def detectors() -> Case:
                 max_features=c["max_features"], random_state=0,
             )  # fmt: skip
         elif c["model"] == "density":
-            model = LocalOutlierFactor(
-                c["n_neighbors"], p=c["p"], novelty=True, algorithm="brute"
-            )
+            model = LocalOutlierFactor(c["n_neighbors"], p=c["p"], novelty=True, algorithm="brute")
         else:
             model = GaussianMixture(
                 c["n_components"], covariance_type=c["covariance"], reg_covar=c["reg_covar"],

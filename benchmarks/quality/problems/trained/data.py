@@ -91,16 +91,79 @@ def series() -> Floats:
 
 
 _WORDS = {
-    "sport": "match team goal coach season player score league ball race fan win".split(),
-    "food": "soup recipe oven salt butter taste kitchen chef bake spice plate serve".split(),
-    "travel": "train hotel ticket beach city map flight border tour island bag guide".split(),
+    "sport": [
+        "match",
+        "team",
+        "goal",
+        "coach",
+        "season",
+        "player",
+        "score",
+        "league",
+        "ball",
+        "race",
+        "fan",
+        "win",
+    ],
+    "food": [
+        "soup",
+        "recipe",
+        "oven",
+        "salt",
+        "butter",
+        "taste",
+        "kitchen",
+        "chef",
+        "bake",
+        "spice",
+        "plate",
+        "serve",
+    ],
+    "travel": [
+        "train",
+        "hotel",
+        "ticket",
+        "beach",
+        "city",
+        "map",
+        "flight",
+        "border",
+        "tour",
+        "island",
+        "bag",
+        "guide",
+    ],
 }
-_COMMON = "people day week place thing time friend story home money question morning".split()
+_COMMON = [
+    "people",
+    "day",
+    "week",
+    "place",
+    "thing",
+    "time",
+    "friend",
+    "story",
+    "home",
+    "money",
+    "question",
+    "morning",
+]
 _FRAMES = [
     "the {n} of the {n} was {a}", "we saw a {a} {n} and a {n}", "they did not like the {n}",
     "every {n} needs a {n}", "{n} and {n} for the {a} {n}", "no {n} is {a} without {n}",
 ]  # fmt: skip
-_QUALITIES = "good bad long quiet famous cheap warm early strange simple".split()
+_QUALITIES = [
+    "good",
+    "bad",
+    "long",
+    "quiet",
+    "famous",
+    "cheap",
+    "warm",
+    "early",
+    "strange",
+    "simple",
+]
 
 
 @cache
@@ -117,7 +180,9 @@ def text() -> Data:
             frame = _FRAMES[rng.integers(len(_FRAMES))]
             for part in frame.split():
                 if part == "{n}":
-                    source = [_WORDS[topic], _WORDS[other], _COMMON][rng.choice(3, p=[0.4, 0.15, 0.45])]
+                    source = [_WORDS[topic], _WORDS[other], _COMMON][
+                        rng.choice(3, p=[0.4, 0.15, 0.45])
+                    ]
                     part = source[rng.integers(len(source))] + ("s" if rng.random() < 0.2 else "")
                 elif part == "{a}":
                     part = _QUALITIES[rng.integers(len(_QUALITIES))]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.random import default_rng
+from numpy.typing import NDArray
 
 from problems import Config
 from problems.trained import data
@@ -36,7 +37,9 @@ def network() -> Case:
         optimizer=Choice("sgd", "adam", "rmsprop", "adadelta"),
         learning_rate=Float(1e-4, 3, log=True),
         momentum=Float(0.0, 0.99, when={"optimizer": "sgd"}),
-        memory=Float(0.5, 0.999, log="reverse", when={"optimizer": ["adam", "rmsprop", "adadelta"]}),
+        memory=Float(
+            0.5, 0.999, log="reverse", when={"optimizer": ["adam", "rmsprop", "adadelta"]}
+        ),
         schedule=Choice("constant", "cosine", "steps"),
         falls=Int(1, 5, when={"schedule": "steps"}),
         batch=Choice(8, 16, 32, 64, ordered=True),
@@ -69,7 +72,7 @@ def _trained(c: Config, x: Floats, y: Floats, x_test: Floats, y_test: Floats, se
     goals = np.eye(10)[y] * (1 - c["softness"]) + c["softness"] / 10
     keep, memory, kind = 1 - c["dropout"], c.get("memory", 0.0), c["optimizer"]
     for step in range(STEPS):
-        rows = rng.integers(len(x), size=c["batch"])
+        rows = rng.integers(len(x), size=(c["batch"],))
         hidden = act(x[rows] @ weights[0] + weights[1])
         mask = (rng.random(hidden.shape) < keep) / keep
         shown = hidden * mask
@@ -194,7 +197,9 @@ def factors() -> Case:
     return "factors/ratings", space, true
 
 
-def _solved(table: Floats, known: Floats, other: Floats, penalty: float, by_count: float) -> Floats:
+def _solved(
+    table: Floats, known: NDArray[np.bool_], other: Floats, penalty: float, by_count: float
+) -> Floats:
     """The factors of all rows, given the columns'."""
     gram = np.einsum("ij,jk,jl->ikl", known.astype(float), other, other, optimize=True)
     weight = penalty * known.sum(axis=1) ** by_count

@@ -83,11 +83,15 @@ def gaussian_process() -> Case:
     from sklearn.gaussian_process.kernels import RBF
 
     scales = [f"length{j}" for j in range(10)]
-    space = Space({s: Float(0.1, 30, log=True) for s in scales} | {"alpha": Float(1e-3, 10, log=True)})
+    space = Space(
+        {s: Float(0.1, 30, log=True) for s in scales} | {"alpha": Float(1e-3, 10, log=True)}
+    )
 
     def make(c: Config) -> Any:
         kernel = RBF([c[s] for s in scales])
-        return scaled(GaussianProcessRegressor(kernel, alpha=c["alpha"], optimizer=None, normalize_y=True))
+        return scaled(
+            GaussianProcessRegressor(kernel, alpha=c["alpha"], optimizer=None, normalize_y=True)
+        )
 
     return "gaussian_process/friedman", space, crossed(data.friedman, make, "rmse")
 

@@ -29,8 +29,10 @@ def crossed(
         x, y = data()
         cv = KFold if metric in ("mae", "rmse", "pinball") else StratifiedKFold
         losses = []
-        with warnings.catch_warnings(), np.errstate(all="ignore"), sklearn.config_context(
-            assume_finite=True, skip_parameter_validation=True
+        with (
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+            sklearn.config_context(assume_finite=True, skip_parameter_validation=True),
         ):
             warnings.simplefilter("ignore")
             for train, test in cv(folds, shuffle=True, random_state=0).split(x, y):
