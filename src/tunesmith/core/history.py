@@ -265,6 +265,17 @@ class History:
         return broken
 
     @property
+    def blamed(self) -> NDArray[np.int8]:
+        """What kind of failure each trial's config is blamed for, shape (n,): its place in `core.trial.BLAMED`, counted from
+        1; 0 for trials that have not failed, and for failures that say nothing about the config: what was lost, and what
+        ran into a limit that is wider now."""
+        blamed = self._ledger.column("blamed")
+        if self._visible < len(self):
+            blamed = blamed.copy()
+            blamed[self._visible :] = 0
+        return blamed
+
+    @property
     def first_losses(self) -> NDArray[np.float64]:
         """The losses of the first objective, shape (n,): for strategies that look at one."""
         return self.losses[:, 0]

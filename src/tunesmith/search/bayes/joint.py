@@ -49,12 +49,20 @@ class Joint:
     """The posterior of one history. Everything is minimised; `believe` is the only change."""
 
     def __init__(
-        self, domain: Domain, history: History, pending: Ints, rng: Generator, curiosity: float
+        self,
+        domain: Domain,
+        history: History,
+        pending: Ints,
+        rng: Generator,
+        curiosity: float,
+        explained: Mask | None = None,
     ) -> None:
         self.domain = domain
         self.curiosity = curiosity
         self._history = history
         standing = Standing.of(history)
+        if explained is not None:
+            standing = standing.only(~explained[standing.rows])
         points, losses = history.points[standing.rows], standing.losses
         early = standing.first(checkpoint(len(standing.rows)))
         excess = bilog(standing.excess, len(early.rows))
@@ -143,6 +151,11 @@ class Joint:
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and deviation of the first objective, shape (n,) each."""
         return self._objectives[0][0].predict(self.domain.features(points))
+
+    def hope(self, points: Floats, deviations: float) -> Floats:
+        """How low a value may be hoped for: so many deviations below the mean, shape (m,)."""
+        mean, deviation = self.predict(points)
+        return mean - deviations * deviation
 
     def _goal(self, rank: float) -> Boxes | float | None:
         """What is to be improved on, of the feasible results from a rank on: the boxes that they leave, of one objective

@@ -72,6 +72,9 @@ class Priced:
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         return self._model.predict(points)
 
+    def hope(self, points: Floats, deviations: float) -> Floats:
+        return self._model.hope(points, deviations)
+
     def score(self, points: Floats, best: float | None = None) -> Floats:
         """The model's score, less the log of the cost times `exponent`; shape (n,)."""
         cost = self._cost.predict(self.domain.features(points))[0]

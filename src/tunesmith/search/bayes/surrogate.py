@@ -197,6 +197,11 @@ class Model:
         """Mean and standard deviation, shape (m,) each."""
         return self._gp.predict(self.domain.features(points))
 
+    def hope(self, points: Floats, deviations: float) -> Floats:
+        """How low a value may be hoped for: so many deviations below the mean, shape (m,)."""
+        mean, deviation = self.predict(points)
+        return mean - deviations * deviation
+
     def sample(self, points: Floats, count: int, rng: Generator) -> Floats:
         """`count` functions drawn from the posterior, at `points`: shape (count, m)."""
         return self._gp.sample(self.domain.features(points), count, rng)
