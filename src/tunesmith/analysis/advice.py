@@ -163,7 +163,11 @@ def _lie(region: Region | None) -> str:
     """Where most of them lie, if some parameter tells."""
     if region is None or not region.where:
         return ""
-    who = f"All {region.of:,}" if region.inside == region.of else f"{region.inside:,} of the {region.of:,}"
+    who = (
+        f"All {region.of:,}"
+        if region.inside == region.of
+        else f"{region.inside:,} of the {region.of:,}"
+    )
     others = f"{region.outside:,}" if region.outside else "none"
     return f"{who} with {region.where} did, {others} of the {region.rest:,} others."
 

@@ -211,15 +211,15 @@ class History:
         ledger = self._ledger
         if not ledger.aging.generation or ledger.aging.changed != DISCOUNT:
             return ()
-        states, losses, versions = self.states, self.first_losses, self.versions
+        states, losses, versions = self.states, self.losses, self.versions
         ended = np.isin(states, [CODES[State.COMPLETED], CODES[State.STOPPED]])
         off = ledger.column("retracted") | ledger.column("outside")
-        rows = np.flatnonzero(self.aged & ended & np.isfinite(losses) & ~off)
+        rows = np.flatnonzero(self.aged & ended & np.isfinite(losses).all(axis=1) & ~off)
         return tuple(
             PriorStudy.of(
                 f"version {version}",
                 [ledger.config(k) for k in rows[versions[rows] == version].tolist()],
-                losses[rows[versions[rows] == version]].tolist(),
+                losses[rows[versions[rows] == version]],
             )
             for version in np.unique(versions[rows]).tolist()
         )

@@ -219,7 +219,9 @@ def _domain(space: Space, history: History) -> Domain:
     aged = history.visible_aged
     return history.memo(
         ("bayes", aged),
-        lambda: Domain(space, history.seed, history.past, history.earlier_versions()),
+        lambda: Domain(
+            space, history.seed, history.past, history.earlier_versions(), len(history.objectives)
+        ),
     )
 
 

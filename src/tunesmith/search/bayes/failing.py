@@ -29,6 +29,7 @@ from tunesmith.strategy.evidence import Evidence
 
 Floats = NDArray[np.float64]
 V = os.environ.get("FAILV", "A")
+POWER = float(os.environ.get("POWER", "1"))
 #: Failures of one reason from which it has a model.
 FEWEST: Final = int(os.environ.get("FEWEST", "2"))
 #: By how much a model has to predict better than the share of failures does, in nats.
@@ -64,7 +65,7 @@ class Failing:
             if not 0.0 < labels.mean() < 1.0:
                 continue
             out._learn(BLAMED[code - 1], code, history.points[rows], labels, mine)
-        return out if out.kinds else None
+        return out if out.kinds or out.explained.any() else None
 
     def _learn(
         self, kind: Kind, code: int, points: Floats, labels: Floats, mine: NDArray[np.bool_]
@@ -81,6 +82,8 @@ class Failing:
         process = gp.GP.condition(domain.features(points[subset]), domain.owner, z, theta)
         border = (0.5 - shift) / scale
         if _gain(process, z, border) < MARGIN:
+            if "D" in V and mine.sum() >= 4:
+                self.explained |= mine
             return
         self.kinds.append(kind)
         self.processes.append(process)
@@ -102,7 +105,9 @@ class Failing:
         total = np.zeros(len(features))
         for process, border in zip(self.processes, self.borders, strict=True):
             mean, deviation = process.predict(features)
-            total += acquisition.log_below(mean, np.sqrt(deviation**2 + process.noise), border)
+            total += POWER * acquisition.log_below(
+                mean, np.sqrt(deviation**2 + process.noise), border
+            )
         return total
 
 
@@ -165,7 +170,8 @@ class Risky:
                 mean, deviation, by_mean, by_deviation = process.slopes(features, places)
                 whole = np.sqrt(deviation**2 + process.noise)
                 kept, to_mean, to_whole = acquisition.log_below_slopes(mean, whole, border)
-                value = value + kept
+                value = value + POWER * kept
+                to_mean, to_whole = POWER * to_mean, POWER * to_whole
                 gradient[:, numbers] += to_mean[:, None] * by_mean
                 gradient[:, numbers] += (to_whole * deviation / whole)[:, None] * by_deviation
             return value, gradient
