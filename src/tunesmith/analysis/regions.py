@@ -31,6 +31,8 @@ BORDERS: Final = 24
 TOP: Final = 12
 #: G of a region by chance is over this in one of a hundred tries; a second condition has to bring as much.
 CHANCE: Final = 6.63
+#: G by which a condition on a parameter that is not always active has to be better.
+CONDITIONAL: Final = 6.0
 
 
 class Region(NamedTuple):
@@ -101,6 +103,8 @@ def region_of(space: Space, numbers: Floats, bad: Mask, tried: Mask) -> Region:
     columns = np.array([test.column for test in tests])
     # a parameter with many borders has as many chances to look right
     handicap = 2.0 * np.log(np.bincount(columns)[columns])
+    # and one that is not always there says, too, what it depends on
+    handicap += CONDITIONAL * np.isnan(values).any(axis=0)[columns]
     single = _likelihood(inside, labels) - handicap
     needed = CHANCE + 2.0 * math.log(len(set(columns.tolist())))
     order = np.argsort(-single, kind="stable")
@@ -164,8 +168,10 @@ def _shown(parameter: object, beyond: float, value: float) -> str:
     """The number of fewest digits that parts `value` from `beyond`, on its side."""
     if isinstance(parameter, Choice):
         return show(parameter.value(value))
+    up = value > beyond
     for digits in range(1, 17):
-        short = float(f"{value:.{digits - 1}e}")
+        step = 10.0 ** (math.floor(math.log10(abs(value) or 1.0)) + 1 - digits)
+        short = float(f"{(math.floor if up else math.ceil)(value / step) * step:.12g}")
         if beyond < short <= value or value <= short < beyond:
             return show_number(short, max(digits, 6))
     return show_number(value, 17)

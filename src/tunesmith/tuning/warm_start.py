@@ -40,13 +40,14 @@ def pasts(
 
 def _past_of(earlier: Result, spec: StudySpec) -> PriorStudy:
     """What `earlier` says of the objectives of `spec`. Where either has several, what counts is the metric: an objective
-    there, or what its trials reported beside. One objective alone is taken for another one of any name."""
+    there, or what its trials reported beside. One objective alone, where
+    nothing else is known, is taken for the first one, whatever its name."""
     theirs, ours = earlier.spec.objectives, spec.objectives
-    if len(theirs) == 1 and (len(ours) == 1 or theirs[0].metric not in [o.metric for o in ours]):
+    losses = np.column_stack([_losses(earlier, objective) for objective in ours])
+    if len(theirs) == 1 and (len(ours) == 1 or np.isnan(losses).all()):
         return earlier.past()
     if len(ours) == 1 and ours[0] in theirs:
         return earlier.past(ours[0].metric)
-    losses = np.column_stack([_losses(earlier, objective) for objective in ours])
     if len(ours) == 1 or np.isnan(losses).all():
         which = f"{ours[0].goal} {ours[0].metric}, which this study is searched by"
         if len(ours) > 1:

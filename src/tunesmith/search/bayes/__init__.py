@@ -105,21 +105,12 @@ class Bayes:
             curiosity *= AMID_OTHERS
         model: Model | Joint
         failing = Failing.of(domain, history)
-        results = evidence.results
-        everything = evidence
-        if failing is not None:
-            evidence = failing.rest(evidence)
         if len(history.objectives) > 1 or history.constraints:
-            model = Joint(
-                domain,
-                history,
-                evidence.pending,
-                rng,
-                curiosity,
-                None if failing is None else failing.explained,
-            )
+            modelled = None if failing is None else failing.modelled
+            model = Joint(domain, history, evidence.pending, rng, curiosity, modelled)
         else:
-            model = Model.of(domain, history, evidence, curiosity)
+            rest = evidence if failing is None else failing.rest(evidence)
+            model = Model.of(domain, history, rest, curiosity)
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
@@ -130,9 +121,9 @@ class Bayes:
         while len(proposals) < n:
             number = len(history) + len(proposals)
             proposal, by = None, maximiser
-            if isinstance(priced, Model) and is_its_turn(domain, results, number):
+            if isinstance(priced, Model) and is_its_turn(domain, evidence.results, number):
                 inside = inside or _inside(
-                    domain, priced, failing, history, everything, proposals, rng
+                    domain, priced, failing, history, evidence, proposals, rng
                 )
                 if inside is not None:
                     proposal, by = inside.inside(number), inside

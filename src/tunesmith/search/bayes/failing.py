@@ -1,17 +1,18 @@
-"""Where trials fail: a Gaussian process on labels for each reason, where reasons depend on the config.
+"""Where trials fail: for each reason, the probability that a trial fails for it, by a Gaussian process on labels.
 
-A trial that ends in time, or in memory, has the label 0, one that does not has 1; what failed for another reason tells
-nothing. The latent function is taken for normal, and a point runs well with the probability that it lies under 1/2, noise
-included: least-squares classification (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, section 6.5).
-A reason has a model only if that predicts the failures better, each left out, than their share alone does; failures that
-come by chance must not move the search.
+A trial that ran has the label 0, one that failed for the reason 1; what failed for another reason tells nothing. The latent
+function is taken for normal, and a point runs well with the probability that it lies under 1/2, noise included: least-squares
+classification (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, section 6.5). The score of a point is
+multiplied by that probability, as with constraints, to a power that grows while one trial after the other fails: where much is
+to be gained beyond the border, the search would else stay there. The models of the objectives do not see the failures at all:
+what they would be told is no result. Failures that come by chance are noise to this model, and hardly move the search.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import Final
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from tunesmith.core.history import History
 from tunesmith.core.trial import BLAMED, Kind, State
 from tunesmith.numeric import acquisition, gp
 from tunesmith.numeric.ascent import Slopes
-from tunesmith.numeric.candidates import representatives
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
@@ -28,107 +28,115 @@ from tunesmith.search.bayes.surrogate import MOST_POINTS, Model, checkpoint
 from tunesmith.strategy.evidence import Evidence
 
 Floats = NDArray[np.float64]
-V = os.environ.get("FAILV", "A")
-POWER = float(os.environ.get("POWER", "1"))
-#: Failures of one reason from which it has a model.
-FEWEST: Final = int(os.environ.get("FEWEST", "2"))
-#: By how much a model has to predict better than the share of failures does, in nats.
-MARGIN: Final = float(os.environ.get("MARGIN", "0.5"))
+Ints = NDArray[np.int64]
+
+#: Failures for one reason from which it has a model; until then they count as bad results.
+FEWEST: Final = 2
+#: By how much more the probability counts for each of the last trials that failed one after the other, of at most so many.
+CAUTION: Final = 2.0
+LONGEST: Final = 5
 
 
-@dataclass
+class Reason(NamedTuple):
+    """A reason to fail: the posterior of its labels, and the border between them."""
+
+    kind: Kind
+    process: gp.GP
+    border: float
+
+    def log_safe(self, features: Floats) -> Floats:
+        """The log of the probability that a trial does not fail for it, shape (n,)."""
+        mean, deviation = self.process.predict(features)
+        return acquisition.log_below(mean, np.hypot(deviation, self._noise), self.border)
+
+    def slopes(self, features: Floats, places: Ints) -> tuple[Floats, Floats]:
+        """`log_safe`, and its gradient along the features at `places`."""
+        mean, deviation, by_mean, by_deviation = self.process.slopes(features, places)
+        whole = np.hypot(deviation, self._noise)
+        safe, to_mean, to_whole = acquisition.log_below_slopes(mean, whole, self.border)
+        by_whole = (deviation / whole)[:, None] * by_deviation
+        return safe, to_mean[:, None] * by_mean + to_whole[:, None] * by_whole
+
+    @property
+    def _noise(self) -> float:
+        return math.sqrt(self.process.noise)
+
+
 class Failing:
-    """The reasons that depend on the config: `kinds`, and the posterior of each and its border."""
+    """The reasons that have a model; `modelled` are the trials that failed for them, shape (n,); `weight` is the power of the
+    probability not to fail."""
 
-    domain: Domain
-    kinds: list[Kind]
-    processes: list[gp.GP]
-    borders: list[float]
-    explained: NDArray[np.bool_]
+    def __init__(
+        self, reasons: Sequence[Reason], modelled: NDArray[np.bool_], weight: float
+    ) -> None:
+        self.reasons = tuple(reasons)
+        self.modelled = modelled
+        self.weight = weight
 
     @classmethod
     def of(cls, domain: Domain, history: History) -> Failing | None:
-        """None where nothing fails for a reason that depends on the config."""
-        blamed = history.blamed
-        counts = np.bincount(blamed[history.usable], minlength=len(BLAMED) + 1)[1:]
-        if V == "A" or not (counts >= FEWEST).any() or not domain.d:
-            return None
+        """None where too few have failed, or all. O(trials)."""
+        blamed = np.where(history.where(State.FAILED), history.blamed, 0)
+        counts = np.bincount(blamed, minlength=len(BLAMED) + 1)
         ran = history.where(State.COMPLETED, State.STOPPED, State.PAUSED)
-        failed = history.where(State.FAILED) & (blamed > 0)
-        if V == "C" and failed.sum() < 0.2 * (failed.sum() + ran.sum()):
+        codes = [code for code in range(1, len(counts)) if counts[code] >= FEWEST]
+        if not codes or not ran.any() or not domain.d:
             return None
-        out = cls(domain, [], [], [], np.zeros(len(history), dtype=np.bool_))
-        for code in (1 + np.flatnonzero(counts >= FEWEST)).tolist():
-            mine = failed & (blamed == code)
-            rows = np.flatnonzero(ran | mine)
-            labels = mine[rows].astype(np.float64)
-            if not 0.0 < labels.mean() < 1.0:
-                continue
-            out._learn(BLAMED[code - 1], code, history.points[rows], labels, mine)
-        return out if out.kinds or out.explained.any() else None
-
-    def _learn(
-        self, kind: Kind, code: int, points: Floats, labels: Floats, mine: NDArray[np.bool_]
-    ) -> None:
-        domain = self.domain
-        subset = representatives(points, labels, domain.choices, MOST_POINTS)
-        early = np.arange(min(checkpoint(len(labels)), len(labels)))
-        if labels[early].std() == 0.0:
-            early = np.arange(len(labels))
-        learned = early[representatives(points[early], labels[early], domain.choices, MOST_POINTS)]
-        scale, shift = float(labels[learned].std()) or 1.0, float(labels[learned].mean())
-        theta = domain.fitted(f"fails {kind}", points[learned], (labels[learned] - shift) / scale)
-        z = (labels[subset] - shift) / scale
-        process = gp.GP.condition(domain.features(points[subset]), domain.owner, z, theta)
-        border = (0.5 - shift) / scale
-        if _gain(process, z, border) < MARGIN:
-            if "D" in V and mine.sum() >= 4:
-                self.explained |= mine
-            return
-        self.kinds.append(kind)
-        self.processes.append(process)
-        self.borders.append(border)
-        self.explained |= mine
+        reasons = []
+        for code in codes:
+            rows = np.flatnonzero(ran | (blamed == code))
+            labels = (blamed[rows] == code).astype(np.float64)
+            reasons.append(_learned(domain, BLAMED[code - 1], history.points[rows], labels))
+        modelled = np.isin(blamed, codes)
+        ended = np.flatnonzero(ran | modelled)[::-1]
+        streak = int(np.argmin(modelled[ended])) if ran.any() else 0
+        return cls(reasons, modelled, 1.0 + CAUTION * min(streak, LONGEST))
 
     def rest(self, evidence: Evidence) -> Evidence:
-        """Without the failures that are known here."""
-        out = self.explained[evidence.rows]
-        return Evidence(
-            evidence.rows[~out],
-            evidence.losses[~out],
-            evidence.pending,
-            evidence.deviations[~out],
-        )
+        """The evidence without the failures that are modelled here."""
+        keep = ~self.modelled[evidence.rows]
+        rows, losses, deviations = evidence.rows, evidence.losses, evidence.deviations
+        return Evidence(rows[keep], losses[keep], evidence.pending, deviations[keep])
 
     def log_safe(self, features: Floats) -> Floats:
-        """The log of the probability that a trial runs well, shape (n,)."""
+        """The log of the probability that a trial does not fail, times `weight`, shape (n,)."""
         total = np.zeros(len(features))
-        for process, border in zip(self.processes, self.borders, strict=True):
-            mean, deviation = process.predict(features)
-            total += POWER * acquisition.log_below(
-                mean, np.sqrt(deviation**2 + process.noise), border
-            )
-        return total
+        for reason in self.reasons:
+            total += reason.log_safe(features)
+        return self.weight * total
 
 
-def _gain(process: gp.GP, z: Floats, border: float) -> float:
-    """By how much the labels are likelier as they are predicted, each left out (Rasmussen & Williams, eq. 5.12), than by
-    the share of the others, in nats."""
-    from scipy.linalg.lapack import dpotri
-    from scipy.special import log_ndtr
+def _learned(domain: Domain, kind: Kind, points: Floats, labels: Floats) -> Reason:
+    """Fitted to the labels up to the last checkpoint that has both, conditioned on all of them."""
+    early = np.arange(checkpoint(len(labels)))
+    if len(early) > len(labels) or labels[early].std() == 0.0:
+        early = np.arange(len(labels))
+    early, known = early[_some(labels[early])], _some(labels)
+    scale, shift = float(labels[early].std()) or 1.0, float(labels[early].mean())
+    theta = domain.fitted(f"fails: {kind}", points[early], (labels[early] - shift) / scale)
+    features, targets = domain.features(points[known]), (labels[known] - shift) / scale
+    process = gp.GP.condition(features, domain.owner, targets, theta)
+    return Reason(kind, process, (0.5 - shift) / scale)
 
-    n = len(z)
-    inverse = dpotri(process.lower[:n, :n], lower=1)[0].diagonal()
-    mean = z - process.alpha[:n] / inverse
-    bad = z > border
-    side = np.where(bad, -1.0, 1.0)
-    predicted = log_ndtr(side * (border - mean) * np.sqrt(inverse))
-    same = np.where(bad, bad.sum(), n - bad.sum())
-    return float(predicted.sum() - np.log((same - 0.5) / n).sum())
+
+def _some(labels: Floats) -> Ints:
+    """The places of at most `MOST_POINTS` labels: half of them 1, and of each the newest and an even selection."""
+    if len(labels) <= MOST_POINTS:
+        return np.arange(len(labels))
+    places = []
+    for label in (0.0, 1.0):
+        mine = np.flatnonzero(labels == label)
+        most = max(MOST_POINTS // 2, MOST_POINTS - int((labels != label).sum()))
+        if len(mine) > most:
+            older = mine[: len(mine) - most // 2]
+            even = np.linspace(0, len(older) - 1, most - most // 2).astype(np.int64)
+            mine = np.concatenate([older[even], mine[-(most // 2) :]])
+        places.append(mine)
+    return np.sort(np.concatenate(places))
 
 
 class Risky:
-    """A surrogate, and the probability that a trial fails."""
+    """A surrogate, and how likely a trial is to fail."""
 
     def __init__(self, model: Model | Joint | Priced, failing: Failing) -> None:
         self._model = model
@@ -143,53 +151,38 @@ class Risky:
     def believe(self, points: Floats) -> None:
         self._model.believe(points)
 
-    def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        return self._model.predict(points)
-
     def hope(self, points: Floats, deviations: float) -> Floats:
-        safe = self._failing.log_safe(self.domain.features(points))
-        return self._model.hope(points, deviations) - safe
+        return self._model.hope(points, deviations) - self._log_safe(points)
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
-        """The model's score, and the log of the probability that the trial runs well; shape (n,)."""
-        safe = self._failing.log_safe(self.domain.features(points))
-        return self._model.score(points, best) + safe
+        """The model's score, and the log of the probability that the trial does not fail; shape (n,)."""
+        return self._model.score(points, best) + self._log_safe(points)
+
+    def _log_safe(self, points: Floats) -> Floats:
+        return self._failing.log_safe(self.domain.features(points))
 
     def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
         inner = self._model.slopes(starts, best)
         numbers, places = self.domain.numbers, self.domain.places
         features_of = self.domain.moving(starts)
-        failing = self._failing
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
             value, gradient = inner(points)
-            gradient = np.array(gradient)
-            features = features_of(points)
-            for process, border in zip(failing.processes, failing.borders, strict=True):
-                mean, deviation, by_mean, by_deviation = process.slopes(features, places)
-                whole = np.sqrt(deviation**2 + process.noise)
-                kept, to_mean, to_whole = acquisition.log_below_slopes(mean, whole, border)
-                value = value + POWER * kept
-                to_mean, to_whole = POWER * to_mean, POWER * to_whole
-                gradient[:, numbers] += to_mean[:, None] * by_mean
-                gradient[:, numbers] += (to_whole * deviation / whole)[:, None] * by_deviation
+            gradient, features = np.array(gradient), features_of(points)
+            for reason in self._failing.reasons:
+                safe, moved = reason.slopes(features, places)
+                value = value + self._failing.weight * safe
+                gradient[:, numbers] += self._failing.weight * moved
             return value, gradient
 
         return slopes
 
     def describe(self, point: Floats) -> str:
-        failing = self._failing
+        """What is expected of a point, and by which reasons it may fail."""
         features = self.domain.features(point[None])
-        parts = []
-        for kind, process, border in zip(
-            failing.kinds, failing.processes, failing.borders, strict=True
-        ):
-            mean, deviation = process.predict(features)
-            safe = float(
-                np.exp(
-                    acquisition.log_below(mean, np.sqrt(deviation**2 + process.noise), border)[0]
-                )
-            )
-            parts.append(f"{kind} {100 * (1 - safe):.0f} %")
-        return f"{self._model.describe(point)}; fails with a probability of: {', '.join(parts)}"
+        risks = [
+            f"{reason.kind} {100 * -math.expm1(float(reason.log_safe(features)[0])):.0f} %"
+            for reason in self._failing.reasons
+        ]
+        return f"{self._model.describe(point)}; may fail: {', '.join(risks)}"

@@ -55,14 +55,14 @@ class Joint:
         pending: Ints,
         rng: Generator,
         curiosity: float,
-        explained: Mask | None = None,
+        left_out: Mask | None = None,
     ) -> None:
         self.domain = domain
         self.curiosity = curiosity
         self._history = history
         standing = Standing.of(history)
-        if explained is not None:
-            standing = standing.only(~explained[standing.rows])
+        if left_out is not None:
+            standing = standing.only(~left_out[standing.rows])
         points, losses = history.points[standing.rows], standing.losses
         early = standing.first(checkpoint(len(standing.rows)))
         excess = bilog(standing.excess, len(early.rows))
@@ -163,13 +163,9 @@ class Joint:
         self._constraints = [(p.believe(features), border) for p, border in self._constraints]
         self._goals.clear()
 
-    def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean and deviation of the first objective, shape (n,) each."""
-        return self._objectives[0][0].predict(self.domain.features(points))
-
     def hope(self, points: Floats, deviations: float) -> Floats:
-        """How low a value may be hoped for: so many deviations below the mean, shape (m,)."""
-        mean, deviation = self.predict(points)
+        """How low a value of the first objective may be hoped for: so many deviations below the mean, shape (m,)."""
+        mean, deviation = self._objectives[0][0].predict(self.domain.features(points))
         return mean - deviations * deviation
 
     def _goal(self, rank: float) -> Boxes | float | None:

@@ -69,9 +69,6 @@ class Priced:
     def believe(self, points: Floats) -> None:
         self._model.believe(points)
 
-    def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        return self._model.predict(points)
-
     def hope(self, points: Floats, deviations: float) -> Floats:
         return self._model.hope(points, deviations)
 
