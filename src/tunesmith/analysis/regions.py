@@ -104,7 +104,8 @@ def region_of(space: Space, numbers: Floats, bad: Mask, tried: Mask) -> Region:
     # a parameter with many borders has as many chances to look right
     handicap = 2.0 * np.log(np.bincount(columns)[columns])
     # and one that is not always there says, too, what it depends on
-    handicap += CONDITIONAL * np.isnan(values).any(axis=0)[columns]
+    absent = np.asarray(np.isnan(values).any(axis=0))
+    handicap += CONDITIONAL * absent[columns]
     single = _likelihood(inside, labels) - handicap
     needed = CHANCE + 2.0 * math.log(len(set(columns.tolist())))
     order = np.argsort(-single, kind="stable")
