@@ -53,8 +53,36 @@ def test_the_marginal_likelihood_has_the_gradient_it_says(theta: Any) -> None:
 @pytest.mark.parametrize("d", [1, 4, 40])
 def test_prior_has_the_gradient_it_says(d: int) -> None:
     theta = np.random.default_rng(d).normal(size=d + 2)
-    expected = _difference(lambda t: gp.log_prior(t)[0], theta)
-    np.testing.assert_allclose(gp.log_prior(theta)[1], expected, rtol=1e-5, atol=1e-6)
+    begin = gp.start([j % 3 for j in range(d)])
+    expected = _difference(lambda t: gp.log_prior(t, begin)[0], theta)
+    np.testing.assert_allclose(gp.log_prior(theta, begin)[1], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [2, 5, 40])
+def test_a_choice_counts_as_much_as_a_number_beforehand(k: int) -> None:
+    """At the prior's mode, ten random choices are as far apart as ten random numbers: they correlate as much."""
+    rng = np.random.default_rng(k)
+    a, b = rng.random((2, 4000, 10))
+
+    def apart(sizes: list[int]) -> float:
+        features = Features(sizes)
+        scale = np.exp(-gp.start(sizes)[:10])[features.owner]
+        return float(np.square((features(a) - features(b)) * scale).sum(axis=1).mean())
+
+    assert apart([k] * 10) == pytest.approx(apart([0] * 10), rel=0.05)
+
+
+def test_what_is_predicted_at_the_data_comes_with_the_posterior() -> None:
+    rng = np.random.default_rng(3)
+    features = Features([0, 3, 0])
+    f, y, extra = features(rng.random((30, 3))), rng.standard_normal(30), rng.random(30)
+    model = gp.GP.condition(f, features.owner, y, gp.start([0, 3, 0]), extra)
+    np.testing.assert_allclose(model.fitted, model.predict(f)[0], atol=1e-8)
+    twice = np.vstack([f, f])  # singular but for the noise and what makes it regular
+    theta = gp.start([0, 3, 0])
+    theta[-1] = np.log(1e-18)
+    again = gp.GP.condition(twice, features.owner, np.tile(y, 2), theta)
+    np.testing.assert_allclose(again.fitted, again.predict(twice)[0], atol=1e-5)
 
 
 def test_slope_of_the_kernel() -> None:
@@ -153,9 +181,9 @@ def test_a_fit_finds_what_made_the_data() -> None:
     y = np.sin(8 * points[:, 0]) + 0.3 * rng.standard_normal(120)
     y = (y - y.mean()) / y.std()
     features = Features([0, 0, 0])
-    theta, value = gp.fit(features(points), features.owner, y, gp.start(3))
-    begin = gp.MarginalLikelihood(features(points), features.owner, y)(gp.start(3))[0]
-    assert value > begin + gp.log_prior(gp.start(3))[0]
+    theta, value = gp.fit(features(points), features.owner, y, gp.start([0, 0, 0]))
+    begin = gp.MarginalLikelihood(features(points), features.owner, y)(gp.start([0, 0, 0]))[0]
+    assert value > begin + gp.log_prior(gp.start([0, 0, 0]), gp.start([0, 0, 0]))[0]
     assert theta[0] < min(theta[1], theta[2]) - 0.7
     share = 0.09 / (0.09 + 0.5)  # of the variance that is noise
     assert math.exp(theta[-1]) == pytest.approx(share, rel=0.5)
@@ -168,6 +196,6 @@ def test_duplicates_and_constants(y: Any) -> None:
     """Eight times the same point: no crash, finite predictions."""
     features = Features([0, 4])
     f = features(np.full((8, 2), 0.3))
-    theta, value = gp.fit(f, features.owner, y, gp.start(2))
+    theta, value = gp.fit(f, features.owner, y, gp.start([0, 0]))
     model = gp.GP.condition(f, features.owner, y, theta).believe(f[:3])
     assert np.isfinite([value, *theta, *np.ravel(model.predict(f))]).all()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.core.driver import opened, spec, suggested
+from tests.core.driver import opened, reported, spec, suggested
 from tests.schedule.test_pausing import Study
 
 import tunesmith as ts
@@ -29,7 +29,7 @@ class TestRacing:
     def test_by_hand(self) -> None:
         """Differences 0.1, 0.2, 0.15: t = 0.15 / (0.05 / sqrt(3)) = 5.196, p(t_2 > 5.196) = 0.0176."""
         assert chance_of_luck(np.array([0.1, 0.2, 0.15])) == pytest.approx(0.0176, abs=1e-4)
-        study = Study(Racing(alpha=0.02))
+        study = Study(Racing(alpha=0.04))  # 0.02 for each of two looks
         study.begin(0, 1, 2)
         for fold, loss in enumerate([0.3, 0.5, 0.4, 0.2, 0.6], start=1):
             assert study.report(0, fold, loss) == "continue"
@@ -38,6 +38,28 @@ class TestRacing:
         assert study.report(1, 3, 0.55) == "stop"
         assert study.report(2, 1, 0.35) == study.report(2, 2, 0.45) == "continue"
         assert study.report(2, 3, 0.5) == "continue", "folds differ more than the trials"
+
+    @pytest.mark.parametrize(("others", "better"), [(20, 0.0), (50, 0.3)])
+    def test_what_is_truly_better_is_hardly_ever_stopped(self, others: int, better: float) -> None:
+        """Against the best of many that are equal, on five folds: `alpha` is 5 %, and 100 studies may say 9."""
+        stopped = 0
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            study = Study(Racing())
+            fold_effects = rng.standard_normal(5)
+            study.begin(*range(others))
+            for trial in range(others):
+                losses = (fold_effects + rng.standard_normal(5)).tolist()
+                study.ledger.extend(reported(trial, k, loss) for k, loss in enumerate(losses, 1))
+                value = (float(np.mean(losses)),)
+                study.ledger.apply(events.Finished(4.0, trial, 0, State.COMPLETED, value))
+            study.begin(others)
+            for step, effect in enumerate(fold_effects, start=1):
+                loss = effect - better + rng.standard_normal()
+                if study.report(others, step, loss) == "stop" and step < 5:
+                    stopped += 1
+                    break
+        assert stopped <= 9
 
     def test_the_best_of_each_kind_goes_on(self) -> None:
         study = Study(Racing(alpha=0.02, among="c"))

@@ -107,7 +107,7 @@ def test_the_best_is_a_parent_among_many_that_are_equal() -> None:
     losses = np.ones(131)
     losses[100] = 0.5
     rows = np.arange(131)
-    parents = _parents(Evidence(rows, losses, rows[:0]), 40).tolist()
+    parents = _parents(Evidence(rows, losses, rows[:0], np.zeros(len(rows))), 40).tolist()
     assert parents == [100, *range(19), *range(111, 131)]
 
 

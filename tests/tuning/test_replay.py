@@ -318,3 +318,15 @@ def test_a_flipped_bit_is_detected_or_changes_nothing(tmp_path: Path) -> None:
         for rest in tmp_path.glob("flipped.db*"):
             rest.unlink()
     assert not silent
+
+
+def test_what_an_earlier_edition_of_the_strategies_suggested_is_said_to_be(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A searcher that was mended suggests other configs: no fault of the store's, and no rounding."""
+    shifted(path, 0.3)
+    later = arithmetic() | {"strategies": "edition 99"}
+    monkeypatch.setattr("tunesmith.tuning.replay.arithmetic", lambda: later)
+    again = replayed(path)
+    assert not again.proven
+    assert any(word.startswith("strategies edition") for word in again.elsewhere)

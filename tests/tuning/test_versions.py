@@ -78,7 +78,7 @@ def test_a_changed_program_can_have_a_study_of_its_own(
     store = MemoryStore()
     run(store, fractions, 2)
     assert run(store, percentages, 3, on_change="new").spec.name == "s-2"
-    assert "study 's-2' is for the program as it is now" in capsys.readouterr().err
+    assert "study 's-2' is for what is asked for now" in capsys.readouterr().err
     assert run(store, percentages, 4, on_change="new").spec.name == "s-2"
     assert run(store, lambda c: -c["x"], 2, on_change="new").spec.name == "s-3"
     assert run(store, fractions, 3, on_change="new").spec.name == "s"
@@ -160,3 +160,14 @@ def test_ranges() -> None:
     assert ranges([3]) == "trial 3"
     assert ranges([4, 0, 1, 2]) == "trials 0 to 2 and 4"
     assert ranges(range(0, 100, 2)) == "trials 0, 2, 4, ... and 98"
+
+
+def test_other_objectives_begin_a_study_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    store = MemoryStore()
+    run(store, fractions, 2)
+    again = run(store, fractions, 2, on_change="new", goal="maximize")
+    assert again.spec.name == "s-2"
+    sentence = "study 's' has other objectives: minimize value, not maximize value"
+    assert sentence in capsys.readouterr().err
+    assert run(store, fractions, 3, on_change="new", goal="maximize").spec.name == "s-2"
+    assert run(store, fractions, 3, on_change="new").spec.name == "s"

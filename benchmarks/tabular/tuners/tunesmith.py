@@ -27,9 +27,12 @@ def solve(work: Work) -> pd.DataFrame:
             progress=False,
             **work.options,
         )
+        low, high = fitted.interval_on(len(work.held_out)) or (float("nan"), float("nan"))
         work.say(
             "tunesmith",
-            reported=fitted.value,
+            reported=fitted.score,
+            reported_low=low,
+            reported_high=high,
             version=f"{version('tunesmith')} {_commit(Path(tunesmith.__file__).parent)}",
         )
         print(fitted.summary())

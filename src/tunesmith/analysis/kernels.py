@@ -48,7 +48,7 @@ def kernels(
     bounds += [tuple(map(math.log, gp.SIGNAL_BOUNDS)), tuple(map(math.log, gp.NOISE_BOUNDS))]
     options = {"maxiter": 40, "gtol": 1e-2, "ftol": 1e-6}
     optimum = minimize(
-        objective, gp.start(d), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        objective, gp.start([0] * d), jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )
     mode = np.asarray(optimum.x, dtype=np.float64)
     if count == 1:
@@ -71,7 +71,7 @@ def _log_prior(theta: Floats) -> tuple[float, Floats]:
     """The log density of theta up to a constant, and its gradient; the signal's is that of `gp.log_prior`."""
     d = len(theta) - 2
     signal = math.exp(theta[d])
-    middle = gp.start(d) + LONGER
+    middle = gp.start([0] * d) + LONGER
     middle[d], middle[d + 1] = theta[d], math.log(NOISE)
     deviation = np.full(d + 2, WIDE)
     deviation[d + 1] = ANY_NOISE

@@ -14,9 +14,15 @@ Slopes: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 
 
 def climb(
-    slopes: Slopes, starts: Floats, movable: NDArray[np.bool_], scale: Floats, steps: int
+    slopes: Slopes,
+    starts: Floats,
+    movable: NDArray[np.bool_],
+    scale: Floats,
+    steps: int,
+    low: Floats | float = 0.0,
+    high: Floats | float = 1.0,
 ) -> Floats:
-    """Where L-BFGS-B arrives from `starts`, shape (m, d), inside the unit cube.
+    """Where L-BFGS-B arrives from `starts`, shape (m, d), inside the unit cube, or a box from `low` to `high`, (d,).
 
     Only coordinates that are `movable`, shape (m, d), change. The points climb in one run, since
     their values are independent: one evaluation serves all of them. `scale`, shape (d,), are
@@ -27,6 +33,7 @@ def climb(
     if not movable.any():
         return starts
     unit = np.broadcast_to(scale, starts.shape)[movable]
+    least, most = (np.broadcast_to(edge, starts.shape)[movable] for edge in (low, high))
     points = starts.copy()
 
     def objective(v: Floats) -> tuple[float, Floats]:
@@ -39,8 +46,8 @@ def climb(
         starts[movable] / unit,
         jac=True,
         method="L-BFGS-B",
-        bounds=np.column_stack([np.zeros_like(unit), 1.0 / unit]),
+        bounds=np.column_stack([least / unit, most / unit]),
         options={"maxiter": steps, "maxfun": 2 * steps, "gtol": 1e-3, "ftol": 1e-6},
     )
-    points[movable] = np.clip(optimum.x * unit, 0.0, 1.0)
+    points[movable] = np.clip(optimum.x * unit, least, most)
     return points

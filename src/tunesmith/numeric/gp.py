@@ -13,6 +13,7 @@ hyperparameters theta = (log l_1 .. log l_d, log s, log v) are the maximum a pos
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,25 +81,32 @@ def _stretch(d: int) -> float:
     return math.sqrt(max(1.0, d / 10.0))
 
 
-def start(d: int) -> Floats:
-    """Where a fit begins: at the prior's mode, but with ten times the noise."""
-    theta = np.full(d + 2, math.log(_stretch(d)))
-    theta[d] = 0.0
+def start(sizes: Sequence[int]) -> Floats:
+    """Where a fit begins, for parameters of `sizes` (0: a number, k: a choice of k): at the prior's mode, but with
+    ten times the noise.
+
+    Two random values of a choice of k are at a mean squared distance of 1 - 1/k, two random numbers at 1/6. So the
+    lengthscale of a choice is longer by sqrt(6 (1 - 1/k)): a choice counts beforehand as much as a number.
+    """
+    d = len(sizes)
+    theta = np.zeros(d + 2)
+    theta[:d] = math.log(_stretch(d))
+    theta[:d] += [0.5 * math.log(6.0 * (1.0 - 1.0 / k)) if k > 1 else 0.0 for k in sizes]
     theta[d + 1] = math.log(1e-2)
     return theta
 
 
-def log_prior(theta: Floats) -> tuple[float, Floats]:
-    """The log density of theta up to a constant, and its gradient.
+def log_prior(theta: Floats, begin: Floats) -> tuple[float, Floats]:
+    """The log density of theta up to a constant, and its gradient; `begin` has the mode of the lengthscales.
 
-    With w = (stretch / l)^2: -LENGTH_PRIOR (w + 1/w), as Optuna's GPSampler has it. It is steep on
+    With w = (mode / l)^2: -LENGTH_PRIOR (w + 1/w), as Optuna's GPSampler has it. It is steep on
     both sides. That matters under noise: a prior that forgives long lengthscales makes "nothing
     matters, all is noise" the best explanation of few noisy results, and the search stops looking.
     s ~ Gamma(2, 1); log v ~ N(log NOISE_MEDIAN, NOISE_SPREAD^2).
     """
     d = len(theta) - 2
     gradient = np.empty_like(theta)
-    w = np.exp(2.0 * (math.log(_stretch(d)) - theta[:d]))
+    w = np.exp(2.0 * (begin[:d] - theta[:d]))
     gradient[:d] = 2.0 * LENGTH_PRIOR * (w - 1.0 / w)
     signal = math.exp(theta[d])
     gradient[d] = 1.0 - signal
@@ -109,9 +117,19 @@ def log_prior(theta: Floats) -> tuple[float, Floats]:
 
 
 class MarginalLikelihood:
-    """The log marginal likelihood of (features, y) as a function of theta (RW eq. 5.8, 5.9)."""
+    """The log marginal likelihood of (features, y) as a function of theta (RW eq. 5.8, 5.9).
 
-    def __init__(self, features: Floats, owner: NDArray[np.int64], y: Floats) -> None:
+    `extra`, shape (n,), are known variances of the targets, beside the noise that all have.
+    """
+
+    def __init__(
+        self,
+        features: Floats,
+        owner: NDArray[np.int64],
+        y: Floats,
+        extra: Floats | float = 0.0,
+    ) -> None:
+        self._extra = extra
         self._features = features
         self._squares = features * features
         self._owner = owner
@@ -128,7 +146,7 @@ class MarginalLikelihood:
         scaled = self._features * np.sqrt(weights)[self._owner]
         correlation, slope = matern_and_slope(squared_distances(scaled, scaled))
         covariance = signal * correlation
-        covariance.flat[:: n + 1] += noise
+        covariance.flat[:: n + 1] += noise + self._extra
         lower, _ = cholesky(covariance, signal)
         inverse = dpotri(lower, lower=1)[0]
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
@@ -161,17 +179,19 @@ def fit(
     owner: NDArray[np.int64],
     y: Floats,
     begin: Floats,
+    extra: Floats | float = 0.0,
+    *,
     steps: int = 50,
 ) -> tuple[Floats, float]:
-    """The theta of the highest posterior density that L-BFGS-B finds from `begin`, and its log."""
+    """The theta of the highest posterior density that L-BFGS-B finds from `begin`, the prior's mode, and its log."""
     from scipy.optimize import minimize
 
-    likelihood = MarginalLikelihood(features, owner, y)
+    likelihood = MarginalLikelihood(features, owner, y, extra)
     d = len(begin) - 2
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         value, gradient = likelihood(theta)
-        prior, slope = log_prior(theta)
+        prior, slope = log_prior(theta, begin)
         return -(value + prior), -(gradient + slope)
 
     bounds = [tuple(map(math.log, LENGTH_BOUNDS))] * d
@@ -206,7 +226,8 @@ def cholesky(covariance: Floats, scale: float) -> tuple[Floats, float]:
 class GP:
     """The posterior given (features, y) at theta. Build with `condition`.
 
-    weights: (p,) root weights of the features; scaled: (n, p); lower: (n, n); alpha: (n,).
+    weights: (p,) root weights of the features; scaled: (n, p); lower: (n, n); alpha: (n,); fitted: the predicted means at
+    the features, (n,), of what was believed later not.
     """
 
     theta: Floats
@@ -217,10 +238,18 @@ class GP:
     mean: float
     signal: float
     noise: float
+    fitted: Floats
 
     @classmethod
-    def condition(cls, features: Floats, owner: NDArray[np.int64], y: Floats, theta: Floats) -> GP:
-        """The posterior (RW eq. 2.25, 2.26, about the GLS mean)."""
+    def condition(
+        cls,
+        features: Floats,
+        owner: NDArray[np.int64],
+        y: Floats,
+        theta: Floats,
+        extra: Floats | float = 0.0,
+    ) -> GP:
+        """The posterior (RW eq. 2.25, 2.26, about the GLS mean); `extra` as in `MarginalLikelihood`."""
         from scipy.linalg.lapack import dpotrs
 
         d = len(theta) - 2
@@ -229,12 +258,13 @@ class GP:
         scaled = features * weights
         covariance = matern(squared_distances(scaled, scaled))
         covariance *= signal
-        covariance.flat[:: len(y) + 1] += noise
-        lower, _ = cholesky(covariance, signal)
+        covariance.flat[:: len(y) + 1] += noise + extra
+        lower, jitter = cholesky(covariance, signal)
         sides = dpotrs(lower, np.column_stack([y, np.ones_like(y)]), lower=1)[0]
         mean = float(sides[:, 0].sum()) / float(sides[:, 1].sum())
         alpha = sides[:, 0] - mean * sides[:, 1]
-        return cls(theta, weights, scaled, lower, alpha, mean, signal, noise)
+        fitted = y - (noise + extra + jitter * signal) * alpha  # the mean + K alpha
+        return cls(theta, weights, scaled, lower, alpha, mean, signal, noise, fitted)
 
     def believe(self, features: Floats) -> GP:
         """The posterior after seeing one's own predicted mean at `features`, shape (m, p).
@@ -267,6 +297,7 @@ class GP:
             self.mean,
             self.signal,
             self.noise,
+            self.fitted,
         )
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:

@@ -64,6 +64,11 @@ class OutputWarp:
             away = np.where(away > 0.0, np.log1p(np.maximum(away, 0.0)), away)
         return np.clip((away - self.shift) / self.scale, -_MOST, _MOST)
 
+    def deviations(self, values: Floats, deviations: Floats) -> Floats:
+        """Of warped values, from those of the values: half of what lies between one below and one above."""
+        apart = self(values + deviations) - self(values - deviations)
+        return np.where(deviations > 0.0, apart / 2.0, 0.0)
+
     def back(self, z: float) -> float:
         """The value that is warped to `z`."""
         away = z * self.scale + self.shift

@@ -145,7 +145,7 @@ def _predict(
 
     y = (gains - gains.mean()) / gains.std()
     rows = inputs(when, where)
-    theta, _ = gp.fit(rows, features.owner, y, gp.start(len(sizes)))
+    theta, _ = gp.fit(rows, features.owner, y, gp.start(sizes))
     model = gp.GP.condition(rows, features.owner, y, theta)
     if running:
         model = model.believe(inputs(np.full(len(running), step), history.points[list(running)]))

@@ -5,7 +5,7 @@ A population moves, stretches and turns towards what is better; see `tunesmith.n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -18,18 +18,21 @@ from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.points import Points
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Suggestion
+from tunesmith.core.trial import Origin
 from tunesmith.numeric import cma
 from tunesmith.strategy.evidence import Evidence, Proposals
 
 Floats = NDArray[np.float64]
 
+#: The first step size where others have searched before.
+SEEDED: Final = 0.1
 #: How fast the choices' probabilities follow the best of a generation.
 _LEARN: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Cmaes:
-    """Trials in the order of their numbers are the generations, `population` at a time (0: by the
+    """Its own trials in the order of their numbers are the generations, `population` at a time (0: by the
     number of parameters, and no fewer than run in parallel). Unordered choices are drawn with
     probabilities that follow the best. Restarts with twice the population where it has converged.
     """
@@ -79,13 +82,20 @@ class _Run:
             for c in points.columns
         ]
         self._d = d
+        #: The numbers of its own trials, and how many trials have been looked at for them.
+        self._own: list[int] = []
+        self._looked = 0
         self._begin()
 
-    def _begin(self) -> None:
-        self._seen: tuple[NDArray[np.int64], Floats] = (np.empty(0, np.int64), np.empty(0))
+    def _begin(self, middle: Floats | None = None) -> None:
+        self._seen = np.empty(0)
         self._next = 0
         self._restarts = 0
-        self._state = cma.State.start(np.full(self._d, 0.5), self._first_size)
+        self._middle = middle
+        state = cma.State.start(np.full(self._d, 0.5), self._first_size)
+        if middle is not None:
+            state = replace(state, m=np.where(np.isnan(middle), 0.5, middle), sigma=SEEDED)
+        self._state = state
         self._chances = [np.full(k, 1.0 / k) if k else np.empty(0) for k in self._points.choices]
 
     @property
@@ -96,32 +106,36 @@ class _Run:
         )
 
     def follow(self, history: History) -> None:
-        """Take in the generations that have ended. O(trials) to see that the ended ones are the same."""
+        """Take in the generations that have ended. O(trials) to see that the ended ones are the same.
+
+        They are this searcher's own trials: those of others, among which it may be one in ten, would pull it back to
+        where they look. What had come of them before its first trial is where it begins.
+        """
+        self._own += [k for k in range(self._looked, len(history)) if _is_own(history.origin(k))]
+        self._looked = len(history)
+        own = np.array(self._own, dtype=np.int64)
         evidence = Evidence.ranked(history)
-        rows, losses = evidence.rows, evidence.losses
-        done = int(np.searchsorted(rows, self._next))
-        ended = (rows[:done], losses[:done])
-        if not (
-            np.array_equal(ended[0], self._seen[0])
-            and np.array_equal(ended[1], self._seen[1], equal_nan=True)
-        ):
-            self._begin()
-        while self._next + self._state.size <= len(history):
-            size, first = self._state.size, self._next
-            after = first + size
-            waiting = ((evidence.pending >= first) & (evidence.pending < after)).any()
-            if waiting and len(history) < after + size:
+        losses = np.full(len(history), np.nan)
+        losses[evidence.rows] = np.where(np.isnan(evidence.losses), np.inf, evidence.losses)
+        before = losses[: own[0] if len(own) else len(history)]
+        best = np.argmin(np.where(np.isnan(before), np.inf, before)) if len(before) else 0
+        middle = history.points[best] if (before < np.inf).any() else None
+        same = np.array_equal(losses[own[: self._next]], self._seen, equal_nan=True)
+        if not same or not _equal(middle, self._middle):
+            self._begin(middle)
+        while self._next + self._state.size <= len(own):
+            size, after = self._state.size, self._next + self._state.size
+            members = own[self._next : after]
+            if np.isin(members, evidence.pending).any() and len(own) < after + size:
                 break
-            low, high = np.searchsorted(rows, [first, after])
-            members = rows[low:high]
+            members = members[~np.isnan(losses[members])]
             if len(members) >= 2:
-                self._learn(history.points[members], losses[low:high])
+                self._learn(history.points[members], losses[members])
             self._next = after
-        done = int(np.searchsorted(rows, self._next))
-        self._seen = (rows[:done].copy(), losses[:done].copy())
+        self._seen = losses[own[: self._next]]
 
     def _learn(self, x: Floats, losses: Floats) -> None:
-        order = np.argsort(np.where(np.isnan(losses), np.inf, losses), kind="stable")
+        order = np.argsort(losses, kind="stable")
         x = x[order]
         weights = np.maximum(cma.Rates(self._d, len(x)).weights, 0.0)
         for j, k in enumerate(self._points.choices):
@@ -157,6 +171,17 @@ class _Run:
             if len(chances):
                 out[:, j] = (rng.choice(len(chances), size=n, p=chances) + 0.5) / len(chances)
         return out
+
+
+def _is_own(origin: Origin) -> bool:
+    """Whether a trial was suggested by CMA-ES, on its own or within `auto`."""
+    return origin.searcher == "cmaes" or origin.why.startswith("cmaes ")
+
+
+def _equal(a: Floats | None, b: Floats | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return np.array_equal(a, b, equal_nan=True)
 
 
 SEARCHER = Cmaes

@@ -22,29 +22,32 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Evidence:
     """rows, shape (n,): the trials with a result or a failure, in order; losses, shape (n,), NaN for
-    failures; pending: the trials that wait or run.
+    failures; pending: the trials that wait or run; deviations, shape (n,): those of the losses, 0 for what has ended.
 
     The loss of a trial that was stopped or pauses is what it would have come to (see `Extrapolation`), which changes
-    a little as the others report.
+    a little as the others report; its deviation is that of the forecast, and never 0.
     """
 
     rows: NDArray[np.int64]
     losses: Floats
     pending: NDArray[np.int64]
+    deviations: Floats
 
     @classmethod
     def of(cls, history: History) -> Evidence:
         """O(trials), in a few passes of NumPy's."""
         losses = history.first_losses
+        deviations = np.zeros(len(losses))
         early = np.flatnonzero(history.where(State.STOPPED, State.PAUSED))
         if len(early):
             losses = losses.copy()
-            losses[early] = Extrapolation.of(history).ends(history, early).losses
+            losses[early], spread = Extrapolation.of(history).ends(history, early)
+            deviations[early] = np.maximum(spread, np.finfo(np.float64).tiny)
         known = history.where(State.COMPLETED, State.STOPPED, State.PAUSED) & np.isfinite(losses)
         failed = history.where(State.FAILED)
         pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
         rows = np.flatnonzero(known | failed)
-        return cls(rows, np.where(failed, np.nan, losses)[rows], pending)
+        return cls(rows, np.where(failed, np.nan, losses)[rows], pending, deviations[rows])
 
     @classmethod
     def ranked(cls, history: History) -> Evidence:
@@ -56,14 +59,14 @@ class Evidence:
         failed = np.isnan(standing.losses[:, 0])
         ranks = np.where(failed, np.nan, standing.order.astype(np.float64))
         pending = np.flatnonzero(history.where(State.WAITING, State.RUNNING))
-        return cls(standing.rows, ranks, pending)
+        return cls(standing.rows, ranks, pending, np.zeros(len(ranks)))
 
     @classmethod
     def completed(cls, history: History) -> Evidence:
         """The completed trials alone: no forecasts, no failures, nothing pending."""
         losses = history.first_losses
         rows = np.flatnonzero(history.where(State.COMPLETED) & np.isfinite(losses))
-        return cls(rows, losses[rows], rows[:0])
+        return cls(rows, losses[rows], rows[:0], np.zeros(len(rows)))
 
     @property
     def results(self) -> int:

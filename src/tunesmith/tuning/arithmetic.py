@@ -1,4 +1,7 @@
-"""What rounding depends on: processor, libraries and threads. Sessions record it, and replay compares it."""
+"""What suggestions depend on beside the history: the edition of the strategies, and for rounding processor, libraries and threads.
+
+Sessions record it, and replay compares it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.numeric.threads import kernel, thread_count
+from tunesmith.version import EDITION
 
 
 @cache
@@ -25,6 +29,7 @@ def arithmetic() -> dict[str, str]:
         "scipy": _version("scipy"),
         "blas": f"{blas.get('name', '')} {blas.get('version', '')}".strip(),
         "threads": str(thread_count() or ""),
+        "strategies": f"edition {EDITION}",
     }
     return {name: value for name, value in known.items() if value}
 

@@ -109,18 +109,22 @@ def launch(
 def _of_its_own(
     store: Store, spec: StudySpec, program: Fingerprint, say: Callable[[str], None]
 ) -> StudySpec:
-    """`spec` under the first of the names ``train``, ``train-2``, ... whose study, if there is one, ran `program`."""
+    """`spec` under the first of the names ``train``, ``train-2``, ... whose study, if there is one, ran `program`
+    for the same objectives."""
     names, warning = store.names(), ""
     for number in itertools.count(1):
         name = spec.name if number == 1 else f"{spec.name}-{number}"
         if name not in names:
             break
-        differs = versions.warning(Study(store, name).result().ledger, program)
+        there = Study(store, name)
+        differs = versions.warning(there.result().ledger, program)
+        if (theirs := _in_words(there.spec)) != _in_words(spec):
+            differs = f"study {name!r} has other objectives: {theirs}, not {_in_words(spec)}"
         if not differs:
             break
         warning = warning or differs
     if warning:
-        say(f"{warning}\nstudy {name!r} is for the program as it is now (on_change: new)")
+        say(f"{warning}\nstudy {name!r} is for what is asked for now (on_change: new)")
     return replace(spec, name=name)
 
 

@@ -49,7 +49,8 @@ def cancer(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """569 rows, two classes, several pipelines blended."""
     frame = datasets.load_breast_cancer(as_frame=True).frame
     frame["target"] = np.where(frame["target"] == 1, "benign", "malignant")
-    return Found(tmp_path_factory.mktemp("cancer"), "cancer", frame, trials=9, algorithms=QUICK)
+    options = {"trials": 9, "algorithms": QUICK, "searcher": "random"}
+    return Found(tmp_path_factory.mktemp("cancer"), "cancer", frame, **options)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,41 @@ def test_an_ensemble_is_described(cancer: Found) -> None:
     assert values == sorted(values)
     assert values[0] == pytest.approx(best)
     assert sum(row["trials"] for row in board) == 9
+
+
+def test_the_score_is_honest(cancer: Found) -> None:
+    fitted, again = cancer.fitted, tabular.load(cancer.fitted.path)
+    low, high = fitted.interval
+    assert 0 <= low < fitted.value <= fitted.score < high < 0.3
+    assert fitted.scores["log_loss"] == fitted.score
+    assert (again.score, again.interval) == (fitted.score, fitted.interval)
+    complete = sum(trial.state is State.COMPLETED for trial in fitted.result.trials)
+    assert f"on rows like these, corrected for choosing from {complete} (" in fitted.summary()
+    assert "on rows like these, corrected for" in (fitted.path / "report.html").read_text()
+    few, many = fitted.interval_on(50), fitted.interval_on(10**9)
+    assert 0 <= few[0] < low < high < few[1]
+    assert many == pytest.approx((low, high), rel=1e-3)
+    with pytest.raises(JobError, match="1 or more"):
+        fitted.interval_on(0)
+
+
+def test_a_model_of_an_earlier_version_has_its_score_as_it_was(cancer: Found) -> None:
+    new = {"score", "interval", "chosen_from"}
+    about = {k: v for k, v in cancer.fitted.about.items() if k not in new}
+    about["members"] = [
+        {k: v for k, v in member.items() if k != "unsure"} for member in about["members"]
+    ]
+    old = replace(cancer.fitted, about=about)
+    assert old.score == old.value
+    assert old.interval is None
+    assert old.interval_on(10) is None
+    assert "by cross-validation" in old.summary()
+    assert old.predict_proba(cancer.frame).shape == (569, 2)
+
+
+def test_no_probability_is_0(cancer: Found) -> None:
+    """Rows tell no such thing, and the score would be that of the one row that is otherwise."""
+    assert cancer.fitted.predict_proba(cancer.frame).to_numpy().min() > 0
 
 
 def test_what_is_written(cancer: Found) -> None:
@@ -175,7 +211,7 @@ def test_a_search_goes_on_with_a_changed_table(
     assert fitted.about["best"]["trial"] >= 2
     assert all(member["trial"] >= 2 for member in fitted.about["members"])
     versions = fitted.result.ledger.versions
-    assert [v["recipe"] for v in versions] == ["tabular 1", "tabular 1"]
+    assert [v["recipe"] for v in versions] == ["tabular 2", "tabular 2"]
     assert versions[0]["column b"] != versions[1]["column b"]
     assert versions[0]["column a"] == versions[1]["column a"]
 

@@ -16,6 +16,7 @@ from tunesmith.recipes.tabular.data import Data, load
 from tunesmith.recipes.tabular.metrics import METRICS, metric_for
 from tunesmith.recipes.tabular.pipeline import MOST_TREES, SVM_STEPS, build
 from tunesmith.recipes.tabular.pipeline import model as estimator
+from tunesmith.recipes.tabular.roles import Roles
 from tunesmith.recipes.tabular.space import (
     ALGORITHMS,
     BOOSTING,
@@ -304,6 +305,17 @@ def test_the_logarithm_is_for_what_is_never_negative() -> None:
         changed = Data(**{**data.__dict__, "y": y})
         space = space_for(changed, ["linear"], metric_for("regression"), 5)
         assert ("log" in space.parameters["target"].values) is there  # type: ignore[union-attr]
+
+
+def test_ranks_are_for_what_stays_in_its_range() -> None:
+    """What is later may go beyond the rows so far, and a rank cannot."""
+    frame = pd.DataFrame({"day": np.arange(40.0), "a": np.arange(40.0) % 7, "y": np.arange(40.0)})
+    for roles, there in ((Roles(), True), (Roles(None, "day", None), False)):
+        data = load(frame, "y", "regression", roles=roles)
+        parameters: Any = space_for(data, ["linear"], judged(data), 5).parameters
+        assert ["quantile" in parameters[name].values for name in ("scale", "target")] == [
+            there
+        ] * 2
 
 
 # -- which algorithms ---------------------------------------------------------------------------

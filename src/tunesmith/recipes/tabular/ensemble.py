@@ -18,6 +18,9 @@ from tunesmith.recipes.tabular.metrics import METRICS, Metric
 
 Floats = NDArray[np.float64]
 
+#: The best so many trials, and the best few of each algorithm, may come into the ensemble.
+CANDIDATES: Final = 30
+OF_EACH: Final = 3
 #: How often something is added.
 ROUNDS: Final = 30
 #: More rows than this do not change the choice.
@@ -28,6 +31,17 @@ GAIN: Final = 1e-9
 TIES: Final = 0.01
 
 
+def candidates(algorithms: Sequence[str]) -> list[int]:
+    """Places of the pipelines that may come into the ensemble, by the algorithms of all of them, the best first."""
+    counts: Counter[str] = Counter()
+    places = []
+    for rank, algorithm in enumerate(algorithms):
+        counts[algorithm] += 1
+        if rank < CANDIDATES or counts[algorithm] <= OF_EACH:
+            places.append(rank)
+    return places
+
+
 def choose(
     y: Floats,
     predictions: Sequence[Floats],
@@ -35,9 +49,10 @@ def choose(
     most: int,
     rounds: int = ROUNDS,
     weight: Floats | None = None,
+    patience: int = ROUNDS,
 ) -> dict[int, float]:
     """Weights, summing to 1, of at most `most` of `predictions`, each of shape (rows, outputs); `weight` is of
-    the rows.
+    the rows. It ends after `patience` rounds without a gain.
 
     O(rounds * predictions * rows).
     """
@@ -56,6 +71,8 @@ def choose(
         taken.append(k)
         if value < best - GAIN * abs(best):
             best, length = value, size
+        elif size - length >= patience:
+            break
     counts = Counter(taken[:length])
     return {k: n / length for k, n in sorted(counts.items())}
 

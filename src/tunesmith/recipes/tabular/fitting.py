@@ -23,10 +23,19 @@ from tunesmith.recipes.tabular import model, plan, stored, stratified
 from tunesmith.recipes.tabular import space as choice
 from tunesmith.recipes.tabular.data import Data
 from tunesmith.recipes.tabular.leaks import copies, notice_of_copies
-from tunesmith.recipes.tabular.metrics import Metric, metric_for, scores
+from tunesmith.recipes.tabular.metrics import Metric, metric_for, metrics_of, scores
 from tunesmith.recipes.tabular.model import Fitted
 from tunesmith.recipes.tabular.plan import RECIPE, SEARCH_SHARE, TablePlan
 from tunesmith.recipes.tabular.roles import Roles
+from tunesmith.recipes.tabular.score import (
+    TRIALS,
+    Checked,
+    Tried,
+    clusters_of,
+    corrected,
+    interval,
+    optimism,
+)
 from tunesmith.recipes.tabular.splits import checked_rows, splits
 from tunesmith.recipes.tabular.train import (
     PREDICTIONS,
@@ -49,9 +58,6 @@ Floats = NDArray[np.float64]
 
 #: Pipelines in the ensemble, at most.
 ENSEMBLE: Final = 10
-#: The best so many trials, and the best few of each algorithm, may come into the ensemble.
-CANDIDATES: Final = 30
-OF_EACH: Final = 3
 #: After each algorithm's first config there is a variant for every so many seconds, by the processes side by side.
 MORE_S: Final = 25.0
 #: The best of each algorithm are checked on all folds: blended they are worth more than each alone.
@@ -73,10 +79,12 @@ class Member:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the result is judged by: the metric, on which rows, and how many of them are copies of others."""
+    """What the result is judged by: the metric, on which rows, and how many of them are copies of others; `tried_on`:
+    what it was chosen from, on some of these rows."""
 
     metric: Metric
     rows: Data
+    tried_on: Callable[[NDArray[np.intp]], Tried]
     copies: int = 0
 
     def of(self, predicted: Floats) -> float:
@@ -89,6 +97,25 @@ class Judgement:
         rows = self.rows
         judged = as_judged(predicted, rows)
         return scores(rows.task, rows.y, judged, rows.aim, rows.bonds.weight)
+
+    def honest(self, predicted: Floats, seed: int) -> dict[str, Any]:
+        """What model.json says of the score: as new rows would have it, not those that the result was chosen by."""
+        rows, name = self.rows, self.metric.name
+        bound = [
+            Checked(rows.y, rows.bonds.weight, cluster)
+            for cluster in clusters_of(rows.bonds, rows.rows)
+        ]
+        metrics = metrics_of(rows.task, rows.aim)
+        with one_thread():
+            luck = optimism(self.metric, metrics, bound[0], self.tried_on, seed)
+            low, high = interval(self.metric, bound, predicted, luck[name], seed)
+        seen = self.scores(predicted)
+        return {
+            "value": self.of(predicted),
+            "score": corrected(self.metric, self.of(predicted), luck[name].by),
+            "interval": [low, high] if np.isfinite([low, high]).all() else None,
+            "scores": seen | {n: corrected(m, seen[n], luck[n].by) for n, m in metrics.items()},
+        }
 
 
 def fit(
@@ -212,7 +239,11 @@ def fit(
     trial_folder = Folder.beside(file_of(storage), result.spec.name).trial
     checked = checked_rows(folds)
     members = _choose(result, searched.take(checked), judged, ensemble, trial_folder, checked)
-    judgement = Judgement(judged, searched.take(checked), twice)
+
+    def tried_on(places: NDArray[np.intp]) -> Tried:
+        return _tried(completed(result, judged), ensemble, trial_folder, checked[places])
+
+    judgement = Judgement(judged, searched.take(checked), tried_on, twice)
     return _finish(result, table, judgement, planned, folder, members, parallel, left_s, say)
 
 
@@ -233,6 +264,32 @@ def _scheduler(scheduler: str | Mapping[str, Any] | None) -> Any:
 # -- what the search found ----------------------------------------------------------------------
 
 
+def completed(result: Result, metric: Metric) -> list[Trial]:
+    """The trials that may be chosen, the best first."""
+    done = [
+        trial
+        for trial in result.trials
+        if trial.state is State.COMPLETED
+        and trial.value is not None
+        and not trial.outside
+        and not trial.retracted
+    ]
+    return sorted(done, key=lambda trial: metric.sign * (trial.value or 0.0))
+
+
+def _tried(
+    done: list[Trial], most: int, folder_of: Callable[[int], Path], rows: NDArray[np.intp]
+) -> Tried:
+    """What the result was chosen from, with what it predicts for some rows of the search."""
+    algorithms, predictions = [], []
+    for trial in done[:TRIALS]:
+        file = folder_of(trial.number) / PREDICTIONS
+        if file.exists():
+            algorithms.append(trial.config["algorithm"])
+            predictions.append(np.load(file, mmap_mode="r")[rows].astype(np.float64))
+    return Tried(algorithms, predictions, most)
+
+
 def _choose(
     result: Result,
     data: Data,
@@ -242,22 +299,8 @@ def _choose(
     checked: NDArray[np.intp] | None = None,
 ) -> list[Member]:
     """The trials to fit, with weights. `data` has the rows that were `checked`: all, unless it says which."""
-    done = [
-        trial
-        for trial in result.trials
-        if trial.state is State.COMPLETED
-        and trial.value is not None
-        and not trial.outside
-        and not trial.retracted
-    ]
-    done.sort(key=lambda trial: metric.sign * (trial.value or 0.0))
-    candidates: list[Trial] = []
-    counts: dict[str, int] = {}
-    for rank, trial in enumerate(done):
-        algorithm = trial.config["algorithm"]
-        counts[algorithm] = counts.get(algorithm, 0) + 1
-        if rank < CANDIDATES or counts[algorithm] <= OF_EACH:
-            candidates.append(trial)
+    done = completed(result, metric)
+    candidates = [done[k] for k in blending.candidates([t.config["algorithm"] for t in done])]
     readable, predictions = [], []
     for trial in candidates if most > 1 else candidates[:1]:
         file = folder_of(trial.number) / PREDICTIONS
@@ -332,8 +375,7 @@ def _finish(
         "base": table.base,
         "metric": metric.name,
         "goal": metric.goal,
-        "value": judgement.of(held_out),
-        "scores": judgement.scores(held_out),
+        **judgement.honest(held_out, planned.seed),
         "options": planned.options,
         "checked_rows": judgement.rows.rows,
         "copies": judgement.copies,
@@ -355,6 +397,7 @@ def _finish(
         "repeats": planned.repeats,
         "seed": planned.seed,
         "trials": len(result.trials),
+        "chosen_from": len(completed(result, metric)),
         "versions": plan.versions(),
     }
     about = model.write(folder, about, pipes, table.x[:50], say)

@@ -47,11 +47,17 @@ class Metric:
     regression: bool = False
     #: Whether it judges probabilities, not only which class is the likeliest: weights of classes spoil it.
     calibrated: bool = False
+    #: The least and largest value that it may have.
+    bounds: tuple[float, float] = (0.0, np.inf)
 
     @property
     def sign(self) -> float:
         """What the metric is multiplied by so that less is better."""
         return 1.0 if self.goal == "minimize" else -1.0
+
+    @property
+    def bounded(self) -> bool:
+        return bool(np.isfinite(self.bounds).all())
 
 
 def _mean(values: NDArray[Any], weight: Floats | None) -> float:
@@ -112,17 +118,19 @@ def _r2(y: Floats, p: Floats, weight: Floats | None = None) -> float:
     return 1.0 - _mean(np.square(y - p), weight) / spread if spread else 0.0
 
 
+#: The bounds of shares.
+SHARE: Final = (0.0, 1.0)
 METRICS: Final = {
     metric.name: metric
     for metric in (
         Metric("log_loss", "minimize", _log_loss, calibrated=True),
-        Metric("roc_auc", "maximize", _roc_auc, calibrated=True),
-        Metric("accuracy", "maximize", _accuracy),
-        Metric("balanced_accuracy", "maximize", _balanced_accuracy),
-        Metric("f1", "maximize", _f1),
+        Metric("roc_auc", "maximize", _roc_auc, calibrated=True, bounds=SHARE),
+        Metric("accuracy", "maximize", _accuracy, bounds=SHARE),
+        Metric("balanced_accuracy", "maximize", _balanced_accuracy, bounds=SHARE),
+        Metric("f1", "maximize", _f1, bounds=SHARE),
         Metric("rmse", "minimize", _rmse, regression=True),
         Metric("mae", "minimize", _mae, regression=True),
-        Metric("r2", "maximize", _r2, regression=True),
+        Metric("r2", "maximize", _r2, regression=True, bounds=(-np.inf, 1.0)),
     )
 }
 _ALSO: Final = {
@@ -147,10 +155,11 @@ def _cost(aim: Aim) -> Metric:
     def of(y: Floats, p: Floats, weight: Floats | None = None) -> float:
         return _mean(costs[y.astype(int), aim.decisions(p)], weight)
 
-    return Metric("cost", "minimize", of)
+    bounds = (float(costs.min()), float(costs.max()))
+    return Metric("cost", "minimize", of, bounds=bounds)
 
 
-def _fitting(task: str, aim: Aim) -> dict[str, Metric]:
+def metrics_of(task: str, aim: Aim) -> dict[str, Metric]:
     """The metrics that fit a task and an aim, by name. What judges decisions judges those that `predict` makes."""
     if aim.quantile is not None:
         return {"pinball": _pinball(aim.quantile)}
@@ -174,7 +183,7 @@ def _by_cost(metric: Metric, aim: Aim) -> Callable[..., float]:
 def metric_for(task: str, name: str | None = None, aim: Aim = NO_AIM) -> Metric:
     """The metric of that name; without one, log_loss for classes (it counts how sure a prediction
     was, and is smooth) and rmse for numbers; pinball for a quantile, and cost where there are costs. Raises JobError."""
-    fitting = _fitting(task, aim)
+    fitting = metrics_of(task, aim)
     if name is None:
         plain = "rmse" if task == "regression" else "log_loss"
         return fitting[plain if aim == NO_AIM else next(iter(fitting))]
@@ -209,7 +218,7 @@ def scores(
     task: str, y: Floats, predicted: Floats, aim: Aim = NO_AIM, weight: Floats | None = None
 ) -> dict[str, float]:
     """Every metric that fits the task; for a quantile also its coverage, the share of rows at or below it."""
-    values = {name: m.of(y, predicted, weight) for name, m in _fitting(task, aim).items()}
+    values = {name: m.of(y, predicted, weight) for name, m in metrics_of(task, aim).items()}
     if aim.quantile is not None:
         values["coverage"] = _mean(y <= predicted, weight)
     return values

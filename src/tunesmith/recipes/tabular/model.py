@@ -8,6 +8,7 @@ The description names the file and is written last: a model is there whole, or i
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +27,9 @@ from tunesmith.recipes.tabular.columns import UNKNOWN, Column
 from tunesmith.recipes.tabular.files import Known, Source, need, read
 from tunesmith.recipes.tabular.leaks import notice_of_copies
 from tunesmith.recipes.tabular.matrix import read_rows
-from tunesmith.recipes.tabular.metrics import Aim
+from tunesmith.recipes.tabular.metrics import Aim, metrics_of
 from tunesmith.recipes.tabular.plan import RECIPE
-from tunesmith.recipes.tabular.splits import assumption
+from tunesmith.recipes.tabular.splits import assumption, kind_of_rows
 from tunesmith.recipes.tabular.train import Pipe, quiet
 from tunesmith.tuning.result import Result
 
@@ -74,13 +75,38 @@ class Fitted:
         return str(self.about["metric"])
 
     @property
+    def score(self) -> float:
+        """The metric as new rows would have it: `value`, corrected for having chosen by it."""
+        return float(self.about.get("score", self.value))
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """(lowest, highest): where the score on very many new rows is, with a probability of 90 %. None for a model of
+        an earlier version, and where all rows that were checked are of one time."""
+        ends = self.about.get("interval")
+        return None if ends is None else (float(ends[0]), float(ends[1]))
+
+    def interval_on(self, rows: int) -> tuple[float, float] | None:
+        """`interval` for the score on so many new rows, which differs by their chance, too: what a held-out check of
+        that many rows contradicts is outside."""
+        if self.interval is None:
+            return None
+        if isinstance(rows, bool) or rows < 1:
+            raise JobError(f"rows is how many new rows there are, 1 or more, not {rows!r}")
+        wider = (1.0 + self.about["checked_rows"] / rows) ** 0.5
+        lowest, highest = metrics_of(str(self.about["task"]), self.aim)[self.metric].bounds
+        low, high = (self.score + wider * (end - self.score) for end in self.interval)
+        return max(low, lowest), min(high, highest)
+
+    @property
     def value(self) -> float:
-        """The metric by cross-validation: of the ensemble, or of the single pipeline."""
+        """The metric by cross-validation, of the ensemble or of the single pipeline: what it was chosen by, which
+        flatters."""
         return float(self.about["value"])
 
     @property
     def scores(self) -> dict[str, float]:
-        """Every metric that fits the task, by cross-validation."""
+        """Every metric that fits the task, corrected as `score` is."""
         return dict(self.about["scores"])
 
     @property
@@ -182,11 +208,21 @@ class Fitted:
         kind = best["config"]["algorithm"]
         if len(members) > 1:
             kind = (
-                f"{len(members)} pipelines blended; the best of them alone, {kind}: "
+                f"{len(members)} pipelines blended; uncorrected, the best of them alone, {kind}: "
                 f"{show_number(best['value'])}"
             )
         quantile = "" if self.aim.quantile is None else f" at quantile {self.aim.quantile:g}"
-        return f"{self.metric}{quantile} {show_number(self.value)} by cross-validation ({kind})"
+        return f"{self.metric}{quantile} {self._score_in_words()} ({kind})"
+
+    def _score_in_words(self) -> str:
+        """The score, its interval, on which rows, and what it is corrected for."""
+        if self.interval is None:
+            return f"{show_number(self.score)} by cross-validation"
+        score, low, high = rounded(self.score, *self.interval)
+        trials = self.about["chosen_from"]
+        choosing = f", corrected for choosing from {trials}" if trials > 1 else ""
+        rows = kind_of_rows(self.about.get("options", {}))
+        return f"{score} (90 %: {low} .. {high}) on {rows}{choosing}"
 
     @property
     def assumption(self) -> str:
@@ -266,6 +302,14 @@ class Fitted:
             )
         x.resize((x.shape[0], width))
         return x if self.about["sparse"] else np.asarray(x.toarray())
+
+
+def rounded(score: float, low: float, high: float) -> tuple[str, str, str]:
+    """A score and the ends of its interval, with the digits that the interval's width leaves: two of it."""
+    width = high - low
+    digits = 1 - math.floor(math.log10(width)) if width > 0 else 6
+    score, low, high = (round(value, digits) for value in (score, low, high))
+    return show_number(score), show_number(low), show_number(high)
 
 
 def _warn(text: str) -> None:
@@ -362,7 +406,7 @@ def member_about(pipe: Pipe) -> dict[str, Any]:
     """What model.json says of a pipeline beside its weight and config."""
     return {
         "present": list(pipe.present), "classes": pipe.classes, "reach": list(pipe.reach),
-        "trees": pipe.trees, "shift": pipe.shift,
+        "trees": pipe.trees, "shift": pipe.shift, "unsure": pipe.unsure,
     }  # fmt: skip
 
 
@@ -376,6 +420,7 @@ def _pipe(entry: dict[str, Any], about: dict[str, Any]) -> Pipe:
         about["trees"],
         entry.get("fill"),
         about.get("shift", 0.0),
+        about.get("unsure", 0.0),
     )
 
 

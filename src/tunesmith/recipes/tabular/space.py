@@ -153,21 +153,15 @@ def _data_parameters(
     dense = not data.sparse
     out: dict[str, Any] = {}
     categories = data.categories
+    # ranks end where the training rows do, and later rows may go beyond those
+    beyond = ("quantile",) if data.bonds.time is None else ()
     if data.missing and (when := where(*SCALED, *FORESTS)):
         out["impute"] = Choice(
             "median", "mean", "median_and_flag", default="median", group="data", when=when
         )
     if dense and data.numbers and (when := where(*SCALED)):
-        out["scale"] = Choice(
-            "standard",
-            "robust",
-            "quantile",
-            "power",
-            "none",
-            default="standard",
-            group="data",
-            when=when,
-        )
+        scales = ("standard", "robust", *beyond, "power", "none")
+        out["scale"] = Choice(*scales, default="standard", group="data", when=when)
     if categories and (when := where(*SCALED)):
         out["encode"] = Choice("one_hot", "target", default="one_hot", group="data", when=when)
     if categories and (when := where(*BOOSTING, *FORESTS)):
@@ -187,7 +181,8 @@ def _data_parameters(
     if data.task != "regression" and not metric.calibrated and (when := where(*weighs)):
         out["class_weight"] = Choice("none", "balanced", default="none", group="data", when=when)
     if data.task == "regression":
-        out["target"] = Choice(*_target_transforms(data.y, lowest), default="none", group="data")
+        transforms = ("none", *_logarithm(data.y, lowest), *beyond, "power")
+        out["target"] = Choice(*transforms, default="none", group="data")
     return out
 
 
@@ -209,12 +204,9 @@ def _mlp_weighs() -> bool:
     return bool(has_fit_parameter(MLPClassifier, "sample_weight"))
 
 
-def _target_transforms(y: Any, lowest: float) -> list[str]:
-    """The logarithm only of what is never negative, and of which 1 is not large."""
-    kinds = ["none", "quantile", "power"]
-    if min(y.min(), lowest) >= 0.0 and np.median(y) > 1.0:
-        kinds.insert(1, "log")
-    return kinds
+def _logarithm(y: Any, lowest: float) -> tuple[str, ...]:
+    """Of the target: only of what is never negative, and of which 1 is not large."""
+    return ("log",) if min(y.min(), lowest) >= 0.0 and np.median(y) > 1.0 else ()
 
 
 def first_configs(space: Space, names: Sequence[str], most: int | None = None) -> list[Config]:

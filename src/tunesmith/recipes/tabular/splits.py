@@ -152,18 +152,27 @@ def _numbered(part: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.asarray(np.unique(part, return_inverse=True)[1], dtype=np.intp)
 
 
+def kind_of_rows(roles_of: dict[str, str]) -> str:
+    """Which new rows scores of such splits are for."""
+    group, time = roles_of.get("group"), roles_of.get("time_column")
+    if not group and not time:
+        return "rows like these"
+    return f"{'later ' if time else ''}rows{' of new groups' if group else ''}"
+
+
 def assumption(roles_of: dict[str, str]) -> str:
     """Under which assumption scores of such splits hold, in a sentence."""
     group, time = roles_of.get("group"), roles_of.get("time_column")
     weight = roles_of.get("weight")
     if group and time:
         holds = (
-            f"for rows later in {time!r} than those learned from, and of other groups ({group!r})"
+            f"for rows later in {time!r} than those learned from, and of other groups ({group!r}), if later times "
+            "are like the later half of these"
         )
     elif group:
         holds = f"for rows of new groups: no {group!r} was both learned from and checked"
     elif time:
-        holds = f"for rows later in {time!r} than those learned from"
+        holds = f"for rows later in {time!r} than those learned from, if later times are like the later half of these"
     else:
         holds = "if new rows come as these did, independent of one another (otherwise: --group, --time-column)"
     return f"holds {holds}{f'; rows count by {weight!r}' if weight else ''}"

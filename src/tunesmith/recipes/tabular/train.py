@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 #: Goes up when a config's value changes, whatever the table.
-VERSION: Final = 1
+VERSION: Final = 2
 #: In a trial's folder: what it predicts for each row when that is held out, shape (rows, outputs).
 PREDICTIONS: Final = "predictions.npy"
 #: The share of a fold's training rows that says when to stop adding trees.
@@ -136,7 +136,8 @@ def stops_early(config: dict[str, Any]) -> bool:
 class Pipe:
     """A fitted pipeline. `present`: which of the classes it saw, in order; `reach`: the least and largest
     value that it may predict; `trees`: found by early stopping, else 0; `fill`: see `fillings`; `shift`: what is
-    added to a prediction, before the target is transformed back, so that it is a quantile."""
+    added to a prediction, before the target is transformed back, so that it is a quantile; `unsure`: the share of each
+    row's probability that all classes have alike: no rows tell that a probability is 0."""
 
     pipeline: Any
     transformer: Any
@@ -146,6 +147,7 @@ class Pipe:
     trees: int = 0
     fill: Floats | None = None
     shift: float = 0.0
+    unsure: float = 0.0
 
     def predict(self, x: Any) -> Floats:
         """Values, shape (rows, 1), or probabilities of all classes, shape (rows, classes)."""
@@ -156,7 +158,7 @@ class Pipe:
             return tame(self.transformer.inverse_transform(raw + self.shift), self.reach)
         out = np.zeros((x.shape[0], self.classes))
         out[:, list(self.present)] = self.pipeline.predict_proba(x)
-        return out
+        return out + self.unsure * (1.0 / self.classes - out)
 
 
 def tame(values: Floats, reach: tuple[float, float]) -> Floats:
@@ -200,7 +202,15 @@ def fit(
     pipeline = settled(pipeline)
     fill = fillings(config, data)
     return Pipe(
-        pipeline, transformer, tuple(present.tolist()), len(data.classes), reach, trees, fill, shift
+        pipeline,
+        transformer,
+        tuple(present.tolist()),
+        len(data.classes),
+        reach,
+        trees,
+        fill,
+        shift,
+        1.0 / (data.rows + 1.0) if data.classes else 0.0,
     )
 
 

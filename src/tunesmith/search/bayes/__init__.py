@@ -23,6 +23,7 @@ from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
+from tunesmith.search.bayes.region import Region, is_its_turn
 from tunesmith.search.bayes.surrogate import LEAST, Model
 from tunesmith.strategy.evidence import Evidence, Proposals
 
@@ -106,16 +107,45 @@ class Bayes:
             model.believe(point[None])
         priced = Priced.of(model, history)
         maximiser = Maximiser(domain, priced, proposals, rng)
+        inside: Maximiser | None = None
         while len(proposals) < n:
             number = len(history) + len(proposals)
-            leaving = len(domain.unordered) > 0 and number % LEAVE_EVERY == 0
-            proposal = (maximiser.leave() if leaving else None) or maximiser.best()
+            proposal, by = None, maximiser
+            if isinstance(priced, Model) and is_its_turn(domain, evidence.results, number):
+                inside = inside or _inside(domain, priced, history, evidence, proposals, rng)
+                if inside is not None:
+                    proposal, by = inside.inside(number), inside
+            if proposal is None:
+                leaving = len(domain.unordered) > 0 and number % LEAVE_EVERY == 0
+                proposal, by = (
+                    (maximiser.leave() if leaving else None) or maximiser.best(),
+                    maximiser,
+                )
             if proposal is None:
                 return
             point, why = proposal
-            proposals.add(point, why + priced.describe(point))
+            proposals.add(point, why + by.model.describe(point))
             if len(proposals) < n:
                 model.believe(point[None])
+                if inside is not None:
+                    inside.model.believe(point[None])
+
+
+def _inside(
+    domain: Domain,
+    model: Model,
+    history: History,
+    evidence: Evidence,
+    proposals: Proposals,
+    rng: Generator,
+) -> Maximiser | None:
+    """For the trust region, whose model believes what is running or about to."""
+    region = Region.of(domain, model, history, evidence)
+    if region is None:
+        return None
+    running = [*history.points[evidence.pending], *proposals.taken]
+    region.model.believe(np.array(running).reshape(-1, domain.d))
+    return Maximiser(domain, region.model, proposals, rng, region)
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:

@@ -14,6 +14,7 @@ from tunesmith.numeric.candidates import mutants, neighbours, other_choices
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
+from tunesmith.search.bayes.region import EVERY, QUADRATIC_EVERY, Region
 from tunesmith.search.bayes.surrogate import Model
 from tunesmith.strategy.evidence import Proposals
 
@@ -25,8 +26,8 @@ PARENTS: Final = 5
 #: ... of which so many are moved to where the relations hold, if few do.
 MENDED: Final = 48
 #: Points from which the acquisition is climbed.
-STARTS: Final = 5
-CLIMB_STEPS: Final = 30
+STARTS: Final = 4
+CLIMB_STEPS: Final = 20
 #: How many deviations below its mean a choice is hoped to be.
 HOPE: Final = 2.0
 
@@ -35,38 +36,57 @@ class Maximiser:
     """Looks for fresh points with a high score: all over, near the best, uphill, next door."""
 
     def __init__(
-        self, domain: Domain, model: Model | Joint | Priced, proposals: Proposals, rng: Generator
+        self,
+        domain: Domain,
+        model: Model | Joint | Priced,
+        proposals: Proposals,
+        rng: Generator,
+        region: Region | None = None,
     ) -> None:
         self._domain = domain
-        self._model = model
+        self.model = model
         self._proposals = proposals
         self._rng = rng
+        self._region = region
 
     def best(self) -> tuple[Floats, str] | None:
         """The best fresh point; None if none was found."""
         if self._domain.everything is not None:
             return self._first_fresh(self._domain.everything)
         pool = self._candidates()
-        scores = self._model.score(pool)
+        scores = self.model.score(pool)
         heat = scores + self._rng.gumbel(size=len(scores))
         heat[np.argmax(scores)] = np.inf
         starts = pool[np.argpartition(-heat, STARTS)[:STARTS]] if len(pool) > STARTS else pool
         ends = self._climbed(starts)
-        end_scores = self._model.score(ends)
+        end_scores = self.model.score(ends)
         for _ in range(2):
             near = self._neighbours(ends[np.argmax(end_scores)])
             if not len(near):
                 break
-            near_scores = self._model.score(near)
+            near_scores = self.model.score(near)
             j = int(np.argmax(near_scores))
             if near_scores[j] <= end_scores.max():
                 break
             better = self._climbed(near[j : j + 1])
             ends = np.vstack([ends, near[j : j + 1], better])
             end_scores = np.concatenate(
-                [end_scores, near_scores[j : j + 1], self._model.score(better)]
+                [end_scores, near_scores[j : j + 1], self.model.score(better)]
             )
         return self._first_fresh(np.vstack([ends, pool]), np.concatenate([end_scores, scores]))
+
+    def inside(self, number: int) -> tuple[Floats, str] | None:
+        """The best fresh point of the trust region; now and then the minimum of a quadratic function there."""
+        region = self._region
+        assert region is not None
+        if number // EVERY % QUADRATIC_EVERY == 0:
+            proposal = region.lowest(self._domain)
+            if proposal is not None:
+                point, why = self._domain.points.snap(proposal[0][None])[0], proposal[1]
+                if self._domain.points.whole(point[None])[0] and self._proposals.fresh(point):
+                    return point, region.why + why
+        best = self.best()
+        return None if best is None else (best[0], region.why)
 
     def leave(self) -> tuple[Floats, str] | None:
         """The best point with another choice than the best trial's, judged within that choice.
@@ -75,7 +95,7 @@ class Maximiser:
         beside one that is tuned already. So choices take turns, by how good they may turn out to be,
         and each is improved on its own best trial.
         """
-        model, domain = self._model, self._domain
+        model, domain = self.model, self._domain
         top = model.known[int(np.argmin(model.at_known))]
         choices = domain.unordered
         choices = choices[~np.isnan(top[choices])]
@@ -110,7 +130,7 @@ class Maximiser:
         for k in levels:
             pool = self._within(spread[:: max(1, len(spread) // 64)], top, j, k)
             if len(pool):
-                mean, deviation = self._model.predict(pool)
+                mean, deviation = self.model.predict(pool)
                 hopes.append((float((mean - HOPE * deviation).min()), k))
         return min(hopes)[1] if hopes else None
 
@@ -119,26 +139,33 @@ class Maximiser:
         column = self._domain.points.columns[j]
         assert column.levels is not None
         level = column.levels[k]
-        inside = np.flatnonzero(self._model.known[:, j] == level)
-        inside = inside[np.argsort(self._model.at_known[inside], kind="stable")][:PARENTS]
-        pool = np.vstack([spread, top, self._model.known[inside]])
+        inside = np.flatnonzero(self.model.known[:, j] == level)
+        inside = inside[np.argsort(self.model.at_known[inside], kind="stable")][:PARENTS]
+        pool = np.vstack([spread, top, self.model.known[inside]])
         pool[:, j] = level
         pool = np.where(np.isnan(pool), self._rng.random(pool.shape), pool)
         pool = self._domain.points.snap(pool)
         return pool[~np.isnan(pool[:, j]) & self._domain.points.satisfies(pool)]
 
     def _first_fresh(self, pool: Floats, scores: Floats | None = None) -> tuple[Floats, str] | None:
-        scores = self._model.score(pool) if scores is None else scores
+        scores = self.model.score(pool) if scores is None else scores
         point = self._proposals.first_fresh(pool, np.argsort(-scores, kind="stable"))
         return None if point is None else (point, "")
 
     def _candidates(self) -> Floats:
         """Points all over the space, and mutants of the best known ones; relations hold."""
-        domain, model, rng = self._domain, self._model, self._rng
+        domain, model, rng, region = self._domain, self.model, self._rng, self._region
         spread = (domain.spread + rng.random(domain.d)) % 1.0
         parents = model.known[np.argsort(model.at_known, kind="stable")[:PARENTS]]
+        if region is not None:
+            spread = region.low + spread * (region.high - region.low)
+            parents = region.centre[None]
         bred = mutants(parents, MUTANTS, domain.least, domain.choices, rng)
+        if region is not None:
+            bred = np.clip(bred, region.low, region.high)
         pool = domain.points.snap(np.vstack([spread, bred]))
+        if region is not None:
+            pool = pool[domain.points.whole(pool)]
         if domain.space.relations:
             broken = pool[~domain.points.satisfies(pool)]
             pool = pool[domain.points.satisfies(pool)]
@@ -150,14 +177,18 @@ class Maximiser:
 
     def _climbed(self, starts: Floats, best: float | None = None) -> Floats:
         movable = ~np.isnan(starts) & self._domain.climbable
-        scale = np.minimum(self._model.lengths, 10.0)
-        slopes = self._model.slopes(starts, best)
+        scale = np.minimum(self.model.lengths, 10.0)
+        slopes = self.model.slopes(starts, best)
         points = self._domain.points
-        ends = points.snap(climb(slopes, starts, movable, scale, CLIMB_STEPS))
+        low, high = (0.0, 1.0) if self._region is None else (self._region.low, self._region.high)
+        ends = points.snap(climb(slopes, starts, movable, scale, CLIMB_STEPS, low, high))
         valid = points.whole(ends) & points.satisfies(ends)
         return np.where(valid[:, None], ends, starts)
 
     def _neighbours(self, point: Floats) -> Floats:
-        near = neighbours(point, self._domain.levels, self._domain.choices, self._rng)
+        levels = self._domain.levels
+        if self._region is not None:
+            levels = [None if c else v for v, c in zip(levels, self._domain.choices, strict=True)]
+        near = neighbours(point, levels, self._domain.choices, self._rng)
         near = self._domain.points.snap(near)
         return near[self._domain.points.satisfies(near)]

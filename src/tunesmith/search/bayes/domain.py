@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ SPREAD: Final = 256
 
 
 class Domain:
-    """What depends on space, seed and earlier studies alone, and the last fit, which may be needed
+    """What depends on space, seed and earlier studies alone, and the last fit of each model, which may be needed
     again. Droppable."""
 
     def __init__(self, space: Space, seed: int, prior_studies: Sequence[PriorStudy] = ()) -> None:
@@ -45,7 +45,7 @@ class Domain:
         self.unordered = np.flatnonzero(np.array(sizes) > 0)
         self.prior = Prior(self.points)
         self._seed = seed
-        self._fit: tuple[NDArray[np.int64], Floats, Floats] | None = None
+        self._fits: dict[str, tuple[tuple[NDArray[Any], ...], Floats]] = {}
         self._spread: Floats | None = None
         self._design: Floats | None = None
         size = self.points.size
@@ -74,7 +74,7 @@ class Domain:
     @property
     def begin(self) -> Floats:
         """Where the fit of the model's hyperparameters begins."""
-        return gp.start(self.d + bool(self.transfer))
+        return gp.start(self._features.sizes.tolist())
 
     @property
     def spread(self) -> Floats:
@@ -91,11 +91,13 @@ class Domain:
             self._design = self.points.snap(self.prior.bend(design) if self.prior else design)
         return self._design
 
-    def theta(self, rows: NDArray[np.int64], losses: Floats, make: Callable[[], Floats]) -> Floats:
-        """`make()`, kept until rows or losses change."""
-        last = self._fit
-        if last is None or not (
-            np.array_equal(last[0], rows) and np.array_equal(last[1], losses, equal_nan=True)
+    def theta(
+        self, model: str, data: tuple[NDArray[Any], ...], make: Callable[[], Floats]
+    ) -> Floats:
+        """`make()` for one of the models, kept until the data change."""
+        last = self._fits.get(model)
+        if last is None or not all(
+            np.array_equal(a, b, equal_nan=True) for a, b in zip(last[0], data, strict=True)
         ):
-            self._fit = last = (rows, losses, make())
-        return last[2]
+            self._fits[model] = last = (data, make())
+        return last[1]

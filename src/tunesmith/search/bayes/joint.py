@@ -40,6 +40,8 @@ EXACT: Final = 3
 FRONT: Final = 50
 #: The reference lies beyond the worst of the front by this share of its range, which is at least a deviation.
 BEYOND: Final = 0.1
+#: Smaller shares of the front's range count for nothing in the choice of the reference.
+TRIFLE: Final = 0.03
 #: The weight of the sum beside the maximum, in the augmented Chebyshev function.
 AUGMENTED: Final = 0.05
 
@@ -125,7 +127,11 @@ class Joint:
         self.incumbent = int(np.argmin(self.at_known))
         self._believed = np.empty((0, self._z.shape[1]))
         self._goals: dict[float, Boxes | float | None] = {}
-        self._prior_weight = domain.prior.weight(self.known, self.at_known) if domain.prior else 0.0
+        self._prior_weight = (
+            domain.prior.weight(self.known, self.at_known, len(standing.rows))
+            if domain.prior
+            else 0.0
+        )
         self.believe(history.points[np.flatnonzero(history.where(State.WAITING, State.RUNNING))])
 
     def _representatives(self, points: Floats, standing: Standing) -> Ints:
@@ -185,7 +191,7 @@ class Joint:
             if among.any() and z.shape[1] == 1:
                 goal = float(z.min())
             elif among.any():
-                front = z[pareto.fronts(z) == 0]
+                front = _distinct(z[pareto.fronts(z) == 0])
                 front = front[np.argsort(-pareto.crowding(front), kind="stable")[:FRONT]]
                 worst, span = front.max(axis=0), np.ptp(front, axis=0)
                 goal = Boxes.of(front, worst + BEYOND * np.maximum(span, 1.0))
@@ -283,6 +289,19 @@ class Joint:
         if self._goal(self.best) is None:
             what += "; no trial has kept them yet"
         return what
+
+
+def _distinct(front: Floats) -> Floats:
+    """The points of a front that none beats but for trifles, `TRIFLE` of the range of each objective.
+
+    One that is better by next to nothing in one objective, and far worse in the others, would else set the reference, and
+    there would always be more to gain further out (Laumanns et al., "Combining convergence and diversity in evolutionary
+    multiobjective optimization", 2002).
+    """
+    step = TRIFLE * np.ptp(front, axis=0)
+    places = np.floor((front - front.min(axis=0)) / np.where(step > 0.0, step, 1.0))
+    distinct: Floats = front[pareto.fronts(places) == 0]
+    return distinct
 
 
 def _warped(losses: Floats) -> tuple[Floats, OutputWarp]:

@@ -63,10 +63,10 @@ class Prior:
             out[:, j] = np.nan_to_num(-z / deviation * density / (DOUBT + density))
         return out
 
-    def weight(self, points: Floats, z: Floats) -> float:
-        """The bonus's factor after results `z` (smaller is better) at `points`, n of them.
+    def weight(self, points: Floats, z: Floats, results: int) -> float:
+        """The bonus's factor after so many `results`, of which `z` (smaller is better) at `points` stand for all.
 
-        beta / n, times the confidence that better points are where the prior is higher: Phi of
+        beta / results, times the confidence that better points are where the prior is higher: Phi of
         Spearman's rank correlation over its standard error (n - 1)^(-1/2).
         """
         from scipy.special import ndtr
@@ -80,7 +80,7 @@ class Prior:
             if scale
             else 0.0
         )
-        return BETA / n * float(ndtr(rho * np.sqrt(n - 1.0)))
+        return BETA / results * float(ndtr(rho * np.sqrt(n - 1.0)))
 
     def bend(self, design: Floats) -> Floats:
         """`design`, uniform points, with every second one distributed as the prior."""

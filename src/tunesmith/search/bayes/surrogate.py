@@ -26,6 +26,8 @@ MOST_POINTS: Final = 250
 REFIT_FACTOR: Final = 1.1
 #: Finished trials needed for a model.
 LEAST: Final = 3
+#: The range of a few points counts as at least this share of the parameter's.
+NARROWEST: Final = 0.02
 #: Results are noisy if noise is more than this share of the variance.
 NOISY: Final = 0.01
 
@@ -39,25 +41,35 @@ class Model:
         rows: NDArray[np.int64],
         points: Floats,
         losses: Floats,
+        deviations: Floats,
         theta: Floats,
         *,
         bend: bool = True,
+        alone: bool = False,
+        results: int = 0,
     ) -> None:
         self.domain = domain
         #: The trials that the model sees, and their points, shape (n, d).
         self.rows = rows
         self.known = points
-        z, self._warp = _targets(losses, bend)
-        features, targets = _learned(domain, points, z)
-        self._gp = gp.GP.condition(features, domain.owner, targets, theta)
+        self.losses, self.deviations = losses, deviations
+        data, self._warp = _learned(domain, points, losses, deviations, bend, alone)
+        features, targets, extra = data
+        self._gp = gp.GP.condition(features, domain.owner, targets, theta, extra)
         #: The predicted mean at each of them, shape (n,).
-        self.at_known = self._gp.predict(features[: len(z)])[0]
-        #: What is to be improved on.
-        self.best = float(z.min())
+        self.at_known = self._gp.fitted[: len(points)]
+        #: What is to be improved on: the best that has ended, since a forecast is none that anybody has.
+        z, ended = targets[: len(points)], (deviations == 0.0) & ~np.isnan(losses)
+        self.best = float(z[ended].min() if ended.any() else self.at_known.min())
+        #: The known point that is taken for the best: with noise, that of the lowest mean.
+        among = z if ended.any() and not self.noisy else self.at_known
+        self.incumbent = int(np.argmin(np.where(ended, among, np.inf) if ended.any() else among))
         self.lengths = np.exp(theta[: domain.d])
         self.curiosity = 1.0
         #: How much the user's prior counts; 0 where there is none.
-        self._prior_weight = domain.prior.weight(points, z) if domain.prior else 0.0
+        self._prior_weight = (
+            domain.prior.weight(points, z, max(results, len(z))) if domain.prior else 0.0
+        )
         self._sign = 1.0
 
     @classmethod
@@ -66,11 +78,67 @@ class Model:
         points = history.points[evidence.rows]
         subset = representatives(points, evidence.losses, domain.choices, MOST_POINTS)
         theta = _fitted(domain, history, evidence)
-        model = cls(domain, evidence.rows[subset], points[subset], evidence.losses[subset], theta)
+        model = cls(
+            domain,
+            evidence.rows[subset],
+            points[subset],
+            evidence.losses[subset],
+            evidence.deviations[subset],
+            theta,
+            results=len(evidence.rows),
+        )
         model.curiosity = curiosity
         model._sign = history.first_objective.sign
         model.believe(history.points[evidence.pending])
         return model
+
+    def near(self, count: int, steps: int) -> Model | None:
+        """Of the `count` known points nearest to the best, as if there were no others; None where hardly any has a
+        result.
+
+        Its hyperparameters are its own, fitted to what was near at the last checkpoint; their prior takes the range of
+        those points for the range of the parameters.
+        """
+        domain = self.domain
+        rows = self._around(self.incumbent, np.arange(len(self.known)), count)
+        if np.isfinite(self.losses[rows]).sum() < LEAST:
+            return None
+        c = checkpoint(len(self.known))
+        first = np.arange(len(self.known)) if c < LEAST else np.arange(c)
+        best = int(
+            first[np.argmin(np.where(np.isnan(self.losses[first]), np.inf, self.losses[first]))]
+        )
+        then = self._around(best, first, count)
+        data = (self.rows[then], self.losses[then], self.deviations[then])
+
+        def make() -> Floats:
+            points = self.known[then]
+            (features, targets, extra), _ = _learned(domain, points, *data[1:], alone=True)
+            begin, numbers = domain.begin, domain.numbers
+            span = math.sqrt(12.0) * np.nan_to_num(points[:, numbers], nan=0.5).std(axis=0)
+            begin[numbers] += np.log(np.clip(span, NARROWEST, 1.0))
+            return gp.fit(features, domain.owner, targets, begin, extra, steps=steps)[0]
+
+        theta = domain.theta("near", data, make)
+        near = Model(
+            domain,
+            self.rows[rows],
+            self.known[rows],
+            self.losses[rows],
+            self.deviations[rows],
+            theta,
+            alone=True,
+        )
+        near._sign = self._sign
+        return near
+
+    def _around(self, row: int, among: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """The `count` known points nearest to that of `row` by the model's lengths, in order."""
+        domain = self.domain
+        apart = domain.features(self.known[among]) - domain.features(self.known[[row]])
+        apart *= self._gp.weights
+        distance = np.einsum("ij,ij->i", apart, apart)
+        return np.sort(among[np.argsort(distance, kind="stable")[:count]])
 
     @classmethod
     def likeliest(cls, domain: Domain, history: History, evidence: Evidence) -> Model:
@@ -82,15 +150,16 @@ class Model:
         points = history.points[evidence.rows]
         subset = representatives(points, evidence.losses, domain.choices, MOST_POINTS)
         rows, points, losses = evidence.rows[subset], points[subset], evidence.losses[subset]
+        deviations = evidence.deviations[subset]
         fits: list[tuple[float, bool, Floats]] = []
         for bend in (True, False):
-            z, warp = _targets(losses, bend)
+            data, warp = _learned(domain, points, losses, deviations, bend)
             if not bend or warp.bent:
-                features, targets = _learned(domain, points, z)
-                theta, density = gp.fit(features, domain.owner, targets, domain.begin)
+                features, targets, extra = data
+                theta, density = gp.fit(features, domain.owner, targets, domain.begin, extra)
                 fits.append((density + warp.log_slope(losses[np.isfinite(losses)]), bend, theta))
         _, bend, theta = max(fits, key=lambda f: f[0])
-        model = cls(domain, rows, points, losses, theta, bend=bend)
+        model = cls(domain, rows, points, losses, deviations, theta, bend=bend)
         model._sign = history.first_objective.sign
         model.believe(history.points[evidence.pending])
         return model
@@ -186,33 +255,42 @@ def _fitted(domain: Domain, history: History, evidence: Evidence) -> Floats:
     Fitted again between checkpoints only where forecasts of trials that ended early have changed.
     """
     c = min(checkpoint(len(evidence.rows)), len(evidence.rows))
-    rows, losses = evidence.rows[:c], evidence.losses[:c]
+    rows, losses, deviations = evidence.rows[:c], evidence.losses[:c], evidence.deviations[:c]
     if np.isfinite(losses).sum() < LEAST:
-        rows, losses = evidence.rows, evidence.losses
+        rows, losses, deviations = evidence.rows, evidence.losses, evidence.deviations
 
     def make() -> Floats:
         points = history.points[rows]
         subset = representatives(points, losses, domain.choices, MOST_POINTS)
-        z, _ = _targets(losses[subset])
-        features, targets = _learned(domain, points[subset], z)
-        return gp.fit(features, domain.owner, targets, domain.begin)[0]
+        data, _ = _learned(domain, points[subset], losses[subset], deviations[subset])
+        features, targets, extra = data
+        return gp.fit(features, domain.owner, targets, domain.begin, extra)[0]
 
-    return domain.theta(rows, losses, make)
-
-
-def _learned(domain: Domain, points: Floats, z: Floats) -> tuple[Floats, Floats]:
-    """Features and targets of this study's results, and of earlier ones' while it has few."""
-    features, transfer = domain.features(points), domain.transfer
-    if not transfer or len(z) > UNTIL:
-        return features, z
-    earlier = domain.features(transfer.points, transfer.study)
-    return np.vstack([features, earlier]), np.concatenate([z, transfer.targets])
+    return domain.theta("whole", (rows, losses, deviations), make)
 
 
-def _targets(losses: Floats, bend: bool = True) -> tuple[Floats, OutputWarp]:
-    """Warped losses, with something bad for failures (NaN); and the warp."""
-    failed = np.isnan(losses)
-    warp = OutputWarp.of(losses[~failed], bend=bend)
-    z = np.zeros_like(losses)
-    z[~failed] = warp(losses[~failed])
-    return impute_failures(z, failed), warp
+def _learned(
+    domain: Domain,
+    points: Floats,
+    losses: Floats,
+    deviations: Floats,
+    bend: bool = True,
+    alone: bool = False,
+) -> tuple[tuple[Floats, Floats, Floats], OutputWarp]:
+    """Features, targets and their known variances, of this study's results and of earlier ones' while it has few;
+    and the warp of this study's losses. Failures (NaN) have something bad for a target."""
+    transfer, failed = domain.transfer, np.isnan(losses)
+    results, features = losses[~failed], domain.features(points)
+    earlier = bool(transfer) and len(losses) <= UNTIL and not alone
+    together = earlier and transfer.alike(points[~failed], results)
+    among = np.concatenate([results, transfer.losses]) if together else results
+    warp = OutputWarp.of(among, bend=bend)
+    z, extra = np.zeros_like(losses), np.zeros_like(losses)
+    z[~failed] = warp(results)
+    extra[~failed] = np.square(warp.deviations(results, deviations[~failed]))
+    z = impute_failures(z, failed)
+    if not earlier:
+        return (features, z, extra), warp
+    targets = warp(transfer.losses) if together else transfer.targets
+    features = np.vstack([features, domain.features(transfer.points, transfer.study)])
+    return (features, np.concatenate([z, targets]), np.append(extra, np.zeros(len(targets)))), warp

@@ -26,18 +26,20 @@ MOST: Final = 100
 UNTIL: Final = 150
 #: The first trials are some of the earlier studies' best: so many, ...
 TRIED: Final = 3
+#: Studies share one scale if their results at the same configs are apart by at most this part of the interquartile range.
+SAME: Final = 0.25
 #: ... no two of them nearer than this in every number.
 APART: Final = 0.05
 
 
 class Transfer:
-    """points, shape (m, d); targets, shape (m,), standardised within each study; study, shape (m,),
-    counted from 1. `tried` are the points to try first, with their studies' names."""
+    """points, shape (m, d); losses, shape (m,); targets, shape (m,): the losses, standardised within each study; study,
+    shape (m,), counted from 1. `tried` are the points to try first, with their studies' names."""
 
     def __init__(self, points: Points, prior_studies: Sequence[PriorStudy]) -> None:
         d = len(points.columns)
         self.studies = len(prior_studies)
-        per_study: list[tuple[Floats, Floats, Floats]] = []
+        per_study: list[tuple[Floats, Floats, Floats, Floats]] = []
         best: list[tuple[int, int, Floats, str]] = []
         for k, earlier in enumerate(prior_studies, 1):
             rows: list[Floats] = []
@@ -54,10 +56,12 @@ class Transfer:
             best += [(place, k, rows[j], earlier.study) for place, j in enumerate(order)]
             subset = np.sort(_some(order, max(1, MOST // len(prior_studies))))
             z = OutputWarp.of(values)(values)
-            per_study.append((np.array(rows)[subset], z[subset], np.full(len(subset), float(k))))
+            which = np.full(len(subset), float(k))
+            per_study.append((np.array(rows)[subset], z[subset], which, values[subset]))
         self.points = np.vstack([np.empty((0, d)), *(f[0] for f in per_study)])
         self.targets = np.concatenate([np.empty(0), *(f[1] for f in per_study)])
         self.study = np.concatenate([np.empty(0), *(f[2] for f in per_study)])
+        self.losses = np.concatenate([np.empty(0), *(f[3] for f in per_study)])
         self.tried: list[tuple[Floats, str]] = []
         for _, _, row, name in sorted(best, key=lambda b: b[:2]):
             if len(self.tried) == TRIED:
@@ -67,6 +71,23 @@ class Transfer:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def alike(self, points: Floats, losses: Floats) -> bool:
+        """Whether results of this study are on the scale of the earlier ones: at configs that both have tried, of which
+        there are some at the beginning, they are less than `SAME` of the earlier losses' spread apart.
+
+        Then all are standardised together. A study that begins with the old best would else take it for its average.
+        """
+        pairs = [
+            (here, j)
+            for point, here in zip(points, losses, strict=True)
+            for j in np.flatnonzero(np.isclose(self.points, point, equal_nan=True).all(axis=1))
+        ]
+        if len(pairs) < 2:
+            return False
+        apart = [abs(here - self.losses[j]) for here, j in pairs]
+        low, high = np.quantile(self.losses, (0.25, 0.75))
+        return bool(np.median(apart) <= SAME * (high - low))
 
 
 def _some(order: NDArray[np.int64], most: int) -> NDArray[np.int64]:

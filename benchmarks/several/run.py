@@ -1,0 +1,156 @@
+"""Tune problems with several objectives, or with constraints: one row per run in a CSV file, which a later run completes.
+
+    python benchmarks/several/run.py --problems FOLDER --tuner auto --seeds 0-9
+    PEERS/bin/python benchmarks/several/run.py --problems FOLDER --tuner optuna-gp --seeds 0-9
+
+FOLDER has `several.py` (the problems, see its docstring). A tuner called `optuna-...` needs Optuna instead of tunesmith, and may
+run in an environment of its own. A row holds the share of the best known hypervolume after each number of trials in MARKS
+(with one objective: of the way from the reference to the best known value), the first feasible trial, and the CPU time of
+a trial, problem included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+MARKS = (25, 50, 100)
+FIELDS = [
+    "problem",
+    "tuner",
+    "seed",
+    "trials",
+    *(f"volume_{m}" for m in MARKS),
+    "feasible_at",
+    "cpu_ms",
+]
+
+Evaluate = Callable[[dict[str, Any]], dict[str, float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", type=Path, required=True)
+    parser.add_argument("--tuner", default="auto")
+    parser.add_argument("--seeds", default="0-4")
+    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--only", nargs="*", help="names of problems")
+    parser.add_argument("--results", type=Path, default=HERE / "results.csv")
+    options = parser.parse_args()
+    sys.path.insert(0, str(options.problems))
+    several = importlib.import_module("several")
+    first, _, last = options.seeds.partition("-")
+    tune = _optuna if options.tuner.startswith("optuna-") else _tunesmith
+    for name in options.only or several.list_several("dev"):
+        for seed in range(int(first), int(last or first) + 1):
+            if (name, options.tuner, str(seed)) in _done(options.results, options.trials):
+                continue
+            problem = several.get_several(name)
+            values: list[dict[str, float]] = []
+
+            def evaluate(
+                config: dict[str, Any], problem: Any = problem, values: Any = values
+            ) -> Any:
+                values.append(problem.evaluate(config))
+                return values[-1]
+
+            began = time.process_time()
+            tune(options.tuner, problem, evaluate, seed, options.trials)
+            cpu_ms = 1000 * (time.process_time() - began) / options.trials
+            row = _row(problem, values)
+            _append(
+                options.results, [name, options.tuner, seed, options.trials, *row, f"{cpu_ms:.1f}"]
+            )
+            print(name, options.tuner, seed, *row, flush=True)
+
+
+def _row(problem: Any, values: list[dict[str, float]]) -> list[str]:
+    volumes = [f"{problem.hypervolume(values[:m]):.5f}" if m <= len(values) else "" for m in MARKS]
+    kept = (i for i, v in enumerate(values, 1) if all(v[c] <= 0 for c in problem.constraints))
+    return [*volumes, str(next(kept, ""))]
+
+
+def _done(results: Path, trials: int) -> set[tuple[str, ...]]:
+    """The runs that are there with as many trials."""
+    if not results.exists():
+        return set()
+    with results.open() as file:
+        rows = [row for row in csv.DictReader(file) if int(row["trials"]) >= trials]
+    return {(row["problem"], row["tuner"], row["seed"]) for row in rows}
+
+
+def _append(results: Path, row: list[Any]) -> None:
+    new = not results.exists()
+    with results.open("a", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([FIELDS, row] if new else [row])
+
+
+def _tunesmith(tuner: str, problem: Any, evaluate: Evaluate, seed: int, trials: int) -> None:
+    import tunesmith as ts
+
+    made: dict[str, Any] = {}
+    for p in problem.space:
+        when: Any = {}
+        if p["condition"] is not None:
+            when = {"when": {p["condition"][0]: list(p["condition"][1])}}
+        if p["kind"] == "categorical":
+            made[p["name"]] = ts.Choice(*p["choices"], **when)
+        else:
+            kind = ts.Float if p["kind"] == "float" else ts.Int
+            made[p["name"]] = kind(p["low"], p["high"], log=p["log"], **when)
+    study = ts.Study.create(
+        ts.Space(made),
+        metric=list(problem.objectives),
+        constraints=[f"metric({name!r}) <= 0" for name in problem.constraints],
+        searcher=tuner,
+        seed=seed,
+        trials=trials,
+    )
+    for _ in range(trials):
+        trial = study.ask()
+        study.tell(trial, evaluate(trial.config))
+
+
+def _optuna(tuner: str, problem: Any, evaluate: Evaluate, seed: int, trials: int) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    samplers = {
+        "optuna-tpe": optuna.samplers.TPESampler,
+        "optuna-gp": optuna.samplers.GPSampler,
+        "optuna-nsga2": optuna.samplers.NSGAIISampler,
+    }
+    options = {"constraints_func": lambda t: t.user_attrs["broken"]} if problem.constraints else {}
+    sampler = samplers[tuner](seed=seed, **options)
+    study = optuna.create_study(directions=["minimize"] * len(problem.objectives), sampler=sampler)
+
+    def objective(trial: Any) -> list[float]:
+        config: dict[str, Any] = {}
+        for p in problem.space:
+            if (
+                p["condition"] is not None
+                and config.get(p["condition"][0]) not in p["condition"][1]
+            ):
+                continue
+            if p["kind"] == "categorical":
+                config[p["name"]] = trial.suggest_categorical(p["name"], p["choices"])
+            else:
+                suggest = trial.suggest_float if p["kind"] == "float" else trial.suggest_int
+                config[p["name"]] = suggest(p["name"], p["low"], p["high"], log=p["log"])
+        values = evaluate(config)
+        trial.set_user_attr("broken", [values[name] for name in problem.constraints])
+        return [values[name] for name in problem.objectives]
+
+    study.optimize(objective, n_trials=trials)
+
+
+if __name__ == "__main__":
+    main()
