@@ -12,6 +12,8 @@ from tests.numeric.test_gp import SIZES, _difference
 from tunesmith.numeric import curve_gp
 from tunesmith.numeric.features import Features
 
+FIRST = curve_gp.begin(SIZES)
+
 
 def _curves(n: int = 12, seed: int = 0) -> tuple[Any, Any, Any, Any, Any]:
     """Features, owner, times, losses, and every curve's end."""
@@ -33,15 +35,15 @@ def test_the_marginal_likelihood_has_the_gradient_it_says(late: tuple[float, flo
     likelihood = curve_gp.MarginalLikelihood(features, owner, t, (y - y.mean()) / y.std())
     expected = _difference(lambda x: likelihood(x)[0], theta)
     np.testing.assert_allclose(likelihood(theta)[1], expected, rtol=1e-3, atol=1e-3)
-    expected = _difference(lambda x: curve_gp.prior(x)[0], theta)
-    np.testing.assert_allclose(curve_gp.prior(theta)[1], expected, rtol=1e-4, atol=1e-5)
+    expected = _difference(lambda x: curve_gp.prior(x, FIRST)[0], theta)
+    np.testing.assert_allclose(curve_gp.prior(theta, FIRST)[1], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_it_ranks_ends_and_is_surer_of_those_that_went_further() -> None:
     features, owner, t, y, ends = _curves(20)
     y = (y - y.mean()) / y.std()
     seen = (t < 0.2) | (np.arange(len(t)) % 6 < 3)  # every other curve went further
-    theta = curve_gp.fit(features[seen], owner, t[seen], y[seen])
+    theta = curve_gp.fit(features[seen], owner, t[seen], y[seen], FIRST)
     model = curve_gp.CurveGP.condition(features[seen], owner, t[seen], y[seen], theta)
     mean, deviation = model.predict(features[::3], np.ones(20))
     assert np.corrcoef(np.argsort(np.argsort(mean)), np.argsort(np.argsort(ends)))[0, 1] > 0.9
@@ -51,6 +53,6 @@ def test_it_ranks_ends_and_is_surer_of_those_that_went_further() -> None:
 def test_where_all_times_are_the_same_there_is_still_an_answer() -> None:
     features, owner, t, y, _ = _curves()
     same = t == 0.05
-    theta = curve_gp.fit(features[same], owner, t[same], y[same])
+    theta = curve_gp.fit(features[same], owner, t[same], y[same], FIRST)
     model = curve_gp.CurveGP.condition(features[same], owner, t[same], y[same], theta)
     assert all(np.isfinite(part).all() for part in model.predict(features, np.ones_like(t)))

@@ -14,6 +14,7 @@ Hyperparameters are theta = (log l_1 .. log l_d, log s, log v, log g, log b), th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,14 +43,14 @@ _LATE_BOUNDS: Final = ((math.log(0.05), math.log(20.0)), (math.log(0.01), math.l
 _RIDGE: Final = 1e-6
 
 
-def begin(d: int) -> Floats:
-    """Where a fit begins, shape (d + 4,)."""
-    return np.concatenate([start(d), [math.log(GROWTH_MEDIAN), math.log(DECAY_MEDIAN)]])
+def begin(sizes: Sequence[int]) -> Floats:
+    """Where a fit begins, shape (d + 4,), for parameters of `sizes`: see `gp.start`."""
+    return np.concatenate([start(sizes), [math.log(GROWTH_MEDIAN), math.log(DECAY_MEDIAN)]])
 
 
-def prior(theta: Floats) -> tuple[float, Floats]:
-    """The log density of theta up to a constant, and its gradient."""
-    value, gradient = log_prior(theta[:-2])
+def prior(theta: Floats, first: Floats) -> tuple[float, Floats]:
+    """The log density of theta up to a constant, and its gradient; `first` is where the fit begins."""
+    value, gradient = log_prior(theta[:-2], first[:-2])
     away = theta[-2:] - np.log([GROWTH_MEDIAN, DECAY_MEDIAN])
     return value - 0.5 * float(away @ away), np.concatenate([gradient, -away])
 
@@ -122,28 +123,32 @@ def _least_squares(basis: Floats, solved: Floats, target: Floats) -> Floats:
     """The coefficients, from the basis H, K^-1 H and K^-1 y: those of (H' K^-1 H + ridge) c = H' K^-1 y."""
     normal: Floats = basis.T @ solved
     normal.flat[::3] += _RIDGE * float(normal[0, 0])
-    coefficients: Floats = np.linalg.solve(normal, basis.T @ target)
-    return coefficients
+    return np.asarray(np.linalg.solve(normal, basis.T @ target), dtype=np.float64)
 
 
 def fit(
-    features: Floats, owner: NDArray[np.int64], t: Floats, y: Floats, steps: int = 30
+    features: Floats,
+    owner: NDArray[np.int64],
+    t: Floats,
+    y: Floats,
+    first: Floats,
+    steps: int = 30,
 ) -> Floats:
-    """The theta of the highest posterior density that L-BFGS-B finds."""
+    """The theta of the highest posterior density that L-BFGS-B finds from `first`."""
     from scipy.optimize import minimize
 
     likelihood = MarginalLikelihood(features, owner, t, y)
-    d = int(owner.max(initial=-1)) + 1
+    d = len(first) - 4
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         value, gradient = likelihood(theta)
-        density, slope = prior(theta)
+        density, slope = prior(theta, first)
         return -(value + density), -(gradient + slope)
 
     bounds = [tuple(map(math.log, LENGTH_BOUNDS))] * d
     bounds += [tuple(map(math.log, SIGNAL_BOUNDS)), tuple(map(math.log, NOISE_BOUNDS))]
     optimum = minimize(
-        objective, begin(d), jac=True, method="L-BFGS-B", bounds=[*bounds, *_LATE_BOUNDS],
+        objective, first, jac=True, method="L-BFGS-B", bounds=[*bounds, *_LATE_BOUNDS],
         options={"maxiter": steps, "gtol": 1e-2, "ftol": 1e-5},
     )  # fmt: skip
     return np.asarray(optimum.x)

@@ -75,7 +75,8 @@ class Thaw:
         some = _some(rung, losses, FITTED)
         scale = _Scale.of(losses[some])
         features, t, y = self._rows(trials[some], rung[some], losses[some], scale)
-        return curve_gp.fit(features, self._features.owner, t, y)
+        first = curve_gp.begin(self._features.sizes.tolist())
+        return curve_gp.fit(features, self._features.owner, t, y, first)
 
     def _rows(
         self, trials: Ints, rung: Ints, losses: Floats, scale: _Scale
