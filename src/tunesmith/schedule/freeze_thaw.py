@@ -40,6 +40,8 @@ MARGINS: Final = (1.0, 4.0)
 PRICE: Final = 0.5
 #: The share of a limit (time, compute time, cost) that is for trials that have begun.
 LAST: Final = 0.2
+#: So many trials begin before one has been completed: how curves end is to be known early.
+FIRST: Final = 8
 #: Below this chance, nobody goes on once no more trials begin.
 LEAST: Final = 0.02
 
@@ -95,10 +97,12 @@ class FreezeThaw:
         if history.full:
             enough = chance[best] >= LEAST
         else:
-            new = forecast.another(self._newest(rungs), horizon, margin) / steps[0] ** PRICE
+            newest = self._newest(rungs)
+            new = forecast.another(newest, horizon, margin) / steps[0] ** PRICE
             left = history.budget_left
             last = left is not None and left < LAST and chance[best] >= LEAST
-            enough = last or worth[best] >= new
+            first = not history.completed and len(newest) >= FIRST
+            enough = last or first or worth[best] >= new
         if not enough or chance[best] == 0.0:
             return halving.finish(history, rungs)
         way = halving.way(rungs, int(at[best]))
