@@ -89,7 +89,8 @@ def tunesmith(problem: Curves, seed: int, clock: Clock, how: str) -> float:
         scheduler=None if name == "none" else {name: options},
         time=clock.budget, trials=100_000,
     ).result  # fmt: skip
-    began = min(t.started_at for t in result.trials if t.started_at is not None)
+    first = min((t for t in result.trials if t.reports), key=lambda t: t.reports[0].at)
+    began = first.reports[0].at - float(problem.of(first.config)[1][0])
     reports = sorted((r.at - began, r.metrics["value"]) for t in result.trials for r in t.reports)
     with contextlib.suppress(Over):
         for at, error in reports:

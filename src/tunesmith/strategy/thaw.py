@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -45,8 +46,9 @@ class Thaw:
         self._steps = np.array([*rungs.levels, longest])
         trials, rung, losses = _values(history, rungs, objective)
         count = _checkpoint(len(trials))
+        known = trials[:count].tobytes() + rung[:count].tobytes() + losses[:count].tobytes()
         theta = history.memo(
-            ("thaw", self._steps.tobytes(), objective, count, hash(history.usable.tobytes())),
+            ("thaw", self._steps.tobytes(), objective, sha256(known).digest()),
             lambda: self._fitted(trials[:count], rung[:count], losses[:count]),
         )
         some = _some(rung, losses, MOST)
