@@ -80,7 +80,9 @@ def tunesmith(problem: Curves, seed: int, clock: Clock, how: str) -> float:
 
     told, _, searcher = how.partition("/")
     name, *given = told.split(";")
-    options: dict[str, Any] = {"max": EPOCHS} if name in ("asha", "freeze_thaw", "hyperband", "pasha") else {}
+    options: dict[str, Any] = (
+        {"max": EPOCHS} if name in ("asha", "freeze_thaw", "hyperband", "pasha") else {}
+    )
     for option in given:
         key, _, text = option.partition("=")
         options[key] = int(text) if text.isdigit() else float(text) if text[0].isdigit() else text

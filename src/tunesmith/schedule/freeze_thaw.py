@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -21,6 +20,7 @@ from tunesmith.core.history import History
 from tunesmith.core.incumbent import front
 from tunesmith.core.strategy import CONTINUE, Decision, Resume
 from tunesmith.core.trial import State
+from tunesmith.numeric.threads import one_thread
 from tunesmith.strategy import breach, halving, options
 from tunesmith.strategy.chance import unbeaten
 from tunesmith.strategy.extrapolation import GRID
@@ -32,6 +32,8 @@ Ints: TypeAlias = NDArray[np.int64]
 
 #: Of the trials that pause at a step, so many of the best may go on.
 COMPARED: Final = 20
+#: They are looked for among so many with the least losses of the first objective.
+RANKED: Final = 200
 #: What a new trial would come to is judged by so many of the newest.
 NEWEST: Final = 20
 #: The margin by which to improve is the spread of what trials come to, times ten to the power of minus one of these.
@@ -81,51 +83,72 @@ class FreezeThaw:
     def resume(self, history: History, rng: Generator) -> Resume | None:
         """The paused trial with the best chance for its price; None where a new one's is better."""
         rungs = self._rungs(history)
-        trials = self._candidates(history, rungs)
+        trials = _candidates(history, rungs)
         if not len(trials):
             return None
-        forecast = _Forecast.of(history, rungs, self.max)
+        with one_thread(), np.errstate(all="ignore"):
+            move = self._best(history, rungs, trials, rng)
+        return move or halving.finish(history, rungs)
+
+    def _best(self, history: History, rungs: Rungs, trials: Ints, rng: Generator) -> Resume | None:
+        forecast = _Forecast.of(history, self._seen(history))
         if forecast is None:
-            return halving.finish(history, rungs)
+            return None
+        left = history.budget_left
+        last = history.full or (left is not None and left < LAST)
         at = np.array([rungs.highest(trial) for trial in trials.tolist()])
         steps = np.array([*rungs.levels, self.max])
-        horizon, margin = rng.uniform(steps[0] / self.max, 1.0), 10.0 ** -rng.uniform(*MARGINS)
+        horizon, margin = 1.0, 0.0
+        if not last:
+            horizon = rng.uniform(steps[0] / self.max, 1.0)
+            margin = 10.0 ** -rng.uniform(*MARGINS)
         chance = forecast.chances(trials, np.minimum(steps[at] / self.max + horizon, 1.0), margin)
         chance[breach.surely(history, trials)] = 0.0
         worth = chance / (steps[at + 1] - steps[at]) ** PRICE
         best = int(np.argmax(worth))
-        if history.full:
+        if last:
             enough = chance[best] >= LEAST
         else:
-            newest = self._newest(rungs)
+            newest = _newest(rungs)
             new = forecast.another(newest, horizon, margin) / steps[0] ** PRICE
-            left = history.budget_left
-            last = left is not None and left < LAST and chance[best] >= LEAST
             first = not history.completed and len(newest) >= FIRST
-            enough = last or first or worth[best] >= new
-        if not enough or chance[best] == 0.0:
-            return halving.finish(history, rungs)
+            enough = first or worth[best] >= new
+        if not enough or not chance[best] > 0.0:
+            return None
         way = halving.way(rungs, int(at[best]))
         why = f"a chance of {100 * chance[best]:.0f} % to become the best {way}"
         return Resume(int(trials[best]), why)
 
-    def _candidates(self, history: History, rungs: Rungs) -> Ints:
-        """Of the paused trials, those that were best at the step at which they pause."""
-        paused = history.where(State.PAUSED)
-        some: list[int] = []
-        for k in range(len(rungs.levels)):
-            ranked = (trial for _, trial in halving.ranking(history, rungs, k))
-            there = (trial for trial in ranked if paused[trial] and rungs.highest(trial) == k)
-            some += islice(there, COMPARED)
-        return np.array(sorted(some), dtype=np.int64)
-
-    def _newest(self, rungs: Rungs) -> Ints:
-        trials, losses = rungs.at(0)
-        return trials[np.isfinite(losses)][-NEWEST:]
-
     def _rungs(self, history: History) -> Rungs:
         levels = self.levels()
         return history.memo(("freeze_thaw", levels), lambda: Rungs(levels)).update(history)
+
+    def _seen(self, history: History) -> Rungs:
+        """The same, and the end."""
+        levels = (*self.levels(), self.max)
+        return history.memo(("freeze_thaw", levels), lambda: Rungs(levels)).update(history)
+
+
+def _candidates(history: History, rungs: Rungs) -> Ints:
+    """Of the paused trials, those that were best at the step at which they pause."""
+    paused = history.where(State.PAUSED)
+    chosen: list[int] = []
+    for k in range(len(rungs.levels)):
+        trials, losses = rungs.at(k)
+        waits = paused[trials]
+        if k + 1 < len(rungs.levels):
+            waits &= ~np.isin(trials, rungs.at(k + 1)[0])
+        there = trials[waits]
+        if len(there) > RANKED:
+            there = there[np.argsort(losses[waits], kind="stable")[:RANKED]]
+        ranked = halving.ranking(history, rungs, k, there.tolist())
+        chosen += [trial for _, trial in ranked[:COMPARED]]
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _newest(rungs: Rungs) -> Ints:
+    trials, losses = rungs.at(0)
+    return trials[np.isfinite(losses)][-NEWEST:]
 
 
 @dataclass(frozen=True)
@@ -137,10 +160,10 @@ class _Forecast:
     rivals: Floats
 
     @classmethod
-    def of(cls, history: History, rungs: Rungs, longest: int) -> _Forecast | None:
+    def of(cls, history: History, rungs: Rungs) -> _Forecast | None:
         """None where too little is known."""
         several = range(len(history.objectives))
-        curves = [Thaw.of(history, rungs, longest, j) for j in several]
+        curves = [Thaw.of(history, rungs, j) for j in several]
         known = [thaw for thaw in curves if thaw is not None]
         if len(known) < len(curves):
             return None

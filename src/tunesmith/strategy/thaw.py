@@ -29,26 +29,25 @@ GROWTH: Final = 1.3
 
 
 class Thaw:
-    """The process, given what trials had when they came to the rungs.
+    """The process, given what trials had when they came to the rungs, the last of which is the end of a whole run.
 
     Losses are compressed, log(1 + (loss - best) / median distance from the best), and standardised: how bad the bad
     ones are tells little. `best` is that of the best value that was seen at any step.
     """
 
-    def __init__(self, history: History, rungs: Rungs, longest: int, objective: int = 0) -> None:
+    def __init__(self, history: History, rungs: Rungs, objective: int = 0) -> None:
         sizes = [
             p.size if isinstance(p, Choice) and not p.ordered else 0
             for p in history.space.tunables.values()
         ]
         self._features = Features([size or 0 for size in sizes])
         self._points = history.points
-        self._longest = longest
-        self._steps = np.array([*rungs.levels, longest])
+        self._shares = np.array(rungs.levels) / rungs.levels[-1]
         trials, rung, losses = _values(history, rungs, objective)
         count = _checkpoint(len(trials))
         known = trials[:count].tobytes() + rung[:count].tobytes() + losses[:count].tobytes()
         theta = history.memo(
-            ("thaw", self._steps.tobytes(), objective, sha256(known).digest()),
+            ("thaw", rungs.levels, objective, sha256(known).digest()),
             lambda: self._fitted(trials[:count], rung[:count], losses[:count]),
         )
         some = _some(rung, losses, MOST)
@@ -58,12 +57,15 @@ class Thaw:
         self._gp = CurveGP.condition(features, self._features.owner, t, y, theta)
 
     @classmethod
-    def of(cls, history: History, rungs: Rungs, longest: int, objective: int = 0) -> Thaw | None:
-        """Of a history as it is; None where there are too few values, or all are the same. O(MOST^3)."""
+    def of(cls, history: History, rungs: Rungs, objective: int = 0) -> Thaw | None:
+        """Of a history as it is; None where there are too few values, or all are the same.
+
+        O(MOST^3) and O(n log n) in what the rungs hold; a fit O(FITTED^3), for a factor of GROWTH of them.
+        """
         trials, _, losses = _values(history, rungs, objective)
         if len(np.unique(trials)) < FEWEST or not np.ptp(losses) > 0.0:
             return None
-        return cls(history, rungs, longest, objective)
+        return cls(history, rungs, objective)
 
     def at(self, trials: Ints, t: Floats) -> tuple[Floats, Floats]:
         """Expected value and deviation, shape (n,) each, of each of some trials after a share `t` of a whole run."""
@@ -84,7 +86,7 @@ class Thaw:
         self, trials: Ints, rung: Ints, losses: Floats, scale: _Scale
     ) -> tuple[Floats, Floats, Floats]:
         features = self._features(self._points[trials])
-        return features, self._steps[rung] / self._longest, scale(losses)
+        return features, self._shares[rung], scale(losses)
 
 
 class _Scale(NamedTuple):
