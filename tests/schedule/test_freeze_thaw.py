@@ -112,6 +112,7 @@ class TestWhoGoesOn:
         result = simulated.result
         assert result.counts[ts.State.COMPLETED] >= 2
         possible = min(loss_at(trial.config, LAST) for trial in result.trials)
+        assert result.best.value is not None
         assert result.best.value < possible + 0.05
 
 
@@ -134,7 +135,7 @@ def level(config: dict[str, Any], step: int) -> float:
 
 
 def rising(config: dict[str, Any], step: int) -> float:
-    return config["x"] * step
+    return float(config["x"] * step)
 
 
 class TestReports:
@@ -149,6 +150,7 @@ class TestReports:
             odd, SPACE, searcher="random", seed=3, trials=25, parallel=parallel, scheduler=OPTIONS
         ).result
         assert result.counts[ts.State.COMPLETED]
+        assert result.best.value is not None
         assert math.isfinite(result.best.value)
         assert len(result.trials) == 25
 
@@ -167,7 +169,8 @@ class TestReports:
             train, SPACE, trials=8, searcher="random", seed=1, scheduler=OPTIONS, progress=False
         )
         assert result.counts[ts.State.COMPLETED]
-        assert result.best.value == min(t.value for t in result.trials if t.state == "completed")
+        completed = [t for t in result.trials if t.state is ts.State.COMPLETED]
+        assert result.best.value == min(t.value for t in completed if t.value is not None)
 
     def test_maximising_is_minimising_the_opposite(self) -> None:
         def opposite(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
