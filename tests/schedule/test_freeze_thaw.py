@@ -115,6 +115,25 @@ class TestWhoGoesOn:
         assert result.best.value is not None
         assert result.best.value < possible + 0.05
 
+    @pytest.mark.parametrize("value", [0.5, None], ids=["all alike", "as they come"])
+    def test_a_study_that_ends_by_completed_trials_ends(self, value: float | None) -> None:
+        """New trials, of which none looks better, are not begun for ever."""
+
+        def train(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
+            for seconds, loss in curve(config):
+                yield seconds, loss if value is None else value
+
+        result = simulate(
+            train,
+            SPACE,
+            searcher="random",
+            seed=1,
+            no_improvement=6,
+            trials=1000,
+            scheduler=OPTIONS,
+        ).result
+        assert result.ended_by == "no_improvement"
+
 
 def broken_values(config: dict[str, Any], step: int) -> float:
     if config["x"] > 0.7:

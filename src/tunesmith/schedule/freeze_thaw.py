@@ -42,7 +42,7 @@ MARGINS: Final = (1.0, 4.0)
 PRICE: Final = 0.5
 #: The share of a limit (time, compute time, cost) that is for trials that have begun.
 LAST: Final = 0.2
-#: So many trials begin before one has been completed: how curves end is to be known early.
+#: So many trials begin before one is to be completed: how curves end is to be known early.
 FIRST: Final = 8
 #: Below this chance, nobody goes on once no more trials begin.
 LEAST: Final = 0.02
@@ -91,33 +91,42 @@ class FreezeThaw:
         return move or halving.finish(history, rungs)
 
     def _best(self, history: History, rungs: Rungs, trials: Ints, rng: Generator) -> Resume | None:
+        at = np.array([rungs.highest(trial) for trial in trials.tolist()])
+        owed, full = self._owes(history, rungs), history.full
         forecast = _Forecast.of(history, self._seen(history))
         if forecast is None:
-            return None
+            one = int(np.argmax(at))  # nobody can be told from the others
+            return _go_on(rungs, trials, at, one, "as good as any") if owed and not full else None
         left = history.budget_left
-        last = history.full or (left is not None and left < LAST)
-        at = np.array([rungs.highest(trial) for trial in trials.tolist()])
+        last = full or (left is not None and left < LAST)
         steps = np.array([*rungs.levels, self.max])
         horizon, margin = 1.0, 0.0
-        if not last:
+        if not (last or owed):
             horizon = rng.uniform(steps[0] / self.max, 1.0)
             margin = 10.0 ** -rng.uniform(*MARGINS)
-        chance = forecast.chances(trials, np.minimum(steps[at] / self.max + horizon, 1.0), margin)
+        then = np.minimum(steps[at] / self.max + horizon, 1.0)
+        chance = forecast.chances(trials, then, margin)
         chance[breach.surely(history, trials)] = 0.0
         worth = chance / (steps[at + 1] - steps[at]) ** PRICE
-        best = int(np.argmax(worth))
+        best = int(np.argmax(worth if chance.any() else at))
         if last:
             enough = chance[best] >= LEAST
+        elif owed:
+            enough = True
         else:
-            newest = _newest(rungs)
-            new = forecast.another(newest, horizon, margin) / steps[0] ** PRICE
-            first = not history.completed and len(newest) >= FIRST
-            enough = first or worth[best] >= new
-        if not enough or not chance[best] > 0.0:
+            new = forecast.another(_newest(rungs), horizon, margin) / steps[0] ** PRICE
+            enough = chance[best] > 0.0 and worth[best] >= new
+        if not enough:
             return None
-        way = halving.way(rungs, int(at[best]))
-        why = f"a chance of {100 * chance[best]:.0f} % to become the best {way}"
-        return Resume(int(trials[best]), why)
+        why = f"a chance of {100 * chance[best]:.0f} % to become the best"
+        return _go_on(rungs, trials, at, best, why)
+
+    def _owes(self, history: History, rungs: Rungs) -> bool:
+        """Whether a trial is to go on, however small its chance: the first after a few have begun, another whenever the first
+        steps of new trials took as long as whole runs. Else a study that ends by what has been completed would not."""
+        begun = rungs.at(0)[0]
+        further = history.completed + int(history.where(State.RUNNING)[begun].sum())
+        return len(begun) >= FIRST and len(begun) * rungs.levels[0] >= self.max * further
 
     def _rungs(self, history: History) -> Rungs:
         levels = self.levels()
@@ -127,6 +136,10 @@ class FreezeThaw:
         """The same, and the end."""
         levels = (*self.levels(), self.max)
         return history.memo(("freeze_thaw", levels), lambda: Rungs(levels)).update(history)
+
+
+def _go_on(rungs: Rungs, trials: Ints, at: Ints, i: int, why: str) -> Resume:
+    return Resume(int(trials[i]), f"{why} {halving.way(rungs, int(at[i]))}")
 
 
 def _candidates(history: History, rungs: Rungs) -> Ints:
