@@ -164,7 +164,7 @@ def _optuna(tuner: str, problem: Any, evaluate: Evaluate, seed: int, trials: int
     study.optimize(objective, n_trials=trials)
 
 
-def _botorch(_: str, problem: Any, evaluate: Evaluate, seed: int, trials: int) -> None:
+def _botorch(_tuner: str, problem: Any, evaluate: Evaluate, seed: int, trials: int) -> None:
     """Where there are numbers alone and no constraints."""
     import numpy as np
 
