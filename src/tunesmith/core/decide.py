@@ -30,6 +30,7 @@ from tunesmith.core.strategy import (
     Resume,
     Scheduler,
     Searcher,
+    instant,
     pauses,
 )
 from tunesmith.core.study import StudySpec
@@ -58,6 +59,11 @@ class Strategies:
     exhausted_generation: int = 0
     #: Why the search is over, where the best are still to be confirmed.
     enough: Quit | None = None
+
+    def instant(self, ledger: Ledger) -> bool:
+        """Whether they answer so fast that a study may be locked meanwhile."""
+        quick = instant(self.searcher) and instant(self.scheduler)
+        return quick and not ledger.spec.space.relations
 
     def forget(self) -> None:
         """Drop what depends on a study that has been edited, or was read anew."""

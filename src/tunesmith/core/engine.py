@@ -23,7 +23,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.limits import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
 from tunesmith.core.quantity import show_seconds
 from tunesmith.core.space.space import Config
-from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict, instant
+from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict
 from tunesmith.core.trial import ENDED, Kind, Reason, State
 
 #: What has happened, to trials or to the loop itself.
@@ -109,9 +109,7 @@ class Engine:
     def instant(self) -> bool:
         """Whether strategies answer so fast that what `ask_scheduler` and `respond` want written may be stored
         together with what `record` does."""
-        strategies = self.strategies
-        quick = instant(strategies.searcher) and instant(strategies.scheduler)
-        return quick and not self.ledger.spec.space.relations
+        return self.strategies.instant(self.ledger)
 
     def save(self) -> Any:
         """What the engine knows beside its ledger, to go back to with `restore`."""

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -35,7 +36,7 @@ versions: Final = Table(
 studies: Final = Table(
     "studies",
     metadata,
-    Column("id", Id, primary_key=True),
+    Column("id", Id, Identity(), primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     #: The StudySpec as it was created, in JSON.

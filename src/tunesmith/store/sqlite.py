@@ -20,8 +20,8 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -42,7 +42,8 @@ from tunesmith.core.errors import (
     StoreVersionError,
 )
 from tunesmith.store.base import Durability
-from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, versions
+from tunesmith.store.dialect import Prepared, Rows
+from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, studies, versions
 from tunesmith.store.sql import SqlStore
 
 T = TypeVar("T")
@@ -179,6 +180,8 @@ _PLACES: Final = itertools.count(1)
 class SqliteFile:
     """The `Dialect` of one file, which it watches: see `check`."""
 
+    readers_apart = True
+
     def __init__(self, path: Path, lock_timeout_s: float) -> None:
         self.where = str(path)
         self._path = path.absolute()
@@ -201,6 +204,30 @@ class SqliteFile:
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA busy_timeout = 0")
         return connection
+
+    @contextmanager
+    def transaction(
+        self, connection: Connection, *, write: bool, study: int | None
+    ) -> Iterator[None]:
+        with connection.begin():
+            yield
+
+    def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
+        statement.many(connection, rows)
+
+    def flush(self, connection: Connection) -> None:
+        """Nothing is put off."""
+
+    def broken(self, connection: Connection) -> bool:
+        return False  # there is nobody at its other end
+
+    def lost(self, damage: str) -> StoreLost:
+        self._place = self._place or self._beside()
+        return StoreLost(f"{self.where}: {damage}", self._place)
+
+    def next_id(self, connection: Connection) -> int:
+        last = connection.execute(sa.select(sa.func.max(studies.c.id))).scalar() or 0
+        return max(last + 1, int(time.time() * 1e6))  # in the order of creation
 
     def now(self, connection: Connection) -> float:
         return time.time()  # SQLite runs in this process: its clock is the host's
