@@ -90,7 +90,7 @@ class Dialect(Protocol):
         self, connection: Connection, *, write: bool, study: int | None
     ) -> AbstractContextManager[int | None]:
         """One transaction; one that writes to `study` waits for those that do, if it can, and has the number of its
-        last event then. Raises StudyGone if the study is not there."""
+        last event then."""
         ...
 
     def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
@@ -132,7 +132,8 @@ class Dialect(Protocol):
         ...
 
     def error(self, error: Exception) -> StoreError | None:
-        """A driver's error in our words; None for one that has no words of its own."""
+        """A driver's error in our words; None for one that has no words of its own. Raises StudyGone for one that says
+        so."""
         ...
 
     def asking(self, study: int) -> AbstractContextManager[object]:

@@ -4,7 +4,7 @@ Nothing of a session is relied upon (no prepared statements, no settings that ou
 transaction's), so a pooler that lends connections for one transaction at a time may stand in between.
 
 A commit is on the server's disk when it returns, unless the server, or the URL's ``options``, say otherwise with
-``synchronous_commit``. Writers of a study lock its row first: they wait in turn, and whoever tries again
+``synchronous_commit``. Writers of a study take its advisory lock first: they wait in turn, and whoever tries again
 after its connection broke waits for what the other end of that still does.
 """
 
@@ -62,8 +62,9 @@ SILENT_WRITER_S: Final = 20
 ASKING_TIMEOUT_S: Final = 60
 #: So many rows go with another message to the server; more have one of their own.
 _AT_ONCE: Final = 50
-#: For advisory locks: "tune", so that no other program has the same.
-_LOCKS: Final = 0x74756E65
+#: For advisory locks: "tune" and what follows, so that no other program has the same.
+_SCHEMAS: Final = 0x74756E65
+_WRITERS, _ASKERS = _SCHEMAS + 1, _SCHEMAS + 2
 
 #: What to connect with if the URL says nothing of it. A cut of some 20 s is outlived, a longer one noticed.
 _DEFAULTS: Final[Mapping[str, str]] = {
@@ -184,31 +185,20 @@ class PostgresSchema:
         self._put_off.clear()
         with connection.begin():
             driver: Any = connection.connection.driver_connection
-            begin, last = self._write if write else self._read, None
+            begin = self._write if write else self._read
             if study is None:
                 driver.execute(begin).close()
-            else:  # what is read after the lock has been had is what the last holder wrote
-                begin = (
-                    f"{begin}; SELECT id FROM studies WHERE id = {study:d} FOR NO KEY UPDATE; "  # noqa: S608
-                    f"SELECT max(seq) FROM events WHERE study = {study:d}"
-                )
-                last = self._locked(driver.execute(begin))
-            yield last
+                yield None
+            else:  # what is read once the lock has been had is what the last holder wrote
+                lock = f"SELECT pg_advisory_xact_lock({_WRITERS}, {self._key(study)})"
+                last = f"SELECT seq FROM events WHERE study = {study:d} ORDER BY seq DESC LIMIT 1"  # noqa: S608
+                yield _last_row(driver.execute(f"{begin}; {lock}; {last}"))
             if self._put_off:
                 self._send(driver, "; COMMIT")
 
-    def _locked(self, cursor: Any) -> int:
-        """The last event of a study whose row is locked now, by the last two results."""
-        rows = [None]
-        while True:
-            if cursor.description is not None:
-                rows.append(cursor.fetchone())
-            if not cursor.nextset():
-                break
-        cursor.close()
-        if rows[-2] is None:
-            raise StudyGone
-        return int(rows[-1][0] or 0)
+    def _key(self, study: int) -> int:
+        """A study's advisory locks: one that two have in common makes them wait, and does no more harm."""
+        return crc32(f"{self.schema}/{study}".encode()) - 2**31
 
     def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
         """It goes with the next message to the server, which is that of the commit as a rule."""
@@ -258,14 +248,15 @@ class PostgresSchema:
         if (
             turn is None or turn.pid != os.getpid()
         ):  # of before a fork: another thread may have been in it
-            key = crc32(f"{self.schema}/{study}".encode()) - 2**31
-            turn = self._asking[study] = AskingTurn(self._connect, key)
+            turn = self._asking[study] = AskingTurn(self._connect, self._key(study))
         return turn
 
     # -- errors ---------------------------------------------------------------------------------
 
     def error(self, error: Exception) -> StoreError | None:
         original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, psycopg.errors.ForeignKeyViolation):
+            raise StudyGone from None
         if not isinstance(original, psycopg.Error):
             return None
         code = original.sqlstate or ""
@@ -290,6 +281,15 @@ class PostgresSchema:
         return StoreUnreachable(
             f"{self.where}: the database cannot be reached (PostgreSQL: {text})"
         )
+
+
+def _last_row(cursor: Any) -> int:
+    """What the last of several statements selects; 0 where there is no row."""
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone()
+    cursor.close()
+    return 0 if row is None else int(row[0])
 
 
 def _one_line(error: Exception) -> str:
@@ -381,7 +381,7 @@ class AskingTurn:
         self._connection.execute(
             f"BEGIN; SET LOCAL lock_timeout = '{ASKING_TIMEOUT_S}s'; SET LOCAL statement_timeout = 0; "
             f"SET LOCAL idle_in_transaction_session_timeout = '{2 * ASKING_TIMEOUT_S}s'; "
-            f"SELECT pg_advisory_xact_lock({_LOCKS}, {self._key})"
+            f"SELECT pg_advisory_xact_lock({_ASKERS}, {self._key})"
         )
 
     def _let_go(self) -> None:
@@ -414,7 +414,7 @@ def prepare(engine: Engine, dialect: PostgresSchema) -> None:
             return
         with dialect.transaction(connection, write=True, study=None):
             key = crc32(dialect.schema.encode()) - 2**31
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCKS}, {key})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMAS}, {key})")
             version = _version(connection, dialect)
             if version is None:
                 _make(connection, dialect)

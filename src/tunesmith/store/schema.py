@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -30,7 +31,10 @@ metadata: Final = MetaData()
 Id: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 versions: Final = Table(
-    VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True)
+    VERSION_TABLE,
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),  # as Alembic calls it
 )
 
 studies: Final = Table(

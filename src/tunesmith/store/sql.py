@@ -163,11 +163,11 @@ class SqlStore:
     def _begin(self, *, write: bool = False, name: str | None = None) -> Iterator[Connection]:
         """One transaction, its errors in our words. Only writers wait for one another: those of study `name`."""
         with self._lock:
+            self._refuse_strangers()
             if self._writing is not None:
                 self._dialect.flush(self._writing)
                 yield self._writing
                 return
-            self._refuse_strangers()
             study = None if name is None else self._look_up(name)
             heads = dict(self._heads)
             try:
@@ -176,15 +176,14 @@ class SqlStore:
                 with ExitStack() as stack:
                     yield self._enter(stack, write, study)
                 self._check(self._heads)
-            except StudyGone:
-                assert name is not None
-                self._refuse_gone(name)
-                raise
             except (SQLAlchemyError, self._driver.Error) as error:
                 self._heads.clear()
                 self._drop_broken(heads)
                 self._check(heads)
-                raise self._in_our_words(error) from error
+                try:
+                    raise self._in_our_words(error) from error
+                except StudyGone:
+                    raise self._gone(name or "") from None
             except BaseException:
                 self._heads = heads  # what was appended is taken back
                 raise
@@ -222,7 +221,7 @@ class SqlStore:
             with suppress(Exception):
                 connection.close()
         if broken:
-            self._unsure = {**heads, **self._unsure}
+            self._unsure = {**self._unsure, **heads}
         return bool(broken)
 
     def _check_heads(self, connection: Connection) -> None:
@@ -242,6 +241,13 @@ class SqlStore:
 
     def _in_our_words(self, error: Exception) -> StoreError:
         return self._dialect.error(error) or StoreError(f"{self._dialect.where}: {error}")
+
+    def _gone(self, name: str) -> StudyNotFound:
+        """The error for a study that was there."""
+        self._forget(name)
+        return StudyNotFound(
+            f"study {name!r} in {self._dialect.where} has been deleted meanwhile, and perhaps made anew; open it again"
+        )
 
     def _check(self, heads: dict[int, tuple[int, str]]) -> None:
         """See `Dialect.check`; what is lost once is not looked for again."""
@@ -459,7 +465,10 @@ class SqlStore:
             return head[1]
         if seq == 0:
             query = sa.select(studies.c.spec).where(studies.c.id == study)
-            return first_digest(connection.execute(query).scalar_one())
+            spec: str | None = connection.execute(query).scalar()
+            if spec is None:
+                raise _conflict(str(study), seq)
+            return first_digest(spec)
         row = self._select_digest.rows(connection, study, seq).fetchone()
         if row is None:
             raise _conflict(str(study), seq)
