@@ -35,7 +35,7 @@ from tunesmith.core.errors import (
     StudyNotFound,
 )
 from tunesmith.core.trial import State
-from tunesmith.store import Database, open_store, postgres
+from tunesmith.store import Database, listen, open_store, postgres
 from tunesmith.store.journal import Journal
 from tunesmith.store.migrate import upgrade
 from tunesmith.store.postgres import PostgresSchema, make_engine
@@ -394,7 +394,8 @@ class TestManyAtOnce:
     def test_sixteen_make_the_tables_and_the_study(self) -> None:
         for _ in range(3):
             url = server().url()
-            begin, outcomes = threading.Barrier(16), []
+            outcomes: list[str] = []
+            begin = threading.Barrier(16)
 
             def work(
                 url: str = url, begin: threading.Barrier = begin, outcomes: list[str] = outcomes
@@ -524,6 +525,42 @@ class TestPoolers:
         assert not any("pg_advisory_lock" in s for s in statements)
 
 
+class TestNews:
+    def test_arrive_at_once(self, url: str) -> None:
+        """Not only when one looks, which is every second where they are heard."""
+        with closing(open_store(url)) as one, closing(open_store(url)) as other:
+            one.create(spec(), 1.0)
+            assert not other.wait("study", 0, 0.1)
+            assert other._dialect._news.heard  # type: ignore[attr-defined]
+            before = other._dialect._news._connection  # type: ignore[attr-defined]
+            assert before is not None
+            one.append("study", [opened()], 0)
+            (message,) = before.notifies(timeout=10.0, stop_after=1)
+            assert message.channel == f"tunesmith_{schema_of(url)}"
+            assert other.wait("study", 0, 0.0)
+
+    def test_are_looked_for_where_a_pooler_drops_them(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listen, "_SELF_TEST_S", 0.05)
+        monkeypatch.setattr(psycopg.Connection, "notifies", lambda *_, **__: iter(()))
+        with closing(open_store(url)) as one, closing(open_store(url)) as other:
+            one.create(spec(), 1.0)
+            assert not other.wait("study", 0, 0.1)
+            one.append("study", [opened()], 0)
+            assert other.wait("study", 0, 10.0)
+            assert not other._dialect._news.heard  # type: ignore[attr-defined]
+
+    def test_a_connection_that_breaks_is_made_again(self, url: str) -> None:
+        with closing(open_store(url)) as store:
+            store.create(spec(), 1.0)
+            for expect in range(2):
+                assert not store.wait("study", expect, 0.1)
+                server().end_connections()
+                store.append("study", [opened()], expect)
+                assert store.wait("study", expect, 10.0)
+
+
 class TestBrokenConnections:
     def test_an_idle_one_is_made_again(self, url: str) -> None:
         with ts.Study.create(SPACE, name="s", storage=url) as study:
@@ -538,7 +575,8 @@ class TestBrokenConnections:
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_at_the_commit(self, url: str, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """The answer is lost: what was stored is recognised, what was not is stored."""
-        send, cuts = PostgresSchema._send, []
+        cuts: list[int] = []
+        send = PostgresSchema._send
 
         def cut(self: Any, driver: Any, end: str = "") -> None:
             if end and not cuts:
@@ -570,7 +608,8 @@ class TestBrokenConnections:
     def test_a_study_is_made_and_removed_once(
         self, url: str, verb: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        transaction, cuts = PostgresSchema.transaction, []
+        cuts: list[int] = []
+        transaction = PostgresSchema.transaction
 
         def cut(self: Any, connection: Any, *, write: bool, study: Any) -> Any:
             inner = transaction(self, connection, write=write, study=study)

@@ -136,6 +136,14 @@ class Dialect(Protocol):
         so."""
         ...
 
+    def tell(self, connection: Connection, study: int) -> None:
+        """Say to others that a study has new events, if there is a way."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return when some study may have new events, after `seconds` at the latest."""
+        ...
+
     def asking(self, study: int) -> AbstractContextManager[object]:
         """See `Store.asking`."""
         ...

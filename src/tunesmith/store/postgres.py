@@ -39,6 +39,7 @@ from tunesmith.core.errors import (
     StoreVersionError,
 )
 from tunesmith.store.dialect import Prepared, Rows, StudyGone
+from tunesmith.store.listen import News
 from tunesmith.store.location import Database
 from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, versions
 from tunesmith.store.sql import SqlStore
@@ -113,6 +114,7 @@ class PostgresSchema:
         self.where = str(database)
         self._database = database
         self._asking: dict[int, AskingTurn] = {}
+        self._news = News(f"tunesmith_{database.schema}"[:63], self._connect)
         #: Statements of the transaction that runs which have not been sent yet.
         self._put_off: list[str] = []
         #: Whether the server has ever let us in: then it is worth looking for.
@@ -170,6 +172,7 @@ class PostgresSchema:
         return driver is None or driver.closed
 
     def disconnected(self) -> None:
+        self._news.close()
         for turn in self._asking.values():
             turn.close()
 
@@ -242,6 +245,13 @@ class PostgresSchema:
 
     def damage(self, connection: Connection) -> str | None:
         return None
+
+    def tell(self, connection: Connection, study: int) -> None:
+        driver: Any = connection.connection.driver_connection
+        self._news.tell(driver, study)
+
+    def wait(self, seconds: float) -> None:
+        self._news.wait(seconds)
 
     def asking(self, study: int) -> AbstractContextManager[object]:
         turn = self._asking.get(study)

@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -174,8 +175,12 @@ class SqlStore:
                 if not self._connections:  # before SQLite makes an empty file where ours was
                     self._check({})
                 with ExitStack() as stack:
-                    yield self._enter(stack, write, study)
+                    connection = self._enter(stack, write, study)
+                    before = self._last
+                    yield connection
                 self._check(self._heads)
+                if study is not None and self._last != before:
+                    self._dialect.tell(connection, study)
             except (SQLAlchemyError, self._driver.Error) as error:
                 self._heads.clear()
                 self._drop_broken(heads)
@@ -590,6 +595,15 @@ class SqlStore:
             query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
             bodies = connection.execute(query).scalars().all()
         return codec.decode_costs(bodies)
+
+    def wait(self, name: str, cursor: int, timeout_s: float) -> bool:
+        until = time.monotonic() + timeout_s
+        while self.cursor(name) <= cursor:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._dialect.wait(left_s)
+        return True
 
     @_again
     def cursor(self, name: str) -> int:

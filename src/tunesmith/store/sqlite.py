@@ -50,6 +50,8 @@ T = TypeVar("T")
 
 #: How long to wait for another program's lock (s).
 LOCK_TIMEOUT_S: Final = 30.0
+#: How long to wait before one looks whether there is news (s).
+POLL_S: Final = 0.05
 #: How long to wait for another's suggestion before making one beside it (s).
 ASKING_TIMEOUT_S: Final = 60.0
 
@@ -241,6 +243,12 @@ class SqliteFile:
             if rows and rows != [("ok",)]:
                 return f"the database file is damaged: {'; '.join(str(row[0]) for row in rows[:3])}"
         return None
+
+    def tell(self, connection: Connection, study: int) -> None:
+        """There is no way."""
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(min(seconds, POLL_S))
 
     def asking(self, study: int) -> AskingTurn:
         turn = self._turns.get(study)
