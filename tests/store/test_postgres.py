@@ -6,12 +6,13 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,22 @@ class TestErrors:
             assert study.best.value == 0.5
             with pytest.raises(StoreReadOnly, match="no right to do that"):
                 study.annotate(0, "seen")
+
+    def test_rights_to_work(self, url: str) -> None:
+        """As the guide grants them: one who may not make tables makes and removes studies."""
+        open_store(url).close()
+        secretive(f"p{time.monotonic_ns()}")
+        schema = schema_of(url)
+        server().run(
+            f"GRANT USAGE ON SCHEMA {schema} TO secretive",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO secretive",
+        )
+        login = server().url(user="secretive:s3cr%25t", schema=schema)
+        result = ts.tune(lambda c: c["x"], SPACE, trials=2, storage=login, name="s", progress=False)
+        assert len(result.trials) == 2
+        with closing(open_store(login)) as store:
+            store.delete("s")
+            assert store.names() == []
 
     def test_a_server_that_can_only_be_read(self, url: str) -> None:
         with ts.Study.create(SPACE, name="s", storage=url) as study:
@@ -654,6 +671,25 @@ class TestBrokenConnections:
             assert silent.append("study", [suggested(0)], 1) == 2
             assert store.verify("study") is None
 
+    def test_a_network_that_is_cut(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server hears nothing of it: what it holds for the lost client it holds until it misses a word."""
+        monkeypatch.setattr(postgres, "SILENT_WRITER_S", 1)
+        network = Network(server().port)
+        url = server().url().replace(f":{server().port}", f":{network.port}")
+        with ts.Study.create(
+            SPACE, name="s", metric="loss", trials=30, storage=url, searcher="random", seed=1
+        ) as study:
+            rng, values = random.Random(1), {}
+            for _ in range(30):
+                network.cut_after(rng.randrange(4000))
+                trial = study.ask()
+                values[trial.number] = trial.config["x"]
+                study.tell(trial, trial.config["x"])
+            assert network.cuts > 5
+            assert {trial.number: trial.value for trial in study.trials} == values
+            assert study.store.verify("s") is None
+        network.close()
+
     def test_a_database_that_was_set_back(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -670,6 +706,50 @@ class TestBrokenConnections:
             assert str(saved) in str(lost.value)
             assert saved.read_text().count('"completed"') >= 3
             monkeypatch.setattr(study, "_session", None)
+
+
+class Network:
+    """What is between a client and the server; where it is cut, neither is told... but the client's host knows."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._left: int | None = None
+        self.cuts = 0
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def cut_after(self, size: int) -> None:
+        """Cut it when so many more bytes have passed, in either direction."""
+        self._left = size
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                there = socket.create_connection(("127.0.0.1", self._to))
+                self._ends += [client, there]
+                for source, target in ((client, there), (there, client)):
+                    threading.Thread(
+                        target=self._pass, args=(source, target, client), daemon=True
+                    ).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if self._left is not None:
+                    self._left -= len(data)
+                    if self._left < 0:
+                        self._left = None
+                        self.cuts += 1
+                        client.shutdown(socket.SHUT_RDWR)  # and the server waits
+                        return
+                target.sendall(data)
+
+    def close(self) -> None:
+        for end in [self._listener, *self._ends]:
+            end.close()
 
 
 class Cut:

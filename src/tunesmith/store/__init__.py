@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunesmith.core.errors import StoreError
 from tunesmith.store.base import Durability, Lease, Store, Summary
 from tunesmith.store.location import Database, Location, file_of, location_of
 
@@ -28,8 +29,12 @@ def open_store(where: str | Location | Store | None, *, durability: Durability =
         assert not isinstance(where, (str, Path, Database))
         return where
     if isinstance(location, Database):
-        from tunesmith.store.postgres import open_postgres
-
+        try:
+            from tunesmith.store.postgres import open_postgres
+        except ImportError as error:  # the package, or its library
+            raise StoreError(
+                f"studies in PostgreSQL need the package psycopg ({error}); pip install 'tunesmith[postgres]'"
+            ) from None
         return open_postgres(location)
     from tunesmith.store.sqlite import open_sqlite
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
@@ -43,13 +44,6 @@ from tunesmith.store.listen import News
 from tunesmith.store.location import Database
 from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, versions
 from tunesmith.store.sql import SqlStore
-
-try:
-    import psycopg
-except ImportError as error:
-    raise StoreError(
-        f"studies in PostgreSQL need the package psycopg ({error}); pip install 'tunesmith[postgres]'"
-    ) from None
 
 #: How long to look for a server that was there before (s).
 RECONNECT_S: Final = 120.0

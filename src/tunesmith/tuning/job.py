@@ -191,7 +191,8 @@ class JobModel(BaseModel):
     )
     storage: str | None = Field(
         None,
-        description="The file that keeps the study, relative to the job file; without one, "
+        description="The file that keeps the study, relative to the job file, or the URL of a database "
+        "(`postgresql://user@host/database`); without one, "
         "`tunesmith.db` in the current folder (or `$TUNESMITH_STORAGE`).",
     )
     durability: Literal["crash", "power"] = Field(

@@ -144,7 +144,7 @@ class Study:
         data_version: str | float | None = None,
         **limits: Unpack[LimitOptions],
     ) -> Study:
-        """A new study. `storage` is a file, or None for this process's memory; `enqueue`,
+        """A new study. `storage` is a file, the URL of a database, or None for this process's memory; `enqueue`,
         configs to run first; `warm_start`, earlier studies (or their results, or names in the same storage)
         to learn from; `data_version`, a word or number of yours that changes with the data (see `open`).
 
