@@ -90,6 +90,10 @@ class Journal:
 
         Raises what `decide` and `Ledger.check` raise, and the store's errors; nothing is stored then.
         """
+        return self._write(decide, decide)
+
+    def _write(self, decide: Decide, known: Decide | None) -> Sequence[Event]:
+        """See `write`; `known` says what is to be saved if the store is lost."""
 
         def newest() -> Sequence[Event]:
             ledger = self.refresh()
@@ -108,11 +112,14 @@ class Journal:
                     if (stored := self._try(newest)) is not None:
                         return stored
                 except StoreLost as lost:
-                    raise self._rescued(lost, decide) from None
+                    raise self._rescued(lost, known) from None
         raise AssertionError
 
-    def ask(self, decide: Decide) -> Sequence[Event]:
-        """Append what `decide` makes of the state as it is when it begins: it may take its time."""
+    def ask(self, decide: Decide, *, instant: bool = False) -> Sequence[Event]:
+        """Append what `decide` makes of the state as it is when it begins: it may take its time, unless it is
+        `instant`: then it is decided as by `write`."""
+        if instant:
+            return self._write(decide, None)
         answer: Sequence[Event] = ()
 
         def rebased() -> Sequence[Event]:

@@ -360,10 +360,9 @@ class Study:
     def _begin(self) -> Trial:
         with self._journal.lock:
             quick = self._strategies.instant(self._ledger)
-        append = self._journal.write if quick else self._journal.ask
-        begun = append(self._next_trial)[-1]
+        begun = self._journal.ask(self._next_trial, instant=quick)[-1]
         while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
-            begun = append(self._next_trial)[-1]
+            begun = self._journal.ask(self._next_trial, instant=quick)[-1]
         if isinstance(begun, events.Ended):
             raise self._over(begun)
         with self._journal.lock:
