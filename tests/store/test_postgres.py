@@ -774,6 +774,7 @@ class Cut:
 ASKER = """
 import sys, tunesmith as ts
 study = ts.Study.open("s", storage=sys.argv[1])
+print("begun", flush=True)
 try:
     while True:
         trial = study.ask()
@@ -789,6 +790,7 @@ study.close()
 TUNER = """
 import sys, tunesmith as ts
 def objective(config, trial):
+    if trial.number == 0: print("begun", flush=True)
     trial.report(step=1, loss=config["x"] + 1)
     return config["x"]
 result = ts.tune(objective, ts.Space(x=ts.Float(0, 1)), metric="loss", name="s", storage=sys.argv[1], trials=int(sys.argv[2]),
@@ -813,7 +815,7 @@ class TestKilled:
         self, durable: Server, program: str
     ) -> None:
         """Connections end at random moments, and the server too: ``-m immediate``, as with ``kill -9``."""
-        url, trials = durable.url(), 100
+        url, trials = durable.url(), 60
         ts.Study.create(
             SPACE, name="s", metric="loss", trials=trials, storage=url, searcher="random", seed=1
         ).close()
@@ -826,6 +828,9 @@ class TestKilled:
             )
             for _ in range(2 if program == ASKER else 1)
         ]
+        for worker in workers:  # a server that was never there is not looked for
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "begun\n"
         rng, kills, stops = random.Random(1), 0, 0
         while any(worker.poll() is None for worker in workers):
             time.sleep(rng.uniform(0.0, 0.3))
@@ -836,7 +841,13 @@ class TestKilled:
                 durable.start()
             elif kills < 50:
                 kills += durable.end_connections() > 0
-        outputs = [worker.communicate() for worker in workers]
+        outputs = []
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stderr is not None
+            outputs.append((worker.stdout.read(), worker.stderr.read()))
+            worker.stdout.close()
+            worker.stderr.close()
         assert [worker.returncode for worker in workers] == [0] * len(workers), outputs
         assert kills + stops > 3, "they were quicker than that: more trials are needed"
         acknowledged = [

@@ -42,6 +42,7 @@ from tunesmith.core.errors import (
 from tunesmith.store.dialect import Prepared, Rows, StudyGone
 from tunesmith.store.listen import News
 from tunesmith.store.location import Database
+from tunesmith.store.pause import pauses
 from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, versions
 from tunesmith.store.sql import SqlStore
 
@@ -49,6 +50,8 @@ from tunesmith.store.sql import SqlStore
 RECONNECT_S: Final = 120.0
 #: How long to wait for one that says that it is starting, or has no connection free (s).
 BUSY_S: Final = 20.0
+#: How often tables are looked for, or made, on connections that break meanwhile.
+_TRIES: Final = 10
 #: How long to wait for another's lock (s), and after how long without a word from whoever has one the server takes
 #: it away (s): a network that is cut tells it nothing.
 LOCK_TIMEOUT_S: Final = 30
@@ -81,9 +84,15 @@ def open_postgres(database: Database) -> SqlStore:
     dialect = PostgresSchema(database)
     engine = make_engine(dialect)
     try:
-        prepare(engine, dialect)
-    except (SQLAlchemyError, psycopg.Error) as error:
-        raise (dialect.error(error) or StoreError(f"{dialect.where}: {error}")) from None
+        for tries, pause in enumerate(pauses(), 1):
+            try:
+                prepare(engine, dialect)
+                break
+            except (SQLAlchemyError, psycopg.Error) as error:
+                failure = dialect.error(error) or StoreError(f"{dialect.where}: {error}")
+                if not isinstance(failure, StoreInterrupted) or tries == _TRIES:
+                    raise failure from None
+            pause()
     finally:
         engine.dispose()
     return SqlStore(engine, dialect)
