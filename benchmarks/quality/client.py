@@ -28,11 +28,14 @@ class TunerFailed(Exception):
 class Client:
     """A tuner's process. It serves one job after another; after a failure a new one is needed."""
 
-    def __init__(self, tuner: str, environments: Path, patience_s: float = 600.0) -> None:
+    def __init__(self, tuner: str, environments: Path | None, patience_s: float = 600.0) -> None:
+        """Without `environments` the tuner is one that this very Python has."""
         self.tuner = tuner
         self._patience_s = patience_s
-        environment = peer(tuner).environment
-        python = str(environments / environment / "bin/python") if environment else sys.executable
+        environment = peer(tuner).environment if environments else ""
+        python = sys.executable
+        if environments and environment:
+            python = str(environments / environment / "bin/python")
         variables = {**os.environ, **ONE_THREAD}
         if environment:
             variables.pop("PYTHONPATH", None)  # an environment of its own is one

@@ -2,8 +2,9 @@
 
     python benchmarks/quality/figures.py [PROBLEM..]
 
-The best is of 2,000 random configs (300 for live problems) and 1,000 (300) mutants of the best of them; the
-report takes a better one where a run has found it.
+The best is of 2,000 random configs (300 for live problems) and 1,000 (400) mutants of the best of them; the
+report takes a better one where a run has found it. Of a problem whose optimum moves the median is for the noise only: the report
+measures that of each seed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ EXACT = {
 def measured(problem: Problem) -> dict[str, float]:
     rng = np.random.default_rng(0)
     live = "live" in problem.tags
-    count, rounds = (300, 3) if live else (2000, 10)
+    count, rounds = (300, 4) if live else (2000, 10)
     points = np.array([problem.space.encode(problem.space.sample(rng)) for _ in range(count)])
     values = np.array(
         [problem.true(problem.space.decode(np.nan_to_num(p, nan=0.5))) for p in points]
@@ -52,6 +53,8 @@ def main() -> None:
     known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for problem in problems().values():
         base = problem.name.removesuffix("+noise")
+        if problem.moved is not None and base in known:
+            continue
         if (sys.argv[1:] and base not in sys.argv[1:]) or (not sys.argv[1:] and base in known):
             continue
         known[base] = measured(problem)

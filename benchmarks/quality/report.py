@@ -8,6 +8,7 @@ Regret is (value - best known) / (median of random configs - best known), at mos
 
 from __future__ import annotations
 
+import argparse
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from problems import Problem, figures, problems
+from problems import Problem, problems
 from run import MARKS, RESULTS
 
 Floats = NDArray[np.float64]
@@ -85,7 +86,8 @@ class Runs:
         return ranks
 
 
-def read(path: Path) -> Runs:
+def read(path: Path, what: str = "result") -> Runs:
+    """By what the tuner gives as its ``result``, or by what its ``search`` has found."""
     every = problems()
     rows: dict[Key, dict[str, Any]] = {}
     with path.open(newline="") as file:
@@ -94,6 +96,7 @@ def read(path: Path) -> Runs:
     unknown = sorted({problem for problem, _, _ in rows} - set(every))
     if unknown:  # their data are elsewhere
         raise SystemExit(f"no data for {', '.join(unknown)}: name their folder in SURROGATES")
+    every = {name: p for name, p in every.items() if any(key[0] == name for key in rows)}
     for problem, tuner, seed in list(rows):  # AutoSampler's rule, within its first 250 trials
         plain = not every[problem].mixed
         if tuner == ("optuna-gp" if plain else "optuna-tpe"):
@@ -102,18 +105,23 @@ def read(path: Path) -> Runs:
     seeds = tuple(sorted({key[2] for key in rows}))
     shape = (len(tuners), len(every), len(seeds), len(MARKS))
     values, cpu_ms = np.full(shape, np.nan), np.full(shape, np.nan)
+    least = dict.fromkeys(every, np.inf)
     for (problem, tuner, seed), row in rows.items():
         at = tuners.index(tuner), list(every).index(problem), seeds.index(seed)
-        values[at] = [float(row[f"value_{m}"] or "nan") for m in MARKS]
+        values[at] = [float(row[f"{what}_{m}"] or "nan") for m in MARKS]
         cpu_ms[at] = [float(row[f"cpu_ms_{m}"] or "nan") for m in MARKS]
         if row["error"]:  # what it has found until then is what it found
             values[at][np.isnan(values[at])] = np.inf
             values[at] = np.minimum.accumulate(values[at])
+        both = [float(row[f"{w}_{m}"] or "nan") for w in ("search", "result") for m in MARKS]
+        least[problem] = float(np.nanmin([least[problem], *both]))
     regret = np.empty(shape)
-    for i, name in enumerate(every):
-        known = figures()[name if name in figures() else name.partition("+")[0]]
-        best = min(known["best"], np.nanmin(values[:, i], initial=np.inf))
-        regret[:, i] = (values[:, i] - best) / (known["median"] - best)
+    for i, (name, problem_) in enumerate(every.items()):
+        best = problem_.figure["best"]
+        if problem_.moved is None:
+            best = min(best, least[name])
+        for k, seed in enumerate(seeds):
+            regret[:, i, k] = (values[:, i, k] - best) / (problem_.median(seed) - best)
     return Runs(tuners, tuple(every.values()), seeds, np.clip(regret, 0.0, 1.0), cpu_ms)
 
 
@@ -341,8 +349,48 @@ def groups(runs: Runs, marks: Sequence[int]) -> list[str]:
     return lines
 
 
+def brief(path: Path, tag: str) -> list[str]:
+    """Of problems with a tag: search and result, half by half, with the tuners that have as many trials."""
+    lines: list[str] = []
+    for half in ("dev", "final"):
+        for mark in JUDGED:
+            for what in ("search", "result"):
+                runs = read(path, what)
+                runs = runs.of(
+                    problems=[p for p in runs.problems if tag in p.tags and p.half == half]
+                )
+                there = np.isfinite(runs.regret[..., MARKS.index(mark)])
+                tried = [t for j, t in enumerate(runs.tuners) if there[j].any(axis=1).all()]
+                if OURS not in tried or len(tried) < 2:
+                    continue
+                pairs = [runs.with_tuners([OURS, t], mark) for t in tried if t != OURS]
+                runs = runs.with_tuners([t for t in tried if t != "random"], mark)
+                title = f"{half} half, {mark} trials, by the {what}: {len(runs.problems)} problems"
+                lines += ["", f"### {title}", ""]
+                if runs.seeds and len(runs.tuners) > 1:
+                    lines += [f"{len(runs.seeds)} seeds", "", *table(runs, [mark]), ""]
+                    lines += verdict(runs, mark)
+                for pair in pairs:
+                    if pair.seeds:
+                        lines += [
+                            f"{line} ({len(pair.seeds)} seeds)" for line in verdict(pair, mark)
+                        ]
+                if what == "search" and mark == JUDGED[-1]:
+                    lines += ["", *by_problem(runs, mark), "", *wins(runs, mark)]
+    return lines
+
+
 def main() -> None:
-    runs = read(RESULTS)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--only", help="print the tables of problems with this tag, and write nothing"
+    )
+    args = parser.parse_args()
+    if args.only:
+        print("\n".join(brief(args.results, args.only)))
+        return
+    runs = read(args.results)
     fast = runs.with_tuners([t for t in runs.tuners if t not in SLOW], 100)
     lines = [
         "# Quality against the peers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,17 @@ BAR = 0.85
 
 
 def main() -> None:
-    with (HERE / "results.csv").open() as file:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=HERE / "results.csv")
+    parser.add_argument("--into", type=Path, default=HERE / "RESULTS.md")
+    options = parser.parse_args()
+    with options.results.open() as file:
         rows = list(csv.DictReader(file))
     regrets: dict[int, dict[str, dict[str, list[float]]]] = {}
     for mark in (25, 50, 100):
         table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
-            if row[f"volume_{mark}"]:
+            if row[f"volume_{mark}"]:  # empty where a run failed, or was shorter
                 table[row["problem"]][row["tuner"]].append(1.0 - float(row[f"volume_{mark}"]))
         if table:
             regrets[mark] = table
@@ -45,7 +50,7 @@ def main() -> None:
             )
         lines += ["", *_ratios(table, tuners[1:])]
         lines.append("")
-    (HERE / "RESULTS.md").write_text("\n".join(lines))
+    options.into.write_text("\n".join(lines))
 
 
 def _ratios(table: Mapping[str, Mapping[str, list[float]]], peers: Sequence[str]) -> list[str]:

@@ -41,43 +41,53 @@ def main() -> None:
     parser.add_argument("--tuner", default="auto")
     parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--half", choices=["dev", "final"], default="dev")
     parser.add_argument("--only", nargs="*", help="names of problems")
     parser.add_argument("--results", type=Path, default=HERE / "results.csv")
     options = parser.parse_args()
-    sys.path.insert(0, str(options.problems))
-    several = importlib.import_module("several")
     first, _, last = options.seeds.partition("-")
-    tune = _optuna if options.tuner.startswith("optuna-") else _tunesmith
-    for name in options.only or several.list_several("dev"):
+    for name in options.only or problems(options.problems, options.half):
         for seed in range(int(first), int(last or first) + 1):
-            if (name, options.tuner, str(seed)) in _done(options.results, options.trials):
+            if (name, options.tuner, str(seed)) in done(options.results, options.trials):
                 continue
-            problem = several.get_several(name)
-            values: list[dict[str, float]] = []
-
-            def evaluate(
-                config: dict[str, Any], problem: Any = problem, values: Any = values
-            ) -> Any:
-                values.append(problem.evaluate(config))
-                return values[-1]
-
-            began = time.process_time()
-            tune(options.tuner, problem, evaluate, seed, options.trials)
-            cpu_ms = 1000 * (time.process_time() - began) / options.trials
-            row = _row(problem, values)
-            _append(
-                options.results, [name, options.tuner, seed, options.trials, *row, f"{cpu_ms:.1f}"]
-            )
-            print(name, options.tuner, seed, *row, flush=True)
+            values = row(name, options.tuner, seed, options.trials)
+            append(options.results, values)
+            print(*values, flush=True)
 
 
-def _row(problem: Any, values: list[dict[str, float]]) -> list[str]:
+def problems(folder: Path, half: str) -> list[str]:
+    """The names of the problems of one half; those of both can be got by `several.get_several` from then on."""
+    if str(folder) not in sys.path:
+        sys.path[:0] = [str(folder), str(HERE)]
+    several = importlib.import_module("several")
+    final: list[str] = importlib.import_module("final").register(several)
+    dev: list[str] = several.list_several("dev")
+    return final if half == "final" else dev
+
+
+def row(name: str, tuner: str, seed: int, trials: int) -> list[Any]:
+    """One run, as a row of the results."""
+    problem = importlib.import_module("several").get_several(name)
+    values: list[dict[str, float]] = []
+
+    def evaluate(config: dict[str, Any]) -> dict[str, float]:
+        values.append(problem.evaluate(config))
+        return values[-1]
+
+    tune = _optuna if tuner.startswith("optuna-") else _tunesmith
+    began = time.process_time()
+    tune(tuner, problem, evaluate, seed, trials)
+    cpu_ms = 1000 * (time.process_time() - began) / trials
+    return [name, tuner, seed, trials, *_measured(problem, values), f"{cpu_ms:.1f}"]
+
+
+def _measured(problem: Any, values: list[dict[str, float]]) -> list[str]:
     volumes = [f"{problem.hypervolume(values[:m]):.5f}" if m <= len(values) else "" for m in MARKS]
     kept = (i for i, v in enumerate(values, 1) if all(v[c] <= 0 for c in problem.constraints))
     return [*volumes, str(next(kept, ""))]
 
 
-def _done(results: Path, trials: int) -> set[tuple[str, ...]]:
+def done(results: Path, trials: int) -> set[tuple[str, ...]]:
     """The runs that are there with as many trials."""
     if not results.exists():
         return set()
@@ -86,7 +96,7 @@ def _done(results: Path, trials: int) -> set[tuple[str, ...]]:
     return {(row["problem"], row["tuner"], row["seed"]) for row in rows}
 
 
-def _append(results: Path, row: list[Any]) -> None:
+def append(results: Path, row: list[Any]) -> None:
     new = not results.exists()
     with results.open("a", newline="") as file:
         writer = csv.writer(file)

@@ -80,7 +80,7 @@ class TestConstraints:
         assert page.headings[0] == "The best of 12 trials reached loss 7, and keeps the constraint."
         assert "What had to hold" in page.headings
         assert (
-            "6 of 12 completed trials break memory <= 5. All of them had x of 0.5 or more."
+            "6 of 12 completed trials break memory <= 5. All 6 with x >= 0.5 did, none of the 6 others."
             in page.text
         )
         assert "memory = 5" in page.text

@@ -17,6 +17,7 @@ import pytest
 from tests.core.driver import completed, opened, reported, spec, started, suggested
 
 from tunesmith.core import events
+from tunesmith.core.constraint import constraints_of
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import CONFIRM, Kind, Origin, Reason, State
 from tunesmith.run import checkpoint
@@ -178,6 +179,19 @@ class TestKeeper:
             study.apply(completed(number, loss))
             keeper.look(study, [number])
         assert [n for n in range(5) if self.kept(folder, n)] == [1, 3]
+
+    @pytest.mark.parametrize("limit", [{"keep": 2}, {"keep": "all", "disk": ROOM_FOR_TWO}])
+    def test_a_trial_that_breaks_a_constraint_is_kept_after_those_that_break_none(
+        self, folder: Folder, keeper: Keeper, limit: dict[str, Any]
+    ) -> None:
+        within = tuple(constraints_of(["loss >= 0.2"]))
+        study = Ledger(spec(constraints=within, **limit)).extend([opened()])
+        for number, loss in enumerate([0.3, 0.1, 0.2]):
+            study.apply(suggested(number))
+            put(folder, number, 1)
+            study.apply(completed(number, loss))
+            keeper.look(study, [number])
+        assert [n for n in range(3) if self.kept(folder, n)] == [0, 2]
 
     def test_the_best_ones_stay_while_they_are_confirmed(
         self, folder: Folder, keeper: Keeper

@@ -132,7 +132,7 @@ class TestEarlierStudies:
     def test_one_on_another_scale_is_not_taken_for_the_same(self) -> None:
         ledger, _, _ = self.study(lambda c: 1000.0 * self.loss(c) - 3000.0)
         history = History(ledger)
-        transfer = Domain(SQUARE, 0, history.past).transfer
+        transfer = Domain(SQUARE, 0, history.past).transfer.of(0)
         assert not transfer.alike(history.points, history.first_losses)
 
 

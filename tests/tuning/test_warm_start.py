@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +189,131 @@ def test_what_is_no_study(given: Any, error: type[Exception], message: str) -> N
 def test_one_without_results() -> None:
     with pytest.raises(ts.StudyError, match="study 'empty' has no results to start from"):
         ts.Study.create(SPACE, warm_start=ts.Study.create(SPACE, name="empty"))
+
+
+@pytest.fixture(scope="module")
+def two() -> ts.Result:
+    return TestSeveralObjectives.tune(["error", "seconds"], 40, name="earlier")
+
+
+class TestSeveralObjectives:
+    """Each objective has its own lessons, from an objective of the earlier study or from what its trials reported beside."""
+
+    SPACE = ts.Space(
+        width=ts.Float(0, 1),
+        depth=ts.Float(0, 1),
+        kind=ts.Choice("a", "b"),
+        rate=ts.Float(0, 1, when={"kind": "b"}),
+    )
+
+    @staticmethod
+    def objective(shift: float = 0.0) -> Callable[[dict[str, Any]], dict[str, float]]:
+        def train(config: dict[str, Any]) -> dict[str, float]:
+            far = (config["width"] - 0.8 - shift) ** 2 + (config["depth"] - 0.6) ** 2
+            far += 0.3 if config["kind"] == "a" else (config["rate"] - 0.3) ** 2
+            return {"error": far, "accuracy": 1 - far, "seconds": config["width"] + config["depth"]}
+
+        return train
+
+    @classmethod
+    def tune(cls, metric: Any, trials: int, shift: float = 0.0, **more: Any) -> ts.Result:
+        more = {"seed": 3, "progress": False, **more}
+        return ts.tune(cls.objective(shift), cls.SPACE, metric=metric, trials=trials, **more)
+
+    def volume(self, result: ts.Result) -> float:
+        return result.hypervolume({"error": 0.5, "seconds": 2.0})
+
+    def test_it_begins_with_the_earlier_front(self, two: ts.Result) -> None:
+        result = self.tune(["error", "seconds"], 14, warm_start=two)
+        front = [t.config for t in two.front]
+        for trial in result.trials[:3]:
+            assert trial.origin.why == "bayes: warm start: one of the best of earlier"
+            assert trial.config in front
+
+    def test_it_is_sooner_where_it_wants_to_be(self) -> None:
+        def zdt(config: dict[str, Any]) -> dict[str, float]:
+            g = 1 + 20 * sum((config[f"x{j}"] - 0.4) ** 2 for j in range(1, 5))
+            return {"one": config["x0"], "two": g * (1 - math.sqrt(config["x0"] / g))}
+
+        space = ts.Space({f"x{j}": ts.Float(0, 1) for j in range(5)})
+
+        def volume(seed: int, **more: Any) -> float:
+            options = {"metric": ["one", "two"], "seed": seed, "progress": False, **more}
+            result = ts.tune(zdt, space, **options)
+            return result.hypervolume({"one": 1.0, "two": 2.0})
+
+        earlier = ts.tune(zdt, space, metric=["one", "two"], trials=40, seed=9, progress=False)
+        warm = [volume(s, trials=8, warm_start=earlier) for s in range(3)]
+        assert min(warm) > max(volume(s, trials=8) for s in range(3))
+
+    def test_other_goals_and_another_order(self, two: ts.Result) -> None:
+        (past,) = self.tune(["seconds", "error"], 4, warm_start=two).spec.past
+        trials = two.trials
+        assert past.losses == tuple(t.metrics["seconds"] for t in trials)
+        assert past.others == (tuple(t.metrics["error"] for t in trials),)
+
+    def test_what_was_reported_beside_is_a_lesson(self) -> None:
+        one = self.tune("error", 12, name="one")
+        study = ts.Study.create(
+            self.SPACE,
+            metric=["seconds", "accuracy"],
+            goal=["minimize", "maximize"],
+            warm_start=one,
+        )
+        (past,) = study.spec.past
+        assert past.losses == tuple(t.metrics["seconds"] for t in one.trials)
+        assert past.others == (tuple(-t.metrics["accuracy"] for t in one.trials),)
+
+    def test_an_objective_that_nobody_knew_has_none(self) -> None:
+        def blind(config: dict[str, Any]) -> dict[str, float]:
+            return {"error": config["width"], "memory": 3.0}
+
+        one = ts.tune(blind, self.SPACE, metric=["error", "memory"], trials=12, progress=False)
+        result = self.tune(["error", "seconds"], 14, warm_start=one)
+        (past,) = result.spec.past
+        assert np.isnan(past.others).all()
+        assert (
+            PriorStudy.from_dict(json.loads(json.dumps(past.to_dict()))).to_dict() == past.to_dict()
+        )
+        assert len(result.front) > 1
+
+    def test_of_none_of_them(self) -> None:
+        other = ts.tune(
+            lambda c: {"p": c["width"], "q": c["depth"]},
+            self.SPACE, metric=["p", "q"], trials=5, progress=False, name="other",
+        )  # fmt: skip
+        with pytest.raises(ts.StudyError, match=r"\(minimize p, minimize q\), and none of them is"):
+            self.tune(["error", "seconds"], 5, warm_start=other)
+
+    @pytest.mark.parametrize("more", [{}, {"constraints": ["seconds <= 1.5"]}, {"parallel": 4}])
+    def test_with_all_the_rest_and_replayed(
+        self, two: ts.Result, tmp_path: Path, more: dict[str, Any]
+    ) -> None:
+        storage = tmp_path / "study.db"
+        metric = ["error", "seconds", "accuracy", "far"][: 4 if not more else 2]
+        goal: Any = ["minimize", "minimize", "maximize", "minimize"][: len(metric)]
+
+        def noisy(config: dict[str, Any]) -> dict[str, float]:
+            values = self.objective(0.05)(config)
+            return {**values, "far": values["error"] ** 2}
+
+        space = ts.Space(
+            {**self.SPACE.parameters, "depth": ts.Float(0, 1, prior=ts.Normal(0.5, 0.2))}
+        )
+        result = ts.tune(
+            noisy, space, metric=metric, goal=goal, trials=16, seed=1, warm_start=two,
+            storage=storage, name="s", progress=False, **more,
+        )  # fmt: skip
+        assert len(result.trials) == 16
+        with ts.Study.open("s", storage=storage) as study:
+            assert replay(study.store, "s").problems == []
+
+    def test_ask_and_tell(self, two: ts.Result) -> None:
+        study = ts.Study.create(
+            self.SPACE, metric=["error", "seconds"], warm_start=two, seed=3, trials=14
+        )
+        for _ in range(14):
+            trial = study.ask()
+            study.tell(trial, self.objective()(trial.config))
+        tuned = self.tune(["error", "seconds"], 14, warm_start=two)
+        assert [t.config for t in study.result().trials] == [t.config for t in tuned.trials]

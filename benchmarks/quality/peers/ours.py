@@ -7,15 +7,13 @@ from typing import Any
 
 from knobs import Config
 from tunesmith import Space, Study
-from tunesmith.core.history import History
-from tunesmith.core.ledger import Ledger
-from tunesmith.search import make
+from tunesmith.core.errors import NothingCompleted
 
 
 class Ours:
     """A study in memory with defaults everywhere but the searcher's name.
 
-    A searcher that has a ``recommend`` is asked for it; otherwise the best value seen counts.
+    Recommended: what a user has from it, ``best``, which with noise is the trial that is likely best.
     """
 
     def __init__(self, space: Mapping[str, Any], *, seed: int, trials: int, searcher: str) -> None:
@@ -38,14 +36,7 @@ class Ours:
         self._study.tell(self._trial, None if failed else value, failed="error" if failed else None)
 
     def recommend(self) -> Config | None:
-        study = self._study
-        searcher: Any = make(study.spec.searcher)
-        ledger = Ledger(study.spec)
-        ledger.extend(study.store.changes(study.name, 0))
-        history = History(ledger)
-        number = (
-            searcher.recommend(study.space, history)
-            if hasattr(searcher, "recommend")
-            else history.best
-        )
-        return None if number is None else dict(ledger.trial(number).config)
+        try:
+            return dict(self._study.best.config)
+        except NothingCompleted:
+            return None

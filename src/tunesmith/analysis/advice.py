@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Set
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from tunesmith.analysis.certainty import Certainty, recommended
 from tunesmith.analysis.findings import EXPLAINED, LITTLE, few, listed
 from tunesmith.analysis.importance import Importance, Share
+from tunesmith.analysis.regions import Region, region_of
+from tunesmith.analysis.regions import failures as regions_of
 from tunesmith.analysis.trials import TrialArrays, cut, show
 from tunesmith.core.quantity import count, show_number, show_seconds
 from tunesmith.core.space.parameter import Choice, Float, Int
@@ -96,20 +97,19 @@ def next_steps(
 
 def failures(trials: TrialArrays) -> list[str]:
     """The reasons that many trials failed for."""
-    kinds: Counter[Kind] = Counter()
-    numbers: dict[Kind, list[int]] = {}
+    kinds: dict[Kind, list[int]] = {}
     for number in trials.of(State.FAILED).tolist():
         reason = trials.ledger.reason(number)
         if reason is not None:
-            kind = Kind.TIMEOUT if gave_up(reason) else reason.kind
-            kinds[kind] += 1
-            numbers.setdefault(kind, []).append(number)
+            kinds.setdefault(Kind.TIMEOUT if gave_up(reason) else reason.kind, []).append(number)
+    regions = {one.kind: one.region for one in regions_of(trials.ledger)}
     sentences = []
-    for kind, n in kinds.most_common():
+    for kind, numbers in sorted(kinds.items(), key=lambda item: -len(item[1])):
+        n = len(numbers)
         if n < 2 or n < MANY * trials.size:
             continue
         words = f"{n:,} of {count(trials.size, 'trial')} {_REASONS.get(kind, f'failed ({kind})')}."
-        where, remedy = _where(trials, numbers[kind]), _REMEDIES.get(kind, "")
+        where, remedy = _lie(regions.get(kind)), _REMEDIES.get(kind, "")
         if trials.model and kind is Kind.TIMEOUT:  # its limits and its space are not the reader's
             words = f"{n:,} of {count(trials.size, 'trial')} were given up, since they would have taken too long."
             where, remedy = "", "More time (--time) lets larger models end."
@@ -122,10 +122,13 @@ def broken(trials: TrialArrays) -> list[str]:
     excess, constraints = trials.ledger.column("excess"), trials.ledger.spec.constraints
     sentences = []
     for k, constraint in enumerate(constraints):
-        numbers = trials.done[excess[trials.done, k] > 0.0].tolist()
+        numbers = trials.done[excess[trials.done, k] > 0.0]
         if len(numbers) < 2 or len(numbers) < MANY * len(trials.done):
             continue
-        where = _where(trials, numbers)
+        bad, tried = (np.isin(np.arange(trials.size), some) for some in (numbers, trials.done))
+        where = _lie(
+            region_of(trials.ledger.spec.space, trials.ledger.column("numbers"), bad, tried)
+        )
         remedy = ""
         if not len(trials.feasible):
             remedy = (
@@ -156,32 +159,17 @@ def good(trials: TrialArrays, sure: Certainty | None) -> NDArray[np.int64]:
     return trials.ranked[: max(FEW, int((losses <= losses[0] + reach).sum()))]
 
 
-def _where(trials: TrialArrays, failed: list[int]) -> str:
-    """A range or a choice in which all that failed lie, and few that did not."""
-    space, numbers = trials.ledger.spec.space, trials.ledger.column("numbers")
-    good = trials.feasible if len(trials.feasible) else trials.done
-    if len(failed) < 3 or len(good) < 3:
+def _lie(region: Region | None) -> str:
+    """Where most of them lie, if some parameter tells."""
+    if region is None or not region.where:
         return ""
-    candidates: list[tuple[float, str]] = []
-    for column, (name, parameter) in enumerate(space.tunables.items()):
-        bad, well = numbers[failed, column], numbers[good, column]
-        if np.isnan(bad).any():
-            continue
-        if isinstance(parameter, Choice):
-            if len(set(bad.tolist())) == 1:
-                share = float((well == bad[0]).mean())
-                value = cut(show(parameter.value(float(bad[0]))), 30)
-                candidates.append((share, f"All of them had {name} = {value}."))
-        else:
-            low, high = show_number(float(bad.min()), 3), show_number(float(bad.max()), 3)
-            candidates.append(
-                (float((well >= bad.min()).mean()), f"All of them had {name} of {low} or more.")
-            )
-            candidates.append(
-                (float((well <= bad.max()).mean()), f"All of them had {name} of {high} or less.")
-            )
-    share, words = min(candidates, default=(1.0, ""))
-    return words if share < 0.25 else ""
+    who = (
+        f"All {region.of:,}"
+        if region.inside == region.of
+        else f"{region.inside:,} of the {region.of:,}"
+    )
+    others = f"{region.outside:,}" if region.outside else "none"
+    return f"{who} with {region.where} did, {others} of the {region.rest:,} others."
 
 
 class Edge(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tunesmith.analysis import progress
 from tunesmith.analysis.page import Drawings, bullets, copyable, escape, folded, paragraphs, table
+from tunesmith.analysis.regions import failures
 from tunesmith.analysis.style import NO_GROUP
 from tunesmith.analysis.trials import TrialArrays, brief, cut, show
 from tunesmith.analysis.versions import version_lines
@@ -82,6 +83,9 @@ def _failures(trials: TrialArrays) -> Iterator[str]:
         return
     shown = False
     yield "<h3>Why trials failed</h3>"
+    for one in failures(trials.ledger):
+        if one.region.where:
+            yield paragraphs([f"{one}."])
     for words, numbers in sorted(by_message.items(), key=lambda item: -len(item[1]))[:EXAMPLES]:
         reason = trials.ledger.reason(numbers[-1])
         entry = f"<p>{count(len(numbers), 'trial')}: {escape(words)}</p>"

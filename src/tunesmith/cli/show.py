@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -68,6 +68,8 @@ def _study_dict(study: Study) -> dict[str, Any]:
         more |= {"front": front, "knee": None if knee is None else knee.number}
     if broken:
         more["broken"] = {constraint.text: int(n) for constraint, n in broken.items()}
+    if failures := result.failures:
+        more["failures"] = [one.to_dict() for one in failures]
     return _dict(
         result,
         study.coordinator(),
@@ -108,6 +110,7 @@ def _show_study(study: Study) -> None:
         version_lines(result.ledger),
         len(result.ledger.forks),
         breaking(result.ledger),
+        [str(one) for one in result.failures],
     )
     print_result(result, constraints=False)
     if result.ledger.incumbent is not None:
@@ -143,6 +146,7 @@ def _show_head(
     versions: Iterable[str] = (),
     copies: int = 0,
     broken: Mapping[str, str] | None = None,
+    failures: Sequence[str] = (),
 ) -> None:
     from tunesmith.core.quantity import show_seconds
     from tunesmith.core.text import write_yaml
@@ -167,6 +171,8 @@ def _show_head(
             head["audit"] = audit
     if broken:
         head["constraints"] = [f"{text}, broken by {who}" for text, who in broken.items()]
+    if failures:
+        head["failures"] = failures
     if spec.prefer is not None:
         head["prefer"] = str(spec.prefer)
     head["limits"] = {n: _limit(n, v) for n, v in spec.limits.to_dict().items()} or "none"

@@ -211,15 +211,15 @@ class History:
         ledger = self._ledger
         if not ledger.aging.generation or ledger.aging.changed != DISCOUNT:
             return ()
-        states, losses, versions = self.states, self.first_losses, self.versions
+        states, losses, versions = self.states, self.losses, self.versions
         ended = np.isin(states, [CODES[State.COMPLETED], CODES[State.STOPPED]])
         off = ledger.column("retracted") | ledger.column("outside")
-        rows = np.flatnonzero(self.aged & ended & np.isfinite(losses) & ~off)
+        rows = np.flatnonzero(self.aged & ended & np.isfinite(losses).all(axis=1) & ~off)
         return tuple(
             PriorStudy.of(
                 f"version {version}",
                 [ledger.config(k) for k in rows[versions[rows] == version].tolist()],
-                losses[rows[versions[rows] == version]].tolist(),
+                losses[rows[versions[rows] == version]],
             )
             for version in np.unique(versions[rows]).tolist()
         )
@@ -263,6 +263,17 @@ class History:
             broken = broken.copy()
             broken[self._visible :] = False
         return broken
+
+    @property
+    def blamed(self) -> NDArray[np.int8]:
+        """What kind of failure each trial's config is blamed for, shape (n,): its place in `core.trial.BLAMED`, counted from
+        1; 0 for trials that have not failed, and for failures that say nothing about the config: what was lost, and what
+        ran into a limit that is wider now."""
+        blamed = self._ledger.column("blamed")
+        if self._visible < len(self):
+            blamed = blamed.copy()
+            blamed[self._visible :] = 0
+        return blamed
 
     @property
     def first_losses(self) -> NDArray[np.float64]:

@@ -36,6 +36,7 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.study import StudySpec
 from tunesmith.core.table import Table, known
 from tunesmith.core.trial import (
+    BLAMED,
     CODES,
     CONFIRM,
     ENDING_MOVE,
@@ -137,6 +138,8 @@ class Ledger:
         self._session_began: float | None = None
         self._queue: list[int] = []
         self._reasons: dict[int, Reason] = {}
+        #: The limit that failed trials ran into, as it was then.
+        self._limits_then: dict[int, tuple[Kind, float]] = {}
         self._tags: dict[int, dict[str, str]] = {}
         self._notes: dict[int, tuple[str, ...]] = {}
         self._parents: dict[int, int] = {}
@@ -597,6 +600,7 @@ class Ledger:
         table.judge(i)
         self._came_to(i)
         if state is _FAILED:
+            self._blame(i, e.reason)
             self.failures.append(i)
         elif state is not _CALLED_OFF:
             self.session_successes += 1
@@ -609,6 +613,21 @@ class Ledger:
                 improvement.trials_since += 1
         if state is _DELIVERED and i not in self.confirming and improvement.consider(table, i):
             improvement.elapsed_s = self.elapsed_s(e.at)
+
+    def _blame(self, i: int, reason: Reason | None) -> None:
+        """The config of trial `i` is blamed for its failure, unless the machine is to blame."""
+        kind = Kind.ERROR if reason is None else reason.kind
+        if kind not in BLAMED:
+            return
+        self.table.blamed[i] = 1 + BLAMED.index(kind)
+        limit = self._limit(kind)
+        if limit is not None:
+            self._limits_then[i] = (kind, limit)
+
+    def _limit(self, kind: Kind) -> float | None:
+        """The limit on each trial that failures of this kind run into, if there is one."""
+        limits = self.spec.limits
+        return {Kind.TIMEOUT: limits.trial_time, Kind.OUT_OF_MEMORY: limits.trial_memory}.get(kind)
 
     def _requeued(self, e: events.Requeued) -> None:
         i = self._move(e.trial, "requeue")
@@ -642,6 +661,8 @@ class Ledger:
     def _corrected(self, e: events.Corrected) -> None:
         i = self._move(e.trial, "correct")
         self._reasons.pop(i, None)
+        self._limits_then.pop(i, None)
+        self.table.blamed[i] = 0
         self.table.set_values(i, e.values)
         self.table.set_metrics(i, e.metrics)
         self.table.judge(i)
@@ -678,6 +699,10 @@ class Ledger:
             self.table.bind(spec.constraints)
             self.improvement.search(self.table, self.confirming)
         self.spec = spec
+        for i, (kind, then) in self._limits_then.items():  # under a wider limit it might end well
+            limit = self._limit(kind)
+            wider = limit is None or limit > then
+            self.table.blamed[i] = 0 if wider else 1 + BLAMED.index(kind)
 
     def _stop(self, e: events.StopRequested) -> None:
         self.stop_requested = e

@@ -35,6 +35,7 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "broken": (np.bool_, False),
     "version": (np.int32, 0),
     "aged": (np.bool_, False),
+    "blamed": (np.int8, 0),
     "searcher": (np.int16, 0),
     "seen": (np.int64, 0),
     "first": (np.int32, 0),
@@ -62,6 +63,8 @@ class Table:
     version: Array
     #: Which trials ran a version of the program that is set aside.
     aged: Array
+    #: What kind of failure the config is blamed for: its place in BLAMED, counted from 1; 0 for none.
+    blamed: Array
     searcher: Array
     seen: Array
     first: Array

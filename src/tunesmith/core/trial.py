@@ -97,6 +97,10 @@ class Kind(StrEnum):
     PAUSED = "paused"
 
 
+#: Kinds of failure that may be the config's doing: what is lost, or interrupted, says nothing about it.
+BLAMED: Final = (Kind.ERROR, Kind.TIMEOUT, Kind.OUT_OF_MEMORY, Kind.NOT_FINITE)
+
+
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why a trial failed, was stopped or must run again: a kind, a sentence, the last output."""
 
@@ -108,6 +112,14 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """Keep what a store can hold and a terminal can show: the words come from anywhere."""
         force_setattr(self, "message", utf8(without_codes(self.message)))
         force_setattr(self, "output", utf8(without_codes(self.output)))
+
+    @classmethod
+    def told(cls, text: str) -> Reason:
+        """Of a failure that a person tells: ``out of memory: 9 GB asked for``, ``timeout``, or any words for an error."""
+        first, _, rest = text.partition(":")
+        word = "".join(c for c in first.lower() if c.isalpha())
+        kind = next((k for k in BLAMED if word == k.replace("_", "")), None)
+        return cls(Kind.ERROR, text) if kind is None else cls(kind, rest.strip() or first.strip())
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

@@ -113,10 +113,7 @@ class Keeper:
         sizes = self._measured(ledger)
         ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
         repeats = [n for n in ended if n in ledger.confirming]
-        ranked = sorted(set(ended) - set(repeats))
-        ranked = [ranked[i] for i in ranking(_losses(ledger, ranked)).tolist()]
-        # those of an earlier version of the program behind the others
-        ranked.sort(key=ledger.table.aged.item)
+        ranked = _ranked(ledger, sorted(set(ended) - set(repeats)))
         best = ledger.incumbent
         if best in ranked:  # of those that were confirmed the likeliest
             ranked = [best, *(n for n in ranked if n != best)]
@@ -177,7 +174,7 @@ class Keeper:
         with_some = [n for n in sizes if sizes[n]]
         best = _front(ledger)
         ended = [n for n in with_some if ledger.state(n) not in _GOES_ON and n not in best]
-        worst = [ended[i] for i in ranking(_losses(ledger, ended))[::-1].tolist()]
+        worst = _ranked(ledger, ended)[::-1]
         for number in sorted(worst, key=lambda n: n not in ledger.confirming):
             yield number, checkpoint.complete(self._of(number))
         for number in with_some:
@@ -218,6 +215,14 @@ def _losses(ledger: Ledger, numbers: Sequence[int]) -> NDArray[np.float64]:
     """Of these trials by every objective, shape (n, m); inf where there is none."""
     losses = ledger.column("losses")[list(numbers)]
     return np.where(np.isnan(losses), np.inf, losses)
+
+
+def _ranked(ledger: Ledger, numbers: Sequence[int]) -> list[int]:
+    """These trials, the best first: those that break a constraint behind those that do not, and those of an earlier
+    version of the program last."""
+    ranked = [numbers[i] for i in ranking(_losses(ledger, numbers)).tolist()]
+    table = ledger.table
+    return sorted(ranked, key=lambda n: (table.aged.item(n), table.broken.item(n)))
 
 
 def _front(ledger: Ledger) -> frozenset[int]:

@@ -44,7 +44,7 @@ class Evidence:
             losses[early], spread = Extrapolation.of(history).ends(history, early)
             deviations[early] = np.maximum(spread, np.finfo(np.float64).tiny)
         known = history.where(State.COMPLETED, State.STOPPED, State.PAUSED) & np.isfinite(losses)
-        failed = history.where(State.FAILED)
+        failed = history.where(State.FAILED) & (history.blamed > 0)
         rows = np.flatnonzero(known | failed)
         losses = np.where(failed, np.nan, losses)[rows]
         return cls(rows, losses, _pending(history), deviations[rows])

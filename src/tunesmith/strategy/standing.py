@@ -42,7 +42,7 @@ class Standing:
     def of(cls, history: History) -> Standing:
         """O(trials) in NumPy's passes, and O(MOST^2)."""
         completed = history.where(State.COMPLETED) & np.isfinite(history.losses).all(axis=1)
-        failed = history.where(State.FAILED)
+        failed = history.where(State.FAILED) & (history.blamed > 0)
         rows = np.flatnonzero(completed | failed)
         losses = np.where(failed[:, None], np.nan, history.losses)[rows]
         excess = np.where(failed[:, None], np.nan, history.excess)[rows]
@@ -53,6 +53,16 @@ class Standing:
             rows, losses, excess = rows[some], losses[some], excess[some]
             done, feasible = done[some], feasible[some]
         return cls(rows, losses, excess, feasible, _order(losses, excess, feasible, done))
+
+    def only(self, some: Mask) -> Standing:
+        """The standing of `some` of the results, shape (n,)."""
+        return Standing(
+            self.rows[some],
+            self.losses[some],
+            self.excess[some],
+            self.feasible[some],
+            self.order[some],
+        )
 
     def first(self, count: int) -> Standing:
         """The standing of the first `count` of the results."""

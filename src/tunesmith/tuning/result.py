@@ -32,6 +32,7 @@ from tunesmith.tuning import table
 if TYPE_CHECKING:
     from tunesmith.analysis.figures import Figures
     from tunesmith.analysis.importance import Importance
+    from tunesmith.analysis.regions import Failures
 
 
 class Audit(NamedTuple):
@@ -267,6 +268,15 @@ class Result:
         if failed and self._ledger.failures:
             return f"{text}; {failed} failed, the last: {self._ledger.reason(self._ledger.failures[-1])}"
         return f"{text} ({failed} failed)" if failed else text
+
+    @property
+    def failures(self) -> tuple[Failures, ...]:
+        """The failures that the configs may be blamed for, by reason, the commonest first: ``kind``, the numbers of the
+        ``trials``, and the ``region`` in which they lie, if some values of one or two parameters tell. As text:
+        ``out_of_memory: 9 of 11 trials with batch_size >= 256, none of the 29 others``."""
+        from tunesmith.analysis.regions import failures
+
+        return failures(self._ledger)
 
     @property
     def nearest(self) -> Trial | None:

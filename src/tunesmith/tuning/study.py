@@ -481,7 +481,8 @@ class Study:
         *,
         failed: str | None = None,
     ) -> Trial:
-        """Record how a running trial ended: a number, metrics by name, or why it `failed`.
+        """Record how a running trial ended: a number, metrics by name, or why it `failed`: any words, or a reason that
+        searchers know, with words or without (``"out_of_memory: 9 GB"``, ``"timeout"``, ``"not_finite"``).
 
         None means that the last report counts. A value that is not finite is a failure, recorded as
         such. Raises TransitionError if the trial is not running.
@@ -499,7 +500,7 @@ class Study:
             _refuse_superseded(ledger, trial)
             reason = None
             if failed is not None:
-                reason = Reason(Kind.ERROR, _text("failed", failed))
+                reason = Reason.told(_text("failed", failed))
             elif result is None:
                 reason = ledger.stop_reasons.get(number) or self._halted.get(number)
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))

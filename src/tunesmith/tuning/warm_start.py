@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.curves import NOT_FINITE
 from tunesmith.core.errors import StudyError
+from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.objective import Objective
 from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import State
 from tunesmith.store import Store, file_of, open_store
 from tunesmith.tuning.result import Result
 
@@ -32,17 +39,42 @@ def pasts(
 
 
 def _past_of(earlier: Result, spec: StudySpec) -> PriorStudy:
-    """What `earlier` says of the first objective of `spec`: where it has several itself, by the one that is the same."""
-    theirs, wanted = earlier.spec.objectives, spec.first_objective
-    if len(theirs) == 1:
+    """What `earlier` says of the objectives of `spec`. Where either has several, what counts is the metric: an objective
+    there, or what its trials reported beside. One objective alone, where
+    nothing else is known, is taken for the first one, whatever its name."""
+    theirs, ours = earlier.spec.objectives, spec.objectives
+    losses = np.column_stack([_losses(earlier, objective) for objective in ours])
+    if len(theirs) == 1 and (len(ours) == 1 or np.isnan(losses).all()):
         return earlier.past()
-    if wanted not in theirs:
+    if len(ours) == 1 and ours[0] in theirs:
+        return earlier.past(ours[0].metric)
+    if len(ours) == 1 or np.isnan(losses).all():
+        which = f"{ours[0].goal} {ours[0].metric}, which this study is searched by"
+        if len(ours) > 1:
+            which = f"among those of this study ({', '.join(o.metric for o in ours)})"
         raise StudyError(
             f"warm_start: study {earlier.spec.name!r} has several objectives "
-            f"({', '.join(f'{o.goal} {o.metric}' for o in theirs)}), and none of them is {wanted.goal} {wanted.metric}, "
-            "which this study is searched by; leave it out"
+            f"({', '.join(f'{o.goal} {o.metric}' for o in theirs)}), and none of them is {which}; leave it out"
         )
-    return earlier.past(wanted.metric)
+    rows = np.flatnonzero(~np.isnan(losses).all(axis=1))
+    configs = [earlier.ledger.config(k) for k in rows.tolist()]
+    return PriorStudy.of(earlier.spec.name, configs, losses[rows])
+
+
+def _losses(earlier: Result, objective: Objective) -> NDArray[np.float64]:
+    """What the trials of `earlier` came to by an objective, to be minimised, NaN where they came to nothing: shape (n,)."""
+    history = History(earlier.ledger)
+    out = np.full(len(history), np.nan)
+    theirs = {o.metric: j for j, o in enumerate(earlier.spec.objectives)}
+    place = theirs.get(objective.metric)
+    if place is not None:
+        out = history.losses[:, place] * earlier.spec.objectives[place].sign * objective.sign
+    elif (column := earlier.ledger.metrics.get(objective.metric)) is not None:
+        n = min(len(column), len(history))
+        out[:n] = objective.sign * column[:n]
+        out[:n][column[:n] == NOT_FINITE] = np.nan
+    ended = history.where(State.COMPLETED, State.STOPPED)
+    return np.where(ended & np.isfinite(out), out, np.nan)
 
 
 def _result(earlier: Any, store: Store, name: str) -> Result:

@@ -22,6 +22,7 @@ from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.acquire import Maximiser
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.expected_gain import expected_gain, room
+from tunesmith.search.bayes.failing import Failing, Risky
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.region import Region, is_its_turn
@@ -103,21 +104,27 @@ class Bayes:
         if len(evidence.pending):
             curiosity *= AMID_OTHERS
         model: Model | Joint
+        failing = Failing.of(domain, history)
         if len(history.objectives) > 1 or history.constraints:
-            model = Joint(domain, history, evidence.pending, rng, curiosity)
+            modelled = None if failing is None else failing.modelled
+            model = Joint(domain, history, evidence.pending, rng, curiosity, modelled)
         else:
-            model = Model.of(domain, history, evidence, curiosity)
+            rest = evidence if failing is None else failing.rest(evidence)
+            model = Model.of(domain, history, rest, curiosity)
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
         priced = Priced.of(model, history)
-        maximiser = Maximiser(domain, priced, proposals, rng)
+        surrogate = priced if failing is None else Risky(priced, failing)
+        maximiser = Maximiser(domain, surrogate, proposals, rng)
         inside: Maximiser | None = None
         while len(proposals) < n:
             number = len(history) + len(proposals)
             proposal, by = None, maximiser
             if isinstance(priced, Model) and is_its_turn(domain, evidence.results, number):
-                inside = inside or _inside(domain, priced, history, evidence, proposals, rng)
+                inside = inside or _inside(
+                    domain, priced, failing, history, evidence, proposals, rng
+                )
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
@@ -139,6 +146,7 @@ class Bayes:
 def _inside(
     domain: Domain,
     model: Model,
+    failing: Failing | None,
     history: History,
     evidence: Evidence,
     proposals: Proposals,
@@ -150,7 +158,8 @@ def _inside(
         return None
     running = [*history.points[evidence.pending], *proposals.taken]
     region.model.believe(np.array(running).reshape(-1, domain.d))
-    return Maximiser(domain, region.model, proposals, rng, region)
+    local = region.model if failing is None else Risky(region.model, failing)
+    return Maximiser(domain, local, proposals, rng, region)
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:
@@ -201,7 +210,9 @@ def _domain(space: Space, history: History) -> Domain:
     aged = history.visible_aged
     return history.memo(
         ("bayes", aged),
-        lambda: Domain(space, history.seed, history.past, history.earlier_versions()),
+        lambda: Domain(
+            space, history.seed, history.past, history.earlier_versions(), len(history.objectives)
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from tunesmith.numeric import gp
 from tunesmith.numeric.ascent import climb
 from tunesmith.numeric.candidates import mutants, neighbours, other_choices
 from tunesmith.search.bayes.domain import Domain
+from tunesmith.search.bayes.failing import Risky
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
 from tunesmith.search.bayes.region import EVERY, QUADRATIC_EVERY, Region
@@ -38,7 +39,7 @@ class Maximiser:
     def __init__(
         self,
         domain: Domain,
-        model: Model | Joint | Priced,
+        model: Model | Joint | Priced | Risky,
         proposals: Proposals,
         rng: Generator,
         region: Region | None = None,
@@ -130,8 +131,7 @@ class Maximiser:
         for k in levels:
             pool = self._within(spread[:: max(1, len(spread) // 64)], top, j, k)
             if len(pool):
-                mean, deviation = self.model.predict(pool)
-                hopes.append((float((mean - HOPE * deviation).min()), k))
+                hopes.append((float(self.model.hope(pool, HOPE).min()), k))
         return min(hopes)[1] if hopes else None
 
     def _within(self, spread: Floats, top: Floats, j: int, k: int) -> Floats:

@@ -37,11 +37,12 @@ class Domain:
         seed: int,
         prior_studies: Sequence[PriorStudy] = (),
         earlier_versions: Sequence[PriorStudy] = (),
+        objectives: int = 1,
     ) -> None:
         self.space = space
         self.points = Points(space)
         self.d = len(space)
-        self.transfer = Transfer(self.points, prior_studies, earlier_versions)
+        self.transfer = Transfer(self.points, prior_studies, earlier_versions, objectives)
         sizes = self.points.choices
         self._features = Features([*sizes, self.transfer.studies + 1] if self.transfer else sizes)
         #: The parameter that each feature is of; after the last one comes the study.

@@ -30,6 +30,8 @@ AHEAD: Final = 6
 MOST_AHEAD: Final = 100
 #: The probability with which no more than the bound is to gain.
 SURE: Final = 0.95
+#: What is taken for rounding, of the variance of standardised values.
+ROUNDING: Final = 1e-9
 
 #: Words in the names of metrics that end at 1 (or 100).
 SHARES: Final = frozenset(
@@ -104,14 +106,21 @@ def _leading(model: Model) -> NDArray[np.int64]:
 def _taken(
     drawn: Floats, noise: Floats, places: NDArray[np.int64], best: int, rng: Generator
 ) -> Floats:
-    """What is taken of each function after one run at each of `places`, shape (count,): what these results and the
-    model make the best, which with noise it need not be."""
-    here, there = drawn[:, best], drawn[:, places]
-    mean, variance = there.mean(axis=0), there.var(axis=0)
+    """What is taken of each function after one run at each of `places`, shape (count,): what is expected to be the best
+    given all these results, which with noise it need not be.
+
+    The functions themselves are the joint distribution, as in an ensemble Kalman filter (Evensen, "The ensemble Kalman
+    filter", Ocean Dynamics 53, 2003). O(places^3).
+    """
+    values = drawn[:, [best, *places.tolist()]]
+    there = values[:, 1:]
     results = there + np.sqrt(noise)[:, None] * rng.standard_normal(there.shape)
-    expected = mean + variance / (variance + noise[:, None]) * (results - mean)
-    rows, chosen = np.arange(len(drawn)), expected.argmin(axis=1)
-    return np.where(expected[rows, chosen] < here.mean(), there[rows, chosen], here)
+    mean, covariance = values.mean(axis=0), np.cov(values, rowvar=False)
+    own = covariance[1:, 1:].copy()
+    own.flat[:: len(own) + 1] += float(noise.mean()) + ROUNDING
+    expected = mean + (results - mean[1:]) @ np.linalg.solve(own, covariance[1:])
+    taken: Floats = values[np.arange(len(values)), expected.argmin(axis=1)]
+    return taken
 
 
 def _back(model: Model, values: Floats) -> Floats:

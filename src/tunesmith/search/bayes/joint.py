@@ -10,7 +10,6 @@ ICML 2014); as long as no trial keeps them all, that probability is all that cou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -26,7 +25,8 @@ from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.hypervolume import Boxes, log_ehvi, log_ehvi_slopes
 from tunesmith.numeric.warp import OutputWarp
 from tunesmith.search.bayes.domain import Domain
-from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, checkpoint, is_noisy
+from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, checkpoint, is_noisy, learned
+from tunesmith.search.bayes.transfer import Lessons
 from tunesmith.strategy.standing import Standing, bilog
 
 Floats = NDArray[np.float64]
@@ -49,12 +49,20 @@ class Joint:
     """The posterior of one history. Everything is minimised; `believe` is the only change."""
 
     def __init__(
-        self, domain: Domain, history: History, pending: Ints, rng: Generator, curiosity: float
+        self,
+        domain: Domain,
+        history: History,
+        pending: Ints,
+        rng: Generator,
+        curiosity: float,
+        left_out: Mask | None = None,
     ) -> None:
         self.domain = domain
         self.curiosity = curiosity
         self._history = history
         standing = Standing.of(history)
+        if left_out is not None:
+            standing = standing.only(~left_out[standing.rows])
         points, losses = history.points[standing.rows], standing.losses
         early = standing.first(checkpoint(len(standing.rows)))
         excess = bilog(standing.excess, len(early.rows))
@@ -63,18 +71,22 @@ class Joint:
         self._feasible = standing.feasible[subset]
         #: Ranks, the best 0: which of the known points are parents, and which of two is the better one.
         self.at_known = standing.order[subset].astype(np.float64)
+        transfer = domain.transfer
+        lessons = [transfer.of(j) for j in range(losses.shape[1])]
         if losses.shape[1] > EXACT:
-            losses = _weighted(losses, rng)
-        learned = self._representatives(points[: len(early.rows)], early)
-        if np.isfinite(losses[learned, 0]).sum() < LEAST:
-            learned = subset
+            weights = rng.dirichlet(np.ones(losses.shape[1]))
+            lessons = [transfer.combined(lambda their: _weighted(their, weights))]
+            losses = _weighted(losses, weights)[:, None]
+        first = self._representatives(points[: len(early.rows)], early)
+        if np.isfinite(losses[first, 0]).sum() < LEAST:
+            first = subset
         self._warps: list[OutputWarp] = []
         self._objectives = [
-            self._objective(f"objective {j}", losses[:, j], points, learned, subset)
+            self._objective(f"objective {j}", losses[:, j], points, first, subset, lessons[j])
             for j in range(losses.shape[1])
         ]
         self._constraints = [
-            self._constraint(f"constraint {k}", excess[:, k], points, learned, subset)
+            self._constraint(f"constraint {k}", excess[:, k], points, first, subset)
             for k in range(excess.shape[1])
             if (excess[:, k] > 0.0).any()  # one that nobody has broken teaches nothing yet
         ]
@@ -100,24 +112,35 @@ class Joint:
         return representatives(points, order, self.domain.choices, MOST_POINTS)
 
     def _objective(
-        self, name: str, losses: Floats, points: Floats, learned: Ints, known: Ints
+        self, name: str, losses: Floats, points: Floats, early: Ints, known: Ints, lessons: Lessons
     ) -> tuple[gp.GP, Floats]:
         """The posterior of an objective, and its warped results at the known points."""
-        z, warp = _warped(losses[known])
+        domain = self.domain
+
+        def data(rows: Ints) -> tuple[tuple[Floats, Floats, Floats], OutputWarp]:
+            sure = np.zeros(len(rows))
+            return learned(domain, points[rows], losses[rows], sure, lessons=lessons)
+
+        def make() -> Floats:
+            features, z, extra = data(early)[0]
+            return gp.fit(features, domain.owner, z, domain.begin, extra)[0]
+
+        theta = domain.theta(name, (points[early], losses[early]), make)
+        (features, z, extra), warp = data(known)
         self._warps.append(warp)
-        theta = self.domain.fitted(name, points[learned], _warped(losses[learned])[0])
-        return self._process(points[known], z, theta), z
+        process = gp.GP.condition(features, domain.owner, z, theta, extra)
+        return process, z[: len(known)]
 
     def _constraint(
-        self, name: str, excess: Floats, points: Floats, learned: Ints, known: Ints
+        self, name: str, excess: Floats, points: Floats, early: Ints, known: Ints
     ) -> tuple[gp.GP, float]:
         """The posterior of a constraint's excess, standardised, and where its border lies."""
-        known, learned = known[~np.isnan(excess[known])], learned[~np.isnan(excess[learned])]
-        if len(learned) < LEAST:
-            learned = known
+        known, early = known[~np.isnan(excess[known])], early[~np.isnan(excess[early])]
+        if len(early) < LEAST:
+            early = known
         # of those that it is fitted to: else each result would be a reason to fit it again
-        scale, shift = float(excess[learned].std()) or 1.0, float(excess[learned].mean())
-        theta = self.domain.fitted(name, points[learned], (excess[learned] - shift) / scale)
+        scale, shift = float(excess[early].std()) or 1.0, float(excess[early].mean())
+        theta = self.domain.fitted(name, points[early], (excess[early] - shift) / scale)
         return self._process(points[known], (excess[known] - shift) / scale, theta), -shift / scale
 
     def _process(self, points: Floats, targets: Floats, theta: Floats) -> gp.GP:
@@ -140,9 +163,10 @@ class Joint:
         self._constraints = [(p.believe(features), border) for p, border in self._constraints]
         self._goals.clear()
 
-    def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean and deviation of the first objective, shape (n,) each."""
-        return self._objectives[0][0].predict(self.domain.features(points))
+    def hope(self, points: Floats, deviations: float) -> Floats:
+        """How low a value of the first objective may be hoped for: so many deviations below the mean, shape (m,)."""
+        mean, deviation = self._objectives[0][0].predict(self.domain.features(points))
+        return mean - deviations * deviation
 
     def _goal(self, rank: float) -> Boxes | float | None:
         """What is to be improved on, of the feasible results from a rank on: the boxes that they leave, of one objective
@@ -260,18 +284,10 @@ def _distinct(front: Floats) -> Floats:
     return distinct
 
 
-def _warped(losses: Floats) -> tuple[Floats, OutputWarp]:
-    """Warped losses, with something bad for failures (NaN); and the warp."""
-    warp = OutputWarp.of(losses[~np.isnan(losses)])
-    return warp.targets(losses), warp
-
-
-def _weighted(losses: Floats, rng: Generator) -> Floats:
-    """The augmented Chebyshev function of the objectives with random weights, shape (n, 1)."""
+def _weighted(losses: Floats, weights: Floats) -> Floats:
+    """The augmented Chebyshev function of the objectives, shape (n, objectives), with weights: shape (n,)."""
     done = ~np.isnan(losses[:, 0])
     low, high = losses[done].min(axis=0), losses[done].max(axis=0)
-    unit = (losses - low) / np.where(high > low, high - low, 1.0)
-    weights = rng.dirichlet(np.ones(losses.shape[1]))
-    scaled: Sequence[Floats] = weights * unit
+    scaled: Floats = weights * (losses - low) / np.where(high > low, high - low, 1.0)
     combined: Floats = np.max(scaled, axis=1) + AUGMENTED * np.sum(scaled, axis=1)
-    return combined[:, None]
+    return combined

@@ -69,8 +69,8 @@ class Priced:
     def believe(self, points: Floats) -> None:
         self._model.believe(points)
 
-    def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        return self._model.predict(points)
+    def hope(self, points: Floats, deviations: float) -> Floats:
+        return self._model.hope(points, deviations)
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
         """The model's score, less the log of the cost times `exponent`; shape (n,)."""

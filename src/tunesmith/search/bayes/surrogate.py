@@ -16,7 +16,7 @@ from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.rough import DRAWN, Mixture, plausible
 from tunesmith.numeric.warp import OutputWarp
 from tunesmith.search.bayes.domain import Domain
-from tunesmith.search.bayes.transfer import UNTIL
+from tunesmith.search.bayes.transfer import UNTIL, Lessons
 from tunesmith.strategy.evidence import Evidence
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class Model:
         self.rows = rows
         self.known = points
         self.losses, self.deviations = losses, deviations
-        self._data, self._warp = _learned(domain, points, losses, deviations, shape, alone)
+        self._data, self._warp = learned(domain, points, losses, deviations, shape, alone)
         features, targets, extra = self._data
         self._gp = gp.GP.condition(features, domain.owner, targets, theta, extra)
         #: The predicted mean at each of them, shape (n,).
@@ -118,7 +118,7 @@ class Model:
 
         def make() -> Floats:
             points = self.known[then]
-            (features, targets, extra), _ = _learned(domain, points, *data[1:], alone=True)
+            (features, targets, extra), _ = learned(domain, points, *data[1:], alone=True)
             begin, numbers = domain.begin, domain.numbers
             span = math.sqrt(12.0) * np.nan_to_num(points[:, numbers], nan=0.5).std(axis=0)
             begin[numbers] += np.log(np.clip(span, NARROWEST, 1.0))
@@ -163,7 +163,7 @@ class Model:
             shapes.append("log")
         fits: list[tuple[float, Shape, Floats]] = []
         for shape in shapes:
-            data, warp = _learned(domain, points, losses, deviations, shape)
+            data, warp = learned(domain, points, losses, deviations, shape)
             if shape != "bent" or warp.bent:
                 features, targets, extra = data
                 theta, density = gp.fit(features, domain.owner, targets, domain.begin, extra)
@@ -196,6 +196,11 @@ class Model:
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation, shape (m,) each."""
         return self._gp.predict(self.domain.features(points))
+
+    def hope(self, points: Floats, deviations: float) -> Floats:
+        """How low a value may be hoped for: so many deviations below the mean, shape (m,)."""
+        mean, deviation = self.predict(points)
+        return mean - deviations * deviation
 
     def sample(self, points: Floats, count: int, rng: Generator) -> Floats:
         """`count` functions drawn from the posterior, at `points`: shape (count, m)."""
@@ -273,7 +278,7 @@ def is_noisy(process: gp.GP) -> bool:
 
 def predicted_by(domain: Domain, study: int, points: Floats) -> Floats:
     """What a model of one earlier study alone (counted from 1) predicts at `points`, standardised: shape (m,)."""
-    transfer = domain.transfer
+    transfer = domain.transfer.of(0)
     rows = transfer.study == study
     if rows.sum() < LEAST:
         return np.zeros(len(points))
@@ -307,34 +312,37 @@ def _fitted(domain: Domain, history: History, evidence: Evidence) -> Floats:
     def make() -> Floats:
         points = history.points[rows]
         subset = representatives(points, losses, domain.choices, MOST_POINTS)
-        data, _ = _learned(domain, points[subset], losses[subset], deviations[subset])
+        data, _ = learned(domain, points[subset], losses[subset], deviations[subset])
         features, targets, extra = data
         return gp.fit(features, domain.owner, targets, domain.begin, extra)[0]
 
     return domain.theta("whole", (rows, losses, deviations), make)
 
 
-def _learned(
+def learned(
     domain: Domain,
     points: Floats,
     losses: Floats,
     deviations: Floats,
     shape: Shape = "bent",
     alone: bool = False,
+    lessons: Lessons | None = None,
 ) -> tuple[tuple[Floats, Floats, Floats], OutputWarp]:
     """Features, targets and their known variances, of this study's results and of earlier ones' while it has few;
-    and the warp of this study's losses. Failures (NaN) have something bad for a target."""
-    transfer, failed = domain.transfer, np.isnan(losses)
+    and the warp of this study's losses. Failures (NaN) have something bad for a target. `lessons` are those of the first
+    objective, unless they are given."""
+    failed = np.isnan(losses)
     results, features = losses[~failed], domain.features(points)
-    earlier = bool(transfer) and len(losses) <= UNTIL and not alone
-    together = earlier and transfer.alike(points[~failed], results)
-    among = np.concatenate([results, transfer.losses]) if together else results
+    earlier = bool(domain.transfer) and len(losses) <= UNTIL and not alone
+    lessons = domain.transfer.of(0) if lessons is None else lessons
+    together = earlier and lessons.alike(points[~failed], results)
+    among = np.concatenate([results, lessons.losses]) if together else results
     log = shape == "log"
     warp = OutputWarp.log(among) if log else OutputWarp.of(among, bend=shape == "bent")
     z, extra = warp.targets(losses), np.zeros_like(losses)
     extra[~failed] = np.square(warp.deviations(results, deviations[~failed]))
     if not earlier:
         return (features, z, extra), warp
-    targets = warp(transfer.losses) if together else transfer.targets
-    features = np.vstack([features, domain.features(transfer.points, transfer.study)])
+    targets = warp(lessons.losses) if together else lessons.targets
+    features = np.vstack([features, domain.features(lessons.points, lessons.study)])
     return (features, np.concatenate([z, targets]), np.append(extra, np.zeros(len(targets)))), warp

@@ -8,13 +8,13 @@ they are not (the intrinsic coregionalisation model with equal correlations: Bon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.prior_study import PriorStudy
+from tunesmith.core.prior_study import PriorStudy, ranked
 from tunesmith.core.space.points import Points
 from tunesmith.numeric.warp import OutputWarp
 
@@ -33,8 +33,8 @@ APART: Final = 0.05
 
 
 class Transfer:
-    """points, shape (m, d); losses, shape (m,); targets, shape (m,): the losses, standardised within each study; study,
-    shape (m,), counted from 1. `tried` are the points to try first, with their studies' names: of `earlier_versions` of
+    """points, shape (m, d); losses, shape (m, objectives), NaN where a study lacks one; targets, of the same shape: the
+    losses, standardised within each study; study, shape (m,), counted from 1. `tried` are the points to try first, with their studies' names: of `earlier_versions` of
     this very study, which come last, the best are run again anyway."""
 
     def __init__(
@@ -42,6 +42,7 @@ class Transfer:
         points: Points,
         prior_studies: Sequence[PriorStudy],
         earlier_versions: Sequence[PriorStudy] = (),
+        objectives: int = 1,
     ) -> None:
         d, first_version = len(points.columns), len(prior_studies) + 1
         prior_studies = [*prior_studies, *earlier_versions]
@@ -50,26 +51,32 @@ class Transfer:
         best: list[tuple[int, int, Floats, str]] = []
         for k, earlier in enumerate(prior_studies, 1):
             rows: list[Floats] = []
-            losses: list[float] = []
-            for config, loss in zip(earlier.configs, earlier.losses, strict=True):
+            losses: list[Floats] = []
+            for config, loss in zip(earlier.configs, earlier.values, strict=True):
                 here = points.space.adopt(config)
                 if here is not None:
                     rows.append(points.space.encode(here))
                     losses.append(loss)
             if not rows:
                 continue
-            values = np.array(losses)
-            order = np.argsort(values, kind="stable")
+            values = np.full((len(rows), objectives), np.nan)
+            known = min(objectives, len(losses[0]))
+            values[:, :known] = np.array(losses)[:, :known]
+            order = ranked(values[:, ~np.isnan(values).all(axis=0)])
             if k < first_version:
                 best += [(place, k, rows[j], earlier.study) for place, j in enumerate(order)]
             subset = np.sort(_some(order, max(1, MOST // len(prior_studies))))
-            z = OutputWarp.of(values)(values)
+            z = np.full_like(values, np.nan)
+            for column, targets in zip(values.T, z.T, strict=True):
+                there = np.isfinite(column)
+                if there.any():
+                    targets[there] = OutputWarp.of(column[there])(column[there])
             which = np.full(len(subset), float(k))
             per_study.append((np.array(rows)[subset], z[subset], which, values[subset]))
         self.points = np.vstack([np.empty((0, d)), *(f[0] for f in per_study)])
-        self.targets = np.concatenate([np.empty(0), *(f[1] for f in per_study)])
+        self.targets = np.vstack([np.empty((0, objectives)), *(f[1] for f in per_study)])
         self.study = np.concatenate([np.empty(0), *(f[2] for f in per_study)])
-        self.losses = np.concatenate([np.empty(0), *(f[3] for f in per_study)])
+        self.losses = np.vstack([np.empty((0, objectives)), *(f[3] for f in per_study)])
         self.tried: list[tuple[Floats, str]] = []
         for _, _, row, name in sorted(best, key=lambda b: b[:2]):
             if len(self.tried) == TRIED:
@@ -79,6 +86,32 @@ class Transfer:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def of(self, objective: int) -> Lessons:
+        """What the earlier studies say of one objective."""
+        rows = np.isfinite(self.losses[:, objective])
+        losses, targets = self.losses[rows, objective], self.targets[rows, objective]
+        return Lessons(self.points[rows], losses, targets, self.study[rows])
+
+    def combined(self, combine: Callable[[Floats], Floats]) -> Lessons:
+        """What they say of what `combine` makes of all objectives, of losses of shape (n, objectives) one of shape (n,):
+        each study's by itself."""
+        rows = np.isfinite(self.losses).all(axis=1)
+        losses, targets = np.zeros(len(self.losses)), np.zeros(len(self.losses))
+        for k in np.unique(self.study[rows]):
+            mine = rows & (self.study == k)
+            losses[mine] = combine(self.losses[mine])
+            targets[mine] = OutputWarp.of(losses[mine])(losses[mine])
+        return Lessons(self.points[rows], losses[rows], targets[rows], self.study[rows])
+
+
+class Lessons(NamedTuple):
+    """Trials of earlier studies by one objective: points, shape (m, d); losses, targets and study, shape (m,)."""
+
+    points: Floats
+    losses: Floats
+    targets: Floats
+    study: Floats
 
     def alike(self, points: Floats, losses: Floats) -> bool:
         """Whether results of this study are on the scale of the earlier ones: at configs that both have tried, of which
@@ -91,7 +124,7 @@ class Transfer:
             for point, here in zip(points, losses, strict=True)
             for j in np.flatnonzero(np.isclose(self.points, point, equal_nan=True).all(axis=1))
         ]
-        if len(pairs) < 2:
+        if len(pairs) < 2 or not len(self.losses):
             return False
         apart = [abs(here - self.losses[j]) for here, j in pairs]
         low, high = np.quantile(self.losses, (0.25, 0.75))
