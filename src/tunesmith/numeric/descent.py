@@ -21,6 +21,8 @@ PAIRS: Final = 10
 ENOUGH: Final = 1e-4
 #: No coordinate moves farther in one step.
 LONGEST: Final = 2.0
+#: Steps are not shortened further than to this share.
+SHORTEST: Final = 1e-3
 #: A pair counts if the function bends upwards along it by at least this share of |y|^2.
 CURVED: Final = 1e-10
 
@@ -65,12 +67,15 @@ def descend(
             left -= 1
             step = trial - x
             promised = float(gradient @ step)
-            better = after <= value + ENOUGH * promised
-            if better or left <= 0 or promised >= 0.0:
+            better = promised < 0.0 and after <= value + ENOUGH * promised
+            if better or left <= 0 or length < SHORTEST:
                 break
-            length *= shorter(value, after, promised)
+            length *= shorter(value, after, promised) if promised < 0.0 else 0.25
         if not better:
-            break
+            if not moves:
+                break
+            moves, changes, bends = [], [], []  # what it has learned leads nowhere: once more
+            continue
         change = slope - gradient
         bend = float(step @ change)
         if bend > CURVED * float(change @ change):

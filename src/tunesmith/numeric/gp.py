@@ -161,9 +161,7 @@ class MarginalLikelihood:
         mean = float(ones @ self._y) / float(ones.sum())
         alpha = inverse @ (self._y - mean)
         value = (
-            -0.5 * float((self._y - mean) @ alpha)
-            - log_root
-            - 0.5 * n * math.log(2.0 * math.pi)
+            -0.5 * float((self._y - mean) @ alpha) - log_root - 0.5 * n * math.log(2.0 * math.pi)
         )
         outer = np.outer(alpha, alpha)
         outer -= inverse

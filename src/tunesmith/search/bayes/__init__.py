@@ -30,7 +30,7 @@ from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
-#: In spaces of choices and numbers, one suggestion in so many tries another choice than the best trial's.
+#: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4
 #: Results of a version before which nobody says what earlier ones tell of it.
 KNOWN: Final = 5
@@ -128,7 +128,7 @@ class Bayes:
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
-                leaving = domain.branches and number % LEAVE_EVERY == 0
+                leaving = len(domain.unordered) > 0 and number % LEAVE_EVERY == 0
                 proposal, by = (
                     (maximiser.leave() if leaving else None) or maximiser.best(),
                     maximiser,
