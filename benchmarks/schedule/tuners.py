@@ -80,7 +80,9 @@ def tunesmith(problem: Curves, seed: int, clock: Clock, how: str) -> float:
 
     told, _, searcher = how.partition("/")
     name, *given = told.split(";")
-    options: dict[str, Any] = {"max": EPOCHS} if name in ("asha", "hyperband", "pasha") else {}
+    options: dict[str, Any] = (
+        {"max": EPOCHS} if name in ("asha", "freeze_thaw", "hyperband", "pasha") else {}
+    )
     for option in given:
         key, _, text = option.partition("=")
         options[key] = int(text) if text.isdigit() else float(text) if text[0].isdigit() else text
@@ -89,7 +91,8 @@ def tunesmith(problem: Curves, seed: int, clock: Clock, how: str) -> float:
         scheduler=None if name == "none" else {name: options},
         time=clock.budget, trials=100_000,
     ).result  # fmt: skip
-    began = min(t.started_at for t in result.trials if t.started_at is not None)
+    first = min((t for t in result.trials if t.reports), key=lambda t: t.reports[0].at)
+    began = first.reports[0].at - float(problem.of(first.config)[1][0])
     reports = sorted((r.at - began, r.metrics["value"]) for t in result.trials for r in t.reports)
     with contextlib.suppress(Over):
         for at, error in reports:

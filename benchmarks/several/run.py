@@ -74,7 +74,9 @@ def row(name: str, tuner: str, seed: int, trials: int) -> list[Any]:
         values.append(problem.evaluate(config))
         return values[-1]
 
-    tune = _optuna if tuner.startswith("optuna-") else _tunesmith
+    tune = (
+        _botorch if tuner == "botorch" else _optuna if tuner.startswith("optuna-") else _tunesmith
+    )
     began = time.process_time()
     tune(tuner, problem, evaluate, seed, trials)
     cpu_ms = 1000 * (time.process_time() - began) / trials
@@ -160,6 +162,29 @@ def _optuna(tuner: str, problem: Any, evaluate: Evaluate, seed: int, trials: int
         return [values[name] for name in problem.objectives]
 
     study.optimize(objective, n_trials=trials)
+
+
+def _botorch(_tuner: str, problem: Any, evaluate: Evaluate, seed: int, trials: int) -> None:
+    """Where there are numbers alone and no constraints."""
+    import numpy as np
+
+    sys.path.append(str(HERE.parent / "quality"))
+    peer = importlib.import_module("peers.botorch")
+    if problem.constraints or any(p["kind"] == "categorical" for p in problem.space):
+        raise ValueError(
+            f"{problem.name}: this adapter of BoTorch is for numbers, without constraints"
+        )
+    suggest = peer.Suggest(len(problem.space), seed)
+    points: list[Any] = []
+    losses: list[list[float]] = []
+    for _ in range(trials):
+        points.append(suggest(np.array(points), np.array(losses)))
+        config = {
+            p["name"]: peer.number(p["kind"], p["low"], p["high"], p["log"], share)
+            for p, share in zip(problem.space, points[-1].tolist(), strict=True)
+        }
+        values = evaluate(config)
+        losses.append([values[name] for name in problem.objectives])
 
 
 if __name__ == "__main__":

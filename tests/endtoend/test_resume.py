@@ -24,6 +24,8 @@ from tunesmith.tuning.replay import replay
 
 SPACE = ts.Space(rate=ts.Float(1e-4, 1.0, log=True))
 PROMOTION = {"asha": {"max": EPOCHS, "min": 1, "type": "promotion"}}
+HYPERBAND = {"hyperband": {"max": EPOCHS, "min": 1}}
+FREEZE_THAW = {"freeze_thaw": {"max": EPOCHS, "min": 1}}
 TRAINING = Path(__file__).with_name("training.py")
 PROGRAM = Path(sys.executable).with_name("tunesmith")
 
@@ -40,9 +42,7 @@ def check_curves(result: ts.Result) -> None:
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-@pytest.mark.parametrize(
-    "scheduler", [PROMOTION, {"hyperband": {"max": EPOCHS, "min": 1}}], ids=str
-)
+@pytest.mark.parametrize("scheduler", [PROMOTION, HYPERBAND, FREEZE_THAW], ids=str)
 def test_paused_and_promoted(tmp_path: Path, scheduler: Any, parallel: int) -> None:
     result = ts.tune(
         train,
@@ -62,7 +62,8 @@ def test_paused_and_promoted(tmp_path: Path, scheduler: Any, parallel: int) -> N
     history = list(study.store.changes("paused"))
     resumed = [e for e in history if isinstance(e, events.Started)]
     assert len(resumed) >= 5
-    assert all("number" in e.why or "the best" in e.why for e in resumed)
+    reasons = ("number", "the best", "a chance of")
+    assert all(any(reason in e.why for reason in reasons) for e in resumed)
     reports = [(e.trial, e.step) for e in history if isinstance(e, events.Reported)]
     assert len(reports) == len(set(reports)), "an epoch was trained twice"
     assert len(reports) < 0.5 * 17 * EPOCHS
@@ -122,7 +123,21 @@ def check_went_on(storage: Path, name: str) -> None:
     assert replay(study.store, name).problems == []
 
 
-def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("scheduler", "rungs"),
+    [
+        (f"{{asha: {{max: {EPOCHS}, min: 1, type: promotion}}}}", {1, 3, EPOCHS}),
+        (f"{{freeze_thaw: {{max: {EPOCHS}, min: 2}}}}", {2, 3, 5, 8, EPOCHS}),
+    ],
+    ids=["asha", "freeze_thaw"],
+)
+def test_coordinators_of_programs_are_killed(
+    tmp_path: Path, scheduler: str, rungs: set[int]
+) -> None:
+    def between_rungs(event: events.Event) -> bool:
+        """Whether it is the report of a trial that has more to do before its scheduler is asked."""
+        return isinstance(event, events.Reported) and event.step not in rungs
+
     (tmp_path / "job.yaml").write_text(
         f"command: {sys.executable} {TRAINING} {{rate}} {{seed}} 0.25\n"
         "name: killed\n"
@@ -131,7 +146,7 @@ def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
         "space: {rate: {float: [1e-4, 1], log: true}}\n"
         "limits: {trials: 9, parallel: 2, retries: 100}\n"
         "searcher: sobol\n"
-        f"scheduler: {{asha: {{max: {EPOCHS}, min: 1, type: promotion}}}}\n"
+        f"scheduler: {scheduler}\n"
         "seed: 3\n"
     )
     command = [str(PROGRAM), "run", "job.yaml"]
@@ -161,11 +176,6 @@ def test_coordinators_of_programs_are_killed(tmp_path: Path) -> None:
         assert len(lost) >= 3
     check_went_on(storage, "killed")
     assert "without a checkpoint" not in done.stderr
-
-
-def between_rungs(event: events.Event) -> bool:
-    """Whether it is the report of a trial that has more to do before its scheduler is asked."""
-    return isinstance(event, events.Reported) and event.step not in (1, 3, EPOCHS)
 
 
 def test_a_trial_that_was_told_to_stop_has_though_its_coordinator_was_killed(

@@ -21,7 +21,7 @@ from tunesmith.schedule.pasha import Pasha
 from tunesmith.schedule.racing import Racing, chance_of_luck
 from tunesmith.strategy.evidence import Evidence
 from tunesmith.strategy.extrapolation import Extrapolation, Stride
-from tunesmith.strategy.halving import longest_run
+from tunesmith.strategy.lengths import longest_run
 from tunesmith.tuning.simulate import simulate
 
 

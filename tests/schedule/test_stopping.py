@@ -409,6 +409,7 @@ class TestAudit:
         ("name", "options"),
         [
             ("hyperband", {"max": 9}),
+            ("freeze_thaw", {"max": 9}),
             ("pasha", {"max": 9}),
             ("asha", {"max": 9, "type": "promotion"}),
             ("pbt", {"max": 6, "interval": 2}),

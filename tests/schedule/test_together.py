@@ -71,6 +71,7 @@ def flat(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
 #: Those that let trials go on which they have paused.
 PAUSING = {
     "asha": {"max": 27, "type": "promotion"},
+    "freeze_thaw": {"max": 27},
     "hyperband": {"max": 27, "min": 1},
     "pasha": {"max": 27},
     "pbt": {"max": 27, "interval": 5},
@@ -121,7 +122,7 @@ def test_however_a_study_ends_a_trial_has_been_completed(
 
 
 @pytest.mark.parametrize("every", [0, 2, 4], ids="saves every {}".format)
-@pytest.mark.parametrize("name", ["pbt", "pb2", "hyperband", "pasha"])
+@pytest.mark.parametrize("name", ["pbt", "pb2", "freeze_thaw", "hyperband", "pasha"])
 def test_whoever_goes_on_from_an_earlier_step_comes_further(name: str, every: int) -> None:
     """A trial that saves nothing, or less often than it is paused, is not sent back at the same step for ever."""
     steps = 0

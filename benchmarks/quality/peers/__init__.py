@@ -65,6 +65,7 @@ PEERS: dict[str, Peer] = {
     "optuna-auto": Peer("optuna", "peers.optuna:Optuna", 30, {"sampler": "auto"}),
     "optuna-gp": Peer("optuna", "peers.optuna:Optuna", 50, {"sampler": "gp"}),
     "skopt": Peer("skopt", "peers.skopt:Skopt", 60),
+    "botorch": Peer("botorch", "peers.botorch:Botorch", 60),
     "ax": Peer("ax", "peers.ax:Ax", 250),
     "hebo": Peer("hebo", "peers.hebo:Hebo", 340),
 }

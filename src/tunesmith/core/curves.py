@@ -96,6 +96,10 @@ class Curves:
             values = np.full(self._size, np.nan)
         return self._trial[part], self._step[part], values[part]
 
+    def at(self, number: int) -> tuple[int, Report]:
+        """Report `number` of all, and whose it is."""
+        return int(self._trial[number]), self._read(number)
+
     def last(self, trial: int) -> Report | None:
         i = self._last.get(trial)
         return None if i is None else self._read(i)

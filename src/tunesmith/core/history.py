@@ -414,6 +414,19 @@ class History:
             columns.append(np.where(np.isinf(part), np.inf, objective.sign * part))
         return np.column_stack(columns)
 
+    def excess_at(self, numbers: NDArray[np.int64], constraint: int) -> NDArray[np.float64]:
+        """By how much some reports break a constraint, shape (n,): see `excess`; NaN where a metric that it names was not in
+        the report."""
+        asked = self.constraints[constraint]
+        metrics = asked.metrics(self.space)
+        out = np.full(len(numbers), np.nan)
+        for i, number in enumerate(numbers.tolist()):
+            trial, report = self._ledger.judged.at(number)
+            if metrics <= report.metrics.keys():
+                values = {**report.metrics, **self._ledger.config(trial)}
+                out[i] = asked.excess(self.space, values)
+        return out
+
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this config."""
         return self._ledger.find(config)

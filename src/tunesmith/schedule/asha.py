@@ -18,6 +18,7 @@ from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Resume
 from tunesmith.strategy import halving, options
+from tunesmith.strategy.lengths import longest_run
 from tunesmith.strategy.rungs import Rungs
 
 
@@ -91,7 +92,7 @@ class Asha:
 
     def _rungs(self, history: History) -> Rungs | None:
         """All the rungs; None while nobody knows how long a whole run is."""
-        longest = self.max or halving.longest_run(history)
+        longest = self.max or longest_run(history)
         if longest is None:
             return None
         levels = self.levels(longest)

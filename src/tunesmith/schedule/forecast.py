@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
-from tunesmith.strategy import halving, options
+from tunesmith.strategy import breach, chance, options
 from tunesmith.strategy.extrapolation import Extrapolation
+from tunesmith.strategy.lengths import longest_run
 from tunesmith.strategy.rungs import anybody
 
 #: Without `after`, nobody is judged before this part of the longest completed run.
@@ -30,8 +31,6 @@ class Forecast:
     asked at steps 1, 2, 3, 5, 8, 11, 17, .. A decision takes O(steps of that grid).
     """
 
-    objectives: ClassVar[str] = "one"
-
     chance: float = 0.02
     after: int | None = None
     trials: int = 4
@@ -43,30 +42,42 @@ class Forecast:
         options.whole("forecast", "trials", self.trials, 2)
 
     def decide(self, history: History, trial: int) -> Decision:
-        objective, best = history.first_objective, history.best
-        stride = history.stride(trial)
-        if stride is None or best is None or history.completed < self.trials:
+        objective, stride = history.first_objective, history.stride(trial)
+        if stride is None or history.completed < self.trials:
             return CONTINUE
         before, step = stride
         extrapolation = Extrapolation.of(history)
-        after = self.after or (halving.longest_run(history) or 0) / WARM_UP
+        after = self.after or (longest_run(history) or 0) / WARM_UP
         if step < after or not any(before < at <= step for at in extrapolation.grid):
             return CONTINUE
         if not math.isfinite(next(history.back(trial)).metrics[objective.metric]):
             if not anybody(history, step):
                 return CONTINUE
             return Decision(Verdict.STOP, f"its {objective.metric} is not finite at step {step}")
-        chance = extrapolation.chance(history, trial)
-        if chance is None or chance.of_best >= self.chance:
+        likely = chance.of(history, trial)
+        if likely is None or likely.of_best >= self.chance:
             return CONTINUE
-        expected, value = (
-            objective.sign * loss for loss in (chance.expected, float(history.losses[best, 0]))
+        ends = " and ".join(
+            f"its {o.metric} is expected to end at {o.sign * expected:.4g} ± {deviation:.2g}"
+            for o, expected, deviation in zip(
+                history.objectives, likely.expected, likely.deviation, strict=True
+            )
         )
         return Decision(
             Verdict.STOP,
-            f"at step {step} its {objective.metric} is expected to end at {expected:.4g} ± "
-            f"{chance.deviation:.2g}: a chance of {_percent(chance.of_best)} to beat trial {best}'s {value:.4g}",
+            f"at step {step} {ends}: a chance of {_percent(likely.of_best)} to {_aim(history, trial)}",
         )
+
+
+def _aim(history: History, trial: int) -> str:
+    """What it would have to do to be one of the best, in words."""
+    if history.best is None:
+        aim = f"be beaten by none of the {len(chance.best(history))} best"
+    else:
+        value = history.first_objective.sign * float(history.losses[history.best, 0])
+        aim = f"beat trial {history.best}'s {value:.4g}"
+    broken = breach.named(history, trial)
+    return f"{aim}, and to keep {broken}" if broken else aim
 
 
 def _percent(chance: float) -> str:

@@ -113,7 +113,11 @@ class Hyperband:
             ranked = halving.ranking(
                 history, rungs, k, range(trials.start, trials.start + len(here))
             )
-            most = max(int(planned / self.reduction + _ROUND), 1)
+            most = max(
+                int(planned / self.reduction + _ROUND),
+                1,
+                halving.members(history, rungs, k, ranked),
+            )
             for place, (_, trial) in enumerate(ranked, start=1):
                 if states[trial] != _PAUSED or rungs.highest(trial) != k:
                     continue

@@ -8,20 +8,19 @@ from typing import ClassVar
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Verdict
 from tunesmith.strategy import options
-from tunesmith.strategy.rungs import Standings, step_of_best
+from tunesmith.strategy.behind import behind, breaks
 
 
 @dataclass(frozen=True, slots=True)
 class Percentile:
     """Stop a trial whose best value so far is not among the best `keep` percent of what others had at
-    the same step.
+    the same step: with several objectives in none of them, and another beats it there.
 
-    Not before step `after`, nor before `trials` others have been there. The rule of Optuna's
+    One that is sure to break a constraint stops where `keep` percent of the others are not. Not before step `after`, nor before `trials` others have been there. The rule of Optuna's
     PercentilePruner. A decision takes O(log trials).
     """
 
     instant: ClassVar[bool] = True
-    objectives: ClassVar[str] = "first"
 
     keep: float = 25.0
     after: int = 1
@@ -33,20 +32,20 @@ class Percentile:
         options.whole("percentile", "trials", self.trials)
 
     def decide(self, history: History, trial: int) -> Decision:
-        standing = Standings.of(history).compare(history, trial)
-        if standing is None:
+        share = self.keep / 100.0
+        broken = breaks(history, trial, self.after, self.trials, share)
+        if broken:
+            return Decision(Verdict.STOP, broken)
+        worse = behind(history, trial, self.after, self.trials, lambda s: s.bests.quantile(share))
+        if not worse:
             return CONTINUE
-        step, mine, _, others = standing
-        if step < self.after or len(others) < self.trials:
-            return CONTINUE
-        bar = others.quantile(self.keep / 100.0)
-        if mine <= bar:
-            return CONTINUE
-        metric, sign = history.first_objective.metric, history.first_objective.sign
+        step, others, *_ = worse[0]
+        mine = " and ".join(mine for _, _, mine, _ in worse)
+        theirs = " and ".join(theirs for *_, theirs in worse)
+        verb = "is" if len(worse) == 1 else "are"
         return Decision(
             Verdict.STOP,
-            f"at step {step} its best {metric} of {sign * mine:.4g}{step_of_best(history, trial, step)} is not among the best "
-            f"{self.keep:g} % of {len(others)} others, which had {sign * bar:.4g} or better",
+            f"at step {step} {mine} {verb} not among the best {self.keep:g} % of {others} others, which had {theirs} or better",
         )
 
 

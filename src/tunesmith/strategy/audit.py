@@ -29,7 +29,7 @@ class Audited:
     def __post_init__(self) -> None:
         options.number("a scheduler's audit", "the share", self.share, above=0.0, below=1.0)
         if pauses(self.scheduler):
-            name = type(self.scheduler).__name__.lower()
+            name = type(self.scheduler).__module__.rpartition(".")[2]
             raise StrategyError(
                 f"audit is for schedulers that only stop trials; this {name} lets paused ones or copies go on: "
                 "leave audit out"

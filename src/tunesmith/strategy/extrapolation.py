@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.history import History
-from tunesmith.strategy.halving import longest_run
-from tunesmith.strategy.rungs import Rungs
+from tunesmith.strategy.lengths import longest_run
+from tunesmith.strategy.rungs import Rungs, Values
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,11 +39,11 @@ class Ends(NamedTuple):
 
 
 class Chance(NamedTuple):
-    """Of one trial: its expected loss at the end, the standard deviation of that, and the probability that
-    it ends better than the best completed trial."""
+    """Of one trial: its expected losses at the end, (objectives,), their standard deviations, and the probability that no
+    completed trial beats it there and it keeps the constraints."""
 
-    expected: float
-    deviation: float
+    expected: Floats
+    deviation: Floats
     of_best: float
 
 
@@ -81,22 +81,38 @@ class Stride(NamedTuple):
 
 class Extrapolation:
     """Where every trial was at the steps of the grid, up to the `longest` completed run: a fold of a
-    history's reports. Droppable."""
+    history's reports. Droppable. Losses are those of the first objective, or what `values` gives."""
 
-    def __init__(self, longest: int | None) -> None:
+    def __init__(self, longest: int | None, values: Values | None = None) -> None:
         within = (step for step in GRID if longest is None or step < longest)
         #: The steps at which trials are looked at.
         self.grid = (*within, *([] if longest is None else [longest]))
-        self._rungs = Rungs(self.grid)
+        self._rungs = Rungs(self.grid, values)
         self._strides: dict[tuple[int, int], Stride] = {}
 
     @classmethod
-    def of(cls, history: History) -> Extrapolation:
-        """Of a history as it is: O(new reports), and O(reports) when a longer run has been completed, or where
-        results are hidden."""
+    def of(cls, history: History, objective: int = 0) -> Extrapolation:
+        """Of an objective's losses in a history as it is: O(new reports), and O(reports) when a longer run has been
+        completed, or where results are hidden."""
+        values: Values | None = None
+        if objective:
+            values = lambda history, numbers: history.losses_at(numbers)[:, objective]  # noqa: E731
+        return cls._of(history, ("objective", objective), values)
+
+    @classmethod
+    def of_excess(cls, history: History, constraint: int) -> Extrapolation:
+        """Of how much a constraint is broken."""
+        return cls._of(
+            history,
+            ("constraint", constraint),
+            lambda history, numbers: history.excess_at(numbers, constraint),
+        )
+
+    @classmethod
+    def _of(cls, history: History, what: tuple[str, int], values: Values | None) -> Extrapolation:
         longest = longest_run(history)
         extrapolation: Extrapolation = history.fold(
-            ("extrapolation", longest), lambda: cls(longest)
+            ("extrapolation", *what, longest), lambda: cls(longest, values)
         )
         extrapolation._rungs.update(history)
         return extrapolation
@@ -125,15 +141,19 @@ class Extrapolation:
             losses[there], deviations[there] = stride.carry(losses[there], deviations[there])
         return Ends(losses, deviations)
 
-    def chance(self, history: History, trial: int) -> Chance | None:
-        """The chance of `trial` to become the best; None where nothing is known of it."""
-        best = history.best
-        ends = self.ends(history, np.array([trial]))
-        expected, deviation = float(ends.losses[0]), float(ends.deviations[0])
-        if best is None or not deviation > 0.0 or not math.isfinite(expected):
-            return None
-        ahead = (expected - float(history.losses[best, 0])) / deviation
-        return Chance(expected, deviation, 0.5 * math.erfc(ahead / math.sqrt(2.0)))
+    def reaches(self, history: History, trials: Ints) -> NDArray[np.bool_]:
+        """Of which of `trials` it is known how others went on, step by step to the longest completed run, shape (n,). Where
+        none has been completed, from some step to the next will do, if losses do not fall: they will not do so later."""
+        usable = history.usable
+        known = None if usable.all() else usable
+        strides = [self._stride(k, known) for k in range(len(self.grid) - 1)]
+        highest = np.array([self._rungs.highest(trial) for trial in trials.tolist()])
+        if longest_run(history) is None:
+            gains = [stride.gain for stride in strides if stride is not None]
+            level = bool(gains) and max(gains) <= 0.0
+            return (highest >= 0) & level
+        missing = [k for k, stride in enumerate(strides) if stride is None]
+        return highest >= (missing[-1] + 1 if missing else 0)
 
     def _stride(self, k: int, usable: NDArray[np.bool_] | None) -> Stride | None:
         """From step `k` of the grid to the next, by the first of the usable trials (None: all are) that went

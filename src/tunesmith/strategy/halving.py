@@ -14,6 +14,7 @@ from tunesmith.core import pareto
 from tunesmith.core.history import History
 from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
 from tunesmith.core.trial import CODES, State
+from tunesmith.strategy import breach
 from tunesmith.strategy.rungs import Rungs
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -23,7 +24,6 @@ FIRST: Final = 27
 #: The trials that are compared; None for all.
 Among: TypeAlias = Sequence[int] | None
 _PAUSED: Final = CODES[State.PAUSED]
-_COMPLETED: Final = CODES[State.COMPLETED]
 
 
 def levels(longest: int, first: int | None, reduction: float) -> tuple[int, ...]:
@@ -56,14 +56,16 @@ def continue_or_stop(
     if math.isinf(mine):
         return _no_number(history, trial, ordered)
     n, place = len(ordered), _place(history, ordered, mine, trial)
-    most = int(n / reduction)
+    most = max(int(n / reduction), members(history, rungs, k, ordered))
     if n < reduction or place <= max(most, 1):
         return CONTINUE
     step, level = _step(history, trial), rungs.levels[k]
     came = "" if step == level else f" that came to step {level}"
+    broken = breach.named(history, trial)
+    because = f", for it will break {broken}" if broken else ""
     return Decision(
         Verdict.STOP,
-        f"at step {step} {_what(history, rungs, k, trial)} is number {place} of {n}{came}; the best {most} go on",
+        f"at step {step} {_what(history, rungs, k, trial)} is number {place} of {n}{came}{because}; the best {most} go on",
     )
 
 
@@ -104,18 +106,42 @@ def ranking(history: History, rungs: Rungs, k: int, among: Among = None) -> list
     earlier. Those that confirm others are left out. O(1) for all trials, if there are none of these and
     none has been retracted; else O(n log n).
 
-    With several objectives, by non-dominated sorting of what they had there: O(n^2).
+    With several objectives, by non-dominated sorting of what they had there: O(n^2). Those that will surely break a
+    constraint come after all others.
     """
     usable, one = history.usable, len(history.objectives) == 1
     usable[list(history.confirming)] = False
-    if among is None and one and usable.all():
+    if among is None and usable.all() and not _sorted_anew(history):
         return rungs.ordered(k)
     everyone = rungs.at(k)[0].tolist() if among is None else among
     trials = [trial for trial in everyone if rungs.highest(trial) >= k and usable[trial]]
     pairs = [(rungs.loss(k, trial), trial) for trial in trials]
     if one:
-        return sorted(pairs)
-    return [pairs[i] for i in pareto.order(losses_there(history, rungs, k, trials)).tolist()]
+        ordered = sorted(pairs)
+    else:
+        ordered = [pairs[i] for i in pareto.order(losses_there(history, rungs, k, trials)).tolist()]
+    if not history.constraints:
+        return ordered
+    breaks = breach.surely(history, np.array([trial for _, trial in ordered], dtype=np.int64))
+    return [ordered[i] for i in np.argsort(breaks, kind="stable").tolist()]
+
+
+def members(history: History, rungs: Rungs, k: int, ordered: list[tuple[float, int]]) -> int:
+    """With several objectives, how many of the first of a ranking no other one at rung `k` beats, and keep the
+    constraints: they go on, however many they are; else 0."""
+    if len(history.objectives) == 1:
+        return 0
+    trials = [trial for _, trial in ordered]
+    breaks = breach.surely(history, np.array(trials, dtype=np.int64))
+    losses = losses_there(
+        history, rungs, k, [t for t, b in zip(trials, breaks, strict=True) if not b]
+    )
+    return int((pareto.fronts(losses) == 0).sum()) if len(losses) else 0
+
+
+def _sorted_anew(history: History) -> bool:
+    """Whether there is more to a ranking than one loss."""
+    return len(history.objectives) > 1 or bool(history.constraints)
 
 
 def losses_there(history: History, rungs: Rungs, k: int, trials: Sequence[int]) -> Floats:
@@ -128,9 +154,9 @@ def losses_there(history: History, rungs: Rungs, k: int, trials: Sequence[int]) 
 
 
 def _place(history: History, ordered: list[tuple[float, int]], loss: float, trial: int) -> int:
-    """The place of a trial among them, from 1 on; equal ones share the first. With several objectives, one
+    """The place of a trial among them, from 1 on; equal ones share the first. With several objectives or constraints, one
     that is not among them (it is outside the space) has the first place."""
-    if len(history.objectives) > 1:
+    if _sorted_anew(history):
         trials = [t for _, t in ordered]
         return trials.index(trial) + 1 if trial in trials else 1
     return bisect_left(ordered, (loss, -1)) + 1
@@ -148,15 +174,15 @@ def promote(
         return bool(paused) and rungs.highest(trial) == k
 
     ordered = ranking(history, rungs, k, among)
-    if among is None and len(history.objectives) == 1:
+    if among is None and not _sorted_anew(history):
         trial = rungs.first(k, waits)
     else:
         trial = next((t for _, t in ordered if waits(t)), None)
     if trial is None or states[trial] != _PAUSED:
         return None
     at = (rungs.loss(k, trial), trial)
-    place = (ordered.index(at) if len(history.objectives) > 1 else bisect_left(ordered, at)) + 1
-    if place > int(len(ordered) / reduction):
+    place = (ordered.index(at) if _sorted_anew(history) else bisect_left(ordered, at)) + 1
+    if place > max(int(len(ordered) / reduction), members(history, rungs, k, ordered)):
         return None
     return Resume(trial, f"number {place} of {len(ordered)} {way(rungs, k)}")
 
@@ -178,27 +204,3 @@ def way(rungs: Rungs, k: int) -> str:
     """From rung `k` to the next, in words."""
     to = f"step {rungs.levels[k + 1]}" if k + 1 < len(rungs.levels) else "its end"
     return f"at step {rungs.levels[k]}, on to {to}"
-
-
-def longest_run(history: History) -> int | None:
-    """The last step of the longest completed run: O(new reports), and O(trials) in a few passes of NumPy's."""
-    lengths: _Lengths = history.fold("halving: lengths", _Lengths)
-    return lengths.longest(history)
-
-
-class _Lengths:
-    """The highest step that each trial has reported."""
-
-    def __init__(self) -> None:
-        self._read = 0
-        self._steps = np.zeros(0, dtype=np.int64)
-
-    def longest(self, history: History) -> int | None:
-        new = history.reports(self._read)
-        self._read = new.upto
-        if len(self._steps) < len(history):
-            more = np.zeros(len(history), dtype=np.int64)
-            self._steps = np.concatenate([self._steps, more])
-        np.maximum.at(self._steps, new.trials, new.steps)
-        completed = (history.states == _COMPLETED) & history.usable
-        return int(self._steps[: len(history)][completed].max(initial=0)) or None

@@ -7,26 +7,30 @@ from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.history import History
+from tunesmith.core.objective import Objective
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+#: A number for each of some reports, by their numbers, shape (n,).
+Values: TypeAlias = Callable[[History, Ints], Floats]
 
 
 class Rungs:
     """For each of some steps (`levels`, rising), the trials that came to it and their losses there.
 
-    A trial's loss at a rung is its first report at that step or a later one. `update` reads what is
-    new in a history; O(new reports), amortised. Use one per history's memo.
+    A trial's loss at a rung is its first report at that step or a later one; with `values`, what that makes of the numbers of
+    such reports. `update` reads what is new in a history; O(new reports), amortised. Use one per history's memo.
     """
 
-    def __init__(self, levels: Sequence[int]) -> None:
+    def __init__(self, levels: Sequence[int], values: Values | None = None) -> None:
         self.levels = tuple(levels)
+        self._values = values
         self._highest: dict[int, int] = {}
         self._read = 0
         self._rungs = [_Rung() for _ in levels]
@@ -39,9 +43,13 @@ class Rungs:
             if not len(there):
                 break
             _, first = np.unique(new.trials[there], return_index=True)
-            for i in there[np.sort(first)].tolist():
+            came = there[np.sort(first)]
+            losses = new.losses[came]
+            if self._values is not None:
+                losses = self._values(history, new.numbers[came])
+            for i, loss in zip(came.tolist(), losses.tolist(), strict=True):
                 trial = int(new.trials[i])
-                rung.add(trial, float(new.losses[i]), int(new.numbers[i]))
+                rung.add(trial, loss, int(new.numbers[i]))
                 self._highest[trial] = max(k, self._highest.get(trial, -1))
         return self
 
@@ -61,6 +69,10 @@ class Rungs:
     def at(self, k: int) -> tuple[Ints, Floats]:
         """Trials and their losses at rung `k`, in the order they came."""
         return self._rungs[k].arrays
+
+    def reports(self, k: int) -> Ints:
+        """The numbers of the reports with which they came there, in the same order."""
+        return self._rungs[k].numbers
 
     def loss(self, k: int, trial: int) -> float:
         """What `trial` had at rung `k`."""
@@ -128,9 +140,8 @@ class Standing(NamedTuple):
     bests: Others
 
 
-def step_of_best(history: History, trial: int, step: int) -> str:
+def step_of_best(history: History, trial: int, step: int, objective: Objective) -> str:
     """Which step a trial's best loss is from, in words; empty where it is the `step` that is judged."""
-    objective = history.first_objective
     reports = [
         (objective.sign * report.metrics[objective.metric], report.step)
         for report in history.curve(trial)
@@ -147,25 +158,34 @@ class Standings:
     to lie outside the space.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, objective: int = 0) -> None:
+        self._objective = objective
         self._read = 0
         #: For each trial: how many losses, their sum, the best one, and the last step.
         self._sums: dict[int, tuple[int, float, float, int]] = {}
         self._steps: dict[int, tuple[_Column, _Column]] = {}
 
     @classmethod
-    def of(cls, history: History) -> Standings:
+    def of(cls, history: History, objective: int = 0) -> Standings:
+        """By one of the objectives."""
         unusable = np.flatnonzero(~history.usable)
-        standings: Standings = history.memo(("standings", unusable.tobytes()), cls)
+        standings: Standings = history.memo(
+            ("standings", objective, unusable.tobytes()), lambda: cls(objective)
+        )
         standings._update(history, frozenset(unusable.tolist()))
         return standings
 
     def _update(self, history: History, unusable: frozenset[int]) -> None:
         new = history.reports(self._read)
         self._read = new.upto
+        losses = new.losses
+        if self._objective:
+            losses = history.losses_at(new.numbers)[:, self._objective]
         for trial, step, loss in zip(
-            new.trials.tolist(), new.steps.tolist(), new.losses.tolist(), strict=True
+            new.trials.tolist(), new.steps.tolist(), losses.tolist(), strict=True
         ):
+            if loss != loss:
+                continue  # this objective is not in the report
             count, total, best, last = self._sums.get(trial, (0, 0.0, np.inf, None))
             if trial in unusable or (last is not None and step <= last):
                 continue  # a trial that starts over has been here before
@@ -182,7 +202,7 @@ class Standings:
         """Where `trial` stands with its last report; None if that lacks the metric, or is of an earlier step."""
         report = next(history.back(trial))
         known = self._sums.get(trial)
-        if history.first_objective.metric not in report.metrics or known is None:
+        if history.objectives[self._objective].metric not in report.metrics or known is None:
             return None
         count, total, best, step = known
         if step != report.step or step not in self._steps:
@@ -244,6 +264,10 @@ class _Rung:
     def arrays(self) -> tuple[Ints, Floats]:
         n = len(self._place)
         return self._trials[:n], self._losses[:n]
+
+    @property
+    def numbers(self) -> Ints:
+        return self._reports[: len(self._place)]
 
     def loss(self, trial: int) -> float:
         return float(self._losses[self._place[trial]])

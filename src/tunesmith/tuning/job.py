@@ -137,8 +137,8 @@ class JobModel(BaseModel):
     )
     scheduler: str | dict[str, Any] | None = Field(
         None,
-        description="Who stops or pauses trials: `asha`, `hyperband`, `pasha`, `forecast`, `racing`, `median`, "
-        "`percentile`, `threshold`, `patience`, `pbt`, `pb2`, `scripted`, by name or with options.",
+        description="Who stops or pauses trials: `asha`, `hyperband`, `freeze_thaw`, `pasha`, `forecast`, `racing`, "
+        "`median`, `percentile`, `threshold`, `patience`, `pbt`, `pb2`, `scripted`, by name or with options.",
         examples=["{asha: {max: 50, min: 2}}"],
     )
     seed: int | None = Field(
