@@ -190,3 +190,27 @@ def test_feasible_ones_come_first_then_the_nearest() -> None:
         made.tell(made.ask(), pair)
     standing = Standing.of(ts.History(made.result().ledger))
     assert np.argsort(standing.order).tolist() in ([1, 3, 4, 2, 0], [3, 1, 4, 2, 0])
+
+
+class TestThreeObjectives:
+    def test_the_front_is_found_and_not_only_its_ends(self) -> None:
+        """An eighth of a sphere (DTLZ2), the further away the further three of the numbers are from where they should be."""
+        right = (0.4, 0.6, 0.5)
+
+        def sphere(config: dict[str, Any]) -> dict[str, float]:
+            away = 1 + sum((config[f"x{j}"] - r) ** 2 for j, r in enumerate(right))
+            a, b = config["a"] * math.pi / 2, config["b"] * math.pi / 2
+            return {
+                "one": away * math.cos(a) * math.cos(b),
+                "two": away * math.cos(a) * math.sin(b),
+                "three": away * math.sin(a),
+            }
+
+        space = ts.Space({n: ts.Float(0, 1) for n in ("a", "b", "x0", "x1", "x2")})
+        metrics = ["one", "two", "three"]
+        shares = []
+        for seed in range(2):
+            result = ts.tune(sphere, space, metric=metrics, trials=40, seed=seed, progress=False)
+            volume = result.hypervolume(dict.fromkeys(metrics, 1.1))
+            shares.append(volume / (1.1**3 - math.pi / 6))
+        assert sum(shares) / 2 > 0.42

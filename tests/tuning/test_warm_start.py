@@ -277,6 +277,16 @@ class TestSeveralObjectives:
         )
         assert len(result.front) > 1
 
+    def test_what_breaks_a_constraint_is_a_lesson_but_not_tried(self, two: ts.Result) -> None:
+        limit = float(np.median([t.metrics["seconds"] for t in two.trials]))
+        for metric in (["error", "seconds"], "error"):
+            constraints = [f"seconds <= {limit}"]
+            warm = self.tune(metric, 4, warm_start=two, constraints=constraints)
+            assert all(trial.metrics["seconds"] <= limit for trial in warm.trials[:3])
+            (past,) = warm.spec.past
+            assert len(past.broken) == 20
+            assert PriorStudy.from_dict(json.loads(json.dumps(past.to_dict()))) == past
+
     def test_of_none_of_them(self) -> None:
         other = ts.tune(
             lambda c: {"p": c["width"], "q": c["depth"]},

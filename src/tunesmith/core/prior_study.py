@@ -21,12 +21,14 @@ MOST: Final = 100
 @dataclass(frozen=True, slots=True)
 class PriorStudy:
     """Trials of the study called `study`: configs of its space, and losses by the first objective of the study that learns
-    from them, of which less is better; `others` are those by its further objectives. NaN where an objective has no value."""
+    from them, of which less is better; `others` are those by its further objectives. NaN where an objective has no value.
+    `broken` are the places of those that break a constraint of that study."""
 
     study: str
     configs: tuple[Mapping[str, Any], ...]
     losses: tuple[float, ...]
     others: tuple[tuple[float, ...], ...] = ()
+    broken: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for values in (self.losses, *self.others):
@@ -42,6 +44,7 @@ class PriorStudy:
         study: str,
         configs: Sequence[Mapping[str, Any]],
         losses: Sequence[float] | NDArray[np.float64],
+        broken: Sequence[bool] = (),
     ) -> PriorStudy:
         """The best half of `MOST` trials, and an even selection of the others; `losses` have the shape (n,), or (n,
         objectives). O(n log n), with several objectives O(n^2)."""
@@ -53,7 +56,8 @@ class PriorStudy:
             rest = rest[np.linspace(0, len(rest) - 1, most).astype(np.int64)]
         selected = np.sort(np.concatenate([best, rest])).tolist()
         first, *others = (tuple(column) for column in values[selected].T.tolist())
-        return cls(study, tuple(dict(configs[k]) for k in selected), first, tuple(others))
+        off = tuple(place for place, k in enumerate(selected) if broken and broken[k])
+        return cls(study, tuple(dict(configs[k]) for k in selected), first, tuple(others), off)
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -68,13 +72,19 @@ class PriorStudy:
         }
         if self.others:
             out["others"] = [[_finite(loss) for loss in losses] for losses in self.others]
+        if self.broken:
+            out["broken"] = list(self.broken)
         return out
 
     @classmethod
     def from_dict(cls, spec: Mapping[str, Any]) -> PriorStudy:
         others = tuple(tuple(map(_known, losses)) for losses in spec.get("others", ()))
         return cls(
-            spec["study"], tuple(spec["configs"]), tuple(map(_known, spec["losses"])), others
+            spec["study"],
+            tuple(spec["configs"]),
+            tuple(map(_known, spec["losses"])),
+            others,
+            tuple(spec.get("broken", ())),
         )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.constraint import values_of
 from tunesmith.core.curves import NOT_FINITE
 from tunesmith.core.errors import StudyError
 from tunesmith.core.history import History
@@ -15,8 +17,8 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.objective import Objective
 from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import State
-from tunesmith.store import Store, file_of, open_store
+from tunesmith.core.trial import State, Trial
+from tunesmith.store import Store, location_of, open_store
 from tunesmith.tuning.result import Result
 
 if TYPE_CHECKING:
@@ -40,15 +42,13 @@ def pasts(
 
 def _past_of(earlier: Result, spec: StudySpec) -> PriorStudy:
     """What `earlier` says of the objectives of `spec`. Where either has several, what counts is the metric: an objective
-    there, or what its trials reported beside. One objective alone, where
-    nothing else is known, is taken for the first one, whatever its name."""
+    there, or what its trials reported beside. One objective alone, where nothing else is known, is taken for the first one,
+    whatever its name."""
     theirs, ours = earlier.spec.objectives, spec.objectives
     losses = np.column_stack([_losses(earlier, objective) for objective in ours])
     if len(theirs) == 1 and (len(ours) == 1 or np.isnan(losses).all()):
-        return earlier.past()
-    if len(ours) == 1 and ours[0] in theirs:
-        return earlier.past(ours[0].metric)
-    if len(ours) == 1 or np.isnan(losses).all():
+        losses[:, 0] = _losses(earlier, theirs[0])
+    elif np.isnan(losses).all() or (len(ours) == 1 and ours[0] not in theirs):
         which = f"{ours[0].goal} {ours[0].metric}, which this study is searched by"
         if len(ours) > 1:
             which = f"among those of this study ({', '.join(o.metric for o in ours)})"
@@ -56,9 +56,19 @@ def _past_of(earlier: Result, spec: StudySpec) -> PriorStudy:
             f"warm_start: study {earlier.spec.name!r} has several objectives "
             f"({', '.join(f'{o.goal} {o.metric}' for o in theirs)}), and none of them is {which}; leave it out"
         )
-    rows = np.flatnonzero(~np.isnan(losses).all(axis=1))
-    configs = [earlier.ledger.config(k) for k in rows.tolist()]
-    return PriorStudy.of(earlier.spec.name, configs, losses[rows])
+    rows = np.flatnonzero(~np.isnan(losses).all(axis=1)).tolist()
+    if not rows:
+        return earlier.past()  # which says so
+    trials = [earlier.ledger.trial(k) for k in rows]
+    broken = [_breaks(spec, trial) for trial in trials]
+    return PriorStudy.of(earlier.spec.name, [t.config for t in trials], losses[rows], broken)
+
+
+def _breaks(spec: StudySpec, trial: Trial) -> bool:
+    """Whether a trial of an earlier study breaks a constraint of this one, as far as it says."""
+    values = values_of(trial.config, trial.metrics, trial.cost)
+    known = (c for c in spec.constraints if c.expression.names <= values.keys())
+    return any(constraint.excess(spec.space, values) > 0.0 for constraint in known)
 
 
 def _losses(earlier: Result, objective: Objective) -> NDArray[np.float64]:
@@ -87,8 +97,8 @@ def _result(earlier: Any, store: Store, name: str) -> Result:
             raise StudyError(
                 f"warm_start: {dict(earlier)!r} names no study; write {{storage: file, study: name}}"
             )
-        path = file_of(earlier["storage"])
-        if path is not None and not path.exists():
+        path = location_of(earlier["storage"])
+        if isinstance(path, Path) and not path.exists():
             raise StudyError(f"warm_start: there is no file {path}")
         elsewhere = open_store(earlier["storage"])
         try:

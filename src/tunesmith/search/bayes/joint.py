@@ -41,6 +41,10 @@ FRONT: Final = 50
 BEYOND: Final = 0.1
 #: Smaller shares of the front's range count for nothing in the choice of the reference.
 TRIFLE: Final = 0.03
+#: With three objectives: the factor on the curiosity, and the share of the front's range by which a point has to be better. Each
+#: objective's deviation offers a slab as wide as the ranges of the other two, and the search would stay at the front's ends.
+THREE: Final = 0.5
+STEP: Final = 0.05
 #: The weight of the sum beside the maximum, in the augmented Chebyshev function.
 AUGMENTED: Final = 0.05
 
@@ -58,7 +62,9 @@ class Joint:
         left_out: Mask | None = None,
     ) -> None:
         self.domain = domain
-        self.curiosity = curiosity
+        three = len(history.objectives) == EXACT
+        self.curiosity = curiosity * (THREE if three else 1.0)
+        self._step = STEP if three else 0.0
         self._history = history
         standing = Standing.of(history)
         if left_out is not None:
@@ -181,7 +187,7 @@ class Joint:
                 front = _distinct(z[pareto.fronts(z) == 0])
                 front = front[np.argsort(-pareto.crowding(front), kind="stable")[:FRONT]]
                 worst, span = front.max(axis=0), np.ptp(front, axis=0)
-                goal = Boxes.of(front, worst + BEYOND * np.maximum(span, 1.0))
+                goal = Boxes.of(front - self._step * span, worst + BEYOND * np.maximum(span, 1.0))
             self._goals[rank] = goal
         return self._goals[rank]
 

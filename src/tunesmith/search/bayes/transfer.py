@@ -52,11 +52,15 @@ class Transfer:
         for k, earlier in enumerate(prior_studies, 1):
             rows: list[Floats] = []
             losses: list[Floats] = []
-            for config, loss in zip(earlier.configs, earlier.values, strict=True):
+            feasible: list[bool] = []
+            for place, (config, loss) in enumerate(
+                zip(earlier.configs, earlier.values, strict=True)
+            ):
                 here = points.space.adopt(config)
                 if here is not None:
                     rows.append(points.space.encode(here))
                     losses.append(loss)
+                    feasible.append(place not in earlier.broken)
             if not rows:
                 continue
             values = np.full((len(rows), objectives), np.nan)
@@ -64,7 +68,11 @@ class Transfer:
             values[:, :known] = np.array(losses)[:, :known]
             order = ranked(values[:, ~np.isnan(values).all(axis=0)])
             if k < first_version:
-                best += [(place, k, rows[j], earlier.study) for place, j in enumerate(order)]
+                best += [
+                    (place, k, rows[j], earlier.study)
+                    for place, j in enumerate(order)
+                    if feasible[j]
+                ]
             subset = np.sort(_some(order, max(1, MOST // len(prior_studies))))
             z = np.full_like(values, np.nan)
             for column, targets in zip(values.T, z.T, strict=True):
