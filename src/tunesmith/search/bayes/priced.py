@@ -88,11 +88,11 @@ class Priced:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
         inner = self._model.slopes(starts, best)
         numbers, places = self.domain.numbers, self.domain.places
-        features_of = self.domain.moving(starts)
+        features_of, cost_of = self.domain.moving(starts), self._cost.slopes(places)
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
             value, gradient = inner(points)
-            cost, _, by_mean, _ = self._cost.slopes(features_of(points), places)
+            cost, _, by_mean, _ = cost_of(features_of(points))
             gradient = np.array(gradient)
             gradient[:, numbers] -= self.exponent * by_mean
             return value - self.exponent * cost, gradient
