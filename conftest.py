@@ -5,6 +5,7 @@
 ```yaml                is read as a job file, or as a space; with save=, saved too; with data, it is neither
 ```console             its "$ commands" run in that folder; "..." stands for any output
 ```sh                  is not run, but its tunesmith commands have to exist
+postgres               as an option: the URL postgresql://tuner@db/tuning is one of a server of ours
 """
 
 from __future__ import annotations
@@ -73,10 +74,22 @@ def save(example: Example) -> bool:
     return bool(name)
 
 
+def with_database(example: Example) -> str:
+    """The block, with the URL of a database that is there if it wants one."""
+    text: str = example.parsed
+    if "postgres" not in options(example):
+        return text
+    from tests.postgres import server
+
+    if "url" not in example.namespace:
+        example.namespace["url"] = server().url()
+    return text.replace("postgresql://tuner@db/tuning", example.namespace["url"])
+
+
 def python(example: Example) -> None:
     if save(example):
         return
-    code = compile("\n" * (example.line + 1) + example.parsed, str(example.path), "exec")
+    code = compile("\n" * (example.line + 1) + with_database(example), str(example.path), "exec")
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(code, example.namespace)
@@ -107,7 +120,7 @@ def console(example: Example) -> str | None:
     """Run the commands, one after the other; their output must be what is shown."""
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
     environment.pop("TUNESMITH_STORAGE", None)
-    for part in re.split(r"^\$ ", example.parsed, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^\$ ", with_database(example), flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
         run = subprocess.run(
             command,

@@ -460,11 +460,6 @@ class TestNames:
         ("url", "message"),
         [
             ("mysql://me:s3cr%t@host/db", "tunesmith does not know the database 'mysql'; name a"),
-            (
-                "postgresql://me:s3cr%t@host:5432/db",
-                "cannot keep studies in PostgreSQL yet; name a",
-            ),
-            ("postgresql+psycopg://me:s3@cr%t@host/db", "cannot keep studies in PostgreSQL yet"),
             ("http://host/?token=s3cr%t&x=1", "cannot keep studies in a service yet"),
         ],
     )
@@ -477,11 +472,11 @@ class TestNames:
             assert "***" in str(failure.value)
 
     def test_the_command_line(self, tmp_path: Path) -> None:
-        url = "postgresql://me:s3cret@host/db"
+        url = "mysql://me:s3cret@host/db"
         command = [sys.executable, "-m", "tunesmith", "ls", "-s", url]
         run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert run.returncode != 0
-        assert "in PostgreSQL yet" in run.stderr
+        assert "does not know the database 'mysql'" in run.stderr
         assert "s3cret" not in run.stderr + run.stdout
 
     @pytest.mark.parametrize("variable", [False, True])
@@ -522,11 +517,11 @@ class TestNames:
         path.write_text(
             "command: python train.py {x}\nobjective: {metric: loss}\n"
             "space: {x: {float: [0, 1]}}\nlimits: {trials: 1}\n"
-            "storage: 'postgresql://me:s3cret@host/db'\n"
+            "storage: 'mysql://me:s3cret@host/db'\n"
         )
         command = [sys.executable, "-m", "tunesmith", "run", str(path)]
         run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-        assert "in PostgreSQL yet" in run.stderr
+        assert "does not know the database 'mysql'" in run.stderr
         assert "s3cret" not in run.stderr + run.stdout
 
     @pytest.mark.parametrize("name", ["a:b.db", "study.db"])

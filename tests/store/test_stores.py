@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.postgres import server
 
-from tunesmith.store import Store
+from tunesmith.store import Database, Store
 from tunesmith.store.memory import MemoryStore
+from tunesmith.store.postgres import open_postgres
 from tunesmith.store.sqlite import open_sqlite
 from tunesmith.testing import Check, store_checks
 
@@ -27,9 +29,14 @@ def sqlite_power() -> tuple[Store, Callable[[], Store]]:
     return open_sqlite(path, durability="power"), lambda: open_sqlite(path)
 
 
+def postgresql() -> tuple[Store, Callable[[], Store]]:
+    database = Database(server().url())
+    return open_postgres(database), lambda: open_postgres(database)
+
+
 CHECKS = [
     pytest.param(check, id=f"{make.__name__}-{check}")
-    for make in (memory, sqlite, sqlite_power)
+    for make in (memory, sqlite, sqlite_power, postgresql)
     for check in store_checks(make)
 ]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.postgres import server
 
 import tunesmith as ts
 from tunesmith.core import events
@@ -40,7 +41,7 @@ def opened(script: Script, clock: Clock, store: Store) -> Study:
 class TuneDoor:
     """What `tune`, job files and `simulate` do, once they have a spec and an executor."""
 
-    def __init__(self, storage: Path | None = None) -> None:
+    def __init__(self, storage: str | Path | None = None) -> None:
         self.store = open_store(storage)
 
     def run(self, script: Script, clock: Clock) -> list[Event]:
@@ -74,7 +75,7 @@ class AskAndTell:
 
 
 class AskAndTellDoor:
-    def __init__(self, storage: Path | None = None) -> None:
+    def __init__(self, storage: str | Path | None = None) -> None:
         self.store = open_store(storage)
 
     def run(self, script: Script, clock: Clock) -> list[Event]:
@@ -90,6 +91,16 @@ def test_tune(check: Any) -> None:
 
 @pytest.mark.parametrize("check", door_checks(AskAndTellDoor), ids=str)
 def test_ask_and_tell(check: Any) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", door_checks(lambda: TuneDoor(server().url())), ids=str)
+def test_tune_in_postgresql(check: Any) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", door_checks(lambda: AskAndTellDoor(server().url())), ids=str)
+def test_ask_and_tell_in_postgresql(check: Any) -> None:
     check()
 
 

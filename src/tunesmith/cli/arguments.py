@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
+    from tunesmith.store.location import Location
     from tunesmith.tuning.study import Study
 
 StudyName: TypeAlias = Annotated[
@@ -20,24 +21,22 @@ StudyName: TypeAlias = Annotated[
 ]
 
 
-def _file_at(location: str) -> Path:
-    """The file that a location means: a path, or a URL. Raises StoreError."""
-    from tunesmith.store.location import file_of
+def _location(text: str) -> Any:
+    """A location: a path, or a URL. Raises StoreError."""
+    from tunesmith.store.location import location_of
 
-    path = file_of(location)
-    assert path is not None
-    return path
+    return location_of(text)
 
 
 Storage: TypeAlias = Annotated[
-    Path | None,
+    Any,  # a Location or None, whose module is not loaded for that
     typer.Option(
         "--storage",
         "-s",
-        parser=_file_at,
+        parser=_location,
         metavar="<file or URL>",
-        help="The file that keeps studies, also as sqlite:///FILE (default: what the job file says, "
-        "$TUNESMITH_STORAGE, tunesmith.db here).",
+        help="What keeps studies: a file, also as sqlite:///FILE, or postgresql://USER@HOST/DATABASE (default: what the "
+        "job file says, $TUNESMITH_STORAGE, tunesmith.db here).",
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -64,7 +63,7 @@ def allow_imports(names: list[str] | None) -> None:
         sys.path.append(str(Path.cwd()))
 
 
-def open_study(name: str | None, storage: Path | None) -> Study:
+def open_study(name: str | None, storage: Location | None) -> Study:
     """The study that a command is about. Raises StudyNotFound, StudyError, StoreError."""
     from tunesmith.tuning.study import Study
 
@@ -77,8 +76,8 @@ def is_job(name: str) -> bool:
     return name.lower().endswith((".yaml", ".yml", ".json")) or os.sep in name
 
 
-def locate(name: str | None, storage: Path | None) -> tuple[str | None, Path]:
-    """A study's name and file, from what the user gave: a name, a job file, or nothing."""
+def locate(name: str | None, storage: Location | None) -> tuple[str | None, Location]:
+    """A study's name and location, from what the user gave: a name, a job file, or nothing."""
     from tunesmith.store.location import default_storage
 
     if name is not None and is_job(name):

@@ -27,7 +27,7 @@ def edit(
     from tunesmith.tuning.study import Study
 
     allow_imports(allow_import)
-    loaded = load_job(job, {"storage": None if storage is None else str(storage)})
+    loaded = load_job(job, {"storage": storage})
     with Study.open(loaded.spec.name, storage=loaded.storage) as study:
         changed = match(study, loaded.spec, loaded.model.seed)
         outside = sum(trial.outside for trial in study.trials)

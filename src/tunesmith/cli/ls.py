@@ -24,21 +24,19 @@ def ls(
     """List the studies in a store."""
     from tunesmith.cli.arguments import is_job, locate
     from tunesmith.cli.tables import print_json, print_table
-    from tunesmith.core.errors import StudyError, StudyNotFound
+    from tunesmith.core.errors import StudyError
     from tunesmith.core.quantity import show_number
     from tunesmith.core.trial import State
     from tunesmith.store import open_store
     from tunesmith.tuning.excerpt import counts_now
+    from tunesmith.tuning.place import check_there
 
     if job is not None and not is_job(job):
         raise StudyError(
             f"{job!r} is no job file; all studies are listed: ls -s FILE, and show STUDY is about one"
         )
     _, path = locate(job, storage)
-    if not path.exists():
-        raise StudyNotFound(
-            f"there is no file {path}; `tunesmith run JOB` makes one, or use --storage"
-        )
+    check_there(path, "`tunesmith run JOB` makes one, or use --storage")
     store = open_store(path)
     summaries = [store.summary(name) for name in store.names()]
     summaries = [replace(s, counts=counts_now(store, s)) for s in summaries]

@@ -74,7 +74,7 @@ def run(
 
     allow_imports(allow_import)
     overrides = {
-        "storage": None if storage is None else str(storage),
+        "storage": storage,
         "name": name,
         "trials": trials,
         "time": time,

@@ -17,7 +17,13 @@ from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.history import History
 from tunesmith.core.incumbent import Confirmed
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.limits import CONFIRM_SHARE, Limits
+from tunesmith.core.limits import (
+    CONFIRM_SHARE,
+    SILENCE_FACTOR,
+    SILENCE_FLOOR_S,
+    SILENCE_SIBLINGS,
+    Limits,
+)
 from tunesmith.core.outcome import Outcome, finite, outcome_of
 from tunesmith.core.propose import propose, visible_results
 from tunesmith.core.quantity import count, show_seconds
@@ -30,10 +36,11 @@ from tunesmith.core.strategy import (
     Resume,
     Scheduler,
     Searcher,
+    instant,
     pauses,
 )
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import CONFIRM, Cost, Kind, Origin, Reason, State
+from tunesmith.core.trial import CONFIRM, ENDED, Cost, Kind, Origin, Reason, State
 
 T = TypeVar("T")
 
@@ -58,6 +65,11 @@ class Strategies:
     exhausted_generation: int = 0
     #: Why the search is over, where the best are still to be confirmed.
     enough: Quit | None = None
+
+    def instant(self, ledger: Ledger) -> bool:
+        """Whether they answer so fast that a study may be locked meanwhile."""
+        quick = instant(self.searcher) and instant(self.scheduler)
+        return quick and not ledger.spec.space.relations
 
     def forget(self) -> None:
         """Drop what depends on a study that has been edited, or was read anew."""
@@ -145,6 +157,27 @@ def over_its_time(ledger: Ledger, number: int, at: float) -> Reason | None:
     if not trial_time or at - ledger.started_at(number) < trial_time:
         return None
     return Reason(Kind.TIMEOUT, f"over its time limit of {show_seconds(trial_time)}")
+
+
+def longest_silence_s(ledger: Ledger) -> float | None:
+    """How long a running trial may report nothing; None for ever."""
+    rule = ledger.spec.limits.trial_silence
+    if rule == "off":
+        return None
+    if rule != "auto":
+        return float(rule)
+    if sum(ledger.counts[s] for s in ENDED) < SILENCE_SIBLINGS:
+        return None
+    return max(SILENCE_FLOOR_S, SILENCE_FACTOR * ledger.longest_gap_s)
+
+
+def silence(ledger: Ledger, number: int, at: float) -> Reason:
+    """Why a running trial is to end that has been silent for too long."""
+    message = (
+        f"nothing reported for {show_seconds(at - ledger.running[number].heard_at)}, against "
+        f"{show_seconds(ledger.longest_gap_s)} at most in other trials (limits: trial_silence)"
+    )
+    return Reason(Kind.TIMEOUT, message)
 
 
 #: The end of a study that somebody has stopped.

@@ -20,11 +20,9 @@ from tunesmith.core import decide, events
 from tunesmith.core.decide import STOP_RUNNING, Strategies
 from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start, Stop, Tick, Write
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.limits import SILENCE_FACTOR, SILENCE_FLOOR_S, SILENCE_SIBLINGS
-from tunesmith.core.quantity import show_seconds
 from tunesmith.core.space.space import Config
-from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict, instant
-from tunesmith.core.trial import ENDED, Kind, Reason, State
+from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict
+from tunesmith.core.trial import Kind, Reason, State
 
 #: What has happened, to trials or to the loop itself.
 Happening: TypeAlias = Exited | Interrupt | events.Reported
@@ -109,9 +107,7 @@ class Engine:
     def instant(self) -> bool:
         """Whether strategies answer so fast that what `ask_scheduler` and `respond` want written may be stored
         together with what `record` does."""
-        strategies = self.strategies
-        quick = instant(strategies.searcher) and instant(strategies.scheduler)
-        return quick and not self.ledger.spec.space.relations
+        return self.strategies.instant(self.ledger)
 
     def save(self) -> Any:
         """What the engine knows beside its ledger, to go back to with `restore`."""
@@ -247,7 +243,7 @@ class Engine:
         if self._drain_at is not None and (self._killing or at - self._drain_at >= limits.grace):
             detail = (self._over or decide.ON_REQUEST).detail
             interrupted = Reason(Kind.INTERRUPTED, detail)
-        silence_s = self._longest_silence_s()
+        silence_s = decide.longest_silence_s(self.ledger)
         for number, running in self.ledger.running.items():
             if running.session != self.session:
                 continue
@@ -258,24 +254,8 @@ class Engine:
             elif (late := decide.over_its_time(self.ledger, number, at)) is not None:
                 self._stop(number, late, out, dump=True)
             elif silence_s is not None and at - running.heard_at >= silence_s:
-                message = (
-                    f"nothing reported for {show_seconds(at - running.heard_at)}, against "
-                    f"{show_seconds(self.ledger.longest_gap_s)} at most in other trials "
-                    "(limits: trial_silence)"
-                )
-                self._stop(number, Reason(Kind.TIMEOUT, message), out, dump=True)
+                self._stop(number, decide.silence(self.ledger, number, at), out, dump=True)
         self._killing = False  # said once; the executor sees to it
-
-    def _longest_silence_s(self) -> float | None:
-        """How long a running trial may report nothing; None for ever."""
-        rule = self.ledger.spec.limits.trial_silence
-        if rule == "off":
-            return None
-        if rule != "auto":
-            return float(rule)
-        if sum(self.ledger.counts[s] for s in ENDED) < SILENCE_SIBLINGS:
-            return None
-        return max(SILENCE_FLOOR_S, SILENCE_FACTOR * self.ledger.longest_gap_s)
 
     def _stop(
         self,
@@ -303,40 +283,45 @@ class Engine:
                 return
             for event in step:
                 self._write(event, out)
-                start = self._start_of(event)
+                start = start_of(self.ledger, event)
                 if start is not None:
                     out.append(start)
                     free -= 1
 
-    def _start_of(self, event: Event) -> Start | None:
-        """The command that begins what `event` says has begun."""
-        match event:
-            case events.Suggested():
-                return self._start(event.trial, 0, event.config)
-            case events.Forked():
-                return self._start(event.trial, 0, event.config, parent=event.parent)
-            case events.Started(trial=number):
-                ledger = self.ledger
-                copied = number in ledger.forks and ledger.curves.last(number) is None
-                parent = ledger.parent(number) if copied else None
-                return self._start(number, event.attempt, ledger.config(number), parent=parent)
+
+# -- what begins a trial ------------------------------------------------------------------------------
+
+
+def start_of(ledger: Ledger, event: Event) -> Start | None:
+    """The command that begins what `event`, which `ledger` has, says has begun."""
+    match event:
+        case events.Suggested():
+            return _start(ledger, event.trial, 0, event.config)
+        case events.Forked():
+            return _start(ledger, event.trial, 0, event.config, parent=event.parent)
+        case events.Started(trial=number):
+            copied = number in ledger.forks and ledger.curves.last(number) is None
+            parent = ledger.parent(number) if copied else None
+            return _start(ledger, number, event.attempt, ledger.config(number), parent=parent)
+    return None
+
+
+def _start(
+    ledger: Ledger, number: int, attempt: int, config: Config, *, parent: int | None = None
+) -> Start:
+    """Give the trial a config of its own: objectives may change it."""
+    spec = ledger.spec
+    own = copy.deepcopy(config) if spec.space.nested else dict(config)
+    return Start(number, attempt, own, spec.seed, parent, _reported_by(ledger, number))
+
+
+def _reported_by(ledger: Ledger, number: int) -> int | None:
+    """See `Start.reported`."""
+    curves = ledger.curves
+    last = curves.last(number)
+    if last is not None:
+        return last.step
+    at_ends = not curves.long and ledger.counts[State.COMPLETED]
+    if not len(curves) or at_ends or ledger.parent(number) is not None:
         return None
-
-    def _start(
-        self, number: int, attempt: int, config: Config, *, parent: int | None = None
-    ) -> Start:
-        """Give the trial a config of its own: objectives may change it."""
-        spec = self.ledger.spec
-        own = copy.deepcopy(config) if spec.space.nested else dict(config)
-        return Start(number, attempt, own, spec.seed, parent, self._reported_by(number))
-
-    def _reported_by(self, number: int) -> int | None:
-        """See `Start.reported`."""
-        curves = self.ledger.curves
-        last = curves.last(number)
-        if last is not None:
-            return last.step
-        at_ends = not curves.long and self.ledger.counts[State.COMPLETED]
-        if not len(curves) or at_ends or self.ledger.parent(number) is not None:
-            return None
-        return events.NO_STEP
+    return events.NO_STEP

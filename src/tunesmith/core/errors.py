@@ -21,6 +21,8 @@
     │   ├── StoreFull                  the disk is full
     │   ├── StoreReadOnly
     │   ├── StoreLost                  it was deleted, replaced or cut short while it was in use
+    │   ├── StoreUnreachable           its database does not answer, or lets nobody in
+    │   ├── StoreInterrupted           the connection broke on the way (internal: look, then try again)
     │   ├── StoreVersionError          written by a newer tunesmith
     │   └── NotAStore                  the file is something else
     └── Conflict                       somebody else appended first (internal: read, then try again)
@@ -128,6 +130,12 @@ class StoreLost(StoreError):
     def __init__(self, message: str, beside: Path | None = None) -> None:
         super().__init__(message)
         self.beside = beside
+
+
+class StoreUnreachable(StoreError): ...
+
+
+class StoreInterrupted(StoreError): ...
 
 
 class StoreVersionError(StoreError): ...

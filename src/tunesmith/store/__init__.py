@@ -5,32 +5,54 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunesmith.core.errors import StoreError
 from tunesmith.store.base import Durability, Lease, Store, Summary
-from tunesmith.store.location import file_of
+from tunesmith.store.location import Database, Location, file_of, location_of
 
 if TYPE_CHECKING:
     from tunesmith.store.memory import MemoryStore
 
 
-def open_store(where: str | Path | Store | None, *, durability: Durability = "crash") -> Store:
-    """The store at `where`: a file name (SQLite), None (memory), or a store, which is passed on.
+def open_store(where: str | Location | Store | None, *, durability: Durability = "crash") -> Store:
+    """The store at `where`: a file name (SQLite), the URL of a PostgreSQL database, None (memory), or a store, which is
+    passed on.
 
-    Raises the errors of `tunesmith.store.sqlite.open_sqlite`.
+    A server's durability is its own affair. Raises the errors of `tunesmith.store.sqlite.open_sqlite` or
+    `tunesmith.store.postgres.open_postgres`.
     """
     if where is None:
         from tunesmith.store.memory import MemoryStore
 
         return MemoryStore()
-    path = file_of(where)
-    if path is None:
-        assert not isinstance(where, (str, Path))
+    location = location_of(where)
+    if location is None:
+        assert not isinstance(where, (str, Path, Database))
         return where
+    if isinstance(location, Database):
+        try:
+            from tunesmith.store.postgres import open_postgres
+        except ImportError as error:  # the package, or its library
+            raise StoreError(
+                f"studies in PostgreSQL need the package psycopg ({error}); pip install 'tunesmith[postgres]'"
+            ) from None
+        return open_postgres(location)
     from tunesmith.store.sqlite import open_sqlite
 
-    return open_sqlite(path, durability=durability)
+    return open_sqlite(location, durability=durability)
 
 
-__all__ = ["Durability", "Lease", "MemoryStore", "Store", "Summary", "file_of", "open_store"]
+__all__ = [
+    "Database",
+    "Durability",
+    "Lease",
+    "Location",
+    "MemoryStore",
+    "Store",
+    "Summary",
+    "file_of",
+    "location_of",
+    "open_store",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -96,6 +96,11 @@ class Store(Protocol):
         """The number of the last event. Raises StudyNotFound."""
         ...
 
+    def wait(self, name: str, cursor: int, timeout_s: float) -> bool:
+        """Wait until the study has events behind `cursor`, for so long (s) at most; whether it has. Raises
+        StudyNotFound."""
+        ...
+
     def summary(self, name: str) -> Summary:
         """The study at a glance; does not read its history. Raises StudyNotFound."""
         ...

@@ -10,7 +10,6 @@ suggestion, an edit) makes it think again.
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 import weakref
@@ -20,10 +19,17 @@ from itertools import count
 from typing import Final, TypeAlias
 
 from tunesmith.core import codec, events
-from tunesmith.core.errors import Conflict, StoreError, StoreLost, TunesmithError
+from tunesmith.core.errors import (
+    Conflict,
+    StoreError,
+    StoreInterrupted,
+    StoreLost,
+    TunesmithError,
+)
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.store.base import Store
+from tunesmith.store.pause import pause_s, pauses
 from tunesmith.store.rescue import Rescue, rescued
 
 Decide: TypeAlias = Callable[[Ledger], Sequence[Event]]
@@ -84,6 +90,10 @@ class Journal:
 
         Raises what `decide` and `Ledger.check` raise, and the store's errors; nothing is stored then.
         """
+        return self._write(decide, decide)
+
+    def _write(self, decide: Decide, known: Decide | None) -> Sequence[Event]:
+        """See `write`; `known` says what is to be saved if the store is lost."""
 
         def newest() -> Sequence[Event]:
             ledger = self.refresh()
@@ -102,11 +112,14 @@ class Journal:
                     if (stored := self._try(newest)) is not None:
                         return stored
                 except StoreLost as lost:
-                    raise self._rescued(lost, decide) from None
+                    raise self._rescued(lost, known) from None
         raise AssertionError
 
-    def ask(self, decide: Decide) -> Sequence[Event]:
-        """Append what `decide` makes of the state as it is when it begins: it may take its time."""
+    def ask(self, decide: Decide, *, instant: bool = False) -> Sequence[Event]:
+        """Append what `decide` makes of the state as it is when it begins: it may take its time, unless it is
+        `instant`: then it is decided as by `write`."""
+        if instant:
+            return self._write(decide, None)
         answer: Sequence[Event] = ()
 
         def rebased() -> Sequence[Event]:
@@ -156,6 +169,8 @@ class Journal:
             return None
         except StoreError as failure:
             if not decided or not landed(self.store, self.name, decided, cursor, failure):
+                if isinstance(failure, StoreInterrupted):
+                    return None
                 raise
         if decided:
             self.ledger.extend(decided)
@@ -172,17 +187,22 @@ def append_rebased(
         return ()
     except Conflict:
         pass
-    news: Sequence[Event] = ()
-    try:
-        with store.writing(name):
-            news = list(store.changes(name, expect))
-            if not independent(news, decided):
-                raise Conflict(f"study {name!r} has changed")
-            store.append(name, decided, expect + len(news))
-    except StoreError as failure:
-        if not landed(store, name, decided, expect + len(news), failure):
-            raise
-    return news
+    for pause in pauses():
+        news: Sequence[Event] = ()
+        try:
+            with store.writing(name):
+                news = list(store.changes(name, expect))
+                if not independent(news, decided):
+                    raise Conflict(f"study {name!r} has changed")
+                store.append(name, decided, expect + len(news))
+            return news
+        except StoreError as failure:
+            if landed(store, name, decided, expect + len(news), failure):
+                return news
+            if not isinstance(failure, StoreInterrupted):
+                raise
+        pause()
+    raise AssertionError
 
 
 def append_once(store: Store, name: str, decided: Sequence[Event], expect: int) -> None:
@@ -198,14 +218,29 @@ def landed(
     store: Store, name: str, appended: Sequence[Event], expect: int, failure: StoreError
 ) -> bool:
     """Whether `appended` is in the store behind `expect`, though the answer was an error: a connection may be
-    lost when all has been done. The events' text, from which the chain of digests is made, is the key."""
-    if type(failure) is not StoreError:
+    lost when all has been done. The events' text, from which the chain of digests is made, is the key.
+
+    Raises StoreError where that could not be seen though the connection broke.
+    """
+    broke = isinstance(failure, StoreInterrupted)
+    if type(failure) is not StoreError and not broke:
         return False  # one that is known to leave nothing behind
-    try:
-        history = list(store.changes(name, expect))[: len(appended)]
-    except StoreError:
-        return False
-    return [*map(codec.encode, history)] == [*map(codec.encode, appended)]
+    wanted = [*map(codec.encode, appended)]
+    for pause in pauses():
+        try:
+            with store.writing(
+                name
+            ):  # it waits for who is not done yet at the broken connection's other end
+                history = list(store.changes(name, expect))[: len(appended)]
+            return bool(wanted) and [*map(codec.encode, history)] == wanted
+        except StoreInterrupted:
+            pass
+        except StoreError:
+            if broke:
+                raise
+            return False
+        pause()
+    raise AssertionError
 
 
 def independent(news: Sequence[Event], ours: Sequence[Event]) -> bool:
@@ -217,11 +252,6 @@ def independent(news: Sequence[Event], ours: Sequence[Event]) -> bool:
         or (isinstance(event, events.Opened) and not event.coordinator)
         for event in news
     )
-
-
-def pause_s(tries: int) -> float:
-    """How long to wait after so many tries: longer and longer, at random so that none keeps another from it."""
-    return random.uniform(0.0, min(0.001 * 2 ** min(tries, 8), 0.2))
 
 
 _journals: Final[weakref.WeakSet[Journal]] = weakref.WeakSet()

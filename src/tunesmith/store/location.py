@@ -4,39 +4,141 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+from urllib.parse import parse_qsl, quote, unquote
 
 from tunesmith.core.errors import StoreError
 from tunesmith.store.base import Store
 
 DEFAULT_STORAGE: Final = "tunesmith.db"
 STORAGE_VARIABLE: Final = "TUNESMITH_STORAGE"
+#: The schema of a database that has tunesmith's tables, if its URL names no other.
+DEFAULT_SCHEMA: Final = "tunesmith"
 
-#: Databases whose URLs are known, though not supported yet.
-_PLANNED: Final = {
-    "postgresql": "PostgreSQL",
-    "postgres": "PostgreSQL",
-    "http": "a service",
-    "https": "a service",
-}
+_POSTGRESQL: Final = ("postgresql", "postgres")
+#: Locations whose URLs are known, though not supported yet.
+_PLANNED: Final = {"http": "a service", "https": "a service"}
 #: The scheme of a URL; one slash only where it has been made a `Path` on its way.
 _DRIVE: Final = re.compile(r"^([A-Za-z]):\\+")
 _SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):(//?)")
+_SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_EXAMPLE: Final = "postgresql://user@host/database"
 
 
-def default_storage() -> Path:
+@dataclass(frozen=True)
+class Database:
+    """A PostgreSQL database, by its URL. What it is as text, wherever it is shown or written, has no password."""
+
+    url: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _ = self.schema, self.parameters  # raises what is wrong with it
+
+    def __str__(self) -> str:
+        user = quote(self._parts.user) + "@" if self._parts.user else ""
+        schema = "" if self.schema == DEFAULT_SCHEMA else f"?schema={self.schema}"
+        return f"postgresql://{user}{self._parts.hosts}/{quote(self._parts.database)}{schema}"
+
+    def __repr__(self) -> str:
+        return f"<Database {self}>"
+
+    @cached_property
+    def schema(self) -> str:
+        """The schema with tunesmith's tables."""
+        schema = self._parts.options.get("schema", DEFAULT_SCHEMA)
+        if not _SCHEMA.fullmatch(schema):
+            raise StoreError(
+                f"{schema!r} is no schema that can be used; take small letters, digits and _, such as schema=tuning"
+            )
+        return schema
+
+    @cached_property
+    def trials(self) -> Path:
+        """The folder for the files of its studies' trials: ``?trials=FOLDER``, else one here, named after it."""
+        if "trials" in self._parts.options:
+            return Path(self._parts.options["trials"]).expanduser().absolute()
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", self._parts.database) or "postgresql"
+        which = f"{self._parts.hosts}/{self._parts.database}/{self.schema}"
+        return Path(
+            f"{name}-{blake2b(which.encode(), digest_size=4).hexdigest()}.trials"
+        ).absolute()
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """What to connect with, as libpq calls it; what is not named, libpq takes from its own environment."""
+        hosts = [_host(unquote(host)) for host in self._parts.hosts.split(",")]
+        parameters = {
+            "user": self._parts.user,
+            "password": self._parts.password,
+            "dbname": self._parts.database,
+            "host": ",".join(host for host, _ in hosts),
+            "port": ",".join(port for _, port in hosts) if any(port for _, port in hosts) else "",
+            **{k: v for k, v in self._parts.options.items() if k not in ("schema", "trials")},
+        }
+        return {name: value for name, value in parameters.items() if value}
+
+    @cached_property
+    def _parts(self) -> _Parts:
+        rest = self.url.partition("://")[2]
+        head, _, query = rest.partition("?")
+        login, _, place = head.rpartition("@")
+        user, _, password = login.partition(":")
+        hosts, _, database = place.partition("/")
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        return _Parts(unquote(user), unquote(password), hosts, unquote(database), options)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A URL, taken apart."""
+
+    user: str
+    password: str = field(repr=False)
+    hosts: str
+    database: str
+    options: Mapping[str, str] = field(repr=False)
+
+
+def _host(text: str) -> tuple[str, str]:
+    """A host and its port; either may be empty."""
+    bracketed = re.fullmatch(r"\[(.*)\](?::(.*))?", text)
+    host, port = (bracketed[1], bracketed[2] or "") if bracketed else text.partition(":")[::2]
+    if port and not (port.isdecimal() and 0 < int(port) < 65536):
+        raise StoreError(
+            f"{port!r} is no port; write the URL as {_EXAMPLE} or postgresql://user@host:5432/database"
+        )
+    return host, port
+
+
+#: Where studies are: a file, or a database.
+Location: TypeAlias = Path | Database
+
+
+def default_storage() -> Location:
     """``$TUNESMITH_STORAGE``, or ``tunesmith.db`` in the current folder."""
-    path = file_of(os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)
-    assert path is not None
-    return path
+    location = location_of(os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)
+    assert location is not None
+    return location
 
 
-def file_of(where: str | Path | Store | None) -> Path | None:
-    """The file that a location means; None if it is a store, or memory.
+def file_of(where: str | Location | Store | None) -> Path | None:
+    """The file that a location means; None if it is a database, a store, or memory. Raises StoreError."""
+    location = location_of(where)
+    return location if isinstance(location, Path) else None
 
-    Raises StoreError for the URL of another database; like every error of ours, without its password.
+
+def location_of(where: str | Location | Store | None) -> Location | None:
+    """What a location means; None if it is a store, or memory.
+
+    Raises StoreError for the URL of another kind of database; like every error of ours, without its password.
     """
+    if isinstance(where, Database):
+        return where
     if not isinstance(where, (str, Path)):
         return None
     text = str(where)
@@ -45,12 +147,13 @@ def file_of(where: str | Path | Store | None) -> Path | None:
         return Path(text).expanduser()
     scheme, slashes = match[1].lower(), match[2]
     kind = scheme.partition("+")[0]
+    if kind in ("sqlite", *_POSTGRESQL) and slashes != "//":
+        instead = "name the file itself, such as study.db, or pass" if kind == "sqlite" else "pass"
+        raise StoreError(f"{text!r}: {instead} the URL as text")
     if kind == "sqlite":
-        if slashes != "//":
-            raise StoreError(
-                f"{text!r}: name the file itself, such as study.db, or pass the URL as text"
-            )
         return Path(text[match.end() :].removeprefix("/")).expanduser()
+    if kind in _POSTGRESQL:
+        return Database(text)
     if len(scheme) == 1:
         if os.name == "nt":
             return Path(text)
@@ -59,11 +162,9 @@ def file_of(where: str | Path | Store | None) -> Path | None:
             f"{text} is a path of Windows, which this system does not have; write it as this system does, such as "
             f"/mnt/{scheme}/{rest}"
         )
+    instead = f"name a file, such as study.db, or a database as {_EXAMPLE}"
     if kind in _PLANNED:
         raise StoreError(
-            f"{text!r}: this tunesmith cannot keep studies in {_PLANNED[kind]} yet; name a file, such as "
-            "study.db"
+            f"{text!r}: this tunesmith cannot keep studies in {_PLANNED[kind]} yet; {instead}"
         )
-    raise StoreError(
-        f"{text!r}: tunesmith does not know the database {scheme!r}; name a file, such as study.db"
-    )
+    raise StoreError(f"{text!r}: tunesmith does not know the database {scheme!r}; {instead}")

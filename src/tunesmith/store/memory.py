@@ -103,6 +103,14 @@ class MemoryStore:
         with self._lock:
             return len(self._study(name).events)
 
+    def wait(self, name: str, cursor: int, timeout_s: float) -> bool:
+        until = time.monotonic() + timeout_s
+        while self.cursor(name) <= cursor:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(min(timeout_s, 0.02))
+        return True
+
     def summary(self, name: str) -> Summary:
         study = self._study(name)
         return summarize(study.spec, self.changes(name), study.created_at)

@@ -10,9 +10,11 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -29,13 +31,16 @@ metadata: Final = MetaData()
 Id: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 versions: Final = Table(
-    VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True)
+    VERSION_TABLE,
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),  # as Alembic calls it
 )
 
 studies: Final = Table(
     "studies",
     metadata,
-    Column("id", Id, primary_key=True),
+    Column("id", Id, Identity(), primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     #: The StudySpec as it was created, in JSON.

@@ -3,6 +3,9 @@
 One transaction per `append`: insert the events (their primary key is the compare-and-set), then
 upsert the rows of the trials they touch. What happens for each trial is compiled once and run by the
 driver. What differs between databases is in their own files, see `tunesmith.store.dialect`.
+
+A connection that breaks is made again. Within a verb that is seen to here; whoever calls `writing` does the
+block once more (see `tunesmith.store.journal`).
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ import itertools
 import json
 import os
 import threading
+import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -25,6 +30,7 @@ from tunesmith.core.aging import DATA, KEEP
 from tunesmith.core.errors import (
     Conflict,
     StoreError,
+    StoreInterrupted,
     StoreLost,
     StudyExists,
     StudyNotFound,
@@ -36,7 +42,7 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, State
 from tunesmith.store.base import Head, Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
-from tunesmith.store.dialect import Dialect
+from tunesmith.store.dialect import Dialect, Prepared, StudyGone
 from tunesmith.store.fold import (
     confirming,
     edits_space,
@@ -45,7 +51,11 @@ from tunesmith.store.fold import (
     summarize,
     winner,
 )
+from tunesmith.store.pause import pauses
 from tunesmith.store.schema import events, heartbeats, studies, trials
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Events read at a time: the body of each is a few hundred bytes.
 _PAGE: Final = 5000
@@ -55,47 +65,28 @@ _EVERY: Final = 2**31 - 1
 _STATES: Final = {str(state): state for state in State}
 
 
-class Prepared:
-    """A statement compiled once by SQLAlchemy and run by the driver: a tenth of the time."""
+def _again(
+    verb: Callable[Concatenate[SqlStore, P], T],
+) -> Callable[Concatenate[SqlStore, P], T]:
+    """A verb that may be done twice, done again where its connection broke; not within `writing`, whose whole block
+    is to be done again."""
 
-    def __init__(self, engine: Engine, statement: Any, columns: Sequence[str]) -> None:
-        insert = isinstance(statement, sa.Insert)
-        compiled = statement.compile(
-            dialect=engine.dialect, column_keys=list(columns) if insert else None
-        )
-        self._sql = str(compiled)
-        self._columns = columns
-        self._positional = compiled.positional
-        #: Where the statement's own parameters stand among `columns`, if they have no names.
-        order = [columns.index(name) for name in compiled.positiontup or ()]
-        self._order = None if order == list(range(len(columns))) else order
+    @wraps(verb)
+    def again(self: SqlStore, *arguments: P.args, **named: P.kwargs) -> T:
+        for pause in pauses():
+            try:
+                return verb(self, *arguments, **named)
+            except StoreInterrupted:
+                if self._within:
+                    raise
+            pause()
+        raise AssertionError
 
-    def many(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run it for each of `rows`, tuples in the order of the columns. Raises the driver's errors."""
-        cursor = connection.connection.cursor()
-        parameters: Any = rows
-        if not self._positional:
-            parameters = [dict(zip(self._columns, row, strict=True)) for row in rows]
-        elif self._order is not None:
-            parameters = [self._arranged(row) for row in rows]
-        cursor.executemany(self._sql, parameters)
-        cursor.close()
-
-    def rows(self, connection: Connection, *values: Any) -> Any:
-        """What it selects: a cursor, to be read at once."""
-        cursor: Any = connection.connection.cursor()
-        if self._positional:
-            cursor.execute(self._sql, self._arranged(values))
-        else:
-            cursor.execute(self._sql, dict(zip(self._columns, values, strict=True)))
-        return cursor
-
-    def _arranged(self, row: Sequence[Any]) -> Sequence[Any]:
-        return row if self._order is None else [row[k] for k in self._order]
+    return cast("Callable[Concatenate[SqlStore, P], T]", again)
 
 
 class SqlStore:
-    """A `Store` over one engine; made by `tunesmith.store.sqlite.open_sqlite`."""
+    """A `Store` over one engine; made by `tunesmith.store.sqlite` and `tunesmith.store.postgres`."""
 
     shared = True
 
@@ -108,11 +99,16 @@ class SqlStore:
         self._ids: dict[str, int] = {}
         #: The number and digest of the last event that this object read or wrote, by study.
         self._heads: dict[int, tuple[int, str]] = {}
+        #: Those that are to be looked for, as a connection has broken.
+        self._unsure: dict[int, tuple[int, str]] = {}
         #: One thread at a time; a connection belongs to the process that made it.
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        #: The transaction of `writing`, while its block runs.
+        #: The transaction of `writing`, while its block runs, and the thread that it runs in.
         self._writing: Connection | None = None
+        self._writer = 0
+        #: The study of the transaction that writes, and its last event in it, where that is known.
+        self._last: tuple[int, int] | None = None
         self._lost: StoreLost | None = None
         upsert = dialect.insert(trials)
         states = upsert.on_conflict_do_update(
@@ -123,6 +119,8 @@ class SqlStore:
         study: Any = sa.bindparam("study")
         seq: Any = sa.bindparam("seq")
         after = sa.select(event.seq, event.body, event.digest).order_by(event.seq)
+        page: Any = sa.literal_column(str(_PAGE))
+        after = after.limit(page).offset(sa.literal_column("0"))  # some drivers fetch all there is
         self._insert_events = Prepared(engine, events.insert(), [c.name for c in events.columns])
         self._upsert_trials = Prepared(engine, states, ["study", "number", "state", "value"])
         self._select_after = Prepared(
@@ -163,32 +161,98 @@ class SqlStore:
     # -- transactions -------------------------------------------------------------------------
 
     @contextmanager
-    def _begin(self, *, write: bool = False) -> Iterator[Connection]:
-        """One transaction, its errors in our words. Only writers wait for one another."""
+    def _begin(self, *, write: bool = False, name: str | None = None) -> Iterator[Connection]:
+        """One transaction, its errors in our words. Only writers wait for one another: those of study `name`."""
         with self._lock:
+            self._refuse_strangers()
             if self._writing is not None:
+                self._dialect.flush(self._writing)
                 yield self._writing
                 return
-            self._refuse_strangers()
+            study = None if name is None else self._look_up(name)
+            heads = dict(self._heads)
             try:
-                if self._connections:
-                    connection = self._connections.get(write)
-                else:  # before SQLite makes an empty file where ours was
-                    connection = None
+                if not self._connections:  # before SQLite makes an empty file where ours was
                     self._check({})
-                if connection is None:
-                    connection = self._dialect.connect(self._engine, write=write)
-                    self._connections[write] = connection
-                with connection.begin():
+                with ExitStack() as stack:
+                    connection = self._enter(stack, write, study)
+                    before = self._last
                     yield connection
                 self._check(self._heads)
+                if study is not None and self._last != before:
+                    self._dialect.tell(connection, study)
             except (SQLAlchemyError, self._driver.Error) as error:
-                heads = dict(self._heads)
                 self._heads.clear()
+                self._drop_broken(heads)
                 self._check(heads)
-                raise self._dialect.error(error) or StoreError(
-                    f"{self._dialect.where}: {error}"
-                ) from error
+                try:
+                    raise self._in_our_words(error) from error
+                except StudyGone:
+                    raise self._gone(name or "") from None
+            except BaseException:
+                self._heads = heads  # what was appended is taken back
+                raise
+
+    def _enter(self, stack: ExitStack, write: bool, study: int | None) -> Connection:
+        """Begin a transaction for `stack`; on a new connection, if the one there was broke while nobody looked."""
+        kind = write and self._dialect.readers_apart
+        for pause in pauses():
+            connection = self._connections.get(kind)
+            new = connection is None
+            if connection is None:
+                connection = self._dialect.connect(self._engine, write=write)
+                self._connections[kind] = connection
+            try:
+                transaction = self._dialect.transaction(connection, write=write, study=study)
+                last = stack.enter_context(transaction)
+            except (SQLAlchemyError, self._driver.Error):
+                if not self._drop_broken(self._heads):
+                    raise
+            else:
+                self._last = None if study is None or last is None else (study, last)
+                self._check_heads(connection)
+                return connection
+            if new:
+                pause()
+        raise AssertionError
+
+    def _drop_broken(self, heads: Mapping[int, tuple[int, str]]) -> bool:
+        """Forget connections that have broken; whether there were any."""
+        broken = [k for k, c in self._connections.items() if self._dialect.broken(c)]
+        for kind in broken:
+            connection = self._connections.pop(kind)
+            with suppress(Exception):
+                connection.invalidate()
+            with suppress(Exception):
+                connection.close()
+        if broken:
+            self._unsure = {**self._unsure, **heads}
+        return bool(broken)
+
+    def _check_heads(self, connection: Connection) -> None:
+        """Raise StoreLost if events that were there are not, now that there is a new connection: a database may come
+        back as it was some time ago."""
+        for study, (seq, digest) in self._unsure.items():
+            if not seq:
+                continue
+            there = connection.execute(
+                sa.select(studies.c.id).where(studies.c.id == study)
+            ).scalar()
+            row = self._select_digest.rows(connection, study, seq).fetchone()
+            if there is not None and (row is None or row[0] != digest):
+                self._lost = self._dialect.lost(f"event {seq} of one of its studies is gone")
+                raise self._lost
+        self._unsure = {}
+
+    def _in_our_words(self, error: Exception) -> StoreError:
+        return self._dialect.error(error) or StoreError(f"{self._dialect.where}: {error}")
+
+    def _gone(self, name: str) -> StudyNotFound:
+        """The error for a study that was there."""
+        self._forget(name)
+        return StudyNotFound(
+            f"study {name!r} in {self._dialect.where} has been deleted meanwhile, and perhaps made anew; open it again"
+        )
 
     def _check(self, heads: dict[int, tuple[int, str]]) -> None:
         """See `Dialect.check`; what is lost once is not looked for again."""
@@ -209,27 +273,47 @@ class SqlStore:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
-        with self._begin(write=True) as connection:
-            if self._writing is not None:
-                yield
-                return
-            self._writing = connection
-            heads = dict(self._heads)
-            try:
-                self._id(connection, name)
-                yield
-            except BaseException:
-                self._heads = heads  # what was appended is taken back
-                raise
-            finally:
-                self._writing = None
+        try:
+            with self._begin(write=True, name=name) as connection:
+                if self._writing is not None:
+                    yield
+                    return
+                self._writing, self._writer = connection, threading.get_ident()
+                try:
+                    self._id(connection, name)
+                    yield
+                finally:
+                    self._writing = None
+        except Conflict:
+            self._refuse_gone(name)
+            raise
+
+    @property
+    def _within(self) -> bool:
+        """Whether this thread is in a block of `writing`."""
+        return self._writing is not None and self._writer == threading.get_ident()
+
+    def _refuse_gone(self, name: str) -> None:
+        """Raise StudyNotFound if that is why there was a conflict: whoever tried again would have it for ever."""
+        if self._within:
+            return
+        known = self._ids.pop(name, 0)
+        self._heads.pop(known, None)
+        if self._look_up(name) != known:
+            raise StudyNotFound(
+                f"study {name!r} in {self._dialect.where} has been deleted and made anew; open it again"
+            ) from None
 
     def asking(self, name: str) -> AbstractContextManager[object]:
+        return self._dialect.asking(self._look_up(name))
+
+    @_again
+    def _look_up(self, name: str) -> int:
         study = self._ids.get(name)
         if study is None:
             with self._begin() as connection:
                 study = self._id(connection, name)
-        return self._dialect.asking(study)
+        return study
 
     def _id(self, connection: Connection, name: str) -> int:
         number = self._ids.get(name)
@@ -248,26 +332,43 @@ class SqlStore:
     # -- studies ------------------------------------------------------------------------------
 
     def create(self, spec: StudySpec, at: float) -> None:
+        broke = False
+        for pause in pauses():
+            try:
+                return self._create(spec, at)
+            except StoreInterrupted:
+                broke = True
+            except StudyExists:
+                if broke and self._made(spec.name) == (spec, at):  # its answer was lost
+                    return None
+                raise
+            pause()
+        raise AssertionError
+
+    def _create(self, spec: StudySpec, at: float) -> None:
         values = {
             "name": spec.name,
             "created_at": at,
             "spec": json.dumps(spec.to_dict()),
         }
         with self._begin(write=True) as connection:
-            # never an id a second time: who still holds a deleted study must not write into its
-            # successor; and in the order of creation
-            last = connection.execute(sa.select(sa.func.max(studies.c.id))).scalar() or 0
-            number = max(last + 1, int(self._dialect.now(connection) * 1e6))
+            number = self._dialect.next_id(connection)
+            if number is not None:
+                values["id"] = number
             try:
-                connection.execute(studies.insert(), values | {"id": number})
+                connection.execute(studies.insert(), values)
             except IntegrityError:
                 raise StudyExists(
                     f"a study {spec.name!r} is in {self._dialect.where} already; open it with Study.open, or choose another name"
                 ) from None
 
-    def load(self, name: str) -> StudySpec:
+    @_again
+    def _made(self, name: str) -> tuple[StudySpec, float]:
         with self._begin() as connection:
-            return self._spec(connection, self._id(connection, name))[0]
+            return self._spec(connection, self._id(connection, name))
+
+    def load(self, name: str) -> StudySpec:
+        return self._made(name)[0]
 
     def _spec(self, connection: Connection, study: int) -> tuple[StudySpec, float]:
         row = connection.execute(
@@ -275,6 +376,7 @@ class SqlStore:
         ).one()
         return codec.decode_spec(row.spec), row.created_at
 
+    @_again
     def names(self) -> list[str]:
         with self._begin() as connection:
             query = sa.select(studies.c.name, studies.c.id)
@@ -286,9 +388,21 @@ class SqlStore:
             return names
 
     def delete(self, name: str) -> None:
-        with self._begin(write=True) as connection:
-            study = self._id(connection, name)
-            connection.execute(studies.delete().where(studies.c.id == study))
+        broke = False
+        for pause in pauses():
+            try:
+                with self._begin(write=True) as connection:
+                    study = self._id(connection, name)
+                    connection.execute(studies.delete().where(studies.c.id == study))
+                break
+            except StoreInterrupted:
+                broke = True
+                self._ids.pop(name, None)
+            except StudyNotFound:
+                if not broke:
+                    raise
+                break
+            pause()
         self._forget(name)
 
     def _forget(self, name: str) -> None:
@@ -297,21 +411,40 @@ class SqlStore:
     # -- events -------------------------------------------------------------------------------
 
     def append(self, name: str, batch: Sequence[Event], expect: int) -> int:
-        try:
+        if self._within:
             return self._append(name, batch, expect)
-        except Conflict:
-            known = self._ids.get(name)
-            self._forget(name)
-            self.cursor(name)  # raises StudyNotFound where that is why
-            if self._ids[name] != known:  # whoever tried again would be in conflict for ever
-                raise StudyNotFound(
-                    f"study {name!r} in {self._dialect.where} has been deleted and made anew; open it again"
-                ) from None
-            raise
+        for pause in pauses():
+            try:
+                return self._append(name, batch, expect)
+            except Conflict:
+                self._refuse_gone(name)
+                raise
+            except StoreInterrupted:
+                if self._holds(name, batch, expect):
+                    return expect + len(batch)
+            pause()
+        raise AssertionError
+
+    @_again
+    def _holds(self, name: str, batch: Sequence[Event], expect: int) -> bool:
+        """Whether `batch` is stored behind `expect`: its answer may have got lost, and its digests say so. Waits for
+        whoever still writes, as the connection that broke may do at its other end."""
+        with self._begin(write=True, name=name) as connection:
+            study = self._id(connection, name)
+            try:
+                digest = self._digest(connection, study, expect)
+            except Conflict:
+                return False
+            for event in batch:
+                digest = next_digest(digest, codec.encode(event))
+            last = self._select_digest.rows(connection, study, expect + len(batch)).fetchone()
+            return last is not None and last[0] == digest
 
     def _append(self, name: str, batch: Sequence[Event], expect: int) -> int:
-        with self._begin(write=True) as connection:
+        with self._begin(write=True, name=name) as connection:
             study = self._id(connection, name)
+            if (self._last or (study, expect)) != (study, expect):
+                raise _conflict(name, expect)
             digest = self._digest(connection, study, expect)
             rows = []
             for seq, e in enumerate(batch, expect + 1):
@@ -321,10 +454,12 @@ class SqlStore:
                 rows.append((study, seq, codec.kind_of(e), trial, e.at, body, digest))
             try:
                 if rows:
-                    self._insert_events.many(connection, rows)
+                    self._dialect.put(connection, self._insert_events, rows)
             except self._driver.IntegrityError:
                 raise _conflict(name, expect) from None
             self._fold(connection, study, batch)
+            if self._last is not None:
+                self._last = (study, expect + len(batch))
         self._heads[study] = (expect + len(batch), digest)
         return expect + len(batch)
 
@@ -335,7 +470,10 @@ class SqlStore:
             return head[1]
         if seq == 0:
             query = sa.select(studies.c.spec).where(studies.c.id == study)
-            return first_digest(connection.execute(query).scalar_one())
+            spec: str | None = connection.execute(query).scalar()
+            if spec is None:
+                raise _conflict(str(study), seq)
+            return first_digest(spec)
         row = self._select_digest.rows(connection, study, seq).fetchone()
         if row is None:
             raise _conflict(str(study), seq)
@@ -344,25 +482,32 @@ class SqlStore:
 
     def _fold(self, connection: Connection, study: int, batch: Sequence[Event]) -> None:
         changed = [
-            (study, number, row.state, row.value) for number, row in row_changes(batch).items()
+            (study, number, row.state, _number(row.value))
+            for number, row in row_changes(batch).items()
         ]
         if changed:
-            self._upsert_trials.many(connection, changed)
-        for number, retracted in retractions(batch).items():
+            self._dialect.put(connection, self._upsert_trials, changed)
+        retracting, editing = retractions(batch), edits_space(batch)
+        if retracting or editing:
+            self._dialect.flush(connection)
+        for number, retracted in retracting.items():
             mine = (trials.c.study == study) & (trials.c.number == number)
             connection.execute(trials.update().where(mine).values(retracted=retracted))
-        if edits_space(batch):
+        if editing:
             spec, _ = self._spec(connection, study)
             ledger = Ledger(spec).extend(self._read(connection, study, 0, None))
             for number, outside in enumerate(ledger.column("outside").tolist()):
                 mine = (trials.c.study == study) & (trials.c.number == number)
                 connection.execute(trials.update().where(mine).values(outside=outside))
 
+    @_again
     def changes(self, name: str, cursor: int = 0, trial: int | None = None) -> Iterable[Event]:
         with self._begin() as connection:
             study = self._id(connection, name)
             if trial is not None:
                 return list(self._read(connection, study, cursor, trial))
+            if self._last == (study, cursor):
+                return []
             first = self._page(connection, study, cursor)
         if len(first) < _PAGE:
             return first
@@ -381,16 +526,24 @@ class SqlStore:
         """A long history, without holding all of it: events have no gaps, and are never changed."""
         full = True
         while full:
-            with self._begin() as connection:
-                page = self._page(connection, study, cursor)
+            page = self._next_page(study, cursor)
             yield from page
             cursor += len(page)
             full = len(page) == _PAGE
+        if not self._reaches(study, cursor):
+            raise StudyNotFound(
+                f"study {name!r} in {self._dialect.where} was deleted while it was read"
+            )
+
+    @_again
+    def _next_page(self, study: int, cursor: int) -> list[Event]:
         with self._begin() as connection:
-            if self._select_digest.rows(connection, study, cursor).fetchone() is None:
-                raise StudyNotFound(
-                    f"study {name!r} in {self._dialect.where} was deleted while it was read"
-                )
+            return self._page(connection, study, cursor)
+
+    @_again
+    def _reaches(self, study: int, cursor: int) -> bool:
+        with self._begin() as connection:
+            return self._select_digest.rows(connection, study, cursor).fetchone() is not None
 
     def _read(
         self, connection: Connection, study: int, cursor: int, trial: int | None
@@ -399,9 +552,11 @@ class SqlStore:
         if trial is not None:
             mine &= events.c.trial == trial
         query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
-        for page in connection.execute(query).scalars().partitions(_PAGE):
+        query = query.execution_options(yield_per=_PAGE)  # some drivers fetch all there is
+        for page in connection.execute(query).scalars().partitions():
             yield from codec.decode_many(page)
 
+    @_again
     def heads(self, name: str) -> list[Head]:
         with self._begin() as connection:
             mine = trials.c.study == self._id(connection, name)
@@ -409,6 +564,7 @@ class SqlStore:
             rows = connection.execute(query.order_by(trials.c.number))
             return [Head(number, _STATES[state], value) for number, state, value in rows]
 
+    @_again
     def part(self, name: str, trials: Sequence[int]) -> Iterable[tuple[int, Event]]:
         with self._begin() as connection:
             mine = events.c.study == self._id(connection, name)
@@ -424,12 +580,14 @@ class SqlStore:
         decoded = codec.decode_many(body for _, body in rows)
         return [(seq, event) for (seq, _), event in zip(rows, decoded, strict=True)]
 
+    @_again
     def time_of(self, name: str, number: int) -> float:
         with self._begin() as connection:
             mine = (events.c.study == self._id(connection, name)) & (events.c.seq == number)
             at: float | None = connection.execute(sa.select(events.c.at).where(mine)).scalar()
             return 0.0 if at is None else at
 
+    @_again
     def costs(self, name: str) -> Iterable[Cost]:
         with self._begin() as connection:
             ends = ("finished", "requeued", "paused")
@@ -438,13 +596,26 @@ class SqlStore:
             bodies = connection.execute(query).scalars().all()
         return codec.decode_costs(bodies)
 
+    def wait(self, name: str, cursor: int, timeout_s: float) -> bool:
+        until = time.monotonic() + timeout_s
+        while self.cursor(name) <= cursor:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._dialect.wait(left_s)
+        return True
+
+    @_again
     def cursor(self, name: str) -> int:
         with self._begin() as connection:
             return self._cursor(connection, self._id(connection, name))
 
     def _cursor(self, connection: Connection, study: int) -> int:
+        if self._last is not None and self._last[0] == study:
+            return self._last[1]
         return int(self._select_last.rows(connection, study).fetchone()[0] or 0)
 
+    @_again
     def summary(self, name: str) -> Summary:
         with self._begin() as connection:
             study = self._id(connection, name)
@@ -508,6 +679,7 @@ class SqlStore:
 
     # -- leases -------------------------------------------------------------------------------
 
+    @_again
     def lease(
         self, name: str, holder: str, ttl_s: float, *, instead_of: str | None = None
     ) -> Lease:
@@ -529,6 +701,7 @@ class SqlStore:
             ).one()
             return Lease(row[0], row[1])
 
+    @_again
     def release(self, name: str, holder: str) -> None:
         with self._begin(write=True) as connection:
             mine = (studies.c.id == self._id(connection, name)) & (studies.c.lease_holder == holder)
@@ -536,6 +709,7 @@ class SqlStore:
                 studies.update().where(mine).values(lease_holder=None, lease_until=None)
             )
 
+    @_again
     def beat(self, name: str, session: str) -> None:
         with self._begin(write=True) as connection:
             insert = self._dialect.insert(heartbeats)
@@ -550,6 +724,7 @@ class SqlStore:
             }
             connection.execute(upsert, row)
 
+    @_again
     def silent_s(self, name: str) -> dict[str, float]:
         with self._begin() as connection:
             mine = heartbeats.c.study == self._id(connection, name)
@@ -558,14 +733,14 @@ class SqlStore:
             now = self._dialect.now(connection)
             return {session: max(0.0, now - at) for session, at in beats}
 
+    @_again
     def verify(self, name: str) -> str | None:
         with self._begin() as connection:
             study = self._id(connection, name)
             text = connection.execute(sa.select(studies.c.spec).where(studies.c.id == study))
             digest = first_digest(text.scalar_one())
-            rows = connection.execute(
-                events.select().where(events.c.study == study).order_by(events.c.seq)
-            )
+            query = events.select().where(events.c.study == study).order_by(events.c.seq)
+            rows = connection.execute(query.execution_options(yield_per=_PAGE))
             history: list[Event] = []
             for expected, row in enumerate(rows, 1):
                 digest = next_digest(digest, row.body)
@@ -657,6 +832,11 @@ os.register_at_fork(
     after_in_parent=lambda: _after_fork(child=False),
     after_in_child=lambda: _after_fork(child=True),
 )
+
+
+def _number(value: float | None) -> float | None:
+    """`value`, or None for what is no number: databases differ in what they make of that."""
+    return None if value != value else value
 
 
 def _conflict(study: str, expect: int) -> Conflict:

@@ -20,8 +20,8 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -42,13 +42,16 @@ from tunesmith.core.errors import (
     StoreVersionError,
 )
 from tunesmith.store.base import Durability
-from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, versions
+from tunesmith.store.dialect import Prepared, Rows
+from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, studies, versions
 from tunesmith.store.sql import SqlStore
 
 T = TypeVar("T")
 
 #: How long to wait for another program's lock (s).
 LOCK_TIMEOUT_S: Final = 30.0
+#: How long to wait before one looks whether there is news (s).
+POLL_S: Final = 0.05
 #: How long to wait for another's suggestion before making one beside it (s).
 ASKING_TIMEOUT_S: Final = 60.0
 
@@ -179,6 +182,8 @@ _PLACES: Final = itertools.count(1)
 class SqliteFile:
     """The `Dialect` of one file, which it watches: see `check`."""
 
+    readers_apart = True
+
     def __init__(self, path: Path, lock_timeout_s: float) -> None:
         self.where = str(path)
         self._path = path.absolute()
@@ -202,6 +207,30 @@ class SqliteFile:
             driver.execute("PRAGMA busy_timeout = 0")
         return connection
 
+    @contextmanager
+    def transaction(
+        self, connection: Connection, *, write: bool, study: int | None
+    ) -> Iterator[None]:
+        with connection.begin():
+            yield
+
+    def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
+        statement.many(connection, rows)
+
+    def flush(self, connection: Connection) -> None:
+        """Nothing is put off."""
+
+    def broken(self, connection: Connection) -> bool:
+        return False  # there is nobody at its other end
+
+    def lost(self, damage: str) -> StoreLost:
+        self._place = self._place or self._beside()
+        return StoreLost(f"{self.where}: {damage}", self._place)
+
+    def next_id(self, connection: Connection) -> int:
+        last = connection.execute(sa.select(sa.func.max(studies.c.id))).scalar() or 0
+        return max(last + 1, int(time.time() * 1e6))  # in the order of creation
+
     def now(self, connection: Connection) -> float:
         return time.time()  # SQLite runs in this process: its clock is the host's
 
@@ -214,6 +243,12 @@ class SqliteFile:
             if rows and rows != [("ok",)]:
                 return f"the database file is damaged: {'; '.join(str(row[0]) for row in rows[:3])}"
         return None
+
+    def tell(self, connection: Connection, study: int) -> None:
+        """There is no way."""
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(min(seconds, POLL_S))
 
     def asking(self, study: int) -> AskingTurn:
         turn = self._turns.get(study)

@@ -208,6 +208,22 @@ class _StoreSuite:
             b.append("study", [wider], len(history))
             assert a.summary("study").best == 0
 
+    def check_waiting_for_news(self) -> None:
+        with self._two() as (a, b):
+            a.create(spec(), 1.0)
+            a.append("study", [opened()], 0)
+            assert b.wait("study", 0, 0.0)
+            assert not b.wait("study", 1, 0.0)
+            assert not b.wait("study", 1, 0.05)
+            seen: list[bool] = []
+            waiting = threading.Thread(target=lambda: seen.append(b.wait("study", 1, 60.0)))
+            waiting.start()
+            time.sleep(0.05)
+            a.append("study", [suggested(0)], 1)
+            waiting.join()
+            assert seen == [True]
+            _raises(StudyNotFound, lambda: a.wait("studi", 0, 0.0))
+
     def check_leases(self) -> None:
         with self._two() as (a, b):
             a.create(spec(), 1.0)

@@ -55,7 +55,7 @@ def tune(
     """Tune `objective` over `space`, and return what was found.
 
     ``objective(config)`` or ``objective(config, trial)`` returns a number or ``{metric: number}``, or
-    yields reports. `storage` names a file in which the study is kept; the same call again goes on
+    yields reports. `storage` names a file in which the study is kept, or a database (``postgresql://user@host/database``); the same call again goes on
     where it stopped, and a changed space, searcher or limit is taken as an edit of the study. If the objective's
     code has changed since, that is said, and `on_change` decides: "continue" goes on, "refuse" raises StudyError, "new"
     begins a study of its own. Going on, `changed` says what becomes of the results so far: "discount" (they count as an

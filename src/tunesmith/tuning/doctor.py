@@ -17,7 +17,7 @@ from tunesmith.core.space.space import Space
 from tunesmith.run.output import STEP
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.run.usage import warnings
-from tunesmith.store import open_store
+from tunesmith.store import Location, open_store
 from tunesmith.tuning.job import Job, load_job
 from tunesmith.tuning.preflight import Try, try_config
 from tunesmith.version import __version__
@@ -34,7 +34,7 @@ class Finding:
     text: str
 
 
-def check_environment(storage: Path) -> Iterator[Finding]:
+def check_environment(storage: Location) -> Iterator[Finding]:
     """Python, packages, cores, memory, disk, and the store."""
     import psutil
 
@@ -46,14 +46,15 @@ def check_environment(storage: Path) -> Iterator[Finding]:
         f"tunesmith {__version__}, Python {platform.python_version()}, {count(cores(), 'core')}, {memory} of "
         f"memory free, {listed}",
     )
-    folder = storage.absolute().parent
-    if not folder.is_dir():
-        yield Finding("error", f"the folder of {storage} does not exist; make it, or use --storage")
+    place = storage.absolute().parent if isinstance(storage, Path) else storage.trials.parent
+    files = storage if isinstance(storage, Path) else storage.trials
+    if not place.is_dir():
+        yield Finding("error", f"the folder of {files} does not exist; make it, or use --storage")
         return
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(place).free
     level: Literal["ok", "warning"] = "ok" if free > 1 << 30 else "warning"
-    yield Finding(level, f"{show_bytes(free)} free on the disk of {storage}")
-    if storage.exists():
+    yield Finding(level, f"{show_bytes(free)} free on the disk of {files}")
+    if not isinstance(storage, Path) or storage.exists():
         try:
             store = open_store(storage)
             names = store.names()
@@ -63,13 +64,13 @@ def check_environment(storage: Path) -> Iterator[Finding]:
             yield Finding("error", str(error))
 
 
-def check_job(path: Path, *, storage: Path | None, try_s: float) -> Iterator[Finding]:
+def check_job(path: Path, *, storage: Location | None, try_s: float) -> Iterator[Finding]:
     """A job file: can it be read, does the program start, do its metrics arrive, is the space sound?
 
     The program is run with the default config for at most `try_s` (0: not at all).
     """
     try:
-        job = load_job(path, {"storage": None if storage is None else str(storage)})
+        job = load_job(path, {"storage": storage})
     except TunesmithError as error:
         for line in str(error).splitlines():
             yield Finding("error", line)

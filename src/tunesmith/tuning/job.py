@@ -40,9 +40,10 @@ from tunesmith.run.output import STEP
 from tunesmith.run.program import Program, compile_sources
 from tunesmith.run.usage import check_environment, check_usage, warnings
 from tunesmith.store import Durability
-from tunesmith.store.location import default_storage, file_of
+from tunesmith.store.location import Location, default_storage, file_of, location_of
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import launch
+from tunesmith.tuning.place import folder_of
 from tunesmith.tuning.program_files import of_job
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import make_spec
@@ -190,7 +191,8 @@ class JobModel(BaseModel):
     )
     storage: str | None = Field(
         None,
-        description="The file that keeps the study, relative to the job file; without one, "
+        description="The file that keeps the study, relative to the job file, or the URL of a database "
+        "(`postgresql://user@host/database`); without one, "
         "`tunesmith.db` in the current folder (or `$TUNESMITH_STORAGE`).",
     )
     durability: Literal["crash", "power"] = Field(
@@ -205,7 +207,7 @@ class Job:
     path: Path
     model: JobModel
     spec: StudySpec
-    storage: Path
+    storage: Location
     lines: Lines
 
     @property
@@ -230,7 +232,7 @@ class Job:
     @property
     def folder(self) -> Folder:
         """Where its trials' files go."""
-        return Folder.beside(self.storage, self.spec.name)
+        return folder_of(self.storage, self.spec.name)
 
     @property
     def executor(self) -> Factory:
@@ -278,17 +280,18 @@ def load_job(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Jo
 
     Raises JobError with the file, the line, what is wrong there and what to write instead.
     """
-    path = Path(path)
-    model, lines = _model(path, overrides or {})
+    path, overrides = Path(path), dict(overrides or {})
+    location = overrides.pop("storage", None)
+    model, lines = _model(path, overrides)
     try:
         spec = _spec(path, model)
     except _Located as error:
         raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
-    storage = _storage(path, model, (overrides or {}).get("storage"))
+    storage = _storage(path, model, location)
     return Job(path, model, spec, storage, lines)
 
 
-def study_of_job(path: Path | str, storage: Path | None = None) -> tuple[str, Path]:
+def study_of_job(path: Path | str, storage: Location | None = None) -> tuple[str, Location]:
     """The name and storage of a job file's study, for commands that only read it. Raises JobError."""
     path = Path(path)
     model, _ = _model(path, {})
@@ -569,12 +572,14 @@ def _at(path: Path_, act: Callable[[], T]) -> T:
         raise _Located(path, str(error)) from None
 
 
-def _storage(path: Path, model: JobModel, override: Any) -> Path:
-    file = file_of(override)
-    if file is not None:
-        return file
-    file = file_of(model.storage)
-    return default_storage() if file is None else path.parent / file
+def _storage(path: Path, model: JobModel, override: Any) -> Location:
+    location = location_of(override)
+    if location is not None:
+        return location
+    location = location_of(model.storage)
+    if isinstance(location, Path):
+        return path.parent / location
+    return default_storage() if location is None else location
 
 
 def run_job(

@@ -22,10 +22,10 @@ from tunesmith.core.quantity import count
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import CODES, State
 from tunesmith.run.executors import Context, Factory
-from tunesmith.run.folder import Folder
-from tunesmith.store import Durability, Store, file_of, open_store
+from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.place import folder_of
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
 from tunesmith.tuning.spec import check_limits, edit_events, remarks
@@ -33,7 +33,7 @@ from tunesmith.tuning.study import Study
 from tunesmith.tuning.versions import Changed, OnChange, check_on_change, remedy
 from tunesmith.tuning.warm_start import Earlier, pasts
 
-Storage: TypeAlias = str | Path | Store | None
+Storage: TypeAlias = str | Location | Store | None
 #: What a later call may change of a study, with what is left out of a stored spec.
 _EDITABLE: Final[Mapping[str, Any]] = {
     "space": {}, "limits": {}, "searcher": "auto", "scheduler": None, "job": {}, "duplicates": False,
@@ -103,7 +103,7 @@ def launch(
             clock=clock,
         )
         with _closed_on_error(coordinator):
-            folder = Folder.beside(file_of(storage), spec.name)
+            folder = folder_of(storage, spec.name)
             stack.callback(folder.close)
             context = Context(
                 coordinator.ledger.spec, coordinator.session.id, folder, coordinator.deliver
@@ -158,8 +158,10 @@ def _say_what_was_there(
     result: Result, there: int, storage: Storage, session: str, say: Callable[[str], None]
 ) -> None:
     """How many trials an earlier call had left, and how many this one has run."""
-    ledger, file = result.ledger, file_of(storage)
-    where = "the storage" if file is None else file.name
+    ledger, location = result.ledger, location_of(storage)
+    where = "the storage" if location is None else str(location)
+    if isinstance(location, Path):
+        where = location.name
     began = ledger.sessions[session].at
     now = ledger.column("started_at") >= began
     now[list(ledger.forks)] = False  # they go on where another trial was

@@ -21,7 +21,6 @@ from tunesmith.core.errors import (
     StrategyError,
     StudyBusy,
     StudyError,
-    StudyNotFound,
     StudyOver,
     TransitionError,
 )
@@ -47,11 +46,12 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import CODES, ENDED, USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
-from tunesmith.run.folder import CHECKPOINT, Folder
+from tunesmith.run.folder import CHECKPOINT
 from tunesmith.run.live import checked_report
-from tunesmith.store import Durability, Store, file_of, open_store
+from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.store.base import Summary
 from tunesmith.store.journal import Journal
+from tunesmith.tuning.place import check_there, folder_of
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import (
     Heartbeat,
@@ -90,7 +90,7 @@ class Study:
         self,
         store: Store,
         name: str,
-        storage: Path | None = None,
+        storage: Location | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -132,7 +132,7 @@ class Study:
         at_least: Mapping[str, float] | None = None,
         prefer: str | Mapping[str, Any] | None = None,
         name: str = "study",
-        storage: str | Path | Store | None = None,
+        storage: str | Location | Store | None = None,
         searcher: str | Mapping[str, Any] | Searcher = "auto",
         scheduler: str | Mapping[str, Any] | Scheduler | None = None,
         seed: int | None = None,
@@ -144,7 +144,7 @@ class Study:
         data_version: str | float | None = None,
         **limits: Unpack[LimitOptions],
     ) -> Study:
-        """A new study. `storage` is a file, or None for this process's memory; `enqueue`,
+        """A new study. `storage` is a file, the URL of a database, or None for this process's memory; `enqueue`,
         configs to run first; `warm_start`, earlier studies (or their results, or names in the same storage)
         to learn from; `data_version`, a word or number of yours that changes with the data (see `open`).
 
@@ -171,7 +171,7 @@ class Study:
         store = open_store(storage, durability=durability)
         configs = [spec.space.filled(config) for config in enqueue]
         store.create(replace(spec, past=pasts(warm_start, store, spec)), time.time())
-        study = cls(store, name, file_of(storage))
+        study = cls(store, name, location_of(storage))
         study._data = data
         study._queue(configs)
         for sentence in remarks(spec):
@@ -183,7 +183,7 @@ class Study:
         cls,
         name: str | None = None,
         *,
-        storage: str | Path | Store,
+        storage: str | Location | Store,
         durability: Durability = "crash",
         data_version: str | float | None = None,
         changed: Changed = "discount",
@@ -195,11 +195,11 @@ class Study:
         """
         check_on_change("continue", changed)
         data = data_part(data_version)
-        path = file_of(storage)
-        if path is not None and not path.exists():
-            raise StudyNotFound(
-                f"there is no file {path}; name the one that keeps the study (storage, or --storage), or run one first"
-            )
+        location = location_of(storage)
+        check_there(
+            location,
+            "name the one that keeps the study (storage, or --storage), or run one first",
+        )
         store = open_store(storage, durability=durability)
         if name is None:
             names = store.names()
@@ -207,7 +207,7 @@ class Study:
                 listed = ", ".join(names) or "none"
                 raise StudyError(f"say which study; {storage} has {len(names)}: {listed}")
             name = names[0]
-        study = cls(store, name, path)
+        study = cls(store, name, location)
         study._data, study._changed = data, changed
         return study
 
@@ -315,7 +315,7 @@ class Study:
         """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``."""
         if self._storage is None:
             return None
-        folder = Folder.beside(self._storage, self._name).trial(_number(trial)) / CHECKPOINT
+        folder = folder_of(self._storage, self._name).trial(_number(trial)) / CHECKPOINT
         checkpoints = complete(folder)
         return checkpoints[-1].path if checkpoints else None
 
@@ -327,7 +327,7 @@ class Study:
         one = trial if isinstance(trial, Trial) else self.trials[trial]
         folder = None
         if self._storage is not None:
-            folder = Folder.beside(self._storage, self._name).trial(one.number)
+            folder = folder_of(self._storage, self._name).trial(one.number)
         attempt = max(one.attempt, 0)
         return command_line(self.spec.job, one.config, one.number, attempt, one.seed, folder)
 
@@ -358,9 +358,11 @@ class Study:
         return self._begin()
 
     def _begin(self) -> Trial:
-        begun = self._journal.ask(self._next_trial)[-1]
+        with self._journal.lock:
+            quick = self._strategies.instant(self._ledger)
+        begun = self._journal.ask(self._next_trial, instant=quick)[-1]
         while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
-            begun = self._journal.ask(self._next_trial)[-1]
+            begun = self._journal.ask(self._next_trial, instant=quick)[-1]
         if isinstance(begun, events.Ended):
             raise self._over(begun)
         with self._journal.lock:

@@ -45,11 +45,10 @@ from tunesmith.recipes.tabular.train import (
     quiet,
 )
 from tunesmith.recipes.tabular.train import fit as fit_pipe
-from tunesmith.run.folder import Folder
 from tunesmith.run.resources import cores
-from tunesmith.store import file_of
 from tunesmith.tuning.api import tune
 from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.place import folder_of
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.versions import OnChange
 
@@ -227,7 +226,7 @@ def fit(
         )
     (folder / ROWS).unlink(missing_ok=True)
     left_s = None if limit_s is None else max(0.0, limit_s - (clock.monotonic() - begun))
-    trial_folder = Folder.beside(file_of(storage), result.spec.name).trial
+    trial_folder = folder_of(storage, result.spec.name).trial
     checked = checked_rows(folds)
     members = _choose(result, searched.take(checked), judged, ensemble, trial_folder, checked)
 

@@ -12,7 +12,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     op.create_table(
         "studies",
-        sa.Column("id", ID, primary_key=True),
+        sa.Column("id", ID, sa.Identity(), primary_key=True),
         sa.Column("name", sa.String(100), nullable=False, unique=True),
         sa.Column("created_at", sa.Float, nullable=False),
         sa.Column("spec", sa.Text, nullable=False),
