@@ -140,7 +140,7 @@ def test_slopes_of_the_prediction(theta: Any) -> None:
     model = gp.GP.condition(features(points), features.owner, y, theta)
     columns = features.start[features.numbers]
     query = features(_data(6, seed=3)[1])
-    mean, deviation, by_mean, by_deviation = model.slopes(query, columns)
+    mean, deviation, by_mean, by_deviation = model.slopes(columns)(query)
     np.testing.assert_allclose(mean, model.predict(query)[0], rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(deviation, model.predict(query)[1], rtol=1e-8)
     for which, slopes in ((0, by_mean), (1, by_deviation)):

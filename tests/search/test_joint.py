@@ -81,9 +81,13 @@ class TestSeveralObjectives:
         def half(config: dict[str, Any]) -> Any:
             return zdt1(config) if config["y"] > 0.5 else None
 
-        made = study(half, 40, failures_in_a_row=None, same_error=None)
-        states = [str(trial.state) for trial in made.result().trials]
-        assert states[20:].count("failed") < states[20:].count("completed")
+        late: list[
+            str
+        ] = []  # the front lies along the border: one study may well be beyond it half of the time
+        for seed in range(3):
+            made = study(half, 40, seed=seed, failures_in_a_row=None, same_error=None)
+            late += [str(trial.state) for trial in made.result().trials][20:]
+        assert late.count("failed") < late.count("completed")
 
     def test_choices_and_conditions(self) -> None:
         space = ts.Space(

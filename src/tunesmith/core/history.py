@@ -323,7 +323,11 @@ class History:
 
     def where(self, *states: State) -> NDArray[np.bool_]:
         """A mask of the usable trials in one of `states`."""
-        mask: NDArray[np.bool_] = np.isin(self.states, [CODES[s] for s in states]) & self.usable
+        now = self.states
+        mask: NDArray[np.bool_] = np.zeros(len(now), dtype=np.bool_)
+        for state in states:
+            mask |= now == CODES[state]
+        mask &= self.usable
         return mask
 
     @property

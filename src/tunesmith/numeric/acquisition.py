@@ -24,7 +24,7 @@ def _parts(z: Floats) -> tuple[Floats, Floats]:
     """
     from scipy.special import erfcx
 
-    z = np.clip(z, _LOW, _HIGH)
+    z = np.minimum(np.maximum(z, _LOW), _HIGH)
     q = _ROOT_HALF_PI * erfcx(z * -math.sqrt(0.5))
     return q, 1.0 + z * q
 
@@ -36,11 +36,19 @@ def log_h(z: Floats) -> Floats:
     for Bayesian optimization", NeurIPS 2023, eq. 9; here all three of its branches are written by
     the scaled complementary error function.
     """
-    _, t = _parts(z)
-    out = -0.5 * z * z - LOG_ROOT_TAU + np.log(t)
-    if (z > _HIGH).any():
+    return _log_h(z, _parts(z)[1], *_beyond(z))
+
+
+def _beyond(z: Floats) -> tuple[bool, bool]:
+    """Whether some are below _LOW, and above _HIGH."""
+    return (bool(z.min() < _LOW), bool(z.max() > _HIGH)) if z.size else (False, False)
+
+
+def _log_h(z: Floats, t: Floats, low: bool, high: bool) -> Floats:
+    out: Floats = -0.5 * z * z - LOG_ROOT_TAU + np.log(t)
+    if high:
         out = np.where(z > _HIGH, np.log(np.maximum(z, 1.0)), out)
-    if (z < _LOW).any():
+    if low:
         out = np.where(
             z < _LOW, -0.5 * z * z - LOG_ROOT_TAU - 2.0 * np.log(np.maximum(-z, 1.0)), out
         )
@@ -59,13 +67,14 @@ def log_ei_slopes(mean: Floats, deviation: Floats, best: float) -> tuple[Floats,
     """
     z = (best - mean) / deviation
     q, t = _parts(z)
-    if (z < _LOW).any():
+    low, high = _beyond(z)
+    value = np.log(deviation) + _log_h(z, t, low, high)
+    if low:
         far = np.minimum(z, -1.0)
         t = np.where(z < _LOW, 1.0 / (far * far), t)
         q = np.where(z < _LOW, -1.0 / far, q)
-    value = np.log(deviation) + log_h(z)
     by_mean = -q / (t * deviation)
-    if (z > _HIGH).any():
+    if high:
         by_mean = np.where(z > _HIGH, -1.0 / (deviation * np.maximum(z, 1.0)), by_mean)
     return value, by_mean, 1.0 / (t * deviation)
 

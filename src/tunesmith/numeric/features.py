@@ -36,9 +36,12 @@ class Features:
         out = np.zeros((len(points), len(self.owner)))
         numbers = points[:, self.numbers]
         out[:, self.start[self.numbers]] = np.where(np.isnan(numbers), 0.5, numbers)
-        for column in self.choices:
-            rows = np.flatnonzero(~np.isnan(points[:, column]))
-            size = int(self.sizes[column])
-            index = np.minimum((points[rows, column] * size).astype(np.int64), size - 1)
-            out[rows, self.start[column] + index] = _ROOT_HALF
+        if len(self.choices):
+            chosen = points[:, self.choices]
+            inactive = np.isnan(chosen)
+            sizes = self.sizes[self.choices]
+            index = (np.where(inactive, 0.0, chosen) * sizes).astype(np.int64)
+            place = self.start[self.choices] + np.minimum(index, sizes - 1)
+            value = np.where(inactive, 0.0, _ROOT_HALF)
+            out[np.arange(len(points))[:, None], place] = value
         return out

@@ -13,13 +13,15 @@ hyperparameters theta = (log l_1 .. log l_d, log s, log v) are the maximum a pos
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+from tunesmith.numeric.descent import descend
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +34,9 @@ LENGTH_PRIOR: Final = 0.3
 #: log v ~ N(log NOISE_MEDIAN, NOISE_SPREAD^2)
 NOISE_MEDIAN: Final = 1e-3
 NOISE_SPREAD: Final = 2.0
+#: A fit ends where no slope is above the one, or a step gains less than the other, as a share of the value.
+GTOL: Final = 5e-2
+FTOL: Final = 1e-5
 #: Numbers in a block of the cross-covariance: it stays in the processor's cache.
 _BLOCK: Final = 1 << 14
 #: Added to the diagonal, as a share of s, until the Cholesky factorisation succeeds.
@@ -148,22 +153,24 @@ class MarginalLikelihood:
         covariance = signal * correlation
         covariance.flat[:: n + 1] += noise + self._extra
         lower, _ = cholesky(covariance, signal)
-        inverse = dpotri(lower, lower=1)[0]
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        log_root = float(np.log(lower.diagonal()).sum())
+        inverse = dpotri(lower, lower=1, overwrite_c=1)[0]  # its upper part is 0
+        inverse = inverse + inverse.T
+        inverse.flat[:: n + 1] *= 0.5
         ones = inverse.sum(axis=1)
         mean = float(ones @ self._y) / float(ones.sum())
         alpha = inverse @ (self._y - mean)
         value = (
-            -0.5 * float((self._y - mean) @ alpha)
-            - float(np.log(lower.diagonal()).sum())
-            - 0.5 * n * math.log(2.0 * math.pi)
+            -0.5 * float((self._y - mean) @ alpha) - log_root - 0.5 * n * math.log(2.0 * math.pi)
         )
-        outer = 0.5 * (np.outer(alpha, alpha) - inverse)
+        outer = np.outer(alpha, alpha)
+        outer -= inverse
+        outer *= 0.5
         gradient = np.empty_like(theta)
         trace = float(outer.trace())
         gradient[d] = signal * float(np.vdot(outer, correlation))
         gradient[d + 1] = noise * trace
-        pull = outer * slope
+        pull = np.multiply(outer, slope, out=outer)
         pull *= signal
         by_feature = 2.0 * (
             pull.sum(axis=1) @ self._squares
@@ -183,9 +190,8 @@ def fit(
     *,
     steps: int = 50,
 ) -> tuple[Floats, float]:
-    """The theta of the highest posterior density that L-BFGS-B finds from `begin`, the prior's mode, and its log."""
-    from scipy.optimize import minimize
-
+    """The theta of the highest posterior density that L-BFGS finds from `begin`, the prior's mode, in at most `steps`
+    evaluations, and its log."""
     likelihood = MarginalLikelihood(features, owner, y, extra)
     d = len(begin) - 2
 
@@ -194,17 +200,11 @@ def fit(
         prior, slope = log_prior(theta, begin)
         return -(value + prior), -(gradient + slope)
 
-    bounds = [tuple(map(math.log, LENGTH_BOUNDS))] * d
-    bounds += [tuple(map(math.log, SIGNAL_BOUNDS)), tuple(map(math.log, NOISE_BOUNDS))]
-    optimum = minimize(
-        objective,
-        begin,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": steps, "gtol": 1e-2, "ftol": 1e-6},
+    bounds = np.log([LENGTH_BOUNDS] * d + [SIGNAL_BOUNDS, NOISE_BOUNDS])
+    theta, value = descend(
+        objective, begin, bounds[:, 0], bounds[:, 1], evaluations=steps, gtol=GTOL, ftol=FTOL
     )
-    return np.asarray(optimum.x), -float(optimum.fun)
+    return theta, -value
 
 
 def cholesky(covariance: Floats, scale: float) -> tuple[Floats, float]:
@@ -331,24 +331,36 @@ class GP:
         drawn: Floats = mean + rng.standard_normal((count, len(query))) @ np.tril(lower).T
         return drawn
 
-    def slopes(self, features: Floats, columns: NDArray[np.int64]) -> tuple[Floats, ...]:
-        """Mean, deviation, shape (m,), and their gradients along feature `columns`, (m, c)."""
+    def slopes(self, columns: NDArray[np.int64]) -> Callable[[Floats], tuple[Floats, ...]]:
+        """Mean, deviation, shape (m,), and their gradients along feature `columns`, (m, c), as a function of features."""
         from scipy.linalg.lapack import dtrtrs
 
-        query = features * self.weights
-        correlation, slope = matern_and_slope(squared_distances(self.scaled, query))
-        cross = self.signal * correlation
-        mean = self.mean + self.alpha @ cross
-        solved = dtrtrs(self.lower, cross, lower=1)[0]
-        variance = self.signal - np.einsum("ij,ij->j", solved, solved)
-        deviation = np.sqrt(np.maximum(variance, 1e-12 * self.signal))
-        inverse = dtrtrs(self.lower, solved, lower=1, trans=1)[0]
-        slope *= 2.0 * self.signal  # d cross_im / d query_m = slope_im (query_m - scaled_i)
-        known = self.scaled[:, columns]
-        to_mean = self.alpha[:, None] * slope
-        to_variance = -2.0 * inverse * slope
-        at = query[:, columns]
-        by_mean = to_mean.sum(axis=0)[:, None] * at - to_mean.T @ known
-        by_variance = to_variance.sum(axis=0)[:, None] * at - to_variance.T @ known
-        scale = self.weights[columns]
-        return mean, deviation, by_mean * scale, by_variance * scale / (2.0 * deviation[:, None])
+        known, scale = self.scaled[:, columns], self.weights[columns]
+        norms = np.einsum("ij,ij->i", self.scaled, self.scaled)[:, None]
+        alpha = self.alpha[:, None]
+
+        def slopes(features: Floats) -> tuple[Floats, ...]:
+            query = features * self.weights
+            squared = self.scaled @ query.T
+            squared *= -2.0
+            squared += norms
+            squared += np.einsum("ij,ij->i", query, query)
+            correlation, slope = matern_and_slope(np.maximum(squared, 0.0, out=squared))
+            cross = np.multiply(correlation, self.signal, out=correlation)
+            mean = self.mean + self.alpha @ cross
+            solved = dtrtrs(self.lower, cross, lower=1)[0]
+            variance = self.signal - np.einsum("ij,ij->j", solved, solved)
+            deviation = np.sqrt(np.maximum(variance, 1e-12 * self.signal))
+            inverse = dtrtrs(self.lower, solved, lower=1, trans=1)[0]
+            slope *= 2.0 * self.signal  # d cross_im / d query_m = slope_im (query_m - scaled_i)
+            inverse *= slope
+            inverse *= -2.0
+            slope *= alpha
+            at = query[:, columns]
+            by_mean = slope.sum(axis=0)[:, None] * at - slope.T @ known
+            by_variance = inverse.sum(axis=0)[:, None] * at - inverse.T @ known
+            by_mean *= scale
+            by_variance *= scale / (2.0 * deviation[:, None])
+            return mean, deviation, by_mean, by_variance
+
+        return slopes

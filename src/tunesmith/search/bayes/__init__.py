@@ -6,6 +6,7 @@ improvement of the model over the best value so far; see `tunesmith.numeric` for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
@@ -24,7 +25,7 @@ from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.failing import Failing, Risky
 from tunesmith.search.bayes.joint import Joint
-from tunesmith.search.bayes.priced import Priced
+from tunesmith.search.bayes.priced import Price, Priced
 from tunesmith.search.bayes.region import Region, is_its_turn
 from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
@@ -114,17 +115,20 @@ class Bayes:
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
-        priced = Priced.of(model, history)
-        surrogate = priced if failing is None else Risky(priced, failing)
-        maximiser = Maximiser(domain, surrogate, proposals, rng)
+        price = Price.of(domain, history)
+
+        def judged(model: Model | Joint) -> Model | Joint | Priced | Risky:
+            """With its cost, and how likely it fails."""
+            priced = model if price is None else Priced(model, price)
+            return priced if failing is None else Risky(priced, failing)
+
+        maximiser = Maximiser(domain, judged(model), proposals, rng)
         inside: Maximiser | None = None
         while len(proposals) < n:
             number = len(history) + len(proposals)
             proposal, by = None, maximiser
-            if isinstance(priced, Model) and is_its_turn(domain, evidence.results, number):
-                inside = inside or _inside(
-                    domain, priced, failing, history, evidence, proposals, rng
-                )
+            if isinstance(model, Model) and is_its_turn(domain, evidence.results, number):
+                inside = inside or _inside(model, judged, history, evidence, proposals, rng)
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
@@ -144,22 +148,21 @@ class Bayes:
 
 
 def _inside(
-    domain: Domain,
     model: Model,
-    failing: Failing | None,
+    judged: Callable[[Model | Joint], Model | Joint | Priced | Risky],
     history: History,
     evidence: Evidence,
     proposals: Proposals,
     rng: Generator,
 ) -> Maximiser | None:
     """For the trust region, whose model believes what is running or about to."""
+    domain = model.domain
     region = Region.of(domain, model, history, evidence)
     if region is None:
         return None
     running = [*history.points[evidence.pending], *proposals.taken]
     region.model.believe(np.array(running).reshape(-1, domain.d))
-    local = region.model if failing is None else Risky(region.model, failing)
-    return Maximiser(domain, local, proposals, rng, region)
+    return Maximiser(domain, judged(region.model), proposals, rng, region)
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:

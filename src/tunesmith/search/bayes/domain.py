@@ -87,7 +87,11 @@ class Domain:
             features[:, self.places] = np.where(inactive, 0.5, points[:, self.numbers])
             return features
 
-        return features_of
+        def all_active(points: Floats) -> Floats:
+            features[:, self.places] = points[:, self.numbers]
+            return features
+
+        return features_of if inactive.any() else all_active
 
     @property
     def begin(self) -> Floats:

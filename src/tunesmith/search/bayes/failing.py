@@ -11,7 +11,7 @@ what they would be told is no result. Failures that come by chance are noise to 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -49,13 +49,18 @@ class Reason(NamedTuple):
         mean, deviation = self.process.predict(features)
         return acquisition.log_below(mean, np.hypot(deviation, self._noise), self.border)
 
-    def slopes(self, features: Floats, places: Ints) -> tuple[Floats, Floats]:
-        """`log_safe`, and its gradient along the features at `places`."""
-        mean, deviation, by_mean, by_deviation = self.process.slopes(features, places)
-        whole = np.hypot(deviation, self._noise)
-        safe, to_mean, to_whole = acquisition.log_below_slopes(mean, whole, self.border)
-        by_whole = (deviation / whole)[:, None] * by_deviation
-        return safe, to_mean[:, None] * by_mean + to_whole[:, None] * by_whole
+    def slopes(self, places: Ints) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """`log_safe`, and its gradient along the features at `places`, as a function of the features."""
+        slopes_of = self.process.slopes(places)
+
+        def slopes(features: Floats) -> tuple[Floats, Floats]:
+            mean, deviation, by_mean, by_deviation = slopes_of(features)
+            whole = np.hypot(deviation, self._noise)
+            safe, to_mean, to_whole = acquisition.log_below_slopes(mean, whole, self.border)
+            by_whole = (deviation / whole)[:, None] * by_deviation
+            return safe, to_mean[:, None] * by_mean + to_whole[:, None] * by_whole
+
+        return slopes
 
     @property
     def _noise(self) -> float:
@@ -166,12 +171,13 @@ class Risky:
         inner = self._model.slopes(starts, best)
         numbers, places = self.domain.numbers, self.domain.places
         features_of = self.domain.moving(starts)
+        reasons_of = [reason.slopes(places) for reason in self._failing.reasons]
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
             value, gradient = inner(points)
             gradient, features = np.array(gradient), features_of(points)
-            for reason in self._failing.reasons:
-                safe, moved = reason.slopes(features, places)
+            for safe_of in reasons_of:
+                safe, moved = safe_of(features)
                 value = value + self._failing.weight * safe
                 gradient[:, numbers] += self._failing.weight * moved
             return value, gradient

@@ -221,12 +221,14 @@ class Joint:
         goal = self._goal(self.best if best is None else best)
         numbers, places = self.domain.numbers, self.domain.places
         features_of = self.domain.moving(starts)
+        objectives_of = [process.slopes(places) for process, _ in self._objectives]
+        constraints_of = [(process.slopes(places), border) for process, border in self._constraints]
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
             features = features_of(points)
             value, moved = np.zeros(len(points)), np.zeros((len(points), len(numbers)))
             if goal is not None:
-                parts = [process.slopes(features, places) for process, _ in self._objectives]
+                parts = [slopes_of(features) for slopes_of in objectives_of]
                 mean = np.column_stack([p[0] for p in parts])
                 deviation = np.column_stack([p[1] for p in parts]) * self.curiosity
                 if isinstance(goal, Boxes):
@@ -240,8 +242,8 @@ class Joint:
                 for j, (_, _, by_mean, by_deviation) in enumerate(parts):
                     moved += to_means[:, j, None] * by_mean
                     moved += self.curiosity * to_deviations[:, j, None] * by_deviation
-            for process, border in self._constraints:
-                m, s, by_mean, by_deviation = process.slopes(features, places)
+            for slopes_of, border in constraints_of:
+                m, s, by_mean, by_deviation = slopes_of(features)
                 kept, to_mean, to_deviation = acquisition.log_below_slopes(m, s, border)
                 value += kept
                 moved += to_mean[:, None] * by_mean + to_deviation[:, None] * by_deviation

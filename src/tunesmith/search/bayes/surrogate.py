@@ -241,10 +241,10 @@ class Model:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""
         best = self.best if best is None else best
         numbers, places = self.domain.numbers, self.domain.places
-        features_of = self.domain.moving(starts)
+        features_of, slopes_of = self.domain.moving(starts), self._gp.slopes(places)
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
-            mean, deviation, by_mean, by_deviation = self._gp.slopes(features_of(points), places)
+            mean, deviation, by_mean, by_deviation = slopes_of(features_of(points))
             value, to_mean, to_deviation = acquisition.log_ei_slopes(
                 mean, deviation * self.curiosity, best
             )
