@@ -361,7 +361,8 @@ def brief(path: Path, tag: str) -> list[str]:
                 )
                 there = np.isfinite(runs.regret[..., MARKS.index(mark)])
                 tried = [t for j, t in enumerate(runs.tuners) if there[j].any(axis=1).all()]
-                if OURS not in tried or len(tried) < 2:
+                tried = [t for t in tried if t != "optuna-auto"]  # it is one of two others
+                if not runs.problems or OURS not in tried or len(tried) < 2:
                     continue
                 pairs = [runs.with_tuners([OURS, t], mark) for t in tried if t != OURS]
                 runs = runs.with_tuners([t for t in tried if t != "random"], mark)

@@ -33,9 +33,10 @@ SHORTEST: Final = 2.0**-10
 SUCCESSES: Final = 3
 FAILURES: Final = 4
 #: Results from which there is one, for each number; and one in how many suggestions is its own: half as many where
-#: there are choices, of which it tries none.
+#: there are choices, of which it tries none, until there are `LATE` results.
 FROM: Final = 5
 EVERY: Final = 2
+LATE: Final = 50
 #: The results nearest to the best one that its model sees: for each number, and in all.
 PER_NUMBER: Final = 8
 LEAST_POINTS: Final = 24
@@ -104,14 +105,20 @@ class Region:
         return point, f"the minimum of a quadratic function (R2 {quadratic.explained:.3f}), "
 
 
+def is_late(domain: Domain, results: int) -> bool:
+    """Whether choices have been compared for so long that what is left to gain is near the best trial."""
+    return len(domain.numbers) > 0 and results >= LATE
+
+
 def is_its_turn(domain: Domain, results: int, number: int) -> bool:
     """Whether the suggestion for trial `number` is the trust region's, after so many results."""
     numbers = len(domain.numbers)
+    seldom = len(domain.unordered) > 0 and not is_late(domain, results)
     return (
         domain.everything is None
         and numbers > 0
         and results >= FROM * numbers
-        and number % (2 * EVERY if len(domain.unordered) else EVERY) == 1
+        and number % (2 * EVERY if seldom else EVERY) == 1
     )
 
 
