@@ -80,6 +80,14 @@ def test_late_it_has_every_second_where_there_are_choices_as_well() -> None:
     assert {k % 8 for k in away if k >= 50} == {0}
 
 
+def test_of_many_numbers_no_more_than_seven_count() -> None:
+    """With 12 numbers and no choices it begins at 35 results, not at 60."""
+    space = ts.Space({f"x{j}": ts.Float(0, 1) for j in range(12)})
+    ledger = run(space, lambda c: float(sum((x - 0.4) ** 2 for x in c.values())), 40)
+    local = [k for k in range(ledger.size) if MARK in ledger.origin(k).why]
+    assert local == [35, 37, 39]
+
+
 @pytest.mark.parametrize(
     ("results", "length"),
     [
