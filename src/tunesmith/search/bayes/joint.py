@@ -39,10 +39,9 @@ EXACT: Final = 3
 FRONT: Final = 50
 #: The reference lies beyond the worst of the front by this share of its range, which is at least a deviation.
 BEYOND: Final = 0.1
-#: ... and, however few or close they are, so many deviations of the results beyond its best: where the front is one point, all
+#: ... and of a front of fewer than FEW points, so many deviations of the results beyond its best: where the front is one point, all
 #: else that a trade-off could reach would lie beyond the reference, and that one point be refined for ever.
 REACH: Final = 1.0
-#: ... with three objectives only of a front of fewer points.
 FEW: Final = 4
 #: Smaller shares of the front's range count for nothing in the choice of the reference.
 TRIFLE: Final = 0.03
@@ -195,7 +194,7 @@ class Joint:
                 front = front[np.argsort(-pareto.crowding(front), kind="stable")[:FRONT]]
                 worst, span = front.max(axis=0), np.ptp(front, axis=0)
                 beyond = worst + BEYOND * np.maximum(span, 1.0)
-                if not self._step or len(front) < FEW:
+                if len(front) < FEW:
                     beyond = np.maximum(beyond, front.min(axis=0) + REACH)
                 goal = Boxes.of(front - self._step * span, beyond)
             self._goals[rank] = goal
