@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
@@ -30,8 +31,12 @@ from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
-#: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
+Floats = NDArray[np.float64]
+
+#: In spaces of choices and numbers, one suggestion in so many tries another choice than the best trial's.
 LEAVE_EVERY: Final = 4
+#: In spaces of choices alone, one in so many stays within two choices of the best trial's instead.
+BESIDE_EVERY: Final = 2
 #: Results of a version before which nobody says what earlier ones tell of it.
 KNOWN: Final = 5
 #: Results before which nobody looks ahead.
@@ -128,11 +133,8 @@ class Bayes:
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
-                leaving = len(domain.unordered) > 0 and number % LEAVE_EVERY == 0
-                proposal, by = (
-                    (maximiser.leave() if leaving else None) or maximiser.best(),
-                    maximiser,
-                )
+                proposal = _second(domain, maximiser, number, isinstance(priced, Model))
+                proposal, by = proposal or maximiser.best(), maximiser
             if proposal is None:
                 return
             point, why = proposal
@@ -141,6 +143,19 @@ class Bayes:
                 model.believe(point[None])
                 if inside is not None:
                     inside.model.believe(point[None])
+
+
+def _second(
+    domain: Domain, maximiser: Maximiser, number: int, single: bool
+) -> tuple[Floats, str] | None:
+    """What is proposed instead of the best, where it is the turn of that: another choice, to be tuned for; where there is
+    nothing to tune, what is near to the best."""
+    if not len(domain.unordered):
+        return None
+    if not domain.choices_alone:
+        return maximiser.leave() if number % LEAVE_EVERY == 0 else None
+    near = single and domain.everything is None and number % BESIDE_EVERY == 1
+    return maximiser.beside() if near else None
 
 
 def _inside(
