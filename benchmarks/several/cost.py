@@ -2,9 +2,9 @@
 
     python benchmarks/several/cost.py --problems FOLDER --seeds 0-9
 
-Each study has the budget of as many average trials as `--trials`; plain search does not know of it. Prints, for each problem, the
-share of plain search's whole cost at which the other has what plain search has at its end (2 where it never has), and the geometric
-mean of all.
+Each study has the budget of as many average trials as `--trials`; plain search does not know of it. For each problem the goal is the
+median of what plain search has at its end over the seeds. Printed are the geometric means of the shares of the budget at which it
+is reached, by plain search and with a look at the cost (`NEVER` where it is not), and of them all the ratio.
 """
 
 from __future__ import annotations
@@ -35,26 +35,45 @@ def main() -> None:
     sys.path.insert(0, str(options.problems))
     problems = importlib.import_module("problems")
     first, _, last = options.seeds.partition("-")
-    shares: list[float] = []
+    seeds = range(int(first), int(last or first) + 1)
+    ratios: list[float] = []
     for name in options.only:
         problem = problems.get_problem(f"lcbench/{name}")
-        seeds = range(int(first), int(last or first) + 1)
-        mine = [_share(problem, seed, options.trials) for seed in seeds]
-        shares += mine
-        print(name, " ".join(f"{share:.2f}" for share in mine), f"-> {_mean(mine):.2f}", flush=True)
-    print(f"all: {_mean(shares):.2f}, median {np.median(shares):.2f}")
+        budgets = [_budget(problem, seed, options.trials) for seed in seeds]
+        plain, priced = (
+            [_run(problem, seed, b, priced=p) for seed, b in zip(seeds, budgets, strict=True)]
+            for p in (False, True)
+        )
+        ends = [min(v for v, _ in run) for run in plain]
+        goal = float(np.median(ends))
+        shares = [
+            [_share(run, goal, b) for run, b in zip(runs, budgets, strict=True)]
+            for runs in (plain, priced)
+        ]
+        strict = [_share(run, e, b) for run, e, b in zip(priced, ends, budgets, strict=True)]
+        means = [_mean(mine) for mine in (*shares, strict)]
+        ratios.append(means[1] / means[0])
+        print(
+            f"{name}: plain {means[0]:.2f}, priced {means[1]:.2f}, ratio {ratios[-1]:.2f}; "
+            f"to what plain has with the same seed {means[2]:.2f}; never {shares[0].count(NEVER)} and "
+            f"{shares[1].count(NEVER)} of {len(ends)}",
+            flush=True,
+        )
+    print(f"all: {_mean(ratios):.2f}")
 
 
 def _mean(shares: list[float]) -> float:
     return math.exp(float(np.mean(np.log(shares))))
 
 
-def _share(problem: Any, seed: int, trials: int) -> float:
+def _budget(problem: Any, seed: int, trials: int) -> float:
     rng = np.random.default_rng(seed)
-    budget = trials * float(np.mean([problem.cost(problem.sample(rng)) for _ in range(200)]))
-    plain, priced = (_run(problem, seed, budget, priced=p) for p in (False, True))
-    goal = min(value for value, spent in plain if spent <= budget)
-    return next((spent / budget for value, spent in priced if value <= goal), NEVER)
+    return trials * float(np.mean([problem.cost(problem.sample(rng)) for _ in range(200)]))
+
+
+def _share(run: list[tuple[float, float]], goal: float, budget: float) -> float:
+    """Of the budget, what is spent when the goal is reached."""
+    return next((spent / budget for value, spent in run if value <= goal), NEVER)
 
 
 def _run(problem: Any, seed: int, budget: float, *, priced: bool) -> list[tuple[float, float]]:
@@ -72,7 +91,8 @@ def _run(problem: Any, seed: int, budget: float, *, priced: bool) -> list[tuple[
         value, seconds = problem.evaluate(trial.config), problem.cost(trial.config)
         study.tell(trial, {"loss": value, "seconds": seconds})
         spent += seconds
-        out.append((value, spent))
+        if spent <= budget:
+            out.append((value, spent))
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason
 from tunesmith.numeric import curve_gp, threads
 from tunesmith.numeric.curve_gp import CurveGP
+from tunesmith.schedule.asha import Asha
 from tunesmith.schedule.freeze_thaw import COMPARED, FreezeThaw, _candidates
+from tunesmith.schedule.median import Median
 from tunesmith.strategy import thaw
 from tunesmith.tuning.replay import replay
 from tunesmith.tuning.simulate import simulate
@@ -254,3 +257,46 @@ def test_several_objectives_and_a_constraint_side_by_side() -> None:
     assert all(trial.config["x"] <= 0.6 for trial in result.front)
     completed = [t for t in result.trials if t.state is ts.State.COMPLETED]
     assert len(completed) < 20
+
+
+class TestSpared:
+    """`asha` and `median`: configs of which it is known that they begin badly and end well go on."""
+
+    @staticmethod
+    def curves(config: dict[str, Any]) -> Iterator[tuple[float, float]]:
+        late = config["kind"] == "b"
+        for step in range(1, LAST + 1):
+            share = step / LAST
+            begins = 0.8 if late else 0.5
+            ends = (0.1 if late else 0.3) + 0.05 * config["x"]
+            yield 1.0, begins + (ends - begins) * share
+
+    @pytest.mark.parametrize("name", ["asha", "median"])
+    def test_who_begins_badly_and_ends_well(self, name: str) -> None:
+        def completed(spare: float) -> list[ts.Trial]:
+            options: dict[str, Any] = {"spare": spare, **({"max": LAST} if name == "asha" else {})}
+            trials = simulate(
+                self.curves, SPACE, searcher="random", seed=1, trials=40,
+                enqueue=[{"x": 0.5, "kind": kind} for kind in "bab"], scheduler={name: options},
+            ).result.trials  # fmt: skip
+            return [t for t in trials if t.state is ts.State.COMPLETED and t.config["kind"] == "b"]
+
+        rule, spared = completed(0.0), completed(0.03)
+        assert len(spared) >= len(rule) + 2
+
+    @pytest.mark.parametrize("scheduler", [Asha(max=9), Median()])
+    def test_a_rule_alone_answers_at_once(self, scheduler: Asha | Median) -> None:
+        assert not scheduler.instant
+        assert replace(scheduler, spare=0.0).instant
+
+    def test_nobody_in_a_large_study_or_with_several_objectives(self) -> None:
+        ledger, _ = paused([(1.0 / (k + 1),) for k in range(20)])
+        assert not thaw.spares(History(ledger), 0, LAST, 1e-9), "none has been completed"
+        ledger.apply(events.Started(0.0, 19, 1, "s"))
+        ledger.apply(events.Reported(0.0, 19, 1, LAST, {"loss": 0.01}))
+        ledger.apply(events.Finished(0.0, 19, 1, ts.State.COMPLETED, (0.01,), {"loss": 0.01}))
+        assert thaw.spares(History(ledger), 18, LAST, 1e-9)
+        many, _ = paused([(1.0,)] * (thaw.SPARED + 1))
+        assert not thaw.spares(History(many), 0, LAST, 1e-9)
+        both, _ = paused([(1.0, 1.0)] * 20, 2)
+        assert not thaw.spares(History(both), 0, LAST, 1e-9)

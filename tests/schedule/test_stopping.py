@@ -170,7 +170,7 @@ class TestAsha:
         assert study.report(2, 1, None).why == "its loss is not finite at step 1"
 
     def test_without_max_it_waits_for_the_first_whole_run(self) -> None:
-        study = Study(Asha())
+        study = Study(Asha(spare=0.0))
         for k in range(6):
             assert not study.stops(k, 1, float(k))
         for step in range(2, 31):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cli.program import tunesmith
 
 import tunesmith as ts
 from tunesmith.core.prior_study import MOST, PriorStudy
@@ -168,6 +169,26 @@ def test_a_job_may_start_from_another_file(tmp_path: Path, earlier: ts.Result) -
     job = load_job(tmp_path / "job.yaml", {"storage": str(tmp_path / "new.db")})
     result = run_job(job)
     assert result.trials[0].origin.why == "bayes: warm start: one of the best of old"
+
+
+def test_a_job_of_several_objectives_may(tmp_path: Path) -> None:
+    """From the command line as from Python: a file written by the one, a job run by the other."""
+    old = TestSeveralObjectives.tune(
+        ["error", "seconds"], 8, name="old", storage=tmp_path / "old.db"
+    )
+    (tmp_path / "job.yaml").write_text(
+        "name: new\ncommand: echo '{{\"error\":' {width} ',\"seconds\":' {depth} '}}'\n"
+        "objective: [{metric: seconds}, {metric: error}]\n"
+        "space: {width: {float: [0, 1]}, depth: {float: [0, 1]}}\nlimits: {trials: 2}\n"
+        "warm_start: [{storage: old.db, study: old}]\n"
+    )
+    said = tunesmith(tmp_path, "run", "job.yaml", "-s", "new.db", "-q")
+    assert said.code == 0, said.err
+    with ts.Study.open("new", storage=tmp_path / "new.db") as study:
+        (past,) = study.spec.past
+        assert past.others == (tuple(t.metrics["error"] for t in old.trials),)
+        first = study.result().trials[0]
+    assert first.origin.why == "bayes: warm start: one of the best of old"
 
 
 @pytest.mark.parametrize(

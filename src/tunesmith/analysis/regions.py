@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tunesmith.analysis.trials import cut, show
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import count, show_number
-from tunesmith.core.space.parameter import Choice
+from tunesmith.core.space.parameter import Choice, Int, Parameter
 from tunesmith.core.space.space import Space
 from tunesmith.core.trial import BLAMED, CODES, Kind, State
 
@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 
 #: Borders that are tried for a number, at most twice as many.
 BORDERS: Final = 24
+#: Digits of a border of real numbers.
+DIGITS: Final = 4
 #: Conditions that are tried together with each other one.
 TOP: Final = 12
 #: G of a region by chance is over this in one of a hundred tries; a second condition has to bring as much.
@@ -146,13 +148,11 @@ def _tests(space: Space, values: Floats, labels: Mask) -> Iterator[_Test]:
                 yield _Test(j, f"{name} = {cut(show(parameter.value(value)), 30)}", column == value)
             continue
         for beyond, value in _borders(column, labels, distinct):
-            limit = _shown(parameter, beyond, value)
+            limit, text = _shown(parameter, beyond, value)
             if value > beyond:
-                yield _Test(j, f"{name} >= {limit}", column >= value)
+                yield _Test(j, f"{name} >= {text}", column >= limit)
             else:
-                yield _Test(j, f"{name} <= {limit}", column <= value)
-        if np.isnan(column).any() and len(distinct):
-            yield _Test(j, f"{name} (whichever)", ~np.isnan(column))
+                yield _Test(j, f"{name} <= {text}", column <= limit)
 
 
 def _borders(column: Floats, labels: Mask, distinct: Floats) -> list[tuple[float, float]]:
@@ -165,17 +165,19 @@ def _borders(column: Floats, labels: Mask, distinct: Floats) -> list[tuple[float
     return [(float(distinct[i]), float(distinct[k])) for i, k in low.tolist()]
 
 
-def _shown(parameter: object, beyond: float, value: float) -> str:
-    """The number of fewest digits that parts `value` from `beyond`, on its side."""
+def _shown(parameter: Parameter, beyond: float, value: float) -> tuple[float, str]:
+    """The number of fewest digits that parts `value` from `beyond`, on its side, or its neighbour of `DIGITS`; and its text."""
     if isinstance(parameter, Choice):
-        return show(parameter.value(value))
+        return value, show(parameter.value(value))
     up = value > beyond
-    for digits in range(1, 17):
+    for digits in range(1, DIGITS + 1):
         step = 10.0 ** (math.floor(math.log10(abs(value) or 1.0)) + 1 - digits)
         short = float(f"{(math.floor if up else math.ceil)(value / step) * step:.12g}")
         if beyond < short <= value or value <= short < beyond:
-            return show_number(short, max(digits, 6))
-    return show_number(value, 17)
+            break
+    else:
+        short = value if isinstance(parameter, Int) else float(f"{value:.{DIGITS}g}")
+    return short, show_number(short, 12)
 
 
 def _likelihood(inside: Mask, labels: Mask) -> Floats:

@@ -9,15 +9,16 @@ form (algorithm 2) every trial pauses at each rung, and whenever there is room, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from numpy.random import Generator
 
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
-from tunesmith.core.strategy import CONTINUE, Decision, Resume
-from tunesmith.strategy import halving, options
+from tunesmith.core.strategy import CONTINUE, Decision, Resume, Verdict
+from tunesmith.strategy import halving, options, thaw
 from tunesmith.strategy.lengths import longest_run
 from tunesmith.strategy.rungs import Rungs
 
@@ -32,17 +33,19 @@ class Asha:
     a 27th of `max`, at least 1. A lower `min` stops sooner, and more often wrongly, where early values say
     little about late ones. A decision takes O(trials at the rung), a microsecond for some hundred.
 
+    In its stopping form a trial goes on nevertheless where its chance to become the best of the study is at least `spare`, by a model of
+    all curves and configs (0: the rule alone, which takes no time), in studies of up to 1,000 trials.
+
     With several `brackets` (section 3.2), trial k belongs to bracket ``k mod brackets``; bracket b
     begins at rung b. A hedge where early values may mislead.
     """
-
-    instant: ClassVar[bool] = True
 
     max: int | None = None
     min: int | None = None
     reduction: float = 3.0
     type: Literal["stopping", "promotion"] = "stopping"
     brackets: int = 1
+    spare: float = 0.03
 
     def __post_init__(self) -> None:
         for name in ("max", "min"):
@@ -53,6 +56,7 @@ class Asha:
         options.number("asha", "reduction", self.reduction, above=1.0)
         options.one_of("asha", "type", self.type, ("stopping", "promotion"))
         options.whole("asha", "brackets", self.brackets)
+        options.number("asha", "spare", self.spare, least=0.0, below=1.0)
 
     def levels(self, longest: int) -> tuple[int, ...]:
         """The rungs, where a whole run has `longest` steps."""
@@ -66,7 +70,19 @@ class Asha:
         if self.type == "promotion":
             return halving.pause(history, rungs, k, trial)
         among = self._bracket(history, trial % self.brackets)
-        return halving.continue_or_stop(history, rungs, k, trial, self.reduction, among=among)
+        decision = halving.continue_or_stop(history, rungs, k, trial, self.reduction, among=among)
+        if decision.verdict is not Verdict.STOP or math.isinf(rungs.loss(k, trial)):
+            return decision
+        return CONTINUE if self._spares(history, trial) else decision
+
+    def _spares(self, history: History, trial: int) -> bool:
+        longest = (self.max or longest_run(history)) if self.spare else None
+        return longest is not None and thaw.spares(history, trial, longest, self.spare)
+
+    @property
+    def instant(self) -> bool:
+        """Whether it answers at once."""
+        return self.type == "promotion" or not self.spare
 
     @property
     def pauses(self) -> bool:

@@ -14,6 +14,9 @@ from tunesmith.core.space.parameter import Choice
 from tunesmith.numeric import curve_gp
 from tunesmith.numeric.curve_gp import CurveGP
 from tunesmith.numeric.features import Features
+from tunesmith.numeric.threads import one_thread
+from tunesmith.strategy import breach
+from tunesmith.strategy.extrapolation import GRID
 from tunesmith.strategy.rungs import Rungs
 
 Floats = NDArray[np.float64]
@@ -26,6 +29,8 @@ FITTED: Final = 120
 FEWEST: Final = 4
 #: Hyperparameters are fitted again whenever there are so many times as many values.
 GROWTH: Final = 1.3
+#: In larger studies nobody is spared: a decision is to take no time there.
+SPARED: Final = 1000
 
 
 class Thaw:
@@ -87,6 +92,28 @@ class Thaw:
     ) -> tuple[Floats, Floats, Floats]:
         features = self._features(self._points[trials])
         return features, self._shares[rung], scale(losses)
+
+
+def spares(history: History, trial: int, longest: int, least: float) -> bool:
+    """Whether a trial's chance to become the best of a study, at the end of a run of `longest` steps, is at least `least`: it
+    may go on, though it is behind others now.
+
+    Configs like its own tell how its curve goes on, which its place among others at a step does not. With one objective, once
+    a trial has been completed, and among at most SPARED trials: O(MOST^3).
+    """
+    from scipy.special import ndtr
+
+    known = len(history.objectives) == 1 and history.completed and len(history) <= SPARED
+    if not known or breach.surely(history, np.array([trial]))[0]:
+        return False
+    levels = (*(step for step in GRID if step < longest), longest)
+    rungs = history.fold(("thaw", levels), lambda: Rungs(levels)).update(history)
+    with one_thread(), np.errstate(all="ignore"):
+        thaw = Thaw.of(history, rungs)
+        if thaw is None:
+            return False
+        mean, deviation = thaw.at(np.array([trial]), np.ones(1))
+        return bool(ndtr((thaw.best - mean[0]) / deviation[0]) >= least)
 
 
 class _Scale(NamedTuple):

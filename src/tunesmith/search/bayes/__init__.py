@@ -6,6 +6,7 @@ improvement of the model over the best value so far; see `tunesmith.numeric` for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
@@ -25,15 +26,16 @@ from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.failing import Failing, Risky
 from tunesmith.search.bayes.joint import Joint
-from tunesmith.search.bayes.priced import Priced
-from tunesmith.search.bayes.region import Region, is_its_turn
+from tunesmith.search.bayes.priced import Price, Priced
+from tunesmith.search.bayes.region import Region, is_its_turn, is_late
 from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
 Floats = NDArray[np.float64]
 
-#: In spaces of choices and numbers, one suggestion in so many tries another choice than the best trial's.
+#: In spaces of choices and numbers, one suggestion in so many tries another choice than the best trial's; half as many
+#: late in a study of one objective, when the trust region has more.
 LEAVE_EVERY: Final = 4
 #: In spaces of choices alone, one in so many stays within two choices of the best trial's instead.
 BESIDE_EVERY: Final = 2
@@ -119,21 +121,26 @@ class Bayes:
         proposals.repeats = history.duplicates and model.noisy
         for point in proposals.taken:
             model.believe(point[None])
-        priced = Priced.of(model, history)
-        surrogate = priced if failing is None else Risky(priced, failing)
-        maximiser = Maximiser(domain, surrogate, proposals, rng)
+        price = Price.of(domain, history)
+
+        def judged(model: Model | Joint) -> Model | Joint | Priced | Risky:
+            """With its cost, and how likely it fails."""
+            priced = model if price is None else Priced(model, price)
+            return priced if failing is None else Risky(priced, failing)
+
+        maximiser = Maximiser(domain, judged(model), proposals, rng)
         inside: Maximiser | None = None
         while len(proposals) < n:
             number = len(history) + len(proposals)
             proposal, by = None, maximiser
-            if isinstance(priced, Model) and is_its_turn(domain, evidence.results, number):
-                inside = inside or _inside(
-                    domain, priced, failing, history, evidence, proposals, rng
-                )
+            if isinstance(model, Model) and is_its_turn(domain, evidence.results, number):
+                inside = inside or _inside(model, judged, history, evidence, proposals, rng)
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
-                proposal = _second(domain, maximiser, number, isinstance(priced, Model))
+                single = isinstance(model, Model)
+                late = single and is_late(domain, evidence.results)
+                proposal = _instead(domain, maximiser, number, single=single, late=late)
                 proposal, by = proposal or maximiser.best(), maximiser
             if proposal is None:
                 return
@@ -145,36 +152,36 @@ class Bayes:
                     inside.model.believe(point[None])
 
 
-def _second(
-    domain: Domain, maximiser: Maximiser, number: int, single: bool
+def _instead(
+    domain: Domain, maximiser: Maximiser, number: int, *, single: bool, late: bool
 ) -> tuple[Floats, str] | None:
-    """What is proposed instead of the best, where it is the turn of that: another choice, to be tuned for; where there is
-    nothing to tune, what is near to the best."""
+    """What is proposed instead of the best point, where it is the turn of that: another choice, to be tuned for; where
+    there is nothing to tune, what is near to the best trial."""
     if not len(domain.unordered):
         return None
     if not domain.choices_alone:
-        return maximiser.leave() if number % LEAVE_EVERY == 0 else None
+        every = 2 * LEAVE_EVERY if late else LEAVE_EVERY
+        return maximiser.leave() if number % every == 0 else None
     near = single and domain.everything is None and number % BESIDE_EVERY == 1
     return maximiser.beside() if near else None
 
 
 def _inside(
-    domain: Domain,
     model: Model,
-    failing: Failing | None,
+    judged: Callable[[Model | Joint], Model | Joint | Priced | Risky],
     history: History,
     evidence: Evidence,
     proposals: Proposals,
     rng: Generator,
 ) -> Maximiser | None:
     """For the trust region, whose model believes what is running or about to."""
+    domain = model.domain
     region = Region.of(domain, model, history, evidence)
     if region is None:
         return None
     running = [*history.points[evidence.pending], *proposals.taken]
     region.model.believe(np.array(running).reshape(-1, domain.d))
-    local = region.model if failing is None else Risky(region.model, failing)
-    return Maximiser(domain, local, proposals, rng, region)
+    return Maximiser(domain, judged(region.model), proposals, rng, region)
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:

@@ -7,7 +7,7 @@ counts (Lee, Perrone, Archambeau & Seeger, "Cost-aware Bayesian optimization", a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from tunesmith.core.trial import State
 from tunesmith.numeric import gp
 from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
+from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, Model, checkpoint
 
@@ -28,39 +29,45 @@ ALIKE: Final = 0.2
 SECONDS: Final = 0.5
 
 
-class Priced:
-    """A surrogate, and what trials cost."""
+class Price(NamedTuple):
+    """What a trial costs: the posterior of the log of it, less `shift`; and the power to which it counts now."""
 
-    def __init__(self, model: Model | Joint, cost: gp.GP, shift: float, exponent: float) -> None:
-        self._model = model
-        self._cost = cost
-        self._shift = shift
-        self.exponent = exponent
-        self.domain = model.domain
-        self.known, self.at_known, self.lengths = model.known, model.at_known, model.lengths
+    process: gp.GP
+    shift: float
+    exponent: float
 
     @classmethod
-    def of(cls, model: Model | Joint, history: History) -> Model | Joint | Priced:
-        """`model`, priced where a limit on cost is what ends the study and costs differ; else as it is."""
+    def of(cls, domain: Domain, history: History) -> Price | None:
+        """None unless a limit on cost is what ends the study, and costs differ."""
         left = history.budget_left
         if not left:
-            return model
+            return None
         costs = history.costs
         known = np.flatnonzero(history.where(State.COMPLETED) & (costs > 0.0))
         by_metric = history.counts_money
         if len(known) < LEAST or (not by_metric and np.median(costs[known]) < SECONDS):
-            return model
+            return None
         logs = np.log(costs[known])
         if logs.std() < ALIKE:
-            return model
-        domain, points = model.domain, history.points[known]
+            return None
+        points = history.points[known]
         subset = representatives(points, logs, domain.choices, MOST_POINTS)
         early = np.arange(min(checkpoint(len(known)), len(known)))
         learned = early[representatives(points[early], logs[early], domain.choices, MOST_POINTS)]
         shift = float(logs[early].mean())
         theta = domain.fitted("cost", points[learned], logs[learned] - shift)
         features, targets = domain.features(points[subset]), logs[subset] - shift
-        return cls(model, gp.GP.condition(features, domain.owner, targets, theta), shift, left)
+        return cls(gp.GP.condition(features, domain.owner, targets, theta), shift, left)
+
+
+class Priced:
+    """A surrogate, and what trials cost."""
+
+    def __init__(self, model: Model | Joint, price: Price) -> None:
+        self._model = model
+        self._cost, self._shift, self.exponent = price
+        self.domain = model.domain
+        self.known, self.at_known, self.lengths = model.known, model.at_known, model.lengths
 
     @property
     def best(self) -> float:
