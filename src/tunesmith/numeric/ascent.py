@@ -23,11 +23,12 @@ def climb(
     starts: Floats,
     movable: NDArray[np.bool_],
     scale: Floats,
-    steps: int,
+    evaluations: int,
     low: Floats | float = 0.0,
     high: Floats | float = 1.0,
 ) -> Floats:
-    """Where L-BFGS arrives from `starts`, shape (m, d), inside the unit cube, or a box from `low` to `high`, (d,).
+    """Where L-BFGS arrives from `starts`, shape (m, d), in so many evaluations, inside the unit cube, or a box from
+    `low` to `high`, (d,).
 
     Only coordinates that are `movable`, shape (m, d), change. The points climb in one run, since
     their values are independent: one evaluation serves all of them. `scale`, shape (d,), are
@@ -50,7 +51,7 @@ def climb(
         starts[movable] / unit,
         least / unit,
         most / unit,
-        evaluations=2 * steps,
+        evaluations=evaluations,
         gtol=GTOL,
         ftol=FTOL,
     )
