@@ -192,6 +192,32 @@ def test_feasible_ones_come_first_then_the_nearest() -> None:
     assert np.argsort(standing.order).tolist() in ([1, 3, 4, 2, 0], [3, 1, 4, 2, 0])
 
 
+class TestSteepScores:
+    def test_the_border_of_a_constraint_is_found(self) -> None:
+        """A pressure vessel (Sandgren 1990): the best lies where constraints meet. The climb of a score that falls steeply
+        beyond borders has to arrive there."""
+
+        def vessel(config: dict[str, Any]) -> dict[str, float]:
+            shell, head, r, l = (config[n] for n in ("shell", "head", "r", "l"))  # noqa: E741
+            cost = 0.6224 * shell * r * l + 1.7781 * head * r * r
+            cost += 3.1661 * shell * shell * l + 19.84 * shell * shell * r
+            volume = math.pi * r * r * l + 4 / 3 * math.pi * r**3
+            return {"cost": cost, "a": shell / r, "b": head / r, "volume": volume / 1e5}
+
+        space = ts.Space(
+            shell=ts.Float(0.06, 6.2),
+            head=ts.Float(0.06, 6.2),
+            r=ts.Float(10, 200),
+            l=ts.Float(10, 200),
+        )
+        constraints = ["a >= 0.0193", "b >= 0.00954", "volume >= 12.96"]
+        bests = []
+        for seed in range(2):
+            options = {"metric": "cost", "constraints": constraints, "seed": seed}
+            bests.append(study(vessel, 45, space, **options).best.value or math.inf)
+        assert sum(bests) / 2 < 1.04 * 5885.3
+
+
 class TestNarrowFronts:
     def test_a_front_of_one_point_is_left(self) -> None:
         """Both numbers are to be small, and a constraint holds beyond a wavy circle about 0 (TNK, Deb 2001): the first

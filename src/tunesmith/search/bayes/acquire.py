@@ -26,9 +26,9 @@ MUTANTS: Final = 192
 PARENTS: Final = 5
 #: ... of which so many are moved to where the relations hold, if few do.
 MENDED: Final = 48
-#: Points from which the acquisition is climbed, and evaluations on the way.
+#: Points from which the acquisition is climbed.
 STARTS: Final = 4
-CLIMB: Final = 40
+CLIMB_STEPS: Final = 20
 #: Neighbours of the best trial, of which the neighbours are looked at.
 BESIDE: Final = 6
 #: How many deviations below its mean a choice is hoped to be.
@@ -194,7 +194,9 @@ class Maximiser:
         slopes = self.model.slopes(starts, best)
         points = self._domain.points
         low, high = (0.0, 1.0) if self._region is None else (self._region.low, self._region.high)
-        ends = points.snap(climb(slopes, starts, movable, scale, CLIMB, low, high))
+        steep = self.model.steep
+        arrived = climb(slopes, starts, movable, scale, CLIMB_STEPS, low, high, steep=steep)
+        ends = points.snap(arrived)
         valid = points.whole(ends) & points.satisfies(ends)
         return np.where(valid[:, None], ends, starts)
 

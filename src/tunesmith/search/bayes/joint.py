@@ -10,7 +10,7 @@ ICML 2014); as long as no trial keeps them all, that probability is all that cou
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -56,6 +56,8 @@ AUGMENTED: Final = 0.05
 
 class Joint:
     """The posterior of one history. Everything is minimised; `believe` is the only change."""
+
+    steep: ClassVar[bool] = True
 
     def __init__(
         self,
