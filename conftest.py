@@ -70,7 +70,7 @@ def save(example: Example) -> bool:
     """Save the block if it says so."""
     name = options(example).get("save")
     if name:
-        (example.namespace["folder"] / name).write_text(example.parsed)
+        (example.namespace["folder"] / name).write_text(with_database(example))
     return bool(name)
 
 
@@ -79,6 +79,9 @@ def with_database(example: Example) -> str:
     text: str = example.parsed
     if "postgres" not in options(example):
         return text
+    root = str(Path(__file__).parent)
+    if root not in sys.path:
+        sys.path.append(root)
     from tests.postgres import server
 
     if "url" not in example.namespace:

@@ -192,6 +192,59 @@ def test_feasible_ones_come_first_then_the_nearest() -> None:
     assert np.argsort(standing.order).tolist() in ([1, 3, 4, 2, 0], [3, 1, 4, 2, 0])
 
 
+class TestSteepScores:
+    def test_the_border_of_a_constraint_is_found(self) -> None:
+        """A pressure vessel (Sandgren 1990): the best lies where constraints meet. The climb of a score that falls steeply
+        beyond borders has to arrive there."""
+
+        def vessel(config: dict[str, Any]) -> dict[str, float]:
+            shell, head, r, l = (config[n] for n in ("shell", "head", "r", "l"))  # noqa: E741
+            cost = 0.6224 * shell * r * l + 1.7781 * head * r * r
+            cost += 3.1661 * shell * shell * l + 19.84 * shell * shell * r
+            volume = math.pi * r * r * l + 4 / 3 * math.pi * r**3
+            return {"cost": cost, "a": shell / r, "b": head / r, "volume": volume / 1e5}
+
+        space = ts.Space(
+            shell=ts.Float(0.06, 6.2),
+            head=ts.Float(0.06, 6.2),
+            r=ts.Float(10, 200),
+            l=ts.Float(10, 200),
+        )
+        constraints = ["a >= 0.0193", "b >= 0.00954", "volume >= 12.96"]
+        bests = []
+        for seed in range(2):
+            options = {"metric": "cost", "constraints": constraints, "seed": seed}
+            bests.append(study(vessel, 45, space, **options).best.value or math.inf)
+        assert sum(bests) / 2 < 1.04 * 5885.3
+
+
+class TestNarrowFronts:
+    def test_a_front_of_one_point_is_left(self) -> None:
+        """Both numbers are to be small, and a constraint holds beyond a wavy circle about 0 (TNK, Deb 2001): the first
+        feasible trial at one end of it is not refined for ever."""
+
+        def wave(config: dict[str, Any]) -> dict[str, float]:
+            a, b = config["a"], config["b"]
+            circle = 1.44 + 0.15 * math.cos(10 * math.atan2(a, b)) - a * a - b * b
+            return {"a": a, "b": b, "circle": circle, "far": (a - 0.8) ** 2 + (b - 0.7) ** 2 - 0.9}
+
+        space = ts.Space({n: ts.Float(1e-6, 3) for n in "ab"})
+        shares = []
+        for seed in range(3):
+            made = study(
+                wave,
+                40,
+                space,
+                metric=["a", "b"],
+                constraints=["circle <= 0", "far <= 0"],
+                seed=seed,
+            )
+            front = np.array([t.values for t in made.result().front])
+            volume = hypervolume(front, np.array([1.5, 1.5]))
+            shares.append(volume / (1.5**2 - math.pi * 1.44 / 4))
+        assert sum(shares) / 3 > 0.68
+
+
 class TestThreeObjectives:
     def test_the_front_is_found_and_not_only_its_ends(self) -> None:
         """An eighth of a sphere (DTLZ2), the further away the further three of the numbers are from where they should be."""

@@ -63,6 +63,31 @@ def test_choices_and_conditions_stay_those_of_the_best() -> None:
         assert ledger.config(k)["kind"] == ledger.config(int(np.argmin(losses[:k])))["kind"]
 
 
+def test_late_it_has_every_second_where_there_are_choices_as_well() -> None:
+    """What improves late is next to the best trial: leaving its choices becomes seldom, the region's part is doubled."""
+    space = ts.Space(kind=ts.Choice("a", "b", "c"), x=ts.Float(0, 1), y=ts.Float(0, 1))
+
+    def loss(c: dict[str, Any]) -> float:
+        return float((c["x"] - 0.3) ** 2 + (c["y"] - 0.6) ** 2 + 0.01 * "abc".index(c["kind"]))
+
+    ledger = run(space, loss, 83)
+    whys = [ledger.origin(k).why for k in range(ledger.size)]
+    local = [k for k, why in enumerate(whys) if MARK in why]
+    away = [k for k, why in enumerate(whys) if why.startswith("leaving")]
+    assert [k % 4 for k in local if 20 <= k < 50] == [1] * 8
+    assert {k % 4 for k in local if k >= 50} == {1, 3}
+    assert {k % 8 for k in away if k < 50} == {0, 4}
+    assert {k % 8 for k in away if k >= 50} == {0}
+
+
+def test_of_many_numbers_no_more_than_seven_count() -> None:
+    """With 12 numbers and no choices it begins at 35 results, not at 60."""
+    space = ts.Space({f"x{j}": ts.Float(0, 1) for j in range(12)})
+    ledger = run(space, lambda c: float(sum((x - 0.4) ** 2 for x in c.values())), 40)
+    local = [k for k in range(ledger.size) if MARK in ledger.origin(k).why]
+    assert local == [35, 37, 39]
+
+
 @pytest.mark.parametrize(
     ("results", "length"),
     [

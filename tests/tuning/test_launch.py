@@ -68,6 +68,7 @@ RUNNING = {
     "gpus_per_trial",
     "executor",
     "isolate",
+    "join",
     "progress",
     "watcher",
 }

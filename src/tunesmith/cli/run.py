@@ -57,6 +57,13 @@ def run(
             help="Run the trials that failed again, once the program is mended; they count once.",
         ),
     ] = False,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            help="Share the study with others who run the same command, here or (with a database) on other hosts.",
+        ),
+    ] = False,
     preflight: Annotated[
         bool,
         typer.Option(help="Try the smallest, default and largest configs, forecast, and exit."),
@@ -99,6 +106,7 @@ def run(
             watcher=watcher.watch,
             say=watcher.say,
             opened=watcher.opened,
+            join=join,
         )
     watcher.finish(result)
     raise typer.Exit(_code(result))

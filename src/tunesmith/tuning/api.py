@@ -47,6 +47,7 @@ def tune(
     executor: Where = "auto",
     isolate: bool = False,
     gpus_per_trial: float = 0.0,
+    join: bool = False,
     durability: Durability = "crash",
     progress: bool | None = None,
     watcher: Watcher | None = None,
@@ -75,6 +76,10 @@ def tune(
     if trials are parallel, limited in time or memory, isolated or on GPUs); `isolate` (a process for
     each trial); `gpus_per_trial`; `durability="power"` (survives a power cut); `progress` (None: if
     this is a terminal); `watcher`, called with the ledger and the time as the study goes on.
+
+    With `join` the same call may be made in several processes at once, on several hosts if `storage` is a database: each runs
+    trials (`parallel` of them at a time), all learn from all, the limits of the first call hold for all together, and who comes
+    late helps, or gets the result. Trials of a process that died are given to others.
 
     Ctrl-C once lets running trials end within their grace and returns; twice kills them. Raises
     SpaceError, StudyError (StudyBusy if it is being run elsewhere), StrategyError, JobError, StoreError.
@@ -113,6 +118,7 @@ def tune(
             enqueue=enqueue,
             warm_start=warm_start,
             durability=durability,
+            join=join,
             watcher=shown.watch,
             say=shown.say,
         )

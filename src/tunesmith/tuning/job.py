@@ -592,8 +592,9 @@ def run_job(
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
     opened: Callable[[Study], None] | None = None,
+    join: bool = False,
 ) -> Result:
-    """Run or resume a job until it is over or stopped.
+    """Run or resume a job until it is over or stopped; with `join`, beside others who do.
 
     `on_change`, `changed` and `data_version` count more than what the file says. `opened` is called once the study is there, before the first trial.
     Raises as `tunesmith.tune`.
@@ -619,4 +620,5 @@ def run_job(
         watcher=watcher,
         say=say,
         opened=opened,
+        join=join,
     )

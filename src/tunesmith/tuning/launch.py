@@ -13,18 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from tunesmith import streams
+from tunesmith import schedule, streams
 from tunesmith.analysis import versions
-from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound
+from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound, shorten
 from tunesmith.core.events import Edited
 from tunesmith.core.program import UNKNOWN, Fingerprint
 from tunesmith.core.quantity import count
+from tunesmith.core.space.space import Config
+from tunesmith.core.strategy import pauses
 from tunesmith.core.study import StudySpec
+from tunesmith.core.text import text_of
 from tunesmith.core.trial import CODES, State
 from tunesmith.run.executors import Context, Factory
 from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.joined import Joined
 from tunesmith.tuning.place import folder_of
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
@@ -57,9 +61,10 @@ def launch(
     watcher: Watcher | None = None,
     say: Callable[[str], None] | None = None,
     opened: Callable[[Study], None] | None = None,
+    join: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Result:
-    """Run or resume the study `spec` until it is over or stopped.
+    """Run or resume the study `spec` until it is over or stopped; with `join`, beside others who do.
 
     `program` is what its trials run; `on_change`, what becomes of a study whose trials ran another one, and `changed`
     of these trials;
@@ -68,6 +73,7 @@ def launch(
     """
     streams.keep_descriptors()
     check_limits(spec)
+    _check_joinable(spec, join)
     check_on_change(on_change, changed)
     say = say or (lambda _: None)
     configs = [spec.space.filled(config) for config in enqueue]
@@ -81,16 +87,21 @@ def launch(
             raise busy(spec.name, running)
         warning = _check_program(study, spec, program, on_change)
         there = study.result().ledger.started_count  # retracted ones do not count
-        match(study, spec, seed)
-        tried = study._run_best_again(program.parts, changed)  # noqa: SLF001
+        (check_same if join else match)(study, spec, seed)
+        study._data, study._changed = program.parts, changed  # noqa: SLF001
+        tried = 0 if join else study._run_best_again(program.parts, changed)  # noqa: SLF001
         if warning:
             choice = remedy(changed, tried, refused=False, command_line=bool(spec.job))
             say(f"{warning}\n{choice}")
-        if retry_failed and (again := study.retry_failed()):
-            say(f"trials that had failed are run again: {len(again)}")
-        study._queue(configs)  # noqa: SLF001
+        _fill_queue(study, configs, retry_failed, say)
         if opened is not None:
             opened(study)
+        folder = folder_of(storage, spec.name)
+        stack.callback(folder.close)
+        if join:
+            part = Joined(study, spec.limits.parallel, watcher=watcher, say=say, clock=clock)
+            part.run(executor, folder)
+            return study.result()
         for sentence in remarks(study.spec):
             say(sentence)
         coordinator = Loop(
@@ -103,8 +114,6 @@ def launch(
             clock=clock,
         )
         with _closed_on_error(coordinator):
-            folder = folder_of(storage, spec.name)
-            stack.callback(folder.close)
             context = Context(
                 coordinator.ledger.spec, coordinator.session.id, folder, coordinator.deliver
             )
@@ -202,6 +211,45 @@ def open_or_create(
         with suppress(StudyExists):
             store.create(replace(spec, past=pasts(warm_start, store, spec)), clock())
         return Study(store, spec.name, clock=clock)
+
+
+def _fill_queue(
+    study: Study, configs: Sequence[Config], retry_failed: bool, say: Callable[[str], None]
+) -> None:
+    """What is to run before the searcher is asked."""
+    if retry_failed and (again := study.retry_failed()):
+        say(f"trials that had failed are run again: {len(again)}")
+    study._queue(configs)  # noqa: SLF001
+
+
+def check_same(study: Study, spec: StudySpec, seed: int | None) -> None:
+    """Raise StudyError where a study that is to be joined is not `spec`, but for its limits, which hold for all."""
+    now = study.spec
+    wanted, there = spec.to_dict(), now.to_dict()
+    differ = [
+        name
+        for name, default in {**_EDITABLE, "objectives": None, "deterministic": False}.items()
+        if name != "limits" and wanted.get(name, default) != there.get(name, default)
+    ]
+    if seed is not None and seed != now.seed:
+        differ.append("seed")
+    if differ:
+        shown = "; ".join(
+            f"{name} is {shorten(text_of(there.get(name)))}, not {shorten(text_of(wanted.get(name)))}"
+            for name in differ
+        )
+        raise StudyError(
+            f"join: study {spec.name!r} is there already, with another {' and '.join(differ)} ({shown}); take another "
+            "name, or change it with tunesmith edit"
+        )
+
+
+def _check_joinable(spec: StudySpec, join: bool) -> None:
+    if join and spec.scheduler is not None and pauses(schedule.make(spec.scheduler)):
+        raise StudyError(
+            f"join: scheduler {spec.scheduler.name!r} pauses trials and lets them go on, which one process has to see "
+            "to; run the study without join, or take a scheduler that stops trials (asha, forecast, median)"
+        )
 
 
 def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:

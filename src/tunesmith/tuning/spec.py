@@ -175,6 +175,7 @@ _OF_TUNE: Final = (
     "changed",
     "data_version",
     "durability",
+    "join",
 )
 
 

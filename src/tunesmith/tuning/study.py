@@ -213,12 +213,26 @@ class Study:
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
+        self._leave()
+        self._store.close()
+
+    def _leave(self, why: str = "") -> None:
+        """End this process's session; with a reason, what it runs is given to others."""
         if self._heart is not None:
             self._heart.stop()
+            self._heart = None
         if self._session is not None and self._session.mine:
             session, self._session = self._session.id, None
-            self.commit(lambda: [events.Closed(self._clock(), session)])
-        self._store.close()
+            if session not in self._ledger.sessions:
+                return
+            reason = Reason(Kind.INTERRUPTED, why)
+
+            def left() -> list[Event]:
+                at = self._clock()
+                gone = decide.give_up(self._ledger, at, {session}, reason) if why else []
+                return [*gone, events.Closed(at, session)]
+
+            self.commit(left)
 
     def __enter__(self) -> Study:
         return self
@@ -347,6 +361,12 @@ class Study:
         Raises StudyOver if the trials are used up or the space is exhausted, StudyBusy if a
         coordinator runs the study.
         """
+        begun = self._ask()
+        with self._journal.lock:
+            return self._ledger.trial(begun.trial)
+
+    def _ask(self) -> events.Suggested | events.Started:
+        """What begins the next trial. Raises as `ask`."""
         self._join()
         if time.monotonic() - self._looked_at >= LOOK_S:
             self._requeue_abandoned()
@@ -357,7 +377,7 @@ class Study:
                 raise
         return self._begin()
 
-    def _begin(self) -> Trial:
+    def _begin(self) -> events.Suggested | events.Started:
         with self._journal.lock:
             quick = self._strategies.instant(self._ledger)
         begun = self._journal.ask(self._next_trial, instant=quick)[-1]
@@ -365,8 +385,8 @@ class Study:
             begun = self._journal.ask(self._next_trial, instant=quick)[-1]
         if isinstance(begun, events.Ended):
             raise self._over(begun)
-        with self._journal.lock:
-            return self._ledger.trial(begun.trial)  # type: ignore[union-attr]
+        assert isinstance(begun, (events.Suggested, events.Started))
+        return begun
 
     def _requeue_abandoned(self) -> bool:
         """Put back into the queue what sessions had asked for that are dead; whether there was any."""
@@ -389,12 +409,16 @@ class Study:
         if self._session is not None and self._session.mine:
             self._store.beat(self._name, self._session.id)
 
-    def _join(self) -> None:
-        """Begin a session, if this process has none yet."""
+    def _join(self, *, unless_over: bool = False) -> None:
+        """Begin a session, if this process has none yet. With `unless_over`, raises StudyOver if the study has been
+        ended by a limit: a session would let it go on, only to end it once more."""
 
         def opened() -> list[Event]:
             assert self._session is not None
             self._refuse_if_run()
+            if unless_over and self._spent():
+                assert self._ledger.ended is not None
+                raise StudyOver(self._ledger.ended.detail)
             session = self._session.opened(
                 coordinator=False, program=self._data, changed=self._changed
             )
@@ -412,6 +436,15 @@ class Study:
             if self._session.id not in self._ledger.sessions:
                 self._run_best_again(self._data, self._changed)
                 self.commit(opened)
+
+    def _spent(self) -> bool:
+        """Whether the study was ended by what still holds: nobody can help it any more. One that was stopped goes on."""
+        ledger = self._ledger
+        if ledger.ended is None or ledger.ended.why == "interrupted":
+            return False
+        strategies = self._strategies
+        end = decide.limit(ledger, strategies, self._clock()) or decide.complete(ledger, strategies)
+        return end is not None and ledger.next_waiting() is None
 
     def _run_best_again(self, program: Mapping[str, str], changed: str) -> int:
         """Put the best configs of earlier versions than `program` into the queue, where they are to be run again; how
@@ -532,16 +565,9 @@ class Study:
             attempt = self._ledger.attempt(number)
             return [events.Reported(self._clock(), number, attempt, at_step, finite(values))]
 
-        def decided() -> list[Event]:
-            if number in self._ledger.decided or number not in self._ledger.running:
-                return []
-            return [events.Decided(self._clock(), number, str(decision.verdict), decision.why)]
-
         with self._journal.lock:  # the scheduler is asked before anybody else's reports come in
             self.commit(reported)
-            decision = decide.verdict(self._ledger, self._strategies, number) or CONTINUE
-            if decision.verdict is not Verdict.CONTINUE:
-                self.commit(decided)
+            self._ask_scheduler(number)
             ledger = self._ledger
             reason = ledger.stop_reasons.get(number)
             if reason is None and number in ledger.running:
@@ -549,6 +575,54 @@ class Study:
                 if reason is not None:
                     self._halted[number] = reason
         return CONTINUE if reason is None else Decision(Verdict.STOP, reason.message)
+
+    def _ask_scheduler(self, number: int) -> None:
+        """Ask the scheduler about a trial that has just reported; what it wants is stored."""
+        decision = decide.verdict(self._ledger, self._strategies, number) or CONTINUE
+
+        def decided() -> list[Event]:
+            if number in self._ledger.decided or number not in self._ledger.running:
+                return []
+            return [events.Decided(self._clock(), number, str(decision.verdict), decision.why)]
+
+        if decision.verdict is not Verdict.CONTINUE:
+            self.commit(decided)
+
+    def _runs(self, trial: int, attempt: int) -> bool:
+        """Whether an attempt at a trial is still this one's: it may have been given to others."""
+        ledger = self._ledger
+        return trial in ledger.running and ledger.attempt(trial) == attempt
+
+    def _record(self, reported: events.Reported) -> bool:
+        """Store a report of a trial that runs here, and ask the scheduler; False if it is others' now."""
+
+        def still() -> list[Event]:
+            return [reported] if self._runs(reported.trial, reported.attempt) else []
+
+        with self._journal.lock:
+            stored = bool(self.commit(still))
+            if stored:
+                self._ask_scheduler(reported.trial)
+            return stored
+
+    def _end(self, exited: Exited, *, requested: bool) -> bool:
+        """Store the end of a trial that ran here; as a note, and False, if it is others' now."""
+
+        def ended() -> list[Event]:
+            ledger, number = self._ledger, exited.trial
+            if not self._runs(number, exited.attempt):
+                if exited.returned is None:
+                    return []
+                late = f"attempt {exited.attempt} returned {exited.returned!r}, after the trial had been handed out again"
+                return [events.Annotated(exited.at, number, late[:1000], {}, "tunesmith")]
+            end = decide.ending(ledger, exited, requested=requested)
+            completed = isinstance(end, events.Finished) and end.state is State.COMPLETED
+            note = [events.Annotated(exited.at, number, exited.note, {}, "tunesmith")]
+            return [end, *(note if exited.note and completed else [])]
+
+        stored = self.commit(ended)
+        self._settle()
+        return bool(stored) and not isinstance(stored[0], events.Annotated)
 
     def _refuse_pausing(self) -> None:
         self._refresh()

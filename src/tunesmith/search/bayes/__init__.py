@@ -26,12 +26,13 @@ from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.failing import Failing, Risky
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Price, Priced
-from tunesmith.search.bayes.region import Region, is_its_turn
+from tunesmith.search.bayes.region import Region, is_its_turn, is_late
 from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
-#: In spaces with choices, one suggestion in so many tries another choice than the best trial's.
+#: In spaces with choices, one suggestion in so many tries another choice than the best trial's; half as many late in a
+#: study of one objective, when the trust region has more.
 LEAVE_EVERY: Final = 4
 #: Results of a version before which nobody says what earlier ones tell of it.
 KNOWN: Final = 5
@@ -132,7 +133,9 @@ class Bayes:
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
-                leaving = len(domain.unordered) > 0 and number % LEAVE_EVERY == 0
+                late = isinstance(model, Model) and is_late(domain, evidence.results)
+                every = 2 * LEAVE_EVERY if late else LEAVE_EVERY
+                leaving = len(domain.unordered) > 0 and number % every == 0
                 proposal, by = (
                     (maximiser.leave() if leaving else None) or maximiser.best(),
                     maximiser,

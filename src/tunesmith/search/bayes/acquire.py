@@ -181,7 +181,9 @@ class Maximiser:
         slopes = self.model.slopes(starts, best)
         points = self._domain.points
         low, high = (0.0, 1.0) if self._region is None else (self._region.low, self._region.high)
-        ends = points.snap(climb(slopes, starts, movable, scale, CLIMB_STEPS, low, high))
+        steep = self.model.steep
+        arrived = climb(slopes, starts, movable, scale, CLIMB_STEPS, low, high, steep=steep)
+        ends = points.snap(arrived)
         valid = points.whole(ends) & points.satisfies(ends)
         return np.where(valid[:, None], ends, starts)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +142,8 @@ def _some(labels: Floats) -> Ints:
 
 class Risky:
     """A surrogate, and how likely a trial is to fail."""
+
+    steep: ClassVar[bool] = True
 
     def __init__(self, model: Model | Joint | Priced, failing: Failing) -> None:
         self._model = model

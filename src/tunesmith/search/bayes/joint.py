@@ -10,7 +10,7 @@ ICML 2014); as long as no trial keeps them all, that probability is all that cou
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -39,6 +39,11 @@ EXACT: Final = 3
 FRONT: Final = 50
 #: The reference lies beyond the worst of the front by this share of its range, which is at least a deviation.
 BEYOND: Final = 0.1
+#: ... and, however few or close they are, so many deviations of the results beyond its best: where the front is one point, all
+#: else that a trade-off could reach would lie beyond the reference, and that one point be refined for ever.
+REACH: Final = 1.0
+#: ... with three objectives only of a front of fewer points.
+FEW: Final = 4
 #: Smaller shares of the front's range count for nothing in the choice of the reference.
 TRIFLE: Final = 0.03
 #: With three objectives: the factor on the curiosity, and the share of the front's range by which a point has to be better. Each
@@ -51,6 +56,8 @@ AUGMENTED: Final = 0.05
 
 class Joint:
     """The posterior of one history. Everything is minimised; `believe` is the only change."""
+
+    steep: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -187,7 +194,10 @@ class Joint:
                 front = _distinct(z[pareto.fronts(z) == 0])
                 front = front[np.argsort(-pareto.crowding(front), kind="stable")[:FRONT]]
                 worst, span = front.max(axis=0), np.ptp(front, axis=0)
-                goal = Boxes.of(front - self._step * span, worst + BEYOND * np.maximum(span, 1.0))
+                beyond = worst + BEYOND * np.maximum(span, 1.0)
+                if not self._step or len(front) < FEW:
+                    beyond = np.maximum(beyond, front.min(axis=0) + REACH)
+                goal = Boxes.of(front - self._step * span, beyond)
             self._goals[rank] = goal
         return self._goals[rank]
 

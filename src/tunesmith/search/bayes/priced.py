@@ -68,6 +68,7 @@ class Priced:
         self._cost, self._shift, self.exponent = price
         self.domain = model.domain
         self.known, self.at_known, self.lengths = model.known, model.at_known, model.lengths
+        self.steep = model.steep
 
     @property
     def best(self) -> float:

@@ -32,10 +32,13 @@ SHORTEST: Final = 2.0**-10
 #: It is doubled after so many successes in a row, and halved after so many failures, or as many as there are numbers.
 SUCCESSES: Final = 3
 FAILURES: Final = 4
-#: Results from which there is one, for each number; and one in how many suggestions is its own: half as many where
-#: there are choices, of which it tries none.
+#: Results from which there is one, for each number, of which at most `COUNTED` count where there are no choices; and one
+#: in how many suggestions is its own: half as many where there are choices, of which it tries none, until there are
+#: `LATE` results.
 FROM: Final = 5
+COUNTED: Final = 7
 EVERY: Final = 2
+LATE: Final = 50
 #: The results nearest to the best one that its model sees: for each number, and in all.
 PER_NUMBER: Final = 8
 LEAST_POINTS: Final = 24
@@ -104,14 +107,21 @@ class Region:
         return point, f"the minimum of a quadratic function (R2 {quadratic.explained:.3f}), "
 
 
+def is_late(domain: Domain, results: int) -> bool:
+    """Whether choices have been compared for so long that what is left to gain is near the best trial."""
+    return len(domain.numbers) > 0 and results >= LATE
+
+
 def is_its_turn(domain: Domain, results: int, number: int) -> bool:
     """Whether the suggestion for trial `number` is the trust region's, after so many results."""
     numbers = len(domain.numbers)
+    mixed = len(domain.unordered) > 0
+    seldom = mixed and not is_late(domain, results)
     return (
         domain.everything is None
         and numbers > 0
-        and results >= FROM * numbers
-        and number % (2 * EVERY if len(domain.unordered) else EVERY) == 1
+        and results >= FROM * (numbers if mixed else min(numbers, COUNTED))
+        and number % (2 * EVERY if seldom else EVERY) == 1
     )
 
 

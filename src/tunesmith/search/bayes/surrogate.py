@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -39,6 +39,9 @@ Shape: TypeAlias = Literal["bent", "linear", "log"]
 
 class Model:
     """The posterior of one history. Values are warped and minimised; `believe` is the only change."""
+
+    #: Whether the score falls steeply in places, as logs of small probabilities do: see `numeric.ascent.climb`.
+    steep: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -1,0 +1,276 @@
+"""One process's share of a study that several run at the same time: it asks for trials, runs them and tells.
+
+Each is a session of its own, like that of an ask-and-tell client, and decides as that does (`tuning.study`): results are
+stored behind whatever others wrote, suggestions take turns, the limits are those of the study. Nobody coordinates, so
+whoever ends leaves the others going; what it ran is given to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from tunesmith.core import decide
+from tunesmith.core.engine import start_of
+from tunesmith.core.errors import StudyError, StudyOver, TunesmithError
+from tunesmith.core.events import Event, Exited, Reported, Start, Stop
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.trial import Kind, Reason
+from tunesmith.run import signals
+from tunesmith.run.base import Executor, Happened, Interruptible, storable
+from tunesmith.run.executors import Context, Factory
+from tunesmith.run.folder import Folder
+from tunesmith.run.objective import reason_of
+from tunesmith.run.retention import Keeper
+from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.study import Study
+
+#: How long to wait for the executor at a time (s), and for news of others where nothing runs here.
+WAIT_S: Final = 0.1
+NEWS_S: Final = 1.0
+#: How often trials that run here are checked against their limits (s).
+_WATCH_EVERY_S: Final = 0.25
+
+
+class Joined:
+    """Runs trials of a study until it is over, or this process is told to leave. Use once."""
+
+    def __init__(
+        self,
+        study: Study,
+        parallel: int,
+        *,
+        watcher: Watcher | None = None,
+        say: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._study, self._parallel = study, parallel
+        self._watcher, self._say, self._clock = watcher, say or (lambda _: None), clock
+        self._executor: Executor | None = None
+        self._keeper: Keeper | None = None
+        #: The attempts that run here, and those that were told to end.
+        self._own: dict[int, int] = {}
+        self._stopping: set[int] = set()
+        self._unstarted: list[Exited] = []
+        self._interrupts = 0
+        self._killed = False
+        self._drain_at: float | None = None
+        #: The event after which nobody had a trial for us.
+        self._idle_at = -1
+        self._asked_s = self._watched_at = self._shown_at = 0.0
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._study._ledger  # noqa: SLF001
+
+    def run(self, make: Factory, folder: Folder) -> None:
+        """Take part until the study is over."""
+        study = self._study
+        try:
+            study._join(unless_over=True)  # noqa: SLF001
+        except StudyOver as end:
+            self._say(f"study {study.name!r} is over: {end}")
+            study._leave()  # noqa: SLF001
+            return
+        try:
+            session = study._session  # noqa: SLF001
+            assert session is not None
+            spec = study.spec
+            spec = replace(spec, limits=replace(spec.limits, parallel=self._parallel))
+            executor = make(Context(spec, session.id, folder, self.deliver))
+            self._executor, self._keeper = executor, Keeper(folder, self._say)
+            try:
+                with self._signals():
+                    while self._turn():
+                        pass
+            finally:
+                executor.close()
+        finally:
+            study._leave("the process that ran it has left")  # noqa: SLF001
+
+    def _turn(self) -> bool:
+        """Whether there is more to do."""
+        assert self._executor is not None
+        happened = [*self._unstarted, *self._executor.events(WAIT_S if self._own else 0.0)]
+        self._unstarted.clear()
+        for event in happened:
+            self._take(event)
+        now = self._clock()
+        if self._interrupts and self._drain_at is None:
+            self._drain_at = now
+        if now - self._watched_at >= _WATCH_EVERY_S or (self._interrupts > 1 and not self._killed):
+            self._watched_at = now
+            self._watch(now)
+        over = self._fill() if self._drain_at is None else True
+        if self._watcher is not None and (now - self._shown_at >= WAIT_S or over):
+            self._shown_at = now
+            self._watcher(self.ledger, now)
+        return not over or bool(self._own)
+
+    # -- what happened here -------------------------------------------------------------------
+
+    def deliver(self, reported: Reported) -> None:
+        """Handle a report of a trial that runs in this thread (see `run.inline`)."""
+        self._take(reported)
+        self._watch(self._clock())
+
+    def _take(self, happened: Happened) -> None:
+        try:
+            event = storable(happened)
+        except Exception as error:  # noqa: BLE001 (whatever a foreign executor says of a trial)
+            reason = reason_of(error)
+            if not isinstance(happened, Exited):
+                self._stop(happened.trial, reason)
+                return
+            event = happened._replace(returned=None, reason=reason)
+        if isinstance(event, Exited):
+            self._exited(event)
+        else:
+            self._reported(event)
+        if self._keeper is not None:
+            try:
+                self._keeper.look(self.ledger, [event.trial])
+            except OSError as error:  # a trial may have done anything to its folder
+                self._say(f"some checkpoints cannot be removed: {error}")
+
+    def _reported(self, event: Reported) -> None:
+        if self._own.get(event.trial) != event.attempt:
+            return
+        if not self._study._record(event):  # noqa: SLF001
+            self._stop(event.trial, Reason(Kind.LOST, _HANDED_OUT), grace_s=0.0)
+            return
+        reason = self.ledger.stop_reasons.get(event.trial)
+        if reason is not None:
+            self._stop(event.trial, reason)
+
+    def _exited(self, event: Exited) -> None:
+        if self._own.get(event.trial) != event.attempt:
+            return
+        del self._own[event.trial]
+        requested = event.trial in self._stopping or self._drain_at is not None
+        self._stopping.discard(event.trial)
+        ended = self._study._end(event, requested=requested)  # noqa: SLF001
+        if not ended:
+            self._say(f"trial {event.trial}: {_HANDED_OUT}; its result is kept as a note")
+        self._idle_at = -1
+
+    # -- time passes --------------------------------------------------------------------------
+
+    def _watch(self, at: float) -> None:
+        """Stop trials that run here and are over their time, silent for too long, somebody else's now, or to be
+        drained."""
+        if not self._own:
+            return
+        ledger = self._study._refresh()  # noqa: SLF001
+        silence_s = decide.longest_silence_s(ledger)
+        killing, self._killed = self._interrupts > 1 and not self._killed, self._interrupts > 1
+        leaving = self._drain_at is not None and (
+            killing or at - self._drain_at >= ledger.spec.limits.grace
+        )
+        for number, attempt in list(self._own.items()):
+            running = ledger.running.get(number)
+            if running is None or ledger.attempt(number) != attempt:
+                self._stop(number, Reason(Kind.LOST, _HANDED_OUT), grace_s=0.0)
+            elif leaving and (killing or number not in self._stopping):
+                reason = Reason(Kind.INTERRUPTED, "the process that ran it was told to leave")
+                self._stop(number, reason, grace_s=0.0 if killing else None, again=killing)
+            elif (late := decide.halt(ledger, number, at)) is not None:
+                self._stop(number, late, dump=late.kind is Kind.TIMEOUT)
+            elif silence_s is not None and at - running.heard_at >= silence_s:
+                self._stop(number, decide.silence(ledger, number, at), dump=True)
+
+    def _stop(
+        self,
+        trial: int,
+        reason: Reason,
+        *,
+        grace_s: float | None = None,
+        dump: bool = False,
+        again: bool = False,
+    ) -> None:
+        assert self._executor is not None
+        if trial in self._stopping and not again:
+            return
+        self._stopping.add(trial)
+        grace = self.ledger.spec.limits.grace if grace_s is None else grace_s
+        self._executor.stop(Stop(trial, reason, grace, dump))
+
+    # -- new trials ---------------------------------------------------------------------------
+
+    def _fill(self) -> bool:
+        """Begin trials while there is room; whether the study is over."""
+        study = self._study
+        while len(self._own) < self._parallel:
+            cursor = self.ledger.cursor
+            if cursor == self._idle_at:
+                if self._own and time.monotonic() - self._asked_s < NEWS_S:
+                    return False
+                if not self._own:
+                    study.store.wait(study.name, cursor, NEWS_S)
+            self._asked_s = time.monotonic()
+            try:
+                begun = study._ask()  # noqa: SLF001
+            except StudyOver:
+                ledger = study._refresh()  # noqa: SLF001
+                if ledger.ended is not None or not ledger.running:
+                    return True
+                self._idle_at = ledger.cursor  # others still run some, and may die
+                return False
+            except StudyError as error:
+                if type(error) is not StudyError or not self.ledger.running:
+                    raise
+                self._idle_at = self.ledger.cursor
+                return False
+            self._begin(begun)
+        return False
+
+    def _begin(self, begun: Event) -> None:
+        start = start_of(self.ledger, begun)
+        assert start is not None
+        assert self._executor is not None
+        self._own[start.trial] = start.attempt
+        try:
+            self._prepare(start)
+            self._executor.start(start)
+        except TunesmithError:  # our own fault, not the trial's
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with one trial, the study goes on)
+            reason = reason_of(error)
+            self._unstarted.append(Exited(self._clock(), start.trial, start.attempt, None, reason))
+
+    def _prepare(self, start: Start) -> None:
+        if self._keeper is not None and start.attempt == 0:
+            self._keeper.clear(start.trial)
+
+    # -- signals ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C once: take no more trials; twice: kill those that run; a third time: KeyboardInterrupt."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(number: int) -> None:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                grace = self.ledger.spec.limits.grace
+                self._say(
+                    f"leaving: running trials have {grace:g} s, then others run them again (again to kill them now)"
+                )
+            elif number == signal.SIGINT:
+                if isinstance(self._executor, Interruptible):
+                    self._executor.interrupt()
+                if self._interrupts > 2:
+                    raise KeyboardInterrupt
+
+        with signals.handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], interrupt):
+            yield
+
+
+_HANDED_OUT: Final = "it was handed out again, because this process had not been heard of"
