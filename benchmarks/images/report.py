@@ -14,6 +14,15 @@ HERE = Path(__file__).parent
 Row = dict[str, str]
 
 
+#: What has to be known of how a device's rows were made.
+NOTES = {
+    "NVIDIA H200": (
+        "One seed, one minute, and other benchmarks on most of the machine's 16 cores meanwhile: the accuracies say little (the "
+        "searches differ by chance), and utilisation would be higher with cores to prepare batches."
+    )
+}
+
+
 def main() -> None:
     rows = read("results.csv")
     lines = [
@@ -46,6 +55,7 @@ def on_gpus(rows: list[Row]) -> list[str]:
             f"## {device}",
             "",
             f"{', '.join(sizes)}; mean over seeds ± standard deviation.",
+            NOTES.get(device, ""),
             "",
         ]
         lines += [

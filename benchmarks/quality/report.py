@@ -25,8 +25,6 @@ Floats = NDArray[np.float64]
 Key = tuple[str, str, int]
 
 HERE = Path(__file__).parent
-#: Of the 24 live problems more (`problems/trained`), which have fewer tuners and more seeds.
-LIVE: Final = HERE / "live.csv"
 OURS: Final = "auto"
 #: Peers that take minutes of CPU time for a hundred trials: fewer seeds.
 SLOW: Final = ("skopt", "ax", "hebo")
@@ -404,7 +402,9 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.only:
-        print("\n".join(brief(args.results, args.only)))
+        print(
+            "\n".join([BRIEF.format(args.results.name, args.only), *brief(args.results, args.only)])
+        )
         return
     runs = read(args.results)
     fast = runs.with_tuners([t for t in runs.tuners if t not in SLOW], 100)
@@ -444,8 +444,6 @@ def main() -> None:
     beside = apart(args.results, JUDGED[1:])
     if beside:
         lines += ["", "## Search apart from recommendation: problems with noise", "", *beside]
-    if LIVE.exists():
-        lines += ["", "## 24 live problems more", "", *brief(LIVE, "trained")]
     lines += ["", HOW]
     (HERE / "RESULTS.md").write_text("\n".join(lines))
     picture(fast, HERE / "regret.svg")
@@ -459,6 +457,14 @@ recommend); optima of synthetic functions are at another place for each seed. Ra
 the median of an ask and a tell in the last fifth of the trials; tunesmith's were measured again, later and at
 about twice the machine's speed (random search, run again then: 0.10 to 0.40 ms where it had 0.21 to 0.57), so
 they are not to be set against the others'."""
+
+BRIEF: Final = """\
+# Problems of one kind against the peers
+
+Made from `{0}` by `python benchmarks/quality/report.py --results {0} --only {1}`, see [the other page](RESULTS.md). Normalised regret
+times 100: 0 is the best value known, 100 the median of random configs; in brackets 95 % bootstrap intervals over seeds. What a
+*search* has found is the least true value among the configs tried; a *result* is what the tuner gives in the end. CPU ms: the
+median of an ask and a tell in the last fifth of the trials. After each table ours beside each peer, by the seeds that both have."""
 
 COSTS: Final = """\
 These are against the peers with ten seeds; Ax, HEBO and scikit-optimize had one, of 50 trials, at the end of this page.
@@ -483,6 +489,7 @@ HOW: Final = """## How to make it again
     ENVIRONMENTS/problems/bin/python benchmarks/quality/run.py --environments ENVIRONMENTS --problems trained \\
         --tuners auto,optuna-tpe,optuna-gp:50:12,random:100:5 --seeds 0-19 --trials 100 --jobs 16 --limit-s 600 \\
         --evaluations FOLDER --results benchmarks/quality/live.csv
+    python benchmarks/quality/report.py --results benchmarks/quality/live.csv --only trained > benchmarks/quality/LIVE.md
 
 `DATA` holds YAHPO Gym's `lcbench`, `rbv2_xgboost` and `rbv2_rpart`. A run that was interrupted goes on where
 it was; runs in `results.csv` are not made again. Every tuner has a process and an environment of its own, one

@@ -225,6 +225,6 @@ TUNERS: dict[str, Callable[..., Any]] = {
 #: What the report compares.
 ALL = [
     "random", "tunesmith:none", "tunesmith:asha", "tunesmith:hyperband;min=1", "tunesmith:forecast", "tunesmith:median",
-    "tunesmith:freeze_thaw;min=1",
+    "tunesmith:freeze_thaw",
     "optuna:hyperband", "optuna:median", "synetune", "smac",
 ]  # fmt: skip

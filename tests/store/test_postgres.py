@@ -628,8 +628,8 @@ class TestBrokenConnections:
         cuts: list[int] = []
         transaction = PostgresSchema.transaction
 
-        def cut(self: Any, connection: Any, *, write: bool, study: Any) -> Any:
-            inner = transaction(self, connection, write=write, study=study)
+        def cut(self: Any, connection: Any, *, write: bool, **options: Any) -> Any:
+            inner = transaction(self, connection, write=write, **options)
             if write and not cuts:
                 cuts.append(1)
                 return Cut(inner)
@@ -690,8 +690,9 @@ class TestBrokenConnections:
             assert study.store.verify("s") is None
         network.close()
 
+    @pytest.mark.parametrize("seen", [True, False], ids=["restarted", "behind a pooler"])
     def test_a_database_that_was_set_back(
-        self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, url: str, seen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Results that had been stored are gone: it is said, and what is known is saved."""
         monkeypatch.chdir(tmp_path)
@@ -699,7 +700,8 @@ class TestBrokenConnections:
             for _ in range(3):
                 study.tell(study.ask(), 0.5)
             server().run(f"DELETE FROM {schema_of(url)}.events WHERE seq > 4")
-            server().end_connections()
+            if seen:
+                server().end_connections()
             with pytest.raises(StoreLost, match="set back to an earlier state") as lost:
                 study.tell(study.ask(), 0.25)
             (saved,) = tmp_path.glob("*.json")

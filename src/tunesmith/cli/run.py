@@ -115,7 +115,7 @@ def run(
 def _code(result: Result) -> int:
     """How it went, as an exit code."""
     why = result.ended_by
-    if why == "interrupted":
+    if why in ("interrupted", ""):  # stopped, or left to others before it was over
         return errors.INTERRUPTED
     completed = any(trial.value is not None for trial in result.front[:1])
     return 0 if completed and why != "failures" else errors.FAILED

@@ -119,6 +119,8 @@ class FreezeThaw:
         if not enough:
             return None
         why = f"a chance of {100 * chance[best]:.0f} % to become the best"
+        if owed and not last:
+            why += " (a whole run is due)"
         return _go_on(rungs, trials, at, best, why)
 
     def _owes(self, history: History, rungs: Rungs) -> bool:

@@ -87,14 +87,18 @@ class Dialect(Protocol):
         ...
 
     def transaction(
-        self, connection: Connection, *, write: bool, study: int | None
+        self, connection: Connection, *, write: bool, study: int | None, lazy: bool = False
     ) -> AbstractContextManager[int | None]:
         """One transaction; one that writes to `study` waits for those that do, if it can, and has the number of its
-        last event then."""
+        last event then; not so a `lazy` one, which may begin with the first `flush`, or at its end."""
         ...
 
     def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
         """Run a statement for each of `rows` before the transaction's next one, or its end."""
+        ...
+
+    def expect(self, study: int, last: int) -> None:
+        """What follows in a lazy transaction is for a study that has event `last`; else there is a Conflict."""
         ...
 
     def flush(self, connection: Connection) -> None:
@@ -132,8 +136,8 @@ class Dialect(Protocol):
         ...
 
     def error(self, error: Exception) -> StoreError | None:
-        """A driver's error in our words; None for one that has no words of its own. Raises StudyGone for one that says
-        so."""
+        """A driver's error in our words; None for one that has no words of its own. Raises StudyGone or Conflict for
+        one that says so."""
         ...
 
     def tell(self, connection: Connection, study: int) -> None:

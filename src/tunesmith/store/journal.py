@@ -32,6 +32,9 @@ from tunesmith.store.base import Store
 from tunesmith.store.pause import pause_s, pauses
 from tunesmith.store.rescue import Rescue, rescued
 
+#: After others have written in between, it is looked for so long (s) before anything is written.
+CROWDED_S: Final = 1.0
+
 Decide: TypeAlias = Callable[[Ledger], Sequence[Event]]
 
 #: What may come in between a suggestion and the history that it was made from.
@@ -61,6 +64,8 @@ class Journal:
         self.lock = threading.RLock()
         self._ledger: Ledger | None = None
         self._rescue = Rescue()
+        self._distant: bool = getattr(store, "distant", False)
+        self._crowded_until_s = 0.0
         store.cursor(name)  # raises if there is no such study
         _journals.add(self)
 
@@ -105,6 +110,8 @@ class Journal:
         with self.lock:
             if self._ledger is None:
                 self.refresh()  # the whole history, while nobody waits for it
+            if (at_once := self._at_once(decide, known)) is not None:
+                return at_once
             for tries in count():
                 if tries:
                     time.sleep(pause_s(tries))
@@ -114,6 +121,30 @@ class Journal:
                 except StoreLost as lost:
                     raise self._rescued(lost, known) from None
         raise AssertionError
+
+    def _at_once(self, decide: Decide, known: Decide | None) -> Sequence[Event] | None:
+        """Append what `decide` makes of the state as it was when it was last read, if nobody has written since: where
+        the store is at the other end of a line, that saves asking it first. None: it has to be looked at."""
+        if not self._distant or time.monotonic() < self._crowded_until_s:
+            return None
+        ledger = self.ledger
+        try:
+            decided = decide(ledger)
+            for event in decided:
+                ledger.check(event)
+        except Exception:  # noqa: BLE001 (what it says may be of a state that is over)
+            return None
+        if not decided:
+            return None
+        try:
+            append_once(self.store, self.name, decided, ledger.cursor)
+        except Conflict:
+            self._crowded_until_s = time.monotonic() + CROWDED_S
+            return None
+        except StoreLost as lost:
+            raise self._rescued(lost, known) from None
+        ledger.extend(decided)
+        return decided
 
     def ask(self, decide: Decide, *, instant: bool = False) -> Sequence[Event]:
         """Append what `decide` makes of the state as it is when it begins: it may take its time, unless it is

@@ -29,6 +29,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tunesmith.core.errors import (
+    Conflict,
     NotAStore,
     StoreError,
     StoreFull,
@@ -186,7 +187,7 @@ class PostgresSchema:
 
     @contextmanager
     def transaction(
-        self, connection: Connection, *, write: bool, study: int | None
+        self, connection: Connection, *, write: bool, study: int | None, lazy: bool = False
     ) -> Iterator[int | None]:
         self._put_off.clear()
         with connection.begin():
@@ -196,9 +197,11 @@ class PostgresSchema:
                 driver.execute(begin).close()
                 yield None
             else:  # what is read once the lock has been had is what the last holder wrote
-                lock = f"SELECT pg_advisory_xact_lock({_WRITERS}, {self._key(study)})"
+                begin = f"{begin}; SELECT pg_advisory_xact_lock({_WRITERS}, {self._key(study)})"
                 last = f"SELECT seq FROM events WHERE study = {study:d} ORDER BY seq DESC LIMIT 1"  # noqa: S608
-                yield _last_row(driver.execute(f"{begin}; {lock}; {last}"))
+                if lazy:
+                    self._put_off.append(begin)
+                yield None if lazy else _last_row(driver.execute(f"{begin}; {last}"))
             if self._put_off:
                 self._send(driver, "; COMMIT")
 
@@ -215,6 +218,11 @@ class PostgresSchema:
             return
         binder = psycopg.ClientCursor(driver)
         self._put_off += [binder.mogrify(statement.sql, row) for row in statement.parameters(rows)]
+
+    def expect(self, study: int, last: int) -> None:
+        if last and self._put_off:  # an error is what keeps the rest of a message from being done
+            there = f"SELECT count(*) FROM events WHERE study = {study:d} AND seq = {last:d}"  # noqa: S608
+            self._put_off.append(f"SELECT 1 / ({there})")
 
     def flush(self, connection: Connection) -> None:
         if self._put_off:
@@ -270,6 +278,8 @@ class PostgresSchema:
         original = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(original, psycopg.errors.ForeignKeyViolation):
             raise StudyGone from None
+        if isinstance(original, _OVERTAKEN):
+            raise Conflict(f"{self.where}: somebody else has written first")
         if not isinstance(original, psycopg.Error):
             return None
         code = original.sqlstate or ""
@@ -294,6 +304,10 @@ class PostgresSchema:
         return StoreUnreachable(
             f"{self.where}: the database cannot be reached (PostgreSQL: {text})"
         )
+
+
+#: The next event is there already, or the one before is not (see `PostgresSchema.expect`).
+_OVERTAKEN: Final = (psycopg.errors.UniqueViolation, psycopg.errors.DivisionByZero)
 
 
 def _last_row(cursor: Any) -> int:

@@ -110,6 +110,8 @@ class SqlStore:
         #: The study of the transaction that writes, and its last event in it, where that is known.
         self._last: tuple[int, int] | None = None
         self._lost: StoreLost | None = None
+        #: Whether asking it takes longer than deciding: see `Journal`.
+        self.distant = not dialect.readers_apart
         upsert = dialect.insert(trials)
         states = upsert.on_conflict_do_update(
             index_elements=[trials.c.study, trials.c.number],
@@ -161,8 +163,11 @@ class SqlStore:
     # -- transactions -------------------------------------------------------------------------
 
     @contextmanager
-    def _begin(self, *, write: bool = False, name: str | None = None) -> Iterator[Connection]:
-        """One transaction, its errors in our words. Only writers wait for one another: those of study `name`."""
+    def _begin(
+        self, *, write: bool = False, name: str | None = None, lazy: bool = False
+    ) -> Iterator[Connection]:
+        """One transaction, its errors in our words. Only writers wait for one another: those of study `name`. For a
+        `lazy` one see `Dialect.transaction`."""
         with self._lock:
             self._refuse_strangers()
             if self._writing is not None:
@@ -175,14 +180,14 @@ class SqlStore:
                 if not self._connections:  # before SQLite makes an empty file where ours was
                     self._check({})
                 with ExitStack() as stack:
-                    connection = self._enter(stack, write, study)
+                    connection = self._enter(stack, write, study, lazy)
                     before = self._last
                     yield connection
                 self._check(self._heads)
                 if study is not None and self._last != before:
                     self._dialect.tell(connection, study)
             except (SQLAlchemyError, self._driver.Error) as error:
-                self._heads.clear()
+                self._heads = heads
                 self._drop_broken(heads)
                 self._check(heads)
                 try:
@@ -193,7 +198,7 @@ class SqlStore:
                 self._heads = heads  # what was appended is taken back
                 raise
 
-    def _enter(self, stack: ExitStack, write: bool, study: int | None) -> Connection:
+    def _enter(self, stack: ExitStack, write: bool, study: int | None, lazy: bool) -> Connection:
         """Begin a transaction for `stack`; on a new connection, if the one there was broke while nobody looked."""
         kind = write and self._dialect.readers_apart
         for pause in pauses():
@@ -203,7 +208,9 @@ class SqlStore:
                 connection = self._dialect.connect(self._engine, write=write)
                 self._connections[kind] = connection
             try:
-                transaction = self._dialect.transaction(connection, write=write, study=study)
+                transaction = self._dialect.transaction(
+                    connection, write=write, study=study, lazy=lazy and not self._unsure
+                )
                 last = stack.enter_context(transaction)
             except (SQLAlchemyError, self._driver.Error):
                 if not self._drop_broken(self._heads):
@@ -298,7 +305,8 @@ class SqlStore:
         if self._within:
             return
         known = self._ids.pop(name, 0)
-        self._heads.pop(known, None)
+        if (head := self._heads.pop(known, None)) is not None:
+            self._unsure[known] = head
         if self._look_up(name) != known:
             raise StudyNotFound(
                 f"study {name!r} in {self._dialect.where} has been deleted and made anew; open it again"
@@ -441,8 +449,11 @@ class SqlStore:
             return last is not None and last[0] == digest
 
     def _append(self, name: str, batch: Sequence[Event], expect: int) -> int:
-        with self._begin(write=True, name=name) as connection:
+        with self._begin(write=True, name=name, lazy=True) as connection:
             study = self._id(connection, name)
+            if self._heads.get(study, (None,))[0] != expect:
+                self._dialect.flush(connection)
+            self._dialect.expect(study, expect)
             if (self._last or (study, expect)) != (study, expect):
                 raise _conflict(name, expect)
             digest = self._digest(connection, study, expect)
@@ -458,8 +469,7 @@ class SqlStore:
             except self._driver.IntegrityError:
                 raise _conflict(name, expect) from None
             self._fold(connection, study, batch)
-            if self._last is not None:
-                self._last = (study, expect + len(batch))
+            self._last = (study, expect + len(batch))
         self._heads[study] = (expect + len(batch), digest)
         return expect + len(batch)
 

@@ -209,13 +209,16 @@ class SqliteFile:
 
     @contextmanager
     def transaction(
-        self, connection: Connection, *, write: bool, study: int | None
+        self, connection: Connection, *, write: bool, study: int | None, lazy: bool = False
     ) -> Iterator[None]:
         with connection.begin():
             yield
 
     def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
         statement.many(connection, rows)
+
+    def expect(self, study: int, last: int) -> None:
+        """Nothing is put off."""
 
     def flush(self, connection: Connection) -> None:
         """Nothing is put off."""
