@@ -188,6 +188,32 @@ def test_leaves_a_choice_that_is_tuned_for_one_that_is_not() -> None:
     assert any("leaving kind=" in why for why in whys)
 
 
+def test_choices_alone_have_nothing_to_be_tuned_for_and_are_searched_near_the_best() -> None:
+    space = ts.Space(
+        {f"c{j}": ts.Choice(*"abcde") for j in range(6)}, size=ts.Choice(1, 2, 4, ordered=True)
+    )
+
+    def objective(c: Config) -> Any:
+        same = sum(c[f"c{j}"] == c[f"c{j + 1}"] for j in range(5))
+        return float(sum(c[f"c{j}"] != "abcdea"[j] for j in range(6)) + 0.3 * same + c["size"] / 9)
+
+    ledger = run(space, objective, 40)
+    whys = [ledger.origin(k).why for k in range(ledger.size)]
+    assert not any("leaving" in why for why in whys)
+    near = [k for k, why in enumerate(whys) if "beside the best" in why]
+    assert len(near) > 8
+    tried = configs(ledger)
+    apart = [
+        min(
+            sum(a != b for a, b in zip(tried[k].values(), c.values(), strict=True))
+            for c in tried[:k]
+        )
+        for k in near
+    ]
+    assert max(apart) <= 2
+    assert best(ledger) < 0.2
+
+
 # -- in parallel ------------------------------------------------------------------------------
 
 

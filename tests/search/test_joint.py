@@ -116,6 +116,25 @@ class TestSeveralObjectives:
         assert not recwarn.list
 
 
+@pytest.mark.parametrize("searcher", ALL)
+@pytest.mark.parametrize(
+    "options",
+    [{"metric": ["one", "two"]}, {"metric": "one", "constraints": ["two <= 3"]}],
+    ids=["two objectives", "a constraint"],
+)
+def test_paused_trials_leave_nothing_to_model(searcher: str, options: dict[str, Any]) -> None:
+    def train(config: dict[str, Any], trial: Any) -> dict[str, float]:
+        for step in range(1, 10):
+            trial.report(step=step, **zdt1(config))
+        return zdt1(config)
+
+    scheduler = {"hyperband": {"max": 9}}
+    result = ts.tune(
+        train, SPACE, searcher=searcher, scheduler=scheduler, trials=14, progress=False, **options
+    )
+    assert len(result.trials) == 14
+
+
 class TestConstraints:
     def test_the_best_lies_at_the_border(self) -> None:
         def objective(config: dict[str, Any]) -> dict[str, float]:

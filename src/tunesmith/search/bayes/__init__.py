@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from tunesmith.core.errors import StrategyError
 from tunesmith.core.history import History
@@ -31,9 +32,13 @@ from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
-#: In spaces with choices, one suggestion in so many tries another choice than the best trial's; half as many late in a
-#: study of one objective, when the trust region has more.
+Floats = NDArray[np.float64]
+
+#: In spaces of choices and numbers, one suggestion in so many tries another choice than the best trial's; half as many
+#: late in a study of one objective, when the trust region has more.
 LEAVE_EVERY: Final = 4
+#: In spaces of choices alone, one in so many stays within two choices of the best trial's instead.
+BESIDE_EVERY: Final = 2
 #: Results of a version before which nobody says what earlier ones tell of it.
 KNOWN: Final = 5
 #: Results before which nobody looks ahead.
@@ -73,7 +78,9 @@ class Bayes:
         """The initial design, then what the model expects most of; a batch costs one fit."""
         domain = _domain(space, history)
         proposals = Proposals(domain.points, history)
-        evidence = Evidence.of(history)
+        several = len(history.objectives) > 1 or bool(history.constraints)
+        # the models of several know only what has ended by itself
+        evidence = Evidence.ranked(history) if several else Evidence.of(history)
         size = _design_size(domain, history)
         own = history.own
         if own < size or evidence.results < LEAST:
@@ -133,13 +140,10 @@ class Bayes:
                 if inside is not None:
                     proposal, by = inside.inside(number), inside
             if proposal is None:
-                late = isinstance(model, Model) and is_late(domain, evidence.results)
-                every = 2 * LEAVE_EVERY if late else LEAVE_EVERY
-                leaving = len(domain.unordered) > 0 and number % every == 0
-                proposal, by = (
-                    (maximiser.leave() if leaving else None) or maximiser.best(),
-                    maximiser,
-                )
+                single = isinstance(model, Model)
+                late = single and is_late(domain, evidence.results)
+                proposal = _instead(domain, maximiser, number, single=single, late=late)
+                proposal, by = proposal or maximiser.best(), maximiser
             if proposal is None:
                 return
             point, why = proposal
@@ -148,6 +152,20 @@ class Bayes:
                 model.believe(point[None])
                 if inside is not None:
                     inside.model.believe(point[None])
+
+
+def _instead(
+    domain: Domain, maximiser: Maximiser, number: int, *, single: bool, late: bool
+) -> tuple[Floats, str] | None:
+    """What is proposed instead of the best point, where it is the turn of that: another choice, to be tuned for; where
+    there is nothing to tune, what is near to the best trial."""
+    if not len(domain.unordered):
+        return None
+    if not domain.choices_alone:
+        every = 2 * LEAVE_EVERY if late else LEAVE_EVERY
+        return maximiser.leave() if number % every == 0 else None
+    near = single and domain.everything is None and number % BESIDE_EVERY == 1
+    return maximiser.beside() if near else None
 
 
 def _inside(

@@ -29,6 +29,8 @@ MENDED: Final = 48
 #: Points from which the acquisition is climbed.
 STARTS: Final = 4
 CLIMB_STEPS: Final = 20
+#: Neighbours of the best trial, of which the neighbours are looked at.
+BESIDE: Final = 6
 #: How many deviations below its mean a choice is hoped to be.
 HOPE: Final = 2.0
 
@@ -88,6 +90,17 @@ class Maximiser:
                     return point, region.why + why
         best = self.best()
         return None if best is None else (best[0], region.why)
+
+    def beside(self) -> tuple[Floats, str] | None:
+        """The best point that differs from the best trial in one or two choices, by the neighbours that score best."""
+        model = self.model
+        one = self._neighbours(model.known[int(np.argmin(model.at_known))])
+        if not len(one):
+            return None
+        best = np.argsort(-model.score(one), kind="stable")[:BESIDE]
+        pool = np.vstack([one, *(self._neighbours(point) for point in one[best])])
+        fresh = self._first_fresh(pool)
+        return None if fresh is None else (fresh[0], "beside the best: ")
 
     def leave(self) -> tuple[Floats, str] | None:
         """The best point with another choice than the best trial's, judged within that choice.

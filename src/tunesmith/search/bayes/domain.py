@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.rng import derive_seed
+from tunesmith.core.space.parameter import Choice
 from tunesmith.core.space.points import Points
 from tunesmith.core.space.space import Space
 from tunesmith.numeric import gp
@@ -63,6 +64,8 @@ class Domain:
         columns = self.points.columns
         self.levels = [c.levels for c in columns]
         self.choices = np.array([c.choices > 0 for c in columns], dtype=np.bool_)
+        #: Whether there are no numbers to be tuned.
+        self.choices_alone = all(isinstance(column.parameter, Choice) for column in columns)
         #: The smallest step that changes a value, 0 for a continuum.
         self.least = np.array([0.0 if c.levels is None else 1.0 / len(c.levels) for c in columns])
         #: Columns that the climb may move: numbers with more than a few values.

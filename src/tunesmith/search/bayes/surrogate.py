@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 #: The model sees at most this many trials: cost stays flat beyond.
 MOST_POINTS: Final = 250
+#: ... and its hyperparameters are fitted to at most this many of them.
+MOST_FITTED: Final = 128
 #: The model's hyperparameters are fitted again when there are this many times as many results.
 REFIT_FACTOR: Final = 1.1
 #: Finished trials needed for a model.
@@ -314,7 +316,7 @@ def _fitted(domain: Domain, history: History, evidence: Evidence) -> Floats:
 
     def make() -> Floats:
         points = history.points[rows]
-        subset = representatives(points, losses, domain.choices, MOST_POINTS)
+        subset = representatives(points, losses, domain.choices, MOST_FITTED)
         data, _ = learned(domain, points[subset], losses[subset], deviations[subset])
         features, targets, extra = data
         return gp.fit(features, domain.owner, targets, domain.begin, extra)[0]
