@@ -216,6 +216,7 @@ def scheduler_for(scheduler: str | Mapping[str, Any] | None, epochs: int) -> dic
     known: dict[str, dict[str, int]] = {
         "asha": {"max": epochs, "min": max(1, epochs // 9)},
         "hyperband": {"max": epochs, "min": max(1, epochs // 9)},
+        "freeze_thaw": {"max": epochs},
         "pasha": {"max": epochs},
         "pbt": {"max": epochs, "interval": max(1, epochs // 8)},
         "pb2": {"max": epochs, "interval": max(1, epochs // 8)},
