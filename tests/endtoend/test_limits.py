@@ -76,9 +76,9 @@ def silent(config: dict[str, Any], trial: ts.LiveTrial) -> float:
 
 
 def test_a_silent_trial_is_ended_by_what_its_siblings_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.core import engine
+    from tunesmith.core import decide
 
-    monkeypatch.setattr(engine, "SILENCE_FLOOR_S", 0.5)
+    monkeypatch.setattr(decide, "SILENCE_FLOOR_S", 0.5)
     good = [{"kind": "good", "x": k / 8} for k in range(6)]
     result = ts.tune(
         silent,
