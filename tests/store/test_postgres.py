@@ -774,12 +774,13 @@ class Cut:
 
 #: Asks and tells until the study is over, and prints what has been acknowledged.
 ASKER = """
-import sys, tunesmith as ts
+import sys, time, tunesmith as ts
 study = ts.Study.open("s", storage=sys.argv[1])
 print("begun", flush=True)
 try:
     while True:
         trial = study.ask()
+        time.sleep(0.1)  # or it is over before its connections have been ended a few times
         value = trial.config["x"]
         study.report(trial, step=1, loss=value + 1)
         study.tell(trial, value)
@@ -790,9 +791,10 @@ study.close()
 """
 #: The same with the loop of `tune`.
 TUNER = """
-import sys, tunesmith as ts
+import sys, time, tunesmith as ts
 def objective(config, trial):
     if trial.number == 0: print("begun", flush=True)
+    time.sleep(0.1)
     trial.report(step=1, loss=config["x"] + 1)
     return config["x"]
 result = ts.tune(objective, ts.Space(x=ts.Float(0, 1)), metric="loss", name="s", storage=sys.argv[1], trials=int(sys.argv[2]),

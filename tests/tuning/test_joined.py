@@ -71,7 +71,7 @@ def is_whole(storage: str, trials: int = 24) -> None:
 class TestManyProcesses:
     @pytest.mark.parametrize("searcher", ["random", "bayes"])
     def test_share_one_study(self, storage: str, searcher: str) -> None:
-        processes = [start(storage, searcher=searcher) for _ in range(4)]
+        processes = [start(storage, 0.2, searcher) for _ in range(4)]
         outputs = [p.communicate(timeout=200) for p in processes]
         assert [p.returncode for p in processes] == [0] * 4, outputs
         assert {out for out, _ in outputs} == {"24 all 24 trials have been run\n"}
@@ -90,13 +90,14 @@ class TestManyProcesses:
         processes = [start(storage, 0.2) for _ in range(3)]
         for _ in range(3):
             time.sleep(rng.uniform(0.5, 2.0))
-            victim = rng.choice([p for p in processes if p.returncode is None] or [None])
-            if victim is None or victim.poll() is not None:
+            victim = rng.choice(processes)
+            if victim.poll() is not None:
                 break
             victim.send_signal(signal.SIGKILL)
             victim.communicate()
+            processes.remove(victim)
             processes.append(start(storage, 0.2))
-        outputs = [p.communicate(timeout=200) for p in processes if p.returncode is None]
+        outputs = [p.communicate(timeout=200) for p in processes]
         assert all("24 all 24 trials" in out for out, _ in outputs), outputs
         is_whole(storage)
 
