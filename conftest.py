@@ -171,6 +171,7 @@ def begin(namespace: dict[str, Any]) -> None:
     """Each file has a folder of its own, and works in it."""
     namespace["folder"] = Path(tempfile.mkdtemp(prefix="docs-"))
     namespace["before"] = Path.cwd()
+    namespace["done"] = set()  # a process that comes back to a file begins with an empty folder
     os.chdir(namespace["folder"])
     sys.path.insert(0, str(namespace["folder"]))
 
