@@ -210,6 +210,31 @@ class TestOne:
             assert [t.state for t in study.trials] == [ts.State.WAITING]
             assert study.result().ended == ""
 
+    def test_one_signal_is_enough_where_trials_run_in_this_thread(self, storage: str) -> None:
+        """The running trial has its grace, ends at a report, and waits for others."""
+        code = SCRIPT.replace("range(3)", "range(300)").replace("join=True", "join=True, grace=0.3")
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code, storage, "0.6", "random"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with ts.Study.open("s", storage=storage) as study:
+                    if any(t.reports for t in study.trials):
+                        break
+            except ts.TunesmithError:
+                pass
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=100)
+        with ts.Study.open("s", storage=storage) as study:
+            assert ts.State.WAITING in {t.state for t in study.trials}
+            assert study.result().ended == ""
+
     def test_a_trial_that_was_given_to_another_counts_once(
         self, storage: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

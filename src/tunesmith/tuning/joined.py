@@ -101,8 +101,6 @@ class Joined:
         for event in happened:
             self._take(event)
         now = self._clock()
-        if self._interrupts and self._drain_at is None:
-            self._drain_at = now
         if now - self._watched_at >= _WATCH_EVERY_S or (self._interrupts > 1 and not self._killed):
             self._watched_at = now
             self._watch(now)
@@ -259,6 +257,7 @@ class Joined:
         def interrupt(number: int) -> None:
             self._interrupts += 1
             if self._interrupts == 1:
+                self._drain_at = self._clock()  # at once: a trial may run in this thread for long
                 grace = self.ledger.spec.limits.grace
                 self._say(
                     f"leaving: running trials have {grace:g} s, then others run them again (again to kill them now)"
