@@ -227,3 +227,22 @@ class TestRebased:
         assert one.counts[State.WAITING] == 2
         assert (one.open_sessions, one.stop_requested) == (two.open_sessions, two.stop_requested)
         assert one.next_waiting() == two.next_waiting()
+
+
+def test_ctrl_c_in_the_middle_of_the_fold_leaves_no_half_of_an_event(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, extend = Journal(stores[0], "study"), Ledger.extend
+    journal.refresh()
+
+    def torn(self: Ledger, news: Sequence[Event]) -> Ledger:
+        extend(self, news)
+        self.cursor -= 1
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "extend", torn)
+        with pytest.raises(KeyboardInterrupt):
+            journal.write(lambda _: [completed(0, 1.0)])
+    journal.write(lambda _: [completed(1, 0.5)])
+    assert [journal.ledger.state(n) for n in (0, 1)] == [State.COMPLETED] * 2

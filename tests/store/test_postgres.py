@@ -812,6 +812,28 @@ def durable() -> Iterator[Server]:
     made.remove()
 
 
+class TestInterrupted:
+    @pytest.mark.timeout(60)
+    def test_ctrl_c_in_the_middle_of_a_message_breaks_that_one_alone(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def torn(self: PostgresSchema, driver: Any, end: str = "") -> None:
+            self._put_off = []
+            driver.pgconn.send_query(b"SELECT 1")  # its answer is still to come
+            raise KeyboardInterrupt
+
+        study = ts.Study.create(SPACE, name="s", metric="loss", storage=url, searcher="random")
+        with closing(study):
+            trial = study.ask()
+            with monkeypatch.context() as patch:
+                patch.setattr(PostgresSchema, "_send", torn)
+                with pytest.raises(KeyboardInterrupt):
+                    study.tell(trial, 1.0)
+            study.tell(trial, 0.5)
+            assert study.trials[0].value == 0.5
+            assert study.store.verify("s") is None
+
+
 class TestKilled:
     @pytest.mark.timeout(300)
     @pytest.mark.parametrize("program", [ASKER, TUNER], ids=["ask and tell", "tune"])

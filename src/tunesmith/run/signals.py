@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from tunesmith.run.base import Interruptible
+
 _masks: Final = threading.local()
 #: The handlers that this process had before, by signal: what a child gets.
 _before: Final[dict[int, Any]] = {}
@@ -40,6 +42,36 @@ def handling(numbers: Iterable[int], handle: Callable[[int], None]) -> Iterator[
             signal.signal(number, _known(before))
         _before.clear()
         _before.update(outer)
+
+
+class Interrupts:
+    """Ctrl-C of whoever runs trials: once: `begin` to leave; twice: kill what runs; a third time: KeyboardInterrupt
+    wherever we are. Termination and a lost terminal count, too, but never raise."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin = begin
+        self.count = 0
+        #: Whose trial, if it runs in this thread, is interrupted.
+        self.executor: object = None
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Where this is the main thread: others get no signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        with handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], self._take):
+            yield
+
+    def _take(self, number: int) -> None:
+        self.count += 1
+        if self.count == 1:
+            self._begin()
+        elif number == signal.SIGINT:
+            if isinstance(self.executor, Interruptible):
+                self.executor.interrupt()
+            if self.count > 2:
+                raise KeyboardInterrupt
 
 
 def _known(handler: Any) -> Any:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Final, TypeAlias
@@ -29,6 +29,7 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.store.base import Store
+from tunesmith.store.interrupt import held_back
 from tunesmith.store.pause import pause_s, pauses
 from tunesmith.store.rescue import Rescue, rescued
 
@@ -86,9 +87,17 @@ class Journal:
             if ledger is None:
                 ledger = Ledger(self.store.load(self.name))
             if news := self.store.changes(self.name, ledger.cursor):
-                ledger.extend(news)
+                self._fold(ledger, news)
             self._ledger = ledger  # only now: `ledger` is read without the lock
             return ledger
+
+    def _fold(self, ledger: Ledger, news: Iterable[Event]) -> None:
+        """Take in what is stored. A Ctrl-C leaves half of an event: the study is read anew then."""
+        try:
+            ledger.extend(news)
+        except BaseException:
+            self._ledger = None
+            raise
 
     def write(self, decide: Decide) -> Sequence[Event]:
         """Append what `decide` makes of the newest state, in one transaction: it has to be quick.
@@ -136,14 +145,15 @@ class Journal:
             return None
         if not decided:
             return None
-        try:
-            append_once(self.store, self.name, decided, ledger.cursor)
-        except Conflict:
-            self._crowded_until_s = time.monotonic() + CROWDED_S
-            return None
-        except StoreLost as lost:
-            raise self._rescued(lost, known) from None
-        ledger.extend(decided)
+        with held_back():
+            try:
+                append_once(self.store, self.name, decided, ledger.cursor)
+            except Conflict:
+                self._crowded_until_s = time.monotonic() + CROWDED_S
+                return None
+            except StoreLost as lost:
+                raise self._rescued(lost, known) from None
+            self._fold(ledger, decided)
         return decided
 
     def ask(self, decide: Decide, *, instant: bool = False) -> Sequence[Event]:
@@ -156,7 +166,7 @@ class Journal:
         def rebased() -> Sequence[Event]:
             ledger = self.ledger
             if news := list(self.store.changes(self.name, ledger.cursor)):
-                ledger.extend(news)
+                self._fold(ledger, news)
                 if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
                     raise Conflict(f"study {self.name!r} has changed")
                 try:
@@ -188,6 +198,10 @@ class Journal:
 
     def _try(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event] | None:
         """Append what `decide` returns, in one transaction with what it reads; None where that was overtaken."""
+        with held_back():
+            return self._appended(decide)
+
+    def _appended(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event] | None:
         decided: Sequence[Event] = ()
         cursor = -1
         try:
@@ -204,7 +218,7 @@ class Journal:
                     return None
                 raise
         if decided:
-            self.ledger.extend(decided)
+            self._fold(self.ledger, decided)
         return decided
 
 

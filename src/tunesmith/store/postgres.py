@@ -23,6 +23,7 @@ from zlib import crc32
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -173,7 +174,10 @@ class PostgresSchema:
         if connection.closed or connection.invalidated:
             return True
         driver: Any = connection.connection.driver_connection
-        return driver is None or driver.closed
+        if driver is None or driver.closed:
+            return True
+        # a Ctrl-C in the middle of a message leaves its answer to come: nothing more can be asked of the connection
+        return driver.info.transaction_status is not TransactionStatus.IDLE
 
     def disconnected(self) -> None:
         self._news.close()
@@ -394,6 +398,10 @@ class AskingTurn:
                     self._let_go()
                     if waited:
                         return None
+                except BaseException:  # Ctrl-C, in the middle of whatever it was
+                    self._close()
+                    self.__exit__()
+                    raise
         return None
 
     def __exit__(self, *_: object) -> None:

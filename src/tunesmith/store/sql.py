@@ -51,6 +51,7 @@ from tunesmith.store.fold import (
     summarize,
     winner,
 )
+from tunesmith.store.interrupt import held_back, interrupt_of
 from tunesmith.store.pause import pauses
 from tunesmith.store.schema import events, heartbeats, studies, trials
 
@@ -168,7 +169,7 @@ class SqlStore:
     ) -> Iterator[Connection]:
         """One transaction, its errors in our words. Only writers wait for one another: those of study `name`. For a
         `lazy` one see `Dialect.transaction`."""
-        with self._lock:
+        with self._lock, held_back():
             self._refuse_strangers()
             if self._writing is not None:
                 self._dialect.flush(self._writing)
@@ -186,17 +187,20 @@ class SqlStore:
                 self._check(self._heads)
                 if study is not None and self._last != before:
                     self._dialect.tell(connection, study)
-            except (SQLAlchemyError, self._driver.Error) as error:
-                self._heads = heads
+            except BaseException as error:
+                self._heads = heads  # what was appended is taken back
+                if (interrupt := interrupt_of(error)) is not None:
+                    self._writing = None
+                    self._drop_broken(heads, all_of_them=True)  # in the middle of whatever it was
+                    raise interrupt from None
+                if not isinstance(error, (SQLAlchemyError, self._driver.Error)):
+                    raise
                 self._drop_broken(heads)
                 self._check(heads)
                 try:
                     raise self._in_our_words(error) from error
                 except StudyGone:
                     raise self._gone(name or "") from None
-            except BaseException:
-                self._heads = heads  # what was appended is taken back
-                raise
 
     def _enter(self, stack: ExitStack, write: bool, study: int | None, lazy: bool) -> Connection:
         """Begin a transaction for `stack`; on a new connection, if the one there was broke while nobody looked."""
@@ -223,9 +227,15 @@ class SqlStore:
                 pause()
         raise AssertionError
 
-    def _drop_broken(self, heads: Mapping[int, tuple[int, str]]) -> bool:
+    def _drop_broken(
+        self, heads: Mapping[int, tuple[int, str]], *, all_of_them: bool = False
+    ) -> bool:
         """Forget connections that have broken; whether there were any."""
-        broken = [k for k, c in self._connections.items() if self._dialect.broken(c)]
+        broken = [
+            kind
+            for kind, connection in self._connections.items()
+            if all_of_them or self._dialect.broken(connection)
+        ]
         for kind in broken:
             connection = self._connections.pop(kind)
             with suppress(Exception):
@@ -285,8 +295,8 @@ class SqlStore:
                 if self._writing is not None:
                     yield
                     return
-                self._writing, self._writer = connection, threading.get_ident()
                 try:
+                    self._writing, self._writer = connection, threading.get_ident()
                     self._id(connection, name)
                     yield
                 finally:

@@ -7,8 +7,6 @@ written (one transaction), then start and stop trials. Nothing is acted on befor
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -37,13 +35,13 @@ from tunesmith.core.events import (
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import fingerprint
 from tunesmith.core.trial import Kind, Reason, State
-from tunesmith.run import signals
-from tunesmith.run.base import Executor, Happened, Interruptible, storable
+from tunesmith.run.base import Executor, Happened, storable
 from tunesmith.run.folder import Folder
 from tunesmith.run.marks import SESSION_MARK
 from tunesmith.run.objective import reason_of, with_source
 from tunesmith.run.process_tree import kill_marked
 from tunesmith.run.retention import Keeper
+from tunesmith.run.signals import Interrupts
 from tunesmith.store import Store
 from tunesmith.store.journal import append_once, append_rebased
 from tunesmith.store.rescue import Rescue, rescued
@@ -109,7 +107,7 @@ class Loop:
         self._unstarted: list[Exited] = []
         self._keeper: Keeper | None = None
         #: Signals that came, and those that the engine knows of.
-        self._interrupts = 0
+        self._interrupts = Interrupts(self._begin_to_stop)
         self._interrupts_handled = 0
         self._polled_at = 0.0
         self._watched_at = 0.0
@@ -213,12 +211,12 @@ class Loop:
 
         `folder` is where trials keep their checkpoints, if they can.
         """
-        self._executor = executor
+        self._executor = self._interrupts.executor = executor
         saved: StoreLost | None = None
         self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
             self._tidy(self._recovered)
-            with self._signals():
+            with self._interrupts.handled():
                 while self._engine.quit is None:
                     self._turn()
         except StoreLost as lost:
@@ -278,8 +276,8 @@ class Loop:
         """Store what has happened, then let the engine say what to do, for it is `now`."""
         self._check_lease()
         self._check_fence()  # a trial in this thread may have heard of it, and kept it to itself
-        if self._interrupts > self._interrupts_handled:
-            self._interrupts_handled = self._interrupts
+        if self._interrupts.count > self._interrupts_handled:
+            self._interrupts_handled = self._interrupts.count
             happened = [Interrupt(now, now=self._interrupts_handled > 1), *happened]
         if now - self._polled_at >= POLL_S:
             self._poll(now)
@@ -371,7 +369,7 @@ class Loop:
                 if deadline is None:
                     deadline = now + FULL_DISK_S
                     self._say(f"{error}; waiting {FULL_DISK_S:.0f} s for space")
-                if now > deadline or self._interrupts > 1:
+                if now > deadline or self._interrupts.count > 1:
                     raise
                 time.sleep(1.0)
 
@@ -448,28 +446,8 @@ class Loop:
                 f"not been heard of for {LEASE_S:.0f} s; its running trials are run again there"
             )
 
-    # -- signals ------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C once: drain; twice: kill; a third time: KeyboardInterrupt wherever we are."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def interrupt(number: int) -> None:
-            self._interrupts += 1
-            if self._interrupts == 1:
-                grace = self.ledger.spec.limits.grace
-                self._say(
-                    f"stopping: no new trials; running ones have {grace:g} s "
-                    "(again to kill them now)"
-                )
-            elif number == signal.SIGINT:
-                if isinstance(self._executor, Interruptible):
-                    self._executor.interrupt()
-                if self._interrupts > 2:
-                    raise KeyboardInterrupt
-
-        with signals.handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], interrupt):
-            yield
+    def _begin_to_stop(self) -> None:
+        grace = self.ledger.spec.limits.grace
+        self._say(
+            f"stopping: no new trials; running ones have {grace:g} s (again to kill them now)"
+        )

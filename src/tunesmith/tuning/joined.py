@@ -7,11 +7,8 @@ whoever ends leaves the others going; what it ran is given to them.
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -21,12 +18,12 @@ from tunesmith.core.errors import StudyError, StudyOver, TunesmithError
 from tunesmith.core.events import Event, Exited, Reported, Start, Stop
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import Kind, Reason
-from tunesmith.run import signals
-from tunesmith.run.base import Executor, Happened, Interruptible, storable
+from tunesmith.run.base import Executor, Happened, storable
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
 from tunesmith.run.objective import reason_of
 from tunesmith.run.retention import Keeper
+from tunesmith.run.signals import Interrupts
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.study import Study
 
@@ -57,7 +54,7 @@ class Joined:
         self._own: dict[int, int] = {}
         self._stopping: set[int] = set()
         self._unstarted: list[Exited] = []
-        self._interrupts = 0
+        self._interrupts = Interrupts(self._begin_to_leave)
         self._killed = False
         self._drain_at: float | None = None
         #: The event after which nobody had a trial for us.
@@ -84,8 +81,9 @@ class Joined:
             spec = replace(spec, limits=replace(spec.limits, parallel=self._parallel))
             executor = make(Context(spec, session.id, folder, self.deliver))
             self._executor, self._keeper = executor, Keeper(folder, self._say)
+            self._interrupts.executor = executor
             try:
-                with self._signals():
+                with self._interrupts.handled():
                     while self._turn():
                         pass
             finally:
@@ -101,7 +99,9 @@ class Joined:
         for event in happened:
             self._take(event)
         now = self._clock()
-        if now - self._watched_at >= _WATCH_EVERY_S or (self._interrupts > 1 and not self._killed):
+        if now - self._watched_at >= _WATCH_EVERY_S or (
+            self._interrupts.count > 1 and not self._killed
+        ):
             self._watched_at = now
             self._watch(now)
         over = self._fill() if self._drain_at is None else True
@@ -166,7 +166,8 @@ class Joined:
             return
         ledger = self._study._refresh()  # noqa: SLF001
         silence_s = decide.longest_silence_s(ledger)
-        killing, self._killed = self._interrupts > 1 and not self._killed, self._interrupts > 1
+        hurried = self._interrupts.count > 1
+        killing, self._killed = hurried and not self._killed, hurried
         leaving = self._drain_at is not None and (
             killing or at - self._drain_at >= ledger.spec.limits.grace
         )
@@ -214,6 +215,7 @@ class Joined:
             try:
                 begun = study._ask()  # noqa: SLF001
             except StudyOver:
+                study._settle()  # noqa: SLF001 (whoever ended the last trial may not have come to it yet)
                 ledger = study._refresh()  # noqa: SLF001
                 if ledger.ended is not None or not ledger.running:
                     return True
@@ -245,31 +247,12 @@ class Joined:
         if self._keeper is not None and start.attempt == 0:
             self._keeper.clear(start.trial)
 
-    # -- signals ------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C once: take no more trials; twice: kill those that run; a third time: KeyboardInterrupt."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def interrupt(number: int) -> None:
-            self._interrupts += 1
-            if self._interrupts == 1:
-                self._drain_at = self._clock()  # at once: a trial may run in this thread for long
-                grace = self.ledger.spec.limits.grace
-                self._say(
-                    f"leaving: running trials have {grace:g} s, then others run them again (again to kill them now)"
-                )
-            elif number == signal.SIGINT:
-                if isinstance(self._executor, Interruptible):
-                    self._executor.interrupt()
-                if self._interrupts > 2:
-                    raise KeyboardInterrupt
-
-        with signals.handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], interrupt):
-            yield
+    def _begin_to_leave(self) -> None:
+        self._drain_at = self._clock()  # at once: a trial may run in this thread for long
+        grace = self.ledger.spec.limits.grace
+        self._say(
+            f"leaving: running trials have {grace:g} s, then others run them again (again to kill them now)"
+        )
 
 
 _HANDED_OUT: Final = "it was handed out again, because this process had not been heard of"

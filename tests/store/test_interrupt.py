@@ -1,0 +1,137 @@
+"""Ctrl-C comes between transactions."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.postgres import server
+
+import tunesmith as ts
+from tunesmith.store.interrupt import held_back, interrupt_of
+
+SPACE = ts.Space(x=ts.Float(0, 1))
+
+#: Asks and tells, and goes on after each Ctrl-C, until it has had so many.
+STORM = """
+import sys, tunesmith as ts
+hits, done = 0, 0
+with ts.Study.open("s", storage=sys.argv[1]) as study:
+    study.tell(study.ask(), 0.5)
+    print("ready", flush=True)
+    while hits < int(sys.argv[2]):
+        try:
+            try:
+                while True:
+                    study.tell(study.ask(), 0.5)
+                    done += 1
+            except KeyboardInterrupt:
+                hits += 1
+        except KeyboardInterrupt:
+            hits += 1
+print(done)
+"""
+
+
+def ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class TestHeldBack:
+    # ruff: noqa: PT012 (what is raised comes from the signal, wherever that is)
+    def test_the_first_waits_for_the_end(self) -> None:
+        done = []
+        with pytest.raises(KeyboardInterrupt):
+            with held_back():
+                with held_back():
+                    ctrl_c()
+                    done.append(1)
+                done.append(2)
+            done.append(3)
+        assert done == [1, 2]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_the_second_comes_at_once(self) -> None:
+        done = []
+        with pytest.raises(KeyboardInterrupt), held_back():
+            ctrl_c()
+            done.append(1)
+            ctrl_c()
+            done.append(2)
+        assert done == [1]
+
+    def test_an_error_does_not_hide_it(self) -> None:
+        with pytest.raises(KeyboardInterrupt), held_back():
+            ctrl_c()
+            raise ValueError
+
+    def test_another_handler_is_called_once(self) -> None:
+        called = []
+        before = signal.signal(signal.SIGINT, lambda *_: called.append(1))
+        try:
+            with held_back():
+                ctrl_c()
+                assert called == []
+            assert called == [1]
+            with held_back():
+                ctrl_c()
+                ctrl_c()
+                assert called == [1] * 3
+            assert called == [1] * 3
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            with held_back():
+                ctrl_c()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_other_threads_have_none(self) -> None:
+        def hold() -> None:
+            with held_back():
+                handlers.append(signal.getsignal(signal.SIGINT))
+
+        handlers: list[object] = []
+        thread = threading.Thread(target=hold)
+        thread.start()
+        thread.join()
+        assert handlers == [signal.default_int_handler]
+
+
+def test_interrupts_are_found_behind_what_they_led_to() -> None:
+    error, interrupt = ValueError(), KeyboardInterrupt()
+    assert interrupt_of(error) is None
+    error.__context__ = interrupt
+    assert interrupt_of(error) is interrupt
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("gap_s", [0.004, 0.03])
+def test_a_study_stays_whole_under_many(store: str, gap_s: float, tmp_path: Path) -> None:
+    storage = str(tmp_path / "study.db") if store == "sqlite" else server().url()
+    ts.Study.create(SPACE, name="s", metric="loss", storage=storage, searcher="random").close()
+    process = subprocess.Popen(
+        [sys.executable, "-c", STORM, storage, "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    rng = random.Random(1)
+    time.sleep(0.2)
+    while process.poll() is None:  # it may end by one that came when it was about to leave
+        process.send_signal(signal.SIGINT)
+        time.sleep(rng.uniform(0.0, 2.0 * gap_s))
+    process.communicate()
+    with ts.Study.open("s", storage=storage) as study:
+        study.tell(study.ask(), 0.5)
+        assert study.store.verify("s") is None
+        assert len(study.trials) > 5
+        assert all(t.value == 0.5 for t in study.trials if t.state is ts.State.COMPLETED)
