@@ -1,0 +1,5 @@
+"""The page: what a browser shows of the studies in a store. Data is made here; `static/` draws it."""
+
+from tunesmith.service.page.routes import router
+
+__all__ = ["router"]
