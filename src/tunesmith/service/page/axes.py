@@ -60,7 +60,9 @@ def _packed(reading: Reading, ledger: Ledger, where: str) -> bytes:
     }
     text = json.dumps(head).encode()
     text += b" " * (-len(text) % 4)
-    return b"".join([len(text).to_bytes(4, "little"), text, numbers.astype("<u4").tobytes(), *places])
+    return b"".join(
+        [len(text).to_bytes(4, "little"), text, numbers.astype("<u4").tobytes(), *places]
+    )
 
 
 def _order(reading: Reading, ledger: Ledger) -> list[str]:
@@ -71,7 +73,9 @@ def _order(reading: Reading, ledger: Ledger) -> list[str]:
     if known is None or known[0] < 0.95 * ledger.cursor or len(known[1]) != len(tunables):
         shares = importance(History(ledger)) if ledger.completed > 3 else None
         ranked = [s.name for s in shares.parameters] if shares is not None else []
-        reading.keep("importance order", ledger.cursor, [*ranked, *(n for n in tunables if n not in ranked)])
+        reading.keep(
+            "importance order", ledger.cursor, [*ranked, *(n for n in tunables if n not in ranked)]
+        )
     order = reading.last("importance order")
     assert order is not None
     objectives = [columns.metrics[o.metric] for o in ledger.spec.objectives]
@@ -83,9 +87,13 @@ def _axis(ledger: Ledger, cells: Cells, column: str) -> tuple[dict[str, Any], ND
     """What is needed to draw an axis, and where each trial is on it."""
     by_column = {c: name for name, c in cells.columns.parameters.items()}
     parameter = ledger.spec.space.parameters.get(by_column.get(column, ""))
-    axis: dict[str, Any] = {"name": column, "group": getattr(parameter, "group", None), "objective": parameter is None}
+    axis: dict[str, Any] = {
+        "name": column,
+        "group": getattr(parameter, "group", None),
+        "objective": parameter is None,
+    }
     if isinstance(parameter, Choice):
-        return _choices(ledger, cells, column, parameter, axis)
+        return _choices(cells, column, parameter, axis)
     values = cells.numbers(column)
     assert values is not None
     finite = values[np.isfinite(values)]
@@ -99,10 +107,14 @@ def _axis(ledger: Ledger, cells: Cells, column: str) -> tuple[dict[str, Any], ND
     if low == high:
         low, high = low - 0.5, high + 0.5
     if log:
-        share = (np.log(values, where=values > 0, out=np.full_like(values, np.nan)) - np.log(low)) / np.log(high / low)
+        share = (
+            np.log(values, where=values > 0, out=np.full_like(values, np.nan)) - np.log(low)
+        ) / np.log(high / low)
     else:
         share = (values - low) / (high - low)
-    ruler = {"type": "log", "range": [np.log10(low), np.log10(high)]} if log else {"range": [low, high]}
+    ruler = (
+        {"type": "log", "range": [np.log10(low), np.log10(high)]} if log else {"range": [low, high]}
+    )
     scale = scale_of(ruler, [low, high], 0.0, 300.0)
     ticks = [(scale(v) / 300.0, label) for v, label in ticks_of(ruler, scale, 50.0)]
     axis |= {
@@ -113,7 +125,7 @@ def _axis(ledger: Ledger, cells: Cells, column: str) -> tuple[dict[str, Any], ND
 
 
 def _choices(
-    ledger: Ledger, cells: Cells, column: str, parameter: Choice, axis: dict[str, Any]
+    cells: Cells, column: str, parameter: Choice, axis: dict[str, Any]
 ) -> tuple[dict[str, Any], NDArray[np.int64]]:
     values = list(parameter.values)
     places = {json.dumps(v): k for k, v in enumerate(values)}
@@ -122,11 +134,15 @@ def _choices(
     last = max(1, len(values) - 1)
     axis |= {
         "values": values,
-        "ticks": [[k / last, str(v)] for k, v in enumerate(values)][:: max(1, len(values) // _LABELS)],
+        "ticks": [[k / last, str(v)] for k, v in enumerate(values)][
+            :: max(1, len(values) // _LABELS)
+        ],
     }
     return axis, _places(np.array(index, dtype=np.float64) / last)
 
 
 def _places(share: Floats) -> NDArray[np.int64]:
     known = np.isfinite(share)
-    return np.where(known, np.rint(np.clip(np.where(known, share, 0.0), 0.0, 1.0) * HIGH), NONE).astype(np.int64)
+    return np.where(
+        known, np.rint(np.clip(np.where(known, share, 0.0), 0.0, 1.0) * HIGH), NONE
+    ).astype(np.int64)

@@ -98,7 +98,10 @@ class Cells:
         ledger, parameter = self.ledger, self.ledger.spec.space[name]
         if isinstance(parameter, Fixed):
             active = parameter.when is None
-            values = [parameter.value if active else ledger.config(i).get(name) for i in range(ledger.size)]
+            values = [
+                parameter.standard() if active else ledger.config(i).get(name)
+                for i in range(ledger.size)
+            ]
         else:
             raw = ledger.column("numbers")[:, self._places[name]].tolist()
             values = [None if v != v else parameter.value(v) for v in raw]

@@ -26,7 +26,9 @@ class StaticFiles:
 
     def __init__(self) -> None:
         folder = files("tunesmith.service.page") / "static"
-        raw = {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.is_file()}
+        raw = {
+            entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.is_file()
+        }
         self._shell = raw.pop("shell.html")
         whole = sha256("\0".join(f"{name}\0{text}" for name, text in sorted(raw.items())).encode())
         #: One digest for all of them, as they belong together.
@@ -38,16 +40,20 @@ class StaticFiles:
             kind = _TYPES[name.rpartition(".")[2]]
             self._files[self._named(name)] = (encoded, gzip.compress(encoded, 9, mtime=0), kind)
         preload = "".join(
-            f'<link rel="modulepreload" href="static/{self._named(name)}">' for name in sorted(raw) if name.endswith(".mjs")
+            f'<link rel="modulepreload" href="static/{self._named(name)}">'
+            for name in sorted(raw)
+            if name.endswith(".mjs")
         )
-        shell = re.sub(r"static/([a-z-]+\.\w+)", lambda match: f"static/{self._named(match[1])}", self._shell)
+        shell = re.sub(
+            r"static/([a-z-]+\.\w+)", lambda match: f"static/{self._named(match[1])}", self._shell
+        )
         self._page = shell.replace("<!-- modules -->", preload).encode()
 
     def _named(self, name: str) -> str:
         stem, _, ending = name.rpartition(".")
         return f"{stem}.{self._digest}.{ending}"
 
-    def shell(self, request: Request) -> Response:
+    def shell(self) -> Response:
         return Response(self._page, media_type="text/html; charset=utf-8")
 
     def answer(self, request: Request, name: str) -> Response | None:

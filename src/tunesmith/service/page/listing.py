@@ -12,14 +12,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import ExpressionError, StudyError
+from tunesmith.core.errors import ExpressionError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.expression import Expression, dotted_name
 from tunesmith.core.space.parameter import Choice
 from tunesmith.service.page.cells import Cells
 from tunesmith.service.page.readings import Reading
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.table import by_value, cell, json_safe, rows
+from tunesmith.tuning.table import by_value, cell, json_safe, rows, to_csv
 
 Ints = NDArray[np.int64]
 
@@ -55,7 +55,7 @@ def expression(where: str) -> Expression:
         made = Expression(text)
     except ExpressionError as error:
         raise ExpressionError(
-            f"filter: {error}; write for example: loss < 0.1 and optimizer = \"adam\""
+            f'filter: {error}; write for example: loss < 0.1 and optimizer = "adam"'
         ) from None
     if not made.compares:
         raise ExpressionError(
@@ -130,35 +130,63 @@ def _sorted(cells: Cells, name: str, chosen: Ints, *, descending: bool) -> Ints:
     return order
 
 
-def page_of(
-    reading: Reading, sort: str, where: str, begin: int, count: int, seen: int | None, names: Sequence[str]
-) -> dict[str, Any]:
-    """Rows `begin` to `begin + count` of the table. With `seen`, an earlier answer's cursor, in the order of that
-    time, as far as it is still known. Raises StudyError, ExpressionError."""
-    key = ("order", sort, where)
+@dataclass(frozen=True)
+class Part:
+    """Which rows of the table: `count` from place `begin` on."""
+
+    sort: str = "-number"
+    where: str = ""
+    begin: int = 0
+    count: int = 100
+    #: The cursor of an earlier answer, in whose order the rows are to be, as far as that is still known.
+    seen: int | None = None
+
+
+def page_of(reading: Reading, part: Part, names: Sequence[str] = ()) -> dict[str, Any]:
+    """A part of the table with the columns `names`. Raises StudyError, ExpressionError."""
+    key = ("order", part.sort, part.where)
     with reading.result() as result:
         ledger = result.ledger
         known = reading.last(key)
-        if known is not None and seen is not None and known[1].cursor == seen:
+        if known is not None and part.seen is not None and known[1].cursor == part.seen:
             order = known[1]
         else:
-            order = reading.made(key, ledger, lambda: order_of(result, sort, where))
+            order = reading.made(key, ledger, lambda: order_of(result, part.sort, part.where))
         columns = Cells(ledger).columns
         shown = [name for name in names if name in columns.names] or default_columns(result)
-        part = order.numbers[max(0, begin) : max(0, begin) + min(count, MOST)]
-        made = list(rows(result, part, columns))
+        numbers = order.numbers[part.begin : part.begin + min(part.count, MOST)]
+        made = list(rows(result, numbers, columns))
         return {
             "columns": [_column(ledger, columns, name) for name in shown],
             "every": list(columns.names),
             "rows": [[json_safe(cell(row.get(name))) for name in shown] for row in made],
-            "numbers": part.tolist(),
-            "begin": max(0, begin),
+            "numbers": numbers.tolist(),
+            "begin": part.begin,
             "total": len(order.numbers),
             "size": order.size,
-            "now": ledger.size,
             "cursor": order.cursor,
             "best": ledger.incumbent,
         }
+
+
+#: Texts that begin so are formulas to a spreadsheet.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_of(reading: Reading, where: str = "") -> str:
+    """All trials that fit, as CSV; no text in it is a formula. Raises StudyError, ExpressionError."""
+    with reading.result() as result:
+        columns = Cells(result.ledger).columns
+        fit = fitting(result.ledger, where)
+        made = [
+            {name: _harmless(cell(value)) for name, value in row.items()}
+            for row in rows(result, fit, columns)
+        ]
+    return to_csv(made, columns.names)
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def default_columns(result: Result, most: int = 12) -> list[str]:
@@ -180,10 +208,3 @@ def _column(ledger: Ledger, columns: Any, name: str) -> dict[str, Any]:
     metrics = {columns.metrics[o.metric] for o in ledger.spec.objectives}
     kind = "objective" if name in metrics else "parameter" if name in by_column else "other"
     return {"name": name, "kind": kind, "group": getattr(parameter, "group", None), "text": words}
-
-
-def checked_sort(sort: str) -> str:
-    """Raises StudyError."""
-    if len(sort) > 200:
-        raise StudyError("sort: the name of a column, with '-' before it for descending")
-    return sort or "-number"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from tunesmith.analysis.findings import headline
@@ -56,32 +57,42 @@ def state_of(ledger: Ledger) -> dict[str, str]:
     runs = running_session(ledger)
     if ledger.stop_requested is not None:
         by = ledger.stop_requested.by
-        return {"word": "stopping", "sentence": f"{by} asked it to stop; running trials get their grace."}
+        return {
+            "word": "stopping",
+            "sentence": f"{by} asked it to stop; running trials get their grace.",
+        }
     if runs is not None:
         return {"word": "running", "sentence": f"Run by {describe(runs)}."}
     if ledger.running:
         return {"word": "running", "sentence": "Trials are run by those who asked for them."}
     if not ledger.size:
         return {"word": "new", "sentence": "No trial has begun yet: nobody has asked for one."}
-    return {"word": "idle", "sentence": "Nobody works on it now: it has not ended, and no trial runs."}
+    return {
+        "word": "idle",
+        "sentence": "Nobody works on it now: it has not ended, and no trial runs.",
+    }
 
 
 def limits(ledger: Ledger, now: float) -> list[dict[str, Any]]:
     """How much of each limit is used up, in words and as a share."""
     of = ledger.spec.limits
-    found = [
-        ("trials", ledger.started_count, of.trials, str),
+    spent: list[tuple[str, float, float | None, Callable[[float], str]]] = [
+        ("trials", ledger.started_count, of.trials, _whole),
         ("time", ledger.elapsed_s(now), of.time, show_seconds),
         ("compute time", ledger.compute_time_s, of.compute_time, show_seconds),
-        ("cost", ledger.money, of.cost, lambda v: show_number(float(v))),
-        ("trials without improvement", ledger.improvement.trials_since, of.no_improvement, str),
+        ("cost", ledger.money, of.cost, show_number),
+        ("trials without improvement", ledger.improvement.trials_since, of.no_improvement, _whole),
         ("time without improvement", ledger.best_age_s(now), of.no_improvement_time, show_seconds),
     ]
     return [
         {"name": name, "used": show(used), "limit": show(limit), "share": min(1.0, used / limit)}
-        for name, used, limit, show in found
+        for name, used, limit, show in spent
         if limit
     ]
+
+
+def _whole(n: float) -> str:
+    return f"{n:,.0f}"
 
 
 def workers(ledger: Ledger) -> list[dict[str, Any]]:
@@ -122,7 +133,9 @@ def report(reading: Reading) -> dict[str, Any]:
         made = {
             "title": parts.title,
             "head": parts.head,
-            "sections": [{"anchor": a, "heading": h, "html": inner} for a, h, inner in parts.sections],
+            "sections": [
+                {"anchor": a, "heading": h, "html": inner} for a, h, inner in parts.sections
+            ],
             "tips": parts.tips,
             "cursor": ledger.cursor,
             "size": ledger.size,
@@ -136,5 +149,3 @@ def report(reading: Reading) -> dict[str, Any]:
 
 def _shown(made: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in made.items() if not name.startswith("_")}
-
-

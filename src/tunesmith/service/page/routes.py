@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -17,25 +17,37 @@ from tunesmith.service.page.readings import Reading, Readings
 from tunesmith.service.page.studies import Overviews
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
-
-T = TypeVar("T")
+from tunesmith.service.tokens import SCOPES
 
 Text = Annotated[str, Query(max_length=2000)]
 Number = Annotated[int, Query(ge=0, le=2**40)]
 
 
+Look = Callable[[Request, str, Callable[[Reading], Any]], Awaitable[Any]]
+
+
 def router(studies: Studies) -> APIRouter:
     """The page's routes; who asks has been let in by `tunesmith.service.gate`."""
     page = APIRouter(include_in_schema=False)
-    readings, overviews, files = Readings(studies.store), Overviews(studies.store), StaticFiles()
+    readings = Readings(studies.store)
 
-    async def about(request: Request, name: str, look: Callable[[Reading], T]) -> T:
+    async def about(request: Request, name: str, look: Callable[[Reading], Any]) -> Any:
         require(request, "read", name)
         return await studies.think(lambda: look(readings.of(name)))
 
+    _files(page)
+    _list(page, studies)
+    _moments(page, about)
+    _trials(page, about)
+    return page
+
+
+def _files(page: APIRouter) -> None:
+    files = StaticFiles()
+
     @page.get("/")
-    async def shell(request: Request) -> Response:
-        return files.shell(request)
+    async def shell() -> Response:
+        return files.shell()
 
     @page.get("/static/{name}")
     async def static(request: Request, name: str) -> Response:
@@ -44,22 +56,32 @@ def router(studies: Studies) -> APIRouter:
             raise Problem(404, "http", f"there is no file {name!r}")
         return made
 
+
+def _list(page: APIRouter, studies: Studies) -> None:
+    overviews = Overviews(studies.store)
+
     @page.get("/page/me")
     async def me(request: Request) -> Response:
         token = token_of(request)
-        may = [scope for scope in ("read", "work", "control", "submit", "admin") if token.may(scope)]
+        may = [scope for scope in SCOPES if token.may(scope)]
         return _json({"name": token.name, "scope": token.scope, "may": may})
 
     @page.get("/page/studies")
-    async def every(request: Request, q: Text = "", sort: Text = "last", begin: Number = 0) -> Response:
+    async def every(
+        request: Request, q: Text = "", sort: Text = "last", begin: Number = 0
+    ) -> Response:
         token = require(request, "read")
         return _json(await studies.think(overviews.page, q, sort, begin, token.sees))
 
     @page.get("/page/lines")
-    async def lines(request: Request, name: Annotated[list[str], Query(max_length=100)]) -> Response:
+    async def lines(
+        request: Request, name: Annotated[list[str], Query(max_length=100)]
+    ) -> Response:
         token = require(request, "read")
         return _json(await studies.think(overviews.lines, [n for n in name if token.sees(n)]))
 
+
+def _moments(page: APIRouter, about: Look) -> None:
     @page.get("/page/studies/{name}/live")
     async def live(request: Request, name: str) -> Response:
         return _json(await about(request, name, overview.live))
@@ -68,6 +90,15 @@ def router(studies: Studies) -> APIRouter:
     async def report(request: Request, name: str) -> Response:
         return _json(await about(request, name, overview.report))
 
+    @page.get("/page/studies/{name}/journal")
+    async def journal(
+        request: Request, name: str, before: Number | None = None, reports: bool = True
+    ) -> Response:
+        look = partial(trial.journal, before=before, reports=reports)
+        return _json(await about(request, name, look))
+
+
+def _trials(page: APIRouter, about: Look) -> None:
     @page.get("/page/studies/{name}/trials")
     async def trials(
         request: Request,
@@ -79,26 +110,25 @@ def router(studies: Studies) -> APIRouter:
         seen: Number | None = None,
         columns: Text = "",
     ) -> Response:
+        part = listing.Part(sort or "-number", where, begin, count, seen)
         names = [column for column in columns.split(",") if column]
-        look = partial(listing.page_of, sort=sort, where=where, begin=begin, count=count, seen=seen, names=names)
-        return _json(await about(request, name, look))
+        return _json(await about(request, name, partial(listing.page_of, part=part, names=names)))
+
+    @page.get("/page/studies/{name}/trials.csv")
+    async def csv(request: Request, name: str, where: Text = "") -> Response:
+        text = await about(request, name, partial(listing.csv_of, where=where))
+        return Response(text, media_type="text/csv; charset=utf-8")
 
     @page.get("/page/studies/{name}/trials/{number}")
     async def one(request: Request, name: str, number: int) -> Response:
         return _json(await about(request, name, partial(trial.trial_of, number=number)))
-
-    @page.get("/page/studies/{name}/journal")
-    async def journal(request: Request, name: str, before: Number | None = None) -> Response:
-        return _json(await about(request, name, partial(trial.journal, before=before)))
 
     @page.get("/page/studies/{name}/axes")
     async def lined(request: Request, name: str, where: Text = "") -> Response:
         packed = await about(request, name, partial(axes.packed, where=where))
         return Response(packed, media_type="application/octet-stream")
 
-    return page
-
 
 def _json(value: Any) -> Response:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Response(text.encode(), media_type="application/json")
+    return Response(text.encode("utf-8", "replace"), media_type="application/json")

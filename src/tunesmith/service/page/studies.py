@@ -32,7 +32,9 @@ class Overviews:
         self._rows: dict[tuple[str, float], tuple[int, dict[str, Any]]] = {}
         self._lines: dict[tuple[str, float], tuple[int, list[float] | None]] = {}
 
-    def page(self, search: str = "", sort: str = "last", begin: int = 0, sees: Any = None) -> dict[str, Any]:
+    def page(
+        self, search: str = "", sort: str = "last", begin: int = 0, sees: Any = None
+    ) -> dict[str, Any]:
         """Studies whose names have `search` in them; `sees` says of a name whether it may be shown. Raises StudyError."""
         name, descending = sort.removeprefix("-"), sort.startswith("-")
         if name not in _SORTS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -32,19 +32,28 @@ def trial_of(reading: Reading, number: int) -> dict[str, Any]:
         best = ledger.incumbent
         other = ledger.config(best) if best is not None and best != number else {}
         made = {
-            **json_safe({k: v for k, v in trial.to_dict().items() if k not in ("config", "reports")}),
-            "config": [
-                _value(ledger, name, value, other) for name, value in trial.config.items()
-            ],
+            **json_safe(
+                {k: v for k, v in trial.to_dict().items() if k not in ("config", "reports")}
+            ),
+            "config": [_value(ledger, name, value, other) for name, value in trial.config.items()],
             "absent": [
-                {"name": name, "best": json_safe(other[name])} for name in other if name not in trial.config
+                {"name": name, "best": json_safe(other[name])}
+                for name in other
+                if name not in trial.config
             ],
             "best": best,
             "objectives": [
-                {"metric": o.metric, "goal": o.goal, "value": None if trial.values is None else json_safe(trial.values[k])}
+                {
+                    "metric": o.metric,
+                    "goal": o.goal,
+                    "value": None if trial.values is None else json_safe(trial.values[k]),
+                }
                 for k, o in enumerate(ledger.spec.objectives)
             ],
-            "may": sorted({verb for state, verb in TABLE if state is trial.state} & {"cancel", "correct", "retract"}),
+            "may": sorted(
+                {verb for state, verb in TABLE if state is trial.state}
+                & {"cancel", "correct", "retract"}
+            ),
             "ended": trial.state in ENDED,
             "size": ledger.size,
             "cursor": ledger.cursor,
@@ -82,7 +91,9 @@ def _end(ledger: Ledger, trial: Trial) -> str:
         why = ledger.running[trial.number].why if trial.number in ledger.running else ""
         return f"It goes on: {why}." if why else ""
     if trial.reason is not None:
-        verb = {State.STOPPED: "Stopped", State.FAILED: "Failed", State.PAUSED: "Paused"}.get(trial.state, "Waiting again")
+        verb = {State.STOPPED: "Stopped", State.FAILED: "Failed", State.PAUSED: "Paused"}.get(
+            trial.state, "Waiting again"
+        )
         return f"{verb}: {trial.reason.message} ({trial.reason.kind})."
     return ""
 
@@ -93,15 +104,20 @@ def curve_figures(ledger: Ledger, trial: Trial) -> list[Figure]:
     names = dict.fromkeys([*objectives, *(name for r in trial.reports for name in r.metrics)])
     best = ledger.incumbent
     other = ledger.curves.of(best) if best is not None and best != trial.number else ()
-    made = []
+    made: list[Figure] = []
     for name in names:
         own = [(r.step, r.metrics[name]) for r in trial.reports if name in r.metrics]
         if len(own) < 2 or len(made) == 6:
             continue
         beside = [(r.step, r.metrics[name]) for r in other if name in r.metrics]
-        lines = [(f"trial {best}, the best", beside, GREY, 1.5), (f"trial {trial.number}", own, BLUE, 2.2)]
+        lines = [
+            (f"trial {best}, the best", beside, GREY, 1.5),
+            (f"trial {trial.number}", own, BLUE, 2.2),
+        ]
         data = []
-        axis = Value(np.array([v for _, v in [*own, *beside]]), objectives.get(name, 1.0), whole=True)
+        axis = Value(
+            np.array([v for _, v in [*own, *beside]]), objectives.get(name, 1.0), whole=True
+        )
         for title, points, colour, width in lines:
             if not points:
                 continue
@@ -132,7 +148,12 @@ def _drawn(made: Figure) -> dict[str, str]:
 
 def sentence(event: Event) -> dict[str, Any]:
     """An event: when, what, in words, by whom; and whole, as it is stored."""
-    made = {"at": event.at, "kind": type(event).__name__.lower(), "words": _words(event), "by": getattr(event, "by", "")}
+    made = {
+        "at": event.at,
+        "kind": type(event).__name__.lower(),
+        "words": _words(event),
+        "by": getattr(event, "by", ""),
+    }
     number = getattr(event, "trial", None)
     if number is not None:
         made["trial"] = number
@@ -141,7 +162,7 @@ def sentence(event: Event) -> dict[str, Any]:
     return made
 
 
-def _words(event: Event) -> str:  # noqa: C901, PLR0911 (one case a kind)
+def _words(event: Event) -> str:  # noqa: C901 (one case a kind)
     match event:
         case events.Opened():
             what = "began to run the study" if event.coordinator else "came to take trials"
@@ -153,14 +174,20 @@ def _words(event: Event) -> str:  # noqa: C901, PLR0911 (one case a kind)
         case events.Enqueued():
             return f"put into the queue by {event.origin.searcher}" + _because(event.origin.why)
         case events.Forked():
-            return f"goes on from trial {event.parent} with another config" + _because(event.origin.why)
+            return f"goes on from trial {event.parent} with another config" + _because(
+                event.origin.why
+            )
         case events.Started():
             return f"attempt {event.attempt} began" + _because(event.why)
         case events.Reported():
             return f"step {event.step}: {_metrics(event.metrics)}"
         case events.Finished():
             values = _metrics(event.metrics)
-            return f"{event.state}" + (f": {values}" if values else "") + (f" ({event.reason})" if event.reason else "")
+            return (
+                f"{event.state}"
+                + (f": {values}" if values else "")
+                + (f" ({event.reason})" if event.reason else "")
+            )
         case events.Requeued():
             return f"attempt {event.attempt} is to be run again: {event.reason}"
         case events.Paused():
@@ -173,7 +200,14 @@ def _words(event: Event) -> str:  # noqa: C901, PLR0911 (one case a kind)
             return ("counts again" if event.undo else "counts no longer") + _because(event.why)
         case events.Annotated():
             tags = ", ".join(f"{k}={v}" for k, v in event.tags.items())
-            return "; ".join(part for part in (f"note: {event.note}" if event.note else "", f"tags: {tags}" if tags else "") if part)
+            return "; ".join(
+                part
+                for part in (
+                    f"note: {event.note}" if event.note else "",
+                    f"tags: {tags}" if tags else "",
+                )
+                if part
+            )
         case events.Edited():
             return f"changed {', '.join(event.changes)}"
         case events.StopRequested():
@@ -188,17 +222,28 @@ def _because(why: str) -> str:
 
 
 def _metrics(metrics: Any) -> str:
-    return ", ".join(f"{name} {'not finite' if v is None or v != v else format(v, '.6g')}" for name, v in metrics.items())
+    return ", ".join(
+        f"{name} {'not finite' if v is None or v != v else format(v, '.6g')}"
+        for name, v in metrics.items()
+    )
 
 
-def journal(reading: Reading, before: int | None = None, count: int = 100) -> dict[str, Any]:
-    """The newest events of a study (before number `before`), the newest first."""
+def journal(
+    reading: Reading, before: int | None = None, count: int = 100, *, reports: bool = True
+) -> dict[str, Any]:
+    """The newest events of a study (before number `before`), the newest first; without trials' reports if so wished."""
     last = reading.store.cursor(reading.name)
     end = last if before is None else min(last, max(0, before - 1))
-    begin = max(0, end - min(count, EVENTS))
-    made = []
-    for number, event in enumerate(reading.store.changes(reading.name, begin), begin + 1):
-        if number > end:
-            break
-        made.append({"number": number, **sentence(event)})
-    return {"events": made[::-1], "cursor": last, "at": time.time()}
+    made: list[dict[str, Any]] = []
+    begin = end
+    while begin > 0 and len(made) < count:
+        # what is left out may be most of it
+        begin, stop = max(0, begin - 10 * count), begin
+        part = islice(reading.store.changes(reading.name, begin), stop - begin)
+        kept = [
+            (number, event)
+            for number, event in enumerate(part, begin + 1)
+            if reports or not isinstance(event, events.Reported)
+        ]
+        made += [{"number": n, **sentence(event)} for n, event in kept[::-1][: count - len(made)]]
+    return {"events": made, "cursor": last}

@@ -21,7 +21,7 @@ const context = { may: new Set(), now: null };
 let shown = { study: null, view: null, module: null }, live = null, beside = null, pill, stand;
 
 function head(state) {
-  const crumbs = h("div", { class: "crumbs" }, h("a", { href: "./", class: "brand" }, "tunesmith"));
+  const crumbs = h("div", { class: "crumbs" }, h("a", { href: "./", class: "brand" }, h("span", { "aria-hidden": "true", class: "back" }, "‹ "), "tunesmith"));
   stand = h("span", { class: "stand" });
   if (!state.study) { fill(top, h("div", { class: "bar" }, crumbs, stand)); return; }
   pill = h("span", {});
@@ -39,7 +39,7 @@ function told(words) {
   if (lost && stand.classList.contains("lost")) return;
   stand.className = lost ? "stand lost" : "stand";
   const at = new Date().toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hour12: false });
-  stand.textContent = lost ? `connection lost since ${at}` : words;
+  stand.textContent = lost ? `no connection since ${at}` : words;
 }
 
 async function refresh() {

@@ -63,9 +63,7 @@ export class Live {
     this.stream.onopen = () => this.told("live");
     this.stream.onmessage = (event) => this.hint(JSON.parse(event.data));
     this.stream.onerror = () => {
-      const gone = this.stream && this.stream.readyState === EventSource.CLOSED;
-      this.told("lost");
-      if (gone) { this.stream = null; this.poll(); }
+      if (this.stream && this.stream.readyState === EventSource.CLOSED) { this.stream = null; this.poll(); } else this.told("lost");
     };
   }
 

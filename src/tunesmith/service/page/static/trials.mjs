@@ -116,8 +116,9 @@ export class List {
 
   heads() {
     const [by, down] = [(this.state.sort || "-number").replace(/^-/, ""), (this.state.sort || "-number").startsWith("-")];
-    const template = this.columns.map((c) => c.name === "number" ? "76px" : c.name === "state" ? "118px" : c.text ? "minmax(110px, 1.4fr)" : "minmax(96px, 1fr)").join(" ");
-    const least = this.columns.reduce((sum, c) => sum + (c.name === "number" ? 76 : c.name === "state" ? 118 : c.text ? 110 : 96), 0);
+    const wide = (c) => c.name === "number" ? 76 : c.name === "state" ? 118 : Math.min(190, Math.max(c.text ? 110 : 96, 44 + 7.4 * c.name.length));
+    const template = this.columns.map((c) => c.name === "number" || c.name === "state" ? `${wide(c)}px` : `minmax(${wide(c)}px, 1fr)`).join(" ");
+    const least = this.columns.reduce((sum, c) => sum + wide(c), 0);
     this.template = template;
     for (const part of [this.head, this.body]) { part.style.gridTemplateColumns = template; part.style.minWidth = `${least}px`; }
     fill(this.head, this.columns.map((c) => h("div", { role: "columnheader", class: c.text ? "" : "n", "aria-sort": by === c.name ? (down ? "descending" : "ascending") : "none" },
