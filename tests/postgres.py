@@ -60,7 +60,7 @@ class Server:
         self._data = self.folder / "data"
         self._run("initdb", "--pgdata", self._data, "--username", "tester", "--encoding", "UTF8", "--no-sync",
                   "--locale", "C", "--auth", "trust")  # fmt: skip
-        self.port = _free_port()
+        self.port = free_port()
         hba = "host all secretive all scram-sha-256\nhost all all all trust\nlocal all all trust\n"
         (self._data / "pg_hba.conf").write_text(hba)
         sync = "on" if durable else "off"
@@ -151,7 +151,7 @@ def server() -> Server:
     return made
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

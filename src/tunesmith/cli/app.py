@@ -22,6 +22,7 @@ from tunesmith.cli import (
     report,
     retract,
     run,
+    serve,
     show,
     space,
     stop,
@@ -59,6 +60,7 @@ for module in (
     correct,
     retract,
     replay,
+    serve,
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))

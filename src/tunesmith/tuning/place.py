@@ -18,6 +18,12 @@ def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
     return Folder.beside(location, study)
 
 
+def state_of(location: Location) -> Path:
+    """The folder of a service's own files: beside the file with the studies, or where a database's trials have theirs."""
+    beside = location.trials if isinstance(location, Database) else location.absolute()
+    return beside.with_suffix(".service")
+
+
 def check_there(location: Location | None, remedy: str) -> None:
     """Raise StudyNotFound for a file that is not there, with the `remedy`."""
     if isinstance(location, Path) and not location.exists():

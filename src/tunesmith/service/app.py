@@ -1,0 +1,74 @@
+"""The service as an ASGI application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from tunesmith.service import page
+from tunesmith.service.gate import EVERYBODY, Gate
+from tunesmith.service.login import Login
+from tunesmith.service.problems import answer_errors
+from tunesmith.service.studies import Studies
+from tunesmith.service.tokens import Tokens
+from tunesmith.store import Location, Store
+from tunesmith.version import __version__
+
+
+def make(
+    store: Store,
+    *,
+    storage: Location | None = None,
+    tokens: Tokens | None = None,
+    login: Login | None = None,
+    hosts: tuple[str, ...] = (),
+    secure: bool = False,
+    proxies: tuple[str, ...] = (),
+    open_to_all: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The application that serves the studies of `store`, which is at `storage`.
+
+    `tokens` are who may what; `login` has the one-time code and the cookies of the page. `hosts` are the names under which it
+    is reached, beside those of loopback; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who
+    asks; `open_to_all` lets everybody do everything.
+    """
+    studies = Studies(store, storage, clock=clock)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        studies.close()
+
+    app = FastAPI(
+        title="tunesmith",
+        version=__version__,
+        lifespan=life,
+        docs_url=None,  # its scripts come from another host
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.studies = studies
+    answer_errors(app)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    tokens = Tokens(None) if tokens is None else tokens
+    login = Login(tokens) if login is None else login
+    app.include_router(login.router)
+    app.include_router(page.router(studies))
+    app.add_middleware(
+        Gate,
+        tokens=tokens,
+        login=login,
+        hosts=hosts,
+        secure=secure,
+        proxies=proxies,
+        open_to=EVERYBODY if open_to_all else None,
+    )
+    return app

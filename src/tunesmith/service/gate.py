@@ -1,0 +1,255 @@
+"""Who comes in: hosts, origins, tokens and cookies, sizes; and the headers that every answer has.
+
+What each rule is against is in docs/decisions/0039-service.md.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from tunesmith.service.login import Login
+from tunesmith.service.problems import Problem
+from tunesmith.service.tokens import Scope, Token, Tokens
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+#: The longest body of a request (bytes): of one that appends events, and of any other.
+MOST_EVENTS: Final = 32 << 20
+MOST: Final = 1 << 20
+#: So many wrong tokens from one address are answered in a minute.
+WRONG: Final = 10
+_MINUTE_S: Final = 60.0
+_ADDRESSES: Final = 10_000
+
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+_CODE: Final = re.compile(rb"(?:^|&)code=")
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
+#: Answered to everybody: they say nothing but whether the service lives.
+_OPEN: Final = ("/healthz", "/readyz")
+#: What a browser is shown that has not logged in, and what the page is made of.
+LOGIN: Final = "/login"
+STATIC: Final = "/static/"
+_HEADERS: Final = {
+    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+#: Who asks where no tokens are wanted: as a browser, whose page has to be ours.
+EVERYBODY: Final = Token("", "everybody", "admin", "", 0.0, cookie=True)
+
+
+class Gate:
+    """The middleware that every request passes first; ``scope["state"]["token"]`` is who it let in."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tokens: Tokens,
+        login: Login,
+        hosts: tuple[str, ...] = (),
+        secure: bool = False,
+        proxies: tuple[str, ...] = (),
+        open_to: Token | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app, self._tokens, self._login = app, tokens, login
+        self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
+        self._secure, self._proxies = secure, proxies
+        #: Who everybody is, where no tokens are wanted.
+        self._open_to = open_to
+        self._clock = clock
+        self._wrong: dict[str, list[float]] = {}
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            return None
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+                if self._secure:
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+                message["headers"] = headers.raw
+            await send(message)
+
+        try:
+            response = self._let_in(scope)
+        except Problem as problem:
+            response = problem.answer
+        if response is not None:
+            return await response(scope, receive, answer)
+        most = MOST_EVENTS if scope["path"].endswith("/events") else MOST
+        return await self._app(scope, _limited(receive, most), answer)
+
+    # -- who ------------------------------------------------------------------------------------
+
+    def _let_in(self, scope: Connection) -> Response | None:
+        """Note who asks; or what is answered instead. Raises Problem."""
+        headers = Headers(scope=scope)
+        self._from_proxy(scope, headers)
+        host = self._host(headers)
+        same = self._check_origin(scope, headers, host)
+        if headers.get("content-encoding", "identity") != "identity":
+            raise Problem(415, "encoding", "a request's body comes as it is: no Content-Encoding")
+        if int(headers.get("content-length") or 0) > MOST_EVENTS:
+            raise _too_long(MOST_EVENTS)
+        if scope["path"] in _OPEN or scope["path"].startswith(STATIC):
+            return None
+        if scope["method"] == "GET" and _CODE.search(scope["query_string"]):
+            response = self._login.redeem(scope["query_string"], secure=scope["secure"])
+            if response is None:
+                self._count_wrong(scope)
+                raise self._stranger(
+                    "this code was used already, or is too old; `tunesmith token create NAME` makes a token to log in with"
+                )
+            return response
+        token = self._open_to or self._by_bearer(scope, headers) or self._by_cookie(headers)
+        if token is None and scope["path"] == "/session" and scope["method"] == "POST":
+            return None  # it brings a token
+        if token is None and _wants_page(scope, headers):
+            scope["path"] = (
+                LOGIN  # under the same address, which is there again once one has logged in
+            )
+            return None
+        if token is None:
+            raise self._stranger(
+                "a token is needed: Authorization: Bearer ts_..., see `tunesmith token`"
+            )
+        if token.cookie and scope["method"] not in _SAFE:
+            if not same:
+                raise Problem(403, "origin", "this can only be done from the page itself")
+            if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+                raise Problem(403, "content_type", "Content-Type has to be application/json")
+        scope.setdefault("state", {})["token"] = token
+        return None
+
+    def _from_proxy(self, scope: Connection, headers: Headers) -> None:
+        """Where a request came from, if it came by way of our proxy."""
+        scope["secure"] = self._secure
+        if scope["client"] is not None and scope["client"][0] in self._proxies:
+            if forwarded := headers.get("x-forwarded-for"):
+                scope["client"] = (forwarded.rpartition(",")[2].strip(), 0)
+            scope["secure"] = headers.get("x-forwarded-proto", "https").strip() == "https"
+
+    def _host(self, headers: Headers) -> str:
+        named = headers.getlist("host")
+        match = _HOST.fullmatch(named[0].lower()) if len(named) == 1 else None
+        if match is None or match[1].strip("[]") not in self._hosts:
+            raise Problem(
+                421,
+                "host",
+                "this service is not known under that name; its operator may add it: --host-name NAME",
+            )
+        return named[0].lower()
+
+    def _check_origin(self, scope: Connection, headers: Headers, host: str) -> bool:
+        """Whether the request is known to come from our own page. Raises Problem for what another site's page sends."""
+        origins = headers.getlist("origin")
+        site = headers.get("sec-fetch-site")
+        ours = f"{'https' if scope['secure'] else 'http'}://{host}"
+        if scope["method"] not in _SAFE and (
+            any(origin.lower() != ours for origin in origins)
+            or site not in (None, "same-origin", "none")
+        ):
+            raise Problem(403, "origin", "pages of other sites may not do this")
+        return bool(origins) or site == "same-origin"
+
+    def _by_bearer(self, scope: Connection, headers: Headers) -> Token | None:
+        given = headers.getlist("authorization")
+        if not given:
+            return None
+        kind, _, secret = given[0].partition(" ")
+        token = None
+        if len(given) == 1 and kind.lower() == "bearer":
+            token = self._tokens.find(secret.strip())
+        if token is None or token.cookie:
+            self._count_wrong(scope)
+            raise self._stranger("this token is not valid (any more)")
+        return token
+
+    def _by_cookie(self, headers: Headers) -> Token | None:
+        try:
+            morsel = SimpleCookie("; ".join(headers.getlist("cookie"))).get(self._login.cookie)
+        except CookieError:
+            return None
+        token = None if morsel is None else self._tokens.find(morsel.value)
+        return token if token is not None and token.cookie else None
+
+    def _stranger(self, why: str) -> Problem:
+        return Problem(401, "token", why, {"WWW-Authenticate": 'Bearer realm="tunesmith"'})
+
+    def _count_wrong(self, scope: Connection) -> None:
+        """Raise Problem where too many wrong tokens have come from this address. A valid one is let in all the same."""
+        address = scope["client"][0] if scope["client"] else ""
+        now = self._clock()
+        if len(self._wrong) > _ADDRESSES:
+            self._wrong.clear()
+        recent = [at for at in self._wrong.get(address, []) if now - at < _MINUTE_S]
+        self._wrong[address] = [*recent, now][-WRONG:]
+        if len(recent) >= WRONG:
+            headers = {"Retry-After": str(int(_MINUTE_S))}
+            raise Problem(429, "wrong_tokens", "too many wrong tokens from this address", headers)
+
+
+def token_of(request: Request) -> Token:
+    """Who asks."""
+    token: Token = request.state.token
+    return token
+
+
+def require(request: Request, scope: Scope, study: str | None = None) -> Token:
+    """Who asks, if that one may do so. Raises Problem."""
+    token = token_of(request)
+    if study is not None and not token.sees(study):
+        raise Problem(404, "StudyNotFound", f"there is no study {study!r} for this token")
+    if not token.may(scope):
+        raise Problem(
+            403, "scope", f"that takes a token of scope {scope!r}; this one is for {token.scope!r}"
+        )
+    return token
+
+
+def _wants_page(scope: Connection, headers: Headers) -> bool:
+    return (
+        scope["method"] in ("GET", "HEAD")
+        and not scope["path"].startswith("/api/")
+        and "text/html" in headers.get("accept", "")
+    )
+
+
+def _too_long(most: int) -> Problem:
+    return Problem(413, "too_long", f"a request's body has {most >> 20} MiB at most")
+
+
+def _limited(receive: Receive, most: int) -> Receive:
+    """`receive`, which raises Problem once a body is too long."""
+    got = 0
+
+    async def limited() -> Message:
+        nonlocal got
+        message = await receive()
+        if message["type"] == "http.request":
+            got += len(message.get("body", b""))
+            if got > most:
+                raise _too_long(most)
+        return message
+
+    return limited

@@ -1,0 +1,131 @@
+"""`tunesmith serve`: the service as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from tunesmith.core.errors import StudyError
+from tunesmith.service.app import make
+from tunesmith.service.gate import LOOPBACK
+from tunesmith.service.login import Login
+from tunesmith.service.tokens import Tokens
+from tunesmith.store import Location, Store
+from tunesmith.tuning.place import state_of
+
+#: How long requests that run may take once the service is told to end (s).
+GRACE_S: Final = 5
+#: More than this at once are told to come back later.
+_CONNECTIONS: Final = 1000
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a service listens, and what it is called."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    #: The names in its users' addresses, beside `host` and those of loopback.
+    names: tuple[str, ...] = ()
+    certificate: Path | None = None
+    key: Path | None = None
+    #: The addresses of proxies that see to TLS, and whose word on who asks is believed.
+    proxies: tuple[str, ...] = ()
+    tokens: bool = True
+
+    def __post_init__(self) -> None:
+        loopback = self.host in LOOPBACK
+        if (self.certificate is None) != (self.key is None):
+            raise StudyError(
+                "--tls-cert and --tls-key belong together: the certificate and its private key"
+            )
+        if not (loopback or self.certificate or self.proxies):
+            raise StudyError(
+                f"--host {self.host}: others could read the tokens on their way; give --tls-cert and --tls-key, or "
+                "--behind-proxy ADDRESS if a proxy there sees to TLS, or leave it at 127.0.0.1 and use an SSH tunnel"
+            )
+        if not self.tokens and (not loopback or self.proxies or self.names):
+            raise StudyError(
+                "--no-token is for 127.0.0.1 alone: everybody who can reach the port may do anything"
+            )
+
+    @property
+    def url(self) -> str:
+        name = self.names[0] if self.names else self.host
+        name = f"[{name}]" if ":" in name else name
+        return f"{'http' if self.certificate is None else 'https'}://{name}:{self.port}"
+
+
+class _Server(uvicorn.Server):
+    """Tells streams that it ends, which uvicorn would wait for."""
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._ending()
+        super().handle_exit(sig, frame)
+
+
+def serve(store: Store, storage: Location, address: Address, say: Callable[[str], None]) -> None:
+    """Serve `store` until a signal comes; `say` is told where. Raises StudyError, OSError."""
+    listening = _listen(address)
+    port: int = listening.getsockname()[1]
+    address = Address(**{**address.__dict__, "port": port})
+    tokens = Tokens(state_of(storage) / "tokens.json")
+    login = Login(tokens, f"tunesmith_{port}")
+    app = make(
+        store,
+        storage=storage,
+        tokens=tokens,
+        login=login,
+        hosts=(address.host, *address.names),
+        secure=address.certificate is not None,
+        proxies=address.proxies,
+        open_to_all=not address.tokens,
+    )
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=None if address.key is None else str(address.key),
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )
+    say(
+        f"tunesmith serves {storage}: {address.url}/"
+        + (f"?code={login.code()}" if address.tokens else "")
+    )
+    server = _Server(config, app.state.studies.end)
+    with listening:
+        asyncio.run(server.serve(sockets=[listening]))
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address.host, address.port))
+    except OSError as error:
+        listening.close()
+        raise StudyError(
+            f"cannot listen at {address.host}:{address.port}: {error.strerror or error}; is another one "
+            "running there? --port N takes another port, --port 0 any that is free"
+        ) from None
+    listening.listen(2048)
+    return listening

@@ -1,0 +1,93 @@
+"""The studies of a service: each opened once, its history kept, used by worker threads and never on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
+
+from tunesmith.core.errors import StudyNotFound
+from tunesmith.store import Location, Store
+from tunesmith.tuning.study import Study
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Threads for what takes no thinking (they mostly wait for one another in the store), and histories that are kept.
+_QUICK: Final = 8
+_KEPT: Final = 100
+
+
+class Studies:
+    """A store's studies by name. Its methods block, but for `quick` and `think`, which call others in threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        storage: Location | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.storage = storage
+        #: Seconds since the epoch.
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._opened: OrderedDict[str, Study] = OrderedDict()
+        self._quick = ThreadPoolExecutor(_QUICK, "quick")
+        self._thinking = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "thinking")
+        #: Whether the service has been told to end: streams look at it.
+        self.ending = False
+
+    def study(self, name: str) -> Study:
+        """The study of this name, its history as far as it has been read. Raises StudyNotFound."""
+        with self._lock:
+            study = self._opened.get(name)
+            if study is not None:
+                self._opened.move_to_end(name)
+                return study
+        study = Study(self.store, name, self.storage, clock=self.clock)
+        with self._lock:
+            study = self._opened.setdefault(name, study)
+            while len(self._opened) > _KEPT:
+                self._opened.popitem(last=False)
+        return study
+
+    def forget(self, name: str) -> None:
+        """Read the study anew the next time: it was deleted, or cannot be believed."""
+        with self._lock:
+            self._opened.pop(name, None)
+
+    def on(self, name: str, call: Callable[[Study], T]) -> T:
+        """What `call` makes of a study; one that was deleted and made anew is opened again the next time."""
+        try:
+            return call(self.study(name))
+        except StudyNotFound:
+            self.forget(name)
+            raise
+
+    async def quick(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call what takes some milliseconds at most, in a thread."""
+        bound = partial(call, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._quick, bound)
+
+    async def think(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call what may take its time (a model's fit, a figure, a long history), in one of few threads."""
+        bound = partial(call, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._thinking, bound)
+
+    def end(self) -> None:
+        """Let streams and whoever waits come to their end."""
+        self.ending = True
+
+    def close(self) -> None:
+        """Wait for what runs, and let go of the store."""
+        self._quick.shutdown(cancel_futures=True)
+        self._thinking.shutdown(cancel_futures=True)
+        self.store.close()

@@ -1,0 +1,111 @@
+"""A service for the tests: a process of its own on 127.0.0.1, which can be killed and started again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tests.postgres import free_port
+
+from tunesmith.service.tokens import Scope, Tokens
+from tunesmith.store import Location, location_of
+from tunesmith.tuning.place import state_of
+
+_PROGRAM: Final = "from tunesmith.cli import main; main()"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Service:
+    """`tunesmith serve` for the studies at `storage`, on a port that stays the same."""
+
+    def __init__(self, storage: str | Path, *options: str) -> None:
+        location = location_of(storage)
+        assert location is not None
+        self.location: Location = location
+        self.storage = str(storage)
+        self.port = free_port()
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+        self.tokens = Tokens(state_of(location) / "tokens.json")
+        self.start()
+
+    def start(self) -> None:
+        """Begin, and be there."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, "serve", "-s", self.storage, "--port", str(self.port), *self._options],
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert self._process.stderr is not None
+        said = ""
+        while (match := re.search(r"https?://\S+", said)) is None:
+            line = self._process.stderr.readline()
+            assert line, said
+            said += line
+        #: The address that it printed.
+        self.login = match[0]
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def stop(self, how: int = signal.SIGKILL) -> int:
+        """End it; its exit code."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        code = self._process.wait(60)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        self._process = None
+        return code
+
+    def close(self) -> None:
+        if self._process is not None:
+            self.stop()
+
+    def token(self, scope: Scope = "admin", **options: Any) -> str:
+        return self.tokens.create("test", scope, **options)[0]
+
+    def url(self, token: str | None = None) -> str:
+        """Its location; with a token."""
+        return f"http://{'' if token is None else token + '@'}127.0.0.1:{self.port}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request on a connection of its own; `body` is bytes, or data that is sent as JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = dict(headers or {})
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.msg, response.read())
+        finally:
+            connection.close()

@@ -1,0 +1,64 @@
+"""`tunesmith serve` as a process: it begins, says where, lets in whom it should, and ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.service.running import Service
+from typer.testing import CliRunner
+
+from tunesmith.cli.app import app
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path / "studies.db")
+    yield service
+    service.close()
+
+
+def test_a_code_is_swapped_for_a_cookie_once(service: Service) -> None:
+    assert service.ask("GET", "/healthz").status == 200
+    parts = urlsplit(service.login)
+    assert (parts.hostname, parts.port) == ("127.0.0.1", service.port)
+    swapped = service.ask("GET", f"/?{parts.query}&view=1")
+    assert (swapped.status, swapped.headers["location"]) == (303, "?view=1")
+    cookie = swapped.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    mine = {"Cookie": cookie.partition(";")[0]}
+    assert service.ask("GET", "/", headers=mine).status == 200
+    assert service.ask("GET", f"/?{parts.query}").status == 401
+    assert service.ask("GET", "/").status == 401
+    service.stop(signal.SIGKILL)
+    service.start()
+    assert service.ask("GET", "/", headers=mine).status == 200, "it outlives the process"
+    assert (
+        service.ask(
+            "DELETE", "/session", {}, headers={**mine, "Sec-Fetch-Site": "same-origin"}
+        ).status
+        == 204
+    )
+    assert service.ask("GET", "/", headers=mine).status == 401
+
+
+def test_it_ends_in_order(service: Service) -> None:
+    assert service.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--host", "0.0.0.0"], "give --tls-cert and --tls-key"),
+        (["--tls-cert", "a.pem"], "belong together"),
+        (["--no-token", "--behind-proxy", "10.0.0.1"], "for 127.0.0.1 alone"),
+        (["--host", "nowhere.invalid", "--behind-proxy", "10.0.0.1"], "cannot listen at"),
+    ],
+)
+def test_what_would_not_be_safe(tmp_path: Path, options: list[str], message: str) -> None:
+    answer = CliRunner().invoke(app, ["serve", "-s", str(tmp_path / "s.db"), *options])
+    assert message in str(answer.exception)
