@@ -60,13 +60,19 @@ class Database:
     @cached_property
     def trials(self) -> Path:
         """The folder for the files of its studies' trials: ``?trials=FOLDER``, else one here, named after it."""
-        if "trials" in self._parts.options:
+        if "trials" in self._parts.options and self.trials_url is None:
             return Path(self._parts.options["trials"]).expanduser().absolute()
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", self._parts.database) or "postgresql"
         which = f"{self._parts.hosts}/{self._parts.database}/{self.schema}"
         return Path(
             f"{name}-{blake2b(which.encode(), digest_size=4).hexdigest()}.trials"
         ).absolute()
+
+    @property
+    def trials_url(self) -> str | None:
+        """Where checkpoints are copied to, with ``?trials=s3://...`` or another URL; None with a folder."""
+        trials = self._parts.options.get("trials", "")
+        return trials.rstrip("/") if "://" in trials else None
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:

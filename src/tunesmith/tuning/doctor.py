@@ -15,6 +15,7 @@ from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.core.space.space import Space
 from tunesmith.run.output import STEP
+from tunesmith.run.remote import Remote
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.run.usage import warnings
 from tunesmith.store import Location, open_store
@@ -54,6 +55,12 @@ def check_environment(storage: Location) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     level: Literal["ok", "warning"] = "ok" if free > 1 << 30 else "warning"
     yield Finding(level, f"{show_bytes(free)} free on the disk of {files}")
+    if not isinstance(storage, Path) and (url := storage.trials_url) is not None:
+        try:
+            Remote(url).check()
+            yield Finding("ok", f"checkpoints can be kept in {url}")
+        except TunesmithError as error:
+            yield Finding("error", str(error))
     if not isinstance(storage, Path) or storage.exists():
         try:
             store = open_store(storage)

@@ -15,7 +15,7 @@ from typing import Final
 from tunesmith.core import decide
 from tunesmith.core.engine import start_of
 from tunesmith.core.errors import StudyError, StudyOver, TunesmithError
-from tunesmith.core.events import Event, Exited, Reported, Start, Stop
+from tunesmith.core.events import Event, Exited, Reported, Stop
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.base import Executor, Happened, storable
@@ -80,14 +80,16 @@ class Joined:
             spec = study.spec
             spec = replace(spec, limits=replace(spec.limits, parallel=self._parallel))
             executor = make(Context(spec, session.id, folder, self.deliver))
-            self._executor, self._keeper = executor, Keeper(folder, self._say)
-            self._interrupts.executor = executor
+            self._executor = self._interrupts.executor = executor
             try:
+                self._keeper = Keeper(folder, self._say)
                 with self._interrupts.handled():
                     while self._turn():
                         pass
             finally:
                 executor.close()
+                if self._keeper is not None:
+                    self._keeper.close(self.ledger)
         finally:
             study._leave("the process that ran it has left")  # noqa: SLF001
 
@@ -130,7 +132,7 @@ class Joined:
             self._exited(event)
         else:
             self._reported(event)
-        if self._keeper is not None:
+        if self._keeper is not None and self.ledger.attempt(event.trial) == event.attempt:
             try:
                 self._keeper.look(self.ledger, [event.trial])
             except OSError as error:  # a trial may have done anything to its folder
@@ -152,6 +154,8 @@ class Joined:
         del self._own[event.trial]
         requested = event.trial in self._stopping or self._drain_at is not None
         self._stopping.discard(event.trial)
+        if event.reason is not None and self._keeper is not None and not self._killed:
+            self._keeper.leave(event.trial)
         ended = self._study._end(event, requested=requested)  # noqa: SLF001
         if not ended:
             self._say(f"trial {event.trial}: {_HANDED_OUT}; its result is kept as a note")
@@ -235,17 +239,14 @@ class Joined:
         assert self._executor is not None
         self._own[start.trial] = start.attempt
         try:
-            self._prepare(start)
+            if self._keeper is not None:
+                self._keeper.begin(start.trial, start.attempt)
             self._executor.start(start)
         except TunesmithError:  # our own fault, not the trial's
             raise
         except Exception as error:  # noqa: BLE001 (whatever is wrong with one trial, the study goes on)
             reason = reason_of(error)
             self._unstarted.append(Exited(self._clock(), start.trial, start.attempt, None, reason))
-
-    def _prepare(self, start: Start) -> None:
-        if self._keeper is not None and start.attempt == 0:
-            self._keeper.clear(start.trial)
 
     def _begin_to_leave(self) -> None:
         self._drain_at = self._clock()  # at once: a trial may run in this thread for long

@@ -14,7 +14,8 @@ def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
     memory, and where a store is passed, a temporary one."""
     location = location_of(storage)
     if isinstance(location, Database):
-        return Folder(location.trials / study)
+        url = location.trials_url
+        return Folder(location.trials / study, url=None if url is None else f"{url}/{study}")
     return Folder.beside(location, study)
 
 

@@ -48,6 +48,7 @@ from tunesmith.core.trial import CODES, ENDED, USER, Cost, Kind, Origin, Reason,
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT
 from tunesmith.run.live import checked_report
+from tunesmith.run.remote import Remote
 from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.store.base import Summary
 from tunesmith.store.journal import Journal
@@ -326,10 +327,14 @@ class Study:
         return ledger
 
     def checkpoint(self, trial: Trial | int) -> Path | None:
-        """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``."""
+        """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``. Where checkpoints are copied
+        to a URL it is fetched; raises ExecutorError where that cannot be."""
         if self._storage is None:
             return None
-        folder = folder_of(self._storage, self._name).trial(_number(trial)) / CHECKPOINT
+        files = folder_of(self._storage, self._name)
+        folder = files.trial(_number(trial)) / CHECKPOINT
+        if files.url is not None:
+            Remote(files.url).fetch(_number(trial), folder)
         checkpoints = complete(folder)
         return checkpoints[-1].path if checkpoints else None
 
