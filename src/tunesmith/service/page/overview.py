@@ -22,11 +22,12 @@ _REPORT: Final = "report"
 
 def live(reading: Reading) -> dict[str, Any]:
     """What changes from moment to moment: state, counts, limits, who works on it. O(1), but for the headline."""
-    now = time.time()
     with reading.result() as result:
         ledger = result.ledger
         spec = ledger.spec
         best = ledger.incumbent
+        goes = bool(ledger.running) or running_session(ledger) is not None
+        now = time.time() if goes else ledger.worked_at
         return {
             "name": spec.name,
             "cursor": ledger.cursor,
@@ -39,7 +40,7 @@ def live(reading: Reading) -> dict[str, Any]:
             "best_value": None if best is None else (ledger.values(best) or (None,))[0],
             "limits": limits(ledger, now),
             "fraction": fraction_done(ledger, now),
-            "left": show_seconds(left) if (left := time_left_s(ledger, now)) else "",
+            "left": show_seconds(left) if goes and (left := time_left_s(ledger, now)) else "",
             "elapsed": show_seconds(ledger.elapsed_s(now)),
             "last_at": ledger.last_at,
             "running": [_running(ledger, number) for number in sorted(ledger.running)[:50]],

@@ -1,4 +1,4 @@
-"""The page's own routes: what it shows, in JSON, and its files. Nothing here writes: that is done through the API."""
+"""The page's own routes: its files, what it shows, in JSON, and what is done by hand. What programs use is the API."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tunesmith.service.gate import require, token_of
-from tunesmith.service.page import axes, listing, overview, trial
+from tunesmith.service.page import axes, forms, listing, overview, steering, trial
 from tunesmith.service.page.files import StaticFiles
 from tunesmith.service.page.readings import Reading, Readings
 from tunesmith.service.page.studies import Overviews
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import SCOPES
+from tunesmith.tuning.spec import writing_as
+from tunesmith.tuning.study import Study
 
 Text = Annotated[str, Query(max_length=2000)]
 Number = Annotated[int, Query(ge=0, le=2**40)]
@@ -39,6 +42,7 @@ def router(studies: Studies) -> APIRouter:
     _list(page, studies)
     _moments(page, about)
     _trials(page, about)
+    _steering(page, studies, about)
     return page
 
 
@@ -127,6 +131,52 @@ def _trials(page: APIRouter, about: Look) -> None:
     async def lined(request: Request, name: str, where: Text = "") -> Response:
         packed = await about(request, name, partial(axes.packed, where=where))
         return Response(packed, media_type="application/octet-stream")
+
+
+def _steering(page: APIRouter, studies: Studies, about: Look) -> None:
+    async def act(request: Request, name: str, verb: Callable[..., Any], *arguments: Any) -> Any:
+        token = require(request, "control", name)
+        body = await _body(request)
+
+        def acted(study: Study) -> Any:
+            with writing_as(token.name):
+                return verb(study, *arguments, body)
+
+        return await studies.think(studies.on, name, acted)
+
+    @page.get("/page/studies/{name}/form")
+    async def form(request: Request, name: str) -> Response:
+        return _json(await about(request, name, forms.form_of))
+
+    @page.post("/page/studies/{name}/preview")
+    async def preview(request: Request, name: str) -> Response:
+        wanted = await _body(request)
+        return _json(await about(request, name, partial(forms.preview, wanted=wanted)))
+
+    @page.post("/page/studies/{name}/{verb}")
+    async def steer(request: Request, name: str, verb: str) -> Response:
+        return _json(await act(request, name, _verb(steering.STUDY, verb)))
+
+    @page.post("/page/studies/{name}/trials/{number}/{verb}")
+    async def mend(request: Request, name: str, number: int, verb: str) -> Response:
+        return _json(await act(request, name, _verb(steering.TRIAL, verb), number))
+
+
+def _verb(verbs: dict[str, Any], name: str) -> Any:
+    if name not in verbs:
+        raise Problem(404, "http", f"there is no such verb: {name!r}")
+    return verbs[name]
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The request's JSON object. Raises Problem."""
+    try:
+        body = msgspec.json.decode(await request.body() or b"{}")
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Problem(422, "invalid", f"the body is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Problem(422, "invalid", "the body is a JSON object")
+    return body
 
 
 def _json(value: Any) -> Response:

@@ -1,6 +1,6 @@
 // The page: its head, the view that the address names, the trial beside it.
 
-import { add, fill, h, say, state as stateOf, empty } from "./dom.mjs";
+import { fill, h, say, state as stateOf, empty } from "./dom.mjs";
 import { get, here, Live } from "./net.mjs";
 import { changed, go, link, read } from "./address.mjs";
 import { watch } from "./tips.mjs";
@@ -10,10 +10,11 @@ import * as trials from "./trials.mjs";
 import * as trial from "./trial.mjs";
 import * as parallel from "./parallel.mjs";
 import * as journal from "./journal.mjs";
+import * as steer from "./steer.mjs";
 
 const views = [
   ["", "Overview", overview], ["trials", "Trials", trials], ["parallel", "Parallel", parallel],
-  ["journal", "Decisions", journal],
+  ["journal", "Decisions", journal], ["steer", "Steer", steer],
 ];
 
 const main = document.getElementById("main"), top = document.getElementById("top"), drawer = document.getElementById("drawer");
@@ -26,7 +27,7 @@ function head(state) {
   if (!state.study) { fill(top, h("div", { class: "bar" }, crumbs, stand)); return; }
   pill = h("span", {});
   crumbs.append(h("span", { class: "name", title: state.study }, state.study), pill);
-  const tabs = views.map(([view, words]) => h("a", {
+  const tabs = views.filter(([view]) => view !== "steer" || context.may.has("control")).map(([view, words]) => h("a", {
     href: link({ ...changed(state, { view, trial: "", before: "" }) }),
     "aria-current": view === state.view ? "page" : null,
   }, words));
@@ -87,7 +88,7 @@ async function render() {
     shown = { study: name, view: state.view, module: null };
     head(state);
     document.title = name || "Studies";
-    fill(main);
+    fill(main, empty("Loading …"));
     main.className = `view-${state.view || (name ? "overview" : "studies")}`;
     const mine = shown;
     try {

@@ -6,11 +6,13 @@ import { go, link } from "./address.mjs";
 
 export async function open(root, state) {
   const list = h("ol", { class: "log journal" }), words = h("p", { class: "soft" }), older = h("p", { class: "more" });
-  fill(root, h("div", { class: "heading" }, h("h1", {}, "Decisions")), h("p", { class: "soft" }, "Everything that was written down, the newest first. Nothing here is ever changed: a correction stands beside what it corrects."), words, list, older);
+  const box = h("input", { type: "checkbox", onchange: () => go({ by: box.checked ? "all" : "", before: "" }, { replace: true }) });
+  fill(root, h("div", { class: "heading" }, h("h1", {}, "Decisions"), h("label", { class: "tick" }, box, "with every report")), h("p", { class: "soft" }, "Everything that was written down, the newest first. Nothing here is ever changed: a correction stands beside what it corrects."), words, list, older);
   let cursor = -1;
   async function load(next) {
     state = next;
-    const made = await get(query(`${here(state.study)}/journal`, { before: state.before }));
+    box.checked = state.by === "all";
+    const made = await get(query(`${here(state.study)}/journal`, { before: state.before, reports: state.by === "all" ? "true" : "false" }));
     cursor = made.cursor;
     words.textContent = state.before ? `Events before number ${Number(state.before).toLocaleString("en")} of ${made.cursor.toLocaleString("en")}.` : `${made.cursor.toLocaleString("en")} events.`;
     fill(list, made.events.map((e) => h("li", { class: `event ${e.kind}` },
