@@ -300,9 +300,9 @@ class TestKeeper:
     def test_a_new_trial_begins_with_none(self, folder: Folder, keeper: Keeper) -> None:
         put(folder, 0, 5)
         (folder.trial(0) / CHECKPOINT / "model.bin").write_text("of a study that was deleted")
-        keeper.clear(0)
+        keeper.begin(0, 0)
         assert self.kept(folder, 0) == []
-        keeper.clear(1)
+        keeper.begin(1, 0)
 
     def test_a_limit_that_was_raised_makes_room(
         self, folder: Folder, keeper: Keeper, said: list[str]

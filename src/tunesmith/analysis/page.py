@@ -59,6 +59,8 @@ tr.first td { font-weight: 650; }
 tr.group td { padding-top: 16px; font-weight: 650; border-bottom-color: var(--grey); }
 td.soft { color: var(--soft); }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 3px; margin-right: 7px; }
+.dot.blue { background: var(--blue); } .dot.orange { background: var(--orange); } .dot.green { background: var(--green); }
+.dot.grey { background: var(--grey); }
 .copy { position: relative; margin: 12px 0; }
 .copy span { color: var(--soft); font-size: 13px; }
 pre { background: var(--tint); border-radius: 8px; padding: 10px 12px; margin: 6px 0; overflow-x: auto;

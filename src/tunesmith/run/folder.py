@@ -34,6 +34,8 @@ class Folder:
     path: Path
     #: Whether it goes when the study's process is done (a study in memory).
     temporary: bool = False
+    #: The URL to which checkpoints are copied (see `run.remote`), where other hosts do not see `path`.
+    url: str | None = None
 
     @classmethod
     def beside(cls, storage: Path | None, study: str) -> Folder:

@@ -6,8 +6,10 @@ import contextlib
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +21,12 @@ from tunesmith.core.trial import State
 from tunesmith.run import checkpoint
 from tunesmith.run.checkpoint import Checkpoint
 from tunesmith.run.folder import CHECKPOINT, FULL, Folder, fault_of
+from tunesmith.run.remote import Remote
 
 #: A trial in one of these goes on from its last checkpoint.
 _GOES_ON = frozenset({State.RUNNING, State.WAITING, State.PAUSED})
+#: How often it is looked for checkpoints that other hosts have copied to the folder's URL (s).
+_LOOK_S: Final = 10.0
 
 
 class Keeper:
@@ -31,6 +36,9 @@ class Keeper:
     best report. When it has ended, they stay if it is one of the best (`keep` of them, all that are to be
     confirmed, and with several objectives all that no other beats). Over the `disk` limit, the least needed go first; if that is not enough, trials write none
     until there is room.
+
+    Where the folder has a URL, what is kept is copied there, and of all that hosts have copied the same is kept; the
+    `disk` limit is each host's. Raises ExecutorError where the URL cannot be used.
     """
 
     def __init__(self, folder: Folder, say: Callable[[str], None]) -> None:
@@ -43,10 +51,35 @@ class Keeper:
         with contextlib.suppress(OSError):  # whoever needs the folder says what is wrong with it
             (folder.path / FULL).unlink()
         self._warned = False
+        self._remote = None if folder.url is None else Remote(folder.url)
+        self._looked_s = -_LOOK_S
+        if self._remote is not None:
+            self._remote.check()
 
-    def clear(self, number: int) -> None:
-        """Let a trial that has not run yet begin with none: a study of this name that was deleted may have
-        left some."""
+    def begin(self, number: int, attempt: int) -> None:
+        """See to what an attempt at a trial begins with: a first one with none, as a study of this name that was
+        deleted may have left some; a later one with what was copied from another host."""
+        if attempt == 0:
+            self._clear(number)
+        if self._remote is not None:
+            self._remote.begin(number, attempt, self._of(number))
+
+    def leave(self, number: int) -> None:
+        """Wait until what is whole of a trial is where other hosts find it: it is about to be theirs."""
+        if self._remote is not None:
+            self._remote.upload(number, self._of(number), State.WAITING)
+            self._remote.settle()
+            self._tell()
+
+    def close(self, ledger: Ledger) -> None:
+        """Wait for what is being copied."""
+        if self._remote is not None:
+            self._remote.settle()
+            self._tidy_remote(ledger)
+            self._remote.close()
+            self._tell()
+
+    def _clear(self, number: int) -> None:
         left = f"{self._root}/{number:06d}/{CHECKPOINT}"  # as `_of`: it is asked for every trial
         if os.path.lexists(left):
             shutil.rmtree(left, ignore_errors=True)
@@ -58,6 +91,8 @@ class Keeper:
         folder = self._folder.make(child)
         last = ledger.curves.last(parent)
         reported = last.step if last is not None else None
+        if self._remote is not None:
+            self._remote.fetch(parent, self._of(parent))
         try:
             inherited = checkpoint.inherit(self._of(parent), self._of(child), reported)
         except OSError as error:
@@ -78,6 +113,12 @@ class Keeper:
                 self._complain(f"trial {number} was paused", "will start over if it goes on")
             if checkpoints:
                 self._tidy(ledger, number, checkpoints)
+            if self._remote is not None:
+                self._remote.upload(number, self._of(number), ledger.state(number))
+        if self._remote is not None:
+            if time.monotonic() - self._looked_s >= _LOOK_S:
+                self._tidy_remote(ledger)
+            self._tell()
         limit = ledger.spec.limits.disk
         if limit is not None or self._full:
             self._fit(ledger, math.inf if limit is None else limit)
@@ -101,17 +142,32 @@ class Keeper:
                 ledger, number, [c for c in _older(ledger, number, checkpoints) if c.step != best]
             )
         sizes[number] = _bytes_of(self._of(number))
-        limits = ledger.spec.limits
-        if state is State.COMPLETED and limits.keep != "all":
-            wanted = limits.keep and max(limits.keep, limits.confirm or 0)
-            for loser in self._losers(ledger, wanted):
+        if state is State.COMPLETED:
+            for loser in self._losers(ledger, {n for n in sizes if sizes[n]}):
                 self._remove(ledger, loser, checkpoint.complete(self._of(loser)))
 
-    def _losers(self, ledger: Ledger, wanted: int) -> list[int]:
-        """The completed trials with checkpoints that are not among the `wanted` best (with several objectives: nor of
-        the front); those that only confirm others are losers all."""
-        sizes = self._measured(ledger)
-        ended = [n for n in sizes if sizes[n] and ledger.state(n) is State.COMPLETED]
+    def _tidy_remote(self, ledger: Ledger) -> None:
+        """Remove what nobody needs of what was copied: whoever ended a trial may have died before it did so."""
+        assert self._remote is not None
+        self._looked_s = time.monotonic()
+        self._remote.look()
+        there = {n for n in self._remote.trials() if n < ledger.size}
+        over = [n for n in there if ledger.state(n) not in {*_GOES_ON, State.COMPLETED}]
+        self._remote.remove([*over, *self._losers(ledger, there)])
+
+    def _tell(self) -> None:
+        assert self._remote is not None
+        for sentence in self._remote.news():
+            self._say(sentence)
+
+    def _losers(self, ledger: Ledger, numbers: Iterable[int]) -> list[int]:
+        """Those completed trials of `numbers` that are not among the best (with several objectives: nor of the front);
+        those that only confirm others are losers all."""
+        limits = ledger.spec.limits
+        if limits.keep == "all":
+            return []
+        wanted = limits.keep and max(limits.keep, limits.confirm or 0)
+        ended = [n for n in numbers if ledger.state(n) is State.COMPLETED]
         repeats = [n for n in ended if n in ledger.confirming]
         ranked = _ranked(ledger, sorted(set(ended) - set(repeats)))
         best = ledger.incumbent

@@ -62,13 +62,18 @@ class Database:
     @cached_property
     def trials(self) -> Path:
         """The folder for the files of its studies' trials: ``?trials=FOLDER``, else one here, named after it."""
-        if "trials" in self._parts.options:
-            return Path(self._parts.options["trials"]).expanduser().absolute()
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", self._parts.database) or "postgresql"
         which = f"{self._parts.hosts}/{self._parts.database}/{self.schema}"
-        return Path(
-            f"{name}-{blake2b(which.encode(), digest_size=4).hexdigest()}.trials"
-        ).absolute()
+        return self._parts.folder(self._parts.database or "postgresql", which)
+
+    @property
+    def names_trials(self) -> bool:
+        """Whether ``?trials=`` names a folder."""
+        return self._parts.names_folder
+
+    @property
+    def trials_url(self) -> str | None:
+        """Where checkpoints are copied to, with ``?trials=s3://...`` or another URL; None with a folder."""
+        return self._parts.trials_url
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
@@ -98,6 +103,22 @@ class _Parts:
     hosts: str
     database: str
     options: Mapping[str, str] = field(repr=False)
+
+    @property
+    def trials_url(self) -> str | None:
+        trials = self.options.get("trials", "")
+        return trials.rstrip("/") if "://" in trials else None
+
+    @property
+    def names_folder(self) -> bool:
+        return "trials" in self.options and self.trials_url is None
+
+    def folder(self, name: str, which: str) -> Path:
+        """The folder for trials that the URL names, or one here that is called after it."""
+        if self.names_folder:
+            return Path(self.options["trials"]).expanduser().absolute()
+        digest = blake2b(which.encode(), digest_size=4).hexdigest()
+        return Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest}.trials").absolute()
 
 
 def _host(text: str, example: str | None = None) -> tuple[str, str]:
@@ -159,11 +180,17 @@ class Service:
     @cached_property
     def trials(self) -> Path:
         """The folder for the files of its studies' trials, as that of a database."""
-        if "trials" in self._parts.options:
-            return Path(self._parts.options["trials"]).expanduser().absolute()
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", self._parts.hosts)
-        which = blake2b(str(self).encode(), digest_size=4).hexdigest()
-        return Path(f"{name}-{which}.trials").absolute()
+        return self._parts.folder(self._parts.hosts, str(self))
+
+    @property
+    def names_trials(self) -> bool:
+        """Whether ``?trials=`` names a folder."""
+        return self._parts.names_folder
+
+    @property
+    def trials_url(self) -> str | None:
+        """Where checkpoints are copied to, as for a database."""
+        return self._parts.trials_url
 
     @cached_property
     def _parts(self) -> _Parts:

@@ -52,12 +52,12 @@ class Evidence:
     @classmethod
     def ranked(cls, history: History) -> Evidence:
         """For searchers that go by the order of results alone: with several objectives, or constraints, the losses are
-        ranks (see `tunesmith.strategy.standing`), of what has ended by itself."""
+        ranks (see `tunesmith.strategy.standing`), of what is known in every objective, forecasts included."""
         if len(history.objectives) == 1 and not history.constraints:
             return cls.of(history)
         standing = Standing.of(history)
-        failed = np.isnan(standing.losses[:, 0])
-        ranks = np.where(failed, np.nan, standing.order.astype(np.float64))
+        standing = standing.only(standing.whole | standing.failed)
+        ranks = np.where(standing.failed, np.nan, standing.order.astype(np.float64))
         return cls(standing.rows, ranks, _pending(history), np.zeros(len(ranks)))
 
     @classmethod

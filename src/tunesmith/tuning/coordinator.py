@@ -213,8 +213,8 @@ class Loop:
         """
         self._executor = self._interrupts.executor = executor
         saved: StoreLost | None = None
-        self._keeper = None if folder is None else Keeper(folder, self._say)
         try:
+            self._keeper = None if folder is None else Keeper(folder, self._say)
             self._tidy(self._recovered)
             with self._interrupts.handled():
                 while self._engine.quit is None:
@@ -225,6 +225,8 @@ class Loop:
         finally:
             try:
                 executor.close()
+                if self._keeper is not None:
+                    self._keeper.close(self.ledger)
             finally:
                 try:
                     self.close()
@@ -394,8 +396,7 @@ class Loop:
         """See to the checkpoints that a trial begins with."""
         if self._keeper is None:
             return
-        if start.attempt == 0:
-            self._keeper.clear(start.trial)
+        self._keeper.begin(start.trial, start.attempt)
         if start.parent is not None:
             self._keeper.inherit(self.ledger, start.parent, start.trial)
 

@@ -15,7 +15,7 @@ from typing import Final
 from tunesmith.core import decide
 from tunesmith.core.engine import start_of
 from tunesmith.core.errors import StudyError, StudyOver, TunesmithError
-from tunesmith.core.events import Event, Exited, Reported, Start, Stop
+from tunesmith.core.events import Event, Exited, Reported, Stop
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.base import Executor, Happened, storable
@@ -25,6 +25,7 @@ from tunesmith.run.objective import reason_of
 from tunesmith.run.retention import Keeper
 from tunesmith.run.signals import Interrupts
 from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.session import describe
 from tunesmith.tuning.study import Study
 
 #: How long to wait for the executor at a time (s), and for news of others where nothing runs here.
@@ -80,14 +81,16 @@ class Joined:
             spec = study.spec
             spec = replace(spec, limits=replace(spec.limits, parallel=self._parallel))
             executor = make(Context(spec, session.id, folder, self.deliver))
-            self._executor, self._keeper = executor, Keeper(folder, self._say)
-            self._interrupts.executor = executor
+            self._executor = self._interrupts.executor = executor
             try:
+                self._keeper = Keeper(folder, self._say)
                 with self._interrupts.handled():
                     while self._turn():
                         pass
             finally:
                 executor.close()
+                if self._keeper is not None:
+                    self._keeper.close(self.ledger)
         finally:
             study._leave("the process that ran it has left")  # noqa: SLF001
 
@@ -130,7 +133,7 @@ class Joined:
             self._exited(event)
         else:
             self._reported(event)
-        if self._keeper is not None:
+        if self._keeper is not None and self.ledger.attempt(event.trial) == event.attempt:
             try:
                 self._keeper.look(self.ledger, [event.trial])
             except OSError as error:  # a trial may have done anything to its folder
@@ -140,7 +143,7 @@ class Joined:
         if self._own.get(event.trial) != event.attempt:
             return
         if not self._study._record(event):  # noqa: SLF001
-            self._stop(event.trial, Reason(Kind.LOST, _HANDED_OUT), grace_s=0.0)
+            self._stop(event.trial, Reason(Kind.LOST, self._handed_out(event.trial)), grace_s=0.0)
             return
         reason = self.ledger.stop_reasons.get(event.trial)
         if reason is not None:
@@ -152,10 +155,21 @@ class Joined:
         del self._own[event.trial]
         requested = event.trial in self._stopping or self._drain_at is not None
         self._stopping.discard(event.trial)
+        if event.reason is not None and self._keeper is not None and not self._killed:
+            self._keeper.leave(event.trial)
         ended = self._study._end(event, requested=requested)  # noqa: SLF001
         if not ended:
-            self._say(f"trial {event.trial}: {_HANDED_OUT}; its result is kept as a note")
+            handed_out = self._handed_out(event.trial)
+            self._say(f"trial {event.trial}: {handed_out}; its result is kept as a note")
         self._idle_at = -1
+
+    def _handed_out(self, number: int) -> str:
+        """Why a trial that ran here is others' now."""
+        ledger = self.ledger
+        running = ledger.running.get(number)
+        by = ledger.sessions.get(running.session) if running else None
+        whom = f" to {describe(by)}" if by else ""
+        return f"it was handed out again{whom}, because this process had not been heard of"
 
     # -- time passes --------------------------------------------------------------------------
 
@@ -174,7 +188,7 @@ class Joined:
         for number, attempt in list(self._own.items()):
             running = ledger.running.get(number)
             if running is None or ledger.attempt(number) != attempt:
-                self._stop(number, Reason(Kind.LOST, _HANDED_OUT), grace_s=0.0)
+                self._stop(number, Reason(Kind.LOST, self._handed_out(number)), grace_s=0.0)
             elif leaving and (killing or number not in self._stopping):
                 reason = Reason(Kind.INTERRUPTED, "the process that ran it was told to leave")
                 self._stop(number, reason, grace_s=0.0 if killing else None, again=killing)
@@ -215,8 +229,10 @@ class Joined:
             try:
                 begun = study._ask()  # noqa: SLF001
             except StudyOver:
-                study._settle()  # noqa: SLF001 (whoever ended the last trial may not have come to it yet)
                 ledger = study._refresh()  # noqa: SLF001
+                if ledger.ended is None and not ledger.running:
+                    study._settle()  # noqa: SLF001 (whoever ended the last trial may not have come to it yet)
+                    ledger = study._refresh()  # noqa: SLF001
                 if ledger.ended is not None or not ledger.running:
                     return True
                 self._idle_at = ledger.cursor  # others still run some, and may die
@@ -235,7 +251,8 @@ class Joined:
         assert self._executor is not None
         self._own[start.trial] = start.attempt
         try:
-            self._prepare(start)
+            if self._keeper is not None:
+                self._keeper.begin(start.trial, start.attempt)
             self._executor.start(start)
         except TunesmithError:  # our own fault, not the trial's
             raise
@@ -243,16 +260,9 @@ class Joined:
             reason = reason_of(error)
             self._unstarted.append(Exited(self._clock(), start.trial, start.attempt, None, reason))
 
-    def _prepare(self, start: Start) -> None:
-        if self._keeper is not None and start.attempt == 0:
-            self._keeper.clear(start.trial)
-
     def _begin_to_leave(self) -> None:
         self._drain_at = self._clock()  # at once: a trial may run in this thread for long
         grace = self.ledger.spec.limits.grace
         self._say(
             f"leaving: running trials have {grace:g} s, then others run them again (again to kill them now)"
         )
-
-
-_HANDED_OUT: Final = "it was handed out again, because this process had not been heard of"

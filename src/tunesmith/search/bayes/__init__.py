@@ -78,9 +78,7 @@ class Bayes:
         """The initial design, then what the model expects most of; a batch costs one fit."""
         domain = _domain(space, history)
         proposals = Proposals(domain.points, history)
-        several = len(history.objectives) > 1 or bool(history.constraints)
-        # the models of several know only what has ended by itself
-        evidence = Evidence.ranked(history) if several else Evidence.of(history)
+        evidence = Evidence.ranked(history)
         size = _design_size(domain, history)
         own = history.own
         if own < size or evidence.results < LEAST:

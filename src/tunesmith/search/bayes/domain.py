@@ -116,13 +116,17 @@ class Domain:
             self._design = self.points.snap(self.prior.bend(design) if self.prior else design)
         return self._design
 
-    def fitted(self, model: str, points: Floats, targets: Floats) -> Floats:
-        """The hyperparameters of one of the models, fitted to these data; kept until they change."""
+    def fitted(
+        self, model: str, points: Floats, targets: Floats, extra: Floats | None = None
+    ) -> Floats:
+        """The hyperparameters of one of the models, fitted to these data; kept until they change. `extra` are known
+        variances of the targets."""
+        known = np.zeros(len(targets)) if extra is None else extra
 
         def make() -> Floats:
-            return gp.fit(self.features(points), self.owner, targets, self.begin)[0]
+            return gp.fit(self.features(points), self.owner, targets, self.begin, known)[0]
 
-        return self.theta(model, (points, targets), make)
+        return self.theta(model, (points, targets, known), make)
 
     def theta(
         self, model: str, data: tuple[NDArray[Any], ...], make: Callable[[], Floats]

@@ -76,11 +76,12 @@ class Joint:
         if left_out is not None:
             standing = standing.only(~left_out[standing.rows])
         points, losses = history.points[standing.rows], standing.losses
+        deviations = standing.deviations
         early = standing.first(checkpoint(len(standing.rows)))
-        excess = bilog(standing.excess, len(early.rows))
+        excess, excess_deviations = _compressed(standing, len(early.rows))
         subset = self._representatives(points, standing)
         self.known = points[subset]
-        self._feasible = standing.feasible[subset]
+        self._feasible, self._forecast = standing.feasible[subset], standing.forecast[subset]
         #: Ranks, the best 0: which of the known points are parents, and which of two is the better one.
         self.at_known = standing.order[subset].astype(np.float64)
         transfer = domain.transfer
@@ -88,25 +89,33 @@ class Joint:
         if losses.shape[1] > EXACT:
             weights = rng.dirichlet(np.ones(losses.shape[1]))
             lessons = [transfer.combined(lambda their: _weighted(their, weights))]
+            deviations = _deviation(losses, deviations, weights)[:, None]
             losses = _weighted(losses, weights)[:, None]
         first = self._representatives(points[: len(early.rows)], early)
-        if np.isfinite(losses[first, 0]).sum() < LEAST:
-            first = subset
         self._warps: list[OutputWarp] = []
-        self._objectives = [
-            self._objective(f"objective {j}", losses[:, j], points, first, subset, lessons[j])
-            for j in range(losses.shape[1])
-        ]
+        self._objectives: list[gp.GP] = []
+        #: Results at the known points, shape (n, objectives): what is predicted where they are noisy, or forecasts.
+        self._z = np.full((len(subset), losses.shape[1]), np.nan)
+        for j in range(losses.shape[1]):
+            there = standing.failed | ~np.isnan(losses[:, j])
+            seen, then = subset[there[subset]], first[there[first]]
+            if np.isfinite(losses[then, j]).sum() < LEAST:
+                then = seen
+            data = (points, losses[:, j], deviations[:, j])
+            process, targets = self._objective(f"objective {j}", data, then, seen, lessons[j])
+            fitted = process.fitted[: len(seen)]
+            self._z[there[subset], j] = np.where(standing.forecast[seen], fitted, targets)
+            if is_noisy(process):
+                self._z[:, j] = process.predict(domain.features(self.known))[0]
+            self._objectives.append(process)
         self._constraints = [
-            self._constraint(f"constraint {k}", excess[:, k], points, first, subset)
+            self._constraint(
+                f"constraint {k}", excess[:, k], excess_deviations[:, k], points, first, subset
+            )
             for k in range(excess.shape[1])
             if (excess[:, k] > 0.0).any()  # one that nobody has broken teaches nothing yet
         ]
-        features = domain.features(self.known)
-        self._z = np.column_stack(
-            [p.predict(features)[0] if is_noisy(p) else z for p, z in self._objectives]
-        )
-        lengths = [np.exp(process.theta[: domain.d]) for process, _ in self._objectives]
+        lengths = [np.exp(process.theta[: domain.d]) for process in self._objectives]
         self.lengths = np.median(lengths, axis=0)
         self.best = 0.0
         self._believed = np.empty((0, self._z.shape[1]))
@@ -124,67 +133,83 @@ class Joint:
         return representatives(points, order, self.domain.choices, MOST_POINTS)
 
     def _objective(
-        self, name: str, losses: Floats, points: Floats, early: Ints, known: Ints, lessons: Lessons
+        self,
+        name: str,
+        data: tuple[Floats, Floats, Floats],
+        early: Ints,
+        known: Ints,
+        lessons: Lessons,
     ) -> tuple[gp.GP, Floats]:
-        """The posterior of an objective, and its warped results at the known points."""
+        """The posterior of an objective, of points, losses and their deviations, and its warped results at the known
+        points."""
         domain = self.domain
 
-        def data(rows: Ints) -> tuple[tuple[Floats, Floats, Floats], OutputWarp]:
-            sure = np.zeros(len(rows))
-            return learned(domain, points[rows], losses[rows], sure, lessons=lessons)
+        def warped(rows: Ints) -> tuple[tuple[Floats, Floats, Floats], OutputWarp]:
+            points, losses, deviations = (part[rows] for part in data)
+            return learned(domain, points, losses, deviations, lessons=lessons)
 
         def make() -> Floats:
-            features, z, extra = data(early)[0]
+            features, z, extra = warped(early)[0]
             return gp.fit(features, domain.owner, z, domain.begin, extra)[0]
 
-        theta = domain.theta(name, (points[early], losses[early]), make)
-        (features, z, extra), warp = data(known)
+        theta = domain.theta(name, tuple(part[early] for part in data), make)
+        (features, z, extra), warp = warped(known)
         self._warps.append(warp)
         process = gp.GP.condition(features, domain.owner, z, theta, extra)
         return process, z[: len(known)]
 
     def _constraint(
-        self, name: str, excess: Floats, points: Floats, early: Ints, known: Ints
+        self,
+        name: str,
+        excess: Floats,
+        deviations: Floats,
+        points: Floats,
+        early: Ints,
+        known: Ints,
     ) -> tuple[gp.GP, float]:
         """The posterior of a constraint's excess, standardised, and where its border lies."""
+        domain = self.domain
         known, early = known[~np.isnan(excess[known])], early[~np.isnan(excess[early])]
         if len(early) < LEAST:
             early = known
         # of those that it is fitted to: else each result would be a reason to fit it again
         scale, shift = float(excess[early].std()) or 1.0, float(excess[early].mean())
-        theta = self.domain.fitted(name, points[early], (excess[early] - shift) / scale)
-        return self._process(points[known], (excess[known] - shift) / scale, theta), -shift / scale
-
-    def _process(self, points: Floats, targets: Floats, theta: Floats) -> gp.GP:
-        return gp.GP.condition(self.domain.features(points), self.domain.owner, targets, theta)
+        targets, extra = (excess - shift) / scale, np.square(deviations / scale)
+        theta = domain.fitted(name, points[early], targets[early], extra[early])
+        features = domain.features(points[known])
+        process = gp.GP.condition(features, domain.owner, targets[known], theta, extra[known])
+        return process, -shift / scale
 
     @property
     def noisy(self) -> bool:
         """Whether a config run again may well give another value."""
-        return any(is_noisy(process) for process, _ in self._objectives)
+        return any(is_noisy(process) for process in self._objectives)
 
     def believe(self, points: Floats) -> None:
         """Take the predictions for `points`, which are running or about to, for results."""
         if not len(points):
             return
         features = self.domain.features(points)
-        means = np.column_stack([p.predict(features)[0] for p, _ in self._objectives])
+        means = np.column_stack([p.predict(features)[0] for p in self._objectives])
         keeps = self._log_feasible(features) > math.log(0.5)
         self._believed = np.vstack([self._believed, means[keeps]])
-        self._objectives = [(p.believe(features), z) for p, z in self._objectives]
+        self._objectives = [p.believe(features) for p in self._objectives]
         self._constraints = [(p.believe(features), border) for p, border in self._constraints]
         self._goals.clear()
 
     def hope(self, points: Floats, deviations: float) -> Floats:
         """How low a value of the first objective may be hoped for: so many deviations below the mean, shape (m,)."""
-        mean, deviation = self._objectives[0][0].predict(self.domain.features(points))
+        mean, deviation = self._objectives[0].predict(self.domain.features(points))
         return mean - deviations * deviation
 
     def _goal(self, rank: float) -> Boxes | float | None:
         """What is to be improved on, of the feasible results from a rank on: the boxes that they leave, of one objective
-        the best value; None where no trial is feasible."""
+        the best value; None where no trial is feasible. Forecasts are none, unless there is nothing else: nobody has what
+        they promise."""
         if rank not in self._goals:
-            among = self._feasible & (self.at_known >= rank)
+            among = self._feasible & (self.at_known >= rank) & ~np.isnan(self._z).any(axis=1)
+            if (among & ~self._forecast).any():
+                among &= ~self._forecast
             z = np.vstack([self._z[among], self._believed])
             goal: Boxes | float | None = None
             if among.any() and z.shape[1] == 1:
@@ -207,7 +232,7 @@ class Joint:
         goal = self._goal(self.best if best is None else best)
         score = self._log_feasible(features)
         if goal is not None:
-            parts = [process.predict(features) for process, _ in self._objectives]
+            parts = [process.predict(features) for process in self._objectives]
             mean = np.column_stack([p[0] for p in parts])
             deviation = np.column_stack([p[1] for p in parts]) * self.curiosity
             if isinstance(goal, Boxes):
@@ -230,7 +255,7 @@ class Joint:
         goal = self._goal(self.best if best is None else best)
         numbers, places = self.domain.numbers, self.domain.places
         features_of = self.domain.moving(starts)
-        objectives_of = [process.slopes(places) for process, _ in self._objectives]
+        objectives_of = [process.slopes(places) for process in self._objectives]
         constraints_of = [(process.slopes(places), border) for process, border in self._constraints]
 
         def slopes(points: Floats) -> tuple[Floats, Floats]:
@@ -270,7 +295,7 @@ class Joint:
         features = self.domain.features(point[None])
         parts = []
         if len(self._objectives) == len(self._history.objectives):
-            for objective, (process, _), warp in zip(
+            for objective, process, warp in zip(
                 self._history.objectives, self._objectives, self._warps, strict=True
             ):
                 mean, deviation = (float(a[0]) for a in process.predict(features))
@@ -301,8 +326,31 @@ def _distinct(front: Floats) -> Floats:
 
 def _weighted(losses: Floats, weights: Floats) -> Floats:
     """The augmented Chebyshev function of the objectives, shape (n, objectives), with weights: shape (n,)."""
-    done = ~np.isnan(losses[:, 0])
-    low, high = losses[done].min(axis=0), losses[done].max(axis=0)
-    scaled: Floats = weights * (losses - low) / np.where(high > low, high - low, 1.0)
+    low, span = _range(losses)
+    scaled: Floats = weights * (losses - low) / span
     combined: Floats = np.max(scaled, axis=1) + AUGMENTED * np.sum(scaled, axis=1)
     return combined
+
+
+def _deviation(losses: Floats, deviations: Floats, weights: Floats) -> Floats:
+    """That of `_weighted`, at most: it changes no more than the objectives do, along with its sum."""
+    scaled = weights * deviations / _range(losses)[1]
+    deviation: Floats = (1.0 + AUGMENTED) * np.sqrt(np.square(scaled).sum(axis=1))
+    return deviation
+
+
+def _range(losses: Floats) -> tuple[Floats, Floats]:
+    """The lowest of each objective, and the range."""
+    done = ~np.isnan(losses).any(axis=1)
+    low, high = losses[done].min(axis=0), losses[done].max(axis=0)
+    return low, np.where(high > low, high - low, 1.0)
+
+
+def _compressed(standing: Standing, first: int) -> tuple[Floats, Floats]:
+    """The excess, compressed, and its deviations: half of what lies between one below and one above."""
+    excess, spread = standing.excess, standing.excess_deviations
+    middle, below, above = np.split(
+        bilog(np.vstack([excess, excess - spread, excess + spread]), first), 3
+    )
+    with np.errstate(invalid="ignore"):
+        return middle, (above - below) / 2.0

@@ -1,0 +1,69 @@
+// A study at a glance: what the report says, as it grows, and how far it is.
+
+import { ago, drawn, duration, empty, fill, h, state as stateOf } from "./dom.mjs";
+import { get, here } from "./net.mjs";
+import { link } from "./address.mjs";
+import { tell } from "./tips.mjs";
+
+export async function open(root, state, context) {
+  const strip = h("section", { class: "strip", "aria-label": "What goes on" }), words = h("div", { class: "report" }), note = h("p", { class: "soft note" });
+  fill(root, strip, note, words);
+  let cursor = -1, loading = false, over = false;
+
+  function now(live) {
+    fill(strip,
+      h("p", { class: "sentence" }, stateOf(live.state.word), " ", live.state.sentence),
+      h("div", { class: "limits" }, live.limits.map((one) => h("div", { class: "limit" },
+        h("span", {}, `${one.used} of ${one.limit} ${one.name}`),
+        h("progress", { max: 1, value: one.share, "aria-label": one.name })))),
+      h("p", { class: "soft" }, [
+        `${live.size.toLocaleString("en")} trials`, ...Object.entries(live.counts).map(([word, n]) => `${n.toLocaleString("en")} ${word}`),
+        `worked on for ${live.elapsed}`, live.left ? `about ${live.left} left` : "", `last event ${ago(live.last_at)}`,
+      ].filter(Boolean).join(" · ")),
+      live.running.length ? h("div", { class: "runs" }, live.running.slice(0, 12).map((one) => h("a", {
+        href: link({ ...state, trial: String(one.number) }), class: "run",
+      }, `▶ trial ${one.number}`, h("span", { class: "soft" }, one.step === null ? ` ${duration(Date.now() / 1000 - one.since)}` : ` step ${one.step}`))),
+      live.running.length > 12 ? h("span", { class: "soft" }, `and ${live.running.length - 12} more`) : null) : null);
+  }
+
+  async function report() {
+    if (loading || over) return;
+    loading = true;
+    try {
+      const made = await get(`${here(state.study)}/report`);
+      if (over || made.cursor === cursor) return;
+      cursor = made.cursor;
+      const open = [...words.querySelectorAll("details[open]")].map((d) => d.querySelector("summary").textContent);
+      const nav = h("nav", { "aria-label": "Sections" }, made.sections.map((s) => h("a", { href: `#${s.anchor}` }, s.heading)));
+      fill(words, h("div", { class: "top" }, drawn(made.head)), made.sections.length > 3 ? nav : null,
+        made.sections.map((s) => h("section", { id: s.anchor }, h("h2", {}, s.heading), drawn(s.html))));
+      for (const scroll of words.querySelectorAll(".scroll, pre")) scroll.tabIndex = 0;
+      for (const details of words.querySelectorAll("details")) details.open = open.includes(details.querySelector("summary").textContent);
+      tell(words, made.tips);
+      trials(words, state);
+      note.textContent = "";
+    } finally { loading = false; }
+  }
+
+  now(context.now);
+  if (!words.childElementCount) fill(words, h("h1", {}, context.now.headline), empty("Writing the report …"));
+  report().catch((error) => fill(words, h("h1", {}, context.now.headline), empty(error.message)));
+  return {
+    live: async (live) => { now(live); if (live.cursor !== cursor) await report(); },
+    update: (next) => { state = next; now(context.now); },
+    close: () => { over = true; },
+  };
+}
+
+// A trial's number in the first column of a table leads to the trial.
+function trials(words, state) {
+  for (const table of words.querySelectorAll("table")) {
+    const first = table.querySelector("thead th");
+    if (!first || first.textContent !== "trial") continue;
+    for (const row of table.querySelectorAll("tbody tr")) {
+      const cell = row.firstElementChild, match = /^(\d+)(.*)$/.exec(cell.textContent);
+      if (match) fill(cell, h("a", { href: link({ ...state, trial: match[1] }) }, match[1]), match[2]);
+    }
+  }
+}
+

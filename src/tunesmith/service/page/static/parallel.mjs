@@ -1,0 +1,1 @@
+export async function open(root) { root.textContent = ""; return {}; }
