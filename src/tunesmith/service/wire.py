@@ -17,6 +17,7 @@ from tunesmith.core import codec, events
 from tunesmith.core.errors import StoreVersionError, StudyError, TunesmithError
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
+from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require, token_of
 from tunesmith.service.news import News
 from tunesmith.service.problems import Problem
@@ -51,18 +52,6 @@ class _Lease(msgspec.Struct, forbid_unknown_fields=True):
 class _Turn(msgspec.Struct, forbid_unknown_fields=True):
     holder: str
     wait_s: float = 0.0
-
-
-async def read(request: Request, kind: type[Any]) -> Any:
-    """The body of a request. Raises Problem."""
-    try:
-        return msgspec.json.decode(await request.body() or b"{}", type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Problem(422, "invalid", f"the body: {error}") from None
-
-
-def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(data), status, headers, "application/json")
 
 
 class Wire:
