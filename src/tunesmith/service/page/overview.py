@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -119,7 +120,7 @@ def _running(ledger: Ledger, number: int) -> dict[str, Any]:
     }
 
 
-def report(reading: Reading) -> dict[str, Any]:
+def report(reading: Reading, *, narrow: bool = False) -> dict[str, Any]:
     """The report in parts. Where it takes long it is not made anew for each event; `size` is how many trials it knew."""
     with reading.result() as result:
         ledger = result.ledger
@@ -127,7 +128,7 @@ def report(reading: Reading) -> dict[str, Any]:
         if known is not None:
             cursor, made = known
             if cursor == ledger.cursor or time.monotonic() - made["_at"] < PATIENCE * made["_took"]:
-                return _shown(made)
+                return _shown(made, narrow=narrow)
         began = time.monotonic()
         parts = parts_of(ledger)
         now = time.monotonic()
@@ -145,8 +146,16 @@ def report(reading: Reading) -> dict[str, Any]:
             "_at": now,
         }
         reading.keep(_REPORT, ledger.cursor, made)
-        return _shown(made)
+        return _shown(made, narrow=narrow)
 
 
-def _shown(made: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in made.items() if not name.startswith("_")}
+def _shown(made: dict[str, Any], *, narrow: bool) -> dict[str, Any]:
+    """The report without the drawings for screens of another width: half of it all."""
+    other = _WIDE if narrow else _NARROW
+    sections = [{**one, "html": other.sub("", one["html"])} for one in made["sections"]]
+    return {**{k: v for k, v in made.items() if not k.startswith("_")}, "sections": sections}
+
+
+#: A figure as `analysis.page.Drawings` has it for either width.
+_WIDE: Final = re.compile(r'<div class="wide"><svg.*?</svg></div>', re.DOTALL)
+_NARROW: Final = re.compile(r'<div class="narrow"><svg.*?</svg></div>', re.DOTALL)
