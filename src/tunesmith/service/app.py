@@ -11,9 +11,11 @@ from fastapi import FastAPI
 from tunesmith.service import page
 from tunesmith.service.gate import EVERYBODY, Gate
 from tunesmith.service.login import Login
+from tunesmith.service.news import News
 from tunesmith.service.problems import answer_errors
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
+from tunesmith.service.wire import Wire
 from tunesmith.store import Location, Store
 from tunesmith.version import __version__
 
@@ -60,6 +62,8 @@ def make(
 
     tokens = Tokens(None) if tokens is None else tokens
     login = Login(tokens) if login is None else login
+    news = News(studies)
+    app.include_router(Wire(studies, news).router)
     app.include_router(login.router)
     app.include_router(page.router(studies))
     app.add_middleware(

@@ -52,14 +52,16 @@ from tunesmith.run.remote import Remote
 from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.store.base import Summary
 from tunesmith.store.journal import Journal
-from tunesmith.tuning.place import check_there, folder_of
+from tunesmith.tuning.place import check_there, folder_of, network_hint, refuse_network
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import (
     Heartbeat,
     Session,
     abandoned,
     describe,
+    describe_all,
     give_up_dead,
+    on_other_hosts,
     running_session,
 )
 from tunesmith.tuning.spec import (
@@ -326,14 +328,14 @@ class Study:
             ledger = self._without_dead[1]
         return ledger
 
-    def checkpoint(self, trial: Trial | int) -> Path | None:
+    def checkpoint(self, trial: Trial | int, *, fetch: bool = True) -> Path | None:
         """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``. Where checkpoints are copied
-        to a URL it is fetched; raises ExecutorError where that cannot be."""
+        to a URL it is fetched, unless only one that is here is wanted. Raises ExecutorError where that fails."""
         if self._storage is None:
             return None
         files = folder_of(self._storage, self._name)
         folder = files.trial(_number(trial)) / CHECKPOINT
-        if files.url is not None:
+        if files.url is not None and fetch:
             Remote(files.url).fetch(_number(trial), folder)
         checkpoints = complete(folder)
         return checkpoints[-1].path if checkpoints else None
@@ -432,6 +434,9 @@ class Study:
         session = self._session
         if session is not None and session.mine and session.id in self._ledger.sessions:
             return
+        if hint := network_hint(self._storage):
+            self._refuse_other_hosts(self._storage)
+            warnings.warn(hint, UserWarning, stacklevel=4)
         with self._journal.lock:
             if self._session is None or not self._session.mine:
                 self._session = Session.new()
@@ -441,6 +446,12 @@ class Study:
             if self._session.id not in self._ledger.sessions:
                 self._run_best_again(self._data, self._changed)
                 self.commit(opened)
+
+    def _refuse_other_hosts(self, storage: Location | None) -> None:
+        """Raise StoreError if processes of other hosts work on a file that is on a network file system."""
+        others = on_other_hosts(self._refresh(), self._store.silent_s(self._name))
+        if others:
+            refuse_network(storage, f"the study is worked on by {describe_all(others)}")
 
     def _spent(self) -> bool:
         """Whether the study was ended by what still holds: nobody can help it any more. One that was stopped goes on."""
@@ -848,9 +859,12 @@ def _refuse_superseded(ledger: Ledger, trial: Trial | int) -> None:
         return
     attempt = ledger.attempt(trial.number)
     if attempt != trial.attempt:
+        running = ledger.running.get(trial.number)
+        by = ledger.sessions.get(running.session) if running else None
         raise TransitionError(
             f"trial {trial.number} was handed out again (attempt {attempt}; this is {trial.attempt}), because "
-            "the process that had asked for it was not heard of; ask for another one"
+            f"the process that had asked for it was not heard of{f', and is run by {describe(by)}' if by else ''}; ask for "
+            "another one"
         )
 
 
