@@ -65,7 +65,7 @@ def make(
     news = News(studies)
     app.include_router(Wire(studies, news).router)
     app.include_router(login.router)
-    app.include_router(page.router(studies))
+    app.include_router(page.router(studies, news))
     app.add_middleware(
         Gate,
         tokens=tokens,

@@ -19,6 +19,8 @@ from tunesmith.tuning.session import describe, running_session
 #: A report that took so long (s) is not made again before this many times as long has passed.
 PATIENCE: Final = 10.0
 _REPORT: Final = "report"
+#: Sections that a screen shows at first.
+FIRST: Final = 2
 
 
 def live(reading: Reading) -> dict[str, Any]:
@@ -120,15 +122,15 @@ def _running(ledger: Ledger, number: int) -> dict[str, Any]:
     }
 
 
-def report(reading: Reading, *, narrow: bool = False) -> dict[str, Any]:
-    """The report in parts. Where it takes long it is not made anew for each event; `size` is how many trials it knew."""
+def report(reading: Reading, *, narrow: bool = False, first: bool = False) -> dict[str, Any]:
+    """The report in parts, or the `first` of them alone. Where it takes long it is not made anew for each event; `size` is how many trials it knew."""
     with reading.result() as result:
         ledger = result.ledger
         known = reading.last(_REPORT)
         if known is not None:
             cursor, made = known
             if cursor == ledger.cursor or time.monotonic() - made["_at"] < PATIENCE * made["_took"]:
-                return _shown(made, narrow=narrow)
+                return _shown(made, narrow=narrow, first=first)
         began = time.monotonic()
         parts = parts_of(ledger)
         now = time.monotonic()
@@ -146,14 +148,19 @@ def report(reading: Reading, *, narrow: bool = False) -> dict[str, Any]:
             "_at": now,
         }
         reading.keep(_REPORT, ledger.cursor, made)
-        return _shown(made, narrow=narrow)
+        return _shown(made, narrow=narrow, first=first)
 
 
-def _shown(made: dict[str, Any], *, narrow: bool) -> dict[str, Any]:
+def _shown(made: dict[str, Any], *, narrow: bool, first: bool) -> dict[str, Any]:
     """The report without the drawings for screens of another width: half of it all."""
     other = _WIDE if narrow else _NARROW
     sections = [{**one, "html": other.sub("", one["html"])} for one in made["sections"]]
-    return {**{k: v for k, v in made.items() if not k.startswith("_")}, "sections": sections}
+    shown = {k: v for k, v in made.items() if not k.startswith("_")} | {"sections": sections}
+    if not first:
+        return shown
+    # what is seen without scrolling: the others, with their figures, are asked for behind it
+    links = [{**one, "html": ""} for one in sections[FIRST:]]
+    return shown | {"sections": sections[:FIRST] + links, "tips": '{"figures":[],"texts":[]}'}
 
 
 #: A figure as `analysis.page.Drawings` has it for either width.

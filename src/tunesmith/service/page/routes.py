@@ -13,8 +13,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tunesmith.service.gate import require, token_of
+from tunesmith.service.news import News
 from tunesmith.service.page import axes, forms, listing, overview, steering, trial
 from tunesmith.service.page.files import StaticFiles
+from tunesmith.service.page.hints import hints
 from tunesmith.service.page.readings import Reading, Readings
 from tunesmith.service.page.studies import Overviews, row_of
 from tunesmith.service.problems import Problem
@@ -33,7 +35,7 @@ Number = Annotated[int, Query(ge=0, le=2**40)]
 Look = Callable[[Request, str, Callable[[Reading], Any]], Awaitable[Response]]
 
 
-def router(studies: Studies) -> APIRouter:
+def router(studies: Studies, news: News) -> APIRouter:
     """The page's routes; who asks has been let in by `tunesmith.service.gate`."""
     page = APIRouter(include_in_schema=False)
     readings = Readings(studies.store)
@@ -47,6 +49,13 @@ def router(studies: Studies) -> APIRouter:
     _moments(page, about)
     _trials(page, about)
     _steering(page, studies, about)
+
+    @page.get("/page/studies/{name}/hints")
+    async def hinted(request: Request, name: str) -> Response:
+        require(request, "read", name)
+        await studies.quick(studies.store.cursor, name)  # raises where there is no such study
+        return hints(request, studies, news, name)
+
     return page
 
 
@@ -103,8 +112,10 @@ def _moments(page: APIRouter, about: Look) -> None:
         return await about(request, name, overview.live)
 
     @page.get("/page/studies/{name}/report")
-    async def report(request: Request, name: str, narrow: bool = False) -> Response:
-        return await about(request, name, partial(overview.report, narrow=narrow))
+    async def report(
+        request: Request, name: str, narrow: bool = False, first: bool = False
+    ) -> Response:
+        return await about(request, name, partial(overview.report, narrow=narrow, first=first))
 
     @page.get("/page/studies/{name}/journal")
     async def journal(

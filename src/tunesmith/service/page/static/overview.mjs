@@ -32,20 +32,26 @@ export async function open(root, state, context) {
     if (loading || over) return;
     loading = true;
     try {
-      const now = phone.matches, made = await get(query(`${here(state.study)}/report`, { narrow: now ? "true" : "" }));
+      const now = phone.matches, ask = (first) => get(query(`${here(state.study)}/report`, { narrow: now ? "true" : "", first }));
+      if (cursor < 0) put(await ask("true"));
+      const made = await ask("");
       if (over || (made.cursor === cursor && now === narrow)) return;
       cursor = made.cursor;
       narrow = now;
-      const open = [...words.querySelectorAll("details[open]")].map((d) => d.querySelector("summary").textContent);
-      const nav = h("nav", { "aria-label": "Sections" }, made.sections.map((s) => h("a", { href: `#${s.anchor}` }, s.heading)));
-      fill(words, h("div", { class: "top" }, drawn(made.head)), made.sections.length > 3 ? nav : null,
-        made.sections.map((s) => h("section", { id: s.anchor }, h("h2", {}, s.heading), drawn(s.html))));
-      for (const scroll of words.querySelectorAll(".scroll, pre")) scroll.tabIndex = 0;
-      for (const details of words.querySelectorAll("details")) details.open = open.includes(details.querySelector("summary").textContent);
-      tell(words, made.tips);
-      trials(words, state);
+      put(made);
       note.textContent = "";
     } finally { loading = false; }
+  }
+
+  function put(made) {
+    const open = [...words.querySelectorAll("details[open]")].map((d) => d.querySelector("summary").textContent);
+    const nav = h("nav", { "aria-label": "Sections" }, made.sections.map((s) => h("a", { href: `#${s.anchor}` }, s.heading)));
+    fill(words, h("div", { class: "top" }, drawn(made.head)), made.sections.length > 3 ? nav : null,
+      made.sections.map((s) => h("section", { id: s.anchor }, h("h2", {}, s.heading), drawn(s.html))));
+    for (const scroll of words.querySelectorAll(".scroll, pre")) scroll.tabIndex = 0;
+    for (const details of words.querySelectorAll("details")) details.open = open.includes(details.querySelector("summary").textContent);
+    tell(words, made.tips);
+    trials(words, state);
   }
 
   now(context.now);

@@ -6,7 +6,7 @@ import { bytes, here, query } from "./net.mjs";
 import { brushes, go, read } from "./address.mjs";
 import { filterBar, List } from "./trials.mjs";
 
-const HIGH = 65534, NONE = 65535, TOP = 40, BOTTOM = 34, TALL = 360, SAMPLE = 2000, BINS = 64;
+const HIGH = 65534, NONE = 65535, TOP = 40, BOTTOM = 34, TALL = 360, SAMPLE = 2000, BINS = 40;
 
 // What `axes.packed` of the server wrote.
 export function unpack(buffer) {
@@ -111,7 +111,7 @@ export async function open(root, state, context) {
     for (let i = 0; i < data.count; i += 1) if (kept[i]) inside.push(i);
     const some = Object.keys(all).length > 0;
     // the best of those that are left are drawn above the others
-    const most = Math.max(1, Math.min(quick ? 60 : 400, Math.ceil(inside.length / 20))), top = [];
+    const most = Math.max(1, Math.min(quick ? 60 : data.count > SAMPLE ? 120 : 400, Math.ceil(inside.length / 20))), top = [];
     for (const i of ranked) { if (kept[i]) top.push(i); if (top.length === most) break; }
     const first = new Set(top);
     if (some && data.count <= SAMPLE) lines(pen, xs, [...Array(data.count).keys()].filter((i) => !kept[i]), colour("grey"), 0.08);
@@ -122,7 +122,7 @@ export async function open(root, state, context) {
       const n = quick ? SAMPLE / 4 : SAMPLE, step = drawn.length / n;
       drawn = Array.from({ length: n }, (_, k) => drawn[Math.floor(k * step)]);
     }
-    lines(pen, xs, drawn, colour("blue"), many ? (quick ? 0.2 : 0.05) : Math.min(0.6, Math.max(0.12, 60 / Math.max(1, drawn.length))));
+    lines(pen, xs, drawn, colour("blue"), many ? (quick ? 0.2 : 0.04) : Math.min(0.6, Math.max(0.12, 60 / Math.max(1, drawn.length))));
     lines(pen, xs, top, colour("orange"), Math.min(0.9, Math.max(0.2, 30 / top.length)), 1.4);
     const best = data.numbers.indexOf(data.best);
     if (best >= 0 && kept[best]) lines(pen, xs, [best], colour("green"), 1, 2.6);
@@ -162,10 +162,12 @@ export async function open(root, state, context) {
       for (const i of which) if (a[i] !== NONE && b[i] !== NONE) counts[Math.round(a[i] * scale) * BINS + Math.round(b[i] * scale)] += 1;
       let most = 1;
       for (const c of counts) if (c > most) most = c;
+      // single lines are drawn as lines
+      const least = which.length > 10 * SAMPLE ? 3 : 1;
       const half = TALL / BINS / 2;
       for (let k = 0; k < counts.length; k += 1) {
-        if (!counts[k]) continue;
-        pen.globalAlpha = 0.03 + 0.22 * Math.log1p(counts[k]) / Math.log1p(most);
+        if (counts[k] < least) continue;
+        pen.globalAlpha = 0.02 + 0.13 * Math.log1p(counts[k]) / Math.log1p(most);
         const ya = y(Math.floor(k / BINS) / scale), yb = y(k % BINS / scale);
         pen.beginPath();
         pen.moveTo(xs[j], ya - half); pen.lineTo(xs[j + 1], yb - half); pen.lineTo(xs[j + 1], yb + half); pen.lineTo(xs[j], ya + half);
