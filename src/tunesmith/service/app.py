@@ -72,7 +72,7 @@ def make(
     app.include_router(Wire(studies, news).router)
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
-    app.include_router(page.router(studies))
+    app.include_router(page.router(studies, news))
     app.add_middleware(
         Gate,
         tokens=tokens,
