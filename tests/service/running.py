@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.postgres import free_port
 
 from tunesmith.service.tokens import Scope, Tokens
-from tunesmith.store import Location, location_of
+from tunesmith.store import Location, location_of, open_store
 from tunesmith.tuning.place import state_of
 
 _PROGRAM: Final = "from tunesmith.cli import main; main()"
+
+
+@cache
+def service() -> str:
+    """The location of a service of this process's tests; with a token that may do everything."""
+    folder = Path(tempfile.mkdtemp(prefix="service-"))
+    made = Service(folder / "studies.db")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(made.close)
+    return made.url(made.token())
+
+
+def emptied() -> str:
+    """The same, without studies."""
+    with closing(open_store(service())) as store:
+        for name in store.names():
+            store.delete(name)
+    return service()
 
 
 class Answer(NamedTuple):

@@ -26,6 +26,7 @@ from tunesmith.cli import (
     show,
     space,
     stop,
+    token,
     trials,
 )
 from tunesmith.cli.group import Commands
@@ -61,6 +62,7 @@ for module in (
     retract,
     replay,
     serve,
+    token,
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))

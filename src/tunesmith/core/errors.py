@@ -162,13 +162,16 @@ class Paused(Stopped):
 
 #: ``user:password@`` behind a scheme, whose slashes a path may have lost one of; and a URL's options.
 _LOGIN: Final = re.compile(r"(:/+[^\s/:@'\"]*):\S+@")
+_TOKEN: Final = re.compile(r"ts_[A-Za-z0-9_-]{20,}")
 _SECRET: Final = re.compile(
     r"([?&][^\s=&]*(?:pass|token|secret|key)[^\s=&]*=)[^\s&'\"]+", re.IGNORECASE
 )
 
 
 def without_passwords(text: str) -> str:
-    """`text` with ``***`` for each password in a URL."""
+    """`text` with ``***`` for each password in a URL, and each token of a service."""
+    if "ts_" in text:
+        text = _TOKEN.sub("ts_***", text)
     if ":/" not in text:
         return text
     return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1:***@", text))

@@ -5,6 +5,7 @@ What each rule is against is in docs/decisions/0039-service.md.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from tunesmith.service.audit import Audit
 from tunesmith.service.login import Login
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
@@ -25,6 +27,8 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 #: The longest body of a request (bytes): of one that appends events, and of any other.
 MOST_EVENTS: Final = 32 << 20
 MOST: Final = 1 << 20
+#: How long a part of a body may take (s).
+BODY_S: Final = 20.0
 #: So many wrong tokens from one address are answered in a minute.
 WRONG: Final = 10
 _MINUTE_S: Final = 60.0
@@ -59,13 +63,14 @@ class Gate:
         *,
         tokens: Tokens,
         login: Login,
+        audit: Audit,
         hosts: tuple[str, ...] = (),
         secure: bool = False,
         proxies: tuple[str, ...] = (),
         open_to: Token | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app, self._tokens, self._login = app, tokens, login
+        self._app, self._tokens, self._login, self._audit = app, tokens, login, audit
         self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
         self._secure, self._proxies = secure, proxies
         #: Who everybody is, where no tokens are wanted.
@@ -88,6 +93,7 @@ class Gate:
                 if self._secure:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
                 message["headers"] = headers.raw
+                self._audit.note(scope, message["status"])
             await send(message)
 
         try:
@@ -107,10 +113,7 @@ class Gate:
         self._from_proxy(scope, headers)
         host = self._host(headers)
         same = self._check_origin(scope, headers, host)
-        if headers.get("content-encoding", "identity") != "identity":
-            raise Problem(415, "encoding", "a request's body comes as it is: no Content-Encoding")
-        if int(headers.get("content-length") or 0) > MOST_EVENTS:
-            raise _too_long(MOST_EVENTS)
+        _check_body(headers)
         if scope["path"] in _OPEN or scope["path"].startswith(STATIC):
             return None
         if scope["method"] == "GET" and _CODE.search(scope["query_string"]):
@@ -224,6 +227,8 @@ def require(request: Request, scope: Scope, study: str | None = None) -> Token:
         raise Problem(
             403, "scope", f"that takes a token of scope {scope!r}; this one is for {token.scope!r}"
         )
+    if scope not in ("read", "work"):
+        request.state.audited = True
     return token
 
 
@@ -235,17 +240,34 @@ def _wants_page(scope: Connection, headers: Headers) -> bool:
     )
 
 
+def _check_body(headers: Headers) -> None:
+    """Raise Problem for a body that could not be read in one way, or is too long."""
+    if headers.get("content-encoding", "identity") != "identity":
+        raise Problem(415, "encoding", "a request's body comes as it is: no Content-Encoding")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        closing = {"Connection": "close"}
+        raise Problem(400, "framing", "a body has one length, not two", closing)
+    if int(headers.get("content-length") or 0) > MOST_EVENTS:
+        raise _too_long(MOST_EVENTS)
+
+
 def _too_long(most: int) -> Problem:
     return Problem(413, "too_long", f"a request's body has {most >> 20} MiB at most")
 
 
 def _limited(receive: Receive, most: int) -> Receive:
     """`receive`, which raises Problem once a body is too long."""
-    got = 0
+    got, complete = 0, False
 
     async def limited() -> Message:
-        nonlocal got
-        message = await receive()
+        nonlocal got, complete
+        if complete:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_S)
+        except TimeoutError:
+            raise Problem(408, "slow", "the request's body did not come in time") from None
+        complete = not message.get("more_body", False)
         if message["type"] == "http.request":
             got += len(message.get("body", b""))
             if got > most:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Final, ParamSpec, TypeVar
 
 from tunesmith.core.errors import StudyNotFound
+from tunesmith.core.events import Event
+from tunesmith.core.study import StudySpec
+from tunesmith.service.admission import check
 from tunesmith.store import Location, Store
 from tunesmith.tuning.study import Study
 
@@ -22,6 +28,15 @@ T = TypeVar("T")
 #: Threads for what takes no thinking (they mostly wait for one another in the store), and histories that are kept.
 _QUICK: Final = 8
 _KEPT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A study as it was created; `id` tells it from a later one of its name."""
+
+    spec: StudySpec
+    created_at: float
+    id: str
 
 
 class Studies:
@@ -40,6 +55,7 @@ class Studies:
         self.clock = clock
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Study] = OrderedDict()
+        self._origins: dict[str, Origin] = {}
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
         self._thinking = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "thinking")
         #: Whether the service has been told to end: streams look at it.
@@ -63,6 +79,30 @@ class Studies:
         """Read the study anew the next time: it was deleted, or cannot be believed."""
         with self._lock:
             self._opened.pop(name, None)
+            self._origins.pop(name, None)
+
+    def known_origin(self, name: str) -> Origin | None:
+        """See `origin`; None where that has to be read."""
+        return self._origins.get(name)
+
+    def origin(self, name: str) -> Origin:
+        """The study as it was created. Raises StudyNotFound."""
+        origin = self._origins.get(name)
+        if origin is None:
+            spec, created_at = self.store.load(name), self.store.summary(name).created_at
+            text = f"{created_at!r} {json.dumps(spec.to_dict())}"
+            digest = blake2b(text.encode(), digest_size=8).hexdigest()
+            origin = self._origins[name] = Origin(spec, created_at, digest)
+        return origin
+
+    def append(self, name: str, batch: Sequence[Event], expect: int) -> int:
+        """Append what somebody else has decided, if it is legal; the new cursor. Raises as `Journal.admit`."""
+        return self.on(name, lambda study: study._journal.admit(batch, expect, check))  # noqa: SLF001
+
+    def delete(self, name: str) -> None:
+        """Remove a study. Raises StudyNotFound."""
+        self.forget(name)
+        self.store.delete(name)
 
     def on(self, name: str, call: Callable[[Study], T]) -> T:
         """What `call` makes of a study; one that was deleted and made anew is opened again the next time."""

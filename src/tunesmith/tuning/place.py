@@ -7,7 +7,7 @@ from typing import Final
 
 from tunesmith.core.errors import StoreError, StudyNotFound
 from tunesmith.run.folder import Folder
-from tunesmith.store import Database, Location, Store, file_of, location_of
+from tunesmith.store import Location, Store, file_of, location_of
 from tunesmith.store.network import network_of
 
 _INSTEAD: Final = (
@@ -17,10 +17,10 @@ _INSTEAD: Final = (
 
 
 def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
-    """Beside its file; for a database the folder that its URL names, or one of its own in the current one. For a study in
-    memory, and where a store is passed, a temporary one."""
+    """Beside its file; for a database or a service the folder that its URL names, or one of its own in the current one.
+    For a study in memory, and where a store is passed, a temporary one."""
     location = location_of(storage)
-    if isinstance(location, Database):
+    if location is not None and not isinstance(location, Path):
         url = location.trials_url
         return Folder(location.trials / study, url=None if url is None else f"{url}/{study}")
     return Folder.beside(location, study)
@@ -28,7 +28,7 @@ def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
 
 def state_of(location: Location) -> Path:
     """The folder of a service's own files: beside the file with the studies, or where a database's trials have theirs."""
-    beside = location.trials if isinstance(location, Database) else location.absolute()
+    beside = location.absolute() if isinstance(location, Path) else location.trials
     return beside.with_suffix(".service")
 
 

@@ -164,6 +164,41 @@ def test_hostile_texts_are_texts(window: Watched, service: Service, query: str) 
     assert page.locator("img").count() == 0
 
 
+def test_a_brush_on_an_axis_filters_every_view(window: Watched, service: Service) -> None:
+    page = look(window, service, "?study=digits&view=parallel&where=number+%3C+4")
+    expect(page.locator("[data-axis]")).to_have_count(6)
+    expect(page.locator(".caption")).to_contain_text("4 of 5 trials")
+    axis = page.locator("[data-axis=loss] .grip").bounding_box()
+    assert axis is not None
+    middle = axis["x"] + axis["width"] / 2
+    page.mouse.move(middle, axis["y"] + axis["height"] - 4)
+    page.mouse.down()
+    page.mouse.move(middle, axis["y"] + axis["height"] / 2 - 12, steps=4)
+    page.mouse.up()
+    expect(page.locator(".caption")).to_contain_text("2 of 5 trials within the brushes")
+    expect(page.locator(".list .count")).to_have_text("2 of 5 trials")
+    assert "brush=" in page.url
+    page.get_by_role("link", name="Trials", exact=True).click()
+    expect(page.locator(".list .count")).to_have_text("2 of 5 trials")
+    assert set(shown(page)) == {"1", "3"}
+    page.reload()
+    expect(page.locator(".list .count")).to_have_text("2 of 5 trials")
+    page.get_by_label("Remove the brush on loss").click()
+    expect(page.locator(".list .count")).to_have_text("4 of 5 trials")
+
+
+def test_a_brush_by_keyboard(window: Watched, service: Service) -> None:
+    page = look(window, service, "?study=digits&view=parallel&where=number+%3C+4")
+    page.get_by_text("Brush by numbers, hide axes").click()
+    page.get_by_label("layers from").fill("3")
+    page.get_by_label("layers from").press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator(".list .count")).to_have_text("2 of 5 trials")
+    page.get_by_label("sgd").uncheck()
+    expect(page.locator(".list .count")).to_have_text("1 of 5 trials")
+    expect(page.locator(".chip")).to_have_count(2)
+
+
 def test_a_study_that_is_not_there(window: Watched, service: Service) -> None:
     page = look(window, service, "?study=none")
     expect(page.locator("main")).to_contain_text("no study 'none'")

@@ -111,7 +111,7 @@ def _limit(name: str, doc: str, limits: Limits) -> dict[str, Any]:
         "name": name,
         "doc": doc,
         "value": _shown(name, value),
-        "first": name in FIRST or value is not None,
+        "first": name in FIRST or name in limits.to_dict(),
     }
 
 

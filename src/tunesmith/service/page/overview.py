@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +19,8 @@ from tunesmith.tuning.session import describe, running_session
 #: A report that took so long (s) is not made again before this many times as long has passed.
 PATIENCE: Final = 10.0
 _REPORT: Final = "report"
+#: Sections that a screen shows at first.
+FIRST: Final = 2
 
 
 def live(reading: Reading) -> dict[str, Any]:
@@ -119,15 +122,15 @@ def _running(ledger: Ledger, number: int) -> dict[str, Any]:
     }
 
 
-def report(reading: Reading) -> dict[str, Any]:
-    """The report in parts. Where it takes long it is not made anew for each event; `size` is how many trials it knew."""
+def report(reading: Reading, *, narrow: bool = False, first: bool = False) -> dict[str, Any]:
+    """The report in parts, or the `first` of them alone. Where it takes long it is not made anew for each event; `size` is how many trials it knew."""
     with reading.result() as result:
         ledger = result.ledger
         known = reading.last(_REPORT)
         if known is not None:
             cursor, made = known
             if cursor == ledger.cursor or time.monotonic() - made["_at"] < PATIENCE * made["_took"]:
-                return _shown(made)
+                return _shown(made, narrow=narrow, first=first)
         began = time.monotonic()
         parts = parts_of(ledger)
         now = time.monotonic()
@@ -145,8 +148,21 @@ def report(reading: Reading) -> dict[str, Any]:
             "_at": now,
         }
         reading.keep(_REPORT, ledger.cursor, made)
-        return _shown(made)
+        return _shown(made, narrow=narrow, first=first)
 
 
-def _shown(made: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in made.items() if not name.startswith("_")}
+def _shown(made: dict[str, Any], *, narrow: bool, first: bool) -> dict[str, Any]:
+    """The report without the drawings for screens of another width: half of it all."""
+    other = _WIDE if narrow else _NARROW
+    sections = [{**one, "html": other.sub("", one["html"])} for one in made["sections"]]
+    shown = {k: v for k, v in made.items() if not k.startswith("_")} | {"sections": sections}
+    if not first:
+        return shown
+    # what is seen without scrolling: the others, with their figures, are asked for behind it
+    links = [{**one, "html": ""} for one in sections[FIRST:]]
+    return shown | {"sections": sections[:FIRST] + links, "tips": '{"figures":[],"texts":[]}'}
+
+
+#: A figure as `analysis.page.Drawings` has it for either width.
+_WIDE: Final = re.compile(r'<div class="wide"><svg.*?</svg></div>', re.DOTALL)
+_NARROW: Final = re.compile(r'<div class="narrow"><svg.*?</svg></div>', re.DOTALL)

@@ -1,6 +1,6 @@
 // The page: its head, the view that the address names, the trial beside it.
 
-import { fill, h, say, state as stateOf, empty } from "./dom.mjs";
+import { fill, h, number, say, state as stateOf, empty } from "./dom.mjs";
 import { get, here, Live } from "./net.mjs";
 import { changed, go, link, read } from "./address.mjs";
 import { watch } from "./tips.mjs";
@@ -94,6 +94,7 @@ async function render() {
     try {
       if (name) {
         if (another || !context.now) context.now = null;
+        if (!context.now) glance(name, mine);
         const now = context.now || await get(`${here(name)}/live`);
         if (shown !== mine) return;
         context.now = now;
@@ -112,6 +113,17 @@ async function render() {
     if (shown.module.update) { try { await shown.module.update(state); } catch (error) { failed(error, main); } }
   }
   await aside(state);
+}
+
+// What is known without reading the history: a long one takes a moment.
+async function glance(name, mine) {
+  await new Promise((done) => setTimeout(done, 120));
+  if (shown !== mine || context.now) return;
+  const row = await get(`${here(name)}/glance`).catch(() => null);
+  if (!row || shown !== mine || context.now) return;
+  const ended = (row.counts.completed || 0).toLocaleString("en");
+  fill(main, h("h1", {}, row.best === null ? name : `The best so far is trial ${row.best}: ${row.objectives[0].metric} ${number(row.best_value)}`),
+    empty(`${ended} trials completed. Reading the history …`));
 }
 
 let before = null;

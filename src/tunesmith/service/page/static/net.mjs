@@ -59,11 +59,12 @@ export class Live {
 
   start() {
     if (this.over || this.stream || this.timer) return;
-    this.stream = new EventSource(query("api/v1/events", { studies: this.name }));
-    this.stream.onopen = () => this.told("live");
-    this.stream.onmessage = (event) => this.hint(JSON.parse(event.data));
+    this.stream = new EventSource(`${here(this.name)}/hints`);
+    this.stream.onopen = () => { clearTimeout(this.silent); this.silent = null; this.told("live"); };
+    this.stream.onmessage = () => this.hint();
     this.stream.onerror = () => {
-      if (this.stream && this.stream.readyState === EventSource.CLOSED) { this.stream = null; this.poll(); } else this.told("lost");
+      // it ends every minute and comes back by itself; only what stays away is told
+      if (this.stream && this.stream.readyState === EventSource.CLOSED) { this.stream = null; this.poll(); } else if (!this.silent) this.silent = setTimeout(() => this.told("lost"), 4000);
     };
   }
 
@@ -80,8 +81,7 @@ export class Live {
     }, 3000);
   }
 
-  async hint(news) {
-    if (news.study && news.study !== this.name) return;
+  async hint() {
     // what is shown follows at once, then at most twice a second
     this.wanted = true;
     if (this.busy) return;
@@ -97,7 +97,8 @@ export class Live {
   pause() {
     if (this.stream) this.stream.close();
     clearTimeout(this.timer);
-    this.stream = this.timer = null;
+    clearTimeout(this.silent);
+    this.stream = this.timer = this.silent = null;
   }
 
   close() {

@@ -1,14 +1,16 @@
 // A study at a glance: what the report says, as it grows, and how far it is.
 
 import { ago, drawn, duration, empty, fill, h, state as stateOf } from "./dom.mjs";
-import { get, here } from "./net.mjs";
+import { get, here, query } from "./net.mjs";
 import { link } from "./address.mjs";
 import { tell } from "./tips.mjs";
 
 export async function open(root, state, context) {
   const strip = h("section", { class: "strip", "aria-label": "What goes on" }), words = h("div", { class: "report" }), note = h("p", { class: "soft note" });
   fill(root, strip, note, words);
-  let cursor = -1, loading = false, over = false;
+  let cursor = -1, narrow = null, loading = false, over = false;
+  const phone = matchMedia("(max-width: 760px)"), turned = () => report();
+  phone.addEventListener("change", turned);
 
   function now(live) {
     fill(strip,
@@ -30,19 +32,26 @@ export async function open(root, state, context) {
     if (loading || over) return;
     loading = true;
     try {
-      const made = await get(`${here(state.study)}/report`);
-      if (over || made.cursor === cursor) return;
+      const now = phone.matches, ask = (first) => get(query(`${here(state.study)}/report`, { narrow: now ? "true" : "", first }));
+      if (cursor < 0) put(await ask("true"));
+      const made = await ask("");
+      if (over || (made.cursor === cursor && now === narrow)) return;
       cursor = made.cursor;
-      const open = [...words.querySelectorAll("details[open]")].map((d) => d.querySelector("summary").textContent);
-      const nav = h("nav", { "aria-label": "Sections" }, made.sections.map((s) => h("a", { href: `#${s.anchor}` }, s.heading)));
-      fill(words, h("div", { class: "top" }, drawn(made.head)), made.sections.length > 3 ? nav : null,
-        made.sections.map((s) => h("section", { id: s.anchor }, h("h2", {}, s.heading), drawn(s.html))));
-      for (const scroll of words.querySelectorAll(".scroll, pre")) scroll.tabIndex = 0;
-      for (const details of words.querySelectorAll("details")) details.open = open.includes(details.querySelector("summary").textContent);
-      tell(words, made.tips);
-      trials(words, state);
+      narrow = now;
+      put(made);
       note.textContent = "";
     } finally { loading = false; }
+  }
+
+  function put(made) {
+    const open = [...words.querySelectorAll("details[open]")].map((d) => d.querySelector("summary").textContent);
+    const nav = h("nav", { "aria-label": "Sections" }, made.sections.map((s) => h("a", { href: `#${s.anchor}` }, s.heading)));
+    fill(words, h("div", { class: "top" }, drawn(made.head)), made.sections.length > 3 ? nav : null,
+      made.sections.map((s) => h("section", { id: s.anchor }, h("h2", {}, s.heading), drawn(s.html))));
+    for (const scroll of words.querySelectorAll(".scroll, pre")) scroll.tabIndex = 0;
+    for (const details of words.querySelectorAll("details")) details.open = open.includes(details.querySelector("summary").textContent);
+    tell(words, made.tips);
+    trials(words, state);
   }
 
   now(context.now);
@@ -51,7 +60,7 @@ export async function open(root, state, context) {
   return {
     live: async (live) => { now(live); if (live.cursor !== cursor) await report(); },
     update: (next) => { state = next; now(context.now); },
-    close: () => { over = true; },
+    close: () => { over = true; phone.removeEventListener("change", turned); },
   };
 }
 
