@@ -256,12 +256,18 @@ def table(
     name = ' class="tight"' if tight else ""
     kinds = [' class="n"' if name in right else "" for name in columns]
     to_html = html.escape if tight else escape
-    head = "".join(f"<th{k}>{escape(str(c))}</th>" for k, c in zip(kinds, columns, strict=True))
+    head = ""
+    if any(columns):
+        heads = "".join(
+            f"<th{k}>{escape(str(c))}</th>" if c else "<td></td>"
+            for k, c in zip(kinds, columns, strict=True)
+        )
+        head = f"<thead><tr>{heads}</tr></thead>"
     body = ""
     for i, row in enumerate(rows):
         cells = "".join(f"<td{k}>{to_html(str(c))}</td>" for k, c in zip(kinds, row, strict=True))
         body += f'<tr class="first">{cells}</tr>' if first and i == 0 else f"<tr>{cells}</tr>"
-    return f'<div class="scroll"><table{name}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="scroll"><table{name}>{head}<tbody>{body}</tbody></table></div>'
 
 
 def copyable(what: str, words: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from tunesmith.core.errors import (
     StudyBusy,
     StudyError,
     StudyOver,
+    StudyWaits,
     TransitionError,
 )
 from tunesmith.core.events import Event, Exited, Quit
@@ -213,6 +215,12 @@ class Study:
         study = cls(store, name, location)
         study._data, study._changed = data, changed
         return study
+
+    def by(self, session: Session) -> Study:
+        """The same study with the same history, for another session: what it asks for is that one's."""
+        other = copy.copy(self)
+        other._session, other._heart = session, None  # noqa: SLF001
+        return other
 
     def close(self) -> None:
         """End this process's session and let go of the store."""
@@ -510,7 +518,7 @@ class Study:
         if isinstance(step, Wait):
             if step.why in _OVER:
                 raise self._over(step)
-            raise StudyError(f"{step.detail}: tell trial {min(running)} before you ask for another")
+            raise StudyWaits(f"{step.detail}: tell trial {min(running)} before you ask for another")
         return step
 
     def _over(self, end: Quit | Wait | events.Ended) -> StudyOver:

@@ -14,7 +14,18 @@ from starlette.responses import Response
 
 from tunesmith.service.gate import require, token_of
 from tunesmith.service.news import News
-from tunesmith.service.page import axes, forms, listing, overview, steering, trial
+from tunesmith.service.page import (
+    axes,
+    comparison,
+    curves,
+    forms,
+    influence,
+    listing,
+    overview,
+    steering,
+    timeline,
+    trial,
+)
 from tunesmith.service.page.files import StaticFiles
 from tunesmith.service.page.hints import hints
 from tunesmith.service.page.readings import Reading, Readings
@@ -48,7 +59,16 @@ def router(studies: Studies, news: News) -> APIRouter:
     _list(page, studies)
     _moments(page, about)
     _trials(page, about)
+    _figures(page, about)
     _steering(page, studies, about)
+
+    @page.get("/page/compare")
+    async def compared(
+        request: Request, name: Annotated[list[str], Query(min_length=1, max_length=5)]
+    ) -> Response:
+        for one in name:
+            require(request, "read", one)
+        return await studies.think(lambda: answer(request, comparison.compare(readings, name)))
 
     @page.get("/page/studies/{name}/hints")
     async def hinted(request: Request, name: str) -> Response:
@@ -152,6 +172,22 @@ def _trials(page: APIRouter, about: Look) -> None:
     @page.get("/page/studies/{name}/axes")
     async def lined(request: Request, name: str, where: Text = "") -> Response:
         return await about(request, name, partial(axes.packed, where=where))
+
+
+def _figures(page: APIRouter, about: Look) -> None:
+    @page.get("/page/studies/{name}/curves")
+    async def curved(request: Request, name: str, metric: Text = "", where: Text = "") -> Response:
+        return await about(request, name, partial(curves.curves_of, metric=metric, where=where))
+
+    @page.get("/page/studies/{name}/timeline")
+    async def lanes(
+        request: Request, name: str, since: Annotated[float | None, Query(gt=0, le=1e9)] = None
+    ) -> Response:
+        return await about(request, name, partial(timeline.timeline, since_s=since))
+
+    @page.get("/page/studies/{name}/influence")
+    async def influenced(request: Request, name: str, objective: Number = 0) -> Response:
+        return await about(request, name, partial(influence.influence, objective=objective))
 
 
 def _steering(page: APIRouter, studies: Studies, about: Look) -> None:

@@ -1,6 +1,6 @@
 // What is shown is in the address: a link shows a colleague the same.
 
-const names = ["study", "view", "trial", "where", "brush", "sort", "columns", "q", "with", "before", "by"];
+const names = ["study", "view", "trial", "where", "brush", "sort", "columns", "q", "with", "before", "by", "log"];
 
 export function read() {
   const search = new URLSearchParams(location.search), state = {};

@@ -9,12 +9,17 @@ import * as overview from "./overview.mjs";
 import * as trials from "./trials.mjs";
 import * as trial from "./trial.mjs";
 import * as parallel from "./parallel.mjs";
+import * as compare from "./compare.mjs";
+import * as curves from "./curves.mjs";
+import * as influence from "./influence.mjs";
+import * as timeline from "./timeline.mjs";
 import * as journal from "./journal.mjs";
 import * as steer from "./steer.mjs";
 
 const views = [
-  ["", "Overview", overview], ["trials", "Trials", trials], ["parallel", "Parallel", parallel],
-  ["journal", "Decisions", journal], ["steer", "Steer", steer],
+  ["", "Overview", overview], ["trials", "Trials", trials], ["curves", "Curves", curves], ["parallel", "Parallel", parallel],
+  ["influence", "What mattered", influence], ["timeline", "Timeline", timeline], ["journal", "Decisions", journal],
+  ["compare", "Compare", compare], ["steer", "Steer", steer],
 ];
 
 const main = document.getElementById("main"), top = document.getElementById("top"), drawer = document.getElementById("drawer");
@@ -28,10 +33,14 @@ function head(state) {
   pill = h("span", {});
   crumbs.append(h("span", { class: "name", title: state.study }, state.study), pill);
   const tabs = views.filter(([view]) => view !== "steer" || context.may.has("control")).map(([view, words]) => h("a", {
-    href: link({ ...changed(state, { view, trial: "", before: "" }) }),
+    href: link({ ...changed(state, { view, trial: "", before: "", by: "", log: "" }) }),
     "aria-current": view === state.view ? "page" : null,
   }, words));
+  const words = told.last || "";
+  stand.textContent = words;
   fill(top, h("div", { class: "bar" }, crumbs, stand), h("nav", { "aria-label": "Views of the study" }, tabs));
+  const here = top.querySelector("[aria-current]");
+  if (here) here.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 function told(words) {
@@ -40,6 +49,7 @@ function told(words) {
   if (lost && stand.classList.contains("lost")) return;
   stand.className = lost ? "stand lost" : "stand";
   const at = new Date().toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hour12: false });
+  told.last = words;
   stand.textContent = lost ? `no connection since ${at}` : words;
 }
 

@@ -62,7 +62,7 @@ export async function open(root, state, context) {
   const words = h("p", { class: "caption" }), stale = h("button", { type: "button", class: "fresh", hidden: true, onclick: () => load(read()) });
   const list = new List(state, context, { short: true }), bar = filterBar(state);
   const ranges = h("details", { class: "ranges" }, h("summary", {}, "Brush by numbers"));
-  fill(root, bar.element, h("div", { class: "above" }, words, stale), box, ranges, list.element);
+  fill(root, h("h1", { class: "unseen" }, "Parallel coordinates"), bar.element, h("div", { class: "above" }, words, stale), box, ranges, list.element);
   let data = null, where = null, kept, ranked = [], absent = [], order, drag = null, hidden = new Set(), waiting = null, listed = null, live = {};
 
   async function load(next) {

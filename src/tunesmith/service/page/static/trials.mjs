@@ -10,7 +10,7 @@ const HEIGHT = 36, BLOCK = 100, TALLEST = 8e6, MARGIN = 8;
 export async function open(root, state, context) {
   const list = new List(state, context);
   const bar = filterBar(state, () => list.every || []);
-  fill(root, bar.element, list.element);
+  fill(root, h("h1", { class: "unseen" }, "Trials"), bar.element, list.element);
   await list.load(state);
   return {
     update: (next) => { bar.update(next); return list.load(next); },
