@@ -319,7 +319,9 @@ class TestScopes:
     def test_no_get_changes_anything(self, service: Service, tokens: dict[str, str]) -> None:
         routes = service.ask("GET", "/api/v1/openapi.json", token=tokens["read"]).json["paths"]
         before = service.ask("GET", "/api/v1/studies/s/events", token=tokens["read"]).body
-        for path in [path for path, verbs in routes.items() if "get" in verbs]:
+        for path in [
+            p for p, verbs in routes.items() if "get" in verbs and not p.endswith("/stream")
+        ]:
             filled = path.replace("{name}", "s").replace("{number}", "0")
             answer = service.ask("GET", filled.replace("{figure}", "history"), token=tokens["read"])
             assert answer.status < 500, (path, answer)

@@ -8,6 +8,7 @@
     │   ├── StudyNotFound
     │   ├── StudyExists
     │   ├── StudyOver                  its trials or its space are used up
+    │   ├── StudyWaits                 no trial may begin before others have ended
     │   ├── NothingCompleted           it has no best trial yet
     │   └── StudyBusy                  another coordinator runs it
     ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
@@ -81,6 +82,9 @@ class StudyExists(StudyError): ...
 
 
 class StudyOver(StudyError): ...
+
+
+class StudyWaits(StudyError): ...
 
 
 class NothingCompleted(StudyError): ...

@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from tunesmith.service import page
+from tunesmith.service import health, page
 from tunesmith.service.accounts import Accounts
+from tunesmith.service.api import Api
 from tunesmith.service.audit import Audit
 from tunesmith.service.gate import EVERYBODY, Gate
+from tunesmith.service.health import Counters
 from tunesmith.service.login import Login
 from tunesmith.service.news import News
 from tunesmith.service.problems import answer_errors
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
+from tunesmith.service.views import Views
 from tunesmith.service.wire import Wire
 from tunesmith.store import Location, Store
 from tunesmith.version import __version__
@@ -64,12 +67,12 @@ def make(
     app.state.studies = studies
     answer_errors(app, "" if storage is None else str(storage))
 
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
+    counters = Counters()
+    app.include_router(health.router(studies, counters))
     news = News(studies)
-    app.include_router(Wire(studies, news).router)
+    wire = Wire(studies, news)
+    for routes in (wire, Api(studies, news, wire), Views(studies, news, wire)):
+        app.include_router(routes.router)
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(page.router(studies, news))
@@ -78,6 +81,7 @@ def make(
         tokens=tokens,
         login=login,
         audit=audit,
+        counters=counters,
         hosts=hosts,
         secure=secure,
         proxies=proxies,

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -54,6 +54,14 @@ _HEADERS: Final = {
 EVERYBODY: Final = Token("", "everybody", "admin", "", 0.0, cookie=True)
 
 
+class Counts(Protocol):
+    """What counts requests."""
+
+    running: int
+
+    def count(self, scope: Connection, status: int, seconds: float) -> None: ...
+
+
 class Gate:
     """The middleware that every request passes first; ``scope["state"]["token"]`` is who it let in."""
 
@@ -64,6 +72,7 @@ class Gate:
         tokens: Tokens,
         login: Login,
         audit: Audit,
+        counters: Counts,
         hosts: tuple[str, ...] = (),
         secure: bool = False,
         proxies: tuple[str, ...] = (),
@@ -71,6 +80,7 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._tokens, self._login, self._audit = app, tokens, login, audit
+        self._counters = counters
         self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
         self._secure, self._proxies = secure, proxies
         #: Who everybody is, where no tokens are wanted.
@@ -84,6 +94,8 @@ class Gate:
         if scope["type"] != "http":
             return None
 
+        begun = time.perf_counter()
+
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
@@ -94,6 +106,7 @@ class Gate:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
                 message["headers"] = headers.raw
                 self._audit.note(scope, message["status"])
+                self._counters.count(scope, message["status"], time.perf_counter() - begun)
             await send(message)
 
         try:
@@ -103,7 +116,11 @@ class Gate:
         if response is not None:
             return await response(scope, receive, answer)
         most = MOST_EVENTS if scope["path"].endswith("/events") else MOST
-        return await self._app(scope, _limited(receive, most), answer)
+        self._counters.running += 1
+        try:
+            return await self._app(scope, _limited(receive, most), answer)
+        finally:
+            self._counters.running -= 1
 
     # -- who ------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ _STATUS: Final[tuple[tuple[type[TunesmithError], int], ...]] = (
     (errors.StudyExists, 409),
     (errors.StudyBusy, 409),
     (errors.StudyOver, 410),
+    (errors.StudyWaits, 409),
     (errors.TransitionError, 409),
     (errors.Conflict, 412),
     (errors.StrategyNotAllowed, 403),

@@ -18,15 +18,17 @@ from typing import Final, ParamSpec, TypeVar
 from tunesmith.core.errors import StudyNotFound
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import Trial
 from tunesmith.service.admission import check
 from tunesmith.store import Location, Store
+from tunesmith.tuning.session import Session
 from tunesmith.tuning.study import Study
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Threads for what takes no thinking (they mostly wait for one another in the store), and histories that are kept.
-_QUICK: Final = 8
+_QUICK: Final = 16
 _KEPT: Final = 100
 
 
@@ -57,7 +59,7 @@ class Studies:
         self._opened: OrderedDict[str, Study] = OrderedDict()
         self._origins: dict[str, Origin] = {}
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
-        self._thinking = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "thinking")
+        self._thinking = ThreadPoolExecutor(max(4, os.cpu_count() or 1), "thinking")
         #: Whether the service has been told to end: streams look at it.
         self.ending = False
 
@@ -99,6 +101,29 @@ class Studies:
         """Append what somebody else has decided, if it is legal; the new cursor. Raises as `Journal.admit`."""
         return self.on(name, lambda study: study._journal.admit(batch, expect, check))  # noqa: SLF001
 
+    def instant(self, name: str) -> bool:
+        """Whether the study's searcher answers without thinking."""
+        study = self.study(name)
+        with study._journal.lock:  # noqa: SLF001
+            return study._strategies.instant(study._refresh())  # noqa: SLF001
+
+    def pending(self, name: str, session: str) -> Trial | None:
+        """The trial that a session has asked for and not told yet."""
+        study = self.study(name)
+        with study._journal.lock:  # noqa: SLF001
+            ledger = study._refresh()  # noqa: SLF001
+            mine = [n for n, running in ledger.running.items() if running.session == session]
+            return ledger.trial(min(mine)) if mine else None
+
+    def ask(self, name: str, session: Session) -> Trial:
+        """The next trial for a session. Raises as `Study.ask`."""
+        lead = self.study(name)
+        study = lead.by(session)
+        try:
+            return study.ask()
+        finally:
+            lead._made = study._made  # noqa: SLF001
+
     def delete(self, name: str) -> None:
         """Remove a study. Raises StudyNotFound."""
         self.forget(name)
@@ -121,6 +146,11 @@ class Studies:
         """Call what may take its time (a model's fit, a figure, a long history), in one of few threads."""
         bound = partial(call, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._thinking, bound)
+
+    @property
+    def opened(self) -> int:
+        """How many histories are kept."""
+        return len(self._opened)
 
     def end(self) -> None:
         """Let streams and whoever waits come to their end."""

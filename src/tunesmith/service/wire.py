@@ -158,11 +158,11 @@ class Wire:
             headers[TURN] = str(int(await self.writing.take(name, turn, WRITING_S)))
         elif wait:
             await self._news.wait(name, after, min(wait, MOST_WAIT_S))
-        lines, cursor = await self._studies.quick(self._read, name, after, trial, limit)
+        lines, cursor = await self._studies.quick(self.read, name, after, trial, limit)
         headers[CURSOR] = str(cursor)
         return Response("\n".join(lines), 200, headers, NDJSON)
 
-    def _read(self, name: str, after: int, trial: int | None, limit: int) -> tuple[list[str], int]:
+    def read(self, name: str, after: int, trial: int | None, limit: int) -> tuple[list[str], int]:
         """Some events as text, and how far the history goes, or how far these do where there are more of them."""
         store = self._studies.store
         if not limit:

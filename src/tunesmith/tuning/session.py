@@ -69,6 +69,8 @@ class Session:
     pid: int
     pid_started: float
     machine: str = ""
+    #: Whether it is one of somebody else's, for whom this process speaks (a service, for whoever asks it).
+    remote: bool = False
 
     @classmethod
     def new(cls) -> Session:
@@ -77,8 +79,8 @@ class Session:
 
     @property
     def mine(self) -> bool:
-        """Whether it is this process: a child that was forked is another one."""
-        return self.pid == os.getpid()
+        """Whether it is this process, or one that it speaks for: a child that was forked is another one."""
+        return self.remote or self.pid == os.getpid()
 
     @property
     def holder(self) -> str:
@@ -90,7 +92,7 @@ class Session:
     def of(cls, holder: str) -> Session:
         """The session that holds a lease under this name."""
         name, pid, pid_started, host, *machine = holder.split(" ", 4)
-        return cls(name, host, int(pid), float(pid_started), *machine)
+        return cls(name, host, int(pid), float(pid_started), "".join(machine))
 
     def opened(
         self, *, coordinator: bool, program: Mapping[str, str] | None = None, changed: str = ""

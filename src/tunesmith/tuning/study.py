@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from tunesmith.core.errors import (
     StudyBusy,
     StudyError,
     StudyOver,
+    StudyWaits,
     TransitionError,
 )
 from tunesmith.core.events import Event, Exited, Quit
@@ -214,6 +216,12 @@ class Study:
         study._data, study._changed = data, changed
         return study
 
+    def by(self, session: Session) -> Study:
+        """The same study with the same history, for another session: what it asks for is that one's."""
+        other = copy.copy(self)
+        other._session, other._heart = session, None  # noqa: SLF001
+        return other
+
     def close(self) -> None:
         """End this process's session and let go of the store."""
         self._leave()
@@ -372,7 +380,7 @@ class Study:
         with self._journal.lock:
             return self._ledger.trial(begun.trial)
 
-    def _ask(self) -> events.Suggested | events.Started:
+    def _ask(self) -> events.Suggested | events.Started | events.Forked:
         """What begins the next trial. Raises as `ask`."""
         self._join()
         if time.monotonic() - self._looked_at >= LOOK_S:
@@ -384,16 +392,35 @@ class Study:
                 raise
         return self._begin()
 
-    def _begin(self) -> events.Suggested | events.Started:
-        with self._journal.lock:
-            quick = self._strategies.instant(self._ledger)
-        begun = self._journal.ask(self._next_trial, instant=quick)[-1]
-        while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
-            begun = self._journal.ask(self._next_trial, instant=quick)[-1]
+    def _begin(self) -> events.Suggested | events.Started | events.Forked:
+        begun = self._next_event()
+        # one of the best, to be confirmed; or the end of a paused trial
+        while isinstance(begun, (events.Enqueued, events.Finished)):
+            begun = self._next_event()
         if isinstance(begun, events.Ended):
             raise self._over(begun)
-        assert isinstance(begun, (events.Suggested, events.Started))
+        assert isinstance(begun, (events.Suggested, events.Started, events.Forked))
         return begun
+
+    def _next_event(self) -> Event:
+        with self._journal.lock:
+            strategies = self._strategies
+            quick = strategies.instant(self._ledger)
+        asked_first = not quick and pauses(strategies.scheduler)
+        if asked_first and (moved := self._journal.write(self._next_move)):
+            return moved[-1]
+        return self._journal.ask(self._next_trial, instant=quick)[-1]
+
+    def _next_move(self, ledger: Ledger) -> list[Event]:
+        """What the scheduler does with paused trials, which holds for the history that it saw: it is asked while the study
+        is locked, and the searcher later."""
+        self._refuse_if_run(ledger)
+        strategies, at = self._strategies, self._clock()
+        assert self._session is not None
+        if decide.over(ledger, strategies, at) is not None or strategies.enough is not None:
+            return []
+        moved = decide.move(ledger, strategies, at, self._session.id)
+        return [] if moved is None else [moved]
 
     def _requeue_abandoned(self) -> bool:
         """Put back into the queue what sessions had asked for that are dead; whether there was any."""
@@ -491,7 +518,7 @@ class Study:
         if isinstance(step, Wait):
             if step.why in _OVER:
                 raise self._over(step)
-            raise StudyError(f"{step.detail}: tell trial {min(running)} before you ask for another")
+            raise StudyWaits(f"{step.detail}: tell trial {min(running)} before you ask for another")
         return step
 
     def _over(self, end: Quit | Wait | events.Ended) -> StudyOver:
