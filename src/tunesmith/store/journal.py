@@ -168,7 +168,9 @@ class Journal:
             ledger = self.ledger
             if news := list(self.store.changes(self.name, ledger.cursor)):
                 self._fold(ledger, news)
-                if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
+                if any(map(_moves, answer)) or not all(
+                    isinstance(event, _LEAVES_SUGGESTIONS) for event in news
+                ):
                     raise Conflict(f"study {self.name!r} has changed")
                 try:
                     for event in answer:
@@ -264,6 +266,12 @@ class Journal:
         if decided:
             self._fold(self.ledger, decided)
         return decided
+
+
+def _moves(event: Event) -> bool:
+    """Whether it is what a scheduler does with paused trials, which holds for the history that it saw."""
+    resumed = isinstance(event, events.Started) and bool(event.why)
+    return resumed or isinstance(event, (events.Forked, events.Finished))
 
 
 def append_rebased(

@@ -2,7 +2,8 @@
 
 Each is a session of its own, like that of an ask-and-tell client, and decides as that does (`tuning.study`): results are
 stored behind whatever others wrote, suggestions take turns, the limits are those of the study. Nobody coordinates, so
-whoever ends leaves the others going; what it ran is given to them.
+whoever ends leaves the others going; what it ran is given to them. A paused trial waits for whoever asks when its
+scheduler lets it go on.
 """
 
 from __future__ import annotations
@@ -253,6 +254,8 @@ class Joined:
         try:
             if self._keeper is not None:
                 self._keeper.begin(start.trial, start.attempt)
+                if start.parent is not None:
+                    self._keeper.inherit(self.ledger, start.parent, start.trial)
             self._executor.start(start)
         except TunesmithError:  # our own fault, not the trial's
             raise

@@ -20,7 +20,7 @@ from tunesmith.core.events import Edited
 from tunesmith.core.program import UNKNOWN, Fingerprint
 from tunesmith.core.quantity import count
 from tunesmith.core.space.space import Config
-from tunesmith.core.strategy import pauses
+from tunesmith.core.strategy import instant, pauses
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import CODES, State
@@ -250,10 +250,16 @@ def check_same(study: Study, spec: StudySpec, seed: int | None) -> None:
 
 
 def _check_joinable(spec: StudySpec) -> None:
-    if spec.scheduler is not None and pauses(schedule.make(spec.scheduler)):
+    """Refuse a scheduler that pauses trials and takes its time to say which go on: with several processes it would hardly
+    ever have seen what has happened meanwhile."""
+    if spec.scheduler is None:
+        return
+    scheduler = schedule.make(spec.scheduler)
+    if pauses(scheduler) and not instant(scheduler):
         raise StudyError(
-            f"join: scheduler {spec.scheduler.name!r} pauses trials and lets them go on, which one process has to see "
-            "to; run the study without join, or take a scheduler that stops trials (asha, forecast, median)"
+            f"join: scheduler {spec.scheduler.name!r} fits models to say which paused trial goes on, while results of other "
+            "processes come in; run the study without join, or take one that answers at once (asha, hyperband, pbt, "
+            "median)"
         )
 
 

@@ -380,7 +380,7 @@ class Study:
         with self._journal.lock:
             return self._ledger.trial(begun.trial)
 
-    def _ask(self) -> events.Suggested | events.Started:
+    def _ask(self) -> events.Suggested | events.Started | events.Forked:
         """What begins the next trial. Raises as `ask`."""
         self._join()
         if time.monotonic() - self._looked_at >= LOOK_S:
@@ -392,16 +392,35 @@ class Study:
                 raise
         return self._begin()
 
-    def _begin(self) -> events.Suggested | events.Started:
-        with self._journal.lock:
-            quick = self._strategies.instant(self._ledger)
-        begun = self._journal.ask(self._next_trial, instant=quick)[-1]
-        while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
-            begun = self._journal.ask(self._next_trial, instant=quick)[-1]
+    def _begin(self) -> events.Suggested | events.Started | events.Forked:
+        begun = self._next_event()
+        # one of the best, to be confirmed; or the end of a paused trial
+        while isinstance(begun, (events.Enqueued, events.Finished)):
+            begun = self._next_event()
         if isinstance(begun, events.Ended):
             raise self._over(begun)
-        assert isinstance(begun, (events.Suggested, events.Started))
+        assert isinstance(begun, (events.Suggested, events.Started, events.Forked))
         return begun
+
+    def _next_event(self) -> Event:
+        with self._journal.lock:
+            strategies = self._strategies
+            quick = strategies.instant(self._ledger)
+        asked_first = not quick and pauses(strategies.scheduler)
+        if asked_first and (moved := self._journal.write(self._next_move)):
+            return moved[-1]
+        return self._journal.ask(self._next_trial, instant=quick)[-1]
+
+    def _next_move(self, ledger: Ledger) -> list[Event]:
+        """What the scheduler does with paused trials, which holds for the history that it saw: it is asked while the study
+        is locked, and the searcher later."""
+        self._refuse_if_run(ledger)
+        strategies, at = self._strategies, self._clock()
+        assert self._session is not None
+        if decide.over(ledger, strategies, at) is not None or strategies.enough is not None:
+            return []
+        moved = decide.move(ledger, strategies, at, self._session.id)
+        return [] if moved is None else [moved]
 
     def _requeue_abandoned(self) -> bool:
         """Put back into the queue what sessions had asked for that are dead; whether there was any."""

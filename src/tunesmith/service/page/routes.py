@@ -12,7 +12,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from tunesmith.service.gate import require, token_of
+from tunesmith.service.gate import LOGIN, require, token_of
 from tunesmith.service.news import News
 from tunesmith.service.page import (
     axes,
@@ -21,6 +21,7 @@ from tunesmith.service.page import (
     forms,
     influence,
     listing,
+    output,
     overview,
     steering,
     timeline,
@@ -58,7 +59,7 @@ def router(studies: Studies, news: News) -> APIRouter:
     _files(page)
     _list(page, studies)
     _moments(page, about)
-    _trials(page, about)
+    _trials(page, studies, about)
     _figures(page, about)
     _steering(page, studies, about)
 
@@ -85,6 +86,10 @@ def _files(page: APIRouter) -> None:
     @page.get("/")
     async def shell() -> Response:
         return files.shell()
+
+    @page.get(LOGIN)
+    async def login() -> Response:
+        return files.shell(401)  # it finds that it may see nothing, and asks for a token
 
     @page.get("/static/{name}")
     async def static(request: Request, name: str) -> Response:
@@ -145,7 +150,7 @@ def _moments(page: APIRouter, about: Look) -> None:
         return await about(request, name, look)
 
 
-def _trials(page: APIRouter, about: Look) -> None:
+def _trials(page: APIRouter, studies: Studies, about: Look) -> None:
     @page.get("/page/studies/{name}/trials")
     async def trials(
         request: Request,
@@ -168,6 +173,11 @@ def _trials(page: APIRouter, about: Look) -> None:
     @page.get("/page/studies/{name}/trials/{number}")
     async def one(request: Request, name: str, number: int) -> Response:
         return await about(request, name, partial(trial.trial_of, number=number))
+
+    @page.get("/page/studies/{name}/trials/{number}/output")
+    async def printed(request: Request, name: str, number: int) -> Response:
+        look = partial(output.output_of, storage=studies.storage, number=number)
+        return await about(request, name, look)
 
     @page.get("/page/studies/{name}/axes")
     async def lined(request: Request, name: str, where: Text = "") -> Response:
