@@ -8,6 +8,7 @@ import typer
 
 from tunesmith.cli import (
     annotate,
+    backup,
     best,
     correct,
     doctor,
@@ -63,6 +64,7 @@ for module in (
     replay,
     serve,
     token,
+    backup,
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))

@@ -67,12 +67,12 @@ def make(
     app.state.studies = studies
     answer_errors(app, "" if storage is None else str(storage))
 
-    counters = Counters()
-    app.include_router(health.router(studies, counters))
     news = News(studies)
     wire = Wire(studies, news)
-    for routes in (wire, Api(studies, news, wire), Views(studies, news, wire)):
+    counters = Counters()
+    for routes in (Api(studies, news, wire), wire, Views(studies, news, wire)):  # the busiest first
         app.include_router(routes.router)
+    app.include_router(health.router(studies, counters))
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(page.router(studies, news))

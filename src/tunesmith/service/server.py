@@ -116,8 +116,8 @@ def serve(store: Store, storage: Location, address: Address, say: Callable[[str]
         + (f"?code={login.code()}" if address.tokens else "")
     )
     server = _Server(config, app.state.studies.end)
-    with listening:
-        asyncio.run(server.serve(sockets=[listening]))
+    with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listening]))
 
 
 def _listen(address: Address) -> socket.socket:

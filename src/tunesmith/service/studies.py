@@ -101,19 +101,21 @@ class Studies:
         """Append what somebody else has decided, if it is legal; the new cursor. Raises as `Journal.admit`."""
         return self.on(name, lambda study: study._journal.admit(batch, expect, check))  # noqa: SLF001
 
-    def instant(self, name: str) -> bool:
-        """Whether the study's searcher answers without thinking."""
+    def ask_at_once(self, name: str, session: Session) -> Trial | None:
+        """The trial that a session has asked for and not told yet, or the next one if the searcher answers without
+        thinking; else None. Raises as `Study.ask`."""
         study = self.study(name)
         with study._journal.lock:  # noqa: SLF001
-            return study._strategies.instant(study._refresh())  # noqa: SLF001
+            ledger = study._ledger  # noqa: SLF001
+            mine = [n for n, running in ledger.running.items() if running.session == session.id]
+            if mine:
+                return ledger.trial(min(mine))
+            if not self.instant(study):
+                return None
+            return self.ask(name, session)
 
-    def pending(self, name: str, session: str) -> Trial | None:
-        """The trial that a session has asked for and not told yet."""
-        study = self.study(name)
-        with study._journal.lock:  # noqa: SLF001
-            ledger = study._refresh()  # noqa: SLF001
-            mine = [n for n, running in ledger.running.items() if running.session == session]
-            return ledger.trial(min(mine)) if mine else None
+    def instant(self, study: Study) -> bool:
+        return study._strategies.instant(study._ledger)  # noqa: SLF001
 
     def ask(self, name: str, session: Session) -> Trial:
         """The next trial for a session. Raises as `Study.ask`."""
