@@ -9,6 +9,7 @@ import typer
 from tunesmith.cli import (
     annotate,
     best,
+    cancel,
     correct,
     doctor,
     edit,
@@ -16,6 +17,8 @@ from tunesmith.cli import (
     export,
     fit,
     init,
+    jobs,
+    logs,
     ls,
     predict,
     replay,
@@ -26,6 +29,7 @@ from tunesmith.cli import (
     show,
     space,
     stop,
+    submit,
     token,
     trials,
 )
@@ -63,6 +67,10 @@ for module in (
     replay,
     serve,
     token,
+    submit,
+    jobs,
+    logs,
+    cancel,
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))
