@@ -311,7 +311,7 @@ def test_a_model_is_asked_beside_others(tmp_path: Any) -> None:
     here = Here(store)
     studies = here.app.state.studies
     begun, over = threading.Event(), threading.Event()
-    studies.instant = lambda name: name == "quick"
+    studies.instant = lambda study: study.name == "quick"
     ask = studies.ask
 
     def slow(name: str, session: Any) -> Any:

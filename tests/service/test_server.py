@@ -11,6 +11,7 @@ import pytest
 from tests.service.running import Service
 from typer.testing import CliRunner
 
+import tunesmith as ts
 from tunesmith.cli.app import app
 
 
@@ -55,6 +56,24 @@ def test_what_it_has_done(service: Service) -> None:
     assert f'tunesmith_requests_total{{route="{route}",method="GET",status="404"}} 1' in text
     assert "secret" not in text
     assert service.ask("GET", "/metrics").status == 401
+
+
+def test_without_tokens_pages_of_others_are_kept_out(tmp_path: Path) -> None:
+    service = Service(tmp_path / "studies.db", "--no-token")
+    try:
+        with ts.Study.create(ts.Space(x=ts.Float(0, 1)), name="s", storage=service.url()) as study:
+            study.tell(study.ask(), 0.5)
+        beat = "/api/v1/studies/s/beats/me"
+        for headers in (
+            {"Origin": "http://evil.example"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Content-Type": "text/plain"},
+        ):
+            assert service.ask("PUT", beat, {}, headers=headers).status == 403
+        assert service.ask("PUT", beat, {}, headers={"Sec-Fetch-Site": "same-origin"}).status == 204
+        assert service.ask("GET", "/", headers={"Host": "evil.example"}).status == 421
+    finally:
+        service.close()
 
 
 def test_it_ends_in_order(service: Service) -> None:

@@ -26,9 +26,9 @@ deep/**
 data[0-9].bin
 what?.log
 \\!odd
-spaced\\ 
+spaced\\
 nota.[!p]y
-trailing   
+trailing
 """
 
 PATHS = [
@@ -76,7 +76,8 @@ class TestPack:
         (tmp_path / "a").chmod(0o4755)
         a, b = pack(tmp_path)
         assert (a.executable, b.executable) == (True, False)
-        assert a.size == 1 and a.sha256.startswith("ca978112")
+        assert a.size == 1
+        assert a.sha256.startswith("ca978112")
 
     def test_links_are_named(self, tmp_path: Path) -> None:
         write(tmp_path, "a")

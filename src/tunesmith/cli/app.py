@@ -8,6 +8,7 @@ import typer
 
 from tunesmith.cli import (
     annotate,
+    backup,
     best,
     cancel,
     correct,
@@ -71,6 +72,7 @@ for module in (
     jobs,
     logs,
     cancel,
+    backup,
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))

@@ -138,12 +138,8 @@ class Api:
                 made = self._studies.on(name, call)
             return made, self._studies.study(name)._journal.ledger.cursor  # noqa: SLF001
 
-        holder = f"verb {id(request)}"
-        await self._wire.writing.take(name, holder, MOST_WAIT_S)
-        try:
+        async with self._wire.writing.turn(name, f"verb {id(request)}", MOST_WAIT_S):
             made, cursor = await self._studies.quick(work)
-        finally:
-            self._wire.writing.give(name, holder)
         self._news.tell(name, cursor)
         return made
 
@@ -157,9 +153,6 @@ class Api:
         session = _session(wanted.session, request)
         until = asyncio.get_running_loop().time() + min(max(wanted.wait, 0.0), MOST_WAIT_S)
         while True:
-            trial = await self._studies.quick(self._studies.pending, name, session.id)
-            if trial is not None:
-                return answer(_shown(trial))
             try:
                 trial = await self._ask(name, session)
             except StudyWaits:
@@ -174,13 +167,12 @@ class Api:
 
     async def _ask(self, name: str, session: Session) -> Trial:
         """A model is asked by one at a time, in one of few threads: others would only be told the same."""
-        if await self._studies.quick(self._studies.instant, name):
-            return await self._studies.quick(self._studies.ask, name, session)
-        await self._wire.asking.take(name, session.id, 2 * MOST_WAIT_S)
-        try:
+        async with self._wire.writing.turn(name, session.id, MOST_WAIT_S):
+            trial = await self._studies.quick(self._studies.ask_at_once, name, session)
+        if trial is not None:
+            return trial
+        async with self._wire.asking.turn(name, session.id, 2 * MOST_WAIT_S):
             return await self._studies.think(self._studies.ask, name, session)
-        finally:
-            self._wire.asking.give(name, session.id)
 
     async def beat(self, name: str, session: str, request: Request) -> Response:
         """A sign of life of a session, and which of its trials are to stop. One that has given one, and gives none for two
@@ -234,11 +226,17 @@ class Api:
 
         def tell(study: Study) -> Trial:
             with study._journal.lock:  # noqa: SLF001
-                ledger = study._refresh()  # noqa: SLF001
+                ledger = study._ledger  # noqa: SLF001
                 if ledger.state(number) in ENDED and _same_end(ledger, number, told, result):
                     return ledger.trial(number)
                 _check_attempt(ledger, number, told.attempt)
-                return study.tell(number, result, failed=told.failed)
+                try:
+                    return study.tell(ledger.trial(number), result, failed=told.failed)
+                except TransitionError:  # others write to the store, too
+                    ledger = study._refresh()  # noqa: SLF001
+                    if ledger.state(number) in ENDED and _same_end(ledger, number, told, result):
+                        return ledger.trial(number)
+                    raise
 
         return answer(_shown(await self._do(request, "work", name, tell)))
 

@@ -43,8 +43,8 @@ def make(
 ) -> FastAPI:
     """The application that serves the studies of `store`, which is at `storage`.
 
-    `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what, `jobs` runs programs (None: nobody's). `hosts` are the names under which it
-    is reached, beside those of loopback; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who
+    `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `jobs`,
+    which has started, runs programs (None: nobody's). `hosts` are the names under which it is reached, beside those of loopback; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who
     asks; `open_to_all` lets everybody do everything.
     """
     studies = Studies(store, storage, clock=clock)
@@ -54,8 +54,6 @@ def make(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        if jobs is not None:
-            jobs.start()
         yield
         if jobs is not None:
             jobs.close()
@@ -74,12 +72,12 @@ def make(
     app.state.studies = studies
     answer_errors(app, "" if storage is None else str(storage))
 
-    counters = Counters()
-    app.include_router(health.router(studies, counters))
     news = News(studies)
     wire = Wire(studies, news)
-    for routes in (wire, Api(studies, news, wire), Views(studies, news, wire)):
+    counters = Counters()
+    for routes in (Api(studies, news, wire), wire, Views(studies, news, wire)):  # the busiest first
         app.include_router(routes.router)
+    app.include_router(health.router(studies, counters))
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(JobRoutes(jobs, studies).router)

@@ -51,7 +51,7 @@ _HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-#: Who asks where no tokens are wanted: as a browser, whose page has to be ours.
+#: Who asks where no tokens are wanted: as careful as with a browser's cookie.
 EVERYBODY: Final = Token("", "everybody", "admin", "", 0.0, cookie=True)
 
 
@@ -147,16 +147,15 @@ class Gate:
         if token is None and scope["path"] == "/session" and scope["method"] == "POST":
             return None  # it brings a token
         if token is None and _wants_page(scope, headers):
-            scope["path"] = (
-                LOGIN  # under the same address, which is there again once one has logged in
-            )
+            scope["path"] = LOGIN  # the address stays, and is there again after the login
             return None
         if token is None:
             raise self._stranger(
                 "a token is needed: Authorization: Bearer ts_..., see `tunesmith token`"
             )
         if token.cookie and scope["method"] not in _SAFE:
-            if not same:
+            from_program = token is self._open_to and not _from_browser(headers)
+            if not (same or from_program):
                 raise Problem(403, "origin", "this can only be done from the page itself")
             if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                 raise Problem(403, "content_type", "Content-Type has to be application/json")
@@ -249,6 +248,11 @@ def require(request: Request, scope: Scope, study: str | None = None) -> Token:
     if scope not in ("read", "work"):
         request.state.audited = True
     return token
+
+
+def _from_browser(headers: Headers) -> bool:
+    """Whether a browser of this decade sent it: with what changes something it says from where."""
+    return "origin" in headers or "sec-fetch-site" in headers
 
 
 def _wants_page(scope: Connection, headers: Headers) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: How long a header may take (s), from the connection or its own first byte on.
 HEADER_S: Final = 10.0
 
 
-class Protocol(H11Protocol):
+class Protocol(HttpToolsProtocol):
     """uvicorn has time limits between requests, none within their headers."""
 
     _late: asyncio.TimerHandle | None = None

@@ -59,10 +59,9 @@ class Address:
             raise StudyError(
                 "--no-token is for 127.0.0.1 alone: everybody who can reach the port may do anything"
             )
-
         if self.jobs is not None and not self.tokens:
             raise StudyError(
-                "--jobs lets others run programs here, and --no-token lets in everybody; leave one of them out"
+                "--jobs runs others' programs here, which takes tokens; leave --no-token out"
             )
 
     @property
@@ -103,15 +102,17 @@ def serve(store: Store, storage: Location, address: Address, say: Callable[[str]
     state = state_of(storage)
     tokens = Tokens(state / "tokens.json")
     login = Login(tokens, f"tunesmith_{port}")
+    jobs = None
+    if address.jobs is not None:
+        jobs = Jobs(state / "jobs", tokens, address.url_here, address.jobs)
+        jobs.start()
     app = make(
         store,
         storage=storage,
         tokens=tokens,
         login=login,
         audit=Audit(state / "audit.log"),
-        jobs=None
-        if address.jobs is None
-        else Jobs(state / "jobs", tokens, address.url_here, address.jobs),
+        jobs=jobs,
         hosts=(address.host, *address.names),
         secure=address.certificate is not None,
         proxies=address.proxies,
@@ -134,8 +135,8 @@ def serve(store: Store, storage: Location, address: Address, say: Callable[[str]
         + (f"?code={login.code()}" if address.tokens else "")
     )
     server = _Server(config, app.state.studies.end)
-    with listening:
-        asyncio.run(server.serve(sockets=[listening]))
+    with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listening]))
 
 
 def _listen(address: Address) -> socket.socket:

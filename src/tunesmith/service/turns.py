@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -72,6 +74,15 @@ class Turns:
         finally:
             if not granted.done():
                 granted.cancel()
+
+    @asynccontextmanager
+    async def turn(self, study: str, holder: str, wait_s: float) -> AsyncIterator[None]:
+        """A block in `holder`'s turn; begun without it where it does not come in time."""
+        await self.take(study, holder, wait_s)
+        try:
+            yield
+        finally:
+            self.give(study, holder)
 
     def give(self, study: str, holder: str) -> None:
         """The turn is over, if it is `holder`'s."""

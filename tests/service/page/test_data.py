@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import tunesmith as ts
 from tunesmith.core.errors import ExpressionError, StudyError, StudyNotFound
 from tunesmith.service.page import axes, overview
 from tunesmith.service.page.listing import Part, csv_of, expression, fitting, page_of
+from tunesmith.service.page.output import TAIL, output_of
 from tunesmith.service.page.readings import Reading, Readings
 from tunesmith.service.page.studies import Overviews
 from tunesmith.service.page.trial import journal, trial_of
-from tunesmith.store import MemoryStore, Store
+from tunesmith.store import MemoryStore, Store, open_store
 
 SPACE = ts.Space(
     learning_rate=ts.Float(1e-5, 1e-1, log=True, group="optimizer"),
@@ -83,6 +85,10 @@ class TestFilter:
             ('state = "failed" or layers = 3', [1, 2]),
             ("0.15 < loss < 0.5", [0, 3]),
             ("not loss < 0.25 and loss < 9", [0]),
+            ('state != "failed" and number != 3', [0, 1, 4]),
+            ('optimizer = "none"', []),
+            ('optimizer != "none" and number < 2', [0, 1]),
+            ("momentum != 0.5 and number < 4", [3]),
             ('optimizer in ["sgd"] and layers >= 2 and number < 4', [1]),
             ("epochs = 9 and number < 2", [0, 1]),
             ("1 / (layers - 1) > 0.4 and number < 4", [0, 1]),
@@ -199,8 +205,6 @@ class TestList:
 
 
 def ts_store(tmp_path: Any) -> Store:
-    from tunesmith.store import open_store
-
     return open_store(tmp_path / "studies.db")
 
 
@@ -309,6 +313,33 @@ class TestAxes:
         assert by_name["learning_rate"]["log"]
         assert by_name["optimizer"]["values"] == ["sgd", "adam"]
         assert head["axes"][-1]["name"] == "loss"
+
+
+def test_what_a_trial_printed_without_following_links(tmp_path: Path) -> None:
+    study = made(open_store(tmp_path / "studies.db"))
+    reading = Reading(study.store, "digits")
+    storage = tmp_path / "studies.db"
+    assert output_of(reading, storage, 0) == {"text": "", "size": 0, "files": []}
+    folder = tmp_path / "studies.trials" / "digits"
+    (folder / "000000").mkdir(parents=True)
+    (folder / "000000" / "output.log").write_bytes(b"x\n" * 40_000 + b"\x1b[31mthe end\n")
+    printed = output_of(reading, storage, 0)
+    assert printed["text"].endswith("x\nthe end\n")
+    assert len(printed["text"]) <= TAIL
+    assert printed["files"] == [{"name": "output.log", "size": 80_013}]
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (folder / "000001").mkdir()
+    (folder / "000001" / "output.log").symlink_to(secret)
+    assert output_of(reading, storage, 1) == {"text": "", "size": 0, "files": []}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "output.log").write_text("secret")
+    (folder / "000002").symlink_to(elsewhere)
+    assert output_of(reading, storage, 2)["text"] == ""
+    with pytest.raises(StudyError, match="no trial 77"):
+        output_of(reading, storage, 77)
+    study.close()
 
 
 def test_a_study_that_was_deleted_is_gone(store: Store) -> None:

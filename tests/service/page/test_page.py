@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from tests.service.page.browser import PATIENCE_MS, Watched, chromium
 from tests.service.page.test_data import made
 from tests.service.running import Service
@@ -197,6 +198,25 @@ def test_a_brush_by_keyboard(window: Watched, service: Service) -> None:
     page.get_by_label("sgd").uncheck()
     expect(page.locator(".list .count")).to_have_text("1 of 5 trials")
     expect(page.locator(".chip")).to_have_count(2)
+
+
+def test_under_the_prefix_of_a_proxy(window: Watched, service: Service) -> None:
+    own = service.url()
+    asked: list[str] = []
+
+    def forward(route: Route) -> None:
+        asked.append(route.request.url)
+        route.continue_(url=route.request.url.replace("/tuning/here/", "/"))
+
+    window.page.route(re.compile(re.escape(own) + ".*"), forward)
+    page = window.page
+    page.goto(f"{own}/tuning/here/?study=digits&view=trials&trial=1")
+    expect(page.get_by_role("heading", name="Trial 1")).to_be_visible()
+    page.get_by_role("link", name="Parallel").click()
+    expect(page.locator("[data-axis]")).to_have_count(6)
+    page.get_by_role("link", name="tunesmith").click()
+    expect(page.locator(".card")).to_have_count(3)
+    assert [url for url in asked if "/tuning/here/" not in url] == []
 
 
 def test_a_study_that_is_not_there(window: Watched, service: Service) -> None:

@@ -175,6 +175,11 @@ def test_a_reader_may_look_and_no_more(service: Service) -> None:
     for path in ("stop", "enqueue", "edit", "trials/0/retract"):
         assert service.ask("POST", f"{at}/{path}", {}, token=reader).status == 403
         assert service.ask("POST", f"{at}/{path}", {}, token=other).status == 404
+    worker = service.token("work")
+    assert (
+        service.ask("POST", f"{at}/trials/0/annotate", {"note": "seen"}, token=worker).status == 200
+    )
+    assert service.ask("POST", f"{at}/stop", {}, token=worker).status == 403
     assert service.ask("POST", f"{at}/burn", {}, token=service.token("control")).status == 404
     assert (
         service.ask("POST", f"{at}/enqueue", b"[1]", token=service.token("control")).status == 422
@@ -189,6 +194,25 @@ def test_a_reader_may_look_and_no_more(service: Service) -> None:
 def test_in_the_browser(service: Service) -> None:
     with chromium() as browser:
         _steer(browser, service)
+
+
+def test_a_stranger_is_asked_for_a_token(service: Service) -> None:
+    with chromium() as browser:
+        window = Watched(browser)
+        page = window.page
+        page.goto(service.url() + "/?study=digits&view=trials")
+        page.get_by_label("Token").fill("ts_wrong")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_have_text("This token is not valid.")
+        page.get_by_label("Token").fill(service.token("read"))
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator(".rows .row").first).to_be_visible()
+        expect(page.get_by_role("link", name="Steer")).to_have_count(0)
+        page.goto(service.url() + "/?study=digits&trial=0")
+        expect(page.get_by_role("heading", name="Trial 0")).to_be_visible()
+        expect(page.get_by_role("button", name="Retract")).to_have_count(0)
+        window.close()
+        assert window.wrong == []
 
 
 def _steer(browser: Browser, service: Service) -> None:

@@ -87,7 +87,9 @@ class Routes:
     async def has(self, digest: str, request: Request) -> Response:
         """200 if the file is there, 404 if not."""
         require(request, "submit")
-        return Response(status_code=200 if self._jobs().blobs.has(digest) else 404)
+        if not self._jobs().blobs.has(digest):
+            raise Problem(404, "missing", "this file is not there yet")
+        return Response()
 
     async def put(self, digest: str, request: Request) -> Response:
         """Keep a file; the body is its contents as they are."""

@@ -53,8 +53,8 @@ class StaticFiles:
         stem, _, ending = name.rpartition(".")
         return f"{stem}.{self._digest}.{ending}"
 
-    def shell(self) -> Response:
-        return Response(self._page, media_type="text/html; charset=utf-8")
+    def shell(self, status: int = 200) -> Response:
+        return Response(self._page, status, media_type="text/html; charset=utf-8")
 
     def answer(self, request: Request, name: str) -> Response | None:
         """None if there is no such file."""

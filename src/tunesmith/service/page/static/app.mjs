@@ -32,7 +32,7 @@ function head(state) {
   if (!state.study) { fill(top, h("div", { class: "bar" }, crumbs, stand)); return; }
   pill = h("span", {});
   crumbs.append(h("span", { class: "name", title: state.study }, state.study), pill);
-  const tabs = views.filter(([view]) => view !== "steer" || context.may.has("control")).map(([view, words]) => h("a", {
+  const tabs = views.filter(([view]) => view !== "steer" || context.may.has("work")).map(([view, words]) => h("a", {
     href: link({ ...changed(state, { view, trial: "", before: "", by: "", log: "" }) }),
     "aria-current": view === state.view ? "page" : null,
   }, words));

@@ -43,15 +43,32 @@ export async function open(root, state, context) {
     } finally { loading = false; }
   }
 
+  // Only what says something else is written anew: a selected text stays selected, a table scrolled, a fold open.
+  const shown = new Map();
   function put(made) {
-    const open = [...words.querySelectorAll("details[open]")].map((d) => d.querySelector("summary").textContent);
-    const nav = h("nav", { "aria-label": "Sections" }, made.sections.map((s) => h("a", { href: `#${s.anchor}` }, s.heading)));
-    fill(words, h("div", { class: "top" }, drawn(made.head)), made.sections.length > 3 ? nav : null,
-      made.sections.map((s) => h("section", { id: s.anchor }, h("h2", {}, s.heading), drawn(s.html))));
-    for (const scroll of words.querySelectorAll(".scroll, pre")) scroll.tabIndex = 0;
-    for (const details of words.querySelectorAll("details")) details.open = open.includes(details.querySelector("summary").textContent);
+    const part = (key, html, make) => {
+      const known = shown.get(key);
+      if (known && known.html === html) return known.element;
+      const open = known ? [...known.element.querySelectorAll("details")].map((d) => d.open) : [];
+      const element = make();
+      element.querySelectorAll("details").forEach((d, k) => { d.open = open[k] || false; });
+      for (const scroll of element.querySelectorAll(".scroll, pre")) scroll.tabIndex = 0;
+      trials(element, state);
+      shown.set(key, { html, element });
+      return element;
+    };
+    const links = made.sections.map((s) => `${s.anchor} ${s.heading}`).join("\n");
+    const parts = [
+      part("", made.head, () => h("div", { class: "top" }, drawn(made.head))),
+      part("nav", links, () => h("nav", { "aria-label": "Sections", hidden: made.sections.length < 4 }, made.sections.map((s) => h("a", { href: `#${s.anchor}` }, s.heading)))),
+      ...made.sections.map((s) => part(s.anchor, s.heading + s.html, () => h("section", { id: s.anchor }, h("h2", {}, s.heading), drawn(s.html)))),
+    ];
+    const there = [...words.children];
+    if (there.length !== parts.length || parts.some((one, k) => one !== there[k])) {
+      there.filter((one) => !parts.includes(one)).forEach((one) => one.remove());
+      parts.forEach((one, k) => { if (words.children[k] !== one) words.insertBefore(one, words.children[k] || null); });
+    }
     tell(words, made.tips);
-    trials(words, state);
   }
 
   now(context.now);

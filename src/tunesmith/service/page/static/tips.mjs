@@ -1,11 +1,13 @@
 // What a figure's marks say when they are pointed at: what is nearest to the pointer, in a box beside it.
 
-const box = document.getElementById("tip"), known = new WeakMap();
+const box = document.getElementById("tip");
+let known = new WeakMap();
 
 // The words of the figures within an element.
 export function tell(element, json) {
   element.tips = typeof json === "string" ? JSON.parse(json) : json;
   element.setAttribute("data-tips", "");
+  known = new WeakMap();
 }
 
 function spots(drawing, tips) {

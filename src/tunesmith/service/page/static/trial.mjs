@@ -9,11 +9,14 @@ export async function open(root, state, context) {
   const n = Number(state.trial), at = `${here(state.study)}/trials/${n}`;
   let cursor = -1;
   async function load(first) {
-    const made = await get(at);
+    const [made, output] = await Promise.all([get(at), get(`${at}/output`).catch(() => null)]);
     cursor = made.cursor;
+    log = output;
     const scroll = root.scrollTop, unfolded = [...root.querySelectorAll("details")].map((d) => d.open);
     draw(made);
     root.scrollTop = first ? 0 : scroll;
+    const end = root.querySelector(".output");
+    if (end) end.scrollTop = end.scrollHeight;
     if (!first) root.querySelectorAll("details").forEach((d, k) => { d.open = unfolded[k] ?? d.open; });
     else root.querySelector(".close").focus({ preventScroll: true });
   }
@@ -47,11 +50,22 @@ export async function open(root, state, context) {
       Object.keys(t.metrics).length ? [h("h3", {}, "Metrics"), h("table", {}, h("tbody", {}, Object.entries(t.metrics).map(([name, v]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "n" }, v === null ? "not finite" : number(v, 7))))))] : null,
       t.notes.length || Object.keys(t.tags).length ? [h("h3", {}, "Notes"), h("ul", {}, t.notes.map((words) => h("li", {}, words)), Object.entries(t.tags).map(([k, v]) => h("li", {}, `${k}: ${v}`)))] : null,
       actions(t, state, context, () => load(false)),
-      t.reason && t.reason.output ? [h("h3", {}, "Last output"), h("pre", { tabindex: "0" }, t.reason.output)] : null,
+      printed(t),
       copyable("Config as JSON", JSON.stringify(Object.fromEntries(t.config.map((p) => [p.name, p.value])), null, 2)),
       h("h3", {}, "What happened"),
       t.events > t.log.length ? h("p", { class: "soft" }, `The last ${t.log.length} of ${t.events.toLocaleString("en")} events.`) : null,
       t.log.length ? h("ol", { class: "log" }, t.log.map((e) => h("li", {}, h("time", {}, when(e.at)), h("span", {}, e.words, e.by ? h("span", { class: "soft" }, ` (${e.by})`) : null)))) : empty("Nothing yet."));
+  }
+
+  // What it prints, as it grows; where its files are elsewhere, what was kept of the end.
+  let log = null;
+  function printed(t) {
+    const text = (log && log.text) || (t.reason && t.reason.output) || "";
+    const files = log ? log.files : [];
+    if (!text && !files.length) return null;
+    const cut = log && log.size > log.text.length + 4 ? `, the end of ${Math.round(log.size / 1024).toLocaleString("en")} KB` : "";
+    return [text ? [h("h3", {}, `Output${cut}`), h("pre", { class: "output", tabindex: "0" }, text)] : null,
+      files.length ? h("p", { class: "soft" }, `Files: ${files.map((f) => `${f.name} (${f.size.toLocaleString("en")} bytes)`).join(", ")}`) : null];
   }
 
   fill(root, h("button", { class: "close", type: "button", onclick: () => go({ trial: "" }) }, "Close"), empty("Loading …"));

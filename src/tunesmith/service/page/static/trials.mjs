@@ -116,7 +116,7 @@ export class List {
 
   heads() {
     const [by, down] = [(this.state.sort || "-number").replace(/^-/, ""), (this.state.sort || "-number").startsWith("-")];
-    const wide = (c) => c.name === "number" ? 76 : c.name === "state" ? 118 : Math.min(190, Math.max(c.text ? 110 : 104, 44 + 7.4 * c.name.length));
+    const wide = (c) => c.name === "number" ? 76 : c.name === "state" ? 128 : Math.min(190, Math.max(c.text ? 110 : 104, 44 + 7.4 * c.name.length));
     const template = this.columns.map((c) => c.name === "number" || c.name === "state" ? `${wide(c)}px` : `minmax(${wide(c)}px, 1fr)`).join(" ");
     const least = this.columns.reduce((sum, c) => sum + wide(c), 0);
     this.template = template;
