@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +54,11 @@ def until(condition: Callable[[], Any], what: str = "") -> Any:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("service") / "studies.db", "--jobs", "2")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PGPASSWORD", "hunter2")
+        patched.setenv("TUNESMITH_STORAGE", "postgresql://u:hunter2@nowhere/db")
+        patched.setenv("TUNESMITH_TOKEN", "ts_hunter2")
+        service = Service(tmp_path_factory.mktemp("service") / "studies.db", "--jobs", "2")
     yield service
     service.close()
 
@@ -97,7 +100,7 @@ class TestSubmit:
         """It is sent without what is not to be, runs in its own folder without the service's secrets, and its study is the service's."""
         program = """\
             import json, os, sys, helper
-            print(sorted(os.listdir()), [n for n in os.environ if n.startswith("SECRET") or n == "PGPASSWORD"], flush=True)
+            assert "large.bin" not in os.listdir() and "hunter2" not in str(dict(os.environ))
             print(json.dumps({"loss": helper.loss(float(sys.argv[1]))}))
         """
         job = write(
@@ -105,6 +108,7 @@ class TestSubmit:
         )
         (tmp_path / ".gitignore").write_text("*.bin\n")
         (tmp_path / "large.bin").write_text("no")
+        (tmp_path / "helper.py").chmod(0o4777)
         monkeypatch.setenv("TUNESMITH_STORAGE", service.url())
         monkeypatch.setenv("TUNESMITH_TOKEN", service.token("submit"))
         ran = CliRunner().invoke(app, ["submit", str(job), "-f", "--name", "first"])
@@ -125,23 +129,9 @@ class TestSubmit:
         assert shown.exit_code == 0
         assert "best" in shown.output
         assert not [token for token in service.tokens.all() if token.name.startswith("job ")]
-
-    def test_secrets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PGPASSWORD", "hunter2")
-        monkeypatch.setenv("TUNESMITH_STORAGE", "postgresql://u:hunter2@nowhere/db")
-        monkeypatch.setenv("TUNESMITH_TOKEN", "ts_hunter2")
-        service = Service(tmp_path / "studies.db", "--jobs", "1")
-        try:
-            program = "import json, os; print(json.dumps({'loss': float('hunter2' in str(dict(os.environ)))}))"
-            there = handover(service)
-            taken = there.submit(
-                write(tmp_path / "job", "python train.py {x}", 1, train_py=program)
-            )
-            assert over(there, taken["id"])["state"] == "ended"
-            with Study.open("digits", storage=service.url(service.token())) as study:
-                assert [trial.value for trial in study.trials] == [0.0]
-        finally:
-            service.close()
+        work = Path(service.storage).with_suffix(".service") / "jobs" / listed[0]["id"] / "work"
+        modes = [(work / name).stat().st_mode & 0o7777 for name in ("", "helper.py", "train.py")]
+        assert modes == [0o700, 0o700, 0o600]
 
     def test_one_that_fails_says_why(self, service: Service, tmp_path: Path) -> None:
         there = handover(service)
@@ -164,7 +154,8 @@ class TestSubmit:
         with pytest.raises(TunesmithError, match="random"):
             there.submit(job)
         answer = submitted(service, {"job.yaml": job.read_bytes()})
-        assert answer.status == 422 and "job.yaml:5" in answer.json["detail"], answer.body
+        assert answer.status == 422
+        assert "job.yaml:5" in answer.json["detail"]
         assert there.all() == before
 
     def test_a_python_of_its_own(self, service: Service, tmp_path: Path) -> None:
@@ -181,18 +172,31 @@ class TestSubmit:
             assert study.best.value == 7
 
     def test_an_environment_of_its_own(self, service: Service, tmp_path: Path) -> None:
+        """By a Python that makes one at once: its `pip` fails where it is asked for nowhere."""
         there = handover(service)
-        job = write(tmp_path, "python train.py", 1)
-        job.write_text(job.read_text().replace("train.py", "train.py {x}"))
-        (tmp_path / "train.py").write_text(
-            "import json, sys\nprint(json.dumps({'loss': float(sys.prefix.endswith('venv'))}))\n"
+        inside = tmp_path / "inside"
+        inside.write_text(
+            '#!/bin/sh\n[ "$2" = pip ] || { echo loss=7; exit; }\nwhile [ "$1" != -r ]; do shift; done\n! grep nowhere "$2"\n'
         )
-        (tmp_path / "requirements.txt").write_text("# nothing\n")
-        taken = there.submit(job, name="venv", requirements="requirements.txt")
+        python = tmp_path / "python"
+        python.write_text(
+            f'#!/bin/sh\n[ "$2" = venv ] && mkdir -p "$4/bin" && cp {inside} "$4/bin/python"\n'
+        )
+        inside.chmod(0o700)
+        python.chmod(0o700)
+        job = write(tmp_path / "job", "python {x}", 1)
+        job.write_text(job.read_text() + "metrics: {loss: 'loss={number}'}\n")
+        (tmp_path / "job/needs.txt").write_text("numpy\n")
+        how: dict[str, Any] = {"python": str(python), "requirements": "needs.txt"}
+        taken = there.submit(job, name="venv", **how)
         ended = over(there, taken["id"])
-        assert ended["state"] == "ended", (ended, b"".join(there.log(taken["id"])))
+        assert ended["state"] == "ended", b"".join(there.log(taken["id"]))
         with Study.open("venv", storage=service.url(service.token())) as study:
-            assert study.best.value == 1
+            assert study.best.value == 7
+        (tmp_path / "job/needs.txt").write_text("nowhere\n")
+        ended = over(there, there.submit(job, name="venv2", **how)["id"])
+        assert ended["state"] == "failed"
+        assert ended["why"] == "installing its requirements: nowhere (exit code 1)"
 
 
 class TestCancel:
@@ -208,7 +212,7 @@ class TestCancel:
             app,
             ["cancel", jobs[2], "--why", "enough", "--to", service.url(service.token("submit"))],
         )
-        assert ran.exit_code == 0 and "cancelled: by test: enough" in ran.output, ran.output
+        assert "cancelled: by test: enough" in ran.output
         there.cancel(jobs[0])
         assert over(there, jobs[0])["state"] == "cancelled"
         pid = int(began(tmp_path / "0")[0])
@@ -243,7 +247,7 @@ class TestKilled:
             service.close()
 
     def test_the_jobs_processes(self, tmp_path: Path) -> None:
-        """What was lost while the service was away runs again, and its study goes on."""
+        """What was lost while the service was away runs again, and its study goes on; the wish to cancel outlives the service."""
         service = Service(tmp_path / "studies.db", "--jobs", "1")
         try:
             there = handover(service)
@@ -260,25 +264,13 @@ class TestKilled:
                 process.kill()
             service.start()
             until(lambda: len(began(tmp_path / "a")) == 2)
-            (tmp_path / "a/go").touch()
-            ended = over(there, job)
-            assert (ended["state"], ended["attempt"]) == ("ended", 2)
-            with Study.open("a", storage=service.url(service.token())) as study:
-                assert len(study.trials) == 1
-        finally:
-            service.close()
-
-    def test_cancelled_while_it_was_away(self, tmp_path: Path) -> None:
-        """The wish to cancel stays."""
-        service = Service(tmp_path / "studies.db", "--jobs", "1")
-        try:
-            there = handover(service)
-            job = there.submit(waiting(tmp_path / "a"), name="a")["id"]
-            until(lambda: began(tmp_path / "a"))
             there.cancel(job)
             service.stop(signal.SIGKILL)
             service.start()
-            assert over(there, job)["state"] == "cancelled"
+            ended = over(there, job)
+            assert (ended["state"], ended["attempt"]) == ("cancelled", 2)
+            with Study.open("a", storage=service.url(service.token())) as study:
+                assert len(study.trials) == 1
         finally:
             service.close()
 
@@ -302,7 +294,7 @@ class TestAttacks:
     def test_scopes(self, service: Service) -> None:
         digest = sha256(b"").hexdigest()
         for scope in ("read", "work", "control"):
-            token = service.token(scope)  # type: ignore[arg-type]
+            token = service.token(scope)
             for method, path in (
                 ("POST", "/api/v1/jobs"),
                 ("PUT", f"/api/v1/blobs/{digest}"),
@@ -333,7 +325,8 @@ class TestAttacks:
     @pytest.mark.parametrize("path", HOSTILE[:-1])
     def test_paths(self, service: Service, path: str) -> None:
         answer = submitted(service, {"job.yaml": b"x", path: b"evil"})
-        assert answer.status == 422 and "no path of a file" in answer.json["detail"], answer.body
+        assert answer.status == 422
+        assert "no path of a file" in answer.json["detail"]
 
     @pytest.mark.parametrize(
         "paths", [("a", "A"), ("a", "a/b"), ("d/x", "D/y"), ("\u00e9", "e\u0301")]
@@ -449,21 +442,3 @@ def write_bytes() -> bytes:
     return (
         JOB.format(command="echo loss={x}", trials=1) + "metrics: {loss: 'loss={number}'}\n"
     ).encode()
-
-
-def test_modes(service: Service, tmp_path: Path) -> None:
-    there = handover(service)
-    job = write(tmp_path)
-    (tmp_path / "tool").write_text("x")
-    (tmp_path / "tool").chmod(0o4777)
-    taken = there.submit(job, name="modes")
-    over(there, taken["id"])
-    work = Path(service.storage).with_suffix(".service") / "jobs" / taken["id"] / "work"
-    assert (work / "tool").stat().st_mode & 0o7777 == 0o700 & ~_umask()
-    assert (work / "job.yaml").stat().st_mode & 0o7777 == 0o600 & ~_umask()
-    assert work.stat().st_mode & 0o777 == 0o700
-
-
-def _umask() -> int:
-    os.umask(mask := os.umask(0))
-    return mask

@@ -105,7 +105,11 @@ def serve(store: Store, storage: Location, address: Address, say: Callable[[str]
     jobs = None
     if address.jobs is not None:
         jobs = Jobs(state / "jobs", tokens, address.url_here, address.jobs)
-        jobs.start()
+        try:
+            jobs.start()
+        except StudyError:
+            listening.close()
+            raise
     app = make(
         store,
         storage=storage,
