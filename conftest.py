@@ -6,6 +6,7 @@
 ```console             its "$ commands" run in that folder; "..." stands for any output
 ```sh                  is not run, but its tunesmith commands have to exist
 postgres               as an option: the URL postgresql://tuner@db/tuning is one of a server of ours
+service                as an option: the URL http://tuner:8765 is one of a service of ours, with a token
 """
 
 from __future__ import annotations
@@ -75,18 +76,25 @@ def save(example: Example) -> bool:
 
 
 def with_database(example: Example) -> str:
-    """The block, with the URL of a database that is there if it wants one."""
+    """The block, with the URL of a database or service that is there if it wants one."""
     text: str = example.parsed
-    if "postgres" not in options(example):
+    if not {"postgres", "service"} & {*options(example)}:
         return text
     root = str(Path(__file__).parent)
     if root not in sys.path:
         sys.path.append(root)
-    from tests.postgres import server
+    known = example.namespace
+    if "postgres" in options(example):
+        from tests.postgres import server
 
-    if "url" not in example.namespace:
-        example.namespace["url"] = server().url()
-    return text.replace("postgresql://tuner@db/tuning", example.namespace["url"])
+        if "url" not in known:
+            known["url"] = server().url()
+        return text.replace("postgresql://tuner@db/tuning", known["url"])
+    from tests.service.running import emptied
+
+    if "service" not in known:
+        known["service"] = emptied()
+    return text.replace("http://tuner:8765", known["service"])
 
 
 def python(example: Example) -> None:

@@ -48,14 +48,20 @@ def programs() -> Path:
 class Server:
     """A server of our own, on 127.0.0.1. With ``durable=False`` it does not survive a power cut, and is quicker."""
 
-    def __init__(self, *, durable: bool = False, **settings: str) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        certificate: tuple[Path, Path] | None = None,
+        **settings: str,
+    ) -> None:
         self._programs = programs()
-        self._as: dict[str, Any] = {}
+        self.runs_as: dict[str, Any] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         if os.getuid() == 0:
             user = next(u for u in _USERS if u in {entry.pw_name for entry in pwd.getpwall()})
             entry = pwd.getpwnam(user)
-            self._as = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+            self.runs_as = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
         self._data = self.folder / "data"
         self._run("initdb", "--pgdata", self._data, "--username", "tester", "--encoding", "UTF8", "--no-sync",
@@ -63,6 +69,12 @@ class Server:
         self.port = free_port()
         hba = "host all secretive all scram-sha-256\nhost all all all trust\nlocal all all trust\n"
         (self._data / "pg_hba.conf").write_text(hba)
+        if certificate is not None:  # a key, and what it is for
+            for path, name in zip(certificate, ("server.key", "server.crt"), strict=True):
+                shutil.copy(path, self._data / name)
+                (self._data / name).chmod(0o600)
+                self.own(self._data / name)
+            settings = {"ssl": "on", **settings}
         sync = "on" if durable else "off"
         self._settings = {
             "listen_addresses": "127.0.0.1",
@@ -79,10 +91,15 @@ class Server:
         self._server: subprocess.Popen[bytes] | None = None
         self.start()
 
+    def own(self, path: Path) -> None:
+        """Give a file or folder to who runs the server."""
+        if self.runs_as:
+            os.chown(path, self.runs_as["user"], self.runs_as["group"])
+
     def _run(self, program: str, *arguments: Any) -> None:
         run = subprocess.run(
             [self._programs / program, *arguments], cwd=self.folder, env={**os.environ, **_ENVIRONMENT},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **self._as,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **self.runs_as,
         )  # fmt: skip
         assert run.returncode == 0, run.stdout
 
@@ -94,7 +111,7 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [self._programs / "postgres", "-D", self._data, *options], cwd=self.folder, stdout=log, stderr=log,
-                env={**os.environ, **_ENVIRONMENT}, start_new_session=True, **self._as,
+                env={**os.environ, **_ENVIRONMENT}, start_new_session=True, **self.runs_as,
             )  # fmt: skip
         deadline = time.monotonic() + 60
         while True:

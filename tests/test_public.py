@@ -54,6 +54,7 @@ PUBLIC = [
     "StudyExists",
     "StudyNotFound",
     "StudyOver",
+    "StudyWaits",
     "Suggestion",
     "TextError",
     "TooSlow",

@@ -216,7 +216,7 @@ def test_show_says_how_many_trials_are_copies(capsys: pytest.CaptureFixture[str]
         (0, ""),
         (2, "copies: 2 of these, in which runs of the population go on"),
     ):
-        _show_head(result, None, copies=copies)
+        _show_head(result, [], copies=copies)
         said = capsys.readouterr().out
         assert "trials: 3 completed" in said
         assert shown in said

@@ -2,23 +2,82 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import http.client
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import uvicorn
 from tests.postgres import free_port
 
+from tunesmith.service.app import make
+from tunesmith.service.protocol import limits
 from tunesmith.service.tokens import Scope, Tokens
-from tunesmith.store import Location, location_of
+from tunesmith.store import Location, Store, location_of, open_store
 from tunesmith.tuning.place import state_of
 
 _PROGRAM: Final = "from tunesmith.cli import main; main()"
+
+
+@cache
+def service() -> str:
+    """The location of a service of this process's tests; with a token that may do everything."""
+    folder = Path(tempfile.mkdtemp(prefix="service-"))
+    made = Service(folder / "studies.db")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(made.close)
+    return made.url(made.token())
+
+
+def emptied() -> str:
+    """The same, without studies."""
+    with closing(open_store(service())) as store:
+        for name in store.names():
+            store.delete(name)
+    return service()
+
+
+class Here:
+    """A service in a thread of this process: its clock can be ours. Its only token may do everything."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+        tokens = Tokens(None)
+        self.token, _ = tokens.create("ana", "admin")
+        self.app = make(store, tokens=tokens, clock=clock)
+        config = uvicorn.Config(self.app, log_level="warning", **limits())
+        self._server = uvicorn.Server(config)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._server.serve(sockets=[self._listening])), daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+        self._listening.close()
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """A request below /api/v1/studies."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        path = f"/api/v1/studies{path}"
+        return request(self.port, method, path, body, token=self.token, headers=named)
 
 
 class Answer(NamedTuple):
@@ -96,16 +155,29 @@ class Service:
         headers: dict[str, str] | None = None,
     ) -> Answer:
         """One request on a connection of its own; `body` is bytes, or data that is sent as JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = dict(headers or {})
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-            headers.setdefault("Content-Type", "application/json")
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.msg, response.read())
-        finally:
-            connection.close()
+        return request(self.port, method, path, body, token=token, headers=headers)
+
+
+def request(
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    token: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """One request on a connection of its own; `body` is bytes, or data that is sent as JSON."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = dict(headers or {})
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        headers.setdefault("Content-Type", "application/json")
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return Answer(response.status, response.msg, response.read())
+    finally:
+        connection.close()

@@ -46,6 +46,17 @@ def test_a_code_is_swapped_for_a_cookie_once(service: Service) -> None:
     assert service.ask("GET", "/", headers=mine).status == 401
 
 
+def test_what_it_has_done(service: Service) -> None:
+    token = service.token("read")
+    assert service.ask("GET", "/readyz").body.startswith(b"ok")
+    service.ask("GET", "/api/v1/studies/secret/summary", token=token)
+    text = service.ask("GET", "/metrics", token=token).body.decode()
+    route = "/api/v1/studies/{name}/summary"
+    assert f'tunesmith_requests_total{{route="{route}",method="GET",status="404"}} 1' in text
+    assert "secret" not in text
+    assert service.ask("GET", "/metrics").status == 401
+
+
 def test_it_ends_in_order(service: Service) -> None:
     assert service.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
 

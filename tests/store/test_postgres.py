@@ -6,18 +6,18 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.network import Network
 from tests.postgres import Server, server
 from typer.testing import CliRunner
 
@@ -708,50 +708,6 @@ class TestBrokenConnections:
             assert str(saved) in str(lost.value)
             assert saved.read_text().count('"completed"') >= 3
             monkeypatch.setattr(study, "_session", None)
-
-
-class Network:
-    """What is between a client and the server; where it is cut, neither is told... but the client's host knows."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._left: int | None = None
-        self.cuts = 0
-        self._ends: list[socket.socket] = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def cut_after(self, size: int) -> None:
-        """Cut it when so many more bytes have passed, in either direction."""
-        self._left = size
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                there = socket.create_connection(("127.0.0.1", self._to))
-                self._ends += [client, there]
-                for source, target in ((client, there), (there, client)):
-                    threading.Thread(
-                        target=self._pass, args=(source, target, client), daemon=True
-                    ).start()
-
-    def _pass(self, source: socket.socket, target: socket.socket, client: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                if self._left is not None:
-                    self._left -= len(data)
-                    if self._left < 0:
-                        self._left = None
-                        self.cuts += 1
-                        client.shutdown(socket.SHUT_RDWR)  # and the server waits
-                        return
-                target.sendall(data)
-
-    def close(self) -> None:
-        for end in [self._listener, *self._ends]:
-            end.close()
 
 
 class Cut:

@@ -460,7 +460,7 @@ class TestNames:
         ("url", "message"),
         [
             ("mysql://me:s3cr%t@host/db", "tunesmith does not know the database 'mysql'; name a"),
-            ("http://host/?token=s3cr%t&x=1", "cannot keep studies in a service yet"),
+            ("redis://host/?token=s3cr%t&x=1", "does not know the database 'redis'"),
         ],
     )
     def test_a_database_of_another_kind(self, url: str, message: str, as_path: bool) -> None:

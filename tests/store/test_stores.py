@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.postgres import server
+from tests.service.running import emptied
 
-from tunesmith.store import Database, Store
+from tunesmith.store import Database, Store, open_store
 from tunesmith.store.memory import MemoryStore
 from tunesmith.store.postgres import open_postgres
 from tunesmith.store.sqlite import open_sqlite
@@ -34,9 +35,15 @@ def postgresql() -> tuple[Store, Callable[[], Store]]:
     return open_postgres(database), lambda: open_postgres(database)
 
 
+def http() -> tuple[Store, Callable[[], Store]]:
+    """A service of these tests, emptied."""
+    location = emptied()
+    return open_store(location), lambda: open_store(location)
+
+
 CHECKS = [
     pytest.param(check, id=f"{make.__name__}-{check}")
-    for make in (memory, sqlite, sqlite_power, postgresql)
+    for make in (memory, sqlite, sqlite_power, postgresql, http)
     for check in store_checks(make)
 ]
 

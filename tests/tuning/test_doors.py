@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.postgres import server
+from tests.service.running import emptied
 
 import tunesmith as ts
 from tunesmith.core import events
@@ -101,6 +102,16 @@ def test_tune_in_postgresql(check: Any) -> None:
 
 @pytest.mark.parametrize("check", door_checks(lambda: AskAndTellDoor(server().url())), ids=str)
 def test_ask_and_tell_in_postgresql(check: Any) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", door_checks(lambda: TuneDoor(emptied())), ids=str)
+def test_tune_with_a_service(check: Any) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", door_checks(lambda: AskAndTellDoor(emptied())), ids=str)
+def test_ask_and_tell_with_a_service(check: Any) -> None:
     check()
 
 

@@ -12,6 +12,7 @@ from tunesmith.core import events
 from tunesmith.core.trial import Cost, Kind, Reason, State
 from tunesmith.tuning import excerpt as module
 from tunesmith.tuning.excerpt import excerpt, overview
+from tunesmith.tuning.session import at_work
 from tunesmith.tuning.table import rows, select
 
 SPACE = ts.Space(
@@ -87,7 +88,7 @@ def test_a_study_at_a_glance(study: ts.Study, monkeypatch: pytest.MonkeyPatch) -
     assert (seen.spec, seen.counts, seen.ended) == (result.spec, result.counts, "enough")
     assert seen.best == result.best
     assert seen.cost == pytest.approx(result.cost)
-    assert seen.session == study.coordinator()
+    assert seen.sessions == at_work(result.ledger)
 
 
 def test_in_memory_the_whole_history_is_there(study: ts.Study) -> None:

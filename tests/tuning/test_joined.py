@@ -178,9 +178,55 @@ class TestOne:
         assert result.counts[ts.State.STOPPED] > 0
         assert replay(open_store(storage), "s").problems == []
 
-    def test_one_that_pauses_trials_is_refused(self, storage: str) -> None:
-        with pytest.raises(ts.TunesmithError, match=r"join: .* pauses trials"):
-            run(storage, plain, scheduler={"hyperband": {"max": 9, "min": 3}})
+    @pytest.mark.parametrize("searcher", ["random", "bayes"])
+    @pytest.mark.parametrize(
+        "scheduler",
+        [
+            {"hyperband": {"max": 9, "min": 3}},
+            {"asha": {"max": 9, "min": 1, "type": "promotion"}},
+            {"pasha": {"max": 9, "min": 1}},
+            {"pbt": {"max": 9, "interval": 3}},
+        ],
+        ids=lambda scheduler: next(iter(scheduler)),
+    )
+    def test_paused_trials_wait_for_whoever_asks_next(
+        self, storage: str, scheduler: Any, searcher: str
+    ) -> None:
+        begun: set[tuple[int, int]] = set()
+
+        def train(config: dict[str, float], trial: Any) -> float:
+            total = trial.restore(0.0)
+            assert trial.attempt == 0 or trial.step > 0, "it goes on where it was"
+            for step in range(trial.step + 1, 10):
+                begun.add((threading.get_ident(), trial.number))
+                total += config["x"]
+                trial.save(total, step=step)
+                trial.report(step=step, loss=total / step)
+            return float(total / 9)
+
+        def part() -> None:
+            results.append(run(storage, train, scheduler=scheduler, searcher=searcher, trials=9))
+
+        results: list[ts.Result] = []
+        threads = [threading.Thread(target=part) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(200)
+        assert len(results) == 2
+        history = list(open_store(storage).changes("s"))
+        assert any(isinstance(e, events.Paused) for e in history)
+        assert any(isinstance(e, (events.Started, events.Forked)) for e in history)
+        assert sum(isinstance(e, events.Ended) for e in history) == 1
+        states = {t.state for t in results[-1].trials}
+        assert states <= {ts.State.COMPLETED, ts.State.STOPPED, ts.State.PAUSED}
+        assert replay(open_store(storage), "s").problems == []
+
+    def test_one_that_thinks_about_paused_trials_is_refused(self, storage: str) -> None:
+        with pytest.raises(
+            ts.TunesmithError, match=r"join: .*'freeze_thaw' fits models .*hyperband"
+        ):
+            run(storage, plain, scheduler={"freeze_thaw": {"max": 9}})
 
     def test_whoever_finds_it_done_but_not_ended_ends_it(
         self, storage: str, monkeypatch: pytest.MonkeyPatch

@@ -59,6 +59,8 @@ tr.first td { font-weight: 650; }
 tr.group td { padding-top: 16px; font-weight: 650; border-bottom-color: var(--grey); }
 td.soft { color: var(--soft); }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 3px; margin-right: 7px; }
+.dot.blue { background: var(--blue); } .dot.orange { background: var(--orange); } .dot.green { background: var(--green); }
+.dot.grey { background: var(--grey); }
 .copy { position: relative; margin: 12px 0; }
 .copy span { color: var(--soft); font-size: 13px; }
 pre { background: var(--tint); border-radius: 8px; padding: 10px 12px; margin: 6px 0; overflow-x: auto;
@@ -254,12 +256,18 @@ def table(
     name = ' class="tight"' if tight else ""
     kinds = [' class="n"' if name in right else "" for name in columns]
     to_html = html.escape if tight else escape
-    head = "".join(f"<th{k}>{escape(str(c))}</th>" for k, c in zip(kinds, columns, strict=True))
+    head = ""
+    if any(columns):
+        heads = "".join(
+            f"<th{k}>{escape(str(c))}</th>" if c else "<td></td>"
+            for k, c in zip(kinds, columns, strict=True)
+        )
+        head = f"<thead><tr>{heads}</tr></thead>"
     body = ""
     for i, row in enumerate(rows):
         cells = "".join(f"<td{k}>{to_html(str(c))}</td>" for k, c in zip(kinds, row, strict=True))
         body += f'<tr class="first">{cells}</tr>' if first and i == 0 else f"<tr>{cells}</tr>"
-    return f'<div class="scroll"><table{name}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="scroll"><table{name}>{head}<tbody>{body}</tbody></table></div>'
 
 
 def copyable(what: str, words: str) -> str:

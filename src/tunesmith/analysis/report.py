@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -71,18 +71,33 @@ def report(ledger: Ledger, model: str = "") -> str:
     `model` is for recipes, which search a space of their own: how good the model is that came of it.
     A study of 10,000 trials takes some 1 s and 0.6 MB: figures show a part of the trials, and say which.
     """
-    from tunesmith.search import look_ahead
     from tunesmith.version import __version__
 
+    parts = parts_of(ledger, model)
+    foot = f"Written by tunesmith {escape(__version__)} on {time.strftime('%d %B %Y at %H:%M')}."
+    return page(parts.title, parts.head, parts.sections, foot, parts.tips)
+
+
+class Parts(NamedTuple):
+    """What a report is made of; all but the title is HTML, and `tips` is JSON."""
+
+    title: str
+    head: str
+    sections: list[Section]
+    tips: str
+
+
+def parts_of(ledger: Ledger, model: str = "") -> Parts:
+    """See `report`."""
+    from tunesmith.search import look_ahead
+
     trials = TrialArrays(ledger, model)
-    single = trials.single
-    outlook = look_ahead(trials.history, AHEAD) if single and len(trials.done) else None
+    outlook = look_ahead(trials.history, AHEAD) if trials.single and len(trials.done) else None
     importances = importance(trials.history) if len(trials.done) else None
     drawings = Drawings()
     sections = list(_sections(trials, importances, outlook, drawings))
-    foot = f"Written by tunesmith {escape(__version__)} on {time.strftime('%d %B %Y at %H:%M')}."
     title = f"{ledger.spec.name}: {findings.headline(trials)}"
-    return page(title, _head(trials), sections, foot, drawings.json())
+    return Parts(title, _head(trials), sections, drawings.json())
 
 
 def _sections(
@@ -249,9 +264,7 @@ def _config_table(trials: TrialArrays, config: dict[str, object]) -> str:
     rows = ""
     for group in order:
         if order != [NO_GROUP]:
-            dot = (
-                f'<span class="dot" style="background:var(--{NAMES[GROUP_COLOURS[group]]})"></span>'
-            )
+            dot = f'<span class="dot {NAMES[GROUP_COLOURS[group]]}"></span>'
             rows += f'<tr class="group"><td colspan="3">{dot}{escape(group)}</td></tr>'
         for name in by_group[group]:
             value = escape(show(config[name], 6))

@@ -8,6 +8,7 @@ import typer
 
 from tunesmith.cli import (
     annotate,
+    backup,
     best,
     correct,
     doctor,
@@ -26,6 +27,7 @@ from tunesmith.cli import (
     show,
     space,
     stop,
+    token,
     trials,
 )
 from tunesmith.cli.group import Commands
@@ -61,6 +63,8 @@ for module in (
     retract,
     replay,
     serve,
+    token,
+    backup,
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))

@@ -28,8 +28,9 @@ def ls(
     from tunesmith.core.quantity import show_number
     from tunesmith.core.trial import State
     from tunesmith.store import open_store
-    from tunesmith.tuning.excerpt import counts_now
+    from tunesmith.tuning.excerpt import state_now
     from tunesmith.tuning.place import check_there
+    from tunesmith.tuning.session import brief
 
     if job is not None and not is_job(job):
         raise StudyError(
@@ -39,7 +40,11 @@ def ls(
     check_there(path, "`tunesmith run JOB` makes one, or use --storage")
     store = open_store(path)
     summaries = [store.summary(name) for name in store.names()]
-    summaries = [replace(s, counts=counts_now(store, s)) for s in summaries]
+    at_work = []
+    for i, summary in enumerate(summaries):
+        counts, sessions = state_now(store, summary)
+        summaries[i] = replace(summary, counts=counts)
+        at_work.append(sessions)
     store.close()
     if json:
         print_json(
@@ -51,12 +56,13 @@ def ls(
                     "counts": {str(state): n for state, n in s.counts.items() if n},
                     "best": s.best,
                     "best_value": s.best_value,
+                    "run_by": [{"host": w.host, "pid": w.pid, "task": w.task} for w in sessions],
                 }
-                for s in summaries
+                for s, sessions in zip(summaries, at_work, strict=True)
             ]
         )
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             s.name,
             " ".join(str(o) for o in s.spec.objectives),
@@ -65,9 +71,17 @@ def ls(
             str(s.counts[State.RUNNING] or ""),
             show_number(s.best_value, 6),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created_at)),
+            brief(sessions),
         )
-        for s in summaries
+        for s, sessions in zip(summaries, at_work, strict=True)
     ]
-    columns = ("study", "objective", "completed", "failed", "running", "best", "created")
+    columns = ("study", "objective", "completed", "failed", "running", "best", "created", "run by")
     right = ("completed", "failed", "running", "best")
-    print_table(columns, rows, right=right, whole=("study", "best"), last=("created",))
+    shown = len(columns) if any(at_work) else -1
+    print_table(
+        columns[:shown],
+        [row[:shown] for row in rows],
+        right=right,
+        whole=("study", "best"),
+        last=("created",),
+    )

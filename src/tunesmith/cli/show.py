@@ -42,16 +42,18 @@ def show(
                 {**opened.result().trials[trial].to_dict(), "log": [_event_dict(e) for e in log]}
             )
         else:
-            _show_trial(opened, opened.result().trials[trial], log)
+            result = opened.result()
+            _show_trial(opened, result.trials[trial], log, result.ledger.sessions)
 
 
 def _study_dict(study: Study) -> dict[str, Any]:
     from tunesmith.core.incumbent import breaches
     from tunesmith.tuning.excerpt import overview
+    from tunesmith.tuning.session import at_work
 
     if (seen := overview(study.store, study.name)) is not None:
         top = [] if seen.best is None else [seen.best]
-        return _dict(seen, seen.session, best=[trial.to_dict() for trial in top], outlook=None)
+        return _dict(seen, seen.sessions, best=[trial.to_dict() for trial in top], outlook=None)
     result = study.result()
     outlook = result.outlook()
     front = [trial.to_dict() for trial in result.front]
@@ -72,20 +74,22 @@ def _study_dict(study: Study) -> dict[str, Any]:
         more["failures"] = [one.to_dict() for one in failures]
     return _dict(
         result,
-        study.coordinator(),
+        at_work(result.ledger),
         best=[trial.to_dict() for trial in likely],
         **more,
         outlook=None if outlook is None else outlook._asdict(),
     )
 
 
-def _dict(seen: Overview | Result, coordinator: Opened | None, **rest: Any) -> dict[str, Any]:
+def _dict(seen: Overview | Result, sessions: Sequence[Opened], **rest: Any) -> dict[str, Any]:
+    coordinator = next((one for one in sessions if one.coordinator), None)
     running = None if coordinator is None else {"host": coordinator.host, "pid": coordinator.pid}
     return {
         **seen.spec.to_dict(),
         "counts": {str(state): n for state, n in seen.counts.items() if n},
         "ended": seen.ended,
         "running_here": running,
+        "run_by": [{"host": s.host, "pid": s.pid, "task": s.task} for s in sessions],
         "cost": seen.cost,
         **rest,
     }
@@ -96,16 +100,17 @@ def _show_study(study: Study) -> None:
     from tunesmith.analysis.versions import version_lines
     from tunesmith.cli.lines import print_outlook, print_result
     from tunesmith.tuning.excerpt import overview
+    from tunesmith.tuning.session import at_work
 
     if (seen := overview(study.store, study.name)) is not None:
-        _show_head(seen, seen.session)
+        _show_head(seen, seen.sessions)
         _show_best(study, seen)
         return
     result = study.result()
     audit = str(audited) if (audited := result.audit()).trials else ""
     _show_head(
         result,
-        study.coordinator(),
+        at_work(result.ledger),
         audit,
         version_lines(result.ledger),
         len(result.ledger.forks),
@@ -141,7 +146,7 @@ def _show_best(study: Study, seen: Overview) -> None:
 
 def _show_head(
     seen: Overview | Result,
-    coordinator: Opened | None,
+    sessions: Sequence[Opened],
     audit: str = "",
     versions: Iterable[str] = (),
     copies: int = 0,
@@ -150,7 +155,7 @@ def _show_head(
 ) -> None:
     from tunesmith.core.quantity import show_seconds
     from tunesmith.core.text import write_yaml
-    from tunesmith.tuning.session import describe
+    from tunesmith.tuning.session import describe_all
 
     spec, cost = seen.spec, seen.cost
     head: dict[str, Any] = {
@@ -181,7 +186,7 @@ def _show_head(
     head["spent"] = (
         f"{show_seconds(cost['elapsed_s'])} in all, {show_seconds(cost['compute_s'])} in trials{money}"
     )
-    head["run by"] = describe(coordinator) if coordinator else "nobody at the moment"
+    head["run by"] = describe_all(sessions) or "nobody at the moment"
     if listed := [*versions]:
         head["program"] = listed
     typer.echo(write_yaml(head), nl=False)
@@ -205,10 +210,13 @@ def _limit(name: str, value: Any) -> Any:
     return show_seconds(value) if name in _TIMES else show_bytes(value) if name in _SIZES else value
 
 
-def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
+def _show_trial(
+    study: Study, trial: Trial, log: list[Event], sessions: Mapping[str, Opened]
+) -> None:
     from tunesmith.cli.tables import show_value
     from tunesmith.core.quantity import show_bytes, show_number, show_seconds
     from tunesmith.core.trial import State
+    from tunesmith.tuning.session import name_of
 
     echo = typer.echo
     marks = "".join(f", {m}" for m in ("retracted", "outside") if getattr(trial, m))
@@ -237,7 +245,7 @@ def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
             else f", {study.spec.limits.cost_metric or 'money'} {cost.money:.4g}"
         )
     )
-    if (checkpoint := study.checkpoint(trial)) is not None:
+    if (checkpoint := study.checkpoint(trial, fetch=False)) is not None:
         echo(f"checkpoint: {checkpoint}")
     if trial.tags:
         echo("tags: " + ", ".join(f"{name}={value}" for name, value in trial.tags.items()))
@@ -250,7 +258,8 @@ def _show_trial(study: Study, trial: Trial, log: list[Event]) -> None:
     echo("log:")
     for event in log:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
-        echo(f"  {at}  {_event_line(event)}")
+        who = sessions.get(getattr(event, "session", ""))
+        echo(f"  {at}  {_event_line(event)}{f' by {name_of(who)}' if who else ''}")
 
 
 def _event_dict(event: Event) -> dict[str, Any]:

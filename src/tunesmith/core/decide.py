@@ -214,7 +214,7 @@ def begin(
     """
     limits = ledger.spec.limits
     if strategies.enough is None:
-        moved = _resume(ledger, strategies, at, session)
+        moved = move(ledger, strategies, at, session)
         if moved is not None:
             return [moved]
     if limits.trials is not None and ledger.started_count >= limits.trials:
@@ -342,27 +342,27 @@ def resumption(ledger: Ledger, strategies: Strategies, *, full: bool) -> Resume 
     return _asked("scheduler", _scheduler_name(ledger), lambda: scheduler.resume(history, rng))
 
 
-def _resume(ledger: Ledger, strategies: Strategies, at: float, session: str) -> Event | None:
+def move(ledger: Ledger, strategies: Strategies, at: float, session: str) -> Event | None:
     """The trial that goes on from a checkpoint, or is dropped, because the scheduler says so."""
     if not pauses(strategies.scheduler):
         return None
     nothing_new = strategies.exhausted(ledger) or _late(ledger, at)
     full = ledger.next_waiting() is None and nothing_new
-    move = resumption(ledger, strategies, full=full)
-    match move:
+    wanted = resumption(ledger, strategies, full=full)
+    match wanted:
         case None:
             return None
         case Drop():
-            return _dropped(ledger, move, at, full=full)
+            return _dropped(ledger, wanted, at, full=full)
         case Resume(config=None):
-            attempt = ledger.attempts_begun(move.trial)
-            return events.Started(at, move.trial, attempt, session, move.why, full)
-    assert move.config is not None
-    origin = Origin(_scheduler_name(ledger), move.why)
-    config = ledger.spec.space.clean(move.config)
-    last = ledger.curves.last(move.trial)
+            attempt = ledger.attempts_begun(wanted.trial)
+            return events.Started(at, wanted.trial, attempt, session, wanted.why, full)
+    assert wanted.config is not None
+    origin = Origin(_scheduler_name(ledger), wanted.why)
+    config = ledger.spec.space.clean(wanted.config)
+    last = ledger.curves.last(wanted.trial)
     step = last.step if last else 0
-    return events.Forked(at, ledger.size, move.trial, config, origin, session, step, full)
+    return events.Forked(at, ledger.size, wanted.trial, config, origin, session, step, full)
 
 
 def _dropped(ledger: Ledger, drop: Drop, at: float, *, full: bool) -> Event:

@@ -8,6 +8,7 @@
     │   ├── StudyNotFound
     │   ├── StudyExists
     │   ├── StudyOver                  its trials or its space are used up
+    │   ├── StudyWaits                 no trial may begin before others have ended
     │   ├── NothingCompleted           it has no best trial yet
     │   └── StudyBusy                  another coordinator runs it
     ├── StrategyError (ValueError)     an unknown searcher or scheduler, or a wrong option of one
@@ -81,6 +82,9 @@ class StudyExists(StudyError): ...
 
 
 class StudyOver(StudyError): ...
+
+
+class StudyWaits(StudyError): ...
 
 
 class NothingCompleted(StudyError): ...
@@ -162,13 +166,16 @@ class Paused(Stopped):
 
 #: ``user:password@`` behind a scheme, whose slashes a path may have lost one of; and a URL's options.
 _LOGIN: Final = re.compile(r"(:/+[^\s/:@'\"]*):\S+@")
+_TOKEN: Final = re.compile(r"ts_[A-Za-z0-9_-]{20,}")
 _SECRET: Final = re.compile(
     r"([?&][^\s=&]*(?:pass|token|secret|key)[^\s=&]*=)[^\s&'\"]+", re.IGNORECASE
 )
 
 
 def without_passwords(text: str) -> str:
-    """`text` with ``***`` for each password in a URL."""
+    """`text` with ``***`` for each password in a URL, and each token of a service."""
+    if "ts_" in text:
+        text = _TOKEN.sub("ts_***", text)
     if ":/" not in text:
         return text
     return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1:***@", text))

@@ -47,6 +47,8 @@ class Opened(_Event, frozen=True, gc=False, tag="opened"):
     machine: str = ""
     #: What becomes of the trials that ran something else: see `core.aging`; "" where all count together.
     changed: str = ""
+    #: Which task of a cluster's queue it is, in words; "" where it is none.
+    task: str = ""
 
 
 class Closed(_Event, frozen=True, gc=False, tag="closed"):

@@ -50,8 +50,10 @@ def _positive(value: Any, name: str, expected: str) -> float:
 
 
 def count(n: int, noun: str) -> str:
-    """``1 trial``, ``2,000 trials``, ``2 studies``."""
-    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    """``1 trial``, ``2,000 trials``, ``2 studies``, ``2 processes``."""
+    several = (
+        f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}{'es' if noun[-1] == 's' else 's'}"
+    )
     return f"{n:,} {noun if n == 1 else several}"
 
 

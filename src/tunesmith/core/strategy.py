@@ -153,7 +153,7 @@ def valid(searcher: Searcher) -> bool:
     return bool(getattr(searcher, "valid", False))
 
 
-def instant(strategy: Searcher | Scheduler | None) -> bool:
+def instant(strategy: Searcher | Scheduler | Resumer | None) -> bool:
     """Whether a strategy answers faster than an event is stored, so that what has happened may be stored together
     with its answer: it says so by `instant`."""
     return strategy is None or bool(getattr(strategy, "instant", False))

@@ -12,7 +12,7 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -34,6 +34,8 @@ class Hyperband:
     begin the next bracket. Trial numbers decide who is in which bracket. A decision takes O(1),
     letting one go on O(trials of the brackets that are not over).
     """
+
+    instant: ClassVar[bool] = True
 
     max: int
     min: int | None = None

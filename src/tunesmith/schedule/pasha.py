@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -35,6 +35,8 @@ class Pasha:
     `min` the first rung (None: a 27th of `max`). Trials need checkpoints. A decision takes
     O(log trials), letting one go on O(COMPARED^2 * steps) when the best of a rung are others.
     """
+
+    instant: ClassVar[bool] = True
 
     max: int
     min: int | None = None

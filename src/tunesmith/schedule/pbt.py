@@ -39,6 +39,7 @@ class Pbt:
     """
 
     objectives: ClassVar[str] = "first"
+    instant: ClassVar[bool] = True
 
     max: int
     interval: int

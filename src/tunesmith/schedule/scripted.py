@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -26,6 +26,8 @@ class Scripted:
 
     Enqueue the first config. A decision takes O(configs of the schedule).
     """
+
+    instant: ClassVar[bool] = True
 
     schedule: Sequence[tuple[int, Mapping[str, Any]]]
 

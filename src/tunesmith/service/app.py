@@ -8,12 +8,19 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from tunesmith.service import page
+from tunesmith.service import health, page
+from tunesmith.service.accounts import Accounts
+from tunesmith.service.api import Api
+from tunesmith.service.audit import Audit
 from tunesmith.service.gate import EVERYBODY, Gate
+from tunesmith.service.health import Counters
 from tunesmith.service.login import Login
+from tunesmith.service.news import News
 from tunesmith.service.problems import answer_errors
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
+from tunesmith.service.views import Views
+from tunesmith.service.wire import Wire
 from tunesmith.store import Location, Store
 from tunesmith.version import __version__
 
@@ -24,6 +31,7 @@ def make(
     storage: Location | None = None,
     tokens: Tokens | None = None,
     login: Login | None = None,
+    audit: Audit | None = None,
     hosts: tuple[str, ...] = (),
     secure: bool = False,
     proxies: tuple[str, ...] = (),
@@ -32,40 +40,48 @@ def make(
 ) -> FastAPI:
     """The application that serves the studies of `store`, which is at `storage`.
 
-    `tokens` are who may what; `login` has the one-time code and the cookies of the page. `hosts` are the names under which it
+    `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `hosts` are the names under which it
     is reached, beside those of loopback; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who
     asks; `open_to_all` lets everybody do everything.
     """
     studies = Studies(store, storage, clock=clock)
+    tokens = Tokens(None) if tokens is None else tokens
+    login = Login(tokens) if login is None else login
+    audit = Audit(None) if audit is None else audit
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         studies.close()
+        audit.close()
 
     app = FastAPI(
         title="tunesmith",
         version=__version__,
         lifespan=life,
+        redirect_slashes=False,  # it would build an address from the request's Host
         docs_url=None,  # its scripts come from another host
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
     app.state.studies = studies
-    answer_errors(app)
+    answer_errors(app, "" if storage is None else str(storage))
 
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    tokens = Tokens(None) if tokens is None else tokens
-    login = Login(tokens) if login is None else login
+    news = News(studies)
+    wire = Wire(studies, news)
+    counters = Counters()
+    for routes in (Api(studies, news, wire), wire, Views(studies, news, wire)):  # the busiest first
+        app.include_router(routes.router)
+    app.include_router(health.router(studies, counters))
+    app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
-    app.include_router(page.router(studies))
+    app.include_router(page.router(studies, news))
     app.add_middleware(
         Gate,
         tokens=tokens,
         login=login,
+        audit=audit,
+        counters=counters,
         hosts=hosts,
         secure=secure,
         proxies=proxies,

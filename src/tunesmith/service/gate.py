@@ -5,11 +5,12 @@ What each rule is against is in docs/decisions/0039-service.md.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from tunesmith.service.audit import Audit
 from tunesmith.service.login import Login
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
@@ -25,6 +27,8 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 #: The longest body of a request (bytes): of one that appends events, and of any other.
 MOST_EVENTS: Final = 32 << 20
 MOST: Final = 1 << 20
+#: How long a part of a body may take (s).
+BODY_S: Final = 20.0
 #: So many wrong tokens from one address are answered in a minute.
 WRONG: Final = 10
 _MINUTE_S: Final = 60.0
@@ -50,6 +54,14 @@ _HEADERS: Final = {
 EVERYBODY: Final = Token("", "everybody", "admin", "", 0.0, cookie=True)
 
 
+class Counts(Protocol):
+    """What counts requests."""
+
+    running: int
+
+    def count(self, scope: Connection, status: int, seconds: float) -> None: ...
+
+
 class Gate:
     """The middleware that every request passes first; ``scope["state"]["token"]`` is who it let in."""
 
@@ -59,13 +71,16 @@ class Gate:
         *,
         tokens: Tokens,
         login: Login,
+        audit: Audit,
+        counters: Counts,
         hosts: tuple[str, ...] = (),
         secure: bool = False,
         proxies: tuple[str, ...] = (),
         open_to: Token | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app, self._tokens, self._login = app, tokens, login
+        self._app, self._tokens, self._login, self._audit = app, tokens, login, audit
+        self._counters = counters
         self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
         self._secure, self._proxies = secure, proxies
         #: Who everybody is, where no tokens are wanted.
@@ -79,6 +94,8 @@ class Gate:
         if scope["type"] != "http":
             return None
 
+        begun = time.perf_counter()
+
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
@@ -88,6 +105,8 @@ class Gate:
                 if self._secure:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
                 message["headers"] = headers.raw
+                self._audit.note(scope, message["status"])
+                self._counters.count(scope, message["status"], time.perf_counter() - begun)
             await send(message)
 
         try:
@@ -97,7 +116,11 @@ class Gate:
         if response is not None:
             return await response(scope, receive, answer)
         most = MOST_EVENTS if scope["path"].endswith("/events") else MOST
-        return await self._app(scope, _limited(receive, most), answer)
+        self._counters.running += 1
+        try:
+            return await self._app(scope, _limited(receive, most), answer)
+        finally:
+            self._counters.running -= 1
 
     # -- who ------------------------------------------------------------------------------------
 
@@ -107,10 +130,7 @@ class Gate:
         self._from_proxy(scope, headers)
         host = self._host(headers)
         same = self._check_origin(scope, headers, host)
-        if headers.get("content-encoding", "identity") != "identity":
-            raise Problem(415, "encoding", "a request's body comes as it is: no Content-Encoding")
-        if int(headers.get("content-length") or 0) > MOST_EVENTS:
-            raise _too_long(MOST_EVENTS)
+        _check_body(headers)
         if scope["path"] in _OPEN or scope["path"].startswith(STATIC):
             return None
         if scope["method"] == "GET" and _CODE.search(scope["query_string"]):
@@ -224,6 +244,8 @@ def require(request: Request, scope: Scope, study: str | None = None) -> Token:
         raise Problem(
             403, "scope", f"that takes a token of scope {scope!r}; this one is for {token.scope!r}"
         )
+    if scope not in ("read", "work"):
+        request.state.audited = True
     return token
 
 
@@ -235,17 +257,34 @@ def _wants_page(scope: Connection, headers: Headers) -> bool:
     )
 
 
+def _check_body(headers: Headers) -> None:
+    """Raise Problem for a body that could not be read in one way, or is too long."""
+    if headers.get("content-encoding", "identity") != "identity":
+        raise Problem(415, "encoding", "a request's body comes as it is: no Content-Encoding")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        closing = {"Connection": "close"}
+        raise Problem(400, "framing", "a body has one length, not two", closing)
+    if int(headers.get("content-length") or 0) > MOST_EVENTS:
+        raise _too_long(MOST_EVENTS)
+
+
 def _too_long(most: int) -> Problem:
     return Problem(413, "too_long", f"a request's body has {most >> 20} MiB at most")
 
 
 def _limited(receive: Receive, most: int) -> Receive:
     """`receive`, which raises Problem once a body is too long."""
-    got = 0
+    got, complete = 0, False
 
     async def limited() -> Message:
-        nonlocal got
-        message = await receive()
+        nonlocal got, complete
+        if complete:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_S)
+        except TimeoutError:
+            raise Problem(408, "slow", "the request's body did not come in time") from None
+        complete = not message.get("more_body", False)
         if message["type"] == "http.request":
             got += len(message.get("body", b""))
             if got > most:

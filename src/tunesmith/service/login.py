@@ -13,6 +13,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from tunesmith.service.bodies import read
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
 
@@ -78,13 +79,11 @@ class Login:
 
         @routes.post("/session", status_code=204)
         async def log_in(request: Request) -> Response:
-            try:
-                secret = msgspec.json.decode(await request.body(), type=_Credentials).token
-            except msgspec.DecodeError as error:
-                raise Problem(422, "invalid", str(error)) from None
-            token = self._tokens.find(secret)
+            credentials: _Credentials = await read(request, _Credentials)
+            token = self._tokens.find(credentials.token)
             if token is None or token.cookie:
                 raise Problem(401, "token", "this token is not valid (any more)")
+            request.state.audited = True
             response = Response(status_code=204)
             self._give(response, token.name, token.scope, token, secure=request.scope["secure"])
             return response

@@ -19,6 +19,7 @@ _STATUS: Final[tuple[tuple[type[TunesmithError], int], ...]] = (
     (errors.StudyExists, 409),
     (errors.StudyBusy, 409),
     (errors.StudyOver, 410),
+    (errors.StudyWaits, 409),
     (errors.TransitionError, 409),
     (errors.Conflict, 412),
     (errors.StrategyNotAllowed, 403),
@@ -64,14 +65,16 @@ class Problem(Exception):
         )
 
     @classmethod
-    def of(cls, error: TunesmithError) -> Problem:
+    def of(cls, error: TunesmithError, where: str = "") -> Problem:
+        """The answer for an error of the library; `where`, the place of the store, is nobody's business."""
+        text = str(error).replace(where, "this service") if where else str(error)
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         headers = {"Retry-After": "1"} if status == 503 else {}
-        return cls(status, type(error).__name__, str(error), headers)
+        return cls(status, type(error).__name__, text, headers)
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Let `app` answer every error as a problem."""
+def answer_errors(app: FastAPI, where: str) -> None:
+    """Let `app` answer every error as a problem; for `where` see `Problem.of`."""
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:
@@ -79,7 +82,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(TunesmithError)
     async def ours(_: Request, error: TunesmithError) -> Response:
-        return Problem.of(error).answer
+        return Problem.of(error, where).answer
 
     @app.exception_handler(HTTPException)
     async def routing(_: Request, error: HTTPException) -> Response:

@@ -15,16 +15,16 @@ import uvicorn
 
 from tunesmith.core.errors import StudyError
 from tunesmith.service.app import make
+from tunesmith.service.audit import Audit
 from tunesmith.service.gate import LOOPBACK
 from tunesmith.service.login import Login
+from tunesmith.service.protocol import limits
 from tunesmith.service.tokens import Tokens
-from tunesmith.store import Location, Store
+from tunesmith.store import Location, Service, Store
 from tunesmith.tuning.place import state_of
 
 #: How long requests that run may take once the service is told to end (s).
 GRACE_S: Final = 5
-#: More than this at once are told to come back later.
-_CONNECTIONS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,22 @@ class _Server(uvicorn.Server):
 
 def serve(store: Store, storage: Location, address: Address, say: Callable[[str], None]) -> None:
     """Serve `store` until a signal comes; `say` is told where. Raises StudyError, OSError."""
+    if isinstance(storage, Service):
+        raise StudyError(
+            f"{storage} is a service already; name the file or the database that this one is to serve"
+        )
     listening = _listen(address)
     port: int = listening.getsockname()[1]
     address = Address(**{**address.__dict__, "port": port})
-    tokens = Tokens(state_of(storage) / "tokens.json")
+    state = state_of(storage)
+    tokens = Tokens(state / "tokens.json")
     login = Login(tokens, f"tunesmith_{port}")
     app = make(
         store,
         storage=storage,
         tokens=tokens,
         login=login,
+        audit=Audit(state / "audit.log"),
         hosts=(address.host, *address.names),
         secure=address.certificate is not None,
         proxies=address.proxies,
@@ -99,25 +105,25 @@ def serve(store: Store, storage: Location, address: Address, say: Callable[[str]
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        ws="none",
-        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=address.certificate,
         ssl_keyfile=None if address.key is None else str(address.key),
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        **limits(),
     )
     say(
         f"tunesmith serves {storage}: {address.url}/"
         + (f"?code={login.code()}" if address.tokens else "")
     )
     server = _Server(config, app.state.studies.end)
-    with listening:
-        asyncio.run(server.serve(sockets=[listening]))
+    with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listening]))
 
 
 def _listen(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listening = socket.socket(family)
+    # with its protocol: for others asyncio leaves Nagle's algorithm on, which costs 40 ms an answer
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((address.host, address.port))

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Final, ParamSpec, TypeVar
 
 from tunesmith.core.errors import StudyNotFound
+from tunesmith.core.events import Event
+from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import Trial
+from tunesmith.service.admission import check
 from tunesmith.store import Location, Store
+from tunesmith.tuning.session import Session
 from tunesmith.tuning.study import Study
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Threads for what takes no thinking (they mostly wait for one another in the store), and histories that are kept.
-_QUICK: Final = 8
+_QUICK: Final = 16
 _KEPT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A study as it was created; `id` tells it from a later one of its name."""
+
+    spec: StudySpec
+    created_at: float
+    id: str
 
 
 class Studies:
@@ -40,8 +57,9 @@ class Studies:
         self.clock = clock
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Study] = OrderedDict()
+        self._origins: dict[str, Origin] = {}
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
-        self._thinking = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "thinking")
+        self._thinking = ThreadPoolExecutor(max(4, os.cpu_count() or 1), "thinking")
         #: Whether the service has been told to end: streams look at it.
         self.ending = False
 
@@ -63,6 +81,55 @@ class Studies:
         """Read the study anew the next time: it was deleted, or cannot be believed."""
         with self._lock:
             self._opened.pop(name, None)
+            self._origins.pop(name, None)
+
+    def known_origin(self, name: str) -> Origin | None:
+        """See `origin`; None where that has to be read."""
+        return self._origins.get(name)
+
+    def origin(self, name: str) -> Origin:
+        """The study as it was created. Raises StudyNotFound."""
+        origin = self._origins.get(name)
+        if origin is None:
+            spec, created_at = self.store.load(name), self.store.summary(name).created_at
+            text = f"{created_at!r} {json.dumps(spec.to_dict())}"
+            digest = blake2b(text.encode(), digest_size=8).hexdigest()
+            origin = self._origins[name] = Origin(spec, created_at, digest)
+        return origin
+
+    def append(self, name: str, batch: Sequence[Event], expect: int) -> int:
+        """Append what somebody else has decided, if it is legal; the new cursor. Raises as `Journal.admit`."""
+        return self.on(name, lambda study: study._journal.admit(batch, expect, check))  # noqa: SLF001
+
+    def ask_at_once(self, name: str, session: Session) -> Trial | None:
+        """The trial that a session has asked for and not told yet, or the next one if the searcher answers without
+        thinking; else None. Raises as `Study.ask`."""
+        study = self.study(name)
+        with study._journal.lock:  # noqa: SLF001
+            ledger = study._ledger  # noqa: SLF001
+            mine = [n for n, running in ledger.running.items() if running.session == session.id]
+            if mine:
+                return ledger.trial(min(mine))
+            if not self.instant(study):
+                return None
+            return self.ask(name, session)
+
+    def instant(self, study: Study) -> bool:
+        return study._strategies.instant(study._ledger)  # noqa: SLF001
+
+    def ask(self, name: str, session: Session) -> Trial:
+        """The next trial for a session. Raises as `Study.ask`."""
+        lead = self.study(name)
+        study = lead.by(session)
+        try:
+            return study.ask()
+        finally:
+            lead._made = study._made  # noqa: SLF001
+
+    def delete(self, name: str) -> None:
+        """Remove a study. Raises StudyNotFound."""
+        self.forget(name)
+        self.store.delete(name)
 
     def on(self, name: str, call: Callable[[Study], T]) -> T:
         """What `call` makes of a study; one that was deleted and made anew is opened again the next time."""
@@ -81,6 +148,11 @@ class Studies:
         """Call what may take its time (a model's fit, a figure, a long history), in one of few threads."""
         bound = partial(call, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._thinking, bound)
+
+    @property
+    def opened(self) -> int:
+        """How many histories are kept."""
+        return len(self._opened)
 
     def end(self) -> None:
         """Let streams and whoever waits come to their end."""

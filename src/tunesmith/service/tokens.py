@@ -69,7 +69,7 @@ class Tokens:
     def create(
         self,
         name: str,
-        scope: Scope,
+        scope: str,
         *,
         days: float | None = None,
         studies: tuple[str, ...] | None = None,
@@ -77,7 +77,8 @@ class Tokens:
         parent: Token | None = None,
     ) -> tuple[str, Token]:
         """A new token and its secret, which is kept nowhere. Raises StudyError."""
-        if scope not in SCOPES:
+        known = next((one for one in SCOPES if one == scope), None)
+        if known is None:
             raise StudyError(f"{scope!r} is no scope{did_you_mean(scope, SCOPES)}")
         if not 0 < len(name) <= 100 or not name.isprintable():
             raise StudyError("a token's name has 1 to 100 printable characters")
@@ -92,7 +93,7 @@ class Tokens:
             studies = parent.studies
             until = min(until or math.inf, parent.expires_at or math.inf)
         token = Token(
-            secrets.token_hex(4), name, scope, _hash(secret), now, until, studies, cookie,
+            secrets.token_hex(4), name, known, _hash(secret), now, until, studies, cookie,
             None if parent is None else parent.id,
         )  # fmt: skip
         with self._changing():

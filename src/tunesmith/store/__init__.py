@@ -1,4 +1,4 @@
-"""Where studies live: in memory, or in a SQL database."""
+"""Where studies live: in memory, in a SQL database, or with a service."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import StoreError
 from tunesmith.store.base import Durability, Lease, Store, Summary
-from tunesmith.store.location import Database, Location, file_of, location_of
+from tunesmith.store.location import Database, Location, Service, file_of, location_of
 
 if TYPE_CHECKING:
     from tunesmith.store.memory import MemoryStore
 
 
 def open_store(where: str | Location | Store | None, *, durability: Durability = "crash") -> Store:
-    """The store at `where`: a file name (SQLite), the URL of a PostgreSQL database, None (memory), or a store, which is
-    passed on.
+    """The store at `where`: a file name (SQLite), the URL of a PostgreSQL database or of a service, None (memory), or a
+    store, which is passed on.
 
-    A server's durability is its own affair. Raises the errors of `tunesmith.store.sqlite.open_sqlite` or
-    `tunesmith.store.postgres.open_postgres`.
+    A server's durability is its own affair. Raises the errors of `tunesmith.store.sqlite.open_sqlite`,
+    `tunesmith.store.postgres.open_postgres` or `tunesmith.store.http.HttpStore`.
     """
     if where is None:
         from tunesmith.store.memory import MemoryStore
@@ -26,8 +26,12 @@ def open_store(where: str | Location | Store | None, *, durability: Durability =
         return MemoryStore()
     location = location_of(where)
     if location is None:
-        assert not isinstance(where, (str, Path, Database))
+        assert not isinstance(where, (str, Path, Database, Service))
         return where
+    if isinstance(location, Service):
+        from tunesmith.store.http import HttpStore
+
+        return HttpStore(location)
     if isinstance(location, Database):
         try:
             from tunesmith.store.postgres import open_postgres
@@ -47,6 +51,7 @@ __all__ = [
     "Lease",
     "Location",
     "MemoryStore",
+    "Service",
     "Store",
     "Summary",
     "file_of",

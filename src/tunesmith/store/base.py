@@ -59,6 +59,15 @@ class Lease(NamedTuple):
     until: float
 
 
+class Activity(NamedTuple):
+    """When a study was made, how many events it has, and when the last of them was."""
+
+    name: str
+    created_at: float
+    cursor: int
+    last_at: float
+
+
 @runtime_checkable
 class Store(Protocol):
     """See the module's text for the promises."""
@@ -165,4 +174,13 @@ class Tabular(Protocol):
 
     def costs(self, name: str) -> Iterable[Cost]:
         """What every attempt of a trial took. Raises StudyNotFound."""
+        ...
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """What a store may offer beside its promises: all its studies at once."""
+
+    def activity(self) -> list[Activity]:
+        """Oldest first: O(studies), whatever their histories."""
         ...

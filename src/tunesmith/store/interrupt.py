@@ -16,8 +16,9 @@ def held_back() -> Iterator[None]:
     server, or between a commit and what is noted of it, leaves neither side knowing what the other has. A second one
     comes at once, as the block may wait for others."""
     handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(handler) or getattr(handler, "holds_back", False):
+        yield  # within another such block nothing needs to be done
         return
     process, came = os.getpid(), list[FrameType | None]()
 
@@ -31,6 +32,7 @@ def held_back() -> Iterator[None]:
                 handler(number, came[0])
             handler(number, frame)
 
+    hold.holds_back = True  # type: ignore[attr-defined]
     signal.signal(signal.SIGINT, hold)
     try:
         yield

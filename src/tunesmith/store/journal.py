@@ -24,6 +24,7 @@ from tunesmith.core.errors import (
     StoreError,
     StoreInterrupted,
     StoreLost,
+    StudyError,
     TunesmithError,
 )
 from tunesmith.core.events import Event
@@ -167,7 +168,9 @@ class Journal:
             ledger = self.ledger
             if news := list(self.store.changes(self.name, ledger.cursor)):
                 self._fold(ledger, news)
-                if not all(isinstance(event, _LEAVES_SUGGESTIONS) for event in news):
+                if any(map(_moves, answer)) or not all(
+                    isinstance(event, _LEAVES_SUGGESTIONS) for event in news
+                ):
                     raise Conflict(f"study {self.name!r} has changed")
                 try:
                     for event in answer:
@@ -187,6 +190,49 @@ class Journal:
                 except StoreLost as lost:
                     raise self._rescued(lost) from None
         raise AssertionError
+
+    def admit(
+        self, batch: Sequence[Event], expect: int, check: Callable[[Ledger, Event], None]
+    ) -> int:
+        """Append what somebody else has decided, behind the cursor `expect`; the new cursor.
+
+        Raises Conflict; what `check` raises, which is asked about each event, and StudyError for what cannot be
+        folded: nothing is stored then.
+        """
+        with self.lock:
+            before = self.ledger.cursor
+            try:
+                if self._distant and time.monotonic() >= self._crowded_until_s:
+                    self._take_in(batch, expect, check)
+                    append_once(self.store, self.name, batch, expect)
+                else:
+                    with self.store.writing(self.name):
+                        before = self.refresh().cursor
+                        self._take_in(batch, expect, check)
+                        self.store.append(self.name, batch, expect)
+            except BaseException as error:
+                if isinstance(error, Conflict):
+                    self._crowded_until_s = time.monotonic() + CROWDED_S
+                if self._ledger is not None and (
+                    self._ledger.cursor != before or not isinstance(error, TunesmithError)
+                ):
+                    self._ledger = None  # it has what is not stored
+                if isinstance(error, TunesmithError) or not isinstance(error, Exception):
+                    raise
+                raise StudyError(f"an event cannot be what happened next: {error!r}") from error
+            return expect + len(batch)
+
+    def _take_in(
+        self, batch: Sequence[Event], expect: int, check: Callable[[Ledger, Event], None]
+    ) -> None:
+        ledger = self.ledger
+        if ledger.cursor < expect:
+            ledger = self.refresh()
+        if ledger.cursor != expect:
+            raise Conflict(f"study {self.name!r} is at event {ledger.cursor}, not at {expect}")
+        for event in batch:
+            check(ledger, event)
+            ledger.apply(event)
 
     def _rescued(self, lost: StoreLost, decide: Decide | None = None) -> StoreLost:
         """See `rescue.rescued`; what was to be written belongs to what is known."""
@@ -220,6 +266,12 @@ class Journal:
         if decided:
             self._fold(self.ledger, decided)
         return decided
+
+
+def _moves(event: Event) -> bool:
+    """Whether it is what a scheduler does with paused trials, which holds for the history that it saw."""
+    resumed = isinstance(event, events.Started) and bool(event.why)
+    return resumed or isinstance(event, (events.Forked, events.Finished))
 
 
 def append_rebased(

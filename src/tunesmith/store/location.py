@@ -1,4 +1,4 @@
-"""Where studies are kept: a file or the URL of a database, and where when nobody says so."""
+"""Where studies are kept: a file, the URL of a database or of a service, and where when nobody says so."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ STORAGE_VARIABLE: Final = "TUNESMITH_STORAGE"
 DEFAULT_SCHEMA: Final = "tunesmith"
 
 _POSTGRESQL: Final = ("postgresql", "postgres")
-#: Locations whose URLs are known, though not supported yet.
-_PLANNED: Final = {"http": "a service", "https": "a service"}
+_HTTP: Final = ("http", "https")
+#: The token for services whose URL has none.
+TOKEN_VARIABLE: Final = "TUNESMITH_TOKEN"  # noqa: S105 (its name)
 #: The scheme of a URL; one slash only where it has been made a `Path` on its way.
 _DRIVE: Final = re.compile(r"^([A-Za-z]):\\+")
 _SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):(//?)")
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _EXAMPLE: Final = "postgresql://user@host/database"
+_SERVICE: Final = "http://host:8765"
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,18 @@ class Database:
     @cached_property
     def trials(self) -> Path:
         """The folder for the files of its studies' trials: ``?trials=FOLDER``, else one here, named after it."""
-        if "trials" in self._parts.options and self.trials_url is None:
-            return Path(self._parts.options["trials"]).expanduser().absolute()
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", self._parts.database) or "postgresql"
         which = f"{self._parts.hosts}/{self._parts.database}/{self.schema}"
-        return Path(
-            f"{name}-{blake2b(which.encode(), digest_size=4).hexdigest()}.trials"
-        ).absolute()
+        return self._parts.folder(self._parts.database or "postgresql", which)
+
+    @property
+    def names_trials(self) -> bool:
+        """Whether ``?trials=`` names a folder."""
+        return self._parts.names_folder
 
     @property
     def trials_url(self) -> str | None:
         """Where checkpoints are copied to, with ``?trials=s3://...`` or another URL; None with a folder."""
-        trials = self._parts.options.get("trials", "")
-        return trials.rstrip("/") if "://" in trials else None
+        return self._parts.trials_url
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
@@ -90,13 +91,7 @@ class Database:
 
     @cached_property
     def _parts(self) -> _Parts:
-        rest = self.url.partition("://")[2]
-        head, _, query = rest.partition("?")
-        login, _, place = head.rpartition("@")
-        user, _, password = login.partition(":")
-        hosts, _, database = place.partition("/")
-        options = dict(parse_qsl(query, keep_blank_values=True))
-        return _Parts(unquote(user), unquote(password), hosts, unquote(database), options)
+        return _taken_apart(self.url)
 
 
 @dataclass(frozen=True)
@@ -109,20 +104,111 @@ class _Parts:
     database: str
     options: Mapping[str, str] = field(repr=False)
 
+    @property
+    def trials_url(self) -> str | None:
+        trials = self.options.get("trials", "")
+        return trials.rstrip("/") if "://" in trials else None
 
-def _host(text: str) -> tuple[str, str]:
+    @property
+    def names_folder(self) -> bool:
+        return "trials" in self.options and self.trials_url is None
+
+    def folder(self, name: str, which: str) -> Path:
+        """The folder for trials that the URL names, or one here that is called after it."""
+        if self.names_folder:
+            return Path(self.options["trials"]).expanduser().absolute()
+        digest = blake2b(which.encode(), digest_size=4).hexdigest()
+        return Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest}.trials").absolute()
+
+
+def _host(text: str, example: str | None = None) -> tuple[str, str]:
     """A host and its port; either may be empty."""
     bracketed = re.fullmatch(r"\[(.*)\](?::(.*))?", text)
     host, port = (bracketed[1], bracketed[2] or "") if bracketed else text.partition(":")[::2]
     if port and not (port.isdecimal() and 0 < int(port) < 65536):
         raise StoreError(
-            f"{port!r} is no port; write the URL as {_EXAMPLE} or postgresql://user@host:5432/database"
+            f"{port!r} is no port; write the URL as "
+            + (example or f"{_EXAMPLE} or postgresql://user@host:5432/database")
         )
     return host, port
 
 
-#: Where studies are: a file, or a database.
-Location: TypeAlias = Path | Database
+@dataclass(frozen=True)
+class Service:
+    """A service (`tunesmith serve`), by its URL. What it is as text, wherever it is shown or written, has no token."""
+
+    url: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self._parts.hosts:
+            raise StoreError(f"{self}: there is no host in this URL; write it as {_SERVICE}")
+        if unknown := self._parts.options.keys() - {"trials"}:
+            raise StoreError(
+                f"{self}: the URL of a service has no option {min(unknown)!r}; known: trials"
+            )
+        _host(unquote(self._parts.hosts), _SERVICE)
+
+    def __str__(self) -> str:
+        prefix = quote(self.prefix)
+        return f"{'https' if self.secure else 'http'}://{self._parts.hosts}{prefix}"
+
+    def __repr__(self) -> str:
+        return f"<Service {self}>"
+
+    @cached_property
+    def secure(self) -> bool:
+        return self.url.partition(":")[0].lower() == "https"
+
+    @cached_property
+    def host(self) -> str:
+        return _host(unquote(self._parts.hosts), _SERVICE)[0]
+
+    @cached_property
+    def port(self) -> int:
+        return int(_host(unquote(self._parts.hosts), _SERVICE)[1] or (443 if self.secure else 80))
+
+    @cached_property
+    def prefix(self) -> str:
+        """The path under which a proxy has it."""
+        return f"/{self._parts.database.strip('/')}" if self._parts.database.strip("/") else ""
+
+    @property
+    def token(self) -> str:
+        """Who we are there: the URL's user or password, else ``$TUNESMITH_TOKEN``."""
+        return self._parts.password or self._parts.user or os.environ.get(TOKEN_VARIABLE, "")
+
+    @cached_property
+    def trials(self) -> Path:
+        """The folder for the files of its studies' trials, as that of a database."""
+        return self._parts.folder(self._parts.hosts, str(self))
+
+    @property
+    def names_trials(self) -> bool:
+        """Whether ``?trials=`` names a folder."""
+        return self._parts.names_folder
+
+    @property
+    def trials_url(self) -> str | None:
+        """Where checkpoints are copied to, as for a database."""
+        return self._parts.trials_url
+
+    @cached_property
+    def _parts(self) -> _Parts:
+        return _taken_apart(self.url)
+
+
+def _taken_apart(url: str) -> _Parts:
+    rest = url.partition("://")[2]
+    head, _, query = rest.partition("?")
+    login, _, place = head.rpartition("@")
+    user, _, password = login.partition(":")
+    hosts, _, database = place.partition("/")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    return _Parts(unquote(user), unquote(password), hosts, unquote(database), options)
+
+
+#: Where studies are: a file, a database, or a service.
+Location: TypeAlias = Path | Database | Service
 
 
 def default_storage() -> Location:
@@ -141,9 +227,9 @@ def file_of(where: str | Location | Store | None) -> Path | None:
 def location_of(where: str | Location | Store | None) -> Location | None:
     """What a location means; None if it is a store, or memory.
 
-    Raises StoreError for the URL of another kind of database; like every error of ours, without its password.
+    Raises StoreError for a URL of another kind; like every error of ours, without its password.
     """
-    if isinstance(where, Database):
+    if isinstance(where, (Database, Service)):
         return where
     if not isinstance(where, (str, Path)):
         return None
@@ -153,13 +239,15 @@ def location_of(where: str | Location | Store | None) -> Location | None:
         return Path(text).expanduser()
     scheme, slashes = match[1].lower(), match[2]
     kind = scheme.partition("+")[0]
-    if kind in ("sqlite", *_POSTGRESQL) and slashes != "//":
+    if kind in ("sqlite", *_POSTGRESQL, *_HTTP) and slashes != "//":
         instead = "name the file itself, such as study.db, or pass" if kind == "sqlite" else "pass"
         raise StoreError(f"{text!r}: {instead} the URL as text")
     if kind == "sqlite":
         return Path(text[match.end() :].removeprefix("/")).expanduser()
     if kind in _POSTGRESQL:
         return Database(text)
+    if scheme in _HTTP:
+        return Service(text)
     if len(scheme) == 1:
         if os.name == "nt":
             return Path(text)
@@ -168,9 +256,5 @@ def location_of(where: str | Location | Store | None) -> Location | None:
             f"{text} is a path of Windows, which this system does not have; write it as this system does, such as "
             f"/mnt/{scheme}/{rest}"
         )
-    instead = f"name a file, such as study.db, or a database as {_EXAMPLE}"
-    if kind in _PLANNED:
-        raise StoreError(
-            f"{text!r}: this tunesmith cannot keep studies in {_PLANNED[kind]} yet; {instead}"
-        )
+    instead = f"name a file, such as study.db, a database as {_EXAMPLE}, or a service as {_SERVICE}"
     raise StoreError(f"{text!r}: tunesmith does not know the database {scheme!r}; {instead}")

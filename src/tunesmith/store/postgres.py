@@ -10,12 +10,13 @@ after its connection broke waits for what the other end of that still does.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +61,8 @@ LOCK_TIMEOUT_S: Final = 30
 SILENT_WRITER_S: Final = 20
 #: How long to wait for another's suggestion before making one beside it (s).
 ASKING_TIMEOUT_S: Final = 60
+#: How long at a time behind a pooler (s), which has few connections: whoever has the turn needs one to end it.
+_TURN_S: Final = 0.1
 #: So many rows go with another message to the server; more have one of their own.
 _AT_ONCE: Final = 50
 #: For advisory locks: "tune" and what follows, so that no other program has the same.
@@ -122,6 +125,8 @@ class PostgresSchema:
         self._news = News(f"tunesmith_{database.schema}"[:63], self._connect)
         #: Statements of the transaction that runs which have not been sent yet.
         self._put_off: list[str] = []
+        #: The number of the next event, as the server is to work it out (see `expect`).
+        self._expected: str | None = None
         #: Whether the server has ever let us in: then it is worth looking for.
         self._known = False
         search = f"SET LOCAL search_path TO {database.schema}, pg_temp"
@@ -194,6 +199,7 @@ class PostgresSchema:
         self, connection: Connection, *, write: bool, study: int | None, lazy: bool = False
     ) -> Iterator[int | None]:
         self._put_off.clear()
+        self._expected = None
         with connection.begin():
             driver: Any = connection.connection.driver_connection
             begin = self._write if write else self._read
@@ -216,17 +222,23 @@ class PostgresSchema:
     def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
         """It goes with the next message to the server, which is that of the commit as a rule."""
         driver: Any = connection.connection.driver_connection
-        if len(rows) > _AT_ONCE:
+        few = rows if len(rows) <= _AT_ONCE else rows[:1]  # the first one is what `expect` is about
+        escape = psycopg.pq.Escaping(driver.pgconn).escape_literal
+        for row in statement.parameters(few):
+            values = {name: _literal(value, escape) for name, value in row.items()}
+            if self._expected is not None:
+                values["seq"], self._expected = self._expected, None
+            self._put_off.append(statement.sql % values)
+        if len(few) < len(rows):
             self.flush(connection)
-            statement.many(connection, rows)
-            return
-        binder = psycopg.ClientCursor(driver)
-        self._put_off += [binder.mogrify(statement.sql, row) for row in statement.parameters(rows)]
+            statement.many(connection, rows[1:])
 
     def expect(self, study: int, last: int) -> None:
-        if last and self._put_off:  # an error is what keeps the rest of a message from being done
-            there = f"SELECT count(*) FROM events WHERE study = {study:d} AND seq = {last:d}"  # noqa: S608
-            self._put_off.append(f"SELECT 1 / ({there})")
+        """The next event has no number, which is an error, unless the last one is there: it keeps the rest of the message
+        from being done, and costs less than a statement of its own."""
+        if last and self._put_off:
+            there = f"SELECT seq + 1 FROM events WHERE study = {study:d} AND seq = {last:d}"  # noqa: S608
+            self._expected = f"({there})"
 
     def flush(self, connection: Connection) -> None:
         if self._put_off:
@@ -311,7 +323,24 @@ class PostgresSchema:
 
 
 #: The next event is there already, or the one before is not (see `PostgresSchema.expect`).
-_OVERTAKEN: Final = (psycopg.errors.UniqueViolation, psycopg.errors.DivisionByZero)
+_OVERTAKEN: Final = (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation)
+
+
+def _literal(value: Any, escape: Callable[[bytes], bytes]) -> str:
+    """A value as it stands in a statement's text: as psycopg writes our few types, in less time."""
+    if value is None:
+        return "NULL"
+    if type(value) is int:
+        return repr(value)
+    if isinstance(value, str):
+        if "\0" in value:
+            raise psycopg.DataError("PostgreSQL text cannot contain NUL (0x00) bytes")
+        return escape(value.encode()).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"'{value!r}'::float8"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return float.__repr__(value) if isinstance(value, float) else repr(int(value))
 
 
 def _last_row(cursor: Any) -> int:
@@ -385,19 +414,26 @@ class AskingTurn:
         self._thread = threading.RLock()
         self._depth = 0
         self._connection: psycopg.Connection[Any] | None = None
+        #: Whether a pooler lends it connections.
+        self._lent = False
 
     def __enter__(self) -> None:
         self._thread.acquire()
         self._depth += 1
         if self._depth == 1:
-            for _ in range(2):  # the connection may have broken while nobody looked
+            deadline, broke = time.monotonic() + ASKING_TIMEOUT_S, False
+            while True:
                 try:
                     return self._lock()
                 except psycopg.Error as error:
-                    waited = isinstance(error, psycopg.errors.LockNotAvailable)
                     self._let_go()
-                    if waited:
+                    waited = isinstance(error, psycopg.errors.LockNotAvailable)
+                    if waited and self._lent and time.monotonic() < deadline:
+                        time.sleep(random.uniform(0.0, _TURN_S))
+                        continue
+                    if waited or broke:
                         return None
+                    broke = True  # while nobody looked
                 except BaseException:  # Ctrl-C, in the middle of whatever it was
                     self._close()
                     self.__exit__()
@@ -413,8 +449,11 @@ class AskingTurn:
     def _lock(self) -> None:
         if self._connection is None:
             self._connection = self._make()
+            (pid,) = self._connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+            self._lent = pid != self._connection.info.backend_pid  # which is of the pooler's making
+        wait_s = _TURN_S if self._lent else ASKING_TIMEOUT_S
         self._connection.execute(
-            f"BEGIN; SET LOCAL lock_timeout = '{ASKING_TIMEOUT_S}s'; SET LOCAL statement_timeout = 0; "
+            f"BEGIN; SET LOCAL lock_timeout = '{1000 * wait_s:.0f}ms'; SET LOCAL statement_timeout = 0; "
             f"SET LOCAL idle_in_transaction_session_timeout = '{2 * ASKING_TIMEOUT_S}s'; "
             f"SELECT pg_advisory_xact_lock({_ASKERS}, {self._key})"
         )

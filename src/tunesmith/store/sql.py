@@ -40,7 +40,7 @@ from tunesmith.core.events import Edited, Event, Opened
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, State
-from tunesmith.store.base import Head, Lease, Summary
+from tunesmith.store.base import Activity, Head, Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
 from tunesmith.store.dialect import Dialect, Prepared, StudyGone
 from tunesmith.store.fold import (
@@ -615,6 +615,18 @@ class SqlStore:
             query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
             bodies = connection.execute(query).scalars().all()
         return codec.decode_costs(bodies)
+
+    @_again
+    def activity(self) -> list[Activity]:
+        mine = events.c.study == studies.c.id
+        last = sa.select(events.c.seq).where(mine).order_by(events.c.seq.desc()).limit(1)
+        at = sa.select(events.c.at).where(mine).order_by(events.c.seq.desc()).limit(1)
+        query = sa.select(
+            studies.c.name, studies.c.created_at, last.scalar_subquery(), at.scalar_subquery()
+        )
+        with self._begin() as connection:
+            rows = connection.execute(query.order_by(studies.c.id))
+            return [Activity(n, made, seq or 0, at or made) for n, made, seq, at in rows]
 
     def wait(self, name: str, cursor: int, timeout_s: float) -> bool:
         until = time.monotonic() + timeout_s

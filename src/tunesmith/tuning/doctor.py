@@ -19,8 +19,11 @@ from tunesmith.run.remote import Remote
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.run.usage import warnings
 from tunesmith.store import Location, open_store
+from tunesmith.store.network import network_of
 from tunesmith.tuning.job import Job, load_job
+from tunesmith.tuning.place import network_hint
 from tunesmith.tuning.preflight import Try, try_config
+from tunesmith.tuning.shared_folder import faults
 from tunesmith.version import __version__
 
 #: Random configs that the space is judged by.
@@ -55,6 +58,7 @@ def check_environment(storage: Location) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     level: Literal["ok", "warning"] = "ok" if free > 1 << 30 else "warning"
     yield Finding(level, f"{show_bytes(free)} free on the disk of {files}")
+    yield from _check_shared(storage, files)
     if not isinstance(storage, Path) and (url := storage.trials_url) is not None:
         try:
             Remote(url).check()
@@ -69,6 +73,25 @@ def check_environment(storage: Location) -> Iterator[Finding]:
             yield Finding("ok", f"{storage} has {count(len(names), 'study')}")
         except TunesmithError as error:
             yield Finding("error", str(error))
+
+
+def _check_shared(storage: Location, files: Path) -> Iterator[Finding]:
+    """A folder that several hosts share: one on a network file system, or one that was named for trials."""
+    named = not isinstance(storage, Path) and storage.names_trials
+    folder = files if named else files.absolute().parent
+    if hint := network_hint(storage):
+        yield Finding("warning", hint)
+    elif not named and network_of(folder) is None:
+        return
+    if not folder.is_dir():
+        folder = folder.parent
+    wrong = [*faults(folder)]
+    yield from (Finding("warning", text) for text in wrong)
+    if not wrong:
+        yield Finding(
+            "ok",
+            f"{folder} can be written, files are renamed and locked as they should, clocks agree",
+        )
 
 
 def check_job(path: Path, *, storage: Location | None, try_s: float) -> Iterator[Finding]:

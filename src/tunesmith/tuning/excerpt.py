@@ -15,7 +15,7 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
 from tunesmith.store import Store
 from tunesmith.store.base import Summary, Tabular
-from tunesmith.tuning.session import give_up_dead, running_session
+from tunesmith.tuning.session import at_work, give_up_dead
 from tunesmith.tuning.table import Columns
 
 #: More trials than this are made faster from the whole history.
@@ -47,19 +47,21 @@ class Excerpt:
         self.ledger.worked_at = max(self.ledger.worked_at, at)
 
 
-def counts_now(store: Store, summary: Summary) -> dict[State, int]:
-    """How many trials of a study are in each state, those whose process is gone among the waiting."""
+def state_now(store: Store, summary: Summary) -> tuple[dict[State, int], list[events.Opened]]:
+    """How many trials of a study are in each state, those whose process is gone among the waiting; and the sessions that
+    run some."""
     if not summary.counts[State.RUNNING] or not isinstance(store, Tabular):
-        return summary.counts
+        return summary.counts, []
     heads = store.heads(summary.name)
     part = Excerpt(store, summary.name, [h.number for h in heads if h.state is State.RUNNING])
     gone = summary.counts[State.RUNNING] - part.ledger.counts[State.RUNNING]
     waiting = summary.counts[State.WAITING] + gone
-    return {
+    counts = {
         **summary.counts,
         State.RUNNING: summary.counts[State.RUNNING] - gone,
         State.WAITING: waiting,
     }
+    return counts, at_work(part.ledger)
 
 
 class Overview(NamedTuple):
@@ -71,7 +73,7 @@ class Overview(NamedTuple):
     cost: Mapping[str, float]
     best: Trial | None
     #: Who runs it, if anybody does.
-    session: events.Opened | None
+    sessions: list[events.Opened]
 
 
 def overview(store: Store, name: str) -> Overview | None:
@@ -100,7 +102,8 @@ def overview(store: Store, name: str) -> Overview | None:
         "money": sum(c.money or 0.0 for c in costs),
     }
     ended = ledger.ended.detail if ledger.ended else ""
-    return Overview(spec, counts_now(store, summary), ended, cost, trial, running_session(ledger))
+    counts, sessions = state_now(store, summary)
+    return Overview(spec, counts, ended, cost, trial, sessions or at_work(ledger))
 
 
 def excerpt(

@@ -2,7 +2,8 @@
 
 Each is a session of its own, like that of an ask-and-tell client, and decides as that does (`tuning.study`): results are
 stored behind whatever others wrote, suggestions take turns, the limits are those of the study. Nobody coordinates, so
-whoever ends leaves the others going; what it ran is given to them.
+whoever ends leaves the others going; what it ran is given to them. A paused trial waits for whoever asks when its
+scheduler lets it go on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tunesmith.run.objective import reason_of
 from tunesmith.run.retention import Keeper
 from tunesmith.run.signals import Interrupts
 from tunesmith.tuning.feed import Watcher
+from tunesmith.tuning.session import describe
 from tunesmith.tuning.study import Study
 
 #: How long to wait for the executor at a time (s), and for news of others where nothing runs here.
@@ -142,7 +144,7 @@ class Joined:
         if self._own.get(event.trial) != event.attempt:
             return
         if not self._study._record(event):  # noqa: SLF001
-            self._stop(event.trial, Reason(Kind.LOST, _HANDED_OUT), grace_s=0.0)
+            self._stop(event.trial, Reason(Kind.LOST, self._handed_out(event.trial)), grace_s=0.0)
             return
         reason = self.ledger.stop_reasons.get(event.trial)
         if reason is not None:
@@ -158,8 +160,17 @@ class Joined:
             self._keeper.leave(event.trial)
         ended = self._study._end(event, requested=requested)  # noqa: SLF001
         if not ended:
-            self._say(f"trial {event.trial}: {_HANDED_OUT}; its result is kept as a note")
+            handed_out = self._handed_out(event.trial)
+            self._say(f"trial {event.trial}: {handed_out}; its result is kept as a note")
         self._idle_at = -1
+
+    def _handed_out(self, number: int) -> str:
+        """Why a trial that ran here is others' now."""
+        ledger = self.ledger
+        running = ledger.running.get(number)
+        by = ledger.sessions.get(running.session) if running else None
+        whom = f" to {describe(by)}" if by else ""
+        return f"it was handed out again{whom}, because this process had not been heard of"
 
     # -- time passes --------------------------------------------------------------------------
 
@@ -178,7 +189,7 @@ class Joined:
         for number, attempt in list(self._own.items()):
             running = ledger.running.get(number)
             if running is None or ledger.attempt(number) != attempt:
-                self._stop(number, Reason(Kind.LOST, _HANDED_OUT), grace_s=0.0)
+                self._stop(number, Reason(Kind.LOST, self._handed_out(number)), grace_s=0.0)
             elif leaving and (killing or number not in self._stopping):
                 reason = Reason(Kind.INTERRUPTED, "the process that ran it was told to leave")
                 self._stop(number, reason, grace_s=0.0 if killing else None, again=killing)
@@ -219,8 +230,10 @@ class Joined:
             try:
                 begun = study._ask()  # noqa: SLF001
             except StudyOver:
-                study._settle()  # noqa: SLF001 (whoever ended the last trial may not have come to it yet)
                 ledger = study._refresh()  # noqa: SLF001
+                if ledger.ended is None and not ledger.running:
+                    study._settle()  # noqa: SLF001 (whoever ended the last trial may not have come to it yet)
+                    ledger = study._refresh()  # noqa: SLF001
                 if ledger.ended is not None or not ledger.running:
                     return True
                 self._idle_at = ledger.cursor  # others still run some, and may die
@@ -241,6 +254,8 @@ class Joined:
         try:
             if self._keeper is not None:
                 self._keeper.begin(start.trial, start.attempt)
+                if start.parent is not None:
+                    self._keeper.inherit(self.ledger, start.parent, start.trial)
             self._executor.start(start)
         except TunesmithError:  # our own fault, not the trial's
             raise
@@ -254,6 +269,3 @@ class Joined:
         self._say(
             f"leaving: running trials have {grace:g} s, then others run them again (again to kill them now)"
         )
-
-
-_HANDED_OUT: Final = "it was handed out again, because this process had not been heard of"

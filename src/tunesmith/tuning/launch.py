@@ -20,7 +20,7 @@ from tunesmith.core.events import Edited
 from tunesmith.core.program import UNKNOWN, Fingerprint
 from tunesmith.core.quantity import count
 from tunesmith.core.space.space import Config
-from tunesmith.core.strategy import pauses
+from tunesmith.core.strategy import instant, pauses
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import CODES, State
@@ -29,7 +29,7 @@ from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.joined import Joined
-from tunesmith.tuning.place import folder_of
+from tunesmith.tuning.place import folder_of, network_hint, refuse_network
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, busy
 from tunesmith.tuning.spec import check_limits, edit_events, remarks
@@ -73,7 +73,9 @@ def launch(
     """
     streams.keep_descriptors()
     check_limits(spec)
-    _check_joinable(spec, join)
+    if join:
+        _check_joinable(spec)
+        refuse_network(storage, "join")
     check_on_change(on_change, changed)
     say = say or (lambda _: None)
     configs = [spec.space.filled(config) for config in enqueue]
@@ -102,6 +104,9 @@ def launch(
             part = Joined(study, spec.limits.parallel, watcher=watcher, say=say, clock=clock)
             part.run(executor, folder)
             return study.result()
+        if hint := network_hint(storage):
+            study._refuse_other_hosts(location_of(storage))  # noqa: SLF001
+            say(hint)
         for sentence in remarks(study.spec):
             say(sentence)
         coordinator = Loop(
@@ -244,11 +249,17 @@ def check_same(study: Study, spec: StudySpec, seed: int | None) -> None:
         )
 
 
-def _check_joinable(spec: StudySpec, join: bool) -> None:
-    if join and spec.scheduler is not None and pauses(schedule.make(spec.scheduler)):
+def _check_joinable(spec: StudySpec) -> None:
+    """Refuse a scheduler that pauses trials and takes its time to say which go on: with several processes it would hardly
+    ever have seen what has happened meanwhile."""
+    if spec.scheduler is None:
+        return
+    scheduler = schedule.make(spec.scheduler)
+    if pauses(scheduler) and not instant(scheduler):
         raise StudyError(
-            f"join: scheduler {spec.scheduler.name!r} pauses trials and lets them go on, which one process has to see "
-            "to; run the study without join, or take a scheduler that stops trials (asha, forecast, median)"
+            f"join: scheduler {spec.scheduler.name!r} fits models to say which paused trial goes on, while results of other "
+            "processes come in; run the study without join, or take one that answers at once (asha, hyperband, pbt, "
+            "median)"
         )
 
 

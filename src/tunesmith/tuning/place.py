@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from tunesmith.core.errors import StudyNotFound
+from tunesmith.core.errors import StoreError, StudyNotFound
 from tunesmith.run.folder import Folder
-from tunesmith.store import Database, Location, Store, location_of
+from tunesmith.store import Location, Store, file_of, location_of
+from tunesmith.store.network import network_of
+
+_INSTEAD: Final = (
+    "keep the study in PostgreSQL (storage='postgresql://user@host/database'), or let one service have the file "
+    "(tunesmith serve, storage='http://host:8765')"
+)
 
 
 def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
-    """Beside its file; for a database the folder that its URL names, or one of its own in the current one. For a study in
-    memory, and where a store is passed, a temporary one."""
+    """Beside its file; for a database or a service the folder that its URL names, or one of its own in the current one.
+    For a study in memory, and where a store is passed, a temporary one."""
     location = location_of(storage)
-    if isinstance(location, Database):
+    if location is not None and not isinstance(location, Path):
         url = location.trials_url
         return Folder(location.trials / study, url=None if url is None else f"{url}/{study}")
     return Folder.beside(location, study)
@@ -21,8 +28,29 @@ def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
 
 def state_of(location: Location) -> Path:
     """The folder of a service's own files: beside the file with the studies, or where a database's trials have theirs."""
-    beside = location.trials if isinstance(location, Database) else location.absolute()
+    beside = location.absolute() if isinstance(location, Path) else location.trials
     return beside.with_suffix(".service")
+
+
+def network_hint(storage: str | Location | Store | None) -> str:
+    """What has to be known of a file that is on a network file system; "" for one that is on none."""
+    path = file_of(storage)
+    if path is None or (kind := network_of(path)) is None:
+        return ""
+    return (
+        f"{path} is on a network file system ({kind}), where a study is safe in the hands of one host only; for several, "
+        f"{_INSTEAD}"
+    )
+
+
+def refuse_network(storage: str | Location | Store | None, why: str) -> None:
+    """Raise StoreError for a file on a network file system that several hosts may write."""
+    path = file_of(storage)
+    if path is not None and (kind := network_of(path)) is not None:
+        raise StoreError(
+            f"{why}: {path} is on a network file system ({kind}), where SQLite's locks do not reliably keep the processes "
+            f"of several hosts apart, and results may be lost; {_INSTEAD}"
+        )
 
 
 def check_there(location: Location | None, remedy: str) -> None:

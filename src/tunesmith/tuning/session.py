@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +19,14 @@ from tunesmith.core.aging import KEEP
 from tunesmith.core.errors import StoreError, StudyBusy, StudyNotFound
 from tunesmith.core.events import Opened
 from tunesmith.core.ledger import Ledger
+from tunesmith.core.quantity import count
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.tuning.arithmetic import arithmetic
+from tunesmith.tuning.cluster_task import cluster_task
 from tunesmith.version import __version__
 
+#: So many sessions are named one by one.
+_LISTED: Final = 5
 #: A lease lives this long without news (s), and is renewed three times as often.
 LEASE_S: Final = 30.0
 #: After this long without a sign of life (s) a session on another host is dead; on ours we look for its process.
@@ -65,6 +69,8 @@ class Session:
     pid: int
     pid_started: float
     machine: str = ""
+    #: Whether it is one of somebody else's, for whom this process speaks (a service, for whoever asks it).
+    remote: bool = False
 
     @classmethod
     def new(cls) -> Session:
@@ -73,8 +79,8 @@ class Session:
 
     @property
     def mine(self) -> bool:
-        """Whether it is this process: a child that was forked is another one."""
-        return self.pid == os.getpid()
+        """Whether it is this process, or one that it speaks for: a child that was forked is another one."""
+        return self.remote or self.pid == os.getpid()
 
     @property
     def holder(self) -> str:
@@ -86,7 +92,7 @@ class Session:
     def of(cls, holder: str) -> Session:
         """The session that holds a lease under this name."""
         name, pid, pid_started, host, *machine = holder.split(" ", 4)
-        return cls(name, host, int(pid), float(pid_started), *machine)
+        return cls(name, host, int(pid), float(pid_started), "".join(machine))
 
     def opened(
         self, *, coordinator: bool, program: Mapping[str, str] | None = None, changed: str = ""
@@ -105,6 +111,7 @@ class Session:
             program or {},
             self.machine,
             changed if program and changed != KEEP else "",
+            cluster_task(os.environ, self.host),
         )
 
 
@@ -195,11 +202,51 @@ def running_session(ledger: Ledger) -> Opened | None:
     return None if alive(opened) is False else opened
 
 
+def at_work(ledger: Ledger) -> list[Opened]:
+    """The sessions that run trials, or coordinate, at this moment, as far as can be known; in the order in which they
+    began."""
+    names = {running.session for running in ledger.running.values()} & ledger.open_sessions
+    if (coordinator := running_session(ledger)) is not None:
+        names.add(coordinator.session)
+    return [opened for name, opened in ledger.sessions.items() if name in names]
+
+
+def on_other_hosts(ledger: Ledger, silent_s: Mapping[str, float]) -> list[Opened]:
+    """The sessions of other machines that have been heard of lately (see `Store.silent_s`)."""
+    opened = [ledger.sessions[name] for name in sorted(ledger.open_sessions)]
+    lately = (one for one in opened if silent_s.get(one.session, SILENCE_S) < SILENCE_S)
+    return [one for one in lately if alive(one) is None]
+
+
 def describe(session: Opened | Session) -> str:
-    """``process 4711 on host, since 12:30 on 01 May``, for messages."""
+    """``process 4711 on host, since 12:30 on 01 May``, or the task of a cluster that it is, for messages."""
     at = session.at if isinstance(session, Opened) else session.pid_started
     began = time.strftime("%H:%M on %d %B", time.localtime(at))
-    return f"process {session.pid} on {session.host}, since {began}"
+    return f"{name_of(session)}, since {began}"
+
+
+def name_of(session: Opened | Session) -> str:
+    """The process, or the task of a cluster that it is."""
+    task = session.task if isinstance(session, Opened) else ""
+    return task or f"process {session.pid} on {session.host}"
+
+
+def describe_all(sessions: Sequence[Opened]) -> str:
+    """One as `describe` has it, several one by one, many by their number too."""
+    if len(sessions) == 1:
+        return describe(sessions[0])
+    listed = "; ".join(name_of(session) for session in sessions[:_LISTED])
+    rest = f"; and {len(sessions) - _LISTED} more" if len(sessions) > _LISTED else ""
+    return f"{count(len(sessions), 'process')}: {listed}{rest}" if sessions else ""
+
+
+def brief(sessions: Sequence[Opened]) -> str:
+    """Them in a few words: ``12 processes on 3 hosts``."""
+    if len(sessions) < 2:
+        return name_of(sessions[0]) if sessions else ""
+    hosts = {session.host for session in sessions}
+    where = count(len(hosts), "host") if len(hosts) > 1 else hosts.pop()
+    return f"{count(len(sessions), 'process')} on {where}"
 
 
 def busy(study: str, holder: Opened | Session) -> StudyBusy:

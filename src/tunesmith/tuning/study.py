@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from tunesmith.core.errors import (
     StudyBusy,
     StudyError,
     StudyOver,
+    StudyWaits,
     TransitionError,
 )
 from tunesmith.core.events import Event, Exited, Quit
@@ -52,14 +54,16 @@ from tunesmith.run.remote import Remote
 from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.store.base import Summary
 from tunesmith.store.journal import Journal
-from tunesmith.tuning.place import check_there, folder_of
+from tunesmith.tuning.place import check_there, folder_of, network_hint, refuse_network
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import (
     Heartbeat,
     Session,
     abandoned,
     describe,
+    describe_all,
     give_up_dead,
+    on_other_hosts,
     running_session,
 )
 from tunesmith.tuning.spec import (
@@ -212,6 +216,12 @@ class Study:
         study._data, study._changed = data, changed
         return study
 
+    def by(self, session: Session) -> Study:
+        """The same study with the same history, for another session: what it asks for is that one's."""
+        other = copy.copy(self)
+        other._session, other._heart = session, None  # noqa: SLF001
+        return other
+
     def close(self) -> None:
         """End this process's session and let go of the store."""
         self._leave()
@@ -326,14 +336,14 @@ class Study:
             ledger = self._without_dead[1]
         return ledger
 
-    def checkpoint(self, trial: Trial | int) -> Path | None:
+    def checkpoint(self, trial: Trial | int, *, fetch: bool = True) -> Path | None:
         """The folder of a trial's last checkpoint, if that is kept: see ``LiveTrial.save``. Where checkpoints are copied
-        to a URL it is fetched; raises ExecutorError where that cannot be."""
+        to a URL it is fetched, unless only one that is here is wanted. Raises ExecutorError where that fails."""
         if self._storage is None:
             return None
         files = folder_of(self._storage, self._name)
         folder = files.trial(_number(trial)) / CHECKPOINT
-        if files.url is not None:
+        if files.url is not None and fetch:
             Remote(files.url).fetch(_number(trial), folder)
         checkpoints = complete(folder)
         return checkpoints[-1].path if checkpoints else None
@@ -370,7 +380,7 @@ class Study:
         with self._journal.lock:
             return self._ledger.trial(begun.trial)
 
-    def _ask(self) -> events.Suggested | events.Started:
+    def _ask(self) -> events.Suggested | events.Started | events.Forked:
         """What begins the next trial. Raises as `ask`."""
         self._join()
         if time.monotonic() - self._looked_at >= LOOK_S:
@@ -382,16 +392,35 @@ class Study:
                 raise
         return self._begin()
 
-    def _begin(self) -> events.Suggested | events.Started:
-        with self._journal.lock:
-            quick = self._strategies.instant(self._ledger)
-        begun = self._journal.ask(self._next_trial, instant=quick)[-1]
-        while isinstance(begun, events.Enqueued):  # one of the best, to be confirmed
-            begun = self._journal.ask(self._next_trial, instant=quick)[-1]
+    def _begin(self) -> events.Suggested | events.Started | events.Forked:
+        begun = self._next_event()
+        # one of the best, to be confirmed; or the end of a paused trial
+        while isinstance(begun, (events.Enqueued, events.Finished)):
+            begun = self._next_event()
         if isinstance(begun, events.Ended):
             raise self._over(begun)
-        assert isinstance(begun, (events.Suggested, events.Started))
+        assert isinstance(begun, (events.Suggested, events.Started, events.Forked))
         return begun
+
+    def _next_event(self) -> Event:
+        with self._journal.lock:
+            strategies = self._strategies
+            quick = strategies.instant(self._ledger)
+        asked_first = not quick and pauses(strategies.scheduler)
+        if asked_first and (moved := self._journal.write(self._next_move)):
+            return moved[-1]
+        return self._journal.ask(self._next_trial, instant=quick)[-1]
+
+    def _next_move(self, ledger: Ledger) -> list[Event]:
+        """What the scheduler does with paused trials, which holds for the history that it saw: it is asked while the study
+        is locked, and the searcher later."""
+        self._refuse_if_run(ledger)
+        strategies, at = self._strategies, self._clock()
+        assert self._session is not None
+        if decide.over(ledger, strategies, at) is not None or strategies.enough is not None:
+            return []
+        moved = decide.move(ledger, strategies, at, self._session.id)
+        return [] if moved is None else [moved]
 
     def _requeue_abandoned(self) -> bool:
         """Put back into the queue what sessions had asked for that are dead; whether there was any."""
@@ -432,6 +461,9 @@ class Study:
         session = self._session
         if session is not None and session.mine and session.id in self._ledger.sessions:
             return
+        if hint := network_hint(self._storage):
+            self._refuse_other_hosts(self._storage)
+            warnings.warn(hint, UserWarning, stacklevel=4)
         with self._journal.lock:
             if self._session is None or not self._session.mine:
                 self._session = Session.new()
@@ -441,6 +473,12 @@ class Study:
             if self._session.id not in self._ledger.sessions:
                 self._run_best_again(self._data, self._changed)
                 self.commit(opened)
+
+    def _refuse_other_hosts(self, storage: Location | None) -> None:
+        """Raise StoreError if processes of other hosts work on a file that is on a network file system."""
+        others = on_other_hosts(self._refresh(), self._store.silent_s(self._name))
+        if others:
+            refuse_network(storage, f"the study is worked on by {describe_all(others)}")
 
     def _spent(self) -> bool:
         """Whether the study was ended by what still holds: nobody can help it any more. One that was stopped goes on."""
@@ -480,7 +518,7 @@ class Study:
         if isinstance(step, Wait):
             if step.why in _OVER:
                 raise self._over(step)
-            raise StudyError(f"{step.detail}: tell trial {min(running)} before you ask for another")
+            raise StudyWaits(f"{step.detail}: tell trial {min(running)} before you ask for another")
         return step
 
     def _over(self, end: Quit | Wait | events.Ended) -> StudyOver:
@@ -848,9 +886,12 @@ def _refuse_superseded(ledger: Ledger, trial: Trial | int) -> None:
         return
     attempt = ledger.attempt(trial.number)
     if attempt != trial.attempt:
+        running = ledger.running.get(trial.number)
+        by = ledger.sessions.get(running.session) if running else None
         raise TransitionError(
             f"trial {trial.number} was handed out again (attempt {attempt}; this is {trial.attempt}), because "
-            "the process that had asked for it was not heard of; ask for another one"
+            f"the process that had asked for it was not heard of{f', and is run by {describe(by)}' if by else ''}; ask for "
+            "another one"
         )
 
 

@@ -219,21 +219,21 @@ def select(
     if states:
         codes = [CODES[state] for state in map(state_of, states)]
         chosen = chosen[np.isin(ledger.column("state"), codes)]
-    by_value = sort in ("value", "-value") and not columns.means_another(ledger, "value")
-    if by_value and where is None:
-        chosen = _by_value(ledger, chosen, descending=sort == "-value")
+    ranked = sort in ("value", "-value") and not columns.means_another(ledger, "value")
+    if ranked and where is None:
+        chosen = by_value(ledger, chosen, descending=sort == "-value")
         return list(rows(listed, chosen[:limit], columns))
     if sort is None and where is None:
         return list(rows(listed, chosen[:limit], columns))
-    if by_value:
-        chosen = _by_value(ledger, chosen, descending=sort == "-value")
+    if ranked:
+        chosen = by_value(ledger, chosen, descending=sort == "-value")
     made = list(rows(listed, chosen, columns))
     if where is not None:
         test = _condition(where)
         for name in sorted(test.names):
             columns.known(name, "where: ")
         made = [row for row in made if _fits(test, row)]
-    if sort is not None and not by_value:
+    if sort is not None and not ranked:
         made = _sorted(made, columns, sort)
     return made[:limit]
 
@@ -245,7 +245,7 @@ def state_of(text: str) -> State:
     return State(text)
 
 
-def _by_value(ledger: Ledger, chosen: Ints, *, descending: bool) -> Ints:
+def by_value(ledger: Ledger, chosen: Ints, *, descending: bool) -> Ints:
     """The best first (or last), with several objectives those that no other beats, each part by the first of them; behind
     them those that break a constraint, and those without a value at the end."""
     losses, broken = ledger.column("losses")[chosen], ledger.column("broken")[chosen]

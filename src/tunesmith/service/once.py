@@ -1,0 +1,62 @@
+"""Requests that may be sent again: those with the header Idempotency-Key are done once, and answered alike."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Final
+
+from fastapi import Request
+from starlette.responses import Response
+
+from tunesmith.service.gate import token_of
+from tunesmith.service.problems import Problem
+
+#: How long an answer is kept (s), and how many.
+KEPT_S: Final = 86400.0
+MOST: Final = 10_000
+
+
+class Once:
+    """The answers of the last day, by key. They end with the process."""
+
+    def __init__(self) -> None:
+        self._done: OrderedDict[tuple[str, str], tuple[float, bytes, asyncio.Future[Response]]] = (
+            OrderedDict()
+        )
+
+    async def do(self, request: Request, make: Callable[[], Awaitable[Response]]) -> Response:
+        """`make`'s answer, made once for a token's key. Raises Problem where the key was used for something else."""
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            return await make()
+        if not 0 < len(key) <= 200:
+            raise Problem(422, "invalid", "an Idempotency-Key has 1 to 200 characters")
+        asked = sha256(
+            f"{request.method} {request.url.path} ".encode() + await request.body()
+        ).digest()
+        place = (token_of(request).id, key)
+        self._forget()
+        if (known := self._done.get(place)) is not None:
+            if known[1] != asked:
+                raise Problem(422, "invalid", "this Idempotency-Key was used for another request")
+            if not known[2].done():
+                raise Problem(409, "busy", "this request is being done", {"Retry-After": "1"})
+            return known[2].result()
+        made: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._done[place] = (time.monotonic(), asked, made)
+        try:
+            response = await make()
+        except BaseException:
+            del self._done[place]  # it may be tried again
+            raise
+        made.set_result(response)
+        return response
+
+    def _forget(self) -> None:
+        old = time.monotonic() - KEPT_S
+        while self._done and (len(self._done) > MOST or next(iter(self._done.values()))[0] < old):
+            self._done.popitem(last=False)

@@ -1,0 +1,347 @@
+"""What the page's views are made of: lists, tables, filters, a trial, axes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tunesmith as ts
+from tunesmith.core.errors import ExpressionError, StudyError, StudyNotFound
+from tunesmith.service.page import axes, overview
+from tunesmith.service.page.listing import Part, csv_of, expression, fitting, page_of
+from tunesmith.service.page.output import TAIL, output_of
+from tunesmith.service.page.readings import Reading, Readings
+from tunesmith.service.page.studies import Overviews
+from tunesmith.service.page.trial import journal, trial_of
+from tunesmith.store import MemoryStore, Store, open_store
+
+SPACE = ts.Space(
+    learning_rate=ts.Float(1e-5, 1e-1, log=True, group="optimizer"),
+    optimizer=ts.Choice("sgd", "adam"),
+    momentum=ts.Float(0.0, 0.99, when={"optimizer": "sgd"}),
+    layers=ts.Int(1, 6),
+    crop=ts.Choice(24, 28),
+    epochs=9,
+)
+CONFIGS: list[dict[str, Any]] = [
+    {"learning_rate": 1e-3, "optimizer": "adam", "layers": 2, "crop": 24},
+    {"learning_rate": 1e-2, "optimizer": "sgd", "momentum": 0.5, "layers": 3, "crop": 28},
+    {"learning_rate": 1e-4, "optimizer": "adam", "layers": 6, "crop": 24},
+    {"learning_rate": 1e-1, "optimizer": "sgd", "momentum": 0.9, "layers": 1, "crop": 28},
+]
+
+
+def made(store: Store, name: str = "digits", **options: Any) -> ts.Study:
+    """A study with trials that were completed (0: 0.3, 1: 0.1, 3: 0.2), that failed (2) and that runs (4)."""
+    study = ts.Study.create(
+        SPACE, metric="loss", storage=store, name=name, searcher="random", seed=1, **options
+    )
+    for config in CONFIGS:
+        study.enqueue(config, why="to see")
+    for value in (0.3, 0.1, None, 0.2):
+        trial = study.ask()
+        if value is None:
+            study.tell(trial, failed="error: it broke")
+            continue
+        study.report(trial, 1, loss=value + 1)
+        study.report(trial, 2, loss=value)
+        study.tell(trial, {"loss": value, "accuracy": 1 - value})
+    study.ask()
+    return study
+
+
+@pytest.fixture
+def store() -> Store:
+    return MemoryStore()
+
+
+@pytest.fixture
+def reading(store: Store) -> Reading:
+    made(store)
+    return Reading(store, "digits")
+
+
+def table(
+    reading: Reading, sort: str = "number", where: str = "", **options: Any
+) -> dict[str, Any]:
+    names = options.pop("names", ())
+    return page_of(reading, Part(sort, where, **options), names)
+
+
+class TestFilter:
+    @pytest.mark.parametrize(
+        ("where", "numbers"),
+        [
+            ("", [0, 1, 2, 3, 4]),
+            ("loss < 0.25", [1, 3]),
+            ('loss < 0.25 and optimizer = "sgd"', [1, 3]),
+            ("optimizer == 'adam' and number < 4", [0, 2]),
+            ("momentum > 0.6", [3]),
+            ("crop = 24 and number < 4", [0, 2]),
+            ('state = "failed" or layers = 3', [1, 2]),
+            ("0.15 < loss < 0.5", [0, 3]),
+            ("not loss < 0.25 and loss < 9", [0]),
+            ('optimizer in ["sgd"] and layers >= 2 and number < 4', [1]),
+            ("epochs = 9 and number < 2", [0, 1]),
+            ("1 / (layers - 1) > 0.4 and number < 4", [0, 1]),
+        ],
+    )
+    def test_what_fits(self, reading: Reading, where: str, numbers: list[int]) -> None:
+        with reading.result() as result:
+            assert fitting(result.ledger, where).tolist() == numbers
+
+    def test_a_single_equals_sign_compares_but_not_within_quotes(self) -> None:
+        assert expression('a = "b=c" and d=1').text == 'a == "b=c" and d==1'
+        assert expression("a <= 1 and b != 2 and c == 3 and d >= 4").text.count("==") == 1
+
+    @pytest.mark.parametrize(
+        ("where", "words"),
+        [
+            ("los < 1", "there is no column 'los'; did you mean 'loss'"),
+            ("loss <", "write for example: loss < 0.1"),
+            ("loss", "says nothing that a trial could fit"),
+            ("__import__('os')", "calls '__import__'"),
+            ("optimizer < 1", "cannot be worked out"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, reading: Reading, where: str, words: str) -> None:
+        with (
+            reading.result() as result,
+            pytest.raises((ExpressionError, StudyError), match=r".") as raised,
+        ):
+            fitting(result.ledger, where)
+        assert words in str(raised.value)
+
+    def test_a_trial_outside_of_an_edited_space_keeps_its_values(self, store: Store) -> None:
+        study = made(store)
+        study.edit(space=ts.Space({**SPACE.parameters, "layers": ts.Int(1, 3)}))
+        with Reading(store, "digits").result() as result:
+            assert fitting(result.ledger, "layers = 6 and number < 4").tolist() == [2]
+
+
+class TestTable:
+    def test_sorted_by_any_column_what_has_no_value_comes_last(self, reading: Reading) -> None:
+        assert table(reading, "loss")["numbers"] == [1, 3, 0, 2, 4]
+        assert table(reading, "-loss")["numbers"][:3] == [0, 3, 1]
+        assert table(reading, "value")["numbers"][:3] == [1, 3, 0]
+        assert table(reading, "-number")["numbers"] == [4, 3, 2, 1, 0]
+        assert table(reading, "momentum", "number < 4")["numbers"] == [1, 3, 0, 2]
+        assert table(reading, "optimizer", "number < 4")["numbers"] == [0, 2, 1, 3]
+        assert table(reading, "reason", "number < 4")["numbers"][0] == 2
+        with pytest.raises(StudyError, match="no column 'lss'; did you mean 'loss'"):
+            table(reading, "lss")
+
+    def test_every_column_can_be_shown_and_sorted(self, reading: Reading) -> None:
+        every = table(reading)["every"]
+        page = table(reading, names=every)
+        assert [column["name"] for column in page["columns"]] == every
+        json.dumps(page, allow_nan=False)
+        for name in every:
+            assert sorted(table(reading, name)["numbers"]) == [0, 1, 2, 3, 4]
+
+    def test_scrolling_stays_in_the_order_of_the_beginning(self, store: Store) -> None:
+        study = made(store)
+        reading = Reading(store, "digits")
+        first = table(reading, "loss", count=2)
+        assert first["numbers"] == [1, 3]
+        study.tell(4, 0.01)
+        after = table(reading, "loss", begin=2, seen=first["cursor"])
+        assert after["numbers"] == [0, 2, 4]
+        assert (after["cursor"], after["size"]) == (first["cursor"], first["size"])
+        assert table(reading, "loss")["numbers"] == [4, 1, 3, 0, 2]
+
+    def test_beyond_the_end_there_is_nothing(self, reading: Reading) -> None:
+        assert table(reading, begin=10**6)["rows"] == []
+
+    def test_as_csv_no_text_is_a_formula(self, store: Store) -> None:
+        study = made(store)
+        study.enqueue(CONFIGS[0], why="=HYPERLINK(1)")
+        lines = csv_of(Reading(store, "digits"), "number > 3").splitlines()
+        assert lines[0].startswith("number,state,loss")
+        assert "'=HYPERLINK(1)" in lines[2]
+
+
+class TestList:
+    def test_studies_by_activity_name_and_search(self, store: Store) -> None:
+        for name in ("digits", "faces", "Letters"):
+            made(store, name)
+        page = Overviews(store).page()
+        assert [row["name"] for row in page["studies"]] == ["Letters", "faces", "digits"]
+        row = page["studies"][0]
+        assert row["counts"] == {"running": 1, "completed": 3, "failed": 1}
+        assert (row["best"], row["best_value"]) == (1, 0.1)
+        assert [r["name"] for r in Overviews(store).page(sort="name")["studies"]] == [
+            "digits",
+            "faces",
+            "Letters",
+        ]
+        found = Overviews(store).page(search="ACE")
+        assert ([r["name"] for r in found["studies"]], found["total"], found["every"]) == (
+            ["faces"],
+            1,
+            3,
+        )
+        assert Overviews(store).page(sees=lambda name: name == "digits")["every"] == 1
+        with pytest.raises(StudyError, match="sorted by last, name"):
+            Overviews(store).page(sort="secret")
+
+    def test_a_row_is_made_again_when_something_has_happened(self, tmp_path: Any) -> None:
+        study = made(ts_store(tmp_path))
+        overviews = Overviews(study.store)
+        assert overviews.page()["studies"][0]["best_value"] == 0.1
+        assert overviews.lines(["digits"])["digits"] == [0.3, 0.1, 0.1]
+        study.tell(4, 0.01)
+        assert overviews.page()["studies"][0]["best_value"] == 0.01
+        assert overviews.lines(["digits", "none"]) == {"digits": [0.3, 0.1, 0.1, 0.01]}
+        study.close()
+
+
+def ts_store(tmp_path: Any) -> Store:
+    return open_store(tmp_path / "studies.db")
+
+
+class TestTrial:
+    def test_what_differs_from_the_best_and_why(self, reading: Reading) -> None:
+        trial = trial_of(reading, 0)
+        assert trial["best"] == 1
+        differing = {
+            p["name"]: (p["value"], p["best"]) for p in trial["config"] if p.get("differs")
+        }
+        assert differing["optimizer"] == ("adam", "sgd")
+        assert "epochs" not in differing
+        assert [p["name"] for p in trial["absent"]] == ["momentum"]
+        assert trial["origin"]["why"] == "to see"
+        assert "<svg" in trial["curves"][0]["svg"]
+        assert "style=" not in trial["curves"][0]["svg"]
+        assert trial["may"] == ["correct", "retract"]
+        assert [e["kind"] for e in trial["log"]] == [
+            "enqueued",
+            "started",
+            "reported",
+            "reported",
+            "finished",
+        ]
+        json.dumps(trial, allow_nan=False)
+
+    def test_how_one_failed(self, reading: Reading) -> None:
+        assert trial_of(reading, 2)["ended_why"] == "Failed: it broke (error)."
+        with pytest.raises(StudyError, match="no trial 99"):
+            trial_of(reading, 99)
+
+    def test_the_journal_newest_first_in_pages(self, reading: Reading) -> None:
+        page = journal(reading, count=3)
+        assert [e["number"] for e in page["events"]] == [page["cursor"] - k for k in range(3)]
+        older = journal(reading, before=page["events"][-1]["number"], count=500)
+        assert older["events"][-1]["number"] == 1
+        json.dumps([page, older], allow_nan=False)
+
+    def test_every_kind_of_event_has_words(self, store: Store) -> None:
+        study = made(store)
+        study.correct(0, 0.4, why="wrong split")
+        study.retract(1, why="shared GPU")
+        study.annotate(3, "look again", {"who": "ada"})
+        study.edit(trials=50)
+        study.stop()
+        words = [e["words"] for e in journal(Reading(store, "digits"))["events"]][:5]
+        assert words == [
+            "asked the study to stop", "changed limits", "note: look again; tags: who=ada",
+            "counts no longer: shared GPU", "corrected to loss 0.4, accuracy 0.7: wrong split",
+        ]  # fmt: skip
+        few = journal(Reading(store, "digits"), reports=False, count=500)["events"]
+        assert "reported" not in {e["kind"] for e in few}
+        assert [e["number"] for e in few][-1] == 1
+
+
+class TestOverview:
+    def test_what_goes_on(self, reading: Reading) -> None:
+        live = overview.live(reading)
+        assert live["state"]["word"] == "running"
+        assert live["running"][0]["number"] == 4
+        assert live["headline"].startswith("The best of")
+        json.dumps(live, allow_nan=False)
+
+    def test_the_report_in_parts_needs_no_inline_style(self, reading: Reading) -> None:
+        report = overview.report(reading)
+        html = report["head"] + "".join(section["html"] for section in report["sections"])
+        assert " style=" not in html
+        assert "<script" not in html
+        assert report["title"].startswith("digits: ")
+        json.dumps(report, allow_nan=False)
+
+    def test_an_empty_study(self, store: Store) -> None:
+        ts.Study.create(SPACE, metric="loss", storage=store, name="new")
+        reading = Reading(store, "new")
+        assert overview.live(reading)["state"]["word"] == "new"
+        assert overview.report(reading)["sections"]
+        assert table(reading)["total"] == 0
+        assert unpacked(axes.packed(reading))[0]["count"] == 0
+
+
+def unpacked(
+    data: bytes,
+) -> tuple[dict[str, Any], np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
+    length = int.from_bytes(data[:4], "little")
+    head = json.loads(data[4 : 4 + length])
+    n, at = head["count"], 4 + length
+    numbers = np.frombuffer(data, "<u4", n, at)
+    places = {
+        axis["name"]: np.frombuffer(data, "<u2", n, at + 4 * n + 2 * n * k)
+        for k, axis in enumerate(head["axes"])
+    }
+    assert len(data) == at + 4 * n + 2 * n * len(head["axes"])
+    return head, numbers, places
+
+
+class TestAxes:
+    def test_places_on_axes(self, reading: Reading) -> None:
+        head, numbers, places = unpacked(axes.packed(reading, "number < 4"))
+        assert numbers.tolist() == [0, 1, 2, 3]
+        assert places["learning_rate"][0] == pytest.approx(axes.HIGH / 2, abs=1)
+        assert places["learning_rate"][3] == axes.HIGH
+        assert places["optimizer"].tolist() == [axes.HIGH, 0, axes.HIGH, 0]
+        assert places["momentum"].tolist()[0] == axes.NONE
+        assert places["loss"].tolist() == [axes.HIGH, 0, axes.NONE, axes.HIGH / 2]
+        by_name = {axis["name"]: axis for axis in head["axes"]}
+        assert by_name["learning_rate"]["log"]
+        assert by_name["optimizer"]["values"] == ["sgd", "adam"]
+        assert head["axes"][-1]["name"] == "loss"
+
+
+def test_what_a_trial_printed_without_following_links(tmp_path: Path) -> None:
+    study = made(open_store(tmp_path / "studies.db"))
+    reading = Reading(study.store, "digits")
+    storage = tmp_path / "studies.db"
+    assert output_of(reading, storage, 0) == {"text": "", "size": 0, "files": []}
+    folder = tmp_path / "studies.trials" / "digits"
+    (folder / "000000").mkdir(parents=True)
+    (folder / "000000" / "output.log").write_bytes(b"x\n" * 40_000 + b"\x1b[31mthe end\n")
+    printed = output_of(reading, storage, 0)
+    assert printed["text"].endswith("x\nthe end\n")
+    assert len(printed["text"]) <= TAIL
+    assert printed["files"] == [{"name": "output.log", "size": 80_013}]
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (folder / "000001").mkdir()
+    (folder / "000001" / "output.log").symlink_to(secret)
+    assert output_of(reading, storage, 1) == {"text": "", "size": 0, "files": []}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "output.log").write_text("secret")
+    (folder / "000002").symlink_to(elsewhere)
+    assert output_of(reading, storage, 2)["text"] == ""
+    with pytest.raises(StudyError, match="no trial 77"):
+        output_of(reading, storage, 77)
+    study.close()
+
+
+def test_a_study_that_was_deleted_is_gone(store: Store) -> None:
+    made(store)
+    readings = Readings(store)
+    readings.of("digits")
+    store.delete("digits")
+    with pytest.raises(StudyNotFound):
+        readings.of("digits")

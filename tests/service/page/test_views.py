@@ -1,0 +1,221 @@
+"""Curves, timeline, what mattered, comparison: their data; and every view without a violation of axe-core's rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.service.page.browser import PATIENCE_MS, Watched, chromium
+from tests.service.page.test_data import SPACE, made
+from tests.service.running import Service
+
+import tunesmith as ts
+from tunesmith.core.errors import StudyError
+from tunesmith.service.page.comparison import compare
+from tunesmith.service.page.curves import curves_of
+from tunesmith.service.page.influence import influence
+from tunesmith.service.page.readings import Reading, Readings
+from tunesmith.service.page.timeline import timeline
+from tunesmith.store import MemoryStore, Store, open_store
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture
+def store() -> Store:
+    return MemoryStore()
+
+
+class TestCurves:
+    def test_lines_and_bands(self, store: Store) -> None:
+        study = made(store)
+        page = curves_of(Reading(store, "digits"))
+        assert (page["metric"], page["reporting"], page["bands"]) == ("loss", 3, [])
+        assert {line["trial"]: line["y"] for line in page["lines"]}[1] == [1.1, 0.1]
+        assert page["lines"][-1]["best"]
+        for k in range(12):
+            trial = study.ask()
+            study.report(trial, 1, loss=float(k), accuracy=0.5)
+        page = curves_of(Reading(store, "digits"))
+        assert page["metrics"] == ["loss", "accuracy"]
+        assert [band[0] for band in page["bands"]] == [1.0, 2.0]
+        assert curves_of(Reading(store, "digits"), "accuracy")["reporting"] == 12
+        assert curves_of(Reading(store, "digits"), "none", "number < 1")["reporting"] == 1
+        json.dumps(page, allow_nan=False)
+
+    def test_many_steps_are_taken_together_and_what_is_not_finite_is_left_out(
+        self, store: Store
+    ) -> None:
+        study = ts.Study.create(SPACE, metric="loss", storage=store, name="long")
+        for _ in range(12):
+            trial = study.ask()
+            for step in range(1, 301):
+                study.report(trial, step, loss=float("nan") if step == 7 else 1.0 / step)
+            study.tell(trial)
+        page = curves_of(Reading(store, "long"))
+        assert 90 <= len(page["bands"]) <= 100
+        assert all(len(line["x"]) <= 121 for line in page["lines"])
+        assert page["lines"][0]["x"][-1] == 300
+        json.dumps(page, allow_nan=False)
+
+    def test_no_reports(self, store: Store) -> None:
+        ts.Study.create(SPACE, metric="loss", storage=store, name="new")
+        assert curves_of(Reading(store, "new"))["lines"] == []
+
+
+class TestTimeline:
+    def test_a_bar_for_each_attempt(self, store: Store) -> None:
+        study = made(store)
+        reading = Reading(store, "digits")
+        page = timeline(reading)
+        assert [bar[2:] for lane in page["lanes"] for bar in lane["bars"]] == [
+            [0, "completed"], [1, "completed"], [2, "failed"], [3, "completed"], [4, "running"],
+        ]  # fmt: skip
+        study.tell(4, 0.4)
+        other = study.ask(), study.ask()
+        page = timeline(reading)
+        assert (page["total"], len(page["lanes"])) == (7, 2), "two at a time have two lanes"
+        assert [t.number for t in other] == [5, 6]
+        json.dumps(page, allow_nan=False)
+
+    def test_an_empty_one(self, store: Store) -> None:
+        ts.Study.create(SPACE, metric="loss", storage=store, name="new")
+        assert timeline(Reading(store, "new"))["lanes"] == []
+
+
+class TestInfluence:
+    def test_a_slice_for_each_parameter(self, store: Store) -> None:
+        made(store)
+        page = influence(Reading(store, "digits"))
+        assert len(page["slices"]) == 5
+        assert "style=" not in page["bars"] + "".join(page["slices"])
+        json.loads(page["tips"])
+        with pytest.raises(StudyError, match="no objective 3"):
+            influence(Reading(store, "digits"), 3)
+
+
+class TestCompare:
+    def test_two_studies(self, store: Store) -> None:
+        made(store, "one", trials=9)
+        made(store, "two", trials=12)
+        page = compare(Readings(store), ["one", "two", "one"])
+        assert [row["name"] for row in page["rows"]] == ["one", "two"]
+        assert [row["what"] for row in page["differences"]] == ["limit trials"]
+        assert len(page["figures"]) == 3
+        json.dumps(page, allow_nan=False)
+
+    def test_values_that_do_not_compare(self, store: Store) -> None:
+        made(store, "one")
+        ts.Study.create(SPACE, metric="accuracy", goal="maximize", storage=store, name="two")
+        with pytest.raises(StudyError, match=r"'two' about accuracy \(maximize\)"):
+            compare(Readings(store), ["one", "two"])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder: Path = tmp_path_factory.mktemp("views")
+    store = open_store(folder / "studies.db")
+    made(store, "digits")
+    made(store, "faces")
+    ts.Study.create(SPACE, metric="loss", storage=store, name="new")
+    store.close()
+    service = Service(folder / "studies.db", "--no-token")
+    yield service
+    service.close()
+
+
+#: A view, and what is to be seen in it.
+VIEWS = [
+    ("?", "3 studies"),
+    ("?study=digits", "What won"),
+    ("?study=digits&view=trials&trial=0", "Why it was suggested"),
+    ("?study=digits&view=curves", "step by step, of 3 trials"),
+    ("?study=digits&view=parallel", "Orange are the best"),
+    ("?study=digits&view=influence", "loss by layers"),
+    ("?study=digits&view=timeline", "5 attempts by 1 process"),
+    ("?study=digits&view=journal", "suggested by random"),
+    ("?study=digits&view=compare&with=faces", "How they differ"),
+    ("?study=digits&view=steer", "Queue a config"),
+]
+#: An empty view says why it is empty.
+EMPTY = [
+    ("", "It has not ended, and nobody has asked for a trial|No trial has begun yet"),
+    ("trials", "No trials yet"),
+    ("curves", "No trials yet"),
+    ("parallel", "No trials yet"),
+    ("influence", "No trial has completed yet"),
+    ("timeline", "No trial has begun yet"),
+    ("journal", "Nothing has happened yet"),
+    ("compare", "Name one to four other studies"),
+]
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_every_view_is_there_for_everybody(
+    browser: Browser, service: Service, width: int, scheme: Any
+) -> None:
+    window = Watched(
+        browser,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+    )
+    page, violations = window.page, list[str]()
+    for query, words in VIEWS:
+        page.goto(f"{service.url()}/{query}")
+        expect(page.get_by_text(words).first).to_be_visible()
+        page.evaluate(AXE)
+        found = page.evaluate(
+            "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })"
+        )
+        wrong = [
+            (v["id"], [n["html"][:160] + " " + n["failureSummary"][:200] for n in v["nodes"][:3]])
+            for v in found["violations"]
+        ]
+        violations += [f"{query}: {one}" for one in wrong]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, query
+    window.close()
+    assert violations == []
+    assert window.wrong == []
+    assert window.hosts == {f"127.0.0.1:{service.port}"}
+
+
+def test_every_empty_view_says_why(browser: Browser, service: Service) -> None:
+    window = Watched(browser)
+    for view, words in EMPTY:
+        window.page.goto(f"{service.url()}/?study=new&view={view}")
+        expect(window.page.locator("main")).to_contain_text(words.rpartition("|")[2])
+    window.close()
+    assert window.wrong == []
+
+
+def test_a_click_on_a_bar_and_on_a_curve_leads_to_the_trial(
+    browser: Browser, service: Service
+) -> None:
+    window = Watched(browser, viewport={"width": 1200, "height": 900})
+    page = window.page
+    page.goto(f"{service.url()}/?study=digits&view=timeline&by=600")
+    bar = page.locator(".picture canvas")
+    expect(page.locator(".caption")).to_contain_text("attempts by")
+    bar.click(position={"x": 1100, "y": 17})
+    expect(page.locator("#drawer h2")).to_contain_text("Trial")
+    page.goto(f"{service.url()}/?study=digits&view=curves")
+    expect(page.locator(".caption")).to_contain_text("of 3 trials")
+    box = page.locator(".picture canvas").bounding_box()
+    assert box is not None
+    page.locator(".picture canvas").click(position={"x": box["width"] - 17, "y": 420 - 52})
+    expect(page.locator("#drawer h2")).to_contain_text("Trial")
+    window.close()
+    assert window.wrong == []
