@@ -112,7 +112,7 @@ class Proposals:
         self.taken: list[Floats] = []
         self.made: list[Suggestion] = []
         self._keys: set[bytes] = set()
-        self._last: tuple[bytes, Config] = (b"", {})
+        self._last: tuple[bytes, Config] | None = None
 
     def __len__(self) -> int:
         return len(self.made)
@@ -141,7 +141,7 @@ class Proposals:
     def _config(self, point: Floats) -> Config:
         """Its config; that of the point asked for last is remembered."""
         key = _key(point)
-        if self._last[0] != key:
+        if self._last is None or self._last[0] != key:
             self._last = (key, self._points.config(point))
         return self._last[1]
 
