@@ -82,10 +82,10 @@ def router(studies: Studies, news: News) -> APIRouter:
         return await look(request, lambda: comparison.compare(readings, name))
 
     @page.get("/page/studies/{name}/hints")
-    async def hinted(request: Request, name: str) -> Response:
+    async def hinted(request: Request, name: str, after: Number = 0) -> Response:
         require(request, "read", name)
         await studies.quick(studies.store.cursor, name)  # raises where there is no such study
-        return hints(request, studies, news, name)
+        return hints(request, studies, news, name, after)
 
     return page
 
