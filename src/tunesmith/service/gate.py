@@ -24,7 +24,7 @@ from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-#: The longest body of a request (bytes): of one that appends events, and of any other.
+#: The longest body of a request (bytes): of one that appends events or is a job's file, and of any other.
 MOST_EVENTS: Final = 32 << 20
 MOST: Final = 1 << 20
 #: How long a part of a body may take (s).
@@ -42,6 +42,7 @@ _OPEN: Final = ("/healthz", "/readyz")
 #: What a browser is shown that has not logged in, and what the page is made of.
 LOGIN: Final = "/login"
 STATIC: Final = "/static/"
+BLOBS: Final = "/api/v1/blobs/"
 _HEADERS: Final = {
     "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'",
@@ -119,7 +120,8 @@ class Gate:
             response = problem.answer
         if response is not None:
             return await response(scope, receive, answer)
-        most = MOST_EVENTS if scope["path"].endswith("/events") else MOST
+        long = scope["path"].endswith("/events") or scope["path"].startswith(BLOBS)
+        most = MOST_EVENTS if long else MOST
         self._counters.running += 1
         try:
             return await self._app(scope, _limited(receive, most), answer)
