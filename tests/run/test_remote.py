@@ -116,6 +116,32 @@ def test_an_attempt_that_was_taken_for_dead_leaves_the_later_one_alone(
     assert names(tmp_path / "third") == ["step-1", "step-2"]
 
 
+def test_one_that_is_removed_while_it_is_copied_is_not_there(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, original = tmp_path / "here", Remote._copied
+
+    def removed(self: Remote, number: int, step: int | None, source: Path, *rest: Any) -> Any:
+        if step == 1 and order == "before":
+            checkpoint.remove(source)
+        copied = original(self, number, step, source, *rest)
+        if step == 1:
+            checkpoint.remove(source)
+        return copied
+
+    monkeypatch.setattr(Remote, "_copied", removed)
+    for order in ("before", "after"):
+        there = Remote(url)
+        send(there, here, 1, 2)
+        there.upload(3, here, State.STOPPED)
+        there.close()
+        assert there.news() == []
+        Remote(url).fetch(3, tmp_path / order)
+        assert names(tmp_path / order) == ["step-2"]
+        files, root = fsspec.core.url_to_fs(url)
+        assert len(files.find(root)) == 2, "the manifest and one file"
+
+
 def test_a_trial_that_only_another_process_runs_is_not_written(url: str, tmp_path: Path) -> None:
     send(Remote(url), tmp_path / "here", 1)
     there = Remote(url)

@@ -19,8 +19,10 @@ from typer.testing import CliRunner
 import tunesmith as ts
 from tunesmith.cli.app import app
 from tunesmith.core import events
+from tunesmith.core.errors import StoreFull
 from tunesmith.store import open_store
-from tunesmith.tuning import session
+from tunesmith.store.memory import MemoryStore
+from tunesmith.tuning import joined, session
 from tunesmith.tuning.replay import replay
 
 SPACE = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
@@ -164,6 +166,15 @@ class TestOne:
             ts.tune(plain, ts.Space(x=ts.Float(0, 2)), name="s", metric="loss", storage=storage, join=True,
                     searcher="random", progress=False, trials=6)  # fmt: skip
 
+    def test_another_version_is_refused_while_the_one_there_was_runs(self, storage: str) -> None:
+        process = start(storage, 30.0)
+        await_report(storage)
+        with pytest.raises(ts.StudyError, match=r"join: another version of the program .*process"):
+            run(storage, plain, trials=24)
+        process.kill()
+        process.communicate()
+        assert len(run(storage, plain, trials=24).trials) == 24
+
     def test_the_limits_of_the_first_hold(self, storage: str) -> None:
         run(storage, plain, trials=4)
         assert len(run(storage, plain, trials=40).trials) == 4
@@ -243,6 +254,46 @@ class TestOne:
             run(storage, lambda config: config["x"], trials=1).ended
             == "the only trial has been run"
         )
+
+    def test_a_full_disk_is_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nothing that a trial has returned is lost meanwhile."""
+        store, full = MemoryStore(), [3]
+        append = MemoryStore.append
+
+        def sometimes(self: MemoryStore, name: str, batch: Any, expect: int) -> int:
+            if full[0] and any(isinstance(e, events.Finished) for e in batch):
+                full[0] -= 1
+                raise StoreFull("the disk is full")
+            return append(self, name, batch, expect)
+
+        monkeypatch.setattr(MemoryStore, "append", sometimes)
+        monkeypatch.setattr(joined, "_FULL_EVERY_S", 0.01)
+        began: list[int] = []
+
+        def train(config: dict[str, float], trial: Any) -> float:
+            began.append(trial.number)
+            return config["x"]
+
+        result = run(store, train, trials=3)
+        assert result.counts[ts.State.COMPLETED] == 3
+        assert began == [0, 1, 2]
+        assert capsys.readouterr().err.count("the disk is full; waiting 60 s for space") == 1
+
+    def test_one_that_stays_full_ends_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        append = MemoryStore.append
+
+        def never(self: MemoryStore, name: str, batch: Any, expect: int) -> int:
+            if any(isinstance(e, events.Finished) for e in batch):
+                raise StoreFull("the disk is full")
+            return append(self, name, batch, expect)
+
+        monkeypatch.setattr(MemoryStore, "append", never)
+        monkeypatch.setattr(joined, "FULL_DISK_S", 0.05)
+        monkeypatch.setattr(joined, "_FULL_EVERY_S", 0.02)
+        with pytest.raises(StoreFull):
+            run(MemoryStore(), plain)
 
     def test_failures_are_the_trials_own(self, storage: str) -> None:
         def sometimes(config: dict[str, float], trial: Any) -> float:

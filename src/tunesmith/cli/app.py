@@ -10,6 +10,7 @@ from tunesmith.cli import (
     annotate,
     backup,
     best,
+    cancel,
     correct,
     doctor,
     edit,
@@ -17,6 +18,8 @@ from tunesmith.cli import (
     export,
     fit,
     init,
+    jobs,
+    logs,
     ls,
     predict,
     replay,
@@ -27,6 +30,7 @@ from tunesmith.cli import (
     show,
     space,
     stop,
+    submit,
     token,
     trials,
 )
@@ -64,6 +68,10 @@ for module in (
     replay,
     serve,
     token,
+    submit,
+    jobs,
+    logs,
+    cancel,
     backup,
 ):
     name = module.__name__.rpartition(".")[2]

@@ -39,6 +39,19 @@ Storage: TypeAlias = Annotated[
         "job file says, $TUNESMITH_STORAGE, tunesmith.db here).",
     ),
 ]
+Service: TypeAlias = Annotated[
+    Any,
+    typer.Option(
+        "--to",
+        parser=_location,
+        metavar="URL",
+        help="The service, as http://host:8765 (default: $TUNESMITH_STORAGE).",
+    ),
+]
+JobName: TypeAlias = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help="A job's id, or its beginning; or a study: its newest job."),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 AllowImport: TypeAlias = Annotated[

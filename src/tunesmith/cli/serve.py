@@ -41,6 +41,18 @@ def serve(
         bool,
         typer.Option("--no-token", help="Let everybody in who can reach it; for 127.0.0.1 alone."),
     ] = False,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Write a line of JSON for each request to stderr.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            metavar="N",
+            help="Run the jobs of whoever has a token of scope submit, N at a time; without, none are taken.",
+        ),
+    ] = None,
 ) -> None:
     """Serve studies over HTTP: to programs, and to browsers as a page."""
     from tunesmith.cli.arguments import locate
@@ -55,6 +67,8 @@ def serve(
         ) from None
     _, location = locate(None, storage)
     address = Address(
-        host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token
+        host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs
     )  # fmt: skip
-    serve(open_store(location), location, address, lambda line: typer.echo(line, err=True))
+    serve(
+        open_store(location), location, address, lambda line: typer.echo(line, err=True), access_log=access_log
+    )  # fmt: skip

@@ -104,6 +104,15 @@ def _settle(draft: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def remove(path: Path) -> None:
+    """Remove a checkpoint: it has lost its name before the first of its files is gone. Raises nothing."""
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.replace(old)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def _sync(path: Path) -> None:
     number = os.open(path, os.O_RDONLY)
     try:

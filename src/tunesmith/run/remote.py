@@ -208,17 +208,21 @@ class Remote:
             if before is not None and state.ended:
                 self.remove([number])
             return
-        if before is not None and before.saved == saved and before.attempt == attempt:
-            return
-        content = {"attempt": attempt, "saved": [one._asdict() for one in saved]}
-        self._write(self._path(number, _MANIFEST), json.dumps(content).encode())
-        if self._there is not None:
-            self._there.add(number)
-        named = {one.folder for one in saved}
-        for old in before.saved if before else ():
-            if old.folder not in named:
-                with contextlib.suppress(FileNotFoundError):
-                    self._files.rm(self._path(number, old.folder), recursive=True)
+        if before != _Manifest(attempt, saved):
+            content = {"attempt": attempt, "saved": [one._asdict() for one in saved]}
+            self._write(self._path(number, _MANIFEST), json.dumps(content).encode())
+            if self._there is not None:
+                self._there.add(number)
+        there = {one.folder for one in before.saved} if before else set()
+        if state is not State.RUNNING:  # what was copied, and then not named, goes too
+            self._files.invalidate_cache()
+            there |= {
+                str(path).rstrip("/").rpartition("/")[2]
+                for path in self._files.ls(self._path(number), detail=False)
+            }
+        for name in there - {one.folder for one in saved} - {_MANIFEST}:
+            with contextlib.suppress(FileNotFoundError):
+                self._files.rm(self._path(number, name), recursive=True)
 
     def _whole(
         self, number: int, directory: Path, before: list[_Saved], state: State
@@ -234,7 +238,9 @@ class Remote:
                 ):
                     yield old
                 else:
-                    yield self._copied(number, step, path, _files_in(path), stamp)
+                    copied = self._copied(number, step, path, _files_in(path), stamp)
+                    if _stamp(path) == stamp:  # it was there, whole, all the time
+                        yield copied
             except FileNotFoundError:
                 if path.exists():
                     raise  # else it was removed meanwhile: nobody needs it

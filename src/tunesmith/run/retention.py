@@ -254,7 +254,7 @@ class Keeper:
 
     def _remove(self, ledger: Ledger, number: int, gone: list[Checkpoint]) -> None:
         for one in gone:
-            shutil.rmtree(one.path, ignore_errors=True)
+            checkpoint.remove(one.path)
         if gone:
             self._measured(ledger)[number] = _bytes_of(self._of(number))
 

@@ -14,6 +14,8 @@ from tunesmith.service.api import Api
 from tunesmith.service.audit import Audit
 from tunesmith.service.gate import EVERYBODY, Gate
 from tunesmith.service.health import Counters
+from tunesmith.service.jobs.jobs import Jobs
+from tunesmith.service.jobs.routes import Routes as JobRoutes
 from tunesmith.service.login import Login
 from tunesmith.service.news import News
 from tunesmith.service.problems import answer_errors
@@ -32,17 +34,20 @@ def make(
     tokens: Tokens | None = None,
     login: Login | None = None,
     audit: Audit | None = None,
+    jobs: Jobs | None = None,
     hosts: tuple[str, ...] = (),
     secure: bool = False,
     proxies: tuple[str, ...] = (),
     open_to_all: bool = False,
+    log: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The application that serves the studies of `store`, which is at `storage`.
 
-    `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `hosts` are the names under which it
-    is reached, beside those of loopback; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who
-    asks; `open_to_all` lets everybody do everything.
+    `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `jobs`,
+    which has started, runs programs (None: nobody's). `hosts` are the names under which it is reached, beside those of loopback;
+    `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
+    everything; `log` is given a line of JSON for each request.
     """
     studies = Studies(store, storage, clock=clock)
     tokens = Tokens(None) if tokens is None else tokens
@@ -52,6 +57,8 @@ def make(
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
+        if jobs is not None:
+            jobs.close()
         studies.close()
         audit.close()
 
@@ -75,6 +82,7 @@ def make(
     app.include_router(health.router(studies, counters))
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
+    app.include_router(JobRoutes(jobs, studies).router)
     app.include_router(page.router(studies, news))
     app.add_middleware(
         Gate,
@@ -86,5 +94,6 @@ def make(
         secure=secure,
         proxies=proxies,
         open_to=EVERYBODY if open_to_all else None,
+        log=log,
     )
     return app

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from tunesmith.service.problems import Problem
 
 
-async def read(request: Request, kind: type[Any]) -> Any:
+async def read(request: Request, kind: Any) -> Any:
     """The body of a request. Raises Problem."""
     try:
         return msgspec.json.decode(await request.body() or b"{}", type=kind)

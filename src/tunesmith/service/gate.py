@@ -18,13 +18,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from tunesmith.service.audit import Audit
+from tunesmith.service.audit import Audit, line_of
 from tunesmith.service.login import Login
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-#: The longest body of a request (bytes): of one that appends events, and of any other.
+#: The longest body of a request (bytes): of one that appends events or is a job's file, and of any other.
 MOST_EVENTS: Final = 32 << 20
 MOST: Final = 1 << 20
 #: How long a part of a body may take (s).
@@ -42,6 +42,7 @@ _OPEN: Final = ("/healthz", "/readyz")
 #: What a browser is shown that has not logged in, and what the page is made of.
 LOGIN: Final = "/login"
 STATIC: Final = "/static/"
+BLOBS: Final = "/api/v1/blobs/"
 _HEADERS: Final = {
     "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'",
@@ -50,7 +51,7 @@ _HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-#: Who asks where no tokens are wanted: as a browser, whose page has to be ours.
+#: Who asks where no tokens are wanted: as careful as with a browser's cookie.
 EVERYBODY: Final = Token("", "everybody", "admin", "", 0.0, cookie=True)
 
 
@@ -77,10 +78,11 @@ class Gate:
         secure: bool = False,
         proxies: tuple[str, ...] = (),
         open_to: Token | None = None,
+        log: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._tokens, self._login, self._audit = app, tokens, login, audit
-        self._counters = counters
+        self._counters, self._log = counters, log
         self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
         self._secure, self._proxies = secure, proxies
         #: Who everybody is, where no tokens are wanted.
@@ -106,7 +108,10 @@ class Gate:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
                 message["headers"] = headers.raw
                 self._audit.note(scope, message["status"])
-                self._counters.count(scope, message["status"], time.perf_counter() - begun)
+                seconds = time.perf_counter() - begun
+                self._counters.count(scope, message["status"], seconds)
+                if self._log is not None:
+                    self._log(line_of(scope, message["status"], seconds=round(seconds, 4)))
             await send(message)
 
         try:
@@ -115,7 +120,8 @@ class Gate:
             response = problem.answer
         if response is not None:
             return await response(scope, receive, answer)
-        most = MOST_EVENTS if scope["path"].endswith("/events") else MOST
+        long = scope["path"].endswith("/events") or scope["path"].startswith(BLOBS)
+        most = MOST_EVENTS if long else MOST
         self._counters.running += 1
         try:
             return await self._app(scope, _limited(receive, most), answer)
@@ -145,16 +151,15 @@ class Gate:
         if token is None and scope["path"] == "/session" and scope["method"] == "POST":
             return None  # it brings a token
         if token is None and _wants_page(scope, headers):
-            scope["path"] = (
-                LOGIN  # under the same address, which is there again once one has logged in
-            )
+            scope["path"] = LOGIN  # the address stays, and is there again after the login
             return None
         if token is None:
             raise self._stranger(
                 "a token is needed: Authorization: Bearer ts_..., see `tunesmith token`"
             )
         if token.cookie and scope["method"] not in _SAFE:
-            if not same:
+            from_program = token is self._open_to and not _from_browser(headers)
+            if not (same or from_program):
                 raise Problem(403, "origin", "this can only be done from the page itself")
             if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                 raise Problem(403, "content_type", "Content-Type has to be application/json")
@@ -247,6 +252,11 @@ def require(request: Request, scope: Scope, study: str | None = None) -> Token:
     if scope not in ("read", "work"):
         request.state.audited = True
     return token
+
+
+def _from_browser(headers: Headers) -> bool:
+    """Whether a browser of this decade sent it: with what changes something it says from where."""
+    return "origin" in headers or "sec-fetch-site" in headers
 
 
 def _wants_page(scope: Connection, headers: Headers) -> bool:

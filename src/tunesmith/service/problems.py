@@ -28,6 +28,7 @@ _STATUS: Final[tuple[tuple[type[TunesmithError], int], ...]] = (
     (errors.StoreUnreachable, 503),
     (errors.StoreInterrupted, 503),
     (errors.StoreFull, 507),
+    (errors.StoreVersionError, 409),
     (errors.StoreError, 500),
     (errors.ExecutorError, 500),
     (TunesmithError, 422),

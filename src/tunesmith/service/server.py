@@ -17,6 +17,7 @@ from tunesmith.core.errors import StudyError
 from tunesmith.service.app import make
 from tunesmith.service.audit import Audit
 from tunesmith.service.gate import LOOPBACK
+from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.login import Login
 from tunesmith.service.protocol import limits
 from tunesmith.service.tokens import Tokens
@@ -40,6 +41,8 @@ class Address:
     #: The addresses of proxies that see to TLS, and whose word on who asks is believed.
     proxies: tuple[str, ...] = ()
     tokens: bool = True
+    #: How many jobs run at a time; None: none are taken.
+    jobs: int | None = None
 
     def __post_init__(self) -> None:
         loopback = self.host in LOOPBACK
@@ -56,12 +59,23 @@ class Address:
             raise StudyError(
                 "--no-token is for 127.0.0.1 alone: everybody who can reach the port may do anything"
             )
+        if self.jobs is not None and not self.tokens:
+            raise StudyError(
+                "--jobs runs others' programs here, which takes tokens; leave --no-token out"
+            )
 
     @property
     def url(self) -> str:
         name = self.names[0] if self.names else self.host
         name = f"[{name}]" if ":" in name else name
         return f"{'http' if self.certificate is None else 'https'}://{name}:{self.port}"
+
+    @property
+    def url_here(self) -> str:
+        """Where its own host reaches it: a certificate is for its names alone."""
+        here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        here = f"[{here}]" if ":" in here and not here.startswith("[") else here
+        return self.url if self.certificate else f"http://{here}:{self.port}"
 
 
 class _Server(uvicorn.Server):
@@ -76,8 +90,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(store: Store, storage: Location, address: Address, say: Callable[[str], None]) -> None:
-    """Serve `store` until a signal comes; `say` is told where. Raises StudyError, OSError."""
+def serve(
+    store: Store,
+    storage: Location,
+    address: Address,
+    say: Callable[[str], None],
+    *,
+    access_log: bool = False,
+) -> None:
+    """Serve `store` until a signal comes; `say` is told where, and with `access_log` of each request. Raises StudyError, OSError."""
     if isinstance(storage, Service):
         raise StudyError(
             f"{storage} is a service already; name the file or the database that this one is to serve"
@@ -88,16 +109,26 @@ def serve(store: Store, storage: Location, address: Address, say: Callable[[str]
     state = state_of(storage)
     tokens = Tokens(state / "tokens.json")
     login = Login(tokens, f"tunesmith_{port}")
+    jobs = None
+    if address.jobs is not None:
+        jobs = Jobs(state / "jobs", tokens, address.url_here, address.jobs)
+        try:
+            jobs.start()
+        except StudyError:
+            listening.close()
+            raise
     app = make(
         store,
         storage=storage,
         tokens=tokens,
         login=login,
         audit=Audit(state / "audit.log"),
+        jobs=jobs,
         hosts=(address.host, *address.names),
         secure=address.certificate is not None,
         proxies=address.proxies,
         open_to_all=not address.tokens,
+        log=say if access_log else None,
     )
     config = uvicorn.Config(
         app,

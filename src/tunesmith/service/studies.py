@@ -27,9 +27,11 @@ from tunesmith.tuning.study import Study
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Threads for what takes no thinking (they mostly wait for one another in the store), and histories that are kept.
+#: Threads for what takes no thinking (they mostly wait for one another in the store); histories that are kept, and of how
+#: many trials together (some 3 KB each).
 _QUICK: Final = 16
 _KEPT: Final = 100
+TRIALS: Final = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,14 @@ class Studies:
         study = Study(self.store, name, self.storage, clock=self.clock)
         with self._lock:
             study = self._opened.setdefault(name, study)
-            while len(self._opened) > _KEPT:
+            while len(self._opened) > 1 and (len(self._opened) > _KEPT or self._trials > TRIALS):
                 self._opened.popitem(last=False)
         return study
+
+    @property
+    def _trials(self) -> int:
+        journals = [study._journal for study in self._opened.values()]  # noqa: SLF001
+        return sum(journal.ledger.size for journal in journals if journal.loaded)
 
     def forget(self, name: str) -> None:
         """Read the study anew the next time: it was deleted, or cannot be believed."""
@@ -124,7 +131,7 @@ class Studies:
         try:
             return study.ask()
         finally:
-            lead._made = study._made  # noqa: SLF001
+            lead._made, lead._looked_at = study._made, study._looked_at  # noqa: SLF001
 
     def delete(self, name: str) -> None:
         """Remove a study. Raises StudyNotFound."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from tunesmith.core import codec, events
@@ -36,6 +36,11 @@ TURN: Final = "Tunesmith-Turn"
 
 #: What only a token of scope ``control`` may append; ``work`` is for all others.
 _STEERING: Final = (events.Edited, events.Corrected, events.Retracted, events.StopRequested)
+
+
+#: What databases can count to.
+_MOST: Final = 2**31 - 1
+Count = Annotated[int, Query(ge=0, le=_MOST)]
 
 
 class _New(msgspec.Struct, forbid_unknown_fields=True):
@@ -140,8 +145,8 @@ class Wire:
         self,
         name: str,
         request: Request,
-        after: Annotated[int, Query(ge=0)] = 0,
-        trial: int | None = None,
+        after: Count = 0,
+        trial: Annotated[int | None, Query(ge=0, le=_MOST)] = None,
         limit: Annotated[int, Query(ge=0, le=PAGE)] = PAGE,
         wait: Annotated[float, Query(ge=0)] = 0.0,
         of: str = "",
@@ -178,7 +183,7 @@ class Wire:
         self,
         name: str,
         request: Request,
-        expect: Annotated[int, Query(ge=0)],
+        expect: Count,
         of: str = "",
         turn: str = "",
     ) -> Response:
@@ -317,11 +322,13 @@ class Wire:
     async def part(self, name: str, request: Request) -> Response:
         """The events of some trials and of none, each behind its number."""
         require(request, "read", name)
-        trials: list[int] = await read(request, list[int])
+        trials: list[int] = await read(request, list[Annotated[int, msgspec.Meta(ge=0, le=_MOST)]])
         rows = await self._studies.think(self._tabular.part, name, trials)
         return Response("\n".join(f"{n} {codec.encode(e)}" for n, e in rows), media_type=NDJSON)
 
-    async def time_of(self, name: str, number: int, request: Request) -> Response:
+    async def time_of(
+        self, name: str, number: Annotated[int, Path(ge=0, le=_MOST)], request: Request
+    ) -> Response:
         """When an event happened; 0 where there is none."""
         require(request, "read", name)
         return answer({"at": await self._studies.quick(self._tabular.time_of, name, number)})

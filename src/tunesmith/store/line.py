@@ -114,11 +114,12 @@ class Line:
                 self._pid = os.getpid()
             return self._idle.pop() if self._idle else None
 
-    def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _send(self, method: str, path: str, body: bytes | None, key: str = "") -> Answer:
         """One request, once. Raises `_BROKEN`: it may have been done all the same."""
         connection = self._take() or self._connect()
         try:
-            connection.request(method, f"{self._prefix}{path}", body, self._headers)
+            headers = {**self._headers, "Idempotency-Key": key} if key else self._headers
+            connection.request(method, f"{self._prefix}{path}", body, headers)
             response = connection.getresponse()
             answer = Answer(response.status, _lower(response.getheaders()), response.read())
         except BaseException:  # Ctrl-C too: nobody knows what comes next on this connection
@@ -140,9 +141,11 @@ class Line:
         body: bytes | None = None,
         lost: list[bool] | None = None,
         patience_s: float | None = None,
+        key: str = "",
         **query: Any,
     ) -> Answer:
-        """A request, made again while the service cannot be reached. Whether an answer was `lost` is added there.
+        """A request, made again while the service cannot be reached. Whether an answer was `lost` is added there; with a
+        `key` the service does it once.
         Raises the error that the answer is, or StoreUnreachable."""
         if query := {name: value for name, value in query.items() if value not in (None, "")}:
             path = f"{path}?{urlencode(query)}"
@@ -151,7 +154,7 @@ class Line:
         until, tries, refused = 0.0, 0, False
         while True:
             try:
-                answer = self._send(method, path, body)
+                answer = self._send(method, path, body, key)
                 if answer.status not in _LATER:
                     break
                 trouble = f"it answers {answer.status}"

@@ -15,7 +15,7 @@ from typing import Final
 
 from tunesmith.core import decide
 from tunesmith.core.engine import start_of
-from tunesmith.core.errors import StudyError, StudyOver, TunesmithError
+from tunesmith.core.errors import StoreFull, StudyError, StudyOver, TunesmithError
 from tunesmith.core.events import Event, Exited, Reported, Stop
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import Kind, Reason
@@ -25,6 +25,7 @@ from tunesmith.run.folder import Folder
 from tunesmith.run.objective import reason_of
 from tunesmith.run.retention import Keeper
 from tunesmith.run.signals import Interrupts
+from tunesmith.tuning.coordinator import FULL_DISK_S
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.session import describe
 from tunesmith.tuning.study import Study
@@ -34,6 +35,8 @@ WAIT_S: Final = 0.1
 NEWS_S: Final = 1.0
 #: How often trials that run here are checked against their limits (s).
 _WATCH_EVERY_S: Final = 0.25
+#: How often it is tried whether there is space on a full disk (s).
+_FULL_EVERY_S: Final = 1.0
 
 
 class Joined:
@@ -62,6 +65,9 @@ class Joined:
         #: The event after which nobody had a trial for us.
         self._idle_at = -1
         self._asked_s = self._watched_at = self._shown_at = 0.0
+        #: Since when the disk is full, and when that was last seen (s).
+        self._full_s: tuple[float, float] | None = None
+        study._on_full = self._await_space  # noqa: SLF001
 
     @property
     def ledger(self) -> Ledger:
@@ -160,8 +166,8 @@ class Joined:
             self._keeper.leave(event.trial)
         ended = self._study._end(event, requested=requested)  # noqa: SLF001
         if not ended:
-            handed_out = self._handed_out(event.trial)
-            self._say(f"trial {event.trial}: {handed_out}; its result is kept as a note")
+            note = "" if event.returned is None else "; its result is kept as a note"
+            self._say(f"trial {event.trial}: {self._handed_out(event.trial)}{note}")
         self._idle_at = -1
 
     def _handed_out(self, number: int) -> str:
@@ -171,6 +177,17 @@ class Joined:
         by = ledger.sessions.get(running.session) if running else None
         whom = f" to {describe(by)}" if by else ""
         return f"it was handed out again{whom}, because this process had not been heard of"
+
+    def _await_space(self, full: StoreFull) -> None:
+        """Wait for a moment; raise if that has been done for too long."""
+        now = time.monotonic()
+        if self._full_s is None or now - self._full_s[1] > 2 * _FULL_EVERY_S:
+            self._say(f"{full}; waiting {FULL_DISK_S:.0f} s for space")
+            self._full_s = now, now
+        self._full_s = self._full_s[0], now
+        if now - self._full_s[0] > FULL_DISK_S or self._interrupts.count > 1:
+            raise full
+        time.sleep(_FULL_EVERY_S)
 
     # -- time passes --------------------------------------------------------------------------
 

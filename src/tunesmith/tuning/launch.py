@@ -31,7 +31,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.joined import Joined
 from tunesmith.tuning.place import folder_of, network_hint, refuse_network
 from tunesmith.tuning.result import Result
-from tunesmith.tuning.session import alive, busy
+from tunesmith.tuning.session import alive, at_work, busy, describe_all
 from tunesmith.tuning.spec import check_limits, edit_events, remarks
 from tunesmith.tuning.study import Study
 from tunesmith.tuning.versions import Changed, OnChange, check_on_change, remedy
@@ -88,6 +88,8 @@ def launch(
         if running is not None and alive(running):
             raise busy(spec.name, running)
         warning = _check_program(study, spec, program, on_change)
+        if join and changed != "keep":
+            _refuse_two_versions(study, program)
         there = study.result().ledger.started_count  # retracted ones do not count
         (check_same if join else match)(study, spec, seed)
         study._data, study._changed = program.parts, changed  # noqa: SLF001
@@ -260,6 +262,23 @@ def _check_joinable(spec: StudySpec) -> None:
             f"join: scheduler {spec.scheduler.name!r} fits models to say which paused trial goes on, while results of other "
             "processes come in; run the study without join, or take one that answers at once (asha, hyperband, pbt, "
             "median)"
+        )
+
+
+def _refuse_two_versions(study: Study, program: Fingerprint) -> None:
+    """Raise StudyError where others run another version of the program at this moment: each would set the results of the
+    other aside."""
+    parts = dict(program.parts)
+    others = [
+        one
+        for one in at_work(study.result().ledger)
+        if one.program and parts and dict(one.program) != parts
+    ]
+    if others:
+        raise StudyError(
+            f"join: another version of the program is being run ({describe_all(others)}); start all processes with the same "
+            "one, wait for the others to end, or count all results together with changed='keep' (--changed keep) where the "
+            "difference does not matter"
         )
 
 

@@ -19,6 +19,7 @@ from tunesmith.core.aging import data_part
 from tunesmith.core.constraint import constraints_of
 from tunesmith.core.decide import Strategies, Wait
 from tunesmith.core.errors import (
+    StoreFull,
     StrategyError,
     StudyBusy,
     StudyError,
@@ -111,6 +112,8 @@ class Study:
         self._data: Mapping[str, str] = {}
         self._changed: Changed = "discount"
         self._heart: Heartbeat | None = None
+        #: What waits for space on a full disk, or raises: nothing is lost while it does.
+        self._on_full: Callable[[StoreFull], None] | None = None
         #: When dead sessions were last looked for.
         self._looked_at = -LOOK_S
         #: The strategies, and the study (before it is edited) for which they were made.
@@ -407,9 +410,9 @@ class Study:
             strategies = self._strategies
             quick = strategies.instant(self._ledger)
         asked_first = not quick and pauses(strategies.scheduler)
-        if asked_first and (moved := self._journal.write(self._next_move)):
+        if asked_first and (moved := self._patiently(lambda: self._journal.write(self._next_move))):
             return moved[-1]
-        return self._journal.ask(self._next_trial, instant=quick)[-1]
+        return self._patiently(lambda: self._journal.ask(self._next_trial, instant=quick))[-1]
 
     def _next_move(self, ledger: Ledger) -> list[Event]:
         """What the scheduler does with paused trials, which holds for the history that it saw: it is asked while the study
@@ -856,7 +859,17 @@ class Study:
 
     def commit(self, decide: Callable[[], Sequence[Event]]) -> Sequence[Event]:
         """Decide on the newest state, check and store, in one transaction: see `Journal.write`."""
-        return self._journal.write(lambda _: decide())
+        return self._patiently(lambda: self._journal.write(lambda _: decide()))
+
+    def _patiently(self, store: Callable[[], Sequence[Event]]) -> Sequence[Event]:
+        """What `store` returns; while the disk is full, as long as `_on_full` waits for space."""
+        while True:
+            try:
+                return store()
+            except StoreFull as full:
+                if self._on_full is None:
+                    raise
+                self._on_full(full)
 
     def _refuse_if_run(self, ledger: Ledger | None = None) -> None:
         """Raise StudyBusy if a coordinator runs the study, as `ledger` has it, or as it is now."""

@@ -14,7 +14,9 @@ from tests.service.page.test_data import made
 from tests.service.running import Service
 
 import tunesmith as ts
-from tunesmith.store import open_store
+from tunesmith.core import events
+from tunesmith.core.trial import Origin, State
+from tunesmith.store import Store, open_store
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -198,6 +200,62 @@ def test_a_brush_by_keyboard(window: Watched, service: Service) -> None:
     page.get_by_label("sgd").uncheck()
     expect(page.locator(".list .count")).to_have_text("1 of 5 trials")
     expect(page.locator(".chip")).to_have_count(2)
+
+
+def test_a_lost_connection_is_told_and_clears_nothing(browser: Browser, tmp_path: Path) -> None:
+    store = open_store(tmp_path / "studies.db")
+    study = made(store, "digits")
+    service, window = Service(tmp_path / "studies.db", "--no-token"), Watched(browser)
+    page = look(window, service, "?study=digits&view=trials")
+    expect(page.locator(".stand")).to_have_text("live")
+    service.stop()
+    expect(page.locator(".stand.lost")).to_contain_text("no connection since")
+    expect(page.locator(".rows .row")).to_have_count(5)
+    study.tell(study.ask(), 0.01)
+    service.start()
+    expect(page.locator(".rows .row")).to_have_count(6)
+    expect(page.locator(".stand")).to_have_text("live")
+    window.close()
+    service.close()
+    study.close()
+
+
+def test_a_long_table_is_scrolled_to_its_end(browser: Browser, tmp_path: Path) -> None:
+    store = open_store(tmp_path / "studies.db")
+    long(store, 20_000)
+    service, window = Service(tmp_path / "studies.db", "--no-token"), Watched(browser)
+    page = look(window, service, "?study=long&view=trials&sort=number")
+    expect(page.locator(".list .count")).to_have_text("20,000 trials")
+    expect(page.locator(".rows .row a").first).to_have_text("0 ★")
+    page.locator(".table").evaluate("table => { table.scrollTop = table.scrollHeight; }")
+    expect(page.locator(".rows .row a").last).to_have_text("19999")
+    assert page.locator(".rows .row").count() < 100, "the document has those that are seen"
+    page.locator(".table").focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".rows .row a").first).to_have_text("0 ★")
+    page.get_by_role("columnheader", name="loss").get_by_role("button").click()
+    expect(page.locator(".rows .row").first).to_contain_text("★")
+    page.goto(service.url() + "/?study=long&view=parallel")
+    expect(page.locator(".caption")).to_contain_text("of them as lines and all as bands")
+    window.close()
+    service.close()
+    store.close()
+    assert window.wrong == []
+
+
+def long(store: Store, n: int) -> None:
+    """A study of `n` trials, written at once."""
+    space = ts.Space(x=ts.Float(0, 1), y=ts.Choice("a", "b"))
+    study = ts.Study.create(space, metric="loss", storage=store, name="long", searcher="random")
+    many: list[events.Event] = [events.Opened(1.0, "s", "host", 1, 0.0, False)]
+    for k in range(n):
+        config = {"x": (k * 0.618) % 1, "y": "ab"[k % 2]}
+        values = ((k * 0.37) % 1 + 0.1,)
+        many.append(events.Suggested(float(k), k, config, Origin("random"), "s"))
+        many.append(
+            events.Finished(float(k + 1), k, 0, State.COMPLETED, values, {"loss": values[0]})
+        )
+    store.append(study.name, many, 0)
 
 
 def test_under_the_prefix_of_a_proxy(window: Watched, service: Service) -> None:

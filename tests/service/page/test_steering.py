@@ -175,6 +175,11 @@ def test_a_reader_may_look_and_no_more(service: Service) -> None:
     for path in ("stop", "enqueue", "edit", "trials/0/retract"):
         assert service.ask("POST", f"{at}/{path}", {}, token=reader).status == 403
         assert service.ask("POST", f"{at}/{path}", {}, token=other).status == 404
+    worker = service.token("work")
+    assert (
+        service.ask("POST", f"{at}/trials/0/annotate", {"note": "seen"}, token=worker).status == 200
+    )
+    assert service.ask("POST", f"{at}/stop", {}, token=worker).status == 403
     assert service.ask("POST", f"{at}/burn", {}, token=service.token("control")).status == 404
     assert (
         service.ask("POST", f"{at}/enqueue", b"[1]", token=service.token("control")).status == 422

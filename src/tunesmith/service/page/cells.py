@@ -49,6 +49,18 @@ class Cells:
             return self._parameter(self._parameters[name])
         return None
 
+    def codes(self, name: str, text: str) -> tuple[Floats | None, float]:
+        """A column of texts as numbers that stand for them, and which of these stands for `text` (-1: none)."""
+        ledger = self.ledger
+        if name == "state":
+            states = [str(state) for state in STATES]
+            return ledger.column("state").astype(np.float64), _place(states, text)
+        parameter = ledger.spec.space.parameters.get(self._parameters.get(name, ""))
+        if not isinstance(parameter, Choice) or ledger.column("outside").any():
+            return None, -1.0
+        raw = ledger.column("numbers")[:, self._places[self._parameters[name]]]
+        return np.array(raw), _place(list(parameter.values), text)
+
     def values(self, name: str) -> list[Any]:
         """A column as tables show it."""
         ledger = self.ledger
@@ -108,6 +120,10 @@ class Cells:
         for i in np.flatnonzero(ledger.column("outside")).tolist():
             values[i] = ledger.config(i).get(name)
         return values
+
+
+def _place(texts: Sequence[Any], text: str) -> float:
+    return float(texts.index(text)) if text in texts else -1.0
 
 
 def _as_numbers(values: Sequence[Any]) -> Floats | None:

@@ -23,9 +23,12 @@ APART_S: Final = 0.5
 _HEADERS: Final = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 
 
-def hints(request: Request, studies: Studies, news: News, name: str) -> StreamingResponse:
+def hints(
+    request: Request, studies: Studies, news: News, name: str, after: int
+) -> StreamingResponse:
+    """`after` is the last event that the page knows of."""
     last = request.headers.get("last-event-id", "")
-    cursor = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else -1
+    cursor = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
     stream = _stream(request, studies, news, name, cursor)
     return StreamingResponse(stream, media_type="text/event-stream", headers=_HEADERS)
 

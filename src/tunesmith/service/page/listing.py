@@ -74,7 +74,10 @@ def fitting(ledger: Ledger, where: str) -> Ints:
     names = sorted(test.names)
     for name in names:
         cells.columns.known(name, "filter: ")
-    numbers = numbers[_quick(test, cells)]
+    mask, exact = _quick(test, cells)
+    numbers = numbers[mask]
+    if exact:
+        return numbers
     columns = [cells.values(name) for name in names]
     chosen = []
     for i in numbers.tolist():
@@ -84,21 +87,41 @@ def fitting(ledger: Ledger, where: str) -> Ints:
     return np.array(chosen, dtype=np.int64)
 
 
-def _quick(test: Expression, cells: Cells) -> NDArray[np.bool_]:
-    """Which trials may fit, by those parts of it that compare a column with a number: at once for all."""
+def _quick(test: Expression, cells: Cells) -> tuple[NDArray[np.bool_], bool]:
+    """Which trials may fit, by those parts of it that compare a column with a value, at once for all; and whether it has no
+    other parts."""
     tree = ast.parse(test.text.strip(), mode="eval").body
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
     may = np.ones(cells.ledger.size, dtype=np.bool_)
+    exact = True
     for part in parts:
         match part:
             case ast.Compare(left=left, ops=[way], comparators=[ast.Constant(value=value)]):
-                name = dotted_name(left)
-                if name is None or type(way) not in _WAYS or type(value) not in (int, float):
-                    continue
-                column = cells.numbers(name)
-                if column is not None:
-                    may &= _WAYS[type(way)](column, value)
-    return may
+                known = _compared(cells, dotted_name(left), type(way), value)
+            case _:
+                known = None
+        if known is None:
+            exact = False
+        else:
+            may &= known
+    return may, exact
+
+
+def _compared(
+    cells: Cells, name: str | None, way: type[ast.cmpop], value: Any
+) -> NDArray[np.bool_] | None:
+    """Where a column has a value that compares so; None where that is not known at once."""
+    if name is None or way not in _WAYS:
+        return None
+    column: NDArray[Any] | None = None
+    if type(value) in (int, float):
+        column = cells.numbers(name)
+    elif isinstance(value, str) and way in (ast.Eq, ast.NotEq):
+        column, value = cells.codes(name, value)
+    if column is None:
+        return None
+    fits: NDArray[np.bool_] = _WAYS[way](column, value) & ~np.isnan(column)
+    return fits
 
 
 def order_of(result: Result, sort: str, where: str) -> Order:
@@ -177,12 +200,11 @@ def csv_of(reading: Reading, where: str = "") -> str:
     """All trials that fit, as CSV; no text in it is a formula. Raises StudyError, ExpressionError."""
     with reading.result() as result:
         columns = Cells(result.ledger).columns
-        fit = fitting(result.ledger, where)
-        made = [
+        made = (
             {name: _harmless(cell(value)) for name, value in row.items()}
-            for row in rows(result, fit, columns)
-        ]
-    return to_csv(made, columns.names)
+            for row in rows(result, fitting(result.ledger, where), columns)
+        )
+        return to_csv(made, columns.names)
 
 
 def _harmless(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -37,6 +39,8 @@ from tunesmith.service.tokens import SCOPES
 from tunesmith.tuning.spec import writing_as
 from tunesmith.tuning.study import Study
 
+#: Looks at a time.
+LOOKS: Final = 4
 #: Shorter answers (bytes) are not compressed.
 SMALL: Final = 1000
 
@@ -44,20 +48,26 @@ Text = Annotated[str, Query(max_length=2000)]
 Number = Annotated[int, Query(ge=0, le=2**40)]
 
 
+Make = Callable[[Request, Callable[[], Any]], Awaitable[Response]]
 Look = Callable[[Request, str, Callable[[Reading], Any]], Awaitable[Response]]
 
 
 def router(studies: Studies, news: News) -> APIRouter:
     """The page's routes; who asks has been let in by `tunesmith.service.gate`."""
     page = APIRouter(include_in_schema=False)
-    readings = Readings(studies.store)
+    readings, looks = Readings(studies.store), ThreadPoolExecutor(LOOKS, "looks")
 
-    async def about(request: Request, name: str, look: Callable[[Reading], Any]) -> Response:
+    async def look(request: Request, make: Callable[[], Any]) -> Response:
+        """What `make` makes, in a thread that suggestions do not wait for."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(looks, lambda: answer(request, make()))
+
+    async def about(request: Request, name: str, make: Callable[[Reading], Any]) -> Response:
         require(request, "read", name)
-        return await studies.think(lambda: answer(request, look(readings.of(name))))
+        return await look(request, lambda: make(readings.of(name)))
 
     _files(page)
-    _list(page, studies)
+    _list(page, studies, look)
     _moments(page, about)
     _trials(page, studies, about)
     _figures(page, about)
@@ -69,13 +79,13 @@ def router(studies: Studies, news: News) -> APIRouter:
     ) -> Response:
         for one in name:
             require(request, "read", one)
-        return await studies.think(lambda: answer(request, comparison.compare(readings, name)))
+        return await look(request, lambda: comparison.compare(readings, name))
 
     @page.get("/page/studies/{name}/hints")
-    async def hinted(request: Request, name: str) -> Response:
+    async def hinted(request: Request, name: str, after: Number = 0) -> Response:
         require(request, "read", name)
         await studies.quick(studies.store.cursor, name)  # raises where there is no such study
-        return hints(request, studies, news, name)
+        return hints(request, studies, news, name, after)
 
     return page
 
@@ -99,7 +109,7 @@ def _files(page: APIRouter) -> None:
         return made
 
 
-def _list(page: APIRouter, studies: Studies) -> None:
+def _list(page: APIRouter, studies: Studies, look: Make) -> None:
     overviews = Overviews(studies.store)
 
     @page.get("/page/me")
@@ -113,9 +123,7 @@ def _list(page: APIRouter, studies: Studies) -> None:
         request: Request, q: Text = "", sort: Text = "last", begin: Number = 0
     ) -> Response:
         token = require(request, "read")
-        return await studies.think(
-            lambda: answer(request, overviews.page(q, sort, begin, token.sees))
-        )
+        return await look(request, lambda: overviews.page(q, sort, begin, token.sees))
 
     @page.get("/page/lines")
     async def lines(
@@ -123,12 +131,12 @@ def _list(page: APIRouter, studies: Studies) -> None:
     ) -> Response:
         token = require(request, "read")
         seen = [n for n in name if token.sees(n)]
-        return await studies.think(lambda: answer(request, overviews.lines(seen)))
+        return await look(request, lambda: overviews.lines(seen))
 
     @page.get("/page/studies/{name}/glance")
     async def glance(request: Request, name: str) -> Response:
         require(request, "read", name)
-        return await studies.think(lambda: answer(request, row_of(studies.store.summary(name))))
+        return await look(request, lambda: row_of(studies.store.summary(name)))
 
 
 def _moments(page: APIRouter, about: Look) -> None:
@@ -204,7 +212,7 @@ def _steering(page: APIRouter, studies: Studies, about: Look) -> None:
     async def act(
         request: Request, name: str, verb: Callable[..., Any], *arguments: Any
     ) -> Response:
-        token = require(request, "control", name)
+        token = require(request, "work" if verb in steering.WORK else "control", name)
         body = await _body(request)
 
         def acted(study: Study) -> Response:

@@ -150,3 +150,5 @@ TRIAL: dict[str, Callable[[Study, int, Body], dict[str, Any]]] = {
     "cancel": cancel,
     "again": again,
 }
+#: What takes no scope beyond `work`.
+WORK = (enqueue, annotate, again)

@@ -3,7 +3,8 @@
 const names = ["study", "view", "trial", "where", "brush", "sort", "columns", "q", "with", "before", "by", "log"];
 
 export function read() {
-  const search = new URLSearchParams(location.search), state = {};
+  const search = new URLSearchParams(location.search),
+    state = {};
   for (const name of names) state[name] = search.get(name) || "";
   return state;
 }
@@ -42,7 +43,11 @@ function literal(value) {
 }
 
 export function brushes(state) {
-  try { return state.brush ? JSON.parse(state.brush) : {}; } catch { return {}; }
+  try {
+    return state.brush ? JSON.parse(state.brush) : {};
+  } catch {
+    return {};
+  }
 }
 
 function clause(name, brush) {

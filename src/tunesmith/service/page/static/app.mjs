@@ -17,25 +17,52 @@ import * as journal from "./journal.mjs";
 import * as steer from "./steer.mjs";
 
 const views = [
-  ["", "Overview", overview], ["trials", "Trials", trials], ["curves", "Curves", curves], ["parallel", "Parallel", parallel],
-  ["influence", "What mattered", influence], ["timeline", "Timeline", timeline], ["journal", "Decisions", journal],
-  ["compare", "Compare", compare], ["steer", "Steer", steer],
+  ["", "Overview", overview],
+  ["trials", "Trials", trials],
+  ["curves", "Curves", curves],
+  ["parallel", "Parallel", parallel],
+  ["influence", "What mattered", influence],
+  ["timeline", "Timeline", timeline],
+  ["journal", "Decisions", journal],
+  ["compare", "Compare", compare],
+  ["steer", "Steer", steer],
 ];
 
-const main = document.getElementById("main"), top = document.getElementById("top"), drawer = document.getElementById("drawer");
+const main = document.getElementById("main"),
+  top = document.getElementById("top"),
+  drawer = document.getElementById("drawer");
 const context = { may: new Set(), now: null };
-let shown = { study: null, view: null, module: null }, live = null, beside = null, pill, stand;
+let shown = { study: null, view: null, module: null },
+  live = null,
+  beside = null,
+  pill,
+  stand;
 
 function head(state) {
-  const crumbs = h("div", { class: "crumbs" }, h("a", { href: "./", class: "brand" }, h("span", { "aria-hidden": "true", class: "back" }, "‹ "), "tunesmith"));
+  const crumbs = h(
+    "div",
+    { class: "crumbs" },
+    h("a", { href: "./", class: "brand" }, h("span", { "aria-hidden": "true", class: "back" }, "‹ "), "tunesmith"),
+  );
   stand = h("span", { class: "stand" });
-  if (!state.study) { fill(top, h("div", { class: "bar" }, crumbs, stand)); return; }
+  if (!state.study) {
+    fill(top, h("div", { class: "bar" }, crumbs, stand));
+    return;
+  }
   pill = h("span", {});
   crumbs.append(h("span", { class: "name", title: state.study }, state.study), pill);
-  const tabs = views.filter(([view]) => view !== "steer" || context.may.has("control")).map(([view, words]) => h("a", {
-    href: link({ ...changed(state, { view, trial: "", before: "", by: "", log: "" }) }),
-    "aria-current": view === state.view ? "page" : null,
-  }, words));
+  const tabs = views
+    .filter(([view]) => view !== "steer" || context.may.has("work"))
+    .map(([view, words]) =>
+      h(
+        "a",
+        {
+          href: link({ ...changed(state, { view, trial: "", before: "", by: "", log: "" }) }),
+          "aria-current": view === state.view ? "page" : null,
+        },
+        words,
+      ),
+    );
   const words = told.last || "";
   stand.textContent = words;
   fill(top, h("div", { class: "bar" }, crumbs, stand), h("nav", { "aria-label": "Views of the study" }, tabs));
@@ -67,8 +94,14 @@ async function refresh() {
 
 function failed(error, where) {
   if (error.name === "AbortError") return;
-  if (error.status === 401) { login(); return; }
-  fill(where, h("div", { class: "empty" }, h("p", {}, error.message), h("p", {}, h("a", { href: "./" }, "All studies"))));
+  if (error.status === 401) {
+    login();
+    return;
+  }
+  fill(
+    where,
+    h("div", { class: "empty" }, h("p", {}, error.message), h("p", {}, h("a", { href: "./" }, "All studies"))),
+  );
 }
 
 function login() {
@@ -77,13 +110,30 @@ function login() {
   const enter = async (event) => {
     event.preventDefault();
     const answer = await fetch("session", {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: field.value.trim() }),
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ token: field.value.trim() }),
     });
-    if (answer.ok) location.reload(); else words.textContent = "This token is not valid.";
+    if (answer.ok) location.reload();
+    else words.textContent = "This token is not valid.";
   };
-  fill(main, h("form", { class: "login", onsubmit: enter }, h("h1", {}, "Log in"),
-    h("label", { for: "token" }, "Token"), field, h("button", {}, "Log in"), words,
-    h("p", { class: "soft" }, "The service prints an address with a code when it starts; tunesmith token create NAME makes a token.")));
+  fill(
+    main,
+    h(
+      "form",
+      { class: "login", onsubmit: enter },
+      h("h1", {}, "Log in"),
+      h("label", { for: "token" }, "Token"),
+      field,
+      h("button", {}, "Log in"),
+      words,
+      h(
+        "p",
+        { class: "soft" },
+        "The service prints an address with a code when it starts; tunesmith token create NAME makes a token.",
+      ),
+    ),
+  );
   field.focus();
 }
 
@@ -94,7 +144,10 @@ async function render() {
   if (shown.study !== name || shown.view !== state.view || !shown.module) {
     if (shown.module && shown.module.close) shown.module.close();
     const another = shown.study !== name;
-    if (another && live) { live.close(); live = null; }
+    if (another && live) {
+      live.close();
+      live = null;
+    }
     shown = { study: name, view: state.view, module: null };
     head(state);
     document.title = name || "Studies";
@@ -105,22 +158,34 @@ async function render() {
       if (name) {
         if (another || !context.now) context.now = null;
         if (!context.now) glance(name, mine);
-        const now = context.now || await get(`${here(name)}/live`);
+        const now = context.now || (await get(`${here(name)}/live`));
         if (shown !== mine) return;
         context.now = now;
         fill(pill, stateOf(now.state.word));
         document.title = `${name}: ${now.headline}`;
       }
       mine.module = await module.open(main, state, context);
-      if (shown !== mine) { if (mine.module.close) mine.module.close(); return; }
-    } catch (error) { failed(error, main); return; }
-    if (name && !live) live = new Live(name, refresh, told);
+      if (shown !== mine) {
+        if (mine.module.close) mine.module.close();
+        return;
+      }
+    } catch (error) {
+      failed(error, main);
+      return;
+    }
+    if (name && !live) live = new Live(name, context.now.cursor, refresh, told);
     if (!name) told("");
     say(`${title} shown`);
   } else {
     head(state);
     if (context.now) fill(pill, stateOf(context.now.state.word));
-    if (shown.module.update) { try { await shown.module.update(state); } catch (error) { failed(error, main); } }
+    if (shown.module.update) {
+      try {
+        await shown.module.update(state);
+      } catch (error) {
+        failed(error, main);
+      }
+    }
   }
   await aside(state);
 }
@@ -132,23 +197,44 @@ async function glance(name, mine) {
   const row = await get(`${here(name)}/glance`).catch(() => null);
   if (!row || shown !== mine || context.now) return;
   const ended = (row.counts.completed || 0).toLocaleString("en");
-  fill(main, h("h1", {}, row.best === null ? name : `The best so far is trial ${row.best}: ${row.objectives[0].metric} ${number(row.best_value)}`),
-    empty(`${ended} trials completed. Reading the history …`));
+  fill(
+    main,
+    h(
+      "h1",
+      {},
+      row.best === null
+        ? name
+        : `The best so far is trial ${row.best}: ${row.objectives[0].metric} ${number(row.best_value)}`,
+    ),
+    empty(`${ended} trials completed. Reading the history …`),
+  );
 }
 
 let before = null;
 async function aside(state) {
   if (!state.study || state.trial === "") {
-    if (beside) { beside = null; drawer.hidden = true; fill(drawer); document.body.classList.remove("beside"); if (before) before.focus({ preventScroll: true }); }
+    if (beside) {
+      beside = null;
+      drawer.hidden = true;
+      fill(drawer);
+      document.body.classList.remove("beside");
+      if (before) before.focus({ preventScroll: true });
+    }
     return;
   }
   if (beside && beside.number === Number(state.trial) && beside.study === state.study) return;
   if (!beside) before = document.activeElement;
   drawer.hidden = false;
   document.body.classList.add("beside");
-  try { beside = await trial.open(drawer, state, context); } catch (error) {
+  try {
+    beside = await trial.open(drawer, state, context);
+  } catch (error) {
     beside = { number: Number(state.trial), study: state.study };
-    fill(drawer, h("button", { class: "close", type: "button", onclick: () => go({ trial: "" }) }, "Close"), empty(error.message));
+    fill(
+      drawer,
+      h("button", { class: "close", type: "button", onclick: () => go({ trial: "" }) }, "Close"),
+      empty(error.message),
+    );
   }
 }
 
@@ -171,8 +257,14 @@ document.addEventListener("click", (event) => {
     range.selectNodeContents(pre);
     getSelection().removeAllRanges();
     getSelection().addRange(range);
-    const done = () => { copy.textContent = "copied"; setTimeout(() => { copy.textContent = "copy"; }, 1500); };
-    if (navigator.clipboard) navigator.clipboard.writeText(pre.textContent).then(done, () => document.execCommand("copy") && done());
+    const done = () => {
+      copy.textContent = "copied";
+      setTimeout(() => {
+        copy.textContent = "copy";
+      }, 1500);
+    };
+    if (navigator.clipboard)
+      navigator.clipboard.writeText(pre.textContent).then(done, () => document.execCommand("copy") && done());
     else if (document.execCommand("copy")) done();
   }
 });
@@ -180,14 +272,25 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && read().trial !== "" && !document.querySelector("dialog[open]")) go({ trial: "" });
   if (event.key === "/" && !/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) {
     const field = document.querySelector("[data-search]");
-    if (field) { event.preventDefault(); field.focus(); field.select(); }
+    if (field) {
+      event.preventDefault();
+      field.focus();
+      field.select();
+    }
   }
 });
 addEventListener("popstate", render);
 addEventListener("address", render);
-addEventListener("unhandledrejection", (event) => { if (event.reason && event.reason.name === "AbortError") event.preventDefault(); });
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason && event.reason.name === "AbortError") event.preventDefault();
+});
 watch(document);
 (async () => {
-  try { context.may = new Set((await get("page/me")).may); } catch (error) { failed(error, main); if (error.status === 401) return; }
+  try {
+    context.may = new Set((await get("page/me")).may);
+  } catch (error) {
+    failed(error, main);
+    if (error.status === 401) return;
+  }
   render();
 })();

@@ -66,7 +66,8 @@ export function duration(seconds) {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "–";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${number(seconds, 3)} s`;
-  const whole = Math.round(seconds), minutes = Math.floor(whole / 60);
+  const whole = Math.round(seconds),
+    minutes = Math.floor(whole / 60);
   if (minutes < 60) return whole % 60 ? `${minutes} min ${whole % 60} s` : `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
@@ -83,13 +84,29 @@ export function ago(at) {
 }
 
 export function when(at) {
-  const parts = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+  const parts = {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hour12: false,
+  };
   return new Date(at * 1000).toLocaleString("en", parts);
 }
 
 const shapes = {
-  completed: "●", stopped: "◼", failed: "✕", running: "▶", waiting: "○", paused: "❙❙", cancelled: "–",
-  ended: "●", idle: "○", stopping: "◼", new: "○",
+  completed: "●",
+  stopped: "◼",
+  failed: "✕",
+  running: "▶",
+  waiting: "○",
+  paused: "❙❙",
+  cancelled: "–",
+  ended: "●",
+  idle: "○",
+  stopping: "◼",
+  new: "○",
 };
 
 // A state is a shape, a colour and a word.
@@ -103,7 +120,13 @@ export function empty(...words) {
 
 export function copyable(what, words) {
   const pre = h("pre", { tabindex: "0" }, words);
-  return h("div", { class: "copy" }, h("span", {}, what), pre, h("button", { type: "button", "data-copy": true }, "copy"));
+  return h(
+    "div",
+    { class: "copy" },
+    h("span", {}, what),
+    pre,
+    h("button", { type: "button", "data-copy": true }, "copy"),
+  );
 }
 
 export function say(words) {

@@ -25,7 +25,11 @@ async function ask(path, options) {
   const answer = await fetch(path, { credentials: "same-origin", ...options });
   if (answer.ok) return answer;
   let body = null;
-  try { body = await answer.json(); } catch { /* no problem+json: a proxy's page */ }
+  try {
+    body = await answer.json();
+  } catch {
+    /* no problem+json: a proxy's page */
+  }
   throw new Problem(answer.status, body);
 }
 
@@ -39,18 +43,20 @@ export async function bytes(path, signal) {
 
 export async function send(method, path, body, headers = {}) {
   const answer = await ask(path, {
-    method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers },
+    method,
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json", ...headers },
   });
   return answer.status === 204 ? null : answer.json();
 }
 
 // Hints that a study has changed: a stream, or if there is none a look every few seconds. Nothing while nobody looks.
 export class Live {
-  constructor(name, changed, told) {
+  constructor(name, cursor, changed, told) {
     this.name = name;
     this.changed = changed;
     this.told = told;
-    this.cursor = -1;
+    this.cursor = cursor;
     this.over = false;
     this.visible = () => (document.hidden ? this.pause() : this.start());
     document.addEventListener("visibilitychange", this.visible);
@@ -59,12 +65,22 @@ export class Live {
 
   start() {
     if (this.over || this.stream || this.timer) return;
-    this.stream = new EventSource(`${here(this.name)}/hints`);
-    this.stream.onopen = () => { clearTimeout(this.silent); this.silent = null; this.told("live"); };
-    this.stream.onmessage = () => this.hint();
+    this.stream = new EventSource(query(`${here(this.name)}/hints`, { after: this.cursor }));
+    this.stream.onopen = () => {
+      clearTimeout(this.silent);
+      this.silent = null;
+      this.told("live");
+    };
+    this.stream.onmessage = (event) => {
+      this.cursor = Number(event.data);
+      this.hint();
+    };
     this.stream.onerror = () => {
       // it ends every minute and comes back by itself; only what stays away is told
-      if (this.stream && this.stream.readyState === EventSource.CLOSED) { this.stream = null; this.poll(); } else if (!this.silent) this.silent = setTimeout(() => this.told("lost"), 4000);
+      if (this.stream && this.stream.readyState === EventSource.CLOSED) {
+        this.stream = null;
+        this.poll();
+      } else if (!this.silent) this.silent = setTimeout(() => this.told("lost"), 4000);
     };
   }
 
@@ -77,7 +93,8 @@ export class Live {
       } catch (error) {
         this.told("lost");
       }
-      if (!this.over && !document.hidden) this.poll(); else this.timer = null;
+      if (!this.over && !document.hidden) this.poll();
+      else this.timer = null;
     }, 3000);
   }
 
@@ -88,7 +105,11 @@ export class Live {
     this.busy = true;
     while (this.wanted && !this.over) {
       this.wanted = false;
-      try { await this.changed(); } catch { this.told("lost"); }
+      try {
+        await this.changed();
+      } catch {
+        this.told("lost");
+      }
       await new Promise((done) => setTimeout(done, 500));
     }
     this.busy = false;

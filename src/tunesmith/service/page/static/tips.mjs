@@ -12,10 +12,13 @@ export function tell(element, json) {
 
 function spots(drawing, tips) {
   if (known.has(drawing)) return known.get(drawing);
-  const places = [], words = tips.figures[drawing.dataset.figure] || [];
+  const places = [],
+    words = tips.figures[drawing.dataset.figure] || [];
   for (const path of drawing.querySelectorAll("[data-marks]")) {
-    const texts = words[path.dataset.marks] || [], rows = path.dataset.rows ? path.dataset.rows.split(",") : null;
-    const off = +path.dataset.offset, down = path.dataset.symbol === "x" ? off : 0;
+    const texts = words[path.dataset.marks] || [],
+      rows = path.dataset.rows ? path.dataset.rows.split(",") : null;
+    const off = +path.dataset.offset,
+      down = path.dataset.symbol === "x" ? off : 0;
     let k = 0;
     for (const [, x, y] of path.getAttribute("d").matchAll(/M(-?[\d.]+) (-?[\d.]+)/g)) {
       const row = rows ? +rows[k] : k;
@@ -26,8 +29,12 @@ function spots(drawing, tips) {
   for (const path of drawing.querySelectorAll("[data-line]")) {
     const text = (words[path.dataset.line] || [])[0];
     if (text === undefined) continue;
-    const length = path.getTotalLength(), n = Math.min(80, Math.max(2, length / 12));
-    for (let k = 0; k <= n; k++) { const p = path.getPointAtLength(length * k / n); places.push([p.x, p.y, text]); }
+    const length = path.getTotalLength(),
+      n = Math.min(80, Math.max(2, length / 12));
+    for (let k = 0; k <= n; k++) {
+      const p = path.getPointAtLength((length * k) / n);
+      places.push([p.x, p.y, text]);
+    }
   }
   known.set(drawing, places);
   return places;
@@ -37,12 +44,18 @@ function nearest(event) {
   const drawing = event.target.closest ? event.target.closest("svg[data-figure]") : null;
   const owner = drawing && drawing.closest("[data-tips]");
   if (!owner) return null;
-  const frame = drawing.getBoundingClientRect(), scale = drawing.viewBox.baseVal.width / frame.width;
-  const x = (event.clientX - frame.left) * scale, y = (event.clientY - frame.top) * scale;
-  let near = null, least = 18 * 18;
+  const frame = drawing.getBoundingClientRect(),
+    scale = drawing.viewBox.baseVal.width / frame.width;
+  const x = (event.clientX - frame.left) * scale,
+    y = (event.clientY - frame.top) * scale;
+  let near = null,
+    least = 18 * 18;
   for (const spot of spots(drawing, owner.tips)) {
     const away = (spot[0] - x) ** 2 + (spot[1] - y) ** 2;
-    if (away < least) { least = away; near = spot; }
+    if (away < least) {
+      least = away;
+      near = spot;
+    }
   }
   return near && owner.tips.texts[near[2]];
 }
@@ -57,7 +70,10 @@ export function say(words, x, y) {
 }
 
 export function watch(where) {
-  const point = (event) => { if (!(event.target.closest && event.target.closest("[data-owntips]"))) say(nearest(event), event.clientX, event.clientY); };
+  const point = (event) => {
+    if (!(event.target.closest && event.target.closest("[data-owntips]")))
+      say(nearest(event), event.clientX, event.clientY);
+  };
   where.addEventListener("pointermove", point);
   where.addEventListener("pointerdown", point);
   addEventListener("scroll", () => say(""), { passive: true, capture: true });

@@ -1,11 +1,15 @@
 // The table of trials: as long as there are trials, of which the browser holds those that are seen. Sorted and filtered by
 // the server; its rows stay in their order while somebody looks, and say how many have come since.
 
-import { duration, empty, fill, h, number, say, show, state as stateOf } from "./dom.mjs";
+import { duration, empty, fill, h, say, show, state as stateOf } from "./dom.mjs";
 import { get, here, query } from "./net.mjs";
-import { brushes, filter, go, link, read } from "./address.mjs";
+import { filter, go, link, read } from "./address.mjs";
+import { filterBar } from "./filters.mjs";
 
-const HEIGHT = 36, BLOCK = 100, TALLEST = 8e6, MARGIN = 8;
+const HEIGHT = 36,
+  BLOCK = 100,
+  TALLEST = 8e6,
+  MARGIN = 8;
 
 export async function open(root, state, context) {
   const list = new List(state, context);
@@ -13,32 +17,13 @@ export async function open(root, state, context) {
   fill(root, h("h1", { class: "unseen" }, "Trials"), bar.element, list.element);
   await list.load(state);
   return {
-    update: (next) => { bar.update(next); return list.load(next); },
+    update: (next) => {
+      bar.update(next);
+      return list.load(next);
+    },
     live: (now) => list.news(now),
     close: () => list.close(),
   };
-}
-
-export function filterBar(state, columns) {
-  const field = h("input", { type: "text", id: "where", "data-search": true, spellcheck: "false", autocomplete: "off", value: state.where,
-    placeholder: 'Filter: loss < 0.1 and optimizer = "adam"', "aria-label": "Filter trials by an expression" });
-  const chips = h("span", { class: "chips" });
-  const submit = (event) => { event.preventDefault(); go({ where: field.value.trim() }); };
-  const jump = h("input", { type: "number", min: "0", "aria-label": "Go to trial number", placeholder: "no." });
-  const to = (event) => { event.preventDefault(); if (jump.value !== "") go({ trial: jump.value }); };
-  const element = h("div", { class: "filters" }, h("form", { class: "where", onsubmit: submit }, field, h("button", {}, "Filter")), chips, h("form", { class: "jump", onsubmit: to }, jump, h("button", {}, "Go")));
-  const update = (next) => {
-    if (document.activeElement !== field) field.value = next.where;
-    const all = brushes(next);
-    fill(chips, Object.entries(all).map(([name, brush]) => h("button", { type: "button", class: "chip", "aria-label": `Remove the brush on ${name}`, onclick: () => {
-      const rest = { ...brushes(read()) };
-      delete rest[name];
-      go({ brush: Object.keys(rest).length ? JSON.stringify(rest) : "" });
-    } }, brush.in ? `${name}: ${brush.in.map((v) => show(v)).join(", ")}` : `${name}: ${number(brush.range[0], 3)} – ${number(brush.range[1], 3)}`, " ✕")),
-    next.where || Object.keys(all).length ? h("button", { type: "button", class: "quiet", onclick: () => { field.value = ""; go({ where: "", brush: "" }); } }, "Show all") : null);
-  };
-  update(state);
-  return { element, update, columns };
 }
 
 export class List {
@@ -49,11 +34,29 @@ export class List {
     this.focus = 0;
     this.head = h("div", { role: "row", class: "row head", "aria-rowindex": "1" });
     this.body = h("div", { role: "rowgroup", class: "rows" });
-    this.view = h("div", { class: short ? "table short" : "table", tabindex: "0", role: "table", "aria-label": "Trials" }, h("div", { role: "rowgroup", class: "headgroup" }, this.head), this.body);
+    this.view = h(
+      "div",
+      { class: short ? "table short" : "table", tabindex: "0", role: "table", "aria-label": "Trials" },
+      h("div", { role: "rowgroup", class: "headgroup" }, this.head),
+      this.body,
+    );
     this.words = h("p", { class: "soft count", role: "status" });
-    this.fresh = h("button", { type: "button", class: "fresh", hidden: true, onclick: () => { this.view.scrollTop = 0; this.load(read()); } });
+    this.fresh = h("button", {
+      type: "button",
+      class: "fresh",
+      hidden: true,
+      onclick: () => {
+        this.view.scrollTop = 0;
+        this.load(read());
+      },
+    });
     this.more = h("div", { class: "tools" });
-    this.element = h("div", { class: "list" }, h("div", { class: "above" }, this.words, this.fresh, this.more), this.view);
+    this.element = h(
+      "div",
+      { class: "list" },
+      h("div", { class: "above" }, this.words, this.fresh, this.more),
+      this.view,
+    );
     this.view.addEventListener("scroll", () => this.soon(), { passive: true });
     this.view.addEventListener("keydown", (event) => this.key(event));
     this.view.addEventListener("click", (event) => this.click(event));
@@ -61,11 +64,24 @@ export class List {
     this.resized.observe(this.view);
   }
 
-  close() { this.resized.disconnect(); if (this.abort) this.abort.abort(); }
+  close() {
+    this.resized.disconnect();
+    if (this.abort) this.abort.abort();
+  }
 
   ask(begin, seen, signal) {
     const { sort, columns } = this.state;
-    return get(query(`${here(this.state.study)}/trials`, { sort: sort || "-number", where: filter(this.state), begin, count: BLOCK, seen, columns }), signal);
+    return get(
+      query(`${here(this.state.study)}/trials`, {
+        sort: sort || "-number",
+        where: filter(this.state),
+        begin,
+        count: BLOCK,
+        seen,
+        columns,
+      }),
+      signal,
+    );
   }
 
   // The table anew, in the order of this moment.
@@ -75,7 +91,9 @@ export class List {
     this.abort = new AbortController();
     const begin = this.total ? Math.floor(this.first() / BLOCK) * BLOCK : 0;
     let page;
-    try { page = await this.ask(begin, null, this.abort.signal); } catch (error) {
+    try {
+      page = await this.ask(begin, null, this.abort.signal);
+    } catch (error) {
       if (error.name === "AbortError") return;
       if (error.status !== 422) throw error;
       this.wrong(error.message);
@@ -102,7 +120,8 @@ export class List {
     this.view.setAttribute("aria-rowcount", page.total + 1);
     if (!page.total) {
       this.body.style.height = "auto";
-      const said = !page.size ? "No trials yet: nobody has asked for one. They appear here as soon as one begins."
+      const said = !page.size
+        ? "No trials yet: nobody has asked for one. They appear here as soon as one begins."
         : `None of the ${page.size.toLocaleString("en")} trials fits this filter. A trial that lacks a value that the filter names does not fit.`;
       fill(this.body, h("div", { role: "row" }, h("div", { role: "cell" }, empty(said))));
     } else this.draw();
@@ -115,55 +134,124 @@ export class List {
   }
 
   heads() {
-    const [by, down] = [(this.state.sort || "-number").replace(/^-/, ""), (this.state.sort || "-number").startsWith("-")];
-    const wide = (c) => c.name === "number" ? 76 : c.name === "state" ? 128 : Math.min(190, Math.max(c.text ? 110 : 104, 44 + 7.4 * c.name.length));
-    const template = this.columns.map((c) => c.name === "number" || c.name === "state" ? `${wide(c)}px` : `minmax(${wide(c)}px, 1fr)`).join(" ");
+    const [by, down] = [
+      (this.state.sort || "-number").replace(/^-/, ""),
+      (this.state.sort || "-number").startsWith("-"),
+    ];
+    const wide = (c) =>
+      c.name === "number"
+        ? 76
+        : c.name === "state"
+          ? 128
+          : Math.min(190, Math.max(c.text ? 110 : 104, 44 + 7.4 * c.name.length));
+    const template = this.columns
+      .map((c) => (c.name === "number" || c.name === "state" ? `${wide(c)}px` : `minmax(${wide(c)}px, 1fr)`))
+      .join(" ");
     const least = this.columns.reduce((sum, c) => sum + wide(c), 0);
     this.template = template;
-    for (const part of [this.head, this.body]) { part.style.gridTemplateColumns = template; part.style.minWidth = `${least}px`; }
-    fill(this.head, this.columns.map((c) => h("div", { role: "columnheader", class: c.text ? "" : "n", "aria-sort": by === c.name ? (down ? "descending" : "ascending") : "none" },
-      h("button", { type: "button", title: c.name, onclick: () => go({ sort: by === c.name && !down ? `-${c.name}` : c.name }, { replace: true }) },
-        c.name === "number" ? "trial" : c.name, by === c.name ? (down ? " ↓" : " ↑") : ""))));
+    for (const part of [this.head, this.body]) {
+      part.style.gridTemplateColumns = template;
+      part.style.minWidth = `${least}px`;
+    }
+    fill(
+      this.head,
+      this.columns.map((c) =>
+        h(
+          "div",
+          {
+            role: "columnheader",
+            class: c.text ? "" : "n",
+            "aria-sort": by === c.name ? (down ? "descending" : "ascending") : "none",
+          },
+          h(
+            "button",
+            {
+              type: "button",
+              title: c.name,
+              onclick: () => go({ sort: by === c.name && !down ? `-${c.name}` : c.name }, { replace: true }),
+            },
+            c.name === "number" ? "trial" : c.name,
+            by === c.name ? (down ? " ↓" : " ↑") : "",
+          ),
+        ),
+      ),
+    );
   }
 
   tools() {
     const url = query(`${here(this.state.study)}/trials.csv`, { where: filter(this.state) });
     const shown = new Set(this.columns.map((c) => c.name));
-    const choose = h("details", { class: "menu" }, h("summary", {}, "Columns"), h("div", { class: "pop", role: "group", "aria-label": "Columns shown" }, this.every.map((name) => {
-      const box = h("input", { type: "checkbox", onchange: () => {
-        if (box.checked) shown.add(name); else shown.delete(name);
-        clearTimeout(this.choosing);
-        this.choosing = setTimeout(() => go({ columns: this.every.filter((one) => shown.has(one)).join(",") }, { replace: true }), 400);
-      } });
-      box.checked = shown.has(name);
-      return h("label", {}, box, name);
-    })));
+    const choose = h(
+      "details",
+      { class: "menu" },
+      h("summary", {}, "Columns"),
+      h(
+        "div",
+        { class: "pop", role: "group", "aria-label": "Columns shown" },
+        this.every.map((name) => {
+          const box = h("input", {
+            type: "checkbox",
+            onchange: () => {
+              if (box.checked) shown.add(name);
+              else shown.delete(name);
+              clearTimeout(this.choosing);
+              this.choosing = setTimeout(
+                () => go({ columns: this.every.filter((one) => shown.has(one)).join(",") }, { replace: true }),
+                400,
+              );
+            },
+          });
+          box.checked = shown.has(name);
+          return h("label", {}, box, name);
+        }),
+      ),
+    );
     if (this.more.querySelector("details[open]")) return; // somebody chooses
     fill(this.more, choose, h("a", { class: "button quiet", href: url, download: `${this.state.study}.csv` }, "CSV"));
   }
 
-  tall() { return Math.min(TALLEST, this.total * HEIGHT); }
-  seen() { return Math.max(1, Math.ceil((this.view.clientHeight - HEIGHT) / HEIGHT)); }
+  tall() {
+    return Math.min(TALLEST, this.total * HEIGHT);
+  }
+  seen() {
+    return Math.max(1, Math.ceil((this.view.clientHeight - HEIGHT) / HEIGHT));
+  }
   // Beyond some height browsers give up: the place of the bar then is a share of the rows.
   first() {
-    const whole = this.total * HEIGHT, tall = this.tall();
+    const whole = this.total * HEIGHT,
+      tall = this.tall();
     if (whole <= tall) return Math.max(0, Math.floor(this.view.scrollTop / HEIGHT));
     const range = Math.max(1, tall - this.view.clientHeight);
-    return Math.min(this.total - 1, Math.max(0, Math.round(this.view.scrollTop / range * (this.total - this.seen() + 1))));
+    return Math.min(
+      this.total - 1,
+      Math.max(0, Math.round((this.view.scrollTop / range) * (this.total - this.seen() + 1))),
+    );
   }
 
   soon() {
     if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => { this.waiting = null; if (this.total) this.draw(); });
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = null;
+      if (this.total) this.draw();
+    });
   }
 
   draw() {
-    const first = this.first(), begin = Math.max(0, first - MARGIN), end = Math.min(this.total, first + this.seen() + MARGIN);
-    const whole = this.total * HEIGHT <= TALLEST, rows = [];
-    const top = whole ? begin * HEIGHT : Math.min(this.view.scrollTop, this.tall() - (end - begin) * HEIGHT) - (first - begin) * HEIGHT;
+    const first = this.first(),
+      begin = Math.max(0, first - MARGIN),
+      end = Math.min(this.total, first + this.seen() + MARGIN);
+    const whole = this.total * HEIGHT <= TALLEST,
+      rows = [];
+    const top = whole
+      ? begin * HEIGHT
+      : Math.min(this.view.scrollTop, this.tall() - (end - begin) * HEIGHT) - (first - begin) * HEIGHT;
     for (let rank = begin; rank < end; rank += 1) rows.push(this.row(rank, top + (rank - begin) * HEIGHT));
     fill(this.body, rows);
-    for (let block = Math.floor(begin / BLOCK); block <= Math.floor(Math.max(begin, end - 1) / BLOCK); block += 1) if (!this.blocks.has(block)) { this.fetch(block); break; }
+    for (let block = Math.floor(begin / BLOCK); block <= Math.floor(Math.max(begin, end - 1) / BLOCK); block += 1)
+      if (!this.blocks.has(block)) {
+        this.fetch(block);
+        break;
+      }
   }
 
   async fetch(block) {
@@ -173,25 +261,51 @@ export class List {
     this.abort = new AbortController();
     try {
       const page = await this.ask(block * BLOCK, this.cursor, this.abort.signal);
-      if (page.cursor !== this.cursor) { this.take(page); return; }
+      if (page.cursor !== this.cursor) {
+        this.take(page);
+        return;
+      }
       this.blocks.set(block, page);
       if (this.blocks.size > 30) this.blocks.delete(this.blocks.keys().next().value);
       this.fetching = null;
       this.draw();
-    } catch (error) { this.fetching = null; if (error.name !== "AbortError") this.wrong(error.message); }
+    } catch (error) {
+      this.fetching = null;
+      if (error.name !== "AbortError") this.wrong(error.message);
+    }
   }
 
   row(rank, top) {
-    const page = this.blocks.get(Math.floor(rank / BLOCK)), k = rank % BLOCK, cells = page && page.rows[k];
+    const page = this.blocks.get(Math.floor(rank / BLOCK)),
+      k = rank % BLOCK,
+      cells = page && page.rows[k];
     const trial = page && page.numbers[k];
     const chosen = this.state.trial !== "" && trial === Number(this.state.trial);
     const kind = `row${trial === this.best && trial !== undefined ? " best" : ""}${chosen ? " chosen" : ""}${rank === this.focus ? " focus" : ""}`;
-    return h("div", { role: "row", class: kind, "aria-rowindex": rank + 2, "data-rank": rank, "data-trial": trial, style: { top: `${top}px`, gridTemplateColumns: this.template } },
-      this.columns.map((c, j) => h("div", { role: "cell", class: c.text ? "" : "n" }, cells ? this.cell(c, cells[j], trial) : "…")));
+    return h(
+      "div",
+      {
+        role: "row",
+        class: kind,
+        "aria-rowindex": rank + 2,
+        "data-rank": rank,
+        "data-trial": trial,
+        style: { top: `${top}px`, gridTemplateColumns: this.template },
+      },
+      this.columns.map((c, j) =>
+        h("div", { role: "cell", class: c.text ? "" : "n" }, cells ? this.cell(c, cells[j], trial) : "…"),
+      ),
+    );
   }
 
   cell(column, value, trial) {
-    if (column.name === "number") return h("a", { href: link({ ...this.state, trial: String(trial) }), tabindex: "-1" }, value, trial === this.best ? h("span", { class: "star", title: "the best" }, " ★") : "");
+    if (column.name === "number")
+      return h(
+        "a",
+        { href: link({ ...this.state, trial: String(trial) }), tabindex: "-1" },
+        value,
+        trial === this.best ? h("span", { class: "star", title: "the best" }, " ★") : "",
+      );
     if (column.name === "state") return stateOf(value);
     if (column.name === "wall_s" || column.name === "cpu_s") return duration(value);
     return show(value, column.kind === "objective" ? 5 : 4);
@@ -214,11 +328,20 @@ export class List {
       const first = this.first();
       if (this.focus < first || this.focus >= first + this.seen() - 1) {
         const range = Math.max(1, this.tall() - this.view.clientHeight);
-        this.view.scrollTop = this.total * HEIGHT <= TALLEST ? Math.max(0, (this.focus - (moves[event.key] > 0 ? this.seen() - 2 : 0)) * HEIGHT) : this.focus / this.total * range;
+        this.view.scrollTop =
+          this.total * HEIGHT <= TALLEST
+            ? Math.max(0, (this.focus - (moves[event.key] > 0 ? this.seen() - 2 : 0)) * HEIGHT)
+            : (this.focus / this.total) * range;
       }
       this.draw();
       const row = this.body.querySelector(".focus");
-      if (row) say([...row.children].slice(0, 4).map((cell) => cell.textContent).join(", "));
+      if (row)
+        say(
+          [...row.children]
+            .slice(0, 4)
+            .map((cell) => cell.textContent)
+            .join(", "),
+        );
     } else if (event.key === "Enter") {
       const row = this.body.querySelector(".focus[data-trial]");
       if (row) go({ trial: row.dataset.trial });
@@ -229,7 +352,10 @@ export class List {
   async news(now) {
     if (now.cursor === this.cursor) return;
     const sort = this.state.sort || "-number";
-    if ((sort === "-number" && this.view.scrollTop < HEIGHT) || this.total * HEIGHT < this.view.clientHeight) { await this.load(this.state); return; }
+    if ((sort === "-number" && this.view.scrollTop < HEIGHT) || this.total * HEIGHT < this.view.clientHeight) {
+      await this.load(this.state);
+      return;
+    }
     const more = now.size - this.size;
     this.fresh.hidden = false;
     this.fresh.textContent = more > 0 ? `${more.toLocaleString("en")} new: show` : "Something has changed: show";

@@ -1,0 +1,1 @@
+"""Jobs: programs that are handed over to a service, and run there."""

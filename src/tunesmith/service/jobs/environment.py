@@ -1,0 +1,85 @@
+"""What a job's processes are started with: programs, and variables, of which none is a secret of the service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from tunesmith.core.errors import JobError, shown
+from tunesmith.service.jobs.job import Environment, Job
+from tunesmith.service.jobs.keeper import Plan, Step
+from tunesmith.store.location import TOKEN_VARIABLE
+
+RUN: Final = "run"
+#: The service's variables that jobs get, and what such variables begin with.
+_PASSED: Final = frozenset(
+    ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX",
+     "SSL_CERT_FILE", "SSL_CERT_DIR")
+)  # fmt: skip
+_PASSED_BEGIN: Final = ("LC_", "CUDA_", "NVIDIA_", "ROCR_", "HIP_", "OMP_", "OPENBLAS_", "MKL_")
+#: A Python that finds no modules in the current folder, which is the job's.
+_PYTHON: Final = (sys.executable, "-P")
+
+
+def plan(job: Job, folder: Path, url: str, token: str) -> Plan:
+    """What is run for a job in `folder`, which reaches the service at `url` with a token of its own."""
+    work = folder / "work"
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED or name.startswith(_PASSED_BEGIN)
+    }
+    variables |= {TOKEN_VARIABLE: token, "PYTHONUNBUFFERED": "1"}
+    steps: list[Step] = []
+    python = job.environment.python
+    if job.environment.requirements is not None:
+        made = folder / "venv"
+        steps.append(
+            Step(
+                "making its environment",
+                [python or sys.executable, "-m", "venv", "--clear", str(made)],
+            )
+        )
+        python = str(made / "bin" / "python")
+        words = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+        steps.append(
+            Step("installing its requirements", [*words, "-r", job.environment.requirements])
+        )
+    if python is not None:  # `python` in its command is this one
+        programs = Path(python).parent
+        variables.pop("CONDA_PREFIX", None)
+        variables["VIRTUAL_ENV"] = str(programs.parent)
+        variables["PATH"] = os.pathsep.join([str(programs), variables.get("PATH", os.defpath)])
+    storage = f"{url}?trials={quote(str(folder / 'trials'))}"
+    words = [
+        *_PYTHON,
+        "-m",
+        "tunesmith",
+        "run",
+        job.file,
+        "--name",
+        job.study,
+        "--storage",
+        storage,
+    ]
+    steps.append(Step(RUN, [*words, "--plain"]))
+    return Plan(job.attempt, str(work), variables, steps)
+
+
+def check(environment: Environment, paths: set[str]) -> None:
+    """Raise JobError for an environment that cannot be: `paths` are the files that were sent."""
+    python = environment.python
+    if python is not None and not (
+        Path(python).is_absolute() and "\0" not in python and os.access(python, os.X_OK)
+    ):
+        raise JobError(
+            f"there is no Python {shown(python)} where the service runs; name one by its whole path, such as "
+            f"{sys.executable}, or leave it out for that one"
+        )
+    if environment.requirements is not None and environment.requirements not in paths:
+        raise JobError(
+            f"there is no {shown(environment.requirements)} among the files that were sent, relative to the job file's folder"
+        )

@@ -1,0 +1,351 @@
+"""Jobs handed over to a service: they wait, run as processes of their own, so many at a time, and end.
+
+Each has a folder: ``job.json`` (what was asked for and how it stands), ``work`` (its files), ``log``, ``lock`` (who has it, runs it), ``end-N.json`` (how attempt N
+ended). A service that comes back finds what runs by the locks; what does not run any more and has not ended runs again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from tunesmith.core.errors import JobError, StudyError
+from tunesmith.service.jobs import environment, job, keeper
+from tunesmith.service.jobs.blobs import Blobs
+from tunesmith.service.jobs.job import Environment, Job
+from tunesmith.service.problems import Problem
+from tunesmith.service.tokens import Token, Tokens
+from tunesmith.tuning.job import load_job
+from tunesmith.tuning.parcel import File, check
+
+#: So many wait or run at most, and so often is one begun anew that was lost.
+MOST_WAITING: Final = 1000
+MOST_ATTEMPTS: Final = 5
+#: How often the processes are looked at (s).
+_LOOK_S: Final = 0.3
+_ID: Final = frozenset("0123456789abcdef")
+#: Exit codes of `tunesmith run`: somebody else runs the study; the service was not reached; it was stopped.
+_BUSY, _STORE, _STOPPED = 3, 4, 130
+
+
+class Jobs:
+    """The jobs in `folder`, of which `at_a_time` run. For several threads, and one process: `start` takes the folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tokens: Tokens,
+        url: str,
+        at_a_time: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder, self._tokens, self._url, self._at_a_time = folder, tokens, url, at_a_time
+        self._clock = clock
+        self.blobs = Blobs(folder / "blobs")
+        self._jobs: dict[str, Job] = {}
+        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
+        self._changed = threading.Condition(threading.RLock())
+        self._submitting = threading.Lock()
+        self._closing = False
+        self._mine: int | None = None
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """Take up what an earlier service has left, and go on. Raises StudyError if another one has the folder."""
+        self._mine = os.open(self._folder / keeper.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._mine)
+            self._mine = None
+            raise StudyError(
+                f"another service runs the jobs in {self._folder}; end it first, or leave --jobs out"
+            ) from None
+        for path in self._folder.iterdir():
+            if path.name.startswith(".job-"):  # of a service that was killed while it took it
+                shutil.rmtree(path, ignore_errors=True)
+            elif _is_id(path.name):
+                with contextlib.suppress(OSError, msgspec.DecodeError):
+                    self._jobs[path.name] = job.read(path)
+        for one in self._jobs.values():
+            if one.state == "running" and one.url != self._url and self._runs(one):
+                self._ask_to_end(one)  # it looks for the service where that was
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave what runs to itself: it waits for the service, for a while."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._mine is not None:
+            os.close(self._mine)
+            self._mine = None
+
+    # -- what is asked ---------------------------------------------------------------------------
+
+    def all(self) -> list[Job]:
+        """The newest first."""
+        with self._changed:
+            return sorted(self._jobs.values(), key=lambda one: (-one.submitted_at, one.id))
+
+    def get(self, which: str) -> Job:
+        """Raises Problem."""
+        with self._changed:
+            if which in self._jobs:
+                return self._jobs[which]
+        raise Problem(404, "JobError", "there is no such job; `tunesmith jobs` lists them")
+
+    def submit(
+        self,
+        token: Token,
+        study: str,
+        path: str,
+        files: list[File],
+        wanted: Environment,
+        key: str = "",
+        asked: str = "",
+    ) -> Job:
+        """Take a job; one that was taken under this key already, if it was the same. Raises JobError, Problem."""
+        with self._submitting:
+            for one in self.all():
+                if key and one.key == key and one.token == token.id:
+                    if one.asked != asked:
+                        raise Problem(
+                            422, "invalid", "this Idempotency-Key was used for another job"
+                        )
+                    return one
+            check(files)
+            paths = {file.path for file in files}
+            if path not in paths:
+                raise JobError("the job file is not among the files that were sent")
+            environment.check(wanted, paths)
+            if missing := self.blobs.missing(files):
+                detail = (
+                    f"{len(missing)} of the files have to be sent first: PUT /api/v1/blobs/SHA256"
+                )
+                raise Problem(409, "missing", detail, missing=missing)
+            waiting = [one for one in self.all() if not one.over]
+            if len(waiting) >= MOST_WAITING:
+                raise Problem(
+                    409,
+                    "JobError",
+                    f"{len(waiting)} jobs wait already; cancel some, or come back later",
+                )
+            if not token.sees(study):
+                raise Problem(403, "JobError", f"this token is not for a study {study!r}")
+            if other := next((one for one in waiting if one.study == study), None):
+                raise Problem(
+                    409,
+                    "StudyBusy",
+                    f"job {other.id} has the study {study!r}; wait for it, cancel it, or use another name",
+                )
+            return self._take(token, study, path, files, wanted, key, asked)
+
+    def _take(
+        self, token: Token, study: str, path: str, files: list[File], wanted: Environment, key: str, asked: str
+    ) -> Job:  # fmt: skip
+        name = secrets.token_hex(6)
+        draft = self._folder / f".job-{name}"
+        draft.mkdir(mode=0o700)
+        try:
+            self.blobs.lay_out(files, draft / "work")
+            _check_job(draft / "work", path, study)
+            made = Job(name, study, path, self._clock(), token.id, token.name, key, asked, wanted)
+            job.write(draft, made)
+            draft.rename(self._folder / name)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        with self._changed:
+            self._jobs[name] = made
+            self._changed.notify_all()
+        return made
+
+    def cancel(self, which: str, why: str) -> Job:
+        """End a job, or do not begin it; one that is over stays as it is. Raises Problem."""
+        with self._changed:
+            one = self.get(which)
+            if one.state == "queued":
+                return self._write(one.moved("cancelled", why, ended_at=self._clock()))
+            if one.state == "running" and not one.cancelling:
+                one = self._write(
+                    msgspec.structs.replace(one, cancelling=why, why=f"is being cancelled: {why}")
+                )
+                self._ask_to_end(one)
+            return one
+
+    def log(self, which: str, after: int, most: int) -> tuple[bytes, Job]:
+        """What the job has printed from byte `after` on, and how it stood before that was read. Raises Problem."""
+        one = self.get(which)
+        try:
+            with (self._folder / one.id / keeper.LOG).open("rb") as file:
+                file.seek(after)
+                return file.read(most), one
+        except FileNotFoundError:
+            return b"", one
+
+    # -- what is done ----------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                if self._closing:
+                    return
+                running = [one for one in self._jobs.values() if one.state == "running"]
+                for one in running:
+                    if not self._runs(one):
+                        self._finish(one)
+                for one in self._due():
+                    self._begin(one)
+                active = any(one.state == "running" for one in self._jobs.values())
+                self._changed.wait(_LOOK_S if active else None)
+
+    def _due(self) -> Iterator[Job]:
+        """Those that are to begin, in the order in which they came."""
+        running = sum(one.state == "running" for one in self._jobs.values())
+        waiting = [one for one in reversed(self.all()) if one.state == "queued"]
+        yield from waiting[: max(0, self._at_a_time - running)]
+
+    def _begin(self, one: Job) -> None:
+        """Start a job's process. That it runs is written first, so that no service can begin it twice."""
+        folder = self._folder / one.id
+        with _locked(folder / keeper.LOCK) as lock:
+            if lock is None:  # what an earlier attempt has left is not gone yet
+                return
+            with contextlib.suppress(FileNotFoundError):
+                (folder / keeper.CANCEL).unlink()
+            one = self._write(
+                one.moved(
+                    "running", "", attempt=one.attempt + 1, url=self._url, started_at=self._clock()
+                )
+            )
+            secret, _ = self._tokens.create(f"job {one.id}", "work", studies=(one.study,))
+            plan = environment.plan(one, folder, self._url, secret)
+            words = [sys.executable, "-P", "-m", keeper.__name__, str(folder), str(lock)]
+            try:
+                process = subprocess.Popen(
+                    words, cwd=folder, env=plan.environment, stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, pass_fds=(lock,),
+                )  # fmt: skip
+                stdin: IO[bytes] | None = process.stdin
+                assert stdin is not None
+                with contextlib.suppress(BrokenPipeError), stdin:
+                    stdin.write(msgspec.json.encode(plan))
+            except OSError as error:
+                why = f"it could not be started: {error.strerror}"
+                self._write(one.moved("failed", why, ended_at=self._clock()))
+                return
+            self._keepers[one.id] = process
+
+    def _runs(self, one: Job) -> bool:
+        """Whether a process of the job is alive."""
+        if one.id in self._keepers:
+            self._keepers[one.id].poll()
+        with _locked(self._folder / one.id / keeper.LOCK) as lock:
+            return lock is None
+
+    def _ask_to_end(self, one: Job) -> None:
+        (self._folder / one.id / keeper.CANCEL).touch()
+
+    def _finish(self, one: Job) -> None:
+        """Write down how a job has ended whose processes are gone."""
+        if (process := self._keepers.pop(one.id, None)) is not None:
+            process.wait()
+        with contextlib.suppress(StudyError):
+            self._tokens.revoke(f"job {one.id}")
+        folder, now = self._folder / one.id, self._clock()
+        end = keeper.end_of(folder, one.attempt)
+        code = None if end is None else end.code
+        if one.cancelling:
+            self._write(one.moved("cancelled", one.cancelling, ended_at=now, exit=code))
+        elif (lost := self._lost(folder, end)) and one.attempt < MOST_ATTEMPTS:
+            self._write(one.moved("queued", f"runs again: {lost}"))
+        elif lost:
+            why = f"given up after {one.attempt} attempts: {lost}"
+            self._write(one.moved("failed", why, ended_at=now, exit=code))
+        elif code in (0, _STOPPED):
+            why = "its study is over" if code == 0 else "its study was stopped on request"
+            self._write(one.moved("ended", why, ended_at=now, exit=code))
+        else:
+            assert end is not None
+            self._write(one.moved("failed", _explain(end, folder), ended_at=now, exit=code))
+
+    def _lost(self, folder: Path, end: keeper.End | None) -> str:
+        """Why an attempt does not count; "" for one that does."""
+        if end is None:
+            return "its process vanished"
+        if (folder / keeper.CANCEL).exists():
+            return "the service has another address now"
+        if end.step == environment.RUN and end.code == _BUSY:
+            return "somebody else ran its study"
+        if end.step == environment.RUN and end.code == _STORE:
+            return f"it lost the service ({_last_line(folder)})"
+        return ""
+
+    def _write(self, one: Job) -> Job:
+        job.write(self._folder / one.id, one)
+        self._jobs[one.id] = one
+        self._changed.notify_all()
+        return one
+
+
+def _is_id(name: str) -> bool:
+    return len(name) == 12 and set(name) <= _ID
+
+
+def _check_job(work: Path, path: str, study: str) -> None:
+    """Raise JobError for a job file that cannot be run; the folder's path is nobody's business."""
+    try:
+        load_job(work / path, {"name": study, "storage": "memory.db"})
+    except JobError as error:
+        raise JobError(str(error).replace(f"{work}/", "")) from None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int | None]:
+    """The descriptor of the lock; None while somebody else has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _explain(end: keeper.End, folder: Path) -> str:
+    how = f"exit code {end.code}" if end.code >= 0 else f"killed by signal {-end.code}"
+    where = "" if end.step == environment.RUN else f"{end.step}: "
+    line = _last_line(folder)
+    return f"{where}{line} ({how})" if line else f"{where}{how}"
+
+
+def _last_line(folder: Path) -> str:
+    """The last line of the log that says something: an error's first, if there is one."""
+    try:
+        with (folder / keeper.LOG).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 8192))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [line.strip() for line in lines if line.strip()]
+    errors = [line for line in said if line.lower().startswith("error")]
+    line = (errors or said or [""])[-1]
+    return "".join(c for c in line if c.isprintable())[:500]

@@ -1,0 +1,177 @@
+"""The process beside a job's: it keeps the log, ends the job on request, and writes down how it ended.
+
+Run as ``python -m tunesmith.service.jobs.keeper FOLDER LOCK``, its `Plan` on stdin, whose secrets are so on no disk. LOCK is the descriptor of
+a lock that it, and what it runs, have for as long as they live: while one of them does, the job runs. The service may be killed
+meanwhile; it finds the lock, the log and, once the lock is free, the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tunesmith.files import write_json
+
+LOG: Final = "log"
+LOCK: Final = "lock"
+CANCEL: Final = "cancel"
+#: The longest log (bytes); of what is beyond that the end is kept.
+MOST_LOG: Final = 16 << 20
+_TAIL: Final = 64 << 10
+#: How long a job may take to end on request (s); how often the request is looked for.
+GRACE_S: Final = 30.0
+_LOOK_S: Final = 0.2
+#: How long processes that it has left behind are listened to (s).
+_AFTER_S: Final = 0.5
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A program of a job; `name` says what it does."""
+
+    name: str
+    words: list[str]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is run, one after the other, until one fails."""
+
+    attempt: int
+    folder: str
+    environment: dict[str, str]
+    steps: list[Step]
+    most_log: int = MOST_LOG
+
+
+class End(msgspec.Struct, frozen=True):
+    """How it ended: the last step, and its exit code (negative: the signal)."""
+
+    step: str
+    code: int
+
+
+def end_of(folder: Path, attempt: int) -> End | None:
+    """How an attempt ended; None where nobody has written that down."""
+    try:
+        return msgspec.json.decode(_end(folder, attempt).read_bytes(), type=End)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _end(folder: Path, attempt: int) -> Path:
+    return folder / f"end-{attempt}.json"
+
+
+class _Log:
+    """A file that is appended to until it is long; then the end is remembered, and written last."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._left = most - os.fstat(self._file).st_size
+        self._tail, self._out = b"", 0
+
+    def write(self, data: bytes) -> None:
+        now, later = data[: max(0, self._left)], data[max(0, self._left) :]
+        with contextlib.suppress(OSError):  # a full disk is no reason to end a job
+            os.write(self._file, now)
+        self._left -= len(now)
+        self._tail += later
+        if (beyond := len(self._tail) - _TAIL) > 0:
+            self._tail, self._out = self._tail[beyond:], self._out + beyond
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._out:
+                os.write(self._file, f"\n[{self._out} bytes are left out here]\n".encode())
+            os.write(self._file, self._tail)
+        os.close(self._file)
+
+
+class Keeper:
+    """Runs the steps of a plan."""
+
+    def __init__(self, folder: Path, lock: int, plan: Plan) -> None:
+        self._folder, self._lock, self._plan = folder, lock, plan
+        self._log = _Log(folder / LOG, plan.most_log)
+        self._terminated = False
+
+    def run(self) -> End | None:
+        """None if whoever runs this machine has ended it, which is no end of the job."""
+        signal.signal(signal.SIGTERM, self._terminate)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        end = None
+        for step in self._plan.steps:
+            end = End(step.name, self._one(step))
+            if end.code or self._terminated:
+                break
+        self._log.close()
+        return None if self._terminated else end
+
+    def _terminate(self, *_: object) -> None:
+        self._terminated = True
+
+    def _one(self, step: Step) -> int:
+        try:
+            process = subprocess.Popen(
+                step.words,
+                cwd=self._plan.folder,
+                env=self._plan.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(self._lock,),
+            )
+        except OSError as error:
+            self._log.write(f"{step.words[0]} cannot be run: {error.strerror}\n".encode())
+            return 127
+        assert process.stdout is not None
+        output = process.stdout.fileno()
+        asked_at = ended_at = None
+        while True:
+            ready, _, _ = select.select([output], [], [], _LOOK_S)
+            data = os.read(output, 65536) if ready else None
+            if data:
+                self._log.write(data)
+            now = time.monotonic()
+            if process.poll() is not None:
+                ended_at = ended_at or now
+                if not data or now - ended_at > _AFTER_S:
+                    break
+            elif data == b"":  # it has closed its output, and goes on
+                time.sleep(_LOOK_S)
+            asked = self._terminated or (self._folder / CANCEL).exists()
+            if asked and ended_at is None:
+                if asked_at is None:
+                    asked_at = now
+                    _signal(process.pid, signal.SIGTERM if self._terminated else signal.SIGINT)
+                elif now - asked_at > GRACE_S:
+                    _signal(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        _signal(process.pid, signal.SIGKILL)  # what it has left in its session's group
+        return process.wait()
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def main(folder: Path, lock: int) -> None:
+    """Run the plan on stdin."""
+    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
+    end = Keeper(folder, lock, plan).run()
+    if end is not None:
+        write_json(_end(folder, plan.attempt), msgspec.to_builtins(end))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,125 @@
+"""Jobs handed over to a service: sent, listed, followed, cancelled."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import JobError, StoreError
+from tunesmith.store.line import Line
+from tunesmith.store.location import Location, Service, default_storage
+from tunesmith.tuning.job import load_job
+from tunesmith.tuning.parcel import File, pack
+
+_OVER = ("ended", "failed", "cancelled")
+#: How long a request waits for more of a log (s).
+_WAIT_S = 20.0
+
+
+class Handover:
+    """The jobs of a service."""
+
+    def __init__(self, to: Location | None = None) -> None:
+        """`to` is where the service is; None: ``$TUNESMITH_STORAGE``. Raises StoreError."""
+        location = default_storage() if to is None else to
+        if not isinstance(location, Service):
+            raise StoreError(
+                f"{location} is no service; name one: --to http://host:8765, or set TUNESMITH_STORAGE to it"
+            )
+        self.where = str(location)
+        self._line = Line(location)
+
+    def submit(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        python: str | None = None,
+        requirements: str | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Mapping[str, Any]:
+        """Send a job file and its folder, and have it run; the job, as the service describes it.
+
+        `name` is the study's, instead of the job's; `python` a Python where the service runs, `requirements` a file in the folder for a
+        virtual environment of the job's own. Raises JobError for what cannot be sent or run, StoreError, StudyBusy.
+        """
+        job = load_job(path, {"name": name})
+        folder = path.absolute().parent
+        if not job.program.cwd.resolve().is_relative_to(folder.resolve()):
+            raise JobError(
+                f"{path}: its cwd is {job.program.cwd}, outside the folder that is sent; put the job file above it"
+            )
+        files = pack(folder)
+        if path.name not in {file.path for file in files}:
+            raise JobError(f"{path} is left out by a .gitignore, and has to be sent")
+        if requirements is not None:
+            requirements = _inside(Path(requirements), folder)
+        self._send(folder, files, say)
+        environment = {"python": python, "requirements": requirements}
+        submission = {
+            "study": job.spec.name,
+            "file": path.name,
+            "files": [file.to_dict() for file in files],
+            "environment": {k: v for k, v in environment.items() if v is not None},
+        }
+        answer = self._line.request("POST", "/jobs", submission, key=uuid.uuid4().hex)
+        described: Mapping[str, Any] = answer.data
+        return described
+
+    def _send(self, folder: Path, files: Sequence[File], say: Callable[[str], None]) -> None:
+        """Send what the service does not have yet."""
+        by_digest = {file.sha256: file for file in files}
+        answer = self._line.request("POST", "/blobs/missing", {"sha256": [*by_digest]})
+        missing = [by_digest[digest] for digest in answer.data["missing"] if digest in by_digest]
+        for file in missing:
+            body = (folder / file.path).read_bytes()
+            self._line.request("PUT", f"/blobs/{file.sha256}", body=body)
+        size = sum(file.size for file in missing)
+        say(f"sent {len(missing)} of {len(files)} files ({size} bytes)")
+
+    def all(self) -> list[Mapping[str, Any]]:
+        """The jobs of the service, the newest first."""
+        jobs: list[Mapping[str, Any]] = self._line.request("GET", "/jobs", limit=1000).data["jobs"]
+        return jobs
+
+    def get(self, which: str) -> Mapping[str, Any]:
+        """A job by its id or the beginning of it, or the newest one of a study. Raises JobError."""
+        jobs = self.all()
+        fitting = [one for one in jobs if one["study"] == which][:1] or [
+            one for one in jobs if which and one["id"].startswith(which)
+        ]
+        if len(fitting) != 1:
+            raise JobError(
+                f"{self.where}: {'no job' if not fitting else 'several jobs'} {which!r}; `tunesmith jobs` lists them"
+            )
+        return fitting[0]
+
+    def log(self, which: str, *, follow: bool = False) -> Iterator[bytes]:
+        """The parts of what a job has printed; with `follow` also what it will print, to its end."""
+        job, after = self.get(which)["id"], 0
+        while True:
+            wait = _WAIT_S if follow else None
+            answer = self._line.request("GET", f"/jobs/{job}/log", after=after, wait=wait)
+            if answer.body:
+                yield answer.body
+            elif not follow or answer.headers["tunesmith-state"] in _OVER:
+                return
+            after = int(answer.headers["tunesmith-cursor"])
+
+    def cancel(self, which: str, why: str = "") -> Mapping[str, Any]:
+        """End a job. Raises JobError."""
+        job = self.get(which)["id"]
+        described: Mapping[str, Any] = self._line.request(
+            "POST", f"/jobs/{job}/cancel", {"why": why}
+        ).data
+        return described
+
+
+def _inside(path: Path, folder: Path) -> str:
+    """`path` as the service knows it. Raises JobError."""
+    absolute = path.absolute() if path.exists() else folder / path
+    if not absolute.is_file() or not absolute.resolve().is_relative_to(folder.resolve()):
+        raise JobError(f"there is no file {path} in {folder}, the folder that is sent")
+    return absolute.resolve().relative_to(folder.resolve()).as_posix()

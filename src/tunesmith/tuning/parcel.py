@@ -1,0 +1,140 @@
+"""The files that a job needs, as a list of paths and SHA-256 digests: what is sent to a service, and what one accepts."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from tunesmith.core.errors import JobError, shown
+from tunesmith.core.quantity import show_bytes
+from tunesmith.tuning.ignored import Ignored
+
+#: The longest file, all of them together (bytes), and how many there may be.
+MOST_FILE: Final = 32 << 20
+MOST_BYTES: Final = 256 << 20
+MOST_FILES: Final = 5000
+_LONGEST_PATH: Final = 500
+_LONGEST_PART: Final = 200
+_DEEPEST: Final = 20
+_LEAVE_OUT: Final = "name what is not needed in a .gitignore, and let the program read large data from where the service runs"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a parcel; `path` is relative, with slashes."""
+
+    path: str
+    sha256: str
+    size: int
+    executable: bool = False
+
+    def to_dict(self) -> Mapping[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def pack(folder: Path) -> list[File]:
+    """The files in `folder` that no .gitignore leaves out, nor git itself. Raises JobError, OSError."""
+    files: list[File] = []
+    total = 0
+    for path in _walk(folder, Ignored.above(folder)):
+        status = path.stat()
+        name = path.relative_to(folder).as_posix()
+        total += status.st_size
+        if status.st_size > MOST_FILE:
+            raise JobError(
+                f"{name} has {show_bytes(status.st_size)}, and a file that is sent at most "
+                f"{show_bytes(MOST_FILE)}; {_LEAVE_OUT}"
+            )
+        if total > MOST_BYTES or len(files) >= MOST_FILES:
+            raise JobError(
+                f"{folder} has more than {MOST_FILES} files or {show_bytes(MOST_BYTES)}; {_LEAVE_OUT}"
+            )
+        digest = sha256(path.read_bytes()).hexdigest()
+        files.append(File(name, digest, status.st_size, bool(status.st_mode & stat.S_IXUSR)))
+    check(files)
+    return files
+
+
+def _walk(folder: Path, ignored: Ignored) -> Iterator[Path]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        directory = entry.is_dir(follow_symlinks=False)
+        if ignored.has(path, directory):
+            continue
+        if directory:
+            yield from _walk(path, ignored.within(path))
+        elif entry.is_file(follow_symlinks=False):
+            yield path
+        else:
+            kind = "a link" if entry.is_symlink() else "no regular file"
+            raise JobError(
+                f"{path} is {kind}, and only files and folders are sent; name it in a .gitignore if it is not needed, or "
+                "put the file itself there"
+            )
+
+
+def check(files: Sequence[File]) -> None:
+    """Raise JobError for what is no list of files that can be put into a folder, and nowhere else."""
+    if not files:
+        raise JobError("there are no files")
+    if len(files) > MOST_FILES:
+        raise JobError(f"there are {len(files)} files, and at most {MOST_FILES} are taken")
+    for file in files:
+        _check_path(file.path)
+        if len(file.sha256) != 64 or not set(file.sha256) <= set("0123456789abcdef"):
+            raise JobError(f"{file.path}: {shown(file.sha256)} is no SHA-256 in small hexadecimal")
+        if not 0 <= file.size <= MOST_FILE:
+            raise JobError(f"{file.path}: a file has at most {show_bytes(MOST_FILE)}")
+    if (total := sum(file.size for file in files)) > MOST_BYTES:
+        raise JobError(
+            f"the files have {show_bytes(total)}, and at most {show_bytes(MOST_BYTES)} are taken"
+        )
+    _check_doubles(file.path for file in files)
+
+
+def _check_path(path: str) -> None:
+    parts = path.split("/")
+    if (
+        not path
+        or len(path) > _LONGEST_PATH
+        or len(parts) > _DEEPEST
+        or any(part in ("", ".", "..") for part in parts)
+        or any(len(part.encode(errors="replace")) > _LONGEST_PART for part in parts)
+        or "\\" in path
+        or ":" in parts[0]
+        or not path.isprintable()
+        or parts[0].casefold() == ".git"
+    ):
+        raise JobError(
+            f"{shown(path)} is no path of a file that is sent: those are relative, with slashes, at most {_DEEPEST} folders "
+            f"deep and {_LONGEST_PATH} characters long, without '.', '..', backslashes and control characters"
+        )
+
+
+def _check_doubles(paths: Iterable[str]) -> None:
+    """Raise JobError for paths that some file systems cannot tell apart, and for files that are folders of others."""
+    spelled: dict[str, str] = {}
+    whole: set[str] = set()
+    folders: set[str] = set()
+    for path in paths:
+        parts = path.split("/")
+        for end in range(1, len(parts) + 1):
+            prefix = "/".join(parts[:end])
+            alike = unicodedata.normalize("NFC", prefix).casefold()
+            if spelled.setdefault(alike, prefix) != prefix:
+                raise JobError(
+                    f"{shown(prefix)} and {shown(spelled[alike])} are the same to some file systems; name one otherwise"
+                )
+            if end < len(parts):
+                folders.add(prefix)
+        if path in whole:
+            raise JobError(f"{shown(path)} is there twice")
+        whole.add(path)
+    if both := whole & folders:
+        raise JobError(f"{shown(min(both))} is a file and a folder")

@@ -1,0 +1,444 @@
+"""Jobs handed over to a service: real processes of a real service, which is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import psutil
+import pytest
+from tests.service.running import Service
+from tests.tuning.test_parcel import HOSTILE
+from typer.testing import CliRunner
+
+from tunesmith.cli.app import app
+from tunesmith.core.errors import JobError, StudyBusy, TunesmithError
+from tunesmith.store.location import location_of
+from tunesmith.tuning.handover import Handover
+from tunesmith.tuning.study import Study
+
+JOB = """\
+name: digits
+command: {command}
+objective: {{metric: loss, goal: minimize}}
+space: {{x: {{float: [0, 1]}}}}
+searcher: random
+limits: {{trials: {trials}, grace: 0.2s}}
+"""
+#: Writes down that it runs, and goes on once `go` is there.
+WAITS = """\
+import json, os, pathlib, sys, time
+here = pathlib.Path(os.environ["MARK"])
+with open(here / "began", "a") as file:
+    file.write(f"{os.getpid()}\\n")
+until = time.monotonic() + 60
+while not (here / "go").exists() and time.monotonic() < until:
+    time.sleep(0.02)
+print(json.dumps({"loss": float(sys.argv[1])}))
+"""
+
+
+def until(condition: Callable[[], Any], what: str = "") -> Any:
+    end = time.monotonic() + 60
+    while not (value := condition()):
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PGPASSWORD", "hunter2")
+        patched.setenv("TUNESMITH_STORAGE", "postgresql://u:hunter2@nowhere/db")
+        patched.setenv("TUNESMITH_TOKEN", "ts_hunter2")
+        service = Service(tmp_path_factory.mktemp("service") / "studies.db", "--jobs", "2")
+    yield service
+    service.close()
+
+
+def handover(service: Service) -> Handover:
+    return Handover(location_of(service.url(service.token("submit"))))
+
+
+def write(folder: Path, command: str = "echo loss={x}", trials: int = 2, **more: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    job = folder / "job.yaml"
+    job.write_text(JOB.format(command=command, trials=trials))
+    if command.startswith("echo"):
+        job.write_text(job.read_text() + "metrics: {loss: 'loss={number}'}\n")
+    for name, text in more.items():
+        (folder / name.replace("_py", ".py")).write_text(dedent(text))
+    return job
+
+
+def waiting(folder: Path, trials: int = 1) -> Path:
+    """A job that waits for ``folder/go``, and writes into ``folder/began``."""
+    job = write(folder / "job", "python train.py {x}", trials, train_py=WAITS)
+    job.write_text(job.read_text() + f"environment: {{MARK: '{folder}'}}\n")
+    return job
+
+
+def over(service: Handover, job: str) -> Any:
+    return until(
+        lambda: (one := service.get(job))["state"] in ("ended", "failed", "cancelled") and one
+    )
+
+
+def began(folder: Path) -> list[str]:
+    return (folder / "began").read_text().split() if (folder / "began").exists() else []
+
+
+class TestSubmit:
+    def test_a_job(self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is sent without what is not to be, runs in its own folder without the service's secrets, and its study is the service's."""
+        program = """\
+            import json, os, sys, helper
+            assert "large.bin" not in os.listdir() and "hunter2" not in str(dict(os.environ))
+            print(json.dumps({"loss": helper.loss(float(sys.argv[1]))}))
+        """
+        job = write(
+            tmp_path, "python train.py {x}", train_py=program, helper_py="def loss(x): return x"
+        )
+        (tmp_path / ".gitignore").write_text("*.bin\n")
+        (tmp_path / "large.bin").write_text("no")
+        (tmp_path / "helper.py").chmod(0o4777)
+        monkeypatch.setenv("TUNESMITH_STORAGE", service.url())
+        monkeypatch.setenv("TUNESMITH_TOKEN", service.token("submit"))
+        ran = CliRunner().invoke(app, ["submit", str(job), "-f", "--name", "first"])
+        assert ran.exit_code == 0, ran.output
+        assert "sent 4 of 4 files" in ran.output
+        assert "its study is over" in ran.output
+        with Study.open("first", storage=service.url(service.token())) as study:
+            assert [trial.value for trial in study.trials] == [
+                trial.config["x"] for trial in study.trials
+            ]
+        listed = json.loads(CliRunner().invoke(app, ["jobs", "--json"]).output)
+        assert [(one["study"], one["state"], one["by"]) for one in listed] == [
+            ("first", "ended", "test")
+        ]
+        assert listed[0]["attempt"] == 1
+        assert listed[0]["exit"] == 0
+        shown = CliRunner().invoke(app, ["logs", listed[0]["id"][:6]])
+        assert shown.exit_code == 0
+        assert "best" in shown.output
+        assert not [token for token in service.tokens.all() if token.name.startswith("job ")]
+        work = Path(service.storage).with_suffix(".service") / "jobs" / listed[0]["id"] / "work"
+        modes = [(work / name).stat().st_mode & 0o7777 for name in ("", "helper.py", "train.py")]
+        assert modes == [0o700, 0o700, 0o600]
+
+    def test_one_that_fails_says_why(self, service: Service, tmp_path: Path) -> None:
+        there = handover(service)
+        job = write(tmp_path, "python train.py {x}", train_py="raise SystemExit('no data')")
+        taken = there.submit(job, name="fails")
+        ended = over(there, taken["id"])
+        assert ended["state"] == "failed"
+        assert "exit code 1" in ended["why"]
+        assert b"no data" in b"".join(there.log(taken["id"], follow=True))
+
+    def test_what_makes_no_sense_is_refused_at_once(self, service: Service, tmp_path: Path) -> None:
+        there = handover(service)
+        job = write(tmp_path)
+        before = there.all()
+        with pytest.raises(JobError, match="there is no Python"):
+            there.submit(job, python="/nowhere/python")
+        with pytest.raises(JobError, match="no file"):
+            there.submit(job, requirements="none.txt")
+        job.write_text(job.read_text().replace("random", "randon"))
+        with pytest.raises(TunesmithError, match="random"):
+            there.submit(job)
+        answer = submitted(service, {"job.yaml": job.read_bytes()})
+        assert answer.status == 422
+        assert "job.yaml:5" in answer.json["detail"]
+        assert there.all() == before
+
+    def test_a_python_of_its_own(self, service: Service, tmp_path: Path) -> None:
+        there = handover(service)
+        (tmp_path / "bin").mkdir()
+        python = tmp_path / "bin" / "python"
+        python.write_text("#!/bin/sh\necho loss=7\n")
+        python.chmod(0o700)
+        job = write(tmp_path / "job", "python {x}", 1)
+        job.write_text(job.read_text() + "metrics: {loss: 'loss={number}'}\n")
+        taken = there.submit(job, name="python", python=str(python))
+        assert over(there, taken["id"])["state"] == "ended"
+        with Study.open("python", storage=service.url(service.token())) as study:
+            assert study.best.value == 7
+
+    def test_an_environment_of_its_own(self, service: Service, tmp_path: Path) -> None:
+        """By a Python that makes one at once: its `pip` fails where it is asked for nowhere."""
+        there = handover(service)
+        inside = tmp_path / "inside"
+        inside.write_text(
+            '#!/bin/sh\n[ "$2" = pip ] || { echo loss=7; exit; }\nwhile [ "$1" != -r ]; do shift; done\n! grep nowhere "$2"\n'
+        )
+        python = tmp_path / "python"
+        python.write_text(
+            f'#!/bin/sh\n[ "$2" = venv ] && mkdir -p "$4/bin" && cp {inside} "$4/bin/python"\n'
+        )
+        inside.chmod(0o700)
+        python.chmod(0o700)
+        job = write(tmp_path / "job", "python {x}", 1)
+        job.write_text(job.read_text() + "metrics: {loss: 'loss={number}'}\n")
+        (tmp_path / "job/needs.txt").write_text("numpy\n")
+        how: dict[str, Any] = {"python": str(python), "requirements": "needs.txt"}
+        taken = there.submit(job, name="venv", **how)
+        ended = over(there, taken["id"])
+        assert ended["state"] == "ended", b"".join(there.log(taken["id"]))
+        with Study.open("venv", storage=service.url(service.token())) as study:
+            assert study.best.value == 7
+        (tmp_path / "job/needs.txt").write_text("nowhere\n")
+        ended = over(there, there.submit(job, name="venv2", **how)["id"])
+        assert ended["state"] == "failed"
+        assert ended["why"] == "installing its requirements: nowhere (exit code 1)"
+
+
+class TestCancel:
+    def test_running_and_waiting(self, service: Service, tmp_path: Path) -> None:
+        """Two run at a time; the third one waits, and is not begun."""
+        there = handover(service)
+        jobs = [there.submit(waiting(tmp_path / str(n)), name=f"c{n}")["id"] for n in range(3)]
+        until(lambda: began(tmp_path / "0") and began(tmp_path / "1"))
+        assert [there.get(job)["state"] for job in jobs] == ["running", "running", "queued"]
+        with pytest.raises(StudyBusy, match="has the study 'c0'"):
+            there.submit(waiting(tmp_path / "0"), name="c0")
+        ran = CliRunner().invoke(
+            app,
+            ["cancel", jobs[2], "--why", "enough", "--to", service.url(service.token("submit"))],
+        )
+        assert "cancelled: by test: enough" in ran.output
+        there.cancel(jobs[0])
+        assert over(there, jobs[0])["state"] == "cancelled"
+        pid = int(began(tmp_path / "0")[0])
+        until(lambda: not psutil.pid_exists(pid))
+        assert there.get(jobs[1])["state"] == "running"
+        (tmp_path / "1/go").touch()
+        assert over(there, jobs[1])["state"] == "ended"
+        assert not began(tmp_path / "2")
+        assert there.cancel(jobs[1])["state"] == "ended"
+
+
+class TestKilled:
+    def test_the_service(self, tmp_path: Path) -> None:
+        """A job goes on while its service is away, and is found again; one that waited runs; neither runs twice."""
+        service = Service(tmp_path / "studies.db", "--jobs", "1")
+        try:
+            there = handover(service)
+            first = there.submit(waiting(tmp_path / "a"), name="a")["id"]
+            second = there.submit(write(tmp_path / "b"), name="b")["id"]
+            until(lambda: began(tmp_path / "a"))
+            service.stop(signal.SIGKILL)
+            service.start()
+            assert [there.get(one)["state"] for one in (first, second)] == ["running", "queued"]
+            service.stop(signal.SIGKILL)
+            (tmp_path / "a/go").touch()
+            service.start()
+            ended = over(there, first)
+            assert (ended["state"], ended["attempt"]) == ("ended", 1)
+            assert over(there, second)["state"] == "ended"
+            assert len(began(tmp_path / "a")) == 1
+        finally:
+            service.close()
+
+    def test_the_jobs_processes(self, tmp_path: Path) -> None:
+        """What was lost while the service was away runs again, and its study goes on; the wish to cancel outlives the service."""
+        service = Service(tmp_path / "studies.db", "--jobs", "1")
+        try:
+            there = handover(service)
+            job = there.submit(waiting(tmp_path / "a"), name="a")["id"]
+            until(lambda: began(tmp_path / "a"))
+            service.stop(signal.SIGKILL)
+            killed = [
+                process
+                for process in psutil.process_iter(["cmdline"])
+                if str(tmp_path / "studies.service") in " ".join(process.info["cmdline"] or [])
+            ]
+            assert killed
+            for process in killed:
+                process.kill()
+            service.start()
+            until(lambda: len(began(tmp_path / "a")) == 2)
+            there.cancel(job)
+            service.stop(signal.SIGKILL)
+            service.start()
+            ended = over(there, job)
+            assert (ended["state"], ended["attempt"]) == ("cancelled", 2)
+            with Study.open("a", storage=service.url(service.token())) as study:
+                assert len(study.trials) == 1
+        finally:
+            service.close()
+
+
+def submitted(
+    service: Service, files: dict[str, bytes], token: str | None = None, **more: Any
+) -> Any:
+    """A submission as another client would send it."""
+    token = token or service.token("submit")
+    listed = []
+    for path, contents in files.items():
+        digest = sha256(contents).hexdigest()
+        assert service.ask("PUT", f"/api/v1/blobs/{digest}", contents, token=token).status == 204
+        listed.append({"path": path, "sha256": digest, "size": len(contents)})
+    headers = more.pop("headers", {})
+    body = {"study": "x", "file": "job.yaml", "files": listed, **more}
+    return service.ask("POST", "/api/v1/jobs", body, token=token, headers=headers)
+
+
+class TestAttacks:
+    def test_scopes(self, service: Service) -> None:
+        digest = sha256(b"").hexdigest()
+        for scope in ("read", "work", "control"):
+            token = service.token(scope)
+            for method, path in (
+                ("POST", "/api/v1/jobs"),
+                ("PUT", f"/api/v1/blobs/{digest}"),
+                ("HEAD", f"/api/v1/blobs/{digest}"),
+                ("POST", "/api/v1/blobs/missing"),
+                ("POST", "/api/v1/jobs/0123456789ab/cancel"),
+            ):
+                assert service.ask(method, path, b"{}", token=token).status == 403, (scope, path)
+        assert service.ask("GET", "/api/v1/jobs").status == 401
+
+    def test_off(self, tmp_path: Path) -> None:
+        service = Service(tmp_path / "studies.db")
+        try:
+            token = service.token()
+            for method, path in (
+                ("GET", "/api/v1/jobs"),
+                ("POST", "/api/v1/jobs"),
+                ("PUT", f"/api/v1/blobs/{'0' * 64}"),
+                ("GET", "/api/v1/jobs/0123456789ab/log"),
+            ):
+                answer = service.ask(method, path, b"{}", token=token)
+                assert answer.status == 403
+                assert "serve --jobs" in answer.json["detail"]
+            assert not (tmp_path / "studies.service/jobs").exists()
+        finally:
+            service.close()
+
+    @pytest.mark.parametrize("path", HOSTILE[:-1])
+    def test_paths(self, service: Service, path: str) -> None:
+        answer = submitted(service, {"job.yaml": b"x", path: b"evil"})
+        assert answer.status == 422
+        assert "no path of a file" in answer.json["detail"]
+
+    @pytest.mark.parametrize(
+        "paths", [("a", "A"), ("a", "a/b"), ("d/x", "D/y"), ("\u00e9", "e\u0301")]
+    )
+    def test_doubles(self, service: Service, paths: tuple[str, str]) -> None:
+        answer = submitted(service, {"job.yaml": b"x", **dict.fromkeys(paths, b"evil")})
+        assert answer.status == 422, answer.body
+
+    def test_lists(self, service: Service) -> None:
+        token = service.token("submit")
+        sound = {"path": "job.yaml", "sha256": sha256(b"x").hexdigest(), "size": 1}
+        for files in (
+            [],
+            [sound, sound],
+            [{**sound, "size": -1}],
+            [{**sound, "size": 10**30}],
+            [{**sound, "sha256": "../../../../etc/passwd"}],
+            [{**sound, "mode": 0o4777}],
+            [{**sound, "link": "/etc/passwd"}],
+            [{**sound, "path": f"a{n}"} for n in range(5001)],
+            "x",
+        ):
+            body = {"study": "x", "file": "job.yaml", "files": files}
+            answer = service.ask("POST", "/api/v1/jobs", body, token=token)
+            assert answer.status == 422, answer.body
+        for more in (
+            {"file": "../job.yaml"}, {"file": "/etc/passwd"}, {"study": "../x"}, {"study": ""}, {"study": "a\x1b[2J"},
+            {"study": "x" * 101}, {"environment": {"python": "python"}}, {"environment": {"requirements": "/etc/passwd"}},
+        ):  # fmt: skip
+            answer = submitted(service, {"job.yaml": write_bytes()}, token, **more)
+            assert answer.status == 422, (more, answer.body)
+        assert not [one for one in handover(service).all() if one["study"] in ("x", "../x")]
+
+    def test_contents(self, service: Service) -> None:
+        token = service.token("submit")
+        digest = sha256(b"one").hexdigest()
+        other = service.ask("PUT", f"/api/v1/blobs/{digest}", b"another", token=token)
+        assert other.status == 422
+        assert service.ask("HEAD", f"/api/v1/blobs/{digest}", token=token).status == 404
+        for name in ("..", "%2e%2e%2fjob.json", digest.upper(), digest + "0", ".draft-0", "a%00"):
+            answer = service.ask("PUT", f"/api/v1/blobs/{name}", b"one", token=token)
+            assert answer.status in (404, 405, 422), name
+        files = [{"path": "job.yaml", "sha256": digest, "size": 3}]
+        body = {"study": "x", "file": "job.yaml", "files": files}
+        answer = service.ask("POST", "/api/v1/jobs", body, token=token)
+        assert answer.status == 409
+        assert answer.json["missing"] == [digest]
+
+    def test_long(self, service: Service) -> None:
+        token = service.token("submit")
+        long = bytes((32 << 20) + 1)
+        with pytest.raises((AssertionError, OSError)):
+            assert (
+                service.ask(
+                    "PUT", f"/api/v1/blobs/{sha256(long).hexdigest()}", long, token=token
+                ).status
+                != 413
+            )
+        assert service.ask("GET", "/healthz").status == 200
+
+    def test_a_key_is_one_job(self, service: Service) -> None:
+        token = service.token("submit")
+        key = {"Idempotency-Key": "k"}
+        files = {"job.yaml": write_bytes()}
+        one = submitted(service, files, token, study="once", headers=key)
+        assert one.status == 202, one.body
+        again = submitted(service, files, token, study="once", headers=key)
+        assert again.json["id"] == one.json["id"]
+        assert submitted(service, files, token, study="twice", headers=key).status == 422
+        over(handover(service), one.json["id"])
+
+    def test_others_studies(self, service: Service) -> None:
+        token = service.token("submit", studies=("mine",))
+        files = {"job.yaml": write_bytes()}
+        assert submitted(service, files, token, study="theirs").status == 403
+        theirs = submitted(service, files, study="theirs").json["id"]
+        for method, path in (
+            ("GET", theirs),
+            ("GET", f"{theirs}/log"),
+            ("POST", f"{theirs}/cancel"),
+        ):
+            assert service.ask(method, f"/api/v1/jobs/{path}", b"{}", token=token).status == 404
+        assert service.ask("GET", "/api/v1/jobs", token=token).json["jobs"] == []
+        over(handover(service), theirs)
+
+    def test_ids(self, service: Service) -> None:
+        token = service.token()
+        for name in ("..", "%2e%2e", "..%2fblobs", "blobs", "0123456789ab", "a%00b"):
+            for rest in ("", "/log"):
+                answer = service.ask("GET", f"/api/v1/jobs/{name}{rest}", token=token)
+                assert answer.status in (404, 405), name
+        for query in ("after=-1", "after=x", "after=99999999999999999999", "wait=nan"):
+            job = handover(service).all()[0]["id"]
+            answer = service.ask("GET", f"/api/v1/jobs/{job}/log?{query}", token=token)
+            assert answer.status in (200, 422), query
+
+    def test_no_token(self, tmp_path: Path) -> None:
+        ran = CliRunner().invoke(
+            app, ["serve", "-s", str(tmp_path / "s.db"), "--no-token", "--jobs", "1"]
+        )
+        assert ran.exit_code != 0
+        assert "leave --no-token out" in str(ran.exception)
+
+    def test_two_services(self, service: Service) -> None:
+        """A second one of the same studies takes no jobs: they would run twice."""
+        ran = CliRunner().invoke(
+            app, ["serve", "-s", service.storage, "--port", "0", "--jobs", "1"]
+        )
+        assert "another service runs the jobs" in str(ran.exception)
+
+
+def write_bytes() -> bytes:
+    return (
+        JOB.format(command="echo loss={x}", trials=1) + "metrics: {loss: 'loss={number}'}\n"
+    ).encode()
