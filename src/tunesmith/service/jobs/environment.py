@@ -73,7 +73,10 @@ def check(environment: Environment, paths: set[str]) -> None:
     """Raise JobError for an environment that cannot be: `paths` are the files that were sent."""
     python = environment.python
     if python is not None and not (
-        Path(python).is_absolute() and "\0" not in python and os.access(python, os.X_OK)
+        "\0" not in python
+        and Path(python).is_absolute()
+        and Path(python).is_file()
+        and os.access(python, os.X_OK)
     ):
         raise JobError(
             f"there is no Python {shown(python)} where the service runs; name one by its whole path, such as "

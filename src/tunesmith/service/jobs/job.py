@@ -52,6 +52,8 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     #: How often it was started, and where it was told that the service is.
     attempt: int = 0
     url: str = ""
+    #: How often at a stretch an attempt was lost.
+    lost: int = 0
     started_at: float | None = None
     ended_at: float | None = None
     exit: int | None = None
