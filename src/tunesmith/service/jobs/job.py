@@ -46,6 +46,8 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str = ""
     asked: str = ""
     environment: Environment = Environment()
+    #: The options of a recipe for the table `file`; None for a job file.
+    fit: dict[str, str | int | float | list[str]] | None = None
     state: State = "queued"
     #: Why it is in this state, in words.
     why: str = ""
@@ -59,6 +61,11 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     exit: int | None = None
     #: Why it is to be cancelled, if it is.
     cancelling: str = ""
+
+    @property
+    def results(self) -> str:
+        """The folder, in the job's own, of what it leaves."""
+        return "trials" if self.fit is None else "model"
 
     @property
     def over(self) -> bool:

@@ -23,7 +23,7 @@ from typing import IO, Final
 import msgspec
 
 from tunesmith.core.errors import JobError, StudyError, TunesmithError
-from tunesmith.service.jobs import environment, job, keeper
+from tunesmith.service.jobs import environment, job, keeper, recipe
 from tunesmith.service.jobs.blobs import Blobs
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.problems import Problem
@@ -121,6 +121,7 @@ class Jobs:
         path: str,
         files: list[File],
         wanted: Environment,
+        fit: recipe.Options | None = None,
         key: str = "",
         asked: str = "",
     ) -> Job:
@@ -136,7 +137,7 @@ class Jobs:
             check(files)
             paths = {file.path for file in files}
             if path not in paths:
-                raise JobError("the job file is not among the files that were sent")
+                raise JobError("the job's own file is not among those that were sent")
             environment.check(wanted, paths)
             if missing := self.blobs.missing(files):
                 detail = (
@@ -158,27 +159,42 @@ class Jobs:
                     "StudyBusy",
                     f"job {other.id} has the study {study!r}; wait for it, cancel it, or use another name",
                 )
-            return self._take(token, study, path, files, wanted, key, asked)
+            options = None if fit is None else dict(fit)
+            if options is not None:
+                recipe.check(study, options)
+            made = Job(
+                secrets.token_hex(6), study, path, self._clock(), token.id, token.name, key, asked,
+                wanted, options,
+            )  # fmt: skip
+            return self._take(made, files)
 
-    def _take(
-        self, token: Token, study: str, path: str, files: list[File], wanted: Environment, key: str, asked: str
-    ) -> Job:  # fmt: skip
-        name = secrets.token_hex(6)
-        draft = self._folder / f".job-{name}"
+    def _take(self, made: Job, files: list[File]) -> Job:
+        draft = self._folder / f".job-{made.id}"
         draft.mkdir(mode=0o700)
         try:
             self.blobs.lay_out(files, draft / "work")
-            _check_job(draft / "work", path, study)
-            made = Job(name, study, path, self._clock(), token.id, token.name, key, asked, wanted)
+            if made.fit is None:
+                _check_job(draft / "work", made.file, made.study)
             job.write(draft, made)
-            draft.rename(self._folder / name)
+            draft.rename(self._folder / made.id)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
         with self._changed:
-            self._jobs[name] = made
+            self._jobs[made.id] = made
             self._changed.notify_all()
         return made
+
+    def results(self, which: str) -> Path:
+        """The folder of what a job has left. Raises Problem while it may change."""
+        one = self.get(which)
+        if not one.over:
+            raise Problem(
+                409,
+                "JobError",
+                f"job {one.id} is {one.state}; what it leaves is there once it is over",
+            )
+        return self._folder / one.id / one.results
 
     def cancel(self, which: str, why: str) -> Job:
         """End a job, or do not begin it; one that is over stays as it is. Raises Problem."""
