@@ -156,7 +156,8 @@ def test_believing_is_conditioning_on_the_own_mean() -> None:
     features, points, y = _data()
     model = gp.GP.condition(features(points), features.owner, y, THETAS[1])
     new = features(_data(3, seed=5)[1])
-    believed = model.believe(new[:1]).believe(new[1:])
+    believed, mean = model.believe(new[:1])[0].believe(new[1:])
+    assert mean == pytest.approx(model.predict(new[1:])[0])
     # the same posterior from scratch, about the same mean
     all_f = np.vstack([features(points), new])
     all_y = np.concatenate([y, model.predict(new)[0]])
@@ -197,5 +198,16 @@ def test_duplicates_and_constants(y: Any) -> None:
     features = Features([0, 4])
     f = features(np.full((8, 2), 0.3))
     theta, value = gp.fit(f, features.owner, y, gp.start([0, 0]))
-    model = gp.GP.condition(f, features.owner, y, theta).believe(f[:3])
+    model = gp.GP.condition(f, features.owner, y, theta).believe(f[:3])[0]
     assert np.isfinite([value, *theta, *np.ravel(model.predict(f))]).all()
+
+
+def test_a_watch_follows_what_is_believed() -> None:
+    features, points, y = _data()
+    model = gp.GP.condition(features(points), features.owner, y, THETAS[1])
+    new, pool = features(_data(60, seed=5)[1]), features(_data(20, seed=6)[1])
+    watch = gp.Watch(model, pool)
+    for first, last in [(0, 0), (0, 1), (1, 2), (2, 5), (5, 60)]:
+        model = model.believe(new[first:last])[0]
+        for followed, predicted in zip(watch.follow(model), model.predict(pool), strict=True):
+            assert followed == pytest.approx(predicted, abs=1e-6)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import uvicorn
-from tests.postgres import free_port
+from tests.postgres import free_port, server
 
 from tunesmith.service.app import make
 from tunesmith.service.protocol import limits
@@ -44,12 +44,24 @@ def service() -> str:
     return made.url(made.token())
 
 
-def emptied() -> str:
-    """The same, without studies."""
-    with closing(open_store(service())) as store:
+@cache
+def service_of_a_database() -> str:
+    """The same, whose studies are in PostgreSQL."""
+    folder = Path(tempfile.mkdtemp(prefix="service-"))
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    made = Service(server().url())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(made.close)
+    return made.url(made.token())
+
+
+def emptied(location: str = "") -> str:
+    """A service of this process's tests without studies."""
+    location = location or service()
+    with closing(open_store(location)) as store:
         for name in store.names():
             store.delete(name)
-    return service()
+    return location
 
 
 class Here:

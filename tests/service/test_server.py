@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,8 +78,28 @@ def test_without_tokens_pages_of_others_are_kept_out(tmp_path: Path) -> None:
         service.close()
 
 
-def test_it_ends_in_order(service: Service) -> None:
-    assert service.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
+def test_it_ends_in_order_though_somebody_looks_on(tmp_path: Path) -> None:
+    """And has written a line for each request."""
+    service = Service(tmp_path / "studies.db", "--access-log")
+    token = service.token()
+    ts.Study.create(ts.Space(x=ts.Float(0, 1)), name="s", storage=service.url(token)).close()
+    looking = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+    looking.request("GET", "/api/v1/studies/s/stream", headers={"Authorization": f"Bearer {token}"})
+    stream = looking.getresponse()
+    assert stream.status == 200
+    process = service._process
+    assert process is not None
+    process.send_signal(signal.SIGTERM)
+    stream.read()  # it comes to its end
+    looking.close()
+    assert process.wait(60) in (0, -signal.SIGTERM)
+    assert process.stderr is not None
+    lines = [
+        json.loads(line) for line in process.stderr.read().splitlines() if line.startswith("{")
+    ]
+    process.stderr.close()
+    assert {"path": "/api/v1/studies/s/stream", "status": 200}.items() <= lines[-1].items()
+    assert token not in str(lines)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.postgres import server
-from tests.service.running import emptied
+from tests.service.running import emptied, service_of_a_database
 
 from tunesmith.store import Database, Store, open_store
 from tunesmith.store.memory import MemoryStore
@@ -41,9 +41,14 @@ def http() -> tuple[Store, Callable[[], Store]]:
     return open_store(location), lambda: open_store(location)
 
 
+def http_postgresql() -> tuple[Store, Callable[[], Store]]:
+    location = emptied(service_of_a_database())
+    return open_store(location), lambda: open_store(location)
+
+
 CHECKS = [
     pytest.param(check, id=f"{make.__name__}-{check}")
-    for make in (memory, sqlite, sqlite_power, postgresql, http)
+    for make in (memory, sqlite, sqlite_power, postgresql, http, http_postgresql)
     for check in store_checks(make)
 ]
 

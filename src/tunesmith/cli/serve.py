@@ -41,6 +41,9 @@ def serve(
         bool,
         typer.Option("--no-token", help="Let everybody in who can reach it; for 127.0.0.1 alone."),
     ] = False,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Write a line of JSON for each request to stderr.")
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -66,4 +69,6 @@ def serve(
     address = Address(
         host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs
     )  # fmt: skip
-    serve(open_store(location), location, address, lambda line: typer.echo(line, err=True))
+    serve(
+        open_store(location), location, address, lambda line: typer.echo(line, err=True), access_log=access_log
+    )  # fmt: skip

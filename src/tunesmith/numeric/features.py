@@ -30,18 +30,23 @@ class Features:
         self.start = np.concatenate([[0], np.cumsum(widths)])[: len(widths)]
         self.numbers = np.flatnonzero(self.sizes == 0)
         self.choices = np.flatnonzero(self.sizes > 0)
+        self._places = self.start[self.numbers]
+        self._first, self._count = self.start[self.choices], self.sizes[self.choices]
 
     def __call__(self, points: Floats) -> Floats:
         """The features, shape (n, p), of `points`, shape (n, d)."""
         out = np.zeros((len(points), len(self.owner)))
         numbers = points[:, self.numbers]
-        out[:, self.start[self.numbers]] = np.where(np.isnan(numbers), 0.5, numbers)
+        inactive = np.isnan(numbers)
+        if inactive.any():
+            numbers[inactive] = 0.5
+        out[:, self._places] = numbers
         if len(self.choices):
             chosen = points[:, self.choices]
             inactive = np.isnan(chosen)
-            sizes = self.sizes[self.choices]
-            index = (np.where(inactive, 0.0, chosen) * sizes).astype(np.int64)
-            place = self.start[self.choices] + np.minimum(index, sizes - 1)
-            value = np.where(inactive, 0.0, _ROOT_HALF)
-            out[np.arange(len(points))[:, None], place] = value
+            if inactive.any():
+                chosen[inactive] = 0.0
+            index = np.minimum((chosen * self._count).astype(np.int64), self._count - 1)
+            index += self._first
+            out[np.arange(len(points))[:, None], index] = np.where(inactive, 0.0, _ROOT_HALF)
         return out

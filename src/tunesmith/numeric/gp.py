@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -266,8 +266,8 @@ class GP:
         fitted = y - (noise + extra + jitter * signal) * alpha  # the mean + K alpha
         return cls(theta, weights, scaled, lower, alpha, mean, signal, noise, fitted)
 
-    def believe(self, features: Floats) -> GP:
-        """The posterior after seeing one's own predicted mean at `features`, shape (m, p).
+    def believe(self, features: Floats) -> tuple[GP, Floats]:
+        """The posterior after seeing one's own predicted mean at `features`, shape (m, p), and that mean, (m,).
 
         The mean stays (so the new alphas are 0) and the variance vanishes there, noise or not: what
         is running need not be tried again. "Kriging believer": Ginsbourger, Le Riche & Carraro,
@@ -277,28 +277,20 @@ class GP:
 
         m = len(features)
         if not m:
-            return self
+            return self, np.empty(0)
         n = len(self.alpha)
         new = features * self.weights
         cross = self.signal * matern(squared_distances(self.scaled, new))
+        means = self.mean + self.alpha @ cross
         solved = dtrtrs(self.lower, cross, lower=1)[0]
         rest = self.signal * matern(squared_distances(new, new)) - solved.T @ solved
         rest.flat[:: m + 1] += 1e-8 * self.signal
-        lower = np.zeros((n + m, n + m), order="F")
+        lower = np.empty((n + m, n + m), order="F")  # only the lower part is looked at
         lower[:n, :n] = self.lower
         lower[n:, :n] = solved.T
         lower[n:, n:] = cholesky(rest, self.signal)[0]
-        return GP(
-            self.theta,
-            self.weights,
-            np.vstack([self.scaled, new]),
-            lower,
-            np.concatenate([self.alpha, np.zeros(m)]),
-            self.mean,
-            self.signal,
-            self.noise,
-            self.fitted,
-        )
+        scaled, alpha = np.vstack([self.scaled, new]), np.concatenate([self.alpha, np.zeros(m)])
+        return replace(self, scaled=scaled, lower=lower, alpha=alpha), means
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noise-free function, shape (m,) each."""
@@ -364,3 +356,40 @@ class GP:
             return mean, deviation, by_mean, by_variance
 
         return slopes
+
+
+class Watch:
+    """Mean and deviation at fixed features, shape (m, p), as more and more points are believed.
+
+    What is solved with the Cholesky factor, shape (n, m), gets a row for each point that is believed: O(n m), where
+    predicting anew is O(n^2 m); the first time it is that, too. The means do not change (see `GP.believe`).
+    """
+
+    def __init__(self, process: GP, features: Floats) -> None:
+        from scipy.linalg.lapack import dtrtrs
+
+        self._query = features * process.weights
+        cross = matern(squared_distances(process.scaled, self._query))
+        cross *= process.signal
+        self._mean = process.mean + process.alpha @ cross
+        self._known = len(cross)
+        self._solved = np.empty((2 * self._known, len(features)))
+        self._solved[: self._known] = dtrtrs(process.lower, cross, lower=1)[0]
+        self._variance = process.signal - np.square(self._solved[: self._known]).sum(axis=0)
+
+    def follow(self, process: GP) -> tuple[Floats, Floats]:
+        """As its `predict`; the process is the one of the beginning, which may believe more points now."""
+        from scipy.linalg.lapack import dtrtrs
+
+        before, self._known = self._known, len(process.alpha)
+        if self._known > before:
+            cross = matern(squared_distances(process.scaled[before:], self._query))
+            cross *= process.signal
+            cross -= process.lower[before:, :before] @ self._solved[:before]
+            rows = dtrtrs(process.lower[before:, before:], cross, lower=1)[0]
+            if self._known > len(self._solved):
+                more = np.empty((self._known, len(self._query)))
+                self._solved = np.vstack([self._solved, more])
+            self._solved[before : self._known] = rows
+            self._variance -= np.square(rows).sum(axis=0)
+        return self._mean, np.sqrt(np.maximum(self._variance, 1e-12 * process.signal))

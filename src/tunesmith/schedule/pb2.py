@@ -148,7 +148,7 @@ def _predict(
     theta, _ = gp.fit(rows, features.owner, y, gp.start(sizes))
     model = gp.GP.condition(rows, features.owner, y, theta)
     if running:
-        model = model.believe(inputs(np.full(len(running), step), history.points[list(running)]))
+        model, _ = model.believe(inputs(np.full(len(running), step), history.points[list(running)]))
     points = np.array([history.space.encode(config) for config in configs])
     return model.predict(inputs(np.full(len(points), step), points))
 

@@ -39,13 +39,15 @@ def make(
     secure: bool = False,
     proxies: tuple[str, ...] = (),
     open_to_all: bool = False,
+    log: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The application that serves the studies of `store`, which is at `storage`.
 
     `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `jobs`,
-    which has started, runs programs (None: nobody's). `hosts` are the names under which it is reached, beside those of loopback; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who
-    asks; `open_to_all` lets everybody do everything.
+    which has started, runs programs (None: nobody's). `hosts` are the names under which it is reached, beside those of loopback;
+    `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
+    everything; `log` is given a line of JSON for each request.
     """
     studies = Studies(store, storage, clock=clock)
     tokens = Tokens(None) if tokens is None else tokens
@@ -92,5 +94,6 @@ def make(
         secure=secure,
         proxies=proxies,
         open_to=EVERYBODY if open_to_all else None,
+        log=log,
     )
     return app

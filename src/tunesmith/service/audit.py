@@ -27,20 +27,8 @@ class Audit:
     def note(self, scope: Connection, status: int) -> None:
         """Write down a request, if it is one of those."""
         state: dict[str, Any] = scope.get("state", {})
-        if self._path is None or not (state.get("audited") or status in _REFUSED):
-            return
-        token = state.get("token")
-        line = {
-            "at": round(time.time(), 3),
-            "address": scope["client"][0] if scope["client"] else "",
-            "token": "" if token is None else token.id,
-            "name": "" if token is None else token.name,
-            "method": scope["method"],
-            "path": scope["path"][:_LONGEST],
-            "status": status,
-        }
-        text = msgspec.json.encode(line).decode()
-        os.write(self._open(self._path), (_escaped(text) + "\n").encode())
+        if self._path is not None and (state.get("audited") or status in _REFUSED):
+            os.write(self._open(self._path), (line_of(scope, status) + "\n").encode())
 
     def _open(self, path: Path) -> int:
         if self._file is None:
@@ -57,6 +45,22 @@ class Audit:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def line_of(scope: Connection, status: int, **more: Any) -> str:
+    """A request and its answer as a line of JSON."""
+    token = scope.get("state", {}).get("token")
+    line = {
+        "at": round(time.time(), 3),
+        "address": scope["client"][0] if scope["client"] else "",
+        "token": "" if token is None else token.id,
+        "name": "" if token is None else token.name,
+        "method": scope["method"],
+        "path": scope["path"][:_LONGEST],
+        "status": status,
+        **more,
+    }
+    return _escaped(msgspec.json.encode(line).decode())
 
 
 def _escaped(text: str) -> str:

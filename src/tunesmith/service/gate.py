@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from tunesmith.service.audit import Audit
+from tunesmith.service.audit import Audit, line_of
 from tunesmith.service.login import Login
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
@@ -78,10 +78,11 @@ class Gate:
         secure: bool = False,
         proxies: tuple[str, ...] = (),
         open_to: Token | None = None,
+        log: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._tokens, self._login, self._audit = app, tokens, login, audit
-        self._counters = counters
+        self._counters, self._log = counters, log
         self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
         self._secure, self._proxies = secure, proxies
         #: Who everybody is, where no tokens are wanted.
@@ -107,7 +108,10 @@ class Gate:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
                 message["headers"] = headers.raw
                 self._audit.note(scope, message["status"])
-                self._counters.count(scope, message["status"], time.perf_counter() - begun)
+                seconds = time.perf_counter() - begun
+                self._counters.count(scope, message["status"], seconds)
+                if self._log is not None:
+                    self._log(line_of(scope, message["status"], seconds=round(seconds, 4)))
             await send(message)
 
         try:

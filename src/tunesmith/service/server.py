@@ -90,8 +90,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(store: Store, storage: Location, address: Address, say: Callable[[str], None]) -> None:
-    """Serve `store` until a signal comes; `say` is told where. Raises StudyError, OSError."""
+def serve(
+    store: Store,
+    storage: Location,
+    address: Address,
+    say: Callable[[str], None],
+    *,
+    access_log: bool = False,
+) -> None:
+    """Serve `store` until a signal comes; `say` is told where, and with `access_log` of each request. Raises StudyError, OSError."""
     if isinstance(storage, Service):
         raise StudyError(
             f"{storage} is a service already; name the file or the database that this one is to serve"
@@ -121,6 +128,7 @@ def serve(store: Store, storage: Location, address: Address, say: Callable[[str]
         secure=address.certificate is not None,
         proxies=address.proxies,
         open_to_all=not address.tokens,
+        log=say if access_log else None,
     )
     config = uvicorn.Config(
         app,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.history import History
 from tunesmith.core.space.points import Points
+from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Suggestion
 from tunesmith.core.trial import Origin, State
 from tunesmith.strategy.extrapolation import Extrapolation
@@ -73,6 +74,11 @@ class Evidence:
         return int(np.isfinite(self.losses).sum())
 
 
+def _key(point: Floats) -> bytes:
+    """Equal for equal points, which are NaN where inactive."""
+    return np.where(np.isnan(point), -1.0, point + 0.0).tobytes()
+
+
 def _pending(history: History) -> NDArray[np.int64]:
     return np.flatnonzero(history.where(State.WAITING, State.RUNNING))
 
@@ -105,26 +111,39 @@ class Proposals:
         self.repeats = False
         self.taken: list[Floats] = []
         self.made: list[Suggestion] = []
+        self._keys: set[bytes] = set()
+        self._last: tuple[bytes, Config] | None = None
 
     def __len__(self) -> int:
         return len(self.made)
 
     def fresh(self, point: Floats) -> bool:
         """Whether a snapped point satisfies the relations, and nobody has run it or is about to."""
-        if any(np.array_equal(point, other, equal_nan=True) for other in self.taken):
+        if _key(point) in self._keys:
             return False
         if not self._points.satisfies(point[None])[0]:
             return False
         if self.repeats:
             return True
-        if self._history.find(self._points.config(point)) is not None:
+        config = self._config(point)
+        if self._history.find(config) is not None:
             return False
+        if not self._points.rounded:
+            return True
         # users' own values need not be on the grid that suggestions are rounded to
-        return not self._points.rounded or self._history.find(self._points.exact(point)) is None
+        return self._history.find(config | self._points.exact(point)) is None
 
     def add(self, point: Floats, why: str) -> None:
         self.taken.append(point)
-        self.made.append(Suggestion(self._points.config(point), why))
+        self._keys.add(_key(point))
+        self.made.append(Suggestion(self._config(point), why))
+
+    def _config(self, point: Floats) -> Config:
+        """Its config; that of the point asked for last is remembered."""
+        key = _key(point)
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._points.config(point))
+        return self._last[1]
 
     def first_fresh(self, pool: Floats, order: Sequence[int] | NDArray[np.int64]) -> Floats | None:
         """The first of `pool`'s rows, in `order`, that is fresh."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +29,13 @@ def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
 
 
 def state_of(location: Location) -> Path:
-    """The folder of a service's own files: beside the file with the studies, or where a database's trials have theirs."""
-    beside = location.absolute() if isinstance(location, Path) else location.trials
-    return beside.with_suffix(".service")
+    """The folder of a service's own files: beside the file with the studies; for a database in the user's folder for such
+    things, wherever the service is started."""
+    if isinstance(location, Path):
+        return location.absolute().with_suffix(".service")
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    which = blake2b(str(location).encode(), digest_size=8).hexdigest()
+    return state / "tunesmith" / f"{which}.service"
 
 
 def network_hint(storage: str | Location | Store | None) -> str:

@@ -203,6 +203,18 @@ class TestList:
         assert overviews.lines(["digits", "none"]) == {"digits": [0.3, 0.1, 0.1, 0.01]}
         study.close()
 
+    def test_trials_whose_process_is_gone_do_not_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        study = made(ts_store(tmp_path))
+        row = Overviews(study.store).page()["studies"][0]
+        assert row["counts"]["running"] == 1
+        assert "process" in row["who"]
+        monkeypatch.setattr("tunesmith.tuning.session.alive", lambda _: False)
+        counts = Overviews(study.store).page()["studies"][0]["counts"]
+        assert (counts.get("running"), counts["waiting"]) == (None, 1)
+        study.close()
+
 
 def ts_store(tmp_path: Any) -> Store:
     return open_store(tmp_path / "studies.db")
@@ -313,6 +325,15 @@ class TestAxes:
         assert by_name["learning_rate"]["log"]
         assert by_name["optimizer"]["values"] == ["sgd", "adam"]
         assert head["axes"][-1]["name"] == "loss"
+        assert head["front"] is None
+
+    def test_of_several_objectives_the_front(self, store: Store) -> None:
+        study = ts.Study.create(SPACE, metric=["loss", "seconds"], storage=store, name="two")
+        for pair in ((1.0, 3.0), (2.0, 1.0), (3.0, 4.0)):
+            study.tell(study.ask(), pair)
+        head, _, _ = unpacked(axes.packed(Reading(store, "two")))
+        assert head["front"] == [0, 1]
+        assert [axis["name"] for axis in head["axes"][-2:]] == ["loss", "seconds"]
 
 
 def test_what_a_trial_printed_without_following_links(tmp_path: Path) -> None:

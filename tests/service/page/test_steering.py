@@ -248,3 +248,63 @@ def _steer(browser: Browser, service: Service) -> None:
     assert study.trials[5].config["layers"] == 4
     assert study.trials[1].retracted
     study.close()
+
+
+NASTY = ["..%2f..%2fetc%2fpasswd", "%00", "%2e%2e", "a%20b", "%ff", "-1", "9" * 40, "0x1", "1e9", "digits%0d%0aX:%201", "none"]  # fmt: skip
+
+
+def test_hostile_requests_are_refused_and_break_nothing(service: Service) -> None:
+    token = service.token("control")
+    wanted = [f"/page/studies/{name}/live" for name in NASTY]
+    wanted += [f"/page/studies/digits/trials/{number}" for number in NASTY]
+    wanted += [f"/page/studies/digits/trials/{number}/output" for number in NASTY]
+    wanted += [f"/static/{name}" for name in NASTY]
+    for where in (
+        "(" * 900,
+        "a" * 3000,
+        "%00",
+        "1/0>0",
+        "2**99999>0",
+        "loss<[1,2]",
+        "%22",
+        "x.y.z<1",
+        "%ed%a0%80=1",
+    ):
+        wanted += [
+            f"/page/studies/digits/{view}?where={where}"
+            for view in ("trials", "curves", "axes", "trials.csv")
+        ]
+    wanted += [f"/page/studies/digits/trials?{name}={value}" for name in ("begin", "count", "seen", "sort", "columns") for value in NASTY]  # fmt: skip
+    wanted += [
+        f"/page/studies/digits/timeline?since={value}" for value in ("nan", "inf", "-1", "1e308")
+    ]
+    wanted += [f"/page/studies/digits/journal?before={value}" for value in NASTY]
+    wanted += [f"/page/studies/digits/influence?objective={value}" for value in NASTY]
+    wanted += [
+        "/page/compare",
+        "/page/compare?name=none",
+        "/page/lines",
+        "/page/studies?sort=x",
+        "/page/studies?begin=-1",
+    ]
+    wanted += ["/page/compare?" + "&".join(["name=digits"] * 9)]
+    for path in wanted:
+        assert service.ask("GET", path, token=token).status in (200, 404, 422), path
+    bodies: list[Any] = [
+        b"", b"[", b"[]", b"null", b'{"config": {"layers": NaN}}', b"[" * 5000, {"config": {"layers": "x" * 9999}},
+        {"config": {"\ud800": 1}}, {"config": []}, {"limits": []}, {"limits": {"trials": {}}}, {"limits": {"trials": "9" * 5000}},
+        {"space": 3}, {"space": "a: &a [*a]"}, {"space": "[" * 3000}, {"values": {"loss": "x"}, "why": "w"},
+        {"values": {"loss": 1e999}, "why": "w"}, {"values": {"none": 1}, "why": "w"}, {"note": {"a": 1}}, {"digest": 3, "limits": {"time": "-1s"}},
+    ]  # fmt: skip
+    for verb in (
+        "preview",
+        "edit",
+        "enqueue",
+        "trials/0/correct",
+        "trials/0/annotate",
+        "trials/99/cancel",
+    ):
+        for body in bodies:
+            answer = service.ask("POST", f"/page/studies/digits/{verb}", body, token=token)
+            assert answer.status in (200, 409, 412, 422), (verb, body, answer.body)
+    assert service.ask("GET", "/page/studies/digits/report", token=token).status == 200

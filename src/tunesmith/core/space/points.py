@@ -163,10 +163,9 @@ class Points:
         return self.space.decode(np.where(np.isnan(point), 0.5, point))
 
     def exact(self, point: Floats) -> Config:
-        """As `config`, with the values to 12 digits: what somebody wrote who is exactly there."""
+        """The tuned values there, to 12 digits: what somebody wrote who is exactly there."""
         places = zip(self.space.tunables.items(), point.tolist(), strict=True)
-        written = {name: p.exact(u) for (name, p), u in places if not math.isnan(u)}
-        return self.config(point) | written
+        return {name: p.exact(u) for (name, p), u in places if not math.isnan(u)}
 
     def all(self) -> Floats:
         """Every point of a finite space once, relations aside, shape (configs, d)."""

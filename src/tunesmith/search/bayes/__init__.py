@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -21,7 +21,7 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Outlook, Suggestion
 from tunesmith.numeric import ranks
 from tunesmith.numeric.threads import one_thread
-from tunesmith.search.bayes.acquire import Maximiser
+from tunesmith.search.bayes.acquire import MANY, THOROUGH, Maximiser
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.expected_gain import expected_gain, room
 from tunesmith.search.bayes.failing import Failing, Risky
@@ -33,6 +33,7 @@ from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
 Floats = NDArray[np.float64]
+Judge: TypeAlias = Callable[[Model | Joint], Model | Joint | Priced | Risky]
 
 #: In spaces of choices and numbers, one suggestion in so many tries another choice than the best trial's; half as many
 #: late in a study of one objective, when the trust region has more.
@@ -63,7 +64,8 @@ class Bayes:
     """Expected improvement under a Gaussian process.
 
     `exploration` scales the model's uncertainty: "low" stays near what is known to be good, "high"
-    goes where little is known. Some 10 to 20 ms per suggestion, however many trials there are.
+    goes where little is known. Some 10 to 20 ms per suggestion, however many trials there are; in a batch of more than 16 some
+    1 ms for each after the first few.
     """
 
     valid: ClassVar[bool] = True
@@ -75,7 +77,8 @@ class Bayes:
         check_exploration("bayes", self.exploration)
 
     def suggest(self, space: Space, history: History, n: int, rng: Generator) -> list[Suggestion]:
-        """The initial design, then what the model expects most of; a batch costs one fit."""
+        """The initial design, then what the model expects most of; a batch costs one fit, and a large one O(n m) for each of
+        its later points, n being the results that the model sees and m the candidates (see `Maximiser.further`)."""
         domain = _domain(space, history)
         proposals = Proposals(domain.points, history)
         evidence = Evidence.ranked(history)
@@ -107,6 +110,41 @@ class Bayes:
         n: int,
         rng: Generator,
     ) -> None:
+        model, judged = self._model(domain, history, evidence, rng)
+        proposals.repeats = history.duplicates and model.noisy
+        for point in proposals.taken:
+            model.believe(point[None])
+        maximiser, begun = Maximiser(domain, judged(model), proposals, rng), len(proposals)
+        inside: Maximiser | None = None
+        single = isinstance(model, Model)
+        every = LEAVE_EVERY * (2 if single and is_late(domain, evidence.results) else 1)
+        # where there are choices alone, pools were worse: no climb goes astray there, and neighbours are all there is
+        pooled = n > MANY and (domain.everything is not None or not domain.choices_alone)
+        while len(proposals) < n:
+            number = len(history) + len(proposals)
+            in_batch = pooled and len(proposals) - begun >= THOROUGH
+            proposal, by = None, maximiser
+            if isinstance(model, Model) and is_its_turn(domain, evidence.results, number):
+                inside = inside or _inside(model, judged, history, evidence, proposals, rng)
+                if inside is not None:
+                    proposal, by = inside.inside(number, late=in_batch), inside
+            if proposal is None:
+                proposal = _instead(domain, maximiser, number, every, single, in_batch)
+                if proposal is None:
+                    proposal = maximiser.further() if in_batch else maximiser.best()
+                by = maximiser
+            if proposal is None:
+                return
+            point, why = proposal
+            proposals.add(point, why + by.model.describe(point))
+            for maker in (maximiser, inside):
+                if maker is not None:
+                    maker.believe(point)
+
+    def _model(
+        self, domain: Domain, history: History, evidence: Evidence, rng: Generator
+    ) -> tuple[Model | Joint, Judge]:
+        """The model of the results, and what makes one judge by cost, and by how likely a trial fails, too."""
         curiosity = CURIOSITY[self.exploration]
         if len(evidence.pending):
             curiosity *= AMID_OTHERS
@@ -118,57 +156,31 @@ class Bayes:
         else:
             rest = evidence if failing is None else failing.rest(evidence)
             model = Model.of(domain, history, rest, curiosity)
-        proposals.repeats = history.duplicates and model.noisy
-        for point in proposals.taken:
-            model.believe(point[None])
         price = Price.of(domain, history)
 
         def judged(model: Model | Joint) -> Model | Joint | Priced | Risky:
-            """With its cost, and how likely it fails."""
             priced = model if price is None else Priced(model, price)
             return priced if failing is None else Risky(priced, failing)
 
-        maximiser = Maximiser(domain, judged(model), proposals, rng)
-        inside: Maximiser | None = None
-        while len(proposals) < n:
-            number = len(history) + len(proposals)
-            proposal, by = None, maximiser
-            if isinstance(model, Model) and is_its_turn(domain, evidence.results, number):
-                inside = inside or _inside(model, judged, history, evidence, proposals, rng)
-                if inside is not None:
-                    proposal, by = inside.inside(number), inside
-            if proposal is None:
-                single = isinstance(model, Model)
-                late = single and is_late(domain, evidence.results)
-                proposal = _instead(domain, maximiser, number, single=single, late=late)
-                proposal, by = proposal or maximiser.best(), maximiser
-            if proposal is None:
-                return
-            point, why = proposal
-            proposals.add(point, why + by.model.describe(point))
-            if len(proposals) < n:
-                model.believe(point[None])
-                if inside is not None:
-                    inside.model.believe(point[None])
+        return model, judged
 
 
 def _instead(
-    domain: Domain, maximiser: Maximiser, number: int, *, single: bool, late: bool
+    domain: Domain, maximiser: Maximiser, number: int, every: int, single: bool, in_batch: bool
 ) -> tuple[Floats, str] | None:
     """What is proposed instead of the best point, where it is the turn of that: another choice, to be tuned for; where
     there is nothing to tune, what is near to the best trial."""
     if not len(domain.unordered):
         return None
     if not domain.choices_alone:
-        every = 2 * LEAVE_EVERY if late else LEAVE_EVERY
-        return maximiser.leave() if number % every == 0 else None
+        return maximiser.leave(late=in_batch) if number % every == 0 else None
     near = single and domain.everything is None and number % BESIDE_EVERY == 1
     return maximiser.beside() if near else None
 
 
 def _inside(
     model: Model,
-    judged: Callable[[Model | Joint], Model | Joint | Priced | Risky],
+    judged: Judge,
     history: History,
     evidence: Evidence,
     proposals: Proposals,

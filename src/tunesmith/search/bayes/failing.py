@@ -24,7 +24,7 @@ from tunesmith.numeric.ascent import Slopes
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Priced
-from tunesmith.search.bayes.surrogate import MOST_POINTS, Model, checkpoint
+from tunesmith.search.bayes.surrogate import MOST_POINTS, Model, Scores, checkpoint
 from tunesmith.strategy.evidence import Evidence
 
 Floats = NDArray[np.float64]
@@ -164,6 +164,11 @@ class Risky:
     def score(self, points: Floats, best: float | None = None) -> Floats:
         """The model's score, and the log of the probability that the trial does not fail; shape (n,)."""
         return self._model.score(points, best) + self._log_safe(points)
+
+    def watch(self, points: Floats) -> Scores:
+        """The score of these points, whatever is believed later."""
+        scores, safe = self._model.watch(points), self._log_safe(points)
+        return lambda best=None: scores(best) + safe
 
     def _log_safe(self, points: Floats) -> Floats:
         return self._failing.log_safe(self.domain.features(points))

@@ -10,7 +10,8 @@ ICML 2014); as long as no trial keeps them all, that probability is all that cou
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Final
+from collections.abc import Sequence
+from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -25,13 +26,22 @@ from tunesmith.numeric.candidates import representatives
 from tunesmith.numeric.hypervolume import Boxes, log_ehvi, log_ehvi_slopes
 from tunesmith.numeric.warp import OutputWarp
 from tunesmith.search.bayes.domain import Domain
-from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, checkpoint, is_noisy, learned
+from tunesmith.search.bayes.surrogate import (
+    LEAST,
+    MOST_POINTS,
+    Scores,
+    checkpoint,
+    is_noisy,
+    learned,
+)
 from tunesmith.search.bayes.transfer import Lessons
 from tunesmith.strategy.standing import Standing, bilog
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+#: Means and deviations, shape (n,) both.
+Prediction: TypeAlias = tuple[Floats, Floats]
 
 #: More objectives than this are searched by random weights of them.
 EXACT: Final = 3
@@ -190,11 +200,12 @@ class Joint:
         if not len(points):
             return
         features = self.domain.features(points)
-        means = np.column_stack([p.predict(features)[0] for p in self._objectives])
+        believed = [process.believe(features) for process in self._objectives]
+        self._objectives = [process for process, _ in believed]
+        means = np.column_stack([mean for _, mean in believed])
         keeps = self._log_feasible(features) > math.log(0.5)
         self._believed = np.vstack([self._believed, means[keeps]])
-        self._objectives = [p.believe(features) for p in self._objectives]
-        self._constraints = [(p.believe(features), border) for p, border in self._constraints]
+        self._constraints = [(p.believe(features)[0], border) for p, border in self._constraints]
         self._goals.clear()
 
     def hope(self, points: Floats, deviations: float) -> Floats:
@@ -229,19 +240,47 @@ class Joint:
         """The log of what a point is worth, and the user's prior; shape (n,). With `best`, as if no result had a better
         rank than that."""
         features = self.domain.features(points)
+        objectives = [process.predict(features) for process in self._objectives]
+        kept = [process.predict(features) for process, _ in self._constraints]
+        return self._worth(objectives, kept, best) + self._liked(points)
+
+    def watch(self, points: Floats) -> Scores:
+        """The score of these points, whatever is believed later."""
+        features, liked = self.domain.features(points), self._liked(points)
+        objectives = [gp.Watch(process, features) for process in self._objectives]
+        kept = [gp.Watch(process, features) for process, _ in self._constraints]
+
+        def scores(best: float | None = None) -> Floats:
+            followed = zip(objectives, self._objectives, strict=True)
+            bordered = zip(kept, self._constraints, strict=True)
+            return liked + self._worth(
+                [watch.follow(process) for watch, process in followed],
+                [watch.follow(process) for watch, (process, _) in bordered],
+                best,
+            )
+
+        return scores
+
+    def _worth(
+        self, objectives: Sequence[Prediction], kept: Sequence[Prediction], best: float | None
+    ) -> Floats:
+        """The score of points by what is predicted of each objective, and of each constraint's excess."""
         goal = self._goal(self.best if best is None else best)
-        score = self._log_feasible(features)
-        if goal is not None:
-            parts = [process.predict(features) for process in self._objectives]
-            mean = np.column_stack([p[0] for p in parts])
-            deviation = np.column_stack([p[1] for p in parts]) * self.curiosity
-            if isinstance(goal, Boxes):
-                score = score + log_ehvi(mean, deviation, goal)
-            else:
-                score = score + acquisition.log_ei(mean[:, 0], deviation[:, 0], goal)
-        if self._prior_weight:
-            score = score + self._prior_weight * self.domain.prior.log_density(points)
-        return score
+        score = np.zeros(len(objectives[0][0]))
+        for (mean, deviation), (_, border) in zip(kept, self._constraints, strict=True):
+            score += acquisition.log_below(mean, deviation, border)
+        if goal is None:
+            return score
+        means = np.column_stack([mean for mean, _ in objectives])
+        deviations = np.column_stack([deviation for _, deviation in objectives]) * self.curiosity
+        if isinstance(goal, Boxes):
+            return score + log_ehvi(means, deviations, goal)
+        return score + acquisition.log_ei(means[:, 0], deviations[:, 0], goal)
+
+    def _liked(self, points: Floats) -> Floats | float:
+        """What the user's prior adds to the score."""
+        weight = self._prior_weight
+        return weight * self.domain.prior.log_density(points) if weight else 0.0
 
     def _log_feasible(self, features: Floats) -> Floats:
         """The log of the probability that all constraints are kept, shape (n,)."""

@@ -20,7 +20,7 @@ from tunesmith.numeric.ascent import Slopes
 from tunesmith.numeric.candidates import representatives
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.joint import Joint
-from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, Model, checkpoint
+from tunesmith.search.bayes.surrogate import LEAST, MOST_POINTS, Model, Scores, checkpoint
 
 Floats = NDArray[np.float64]
 
@@ -84,6 +84,12 @@ class Priced:
         """The model's score, less the log of the cost times `exponent`; shape (n,)."""
         cost = self._cost.predict(self.domain.features(points))[0]
         return self._model.score(points, best) - self.exponent * cost
+
+    def watch(self, points: Floats) -> Scores:
+        """The score of these points, whatever is believed later."""
+        scores = self._model.watch(points)
+        cost = self.exponent * self._cost.predict(self.domain.features(points))[0]
+        return lambda best=None: scores(best) - cost
 
     def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -37,6 +37,12 @@ NOISY: Final = 0.01
 
 #: How losses are warped: the bad tail compressed, not at all, or by their logs.
 Shape: TypeAlias = Literal["bent", "linear", "log"]
+
+
+class Scores(Protocol):
+    """The score of fixed points, shape (n,), by a surrogate as it is now; `best` as in its `score`."""
+
+    def __call__(self, best: float | None = None) -> Floats: ...
 
 
 class Model:
@@ -195,8 +201,8 @@ class Model:
         """Take the predictions for `points`, which are running or about to, for results."""
         if len(points):
             features = self.domain.features(points)
-            self.best = min(self.best, float(self._gp.predict(features)[0].min()))
-            self._gp = self._gp.believe(features)
+            self._gp, means = self._gp.believe(features)
+            self.best = min(self.best, float(means.min()))
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation, shape (m,) each."""
@@ -235,12 +241,21 @@ class Model:
 
     def score(self, points: Floats, best: float | None = None) -> Floats:
         """Log expected improvement on `best`, and the user's prior; shape (m,)."""
-        mean, deviation = self.predict(points)
-        best = self.best if best is None else best
-        gain = acquisition.log_ei(mean, deviation * self.curiosity, best)
-        if self._prior_weight:
-            gain += self._prior_weight * self.domain.prior.log_density(points)
-        return gain
+        return self._worth(*self.predict(points), best) + self._liked(points)
+
+    def watch(self, points: Floats) -> Scores:
+        """The score of these points, whatever is believed later."""
+        watch, liked = gp.Watch(self._gp, self.domain.features(points)), self._liked(points)
+        return lambda best=None: self._worth(*watch.follow(self._gp), best) + liked
+
+    def _worth(self, mean: Floats, deviation: Floats, best: float | None) -> Floats:
+        goal = self.best if best is None else best
+        return acquisition.log_ei(mean, deviation * self.curiosity, goal)
+
+    def _liked(self, points: Floats) -> Floats | float:
+        """What the user's prior adds to the score."""
+        weight = self._prior_weight
+        return weight * self.domain.prior.log_density(points) if weight else 0.0
 
     def slopes(self, starts: Floats, best: float | None = None) -> Slopes:
         """The score and its gradient, for points whose choices and activity are those of `starts`."""

@@ -56,6 +56,7 @@ def _packed(reading: Reading, ledger: Ledger, where: str) -> bytes:
         "cursor": ledger.cursor,
         "sign": ledger.spec.first_objective.sign,
         "best": ledger.incumbent,
+        "front": ledger.front().tolist() if len(ledger.spec.objectives) > 1 else None,
         "done": int(np.isfinite(losses[numbers]).sum()),
     }
     text = json.dumps(head).encode()

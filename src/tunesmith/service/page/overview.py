@@ -14,7 +14,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.service.page.readings import Reading
 from tunesmith.tuning.feed import fraction_done, time_left_s
-from tunesmith.tuning.session import describe, running_session
+from tunesmith.tuning.session import at_work, brief, describe, running_session
 
 #: A report that took so long (s) is not made again before this many times as long has passed.
 PATIENCE: Final = 10.0
@@ -68,7 +68,10 @@ def state_of(ledger: Ledger) -> dict[str, str]:
     if runs is not None:
         return {"word": "running", "sentence": f"Run by {describe(runs)}."}
     if ledger.running:
-        return {"word": "running", "sentence": "Trials are run by those who asked for them."}
+        return {
+            "word": "running",
+            "sentence": f"Run by {brief(at_work(ledger)) or 'a process of which nothing is known'}.",
+        }
     if not ledger.size:
         return {"word": "new", "sentence": "No trial has begun yet: nobody has asked for one."}
     return {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,12 +13,16 @@ import numpy as np
 from tunesmith.core.errors import StudyError, StudyNotFound
 from tunesmith.core.trial import State
 from tunesmith.store.base import Activity, Listing, Store, Summary, Tabular
+from tunesmith.tuning.excerpt import state_now
+from tunesmith.tuning.session import brief
 
 #: Studies given at a time, and points of a line of the best value so far.
 MOST: Final = 50
 POINTS: Final = 40
 #: Of a study with more trials no such line is drawn in the list.
 LARGE: Final = 20_000
+#: So often (s) it is looked whether those who run trials are still there.
+AGAIN_S: Final = 10.0
 #: So many summaries are kept.
 _KEPT: Final = 20_000
 #: Of so many trials that ended, this share failed: it needs somebody to look.
@@ -29,7 +36,7 @@ class Overviews:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._rows: dict[tuple[str, float], tuple[int, dict[str, Any]]] = {}
+        self._rows: dict[tuple[str, float], tuple[int, float, dict[str, Any]]] = {}
         self._lines: dict[tuple[str, float], tuple[int, list[float] | None]] = {}
 
     def page(
@@ -69,13 +76,19 @@ class Overviews:
         key = (one.name, one.created_at)
         with self._lock:
             known = self._rows.get(key)
-        if known is not None and known[0] == one.cursor:
-            return known[1]
-        row = {**row_of(self._store.summary(one.name)), "last_at": one.last_at}
+        if known is not None and known[0] == one.cursor and time.monotonic() < known[1]:
+            return known[2]
+        summary, who, until = self._store.summary(one.name), "", math.inf
+        if summary.counts[State.RUNNING] and sum(summary.counts.values()) <= LARGE:
+            # whoever ran them may be gone without a word
+            counts, sessions = state_now(self._store, summary)
+            summary, who = replace(summary, counts=counts), brief(sessions)
+            until = time.monotonic() + AGAIN_S
+        row = {**row_of(summary), "last_at": one.last_at, "who": who}
         with self._lock:
             if len(self._rows) >= _KEPT:
                 self._rows.clear()
-            self._rows[key] = (one.cursor, row)
+            self._rows[key] = (one.cursor, until, row)
         return row
 
     def _line(self, one: Activity) -> list[float] | None:

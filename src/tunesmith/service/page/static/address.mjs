@@ -31,7 +31,7 @@ export function go(changes, { replace = false } = {}) {
 const word = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/;
 const taken = new Set(["and", "or", "not", "in", "if", "else", "is", "for", "None", "True", "False", "lambda"]);
 
-export function named(name) {
+function named(name) {
   return word.test(name) && !name.split(".").some((part) => taken.has(part)) ? name : `metric(${JSON.stringify(name)})`;
 }
 
@@ -62,5 +62,3 @@ export function filter(state) {
   if (state.where) parts.unshift(parts.length ? `(${state.where})` : state.where);
   return parts.join(" and ");
 }
-
-export { clause };

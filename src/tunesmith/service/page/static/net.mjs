@@ -1,6 +1,6 @@
 // Requests. Every URL is relative to the page's own, so that it works under any prefix.
 
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, body) {
     super((body && body.detail) || `the server answered ${status}`);
     this.status = status;
@@ -9,7 +9,6 @@ export class Problem extends Error {
 }
 
 export const here = (name) => `page/studies/${encodeURIComponent(name)}`;
-export const api = (name) => `api/v1/studies/${encodeURIComponent(name)}`;
 
 export function query(path, values) {
   const search = new URLSearchParams();

@@ -54,7 +54,6 @@ export async function open(root, state, context) {
     live = {};
 
   const visible = () => data.axes.map((_, k) => k).filter((k) => !hidden.has(data.axes[k].name));
-
   async function load(next) {
     state = next;
     where = state.where;
@@ -73,6 +72,10 @@ export async function open(root, state, context) {
     const goal = data.places[data.axes.findIndex((axis) => axis.objective)];
     ranked = Uint32Array.from([...Array(data.count).keys()].filter((i) => goal[i] !== NONE));
     ranked.sort((a, b) => data.sign * (goal[a] - goal[b]));
+    if (data.front) {
+      const front = new Set(data.front);
+      ranked = ranked.filter((i) => front.has(data.numbers[i]));
+    }
     absent = data.places.map((places) => places.includes(NONE));
     order = visible();
     draw();
@@ -110,7 +113,13 @@ export async function open(root, state, context) {
     for (let i = 0; i < data.count; i += 1) if (kept[i]) inside.push(i);
     const some = Object.keys(all).length > 0;
     // the best of those that are left are drawn above the others
-    const most = Math.max(1, Math.min(quick ? 60 : data.count > SAMPLE ? 120 : 400, Math.ceil(inside.length / 20))),
+    const most = Math.max(
+        1,
+        Math.min(
+          quick ? 60 : data.count > SAMPLE ? 120 : 400,
+          data.front ? ranked.length : Math.ceil(inside.length / 20),
+        ),
+      ),
       top = [];
     for (const i of ranked) {
       if (kept[i]) top.push(i);
@@ -149,7 +158,7 @@ export async function open(root, state, context) {
       ? data.size
         ? "No trial fits this filter: there is nothing to draw."
         : "No trials yet: each will be a line."
-      : `${n} of ${data.size.toLocaleString("en")} trials${some ? " within the brushes" : ""}${many ? `, ${(SAMPLE + top.length).toLocaleString("en")} of them as lines and all as bands` : ""}. Orange are the best ${top.length}, green is the best. Axes from left to right by how much they explain. Drag along an axis to brush it, click its name to hide it.`;
+      : `${n} of ${data.size.toLocaleString("en")} trials${some ? " within the brushes" : ""}${many ? `, ${(SAMPLE + top.length).toLocaleString("en")} of them as lines and all as bands` : ""}. ${data.front ? `Orange are the ${top.length} of them that no other beats` : `Orange are the best ${top.length}`}${best >= 0 ? ", green is the best" : ""}. Axes from left to right by how much they explain. Drag along an axis to brush it, click its name to hide it.`;
   }
 
   function lines(pen, xs, which, colour, alpha, width = 1) {

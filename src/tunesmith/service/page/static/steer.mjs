@@ -4,7 +4,7 @@ import { empty, fill, h, say } from "./dom.mjs";
 import { get, here } from "./net.mjs";
 import { config, form, limits, post, space } from "./forms.mjs";
 
-export function dialog(title, children) {
+function dialog(title, children) {
   const box = h("dialog", { "aria-label": title }, h("h2", {}, title), children);
   box.addEventListener("close", () => box.remove());
   box.addEventListener("click", (event) => {

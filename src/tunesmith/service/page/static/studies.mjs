@@ -118,7 +118,7 @@ export async function open(root, state) {
           "p",
           { class: "soft" },
           goal,
-          ` · ${one.searcher}`,
+          ` · ${one.searcher}${one.who ? ` · run by ${one.who}` : ""}`,
           one.attention ? h("b", { class: "attention" }, ` · ${one.attention}`) : null,
         ),
       ),
