@@ -421,6 +421,7 @@ class TestAttacks:
             body = {"study": "x", "file": "job.yaml", "files": files}
             answer = service.ask("POST", "/api/v1/jobs", body, token=token)
             assert answer.status == 422, answer.body
+        more: dict[str, Any]
         for more in (
             {"file": "../job.yaml"}, {"file": "/etc/passwd"}, {"study": "../x"}, {"study": ""}, {"study": "a\x1b[2J"},
             {"study": "x" * 101}, {"study": "../x", "fit": {}}, {"study": "x", "fit": {"output": "/tmp"}}, {"fit": {"target": "a\0"}},
