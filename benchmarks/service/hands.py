@@ -81,6 +81,7 @@ result = ts.tune(objective, ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1)), metric
 #: One process of a study of one problem; 0.1 s a trial.
 PROBLEM = """
 import math, sys, time, tunesmith as ts
+name = sys.argv[2]
 def branin(c):
     x, y = 15 * c["x"] - 5, 15 * c["y"]
     return (y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6) ** 2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
@@ -92,7 +93,7 @@ def rosenbrock(c):
     return 100 * (y - x * x) ** 2 + (1 - x) ** 2
 def objective(config):
     time.sleep(0.1)
-    return {"branin": branin, "ackley": ackley, "rosenbrock": rosenbrock}[sys.argv[2]](config)
+    return {"branin": branin, "ackley": ackley, "rosenbrock": rosenbrock}[name](config)
 if __name__ == "__main__":
     ts.tune(objective, ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1)), metric="loss", name="s", storage=sys.argv[1], trials=48,
             seed=int(sys.argv[3]), parallel=int(sys.argv[4]), join=sys.argv[4] == "1", progress=False)

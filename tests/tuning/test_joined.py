@@ -189,20 +189,21 @@ class TestOne:
         assert result.counts[ts.State.STOPPED] > 0
         assert replay(open_store(storage), "s").problems == []
 
-    @pytest.mark.parametrize("searcher", ["random", "bayes"])
     @pytest.mark.parametrize(
-        "scheduler",
+        ("scheduler", "searcher"),
         [
-            {"hyperband": {"max": 9, "min": 3}},
-            {"asha": {"max": 9, "min": 1, "type": "promotion"}},
-            {"pasha": {"max": 9, "min": 1}},
-            {"pbt": {"max": 9, "interval": 3}},
+            ({"hyperband": {"max": 9, "min": 3}}, "random"),
+            ({"hyperband": {"max": 9, "min": 3}}, "bayes"),
+            ({"asha": {"max": 9, "min": 1, "type": "promotion"}}, "random"),
+            ({"pasha": {"max": 9, "min": 1}}, "random"),
+            ({"pbt": {"max": 9, "interval": 3}}, "bayes"),
         ],
-        ids=lambda scheduler: next(iter(scheduler)),
+        ids=str,
     )
     def test_paused_trials_wait_for_whoever_asks_next(
-        self, storage: str, scheduler: Any, searcher: str
+        self, tmp_path: Path, scheduler: Any, searcher: str
     ) -> None:
+        storage = str(tmp_path / "study.db") if searcher == "random" else server().url()
         begun: set[tuple[int, int]] = set()
 
         def train(config: dict[str, float], trial: Any) -> float:
@@ -254,6 +255,25 @@ class TestOne:
             run(storage, lambda config: config["x"], trials=1).ended
             == "the only trial has been run"
         )
+
+    @pytest.mark.parametrize("ahead_s", [86400.0, -86400.0])
+    def test_a_clock_that_is_wrong_uses_up_no_limit(
+        self, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+    ) -> None:
+        """Of hosts whose clocks are a day apart each goes by that of the database."""
+        storage, real = server().url(), time.time
+        first = ts.Study.create(
+            SPACE, name="s", metric="loss", storage=storage, searcher="random", seed=1, trials=6, time="1h", trial_time="9m"
+        )  # fmt: skip
+        with first:
+            first.tell(first.ask(), 0.5)
+            monkeypatch.setattr(time, "time", lambda: real() + ahead_s)
+            result = run(storage, plain, time="1h", trial_time="9m")
+            monkeypatch.undo()
+        assert result.ended_by == "trials"
+        assert result.counts[ts.State.COMPLETED] == 6
+        ends = [e.at for e in open_store(storage).changes("s") if isinstance(e, events.Finished)]
+        assert all(abs(at - real()) < 600 for at in ends)
 
     def test_a_full_disk_is_waited_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

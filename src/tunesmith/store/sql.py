@@ -766,6 +766,12 @@ class SqlStore:
             return {session: max(0.0, now - at) for session, at in beats}
 
     @_again
+    def now(self) -> float:
+        """The database's own clock, in seconds since the epoch: those of hosts differ."""
+        with self._begin() as connection:
+            return self._dialect.now(connection)
+
+    @_again
     def verify(self, name: str) -> str | None:
         with self._begin() as connection:
             study = self._id(connection, name)

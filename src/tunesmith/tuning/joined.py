@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from tunesmith.core import decide
 from tunesmith.core.engine import start_of
 from tunesmith.core.errors import StoreFull, StudyError, StudyOver, TunesmithError
@@ -49,10 +51,9 @@ class Joined:
         *,
         watcher: Watcher | None = None,
         say: Callable[[str], None] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._study, self._parallel = study, parallel
-        self._watcher, self._say, self._clock = watcher, say or (lambda _: None), clock
+        self._watcher, self._say = watcher, say or (lambda _: None)
         self._executor: Executor | None = None
         self._keeper: Keeper | None = None
         #: The attempts that run here, and those that were told to end.
@@ -65,13 +66,15 @@ class Joined:
         #: The event after which nobody had a trial for us.
         self._idle_at = -1
         self._asked_s = self._watched_at = self._shown_at = 0.0
-        #: Since when the disk is full, and when that was last seen (s).
-        self._full_s: tuple[float, float] | None = None
         study._on_full = self._await_space  # noqa: SLF001
 
     @property
     def ledger(self) -> Ledger:
         return self._study._ledger  # noqa: SLF001
+
+    def _clock(self) -> float:
+        """The time by the study's clock, which may not be this host's (see `session.shared_clock`)."""
+        return self._study._clock()  # noqa: SLF001
 
     def run(self, make: Factory, folder: Folder) -> None:
         """Take part until the study is over."""
@@ -136,10 +139,11 @@ class Joined:
                 self._stop(happened.trial, reason)
                 return
             event = happened._replace(returned=None, reason=reason)
+        at = self._clock()
         if isinstance(event, Exited):
-            self._exited(event)
+            self._exited(event._replace(at=at))
         else:
-            self._reported(event)
+            self._reported(msgspec.structs.replace(event, at=at))
         if self._keeper is not None and self.ledger.attempt(event.trial) == event.attempt:
             try:
                 self._keeper.look(self.ledger, [event.trial])
@@ -178,14 +182,11 @@ class Joined:
         whom = f" to {describe(by)}" if by else ""
         return f"it was handed out again{whom}, because this process had not been heard of"
 
-    def _await_space(self, full: StoreFull) -> None:
+    def _await_space(self, full: StoreFull, waited_s: float) -> None:
         """Wait for a moment; raise if that has been done for too long."""
-        now = time.monotonic()
-        if self._full_s is None or now - self._full_s[1] > 2 * _FULL_EVERY_S:
+        if waited_s == 0.0:
             self._say(f"{full}; waiting {FULL_DISK_S:.0f} s for space")
-            self._full_s = now, now
-        self._full_s = self._full_s[0], now
-        if now - self._full_s[0] > FULL_DISK_S or self._interrupts.count > 1:
+        if waited_s > FULL_DISK_S or self._interrupts.count > 1:
             raise full
         time.sleep(_FULL_EVERY_S)
 

@@ -103,7 +103,7 @@ def launch(
         folder = folder_of(storage, spec.name)
         stack.callback(folder.close)
         if join:
-            part = Joined(study, spec.limits.parallel, watcher=watcher, say=say, clock=clock)
+            part = Joined(study, spec.limits.parallel, watcher=watcher, say=say)
             part.run(executor, folder)
             return study.result()
         if hint := network_hint(storage):

@@ -21,6 +21,7 @@ from tunesmith.core.events import Opened
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import count
 from tunesmith.core.trial import Kind, Reason
+from tunesmith.store.base import Store
 from tunesmith.tuning.arithmetic import arithmetic
 from tunesmith.tuning.cluster_task import cluster_task
 from tunesmith.version import __version__
@@ -58,6 +59,17 @@ def waking_s() -> float:
     """A clock (s) that only goes forward, also while the computer sleeps."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
+
+
+def shared_clock(store: Store) -> Callable[[], float]:
+    """The time (s since the epoch) for a session of a store that several hosts share: by its own clock, which is asked
+    once. Those of hosts differ, and a limit on a study's time would be used up at once, or never."""
+    now: Callable[[], float] | None = getattr(store, "now", None)
+    if now is None or not getattr(store, "distant", False):
+        return time.time
+    began_s = waking_s()
+    ahead_s = now() - began_s
+    return lambda: waking_s() + ahead_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ from tunesmith.tuning.session import (
     give_up_dead,
     on_other_hosts,
     running_session,
+    shared_clock,
 )
 from tunesmith.tuning.spec import (
     ENQUEUED,
@@ -112,8 +113,8 @@ class Study:
         self._data: Mapping[str, str] = {}
         self._changed: Changed = "discount"
         self._heart: Heartbeat | None = None
-        #: What waits for space on a full disk, or raises: nothing is lost while it does.
-        self._on_full: Callable[[StoreFull], None] | None = None
+        #: What waits for space on a full disk, or raises where it has (s): nothing is lost meanwhile.
+        self._on_full: Callable[[StoreFull, float], None] | None = None
         #: When dead sessions were last looked for.
         self._looked_at = -LOOK_S
         #: The strategies, and the study (before it is edited) for which they were made.
@@ -468,6 +469,8 @@ class Study:
             self._refuse_other_hosts(self._storage)
             warnings.warn(hint, UserWarning, stacklevel=4)
         with self._journal.lock:
+            if self._clock is time.time:
+                self._clock = shared_clock(self._store)
             if self._session is None or not self._session.mine:
                 self._session = Session.new()
                 if self._store.shared:
@@ -863,13 +866,16 @@ class Study:
 
     def _patiently(self, store: Callable[[], Sequence[Event]]) -> Sequence[Event]:
         """What `store` returns; while the disk is full, as long as `_on_full` waits for space."""
+        since_s: float | None = None
         while True:
             try:
                 return store()
             except StoreFull as full:
                 if self._on_full is None:
                     raise
-                self._on_full(full)
+                now_s = time.monotonic()
+                since_s = now_s if since_s is None else since_s
+                self._on_full(full, now_s - since_s)
 
     def _refuse_if_run(self, ledger: Ledger | None = None) -> None:
         """Raise StudyBusy if a coordinator runs the study, as `ledger` has it, or as it is now."""
