@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from tunesmith.cli.app import app
 from tunesmith.core.errors import JobError, StudyBusy, TunesmithError
+from tunesmith.recipes import load_model
 from tunesmith.store.location import location_of
 from tunesmith.tuning.handover import Handover
 from tunesmith.tuning.study import Study
@@ -199,6 +200,74 @@ class TestSubmit:
         assert ended["why"] == "installing its requirements: nowhere (exit code 1)"
 
 
+class TestTable:
+    def test_the_best_model(
+        self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One request trains many models on a table, another one gets the best of them."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("TUNESMITH_STORAGE", service.url())
+        monkeypatch.setenv("TUNESMITH_TOKEN", service.token("submit"))
+        rows = [f"{n % 17},{n % 5},{3 * (n % 17) - n % 5}" for n in range(120)]
+        Path("houses.csv").write_text("\n".join(["a,b,price", *rows]))
+        words = ["submit", "houses.csv", "-t", "price", "-f", "--option"]
+        ran = CliRunner().invoke(
+            app,
+            [
+                *words,
+                "trials=1",
+                "--option",
+                "ensemble=1",
+                "--option",
+                "algorithms=linear",
+                "--option",
+                "parallel=1",
+            ],
+        )
+        assert ran.exit_code == 0, ran.output
+        ran = CliRunner().invoke(app, ["fetch", "houses"])
+        assert ran.exit_code == 0, ran.output
+        Path("new.csv").write_text("a,b\n3,1\n")
+        assert load_model("houses-model").predict("new.csv")[0] == pytest.approx(8, abs=1)
+        again = CliRunner().invoke(app, ["fetch", "houses"])
+        assert "is there already" in str(again.exception)
+        wrong = CliRunner().invoke(app, [*words, "output=/tmp/x"])
+        assert "has no option 'output'" in str(wrong.exception)
+
+    def test_what_links_lead_to(self, service: Service, tmp_path: Path) -> None:
+        """A job's files are those of its folder: no path and no link leads elsewhere."""
+        there = handover(service)
+        program = """\
+            import json, os
+            os.symlink("/etc/passwd", "../trials/link")
+            os.symlink("/etc", "../trials/folder")
+            print(json.dumps({"loss": 1}))
+        """
+        taken = there.submit(
+            write(tmp_path, "python train.py {x}", 1, train_py=program), name="links"
+        )
+        over(there, taken["id"])
+        token = service.token("read")
+        path = f"/api/v1/jobs/{taken['id']}/files"
+        listed = [one["path"] for one in service.ask("GET", path, token=token).json["files"]]
+        assert "links/000000/config.json" in listed
+        assert not {"link", "folder/passwd"} & {*listed}
+        for name in (
+            "link",
+            "folder/passwd",
+            "../job.json",
+            "..%2fjob.json",
+            "%2e%2e/job.json",
+            "%2fetc%2fpasswd",
+            "a%00",
+            "a%5cb",
+            ".",
+        ):
+            answer = service.ask("GET", f"{path}/{name}", token=token)
+            assert answer.status in (404, 422), (name, answer)
+        assert service.ask("GET", f"{path}/{listed[0]}", token=token).status == 200
+
+
 class TestCancel:
     def test_running_and_waiting(self, service: Service, tmp_path: Path) -> None:
         """Two run at a time; the third one waits, and is not begun."""
@@ -352,9 +421,11 @@ class TestAttacks:
             body = {"study": "x", "file": "job.yaml", "files": files}
             answer = service.ask("POST", "/api/v1/jobs", body, token=token)
             assert answer.status == 422, answer.body
+        more: dict[str, Any]
         for more in (
             {"file": "../job.yaml"}, {"file": "/etc/passwd"}, {"study": "../x"}, {"study": ""}, {"study": "a\x1b[2J"},
-            {"study": "x" * 101}, {"environment": {"python": "python"}}, {"environment": {"requirements": "/etc/passwd"}},
+            {"study": "x" * 101}, {"study": "../x", "fit": {}}, {"study": "x", "fit": {"output": "/tmp"}}, {"fit": {"target": "a\0"}},
+            {"fit": {"target": {}}}, {"environment": {"python": "python"}}, {"environment": {"requirements": "/etc/passwd"}},
         ):  # fmt: skip
             answer = submitted(service, {"job.yaml": write_bytes()}, token, **more)
             assert answer.status == 422, (more, answer.body)

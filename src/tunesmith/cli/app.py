@@ -16,6 +16,7 @@ from tunesmith.cli import (
     edit,
     enqueue,
     export,
+    fetch,
     fit,
     init,
     jobs,
@@ -71,6 +72,7 @@ for module in (
     submit,
     jobs,
     logs,
+    fetch,
     cancel,
     backup,
 ):

@@ -11,7 +11,12 @@ from tunesmith.cli.arguments import Json, Service
 
 
 def submit(
-    job: Annotated[Path, typer.Argument(metavar="JOB", help="The job file (YAML or JSON).")],
+    job: Annotated[
+        Path,
+        typer.Argument(
+            metavar="JOB", help="The job file (YAML or JSON); or a table, with --target."
+        ),
+    ],
     to: Service = None,
     name: Annotated[
         str | None, typer.Option(help="The study's name, instead of the job's.")
@@ -30,6 +35,18 @@ def submit(
             help="Make a virtual environment for the job, and install these in it.",
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", help="The column of the table that is to be predicted."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            metavar="NAME=VALUE",
+            help="Another option of tunesmith fit for a table, such as time=10m; may be repeated.",
+        ),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Show its output until it is over.")
     ] = False,
@@ -37,20 +54,26 @@ def submit(
 ) -> None:
     """Hand a job over to a service: its folder is sent, without what .gitignore names, and it runs there.
 
+    Of a table, many models are trained as `tunesmith fit` does; tunesmith fetch gets the best one.
+
     The service has to allow it (tunesmith serve --jobs N), and the token in $TUNESMITH_TOKEN (scope submit).
     """
     from tunesmith.cli.logs import show
     from tunesmith.cli.tables import print_json
-    from tunesmith.tuning.handover import Handover
+    from tunesmith.core.errors import StudyError
+    from tunesmith.tuning.handover import Handover, fit_options
 
     service = Handover(to)
-    taken = service.submit(
-        job,
-        name=name,
-        python=python,
-        requirements=requirements,
-        say=lambda line: typer.echo(line, err=True),
-    )
+    if target is not None:
+        if python or requirements:
+            raise StudyError("a table needs no program; leave --python and --requirements out")
+        taken = service.fit(job, fit_options(target, option or []), name=name, say=_say)
+    else:
+        if option or job.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"):
+            raise StudyError(
+                "of a table say which column is to be predicted: --target COLUMN; --option is for tables alone"
+            )
+        taken = service.submit(job, name=name, python=python, requirements=requirements, say=_say)
     if json:
         print_json(taken)
     else:
@@ -60,3 +83,7 @@ def submit(
         )
     if follow:
         show(service, taken["id"], follow=True)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tunesmith.core.errors import JobError, StoreError
 from tunesmith.store.line import Line
 from tunesmith.store.location import Location, Service, default_storage
 from tunesmith.tuning.job import load_job
-from tunesmith.tuning.parcel import File, pack
+from tunesmith.tuning.parcel import File, check_name, check_path, file_at, pack
 
 _OVER = ("ended", "failed", "cancelled")
 #: How long a request waits for more of a log (s).
@@ -56,14 +57,38 @@ class Handover:
             raise JobError(f"{path} is left out by a .gitignore, and has to be sent")
         if requirements is not None:
             requirements = _inside(Path(requirements), folder)
-        self._send(folder, files, say)
         environment = {"python": python, "requirements": requirements}
-        submission = {
-            "study": job.spec.name,
-            "file": path.name,
-            "files": [file.to_dict() for file in files],
-            "environment": {k: v for k, v in environment.items() if v is not None},
-        }
+        return self._hand_over(
+            folder,
+            files,
+            say,
+            study=job.spec.name,
+            file=path.name,
+            environment={k: v for k, v in environment.items() if v is not None},
+        )
+
+    def fit(
+        self,
+        data: Path,
+        options: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Mapping[str, Any]:
+        """Send a table, and have a model found for it, with options of `tunesmith fit`. Raises as `submit`."""
+        try:
+            files = [file_at(data, data.name)]
+        except OSError as error:
+            raise JobError(f"{data} cannot be read: {error.strerror}") from None
+        return self._hand_over(
+            data.absolute().parent, files, say, study=name or data.stem, file=data.name, fit=options
+        )
+
+    def _hand_over(
+        self, folder: Path, files: Sequence[File], say: Callable[[str], None], **what: Any
+    ) -> Mapping[str, Any]:
+        self._send(folder, files, say)
+        submission = {**what, "files": [file.to_dict() for file in files]}
         answer = self._line.request("POST", "/jobs", submission, key=uuid.uuid4().hex)
         described: Mapping[str, Any] = answer.data
         return described
@@ -108,6 +133,30 @@ class Handover:
                 return
             after = int(answer.headers["tunesmith-cursor"])
 
+    def fetch(self, which: str, folder: Path | None = None) -> tuple[Path, int]:
+        """Write what a job has left into a new `folder`; that, and how many files. Raises JobError, OSError."""
+        job = self.get(which)
+        if folder is None:
+            check_name(job["study"])
+            folder = Path(job["study"] + ("-model" if job["recipe"] else ".trials"))
+        if folder.exists():
+            raise JobError(f"{folder} is there already; name another folder with --output")
+        left = self._line.request("GET", f"/jobs/{job['id']}/files").data
+        if not (listed := left["files"]):
+            raise JobError(f"job {job['id']} has left no files")
+        if not left["complete"]:
+            raise JobError(
+                f"job {job['id']} has left more than {len(listed)} files; copy them where the service runs, from the "
+                f"folder jobs/{job['id']} of its own"
+            )
+        for file in listed:
+            check_path(file["path"])
+            body = self._line.request("GET", f"/jobs/{job['id']}/files/{quote(file['path'])}").body
+            place = folder / file["path"]
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(body)
+        return folder, len(listed)
+
     def cancel(self, which: str, why: str = "") -> Mapping[str, Any]:
         """End a job. Raises JobError."""
         job = self.get(which)["id"]
@@ -123,3 +172,14 @@ def _inside(path: Path, folder: Path) -> str:
     if not absolute.is_file() or not absolute.resolve().is_relative_to(folder.resolve()):
         raise JobError(f"there is no file {path} in {folder}, the folder that is sent")
     return absolute.resolve().relative_to(folder.resolve()).as_posix()
+
+
+def fit_options(target: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Options of `tunesmith fit` from NAME=VALUE; one that is repeated is a list. Raises JobError."""
+    options: dict[str, list[str]] = {"target": [target]}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise JobError(f"--option {text}: write NAME=VALUE, such as time=10m")
+        options.setdefault(name.replace("-", "_"), []).append(value)
+    return dict(options)

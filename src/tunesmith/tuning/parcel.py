@@ -21,6 +21,7 @@ MOST_BYTES: Final = 256 << 20
 MOST_FILES: Final = 5000
 _LONGEST_PATH: Final = 500
 _LONGEST_PART: Final = 200
+_LONGEST_NAME: Final = 100
 _DEEPEST: Final = 20
 _LEAVE_OUT: Final = "name what is not needed in a .gitignore, and let the program read large data from where the service runs"
 
@@ -43,22 +44,29 @@ def pack(folder: Path) -> list[File]:
     files: list[File] = []
     total = 0
     for path in _walk(folder, Ignored.above(folder)):
-        status = path.stat()
-        name = path.relative_to(folder).as_posix()
-        total += status.st_size
-        if status.st_size > MOST_FILE:
-            raise JobError(
-                f"{name} has {show_bytes(status.st_size)}, and a file that is sent at most "
-                f"{show_bytes(MOST_FILE)}; {_LEAVE_OUT}"
-            )
+        file = file_at(path, path.relative_to(folder).as_posix())
+        total += file.size
         if total > MOST_BYTES or len(files) >= MOST_FILES:
             raise JobError(
                 f"{folder} has more than {MOST_FILES} files or {show_bytes(MOST_BYTES)}; {_LEAVE_OUT}"
             )
-        digest = sha256(path.read_bytes()).hexdigest()
-        files.append(File(name, digest, status.st_size, bool(status.st_mode & stat.S_IXUSR)))
+        files.append(file)
     check(files)
     return files
+
+
+def file_at(path: Path, name: str) -> File:
+    """The file at `path`, called `name` where it is sent to. Raises JobError, OSError."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise JobError(f"{path} is no file")
+    if status.st_size > MOST_FILE:
+        raise JobError(
+            f"{name} has {show_bytes(status.st_size)}, and a file that is sent at most "
+            f"{show_bytes(MOST_FILE)}; {_LEAVE_OUT}"
+        )
+    digest = sha256(path.read_bytes()).hexdigest()
+    return File(name, digest, status.st_size, bool(status.st_mode & stat.S_IXUSR))
 
 
 def _walk(folder: Path, ignored: Ignored) -> Iterator[Path]:
@@ -86,7 +94,7 @@ def check(files: Sequence[File]) -> None:
     if len(files) > MOST_FILES:
         raise JobError(f"there are {len(files)} files, and at most {MOST_FILES} are taken")
     for file in files:
-        _check_path(file.path)
+        check_path(file.path)
         if len(file.sha256) != 64 or not set(file.sha256) <= set("0123456789abcdef"):
             raise JobError(f"{file.path}: {shown(file.sha256)} is no SHA-256 in small hexadecimal")
         if not 0 <= file.size <= MOST_FILE:
@@ -98,7 +106,8 @@ def check(files: Sequence[File]) -> None:
     _check_doubles(file.path for file in files)
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
+    """Raise JobError for what is no path within a folder."""
     parts = path.split("/")
     if (
         not path
@@ -115,6 +124,15 @@ def _check_path(path: str) -> None:
             f"{shown(path)} is no path of a file that is sent: those are relative, with slashes, at most {_DEEPEST} folders "
             f"deep and {_LONGEST_PATH} characters long, without '.', '..', backslashes and control characters"
         )
+
+
+def check_name(name: str) -> None:
+    """Raise JobError for what cannot be the name of a folder."""
+    if "/" in name or len(name) > _LONGEST_NAME:
+        raise JobError(
+            f"{shown(name)} is no name: those have no slashes and at most {_LONGEST_NAME} characters"
+        )
+    check_path(name)
 
 
 def _check_doubles(paths: Iterable[str]) -> None:

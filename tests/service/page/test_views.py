@@ -45,6 +45,9 @@ class TestCurves:
         assert page["metrics"] == ["loss", "accuracy"]
         assert [band[0] for band in page["bands"]] == [1.0, 2.0]
         assert curves_of(Reading(store, "digits"), "accuracy")["reporting"] == 12
+        timed = curves_of(Reading(store, "digits"), timed=True)
+        assert timed["bands"] == []
+        assert all(0 <= place < 60 for line in timed["lines"] for place in line["x"])
         assert curves_of(Reading(store, "digits"), "none", "number < 1")["reporting"] == 1
         json.dumps(page, allow_nan=False)
 

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from tunesmith.core.errors import JobError, shown
+from tunesmith.service.jobs import recipe
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.jobs.keeper import Plan, Step
 from tunesmith.store.location import TOKEN_VARIABLE
@@ -53,19 +54,14 @@ def plan(job: Job, folder: Path, url: str, token: str) -> Plan:
         variables.pop("CONDA_PREFIX", None)
         variables["VIRTUAL_ENV"] = str(programs.parent)
         variables["PATH"] = os.pathsep.join([str(programs), variables.get("PATH", os.defpath)])
-    storage = f"{url}?trials={quote(str(folder / 'trials'))}"
-    words = [
-        *_PYTHON,
-        "-m",
-        "tunesmith",
-        "run",
-        job.file,
-        "--name",
-        job.study,
-        "--storage",
-        storage,
-    ]
-    steps.append(Step(RUN, [*words, "--plain"]))
+    words = [*_PYTHON, "-m", "tunesmith"]
+    if job.fit is None:
+        storage = f"{url}?trials={quote(str(folder / job.results))}"
+        words += ["run", f"./{job.file}", "--name", job.study, "--storage", storage, "--plain"]
+    else:
+        output = str(folder / job.results)
+        words += ["fit", f"./{job.file}", "--output", output, "--plain", *recipe.words(job.fit)]
+    steps.append(Step(RUN, words))
     return Plan(job.attempt, str(work), variables, steps)
 
 
@@ -73,7 +69,10 @@ def check(environment: Environment, paths: set[str]) -> None:
     """Raise JobError for an environment that cannot be: `paths` are the files that were sent."""
     python = environment.python
     if python is not None and not (
-        Path(python).is_absolute() and "\0" not in python and os.access(python, os.X_OK)
+        "\0" not in python
+        and Path(python).is_absolute()
+        and Path(python).is_file()
+        and os.access(python, os.X_OK)
     ):
         raise JobError(
             f"there is no Python {shown(python)} where the service runs; name one by its whole path, such as "

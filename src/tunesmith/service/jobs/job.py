@@ -46,17 +46,26 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str = ""
     asked: str = ""
     environment: Environment = Environment()
+    #: The options of a recipe for the table `file`; None for a job file.
+    fit: dict[str, str | int | float | list[str]] | None = None
     state: State = "queued"
     #: Why it is in this state, in words.
     why: str = ""
     #: How often it was started, and where it was told that the service is.
     attempt: int = 0
     url: str = ""
+    #: How often at a stretch an attempt was lost.
+    lost: int = 0
     started_at: float | None = None
     ended_at: float | None = None
     exit: int | None = None
     #: Why it is to be cancelled, if it is.
     cancelling: str = ""
+
+    @property
+    def results(self) -> str:
+        """The folder, in the job's own, of what it leaves."""
+        return "trials" if self.fit is None else "model"
 
     @property
     def over(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -21,8 +22,8 @@ from typing import IO, Final
 
 import msgspec
 
-from tunesmith.core.errors import JobError, StudyError
-from tunesmith.service.jobs import environment, job, keeper
+from tunesmith.core.errors import JobError, StudyError, TunesmithError
+from tunesmith.service.jobs import environment, job, keeper, recipe
 from tunesmith.service.jobs.blobs import Blobs
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.problems import Problem
@@ -30,11 +31,15 @@ from tunesmith.service.tokens import Token, Tokens
 from tunesmith.tuning.job import load_job
 from tunesmith.tuning.parcel import File, check
 
-#: So many wait or run at most, and so often is one begun anew that was lost.
+#: So many wait or run at most, and so often at a stretch may one be lost.
 MOST_WAITING: Final = 1000
-MOST_ATTEMPTS: Final = 5
-#: How often the processes are looked at (s).
+MOST_LOST: Final = 5
+#: Attempts that lasted longer (s) are not counted: machines may be restarted as often as they like.
+_LONG_S: Final = 600.0
+#: How often the processes are looked at, and how long nothing is begun after a fault of this machine's (s).
 _LOOK_S: Final = 0.3
+_AGAIN_S: Final = 10.0
+_LOG: Final = logging.getLogger(__name__)
 _ID: Final = frozenset("0123456789abcdef")
 #: Exit codes of `tunesmith run`: somebody else runs the study; the service was not reached; it was stopped.
 _BUSY, _STORE, _STOPPED = 3, 4, 130
@@ -116,6 +121,7 @@ class Jobs:
         path: str,
         files: list[File],
         wanted: Environment,
+        fit: recipe.Options | None = None,
         key: str = "",
         asked: str = "",
     ) -> Job:
@@ -131,7 +137,7 @@ class Jobs:
             check(files)
             paths = {file.path for file in files}
             if path not in paths:
-                raise JobError("the job file is not among the files that were sent")
+                raise JobError("the job's own file is not among those that were sent")
             environment.check(wanted, paths)
             if missing := self.blobs.missing(files):
                 detail = (
@@ -153,27 +159,42 @@ class Jobs:
                     "StudyBusy",
                     f"job {other.id} has the study {study!r}; wait for it, cancel it, or use another name",
                 )
-            return self._take(token, study, path, files, wanted, key, asked)
+            options = None if fit is None else dict(fit)
+            if options is not None:
+                recipe.check(study, options)
+            made = Job(
+                secrets.token_hex(6), study, path, self._clock(), token.id, token.name, key, asked,
+                wanted, options,
+            )  # fmt: skip
+            return self._take(made, files)
 
-    def _take(
-        self, token: Token, study: str, path: str, files: list[File], wanted: Environment, key: str, asked: str
-    ) -> Job:  # fmt: skip
-        name = secrets.token_hex(6)
-        draft = self._folder / f".job-{name}"
+    def _take(self, made: Job, files: list[File]) -> Job:
+        draft = self._folder / f".job-{made.id}"
         draft.mkdir(mode=0o700)
         try:
             self.blobs.lay_out(files, draft / "work")
-            _check_job(draft / "work", path, study)
-            made = Job(name, study, path, self._clock(), token.id, token.name, key, asked, wanted)
+            if made.fit is None:
+                _check_job(draft / "work", made.file, made.study)
             job.write(draft, made)
-            draft.rename(self._folder / name)
+            draft.rename(self._folder / made.id)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
         with self._changed:
-            self._jobs[name] = made
+            self._jobs[made.id] = made
             self._changed.notify_all()
         return made
+
+    def results(self, which: str) -> Path:
+        """The folder of what a job has left. Raises Problem while it may change."""
+        one = self.get(which)
+        if not one.over:
+            raise Problem(
+                409,
+                "JobError",
+                f"job {one.id} is {one.state}; what it leaves is there once it is over",
+            )
+        return self._folder / one.id / one.results
 
     def cancel(self, which: str, why: str) -> Job:
         """End a job, or do not begin it; one that is over stays as it is. Raises Problem."""
@@ -205,14 +226,23 @@ class Jobs:
             with self._changed:
                 if self._closing:
                     return
-                running = [one for one in self._jobs.values() if one.state == "running"]
-                for one in running:
-                    if not self._runs(one):
-                        self._finish(one)
-                for one in self._due():
-                    self._begin(one)
-                active = any(one.state == "running" for one in self._jobs.values())
-                self._changed.wait(_LOOK_S if active else None)
+                try:
+                    self._look()
+                except (OSError, TunesmithError) as error:  # a full disk, a damaged file of tokens
+                    _LOG.warning("jobs wait: %s", error)
+                    pause_s: float | None = _AGAIN_S
+                else:
+                    active = any(one.state == "running" for one in self._jobs.values())
+                    pause_s = _LOOK_S if active else None
+                self._changed.wait(pause_s)
+
+    def _look(self) -> None:
+        """Take notice of what has ended, and begin what is due."""
+        for one in [one for one in self._jobs.values() if one.state == "running"]:
+            if not self._runs(one):
+                self._finish(one)
+        for one in self._due():
+            self._begin(one)
 
     def _due(self) -> Iterator[Job]:
         """Those that are to begin, in the order in which they came."""
@@ -272,11 +302,14 @@ class Jobs:
         code = None if end is None else end.code
         if one.cancelling:
             self._write(one.moved("cancelled", one.cancelling, ended_at=now, exit=code))
-        elif (lost := self._lost(folder, end)) and one.attempt < MOST_ATTEMPTS:
-            self._write(one.moved("queued", f"runs again: {lost}"))
-        elif lost:
-            why = f"given up after {one.attempt} attempts: {lost}"
-            self._write(one.moved("failed", why, ended_at=now, exit=code))
+        elif lost := self._lost(folder, end):
+            long = now - (one.started_at or now) > _LONG_S
+            one = msgspec.structs.replace(one, lost=1 if long else one.lost + 1)
+            if one.lost < MOST_LOST:
+                self._write(one.moved("queued", f"runs again: {lost}"))
+            else:
+                why = f"given up: {lost}, {one.lost} times"
+                self._write(one.moved("failed", why, ended_at=now, exit=code))
         elif code in (0, _STOPPED):
             why = "its study is over" if code == 0 else "its study was stopped on request"
             self._write(one.moved("ended", why, ended_at=now, exit=code))

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require
+from tunesmith.service.jobs import results
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.problems import Problem
@@ -40,6 +41,8 @@ class _New(msgspec.Struct, forbid_unknown_fields=True):
     file: str
     files: list[_File]
     environment: Environment = Environment()
+    #: Options of `tunesmith fit`: `file` is a table, and no job file.
+    fit: dict[str, str | int | float | list[str]] | None = None
 
 
 class _Digests(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,6 +68,8 @@ class Routes:
         add("/jobs", self.submit, methods=["POST"], status_code=202)
         add("/jobs/{which}", self.one, methods=["GET"])
         add("/jobs/{which}/log", self.log, methods=["GET"])
+        add("/jobs/{which}/files", self.files, methods=["GET"])
+        add("/jobs/{which}/files/{path:path}", self.file, methods=["GET"])
         add("/jobs/{which}/cancel", self.cancel, methods=["POST"], status_code=202)
 
     def _jobs(self) -> Jobs:
@@ -98,7 +103,7 @@ class Routes:
         return Response(status_code=204)
 
     async def submit(self, request: Request) -> Response:
-        """Run a job file, which is among the files, as a study of this service. With the header Idempotency-Key it may be sent again."""
+        """Run a job file, which is among the files, as a study of this service; with `fit`, find a model for a table. With the header Idempotency-Key it may be sent again."""
         token = require(request, "submit")
         jobs = self._jobs()
         new: _New = await read(request, _New)
@@ -108,7 +113,7 @@ class Routes:
         asked = sha256(await request.body()).hexdigest() if key else ""
         files = [File(f.path, f.sha256, f.size, f.executable) for f in new.files]
         job = await self._studies.think(
-            jobs.submit, token, new.study, new.file, files, new.environment, key, asked
+            jobs.submit, token, new.study, new.file, files, new.environment, new.fit, key, asked
         )
         return answer(_shown(job), 202, {"Location": f"jobs/{job.id}"})
 
@@ -143,6 +148,19 @@ class Routes:
         headers = {"Tunesmith-Cursor": str(after + len(part)), "Tunesmith-State": job.state}
         return Response(part, 200, headers, "text/plain; charset=utf-8")
 
+    async def files(self, which: str, request: Request) -> Response:
+        """What a job that is over has left: the model of a table, or the files of its trials."""
+        root = self._jobs().results(self._seen(which, request).id)
+        listed = await self._studies.quick(results.files, root)
+        shown = [{"path": path, "size": size} for path, size in listed]
+        return answer({"files": shown, "complete": len(shown) < results.MOST})
+
+    async def file(self, which: str, path: str, request: Request) -> Response:
+        """One of these files."""
+        root = self._jobs().results(self._seen(which, request).id)
+        place = await self._studies.quick(results.file, root, path)
+        return FileResponse(place, media_type="application/octet-stream", filename=place.name)
+
     async def cancel(self, which: str, request: Request) -> Response:
         """End a job; its study stays, and may go on as another job."""
         token = require(request, "submit")
@@ -162,4 +180,4 @@ class Routes:
 
 
 def _shown(job: Job) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in _SHOWN}
+    return {**{name: getattr(job, name) for name in _SHOWN}, "recipe": job.fit is not None}

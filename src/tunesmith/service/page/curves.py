@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -28,15 +29,18 @@ _STEPS: Final = 100
 _SHARES: Final = (5, 25, 50, 75, 95)
 
 
-def curves_of(reading: Reading, metric: str = "", where: str = "") -> dict[str, Any]:
-    """Curves of `metric` (the first objective's by default) of the trials that fit. Raises ExpressionError, StudyError."""
+def curves_of(
+    reading: Reading, metric: str = "", where: str = "", *, timed: bool = False
+) -> dict[str, Any]:
+    """Curves of `metric` (the first objective's by default) of the trials that fit, over steps, or `timed` over seconds
+    since the trial began. Raises ExpressionError, StudyError."""
     with reading.result() as result:
         ledger = result.ledger
-        key = ("curves", metric, where)
-        return reading.made(key, ledger, lambda: _curves(ledger, metric, where))
+        key = ("curves", metric, where, timed)
+        return reading.made(key, ledger, lambda: _curves(ledger, metric, where, timed=timed))
 
 
-def _curves(ledger: Ledger, metric: str, where: str) -> dict[str, Any]:
+def _curves(ledger: Ledger, metric: str, where: str, *, timed: bool) -> dict[str, Any]:
     signs = {o.metric: o.sign for o in ledger.spec.objectives}
     metrics = [*(m for m in signs if m in ledger.curves.metrics)]
     metrics += [m for m in ledger.curves.metrics if m not in signs]
@@ -52,12 +56,7 @@ def _curves(ledger: Ledger, metric: str, where: str) -> dict[str, Any]:
     best = ledger.incumbent
     lines = []
     for number in shown.tolist():
-        points = [
-            (r.step, r.metrics[metric])
-            for r in ledger.curves.of(number)
-            if r.metrics.get(metric, np.nan) == r.metrics.get(metric, np.nan)
-            and metric in r.metrics
-        ]
+        points = _points(ledger, number, metric, timed=timed)
         every = max(1, -(-len(points) // POINTS))
         some = points[::every] + ([points[-1]] if points and (len(points) - 1) % every else [])
         lines.append(
@@ -65,7 +64,7 @@ def _curves(ledger: Ledger, metric: str, where: str) -> dict[str, Any]:
                 "trial": number,
                 "state": str(ledger.state(number)),
                 "best": number == best,
-                "x": [step for step, _ in some],
+                "x": [place for place, _ in some],
                 "y": [float(f"{value:.6g}") for _, value in some],
             }
         )
@@ -73,15 +72,28 @@ def _curves(ledger: Ledger, metric: str, where: str) -> dict[str, Any]:
     return {
         "metric": metric,
         "metrics": metrics,
+        "timed": timed,
         "sign": signs.get(metric, 0.0),
         "lines": lines,
-        "bands": _bands(steps, values) if len(reporting) >= BANDS_FROM else [],
+        "bands": _bands(steps, values) if len(reporting) >= BANDS_FROM and not timed else [],
         "reporting": len(reporting),
         "fitting": int(fit.sum()),
         "size": ledger.size,
         "cursor": ledger.cursor,
         "log": low > 0 and high / low > LOG_FROM,
     }
+
+
+def _points(ledger: Ledger, number: int, metric: str, *, timed: bool) -> list[tuple[float, float]]:
+    """What a trial reported of a metric that is finite, and where on the axis. Times are from its last attempt's beginning;
+    what an earlier one reported was before."""
+    reports = [
+        r for r in ledger.curves.of(number) if math.isfinite(r.metrics.get(metric, math.nan))
+    ]
+    if not timed:
+        return [(r.step, r.metrics[metric]) for r in reports]
+    begun = min([ledger.started_at(number), *(r.at for r in reports)])
+    return [(round(r.at - begun, 3), r.metrics[metric]) for r in reports]
 
 
 def _chosen(ledger: Ledger, reporting: Ints) -> Ints:

@@ -194,8 +194,11 @@ def _trials(page: APIRouter, studies: Studies, about: Look) -> None:
 
 def _figures(page: APIRouter, about: Look) -> None:
     @page.get("/page/studies/{name}/curves")
-    async def curved(request: Request, name: str, metric: Text = "", where: Text = "") -> Response:
-        return await about(request, name, partial(curves.curves_of, metric=metric, where=where))
+    async def curved(
+        request: Request, name: str, metric: Text = "", where: Text = "", timed: bool = False
+    ) -> Response:
+        look = partial(curves.curves_of, metric=metric, where=where, timed=timed)
+        return await about(request, name, look)
 
     @page.get("/page/studies/{name}/timeline")
     async def lanes(

@@ -1,6 +1,20 @@
 // What is shown is in the address: a link shows a colleague the same.
 
-const names = ["study", "view", "trial", "where", "brush", "sort", "columns", "q", "with", "before", "by", "log"];
+const names = [
+  "study",
+  "view",
+  "trial",
+  "where",
+  "brush",
+  "sort",
+  "columns",
+  "q",
+  "with",
+  "before",
+  "by",
+  "log",
+  "over",
+];
 
 export function read() {
   const search = new URLSearchParams(location.search),

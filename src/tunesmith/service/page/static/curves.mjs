@@ -1,6 +1,6 @@
 // Learning curves on a canvas: the best and those that run as lines, all of them as bands.
 
-import { fill, h, number } from "./dom.mjs";
+import { duration, fill, h, number } from "./dom.mjs";
 import { get, here, query } from "./net.mjs";
 import { filter, go } from "./address.mjs";
 import { Picture, frame, scale } from "./plot.mjs";
@@ -19,6 +19,12 @@ export async function open(root, state, context) {
     type: "checkbox",
     onchange: () => go({ log: log.checked ? "yes" : "no" }, { replace: true }),
   });
+  const over = h(
+    "select",
+    { "aria-label": "Over", onchange: () => go({ over: over.value }, { replace: true }) },
+    h("option", { value: "" }, "by step"),
+    h("option", { value: "time" }, "by time"),
+  );
   const list = new List(state, context, { short: true });
   const picture = new Picture("Learning curves; the table below has the same trials", 420, draw);
   fill(
@@ -29,7 +35,7 @@ export async function open(root, state, context) {
       "div",
       { class: "above" },
       words,
-      h("div", { class: "tools" }, metric, h("label", { class: "tick" }, log, "log scale")),
+      h("div", { class: "tools" }, metric, over, h("label", { class: "tick" }, log, "log scale")),
     ),
     picture.element,
     h(
@@ -46,10 +52,19 @@ export async function open(root, state, context) {
     list.element,
   );
 
+  const ask = () =>
+    get(
+      query(`${here(state.study)}/curves`, {
+        metric: state.by,
+        where: filter(state),
+        timed: state.over === "time" ? "true" : "",
+      }),
+    );
+
   async function load(next) {
     state = next;
     try {
-      made = await get(query(`${here(state.study)}/curves`, { metric: state.by, where: filter(state) }));
+      made = await ask();
     } catch (error) {
       if (error.status !== 422) throw error;
       words.textContent = "";
@@ -62,10 +77,11 @@ export async function open(root, state, context) {
         h("option", { value: m, selected: m === made.metric }, m),
       ),
     );
+    over.value = state.over;
     log.checked = state.log ? state.log === "yes" : made.log;
     const drawn = made.lines.length.toLocaleString("en");
     words.textContent = made.reporting
-      ? `${made.metric}, step by step, of ${made.reporting.toLocaleString("en")} trials${made.lines.length < made.reporting ? `: ${drawn} as lines, the best and those that run among them` : ""}${made.bands.length ? "; the bands hold half and nine tenths of all" : ""}. Click a line for its trial.`
+      ? `${made.metric}, ${made.timed ? "over time" : "step by step"}, of ${made.reporting.toLocaleString("en")} trials${made.lines.length < made.reporting ? `: ${drawn} as lines, the best and those that run among them` : ""}${made.bands.length ? "; the bands hold half and nine tenths of all" : ""}. Click a line for its trial.`
       : made.fitting
         ? "None of these trials has reported anything on its way: there is no curve to draw. A program reports with trial.report(step, metric=value)."
         : made.size
@@ -99,7 +115,7 @@ export async function open(root, state, context) {
     const pad = positive ? 0 : 0.04 * (high - low);
     const x = scale(left, right, box.left, box.right, false),
       y = scale(low - pad, high + pad, box.bottom, box.top, positive);
-    frame(pen, x, y, box, colour, ["step", made.metric]);
+    frame(pen, x, y, box, colour, [made.timed ? "seconds since the trial began" : "step", made.metric]);
     pen.save();
     pen.beginPath();
     pen.rect(box.left - 2, box.top - 4, box.right - box.left + 4, box.bottom - box.top + 8);
@@ -177,7 +193,7 @@ export async function open(root, state, context) {
     }
     say(
       spot &&
-        `trial ${trial}, ${spot[2].state}\nstep ${spot[2].x[spot[3]]}: ${made.metric} ${number(spot[2].y[spot[3]])}`,
+        `trial ${trial}, ${spot[2].state}\n${made.timed ? `after ${duration(spot[2].x[spot[3]])}` : `step ${spot[2].x[spot[3]]}`}: ${made.metric} ${number(spot[2].y[spot[3]])}`,
       event.clientX,
       event.clientY,
     );
@@ -204,7 +220,7 @@ export async function open(root, state, context) {
       if (now.cursor === made.cursor || busy) return;
       busy = true;
       try {
-        made = await get(query(`${here(state.study)}/curves`, { metric: state.by, where: filter(state) }));
+        made = await ask();
         picture.paint();
         await list.news(now);
       } finally {
