@@ -418,6 +418,41 @@ def test_who_did_what(service: Service, tokens: dict[str, str]) -> None:
     assert not any(secret in text for secret in tokens.values())
 
 
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "status", "address"),
+    [
+        ("10.0.0.1", "6.6.6.6, 7.7.7.7", 200, "7.7.7.7"),
+        ("10.0.0.9", "7.7.7.7", 403, "10.0.0.9"),
+        ("127.0.0.1", "7.7.7.7", 200, "127.0.0.1"),
+    ],
+)
+def test_who_asks_is_said_by_the_proxy_alone(
+    peer: str, forwarded: str, status: int, address: str
+) -> None:
+    """The last address of X-Forwarded-For is the proxy's own word; whoever comes past the proxy is sent away."""
+    import asyncio
+
+    from tunesmith.service.app import make
+    from tunesmith.store import MemoryStore
+
+    served = make(MemoryStore(), proxies=("10.0.0.1",))
+    scope: dict[str, Any] = {
+        "type": "http", "method": "GET", "path": "/healthz", "raw_path": b"/healthz", "query_string": b"", "scheme": "http",
+        "headers": [(b"host", b"localhost"), (b"x-forwarded-for", forwarded.encode())], "client": (peer, 1),
+        "server": ("127.0.0.1", 80), "root_path": "", "http_version": "1.1", "asgi": {"version": "3.0"},
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(served(scope, receive, send))
+    assert (sent[0]["status"], scope["client"][0]) == (status, address)
+
+
 def test_the_audit_log_does_not_grow_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

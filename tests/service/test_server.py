@@ -107,6 +107,8 @@ def test_it_ends_in_order_though_somebody_looks_on(tmp_path: Path) -> None:
     [
         (["--host", "0.0.0.0"], "give --tls-cert and --tls-key"),
         (["--tls-cert", "a.pem"], "belong together"),
+        (["--tls-cert", "nowhere.pem", "--tls-key", "nowhere.pem"], "cannot be used"),
+        (["-s", "http://127.0.0.1:1"], "is a service already"),
         (["--no-token", "--behind-proxy", "10.0.0.1"], "for 127.0.0.1 alone"),
         (["--host", "nowhere.invalid", "--behind-proxy", "10.0.0.1"], "cannot listen at"),
     ],

@@ -251,13 +251,13 @@ class TestBrokenConnections:
         cuts: list[str] = []
         send = line.Line._send
 
-        def cut(self: Any, method: str, path: str, body: bytes | None) -> Any:
+        def cut(self: Any, method: str, path: str, *rest: Any) -> Any:
             if method in ("POST", "DELETE") and "/turns/" not in path and path not in cuts:
                 cuts.append(path)
                 if when == "after":
-                    send(self, method, path, body)
+                    send(self, method, path, *rest)
                 raise ConnectionResetError
-            return send(self, method, path, body)
+            return send(self, method, path, *rest)
 
         monkeypatch.setattr(line.Line, "_send", cut)
         with closing(open_store(url)) as store:

@@ -57,7 +57,7 @@ def serve(
     """Serve studies over HTTP: to programs, and to browsers as a page."""
     from tunesmith.cli.arguments import locate
     from tunesmith.core.errors import StudyError
-    from tunesmith.store import open_store
+    from tunesmith.store import Service, open_store
 
     try:
         from tunesmith.service.server import Address, serve
@@ -66,6 +66,10 @@ def serve(
             f"the service needs FastAPI and uvicorn ({error}); pip install 'tunesmith[serve]'"
         ) from None
     _, location = locate(None, storage)
+    if isinstance(location, Service):
+        raise StudyError(
+            f"{location} is a service already; name the file or the database that this one is to serve"
+        )
     address = Address(
         host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs
     )  # fmt: skip

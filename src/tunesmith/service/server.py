@@ -21,7 +21,7 @@ from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.login import Login
 from tunesmith.service.protocol import limits
 from tunesmith.service.tokens import Tokens
-from tunesmith.store import Location, Service, Store
+from tunesmith.store import Location, Store
 from tunesmith.tuning.place import state_of
 
 #: How long requests that run may take once the service is told to end (s).
@@ -46,10 +46,7 @@ class Address:
 
     def __post_init__(self) -> None:
         loopback = self.host in LOOPBACK
-        if (self.certificate is None) != (self.key is None):
-            raise StudyError(
-                "--tls-cert and --tls-key belong together: the certificate and its private key"
-            )
+        _check_certificate(self.certificate, self.key)
         if not (loopback or self.certificate or self.proxies):
             raise StudyError(
                 f"--host {self.host}: others could read the tokens on their way; give --tls-cert and --tls-key, or "
@@ -78,6 +75,21 @@ class Address:
         return self.url if self.certificate else f"http://{here}:{self.port}"
 
 
+def _check_certificate(certificate: Path | None, key: Path | None) -> None:
+    if (certificate is None) != (key is None):
+        raise StudyError(
+            "--tls-cert and --tls-key belong together: the certificate and its private key"
+        )
+    if certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except OSError as error:  # those of ssl are such, too
+            raise StudyError(
+                f"--tls-cert {certificate} and --tls-key {key} cannot be used ({error}): they are PEM files, and the key is that "
+                "of the certificate"
+            ) from None
+
+
 class _Server(uvicorn.Server):
     """Tells streams that it ends, which uvicorn would wait for."""
 
@@ -99,10 +111,6 @@ def serve(
     access_log: bool = False,
 ) -> None:
     """Serve `store` until a signal comes; `say` is told where, and with `access_log` of each request. Raises StudyError, OSError."""
-    if isinstance(storage, Service):
-        raise StudyError(
-            f"{storage} is a service already; name the file or the database that this one is to serve"
-        )
     listening = _listen(address)
     port: int = listening.getsockname()[1]
     address = Address(**{**address.__dict__, "port": port})

@@ -229,4 +229,8 @@ def _why(error: Exception, place: Service) -> str:
         return "nothing answers there; does tunesmith serve run, and are host and port right?"
     if isinstance(error, TimeoutError):
         return "it does not answer"
+    if isinstance(error, socket.gaierror):
+        return "there is no host of that name"
+    if isinstance(error, http.client.RemoteDisconnected) and not place.secure:
+        return "it ends the connection; does it want https://?"
     return str(error) or type(error).__name__
