@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from tunesmith.cli.app import app
 from tunesmith.core.errors import JobError, StudyBusy, TunesmithError
 from tunesmith.recipes import load_model
+from tunesmith.service.jobs import keeper
 from tunesmith.store.location import location_of
 from tunesmith.tuning.handover import Handover
 from tunesmith.tuning.study import Study
@@ -316,17 +317,19 @@ class TestKilled:
             service.close()
 
     def test_the_jobs_processes(self, tmp_path: Path) -> None:
-        """What was lost while the service was away runs again, and its study goes on; the wish to cancel outlives the service."""
+        """What was lost while the service was away runs again, and its study goes on; the wish to cancel outlives the service.
+        What a killed keeper leaves ends."""
         service = Service(tmp_path / "studies.db", "--jobs", "1")
         try:
             there = handover(service)
+            folder = tmp_path / "studies.service" / "jobs"
             job = there.submit(waiting(tmp_path / "a"), name="a")["id"]
             until(lambda: began(tmp_path / "a"))
             service.stop(signal.SIGKILL)
             killed = [
                 process
                 for process in psutil.process_iter(["cmdline"])
-                if str(tmp_path / "studies.service") in " ".join(process.info["cmdline"] or [])
+                if {keeper.__name__, str(folder / job)} <= {*(process.info["cmdline"] or ())}
             ]
             assert killed
             for process in killed:

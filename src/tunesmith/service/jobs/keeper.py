@@ -8,6 +8,7 @@ meanwhile; it finds the lock, the log and, once the lock is free, the end.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -129,6 +130,7 @@ class Keeper:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=(self._lock,),
+                preexec_fn=_end_with_parent if _LIBC is not None else None,  # noqa: PLW1509 (it has one thread)
             )
         except OSError as error:
             self._log.write(f"{step.words[0]} cannot be run: {error.strerror}\n".encode())
@@ -158,6 +160,17 @@ class Keeper:
         process.stdout.close()
         _signal(process.pid, signal.SIGKILL)  # what it has left in its session's group
         return process.wait()
+
+
+#: prctl(2), where the system has it; loaded before a fork needs it.
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def _end_with_parent() -> None:
+    """In the child: be told to end when the keeper is killed, as nobody could cancel the job any more."""
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(group: int, number: signal.Signals) -> None:
