@@ -174,8 +174,12 @@ class Remote:
         """Wait for what is under way, and end. What could not be uploaded stays on this host, and is news."""
         if self._thread is not None:
             self.settle()
+            if left := self._work.unfinished_tasks:
+                self._news.append(
+                    f"{left} copies to {self.url} did not end in time: those checkpoints are on this host alone"
+                )
             self._work.put(None)
-            for number, (directory, _, error) in self._failed.items():
+            for number, (directory, _, error) in list(self._failed.items()):
                 self._news.append(
                     f"the checkpoints of trial {number} are on this host alone, in {directory}: {_words(error)}"
                 )

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -22,7 +23,7 @@ from tunesmith.core.errors import ConfigError, StudyError, StudyWaits, Transitio
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import outcome_of
 from tunesmith.core.space.space import Space
-from tunesmith.core.trial import ENDED, State, Trial
+from tunesmith.core.trial import ENDED, Report, State, Trial
 from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require
 from tunesmith.service.news import News
@@ -154,7 +155,7 @@ class Api:
         until = asyncio.get_running_loop().time() + min(max(wanted.wait, 0.0), MOST_WAIT_S)
         while True:
             try:
-                trial = await self._ask(name, session)
+                trial = await self._ask(name, session, f"{session.id} {id(request)}")
             except StudyWaits:
                 left_s = until - asyncio.get_running_loop().time()
                 cursor = await self._studies.quick(self._studies.store.cursor, name)
@@ -165,13 +166,13 @@ class Api:
                 self._news.tell(name, cursor)
                 return answer(_shown(trial))
 
-    async def _ask(self, name: str, session: Session) -> Trial:
+    async def _ask(self, name: str, session: Session, turn: str) -> Trial:
         """A model is asked by one at a time, in one of few threads: others would only be told the same."""
-        async with self._wire.writing.turn(name, session.id, MOST_WAIT_S):
+        async with self._wire.writing.turn(name, turn, MOST_WAIT_S):
             trial = await self._studies.quick(self._studies.ask_at_once, name, session)
         if trial is not None:
             return trial
-        async with self._wire.asking.turn(name, session.id, 2 * MOST_WAIT_S):
+        async with self._wire.asking.turn(name, turn, 2 * MOST_WAIT_S):
             return await self._studies.think(self._studies.ask, name, session)
 
     async def beat(self, name: str, session: str, request: Request) -> Response:
@@ -184,35 +185,35 @@ class Api:
         def look() -> dict[str, str]:
             self._studies.store.beat(name, who.id)
             study = self._studies.study(name)
-            with study._journal.lock:  # noqa: SLF001
+            if not study._journal.lock.acquire(blocking=False):  # noqa: SLF001
+                return {}  # a model is asked: the next sign of life hears of what is to stop
+            try:
                 ledger = study._refresh()  # noqa: SLF001
                 mine = [n for n, running in ledger.running.items() if running.session == who.id]
                 return {str(n): why for n in mine if (why := _stops(study, n))}
+            finally:
+                study._journal.lock.release()  # noqa: SLF001
 
         return answer({"stop": await self._studies.quick(look)})
 
     async def report(self, name: str, number: int, request: Request) -> Response:
-        """Metrics of a running trial at steps; whether it is to go on or to stop, and why."""
+        """Metrics of a running trial at steps; whether it is to go on or to stop, and why. What is sent again is stored once;
+        points without a step only with an Idempotency-Key."""
         told: Points = await read(request, Points)
 
         def report(study: Study) -> dict[str, Any]:
             with study._journal.lock:  # noqa: SLF001
-                for point in told.points:
-                    ledger = study._refresh()  # noqa: SLF001
-                    _check_attempt(ledger, number, told.attempt)
-                    last = ledger.curves.last(number)
-                    metrics = {k: math.nan if v is None else v for k, v in point.metrics.items()}
-                    same = (
-                        last is not None
-                        and last.step == point.step
-                        and _alike(last.metrics, metrics)
-                    )
-                    if not same:  # else it was sent again
-                        study.report(number, point.step, **metrics)
+                ledger = study._refresh()  # noqa: SLF001
+                for point in told.points[_stored(ledger.curves.back(number), told.points) :]:
+                    _check_attempt(study._refresh(), number, told.attempt)  # noqa: SLF001
+                    study.report(number, point.step, **_numbers(point))
                 why = _stops(study, number)
             return {"decision": "stop" if why else "continue", "why": why}
 
-        return answer(await self._do(request, "work", name, report))
+        async def make() -> Response:
+            return answer(await self._do(request, "work", name, report))
+
+        return await self._once.do(request, make)
 
     async def tell(self, name: str, number: int, request: Request) -> Response:
         """How a trial ended: `value`, `values`, `metrics`, or why it `failed`; nothing: its last report counts."""
@@ -363,11 +364,27 @@ def _same_end(ledger: Ledger, number: int, told: Tell, result: Any) -> bool:
             and trial.reason.message in told.failed
         )
     if result is None:
-        return bool(trial.reports)
+        return bool(trial.reports) and trial.state not in (State.CANCELLED, State.FAILED)
     with suppress(ConfigError, StudyError):
-        values = outcome_of(ledger.spec.objectives, result, {}).values
-        return values is not None and values == trial.values
+        outcome = outcome_of(ledger.spec.objectives, result, {})
+        if outcome.reason is not None:  # not finite, as a rule
+            return trial.reason is not None and trial.reason.kind is outcome.reason.kind
+        return outcome.values is not None and outcome.values == trial.values
     return False
+
+
+def _numbers(point: Point) -> dict[str, float]:
+    return {k: math.nan if v is None else v for k, v in point.metrics.items()}
+
+
+def _stored(curve: Iterator[Report], points: Sequence[Point]) -> int:
+    """How many of `points`, sent again, the trial's last reports are already; `curve` has those newest first."""
+    last = list(islice(curve, len(points)))[::-1]
+    for n in range(len(last), 0, -1):
+        again = zip(last[-n:], points[:n], strict=True)
+        if all(r.step == p.step and _alike(r.metrics, _numbers(p)) for r, p in again):
+            return n
+    return 0
 
 
 def _alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

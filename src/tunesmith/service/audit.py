@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ _REFUSED: Final = (401, 403, 421, 429)
 #: A longer log goes aside, in the place of the one before (bytes).
 MOST: Final = 32 << 20
 _LONGEST: Final = 300
+_log: Final = logging.getLogger("tunesmith.service")
 
 
 class Audit:
@@ -28,7 +30,10 @@ class Audit:
         """Write down a request, if it is one of those."""
         state: dict[str, Any] = scope.get("state", {})
         if self._path is not None and (state.get("audited") or status in _REFUSED):
-            os.write(self._open(self._path), (line_of(scope, status) + "\n").encode())
+            try:
+                os.write(self._open(self._path), (line_of(scope, status) + "\n").encode())
+            except OSError as error:  # what was done is done, and is to be answered so
+                _log.error("the audit log cannot be written: %s; %s", error, line_of(scope, status))
 
     def _open(self, path: Path) -> int:
         if self._file is None:

@@ -169,12 +169,15 @@ class Gate:
     def _from_proxy(self, scope: Connection, headers: Headers) -> None:
         """Where a request came from, if it came by way of our proxy."""
         scope["secure"] = self._secure
-        peer = scope["client"][0] if scope["client"] else ""
+        peer = (scope["client"][0] if scope["client"] else "").removeprefix("::ffff:")
         if peer in self._proxies:
             if forwarded := headers.get("x-forwarded-for"):
                 scope["client"] = (forwarded.rpartition(",")[2].strip(), 0)
             scope["secure"] = headers.get("x-forwarded-proto", "https").strip() == "https"
-        elif self._proxies and peer not in LOOPBACK:  # its token came in the clear
+        elif self._proxies and peer not in (
+            *LOOPBACK,
+            *self._hosts,
+        ):  # its token came in the clear, and not from here
             raise Problem(403, "proxy", "this service is reached by way of its proxy alone")
 
     def _host(self, headers: Headers) -> str:

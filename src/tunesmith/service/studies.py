@@ -111,22 +111,24 @@ class Studies:
     def ask_at_once(self, name: str, session: Session) -> Trial | None:
         """The trial that a session has asked for and not told yet, or the next one if the searcher answers without
         thinking; else None. Raises as `Study.ask`."""
-        study = self.study(name)
-        with study._journal.lock:  # noqa: SLF001
-            ledger = study._ledger  # noqa: SLF001
-            mine = [n for n, running in ledger.running.items() if running.session == session.id]
-            if mine:
-                return ledger.trial(min(mine))
-            if not self.instant(study):
-                return None
-            return self.ask(name, session)
+
+        def at_once(study: Study) -> Trial | None:
+            with study._journal.lock:  # noqa: SLF001
+                if (mine := _running(study, session)) is not None:
+                    return mine
+                return self._ask(study, session) if self.instant(study) else None
+
+        return self.on(name, at_once)
 
     def instant(self, study: Study) -> bool:
         return study._strategies.instant(study._ledger)  # noqa: SLF001
 
     def ask(self, name: str, session: Session) -> Trial:
-        """The next trial for a session. Raises as `Study.ask`."""
-        lead = self.study(name)
+        """The trial that a session has asked for and not told yet (it may have asked twice), or the next one. Raises as
+        `Study.ask`."""
+        return self.on(name, lambda study: _running(study, session) or self._ask(study, session))
+
+    def _ask(self, lead: Study, session: Session) -> Trial:
         study = lead.by(session)
         try:
             return study.ask()
@@ -170,3 +172,11 @@ class Studies:
         self._quick.shutdown(cancel_futures=True)
         self._thinking.shutdown(cancel_futures=True)
         self.store.close()
+
+
+def _running(study: Study, session: Session) -> Trial | None:
+    """The first of the trials that a session has asked for and not told yet."""
+    with study._journal.lock:  # noqa: SLF001
+        ledger = study._ledger  # noqa: SLF001
+        mine = [n for n, running in ledger.running.items() if running.session == session.id]
+        return ledger.trial(min(mine)) if mine else None

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
@@ -130,7 +130,7 @@ class Tokens:
             return None
         now = self._clock()
         if token.used_at is None or now - token.used_at > _NOTE_S:
-            with self._changing():
+            with suppress(OSError), self._changing():  # a full disk keeps nobody out
                 if wanted in self._by_hash:
                     token = msgspec.structs.replace(token, used_at=now)
                     self._by_hash[wanted] = token

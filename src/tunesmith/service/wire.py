@@ -69,6 +69,7 @@ class Wire:
         add = self.router.add_api_route
         one = "/studies/{name}"
         add("/names", self.names, methods=["GET"])
+        add("/now", self.now, methods=["GET"])
         add("/studies", self.create, methods=["POST"], status_code=201)
         add(f"{one}/created", self.created, methods=["GET"])
         add(one, self.delete, methods=["DELETE"], status_code=204)
@@ -94,6 +95,11 @@ class Wire:
         token = token_of(request)
         names = await self._studies.quick(self._studies.store.names)
         return answer({"names": [name for name in names if token.sees(name)]})
+
+    async def now(self, request: Request) -> Response:
+        """The time by the service's clock (s since the epoch)."""
+        token_of(request)
+        return answer({"now": self._studies.clock()})
 
     async def create(self, request: Request) -> Response:
         """Make an empty study of a `StudySpec`."""

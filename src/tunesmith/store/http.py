@@ -96,6 +96,10 @@ class HttpStore:
         names: list[str] = self._request("GET", "/names").data["names"]
         return names
 
+    def now(self) -> float:
+        """The time by the service's clock (s since the epoch)."""
+        return float(self._request("GET", "/now").data["now"])
+
     def delete(self, name: str) -> None:
         lost: list[bool] = []
         try:

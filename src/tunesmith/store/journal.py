@@ -25,6 +25,7 @@ from tunesmith.core.errors import (
     StoreInterrupted,
     StoreLost,
     StudyError,
+    StudyNotFound,
     TunesmithError,
 )
 from tunesmith.core.events import Event
@@ -69,6 +70,7 @@ class Journal:
         self._distant: bool = getattr(store, "distant", False)
         self._crowded_until_s = 0.0
         store.cursor(name)  # raises if there is no such study
+        self._identity = self._identify()
         _journals.add(self)
 
     @property
@@ -84,6 +86,10 @@ class Journal:
     def refresh(self) -> Ledger:
         """The study as it is: takes in what others have written."""
         with self.lock:
+            if self._identify() != self._identity:
+                raise StudyNotFound(
+                    f"study {self.name!r} has been deleted meanwhile, and made anew; open it again"
+                )
             ledger = self._ledger
             if ledger is None:
                 ledger = Ledger(self.store.load(self.name))
@@ -91,6 +97,10 @@ class Journal:
                 self._fold(ledger, news)
             self._ledger = ledger  # only now: `ledger` is read without the lock
             return ledger
+
+    def _identify(self) -> object:
+        identity = getattr(self.store, "identity", None)
+        return None if identity is None else identity(self.name)
 
     def _fold(self, ledger: Ledger, news: Iterable[Event]) -> None:
         """Take in what is stored. A Ctrl-C leaves half of an event: the study is read anew then."""

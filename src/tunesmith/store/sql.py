@@ -325,6 +325,10 @@ class SqlStore:
     def asking(self, name: str) -> AbstractContextManager[object]:
         return self._dialect.asking(self._look_up(name))
 
+    def identity(self, name: str) -> int:
+        """What tells the study from an earlier or later one of its name, as far as is known. Raises StudyNotFound."""
+        return self._look_up(name)
+
     @_again
     def _look_up(self, name: str) -> int:
         study = self._ids.get(name)

@@ -17,7 +17,7 @@ import msgspec
 
 from tunesmith.core import decide
 from tunesmith.core.engine import start_of
-from tunesmith.core.errors import StoreFull, StudyError, StudyOver, TunesmithError
+from tunesmith.core.errors import StoreFull, StudyOver, StudyWaits, TunesmithError
 from tunesmith.core.events import Event, Exited, Reported, Stop
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import Kind, Reason
@@ -256,9 +256,7 @@ class Joined:
                     return True
                 self._idle_at = ledger.cursor  # others still run some, and may die
                 return False
-            except StudyError as error:
-                if type(error) is not StudyError or not self.ledger.running:
-                    raise
+            except StudyWaits:
                 self._idle_at = self.ledger.cursor
                 return False
             self._begin(begun)

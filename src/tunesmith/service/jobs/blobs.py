@@ -76,8 +76,9 @@ class Blobs:
                 await asyncio.to_thread(os.fsync, file.fileno())
             if hashing.hexdigest() != digest:
                 raise Problem(422, "digest", "the body has another SHA-256 than its address says")
+            if not path.exists():  # it may have been sent twice at once
+                self._bytes += size
             draft.replace(path)
-            self._bytes += size
         finally:
             draft.unlink(missing_ok=True)
 

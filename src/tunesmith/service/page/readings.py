@@ -24,9 +24,11 @@ _MADE: Final = 24
 class Reading:
     """One study: its history, and what was made of it."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, born: float = 0.0) -> None:
         self.store = store
         self.name = name
+        #: When the study was created.
+        self.born = born
         self._study = Study(store, name)
         self._lock = threading.RLock()
         self._made: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
@@ -71,16 +73,12 @@ class Readings:
 
     def of(self, name: str) -> Reading:
         """Raises StudyNotFound."""
-        self.store.cursor(name)  # one that was deleted is forgotten
+        born = self.store.summary(name).created_at  # a later one of its name is another one
         with self._lock:
             reading = self._open.get(name)
-            if reading is None:
-                reading = self._open[name] = Reading(self.store, name)
+            if reading is None or reading.born != born:
+                reading = self._open[name] = Reading(self.store, name, born)
             self._open.move_to_end(name)
             while len(self._open) > 1 and sum(r.size for r in self._open.values()) > self._trials:
                 self._open.popitem(last=False)
         return reading
-
-    def forget(self, name: str) -> None:
-        with self._lock:
-            self._open.pop(name, None)
