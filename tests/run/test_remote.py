@@ -15,9 +15,12 @@ import fsspec
 import pytest
 
 from tunesmith.core.errors import ExecutorError
-from tunesmith.core.trial import State
+from tunesmith.core.trial import Kind, State
 from tunesmith.run import checkpoint, remote
+from tunesmith.run.folder import Folder
+from tunesmith.run.objective import NotFetched, reason_of
 from tunesmith.run.remote import Remote
+from tunesmith.run.retention import Keeper
 
 _BUCKETS = itertools.count()
 
@@ -199,6 +202,24 @@ def test_a_manifest_leads_nowhere_else(url: str, tmp_path: Path, name: str) -> N
     with pytest.raises(ExecutorError, match="leads out of the trial's folder"):
         Remote(url).fetch(3, tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere").exists() or names(tmp_path / "elsewhere") == []
+
+
+def test_one_trial_s_damage_is_that_trial_s_own(url: str, tmp_path: Path) -> None:
+    """Every process that takes it would end otherwise."""
+    send(Remote(url), tmp_path / "here", 1)
+    files, root = fsspec.core.url_to_fs(url)
+    path = f"{root}/000003/checkpoints.json"
+    manifest = json.loads(files.cat_file(path))
+    manifest["saved"][0]["files"] = {"../evil": 1}
+    files.pipe_file(path, json.dumps(manifest).encode())
+    keeper = Keeper(Folder(tmp_path / "elsewhere", url=url), print)
+    with pytest.raises(NotFetched, match="trial 3 cannot be fetched") as caught:
+        keeper.begin(3, 1)
+    assert reason_of(caught.value).kind is Kind.LOST
+    assert keeper._remote is not None
+    keeper._remote._files = Cut(files)
+    with pytest.raises(ExecutorError):
+        keeper.begin(3, 1)
 
 
 class Cut:

@@ -133,6 +133,45 @@ class TestAskAndTell:
         assert study["ended"]["why"] == "trials"
         assert replay(here.app.state.studies.store, "s").problems == []
 
+    def test_reports_sent_again_are_stored_once(self, here: Here) -> None:
+        here.ask("POST", "/s/ask", {"session": "w"})
+        points = [{"step": n, "metrics": {"loss": 1 / n}} for n in (1, 2, 3)]
+        for sent in (points[:2], points[:2], points, points[1:], points[2:]):
+            assert here.ask("POST", "/s/trials/0/reports", {"points": sent}).status == 200
+        for _ in range(2):
+            key = {"idempotency_key": "next"}
+            here.ask("POST", "/s/trials/0/reports", {"points": [{"metrics": {"loss": 0.1}}]}, **key)
+        study = ts.Study.open("s", storage=here.app.state.studies.store)
+        assert [report.step for report in study.trials[0].reports] == [1, 2, 3, 4]
+
+    def test_a_session_that_asks_twice_at_once_gets_one_trial(self, here: Here) -> None:
+        here.ask("PATCH", "/s", {"searcher": "bayes"})
+        told(here, 6)
+        numbers = []
+
+        def ask() -> None:
+            numbers.append(here.ask("POST", "/s/ask", {"session": "w"}).json["number"])
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert numbers == [6] * 4
+
+    def test_an_end_that_was_not_told_is_no_success(self, here: Here) -> None:
+        for _ in range(2):
+            here.ask("POST", "/s/ask", {"session": "w"})
+            here.ask(
+                "POST", "/s/trials/0/reports", {"points": [{"step": 1, "metrics": {"loss": 1.0}}]}
+            )
+        assert here.ask("POST", "/s/trials/0/cancel").status == 200
+        assert here.ask("POST", "/s/trials/0/tell", {}).status == 409
+        number = here.ask("POST", "/s/ask", {"session": "w"}).json["number"]
+        for _ in range(2):
+            body = {"metrics": {"loss": None}}
+            assert here.ask("POST", f"/s/trials/{number}/tell", body).status == 200
+
     def test_a_second_end_is_refused_where_it_differs(self, here: Here) -> None:
         told(here, 1)
         assert here.ask("POST", "/s/trials/0/tell", {"value": 0.0}).status == 200
@@ -299,6 +338,30 @@ class TestViews:
         for path, verbs in document["paths"].items():
             for verb, about in verbs.items():
                 assert about.get("description"), (path, verb)
+
+
+def test_a_study_made_anew_by_another_process_is_another_one(tmp_path: Any) -> None:
+    """Its first request hears that the other one is gone; nothing of that one is seen any more."""
+    store = open_sqlite(tmp_path / "study.db")
+    here = Here(store)
+    other = open_sqlite(tmp_path / "study.db")
+    try:
+        for space in (ts.Space(x=ts.Float(0, 1)), ts.Space(y=ts.Float(2, 3))):
+            if "s" in other.names():
+                other.delete("s")
+            ts.Study.create(space, metric="loss", name="s", storage=other, searcher="random")
+            statuses = [here.ask("POST", "/s/ask", {"session": "w"}).status for _ in range(3)]
+            assert statuses[1:] == [200, 200]
+            answer = here.ask("POST", "/s/ask", {"session": "w"})
+            assert set(answer.json["config"]) == set(space)
+            assert here.ask("POST", "/s/trials/0/tell", {"value": 0.5}).status == 200
+            trials = here.ask("GET", "/s/trials").body
+            assert (b'"x"' in trials) == ("x" in space)
+            assert (b'"y"' in trials) == ("y" in space)
+    finally:
+        here.close()
+        other.close()
+        store.close()
 
 
 def test_a_model_is_asked_beside_others(tmp_path: Any) -> None:

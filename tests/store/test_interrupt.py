@@ -108,6 +108,7 @@ def test_interrupts_are_found_behind_what_they_led_to() -> None:
     assert interrupt_of(error) is None
     error.__context__ = interrupt
     assert interrupt_of(error) is interrupt
+    assert interrupt_of(error, handled=interrupt) is None, "that one was dealt with long ago"
 
 
 @pytest.mark.timeout(120)
@@ -135,3 +136,16 @@ def test_a_study_stays_whole_under_many(store: str, gap_s: float, tmp_path: Path
         assert study.store.verify("s") is None
         assert len(study.trials) > 5
         assert all(t.value == 0.5 for t in study.trials if t.state is ts.State.COMPLETED)
+
+
+def test_one_that_was_dealt_with_hides_no_error(tmp_path: Path) -> None:
+    with ts.Study.create(
+        SPACE, name="s", metric="loss", storage=tmp_path / "study.db", searcher="random"
+    ) as study:
+        trial = study.ask()
+        study.tell(trial, 0.5)
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            with pytest.raises(ts.TunesmithError, match="completed"):
+                study.tell(trial, 0.7)

@@ -322,6 +322,12 @@ class TestOne:
         with pytest.raises(StoreFull):
             run(MemoryStore(), plain)
 
+    @pytest.mark.parametrize("options", [{"confirm": 2}, {"deterministic": True}])
+    def test_what_has_to_wait_waits(self, storage: str, options: dict[str, Any]) -> None:
+        result = run(storage, lambda config: config["x"], parallel=3, **options)
+        assert result.ended
+        assert len(result.trials) >= 6
+
     def test_failures_are_the_trials_own(self, storage: str) -> None:
         def sometimes(config: dict[str, float], trial: Any) -> float:
             if trial.number == 2:

@@ -166,7 +166,7 @@ class Paused(Stopped):
 
 #: ``user:password@`` behind a scheme, whose slashes a path may have lost one of; and a URL's options.
 _LOGIN: Final = re.compile(r"(:/+[^\s/:@'\"]*):\S+@")
-_TOKEN: Final = re.compile(r"ts_[A-Za-z0-9_-]{20,}")
+_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9_-])ts_[A-Za-z0-9_-]{20,}")
 _SECRET: Final = re.compile(
     r"([?&][^\s=&]*(?:pass|token|secret|key)[^\s=&]*=)[^\s&'\"]+", re.IGNORECASE
 )

@@ -186,6 +186,10 @@ def takes_trial(function: Callable[..., Any]) -> bool:
     return wants
 
 
+class NotFetched(Exception):
+    """The checkpoints of one trial cannot be had from where they are, though others can."""
+
+
 def reason_of(error: BaseException, config: Mapping[str, Any] | None = None) -> Reason:
     """Why a trial failed, from the exception that ended it, with the traceback's last lines. `config` is what the
     objective was called with."""
@@ -193,6 +197,8 @@ def reason_of(error: BaseException, config: Mapping[str, Any] | None = None) -> 
     words = shorten(_words(error), _MESSAGE) + (absent_name(error, config) if config else "")
     if isinstance(error, Stopped):
         return Reason(Kind.STOPPED, words)
+    if isinstance(error, NotFetched):
+        return Reason(Kind.LOST, words)
     if isinstance(error, SystemExit):
         called = f"the objective called sys.exit({Unusable.of(error.code).text})"
         return Reason(Kind.ERROR, called, _trace(error))

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import ExecutorError
 from tunesmith.core.incumbent import front, ranking
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_bytes
@@ -21,12 +22,24 @@ from tunesmith.core.trial import State
 from tunesmith.run import checkpoint
 from tunesmith.run.checkpoint import Checkpoint
 from tunesmith.run.folder import CHECKPOINT, FULL, Folder, fault_of
+from tunesmith.run.objective import NotFetched
 from tunesmith.run.remote import Remote
 
 #: A trial in one of these goes on from its last checkpoint.
 _GOES_ON = frozenset({State.RUNNING, State.WAITING, State.PAUSED})
 #: How often it is looked for checkpoints that other hosts have copied to the folder's URL (s).
 _LOOK_S: Final = 10.0
+
+
+@contextlib.contextmanager
+def _fetching(remote: Remote) -> Iterator[None]:
+    """Raises NotFetched for what is wrong with one trial's checkpoints, and ExecutorError where none can be had: then the
+    trial waits for a host that can reach them."""
+    try:
+        yield
+    except ExecutorError as error:
+        remote.check()
+        raise NotFetched(str(error)) from error
 
 
 class Keeper:
@@ -62,7 +75,8 @@ class Keeper:
         if attempt == 0:
             self._clear(number)
         if self._remote is not None:
-            self._remote.begin(number, attempt, self._of(number))
+            with _fetching(self._remote):
+                self._remote.begin(number, attempt, self._of(number))
 
     def leave(self, number: int) -> None:
         """Wait until what is whole of a trial is where other hosts find it: it is about to be theirs."""
@@ -92,7 +106,8 @@ class Keeper:
         last = ledger.curves.last(parent)
         reported = last.step if last is not None else None
         if self._remote is not None:
-            self._remote.fetch(parent, self._of(parent))
+            with _fetching(self._remote):
+                self._remote.fetch(parent, self._of(parent))
         try:
             inherited = checkpoint.inherit(self._of(parent), self._of(child), reported)
         except OSError as error:

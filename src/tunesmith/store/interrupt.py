@@ -43,10 +43,12 @@ def held_back() -> Iterator[None]:
             handler(signal.SIGINT, came[0])
 
 
-def interrupt_of(error: BaseException) -> BaseException | None:
+def interrupt_of(
+    error: BaseException, handled: BaseException | None = None
+) -> BaseException | None:
     """The Ctrl-C, or whatever else is no failure but an order to end, that `error` is or came of: to take back what is
-    half done may fail then, in words of its own."""
+    half done may fail then, in words of its own. `handled` is what was being dealt with before."""
     cause: BaseException | None = error
-    while isinstance(cause, Exception):
+    while isinstance(cause, Exception) and cause is not handled:
         cause = cause.__context__
-    return cause
+    return None if cause is handled else cause

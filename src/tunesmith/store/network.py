@@ -12,7 +12,8 @@ _NETWORK: Final = frozenset(
     [
         "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "afpfs", "9p", "lustre", "gpfs", "beegfs",
         "beegfs_nodev", "ceph", "glusterfs", "orangefs", "pvfs2", "panfs", "wekafs", "webdav", "davfs", "sshfs", "s3fs",
-        "gcsfuse", "goofys", "mountpoint-s3", "rclone", "juicefs",
+        "gcsfuse", "goofys", "mountpoint-s3", "rclone", "juicefs", "ceph-fuse", "blobfuse", "blobfuse2", "mfs", "moosefs",
+        "lizardfs",
     ]
 )  # fmt: skip
 _MOUNTS: Final = Path("/proc/self/mountinfo")

@@ -421,24 +421,27 @@ class AskingTurn:
         self._thread.acquire()
         self._depth += 1
         if self._depth == 1:
-            deadline, broke = time.monotonic() + ASKING_TIMEOUT_S, False
-            while True:
-                try:
-                    return self._lock()
-                except psycopg.Error as error:
-                    self._let_go()
-                    waited = isinstance(error, psycopg.errors.LockNotAvailable)
-                    if waited and self._lent and time.monotonic() < deadline:
-                        time.sleep(random.uniform(0.0, _TURN_S))
-                        continue
-                    if waited or broke:
-                        return None
-                    broke = True  # while nobody looked
-                except BaseException:  # Ctrl-C, in the middle of whatever it was
-                    self._close()
-                    self.__exit__()
-                    raise
-        return None
+            try:
+                self._take_turn()
+            except BaseException:  # Ctrl-C, in the middle of whatever it was
+                self._close()
+                self.__exit__()
+                raise
+
+    def _take_turn(self) -> None:
+        deadline, broke = time.monotonic() + ASKING_TIMEOUT_S, False
+        while True:
+            try:
+                return self._lock()
+            except psycopg.Error as error:
+                self._let_go()
+                waited = isinstance(error, psycopg.errors.LockNotAvailable)
+                if waited and self._lent and time.monotonic() < deadline:
+                    time.sleep(random.uniform(0.0, _TURN_S))
+                    continue
+                if waited or broke:
+                    return None
+                broke = True  # while nobody looked
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import threading
 import time
 import weakref
@@ -176,7 +177,7 @@ class SqlStore:
                 yield self._writing
                 return
             study = None if name is None else self._look_up(name)
-            heads = dict(self._heads)
+            heads, handled = dict(self._heads), sys.exception()
             try:
                 if not self._connections:  # before SQLite makes an empty file where ours was
                     self._check({})
@@ -189,7 +190,7 @@ class SqlStore:
                     self._dialect.tell(connection, study)
             except BaseException as error:
                 self._heads = heads  # what was appended is taken back
-                if (interrupt := interrupt_of(error)) is not None:
+                if (interrupt := interrupt_of(error, handled)) is not None:
                     self._writing = None
                     self._drop_broken(heads, all_of_them=True)  # in the middle of whatever it was
                     raise interrupt from None

@@ -75,6 +75,9 @@ class Standing:
         losses, excess, failed, forecast = losses[rows], excess[rows], failed[rows], forecast[rows]
         broken = np.where(forecast, (excess > 0.0).any(axis=1), history.broken[rows])
         feasible = ~failed & ~broken
+        completed = ~failed & ~forecast
+        if completed.any() and not (feasible & completed).any():  # none has kept the constraints
+            feasible &= ~(forecast & np.isnan(excess).any(axis=1))
         standing = cls(
             rows,
             losses,
@@ -124,7 +127,9 @@ def _order(losses: Floats, excess: Floats, feasible: Mask) -> Ints:
     good, broken, partial, failures = map(np.flatnonzero, groups)
     ranked = good[pareto.order(losses[good])] if len(good) else good
     over = (
-        np.nan_to_num(bilog(excess)[broken]).clip(0.0).sum(axis=1) if len(broken) else np.zeros(0)
+        np.nan_to_num(bilog(excess)[broken], nan=np.inf).clip(0.0).sum(axis=1)
+        if len(broken)
+        else np.zeros(0)
     )
     by_breach = broken[np.argsort(over, kind="stable")]
     places[np.concatenate([ranked, by_breach, partial, failures])] = np.arange(len(losses))

@@ -370,3 +370,21 @@ def test_a_study_that_was_deleted_is_gone(store: Store) -> None:
     store.delete("digits")
     with pytest.raises(StudyNotFound):
         readings.of("digits")
+
+
+def test_a_study_made_anew_is_another_one() -> None:
+    store = MemoryStore()
+    readings = Readings(store)
+    for k, name in enumerate("xy"):
+        with ts.Study.create(
+            ts.Space({name: ts.Float(0, 1)}),
+            metric="loss",
+            name="s",
+            storage=store,
+            searcher="random",
+        ) as study:
+            for _ in range(3 - k):
+                study.tell(study.ask(), 0.5)
+        with readings.of("s").result() as result:
+            assert [set(t.config) for t in result.trials] == [{name}] * (3 - k)
+        store.delete("s")
