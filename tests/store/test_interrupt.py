@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ SPACE = ts.Space(x=ts.Float(0, 1))
 
 #: Asks and tells, and goes on after each Ctrl-C, until it has had so many.
 STORM = """
-import sys, tunesmith as ts
+import signal, sys, tunesmith as ts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 hits, done = 0, 0
 with ts.Study.open("s", storage=sys.argv[1]) as study:
     study.tell(study.ask(), 0.5)
@@ -38,6 +40,14 @@ with ts.Study.open("s", storage=sys.argv[1]) as study:
             hits += 1
 print(done)
 """
+
+
+@pytest.fixture(autouse=True)
+def default() -> Iterator[None]:
+    """Who runs the tests in the background may have Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def ctrl_c() -> None:
