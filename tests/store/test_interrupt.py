@@ -133,14 +133,17 @@ def test_a_study_stays_whole_under_many(store: str, gap_s: float, tmp_path: Path
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    rng = random.Random(1)
-    time.sleep(0.2)
-    while process.poll() is None:  # it may end by one that came when it was about to leave
-        process.send_signal(signal.SIGINT)
-        time.sleep(rng.uniform(0.0, 2.0 * gap_s))
-    process.communicate()
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        rng = random.Random(1)
+        time.sleep(0.2)
+        while process.poll() is None:  # it may end by one that came when it was about to leave
+            process.send_signal(signal.SIGINT)
+            time.sleep(rng.uniform(0.0, 2.0 * gap_s))
+        process.communicate()
+    finally:
+        process.kill()
     with ts.Study.open("s", storage=storage) as study:
         study.tell(study.ask(), 0.5)
         assert study.store.verify("s") is None
