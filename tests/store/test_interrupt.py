@@ -17,6 +17,7 @@ from tests.postgres import server
 
 import tunesmith as ts
 from tunesmith.store.interrupt import held_back, interrupt_of
+from tunesmith.store.sqlite import FileTurn
 
 SPACE = ts.Space(x=ts.Float(0, 1))
 
@@ -119,6 +120,29 @@ def test_interrupts_are_found_behind_what_they_led_to() -> None:
     error.__context__ = interrupt
     assert interrupt_of(error) is interrupt
     assert interrupt_of(error, handled=interrupt) is None, "that one was dealt with long ago"
+
+
+def test_one_while_the_turn_to_ask_is_awaited_leaves_it_to_other_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(self: FileTurn) -> None:
+        raise KeyboardInterrupt
+
+    turn, taken = FileTurn(f"test-{os.getpid()}"), []
+    with monkeypatch.context() as patch:
+        patch.setattr(FileTurn, "_lock", interrupted)
+        with pytest.raises(KeyboardInterrupt), turn:
+            taken.append("never")
+
+    def take() -> None:
+        with turn:
+            taken.append("later")
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    thread.join(30)
+    turn.close()
+    assert taken == ["later"]
 
 
 @pytest.mark.timeout(120)

@@ -33,6 +33,7 @@ from tunesmith.core.trial import Cost, State
 from tunesmith.store.base import Head, Lease, Summary
 from tunesmith.store.line import Gone, Line
 from tunesmith.store.location import Service
+from tunesmith.store.turn import AskingTurn
 
 #: How long one request waits for news or a turn (s), and how long one waits for a turn to ask.
 _WAIT_S: Final = 20.0
@@ -65,7 +66,7 @@ class HttpStore:
         self._ids: dict[str, str] = {}
         self._lock = threading.Lock()
         self._mine = _Transaction()
-        self._asking: dict[str, _AskingTurn] = {}
+        self._asking: dict[str, _RequestedTurn] = {}
         self._request("GET", "/names")  # raises what is wrong with the service, or with us
 
     def _of(self, name: str) -> str:
@@ -263,7 +264,7 @@ class HttpStore:
         with self._lock:
             turn = self._asking.get(name)
             if turn is None or turn.pid != os.getpid():
-                turn = self._asking[name] = _AskingTurn(self, name)
+                turn = self._asking[name] = _RequestedTurn(self, name)
             return turn
 
     def lease(
@@ -306,40 +307,26 @@ class HttpStore:
         self._line.close()
 
 
-class _AskingTurn:
+class _RequestedTurn(AskingTurn):
     """Who may ask, among all that use the service. Where the turn cannot be had, or not within its time, all go on
     without."""
 
     def __init__(self, store: HttpStore, name: str) -> None:
-        self._store, self._path, self.pid = store, f"{_path(name)}/turns/ask", os.getpid()
+        super().__init__()
+        self._store, self._path = store, f"{_path(name)}/turns/ask"
         self._holder = uuid.uuid4().hex
-        self._thread = threading.RLock()
-        self._depth = 0
 
-    def __enter__(self) -> None:
-        self._thread.acquire()
-        self._depth += 1
-        if self._depth > 1:
-            return
+    def _take(self) -> None:
         until = time.monotonic() + _ASKING_S
-        try:
-            while time.monotonic() < until:
-                wanted = {"holder": self._holder, "wait_s": _WAIT_S}
-                if self._store._request("POST", self._path, wanted).data["granted"]:  # noqa: SLF001
-                    return
-        except BaseException:
-            self.__exit__()
-            raise
+        while time.monotonic() < until:
+            wanted = {"holder": self._holder, "wait_s": _WAIT_S}
+            if self._store._request("POST", self._path, wanted).data["granted"]:  # noqa: SLF001
+                return
 
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        try:
-            if self._depth == 0:
-                with suppress(TunesmithError):
-                    mine = {"holder": self._holder}
-                    self._store._request("DELETE", self._path, mine, patience_s=0)  # noqa: SLF001
-        finally:
-            self._thread.release()
+    def _give(self) -> None:
+        with suppress(TunesmithError):
+            mine = {"holder": self._holder}
+            self._store._request("DELETE", self._path, mine, patience_s=0)  # noqa: SLF001
 
 
 def _path(name: str) -> str:

@@ -14,7 +14,6 @@ import math
 import os
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -48,6 +47,7 @@ from tunesmith.store.location import Database
 from tunesmith.store.pause import pauses
 from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, versions
 from tunesmith.store.sql import SqlStore
+from tunesmith.store.turn import AskingTurn
 
 #: How long to look for a server that was there before (s).
 RECONNECT_S: Final = 120.0
@@ -121,7 +121,7 @@ class PostgresSchema:
     def __init__(self, database: Database) -> None:
         self.where = str(database)
         self._database = database
-        self._asking: dict[int, AskingTurn] = {}
+        self._asking: dict[int, LockTurn] = {}
         self._news = News(f"tunesmith_{database.schema}"[:63], self._connect)
         #: Statements of the transaction that runs which have not been sent yet.
         self._put_off: list[str] = []
@@ -285,7 +285,7 @@ class PostgresSchema:
         if (
             turn is None or turn.pid != os.getpid()
         ):  # of before a fork: another thread may have been in it
-            turn = self._asking[study] = AskingTurn(self._connect, self._key(study))
+            turn = self._asking[study] = LockTurn(self._connect, self._key(study))
         return turn
 
     # -- errors ---------------------------------------------------------------------------------
@@ -405,36 +405,24 @@ def _refuses_us(error: psycopg.Error) -> bool:
     return re.search(no, str(error), re.IGNORECASE) is not None
 
 
-class AskingTurn:
+class LockTurn(AskingTurn):
     """Who may ask, among all processes: an advisory lock of a transaction on a connection of its own, which the
     server lets go of with its process. Where it cannot be had, or not within its time, all go on without."""
 
     def __init__(self, connect: Any, key: int) -> None:
-        self._make, self._key, self.pid = connect, key, os.getpid()
-        self._thread = threading.RLock()
-        self._depth = 0
+        super().__init__()
+        self._make, self._key = connect, key
         self._connection: psycopg.Connection[Any] | None = None
         #: Whether a pooler lends it connections.
         self._lent = False
 
-    def __enter__(self) -> None:
-        self._thread.acquire()
-        self._depth += 1
-        if self._depth == 1:
-            try:
-                self._take_turn()
-            except BaseException:  # Ctrl-C, in the middle of whatever it was
-                self._close()
-                self.__exit__()
-                raise
-
-    def _take_turn(self) -> None:
+    def _take(self) -> None:
         deadline, broke = time.monotonic() + ASKING_TIMEOUT_S, False
         while True:
             try:
                 return self._lock()
             except psycopg.Error as error:
-                self._let_go()
+                self._give()
                 waited = isinstance(error, psycopg.errors.LockNotAvailable)
                 if waited and self._lent and time.monotonic() < deadline:
                     time.sleep(random.uniform(0.0, _TURN_S))
@@ -442,12 +430,9 @@ class AskingTurn:
                 if waited or broke:
                     return None
                 broke = True  # while nobody looked
-
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            self._let_go()
-        self._thread.release()
+            except BaseException:  # Ctrl-C, in the middle of whatever it was
+                self._close()
+                raise
 
     def _lock(self) -> None:
         if self._connection is None:
@@ -461,7 +446,7 @@ class AskingTurn:
             f"SELECT pg_advisory_xact_lock({_ASKERS}, {self._key})"
         )
 
-    def _let_go(self) -> None:
+    def _give(self) -> None:
         if self._connection is not None:
             try:
                 self._connection.rollback()

@@ -18,7 +18,6 @@ import random
 import sqlite3
 import stat
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -45,6 +44,7 @@ from tunesmith.store.base import Durability
 from tunesmith.store.dialect import Prepared, Rows
 from tunesmith.store.schema import HEAD, VERSION_TABLE, metadata, studies, versions
 from tunesmith.store.sql import SqlStore
+from tunesmith.store.turn import AskingTurn
 
 T = TypeVar("T")
 
@@ -193,7 +193,7 @@ class SqliteFile:
         self._file = _Identity.of(self._path)
         #: The log that our connections write to; it stays as long as one of them is open.
         self._logged: _Identity | None = None
-        self._turns: dict[int, AskingTurn] = {}
+        self._turns: dict[int, FileTurn] = {}
         #: Where what is known was saved, once the file was lost.
         self._place: Path | None = None
 
@@ -253,11 +253,11 @@ class SqliteFile:
     def wait(self, seconds: float) -> None:
         time.sleep(min(seconds, POLL_S))
 
-    def asking(self, study: int) -> AskingTurn:
+    def asking(self, study: int) -> FileTurn:
         turn = self._turns.get(study)
         if turn is None:
             assert self._file is not None
-            turn = self._turns[study] = AskingTurn(f"{self._file.name}-{study}")
+            turn = self._turns[study] = FileTurn(f"{self._file.name}-{study}")
         return turn
 
     def disconnected(self) -> None:
@@ -407,7 +407,7 @@ class _Identity(NamedTuple):
         return f"{self.device:x}-{self.inode:x}"
 
 
-class AskingTurn:
+class FileTurn(AskingTurn):
     """Who may ask, among the processes of this host and user: a lock that the system lets go of with its process.
 
     It is in the folder for temporary files: beside the database it would be in the way. Where it cannot be
@@ -415,24 +415,18 @@ class AskingTurn:
     """
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self._path = Path(tempfile.gettempdir()) / f"tunesmith-{os.getuid()}" / f"{name}.asking"
-        self._thread = threading.RLock()
-        self._depth = 0
         self._descriptor: int | None = None
 
-    def __enter__(self) -> None:
-        self._thread.acquire()
-        self._depth += 1
-        if self._depth == 1:
-            with suppress(OSError):
-                self._lock()
+    def _take(self) -> None:
+        with suppress(OSError):
+            self._lock()
 
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if self._depth == 0 and self._descriptor is not None:
+    def _give(self) -> None:
+        if self._descriptor is not None:
             with suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._thread.release()
 
     def _lock(self) -> None:
         deadline, pause_s = time.monotonic() + ASKING_TIMEOUT_S, 0.0002

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from tests.service.page.browser import PATIENCE_MS, Watched, chromium
+from tests.service.page.browser import PATIENCE_MS, Watched
 from tests.service.page.test_data import made
 from tests.service.running import Service
 
@@ -21,12 +21,6 @@ from tunesmith.store import Store, open_store
 expect.set_options(timeout=PATIENCE_MS)
 
 EVIL = "<img src=x onerror=window.evil=1></script><script>window.evil=1</script>\"'&javascript:alert(1)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

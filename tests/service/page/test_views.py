@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.service.page.browser import PATIENCE_MS, Watched, chromium
+from tests.service.page.browser import PATIENCE_MS, Watched
 from tests.service.page.test_data import SPACE, made
 from tests.service.running import Service
 
@@ -117,12 +117,6 @@ class TestCompare:
         ts.Study.create(SPACE, metric="accuracy", goal="maximize", storage=store, name="two")
         with pytest.raises(StudyError, match=r"'two' about accuracy \(maximize\)"):
             compare(Readings(store), ["one", "two"])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
