@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.service.page.browser import PATIENCE_MS, Watched, chromium
+from tests.service.page.browser import PATIENCE_MS, Watched
 from tests.service.page.test_data import SPACE, made
 from tests.service.running import Service
 
@@ -191,28 +191,26 @@ def test_a_reader_may_look_and_no_more(service: Service) -> None:
     assert "layers" in refused.json["detail"]
 
 
-def test_in_the_browser(service: Service) -> None:
-    with chromium() as browser:
-        _steer(browser, service)
+def test_in_the_browser(browser: Browser, service: Service) -> None:
+    _steer(browser, service)
 
 
-def test_a_stranger_is_asked_for_a_token(service: Service) -> None:
-    with chromium() as browser:
-        window = Watched(browser)
-        page = window.page
-        page.goto(service.url() + "/?study=digits&view=trials")
-        page.get_by_label("Token").fill("ts_wrong")
-        page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("alert")).to_have_text("This token is not valid.")
-        page.get_by_label("Token").fill(service.token("read"))
-        page.get_by_role("button", name="Log in").click()
-        expect(page.locator(".rows .row").first).to_be_visible()
-        expect(page.get_by_role("link", name="Steer")).to_have_count(0)
-        page.goto(service.url() + "/?study=digits&trial=0")
-        expect(page.get_by_role("heading", name="Trial 0")).to_be_visible()
-        expect(page.get_by_role("button", name="Retract")).to_have_count(0)
-        window.close()
-        assert window.wrong == []
+def test_a_stranger_is_asked_for_a_token(browser: Browser, service: Service) -> None:
+    window = Watched(browser)
+    page = window.page
+    page.goto(service.url() + "/?study=digits&view=trials")
+    page.get_by_label("Token").fill("ts_wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_have_text("This token is not valid.")
+    page.get_by_label("Token").fill(service.token("read"))
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator(".rows .row").first).to_be_visible()
+    expect(page.get_by_role("link", name="Steer")).to_have_count(0)
+    page.goto(service.url() + "/?study=digits&trial=0")
+    expect(page.get_by_role("heading", name="Trial 0")).to_be_visible()
+    expect(page.get_by_role("button", name="Retract")).to_have_count(0)
+    window.close()
+    assert window.wrong == []
 
 
 def _steer(browser: Browser, service: Service) -> None:
