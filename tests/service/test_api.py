@@ -266,6 +266,25 @@ class TestByHand:
         assert here.ask("POST", "/s/ask", {"session": "other"}).status == 410
         assert here.ask("POST", "/s/trials/0/tell", {"value": 0.5}).status == 200
 
+    def test_resume(self, here: Here) -> None:
+        """What was stopped stays so, whoever comes anew, until somebody resumes it: from another program, too."""
+        assert here.ask("POST", "/s/resume").json == {"resumed": False}
+        here.ask("POST", "/s/ask", {"session": "w"})
+        here.ask("POST", "/s/stop")
+        assert here.ask("POST", "/s/resume").status == 409
+        here.ask("POST", "/s/trials/0/tell", {"value": 0.5})
+        for name in ("w", "new", "newer"):
+            refused = here.ask("POST", "/s/ask", {"session": name})
+            assert (refused.status, refused.json["code"]) == (410, "StudyOver")
+        assert here.ask("POST", "/s/resume").json == {"resumed": True}
+        assert here.ask("POST", "/s/ask", {"session": "w"}).json["number"] == 1
+        here.ask("POST", "/s/trials/1/tell", {"value": 0.5})
+        here.ask("POST", "/s/stop")
+        location = f"http://{here.token}@127.0.0.1:{here.port}"
+        with ts.Study.open("s", storage=location) as study:
+            assert study.resume()
+        assert here.ask("POST", "/s/ask", {"session": "new"}).json["number"] == 2
+
     def test_a_key_is_for_one_request(self, here: Here) -> None:
         first = here.ask("POST", "/s/trials", {"config": {"x": 0.5}}, idempotency_key="k")
         assert (

@@ -125,6 +125,7 @@ class Api:
         add("/trials", self.enqueue, methods=["POST"], status_code=201)
         add("", self.edit, methods=["PATCH"])
         add("/stop", self.stop, methods=["POST"])
+        add("/resume", self.resume, methods=["POST"])
         add(f"{one}/cancel", self.cancel, methods=["POST"])
         add(f"{one}/correct", self.correct, methods=["POST"])
         add(f"{one}/retract", self.retract, methods=["POST"])
@@ -286,9 +287,15 @@ class Api:
         )
 
     async def stop(self, name: str, request: Request) -> Response:
-        """No new trials; those that run get their grace."""
+        """No new trials, whoever asks, until it is resumed; those that run get their grace."""
         await self._do(request, "control", name, lambda study: study.stop())
         return Response(status_code=202)
+
+    async def resume(self, name: str, request: Request) -> Response:
+        """A study that was stopped takes trials again; one that goes on anyway is left alone. 409 while it is still
+        stopping, 410 where a limit has ended it that still holds: edit that."""
+        resumed = await self._do(request, "control", name, lambda study: study.resume())
+        return answer({"resumed": resumed})
 
     async def cancel(self, name: str, number: int, request: Request) -> Response:
         """Cancel a waiting trial, or one that somebody asked for and will not tell."""
