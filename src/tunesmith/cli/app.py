@@ -32,6 +32,7 @@ from tunesmith.cli import (
     space,
     stop,
     submit,
+    tag,
     token,
     trials,
 )
@@ -63,6 +64,7 @@ for module in (
     enqueue,
     edit,
     stop,
+    tag,
     annotate,
     correct,
     retract,
