@@ -268,6 +268,7 @@ class TestScopes:
         ("work", "GET", "/api/v1/studies/s/events?turn=x", None),
         ("work", "DELETE", "/api/v1/studies/s/turns/write", {"holder": "x"}),
         ("control", "DELETE", "/api/v1/studies/nowhere", None),
+        ("control", "POST", "/api/v1/studies/s/resume", None),
         ("admin", "GET", "/api/v1/tokens", None),
     )
 

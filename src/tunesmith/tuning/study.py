@@ -859,6 +859,39 @@ class Study:
         """Ask whoever runs the study to stop: no new trials, running ones get their grace."""
         self.commit(lambda: [events.StopRequested(self._clock(), me())])
 
+    def resume(self) -> bool:
+        """Let a study go on that was stopped or has ended, with whoever asks for a trial next; False if it goes on as it
+        is. A program that had run it has to be started once more.
+
+        Raises StudyBusy while it is still stopping, StudyOver where a limit has ended it that still holds.
+        """
+        self._requeue_abandoned()
+        resumed: list[Event] = []
+
+        def opened() -> list[Event]:
+            resumed[:] = self._resumption(self._ledger)
+            return resumed
+
+        self.commit(opened)
+        return bool(resumed)
+
+    def _resumption(self, ledger: Ledger) -> list[Event]:
+        """The events that let a stopped study go on: a session, as one that takes part would begin it."""
+        at, ended = self._clock(), ledger.ended
+        if ended is None:
+            if ledger.stop_requested is None:
+                return []
+            self._refuse_if_run(ledger)
+            if ledger.running:
+                raise StudyBusy(
+                    f"study {self._name!r} is still stopping: trial {min(ledger.running)} runs; wait for its end, or cancel it"
+                )
+        elif ended.why != "failures" and self._spent():
+            raise self._over(ended)
+        end = [] if ended else [events.Ended(at, decide.ON_REQUEST.why, decide.ON_REQUEST.detail)]
+        session = msgspec.structs.replace(Session.new().opened(coordinator=False), at=at)
+        return [*end, session, events.Closed(at, session.session)]
+
     # -- writing ------------------------------------------------------------------------------
 
     @property
