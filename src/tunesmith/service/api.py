@@ -26,6 +26,7 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.trial import ENDED, Report, State, Trial
 from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require
+from tunesmith.service.groups import Groups
 from tunesmith.service.news import News
 from tunesmith.service.once import Once, key_of
 from tunesmith.service.problems import Problem
@@ -111,9 +112,9 @@ def etag(ledger: Ledger) -> str:
 class Api:
     """The routes of the verbs of `Study`."""
 
-    def __init__(self, studies: Studies, news: News, wire: Wire) -> None:
+    def __init__(self, studies: Studies, news: News, wire: Wire, groups: Groups) -> None:
         self._studies, self._news, self._wire = studies, news, wire
-        self._once = Once()
+        self._once, self._groups = Once(), groups
         self.router = APIRouter(prefix="/api/v1/studies/{name}", tags=["studies"])
         add = self.router.add_api_route
         one = "/trials/{number}"
@@ -131,19 +132,14 @@ class Api:
         add(f"{one}/annotate", self.annotate, methods=["POST"])
 
     async def _do(self, request: Request, scope: Scope, name: str, call: Callable[[Study], T]) -> T:
-        """What `call` makes of the study, written as by the token's owner. One request a study at a time waits for its
-        history; the others keep no thread."""
+        """What `call` makes of the study, written as by the token's owner; see `Groups.do`."""
         token = require(request, scope, name)
 
-        def work() -> tuple[T, int]:
+        def work(study: Study) -> T:
             with writing_as(token.name):
-                made = self._studies.on(name, call)
-            return made, self._studies.study(name)._journal.ledger.cursor  # noqa: SLF001
+                return call(study)
 
-        async with self._wire.writing.turn(name, f"verb {id(request)}", MOST_WAIT_S):
-            made, cursor = await self._studies.quick(work)
-        self._news.tell(name, cursor)
-        return made
+        return await self._groups.do(name, work)
 
     # -- ask, report, tell ----------------------------------------------------------------------
 
@@ -163,18 +159,22 @@ class Api:
                 if left_s <= 0 or not await self._news.wait(name, cursor, left_s):
                     return Response(status_code=204, headers={"Retry-After": "1"})
             else:
-                cursor = self._studies.study(name)._journal.ledger.cursor  # noqa: SLF001
-                self._news.tell(name, cursor)
-                return answer(_shown(trial))
+                return answer(trial)
 
-    async def _ask(self, name: str, session: Session, turn: str) -> Trial:
+    async def _ask(self, name: str, session: Session, turn: str) -> Mapping[str, Any]:
         """A model is asked by one at a time, in one of few threads: others would only be told the same."""
-        async with self._wire.writing.turn(name, turn, MOST_WAIT_S):
-            trial = await self._studies.quick(self._studies.ask_at_once, name, session)
-        if trial is not None:
-            return trial
+
+        def at_once(study: Study) -> Mapping[str, Any] | None:
+            trial = self._studies.ask_at_once(study, session)
+            return None if trial is None else _shown(trial)
+
+        shown = await self._groups.do(name, at_once)
+        if shown is not None:
+            return shown
         async with self._wire.asking.turn(name, turn, 2 * MOST_WAIT_S):
-            return await self._studies.think(self._studies.ask, name, session)
+            trial = await self._studies.think(self._studies.ask, name, session)
+        self._news.tell(name, self._studies.study(name)._journal.ledger.cursor)  # noqa: SLF001
+        return _shown(trial)
 
     async def beat(self, name: str, session: str, request: Request) -> Response:
         """A sign of life of a session, and which of its trials are to stop. One that has given one, and gives none for two
@@ -342,10 +342,7 @@ def _session(name: str, request: Request) -> Session:
 
 
 def _shown(trial: Trial) -> Mapping[str, Any]:
-    from tunesmith.tuning.table import json_safe
-
-    shown: Mapping[str, Any] = json_safe(trial.to_dict())
-    return shown
+    return trial.to_dict()  # numbers that are not finite are null in the answer
 
 
 def _stops(study: Study, number: int) -> str:
