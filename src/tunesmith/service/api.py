@@ -28,7 +28,7 @@ from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require
 from tunesmith.service.groups import Groups
 from tunesmith.service.news import News
-from tunesmith.service.once import Once
+from tunesmith.service.once import Once, key_of
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Scope
@@ -207,13 +207,19 @@ class Api:
         """Metrics of a running trial at steps; whether it is to go on or to stop, and why. What is sent again is stored once;
         points without a step only with an Idempotency-Key."""
         told: Points = await read(request, Points)
+        key = await key_of(request)
 
         def report(study: Study) -> dict[str, Any]:
             with study._journal.lock:  # noqa: SLF001
                 ledger = study._refresh()  # noqa: SLF001
-                for point in told.points[_stored(ledger.curves.back(number), told.points) :]:
+                running = ledger.running.get(number)
+                if key and running is not None and running.key == key:
+                    known = running.keyed  # by a service that was killed before it answered
+                else:
+                    known = _stored(ledger.curves.back(number), told.points)
+                for point in told.points[known:]:
                     _check_attempt(study._refresh(), number, told.attempt)  # noqa: SLF001
-                    study.report(number, point.step, **_numbers(point))
+                    study._report(number, point.step, _numbers(point), key)  # noqa: SLF001
                 why = _stops(study, number)
             return {"decision": "stop" if why else "continue", "why": why}
 
@@ -253,10 +259,11 @@ class Api:
     async def enqueue(self, name: str, request: Request) -> Response:
         """Put a config at the end of the queue; what it leaves out takes its default."""
         wanted: Enqueue = await read(request, Enqueue)
+        key = await key_of(request)
 
         async def make() -> Response:
             trial = await self._do(request, "work", name, lambda study: study.enqueue(
-                wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why
+                wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why, key=key
             ))  # fmt: skip
             return answer(_shown(trial), 201)
 

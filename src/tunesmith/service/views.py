@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from tunesmith.core.errors import StudyError, StudyNotFound, did_you_mean
 from tunesmith.core.trial import State
 from tunesmith.service.bodies import answer
-from tunesmith.service.gate import require, token_of
+from tunesmith.service.gate import EVERYBODY, require, token_of
 from tunesmith.service.labelled import Labelled, activity_of
 from tunesmith.service.news import News
 from tunesmith.service.problems import Problem
@@ -70,9 +70,12 @@ class Views:
         return await self._studies.think(self._studies.on, name, locked)
 
     async def whoami(self, request: Request) -> Response:
-        """Whose token this is, and what it may."""
+        """Whose token this is, and what it may; `author` is whose name is in the events that it writes, if anybody's."""
         token = token_of(request)
-        return answer({"name": token.name, "scope": token.scope, "studies": token.studies})
+        author = None if token is EVERYBODY else token.name
+        return answer(
+            {"name": token.name, "scope": token.scope, "studies": token.studies, "author": author}
+        )
 
     async def studies(
         self,

@@ -68,7 +68,11 @@ class HttpStore:
         self._lock = threading.Lock()
         self._mine = _Transaction()
         self._asking: dict[str, _RequestedTurn] = {}
-        self._request("GET", "/names")  # raises what is wrong with the service, or with us
+        who = self._request(
+            "GET", "/whoami"
+        ).data  # raises what is wrong with the service, or with us
+        #: Who writes, as the service knows us; "" where it asks nobody.
+        self.author: str = who.get("author") or ""
 
     def _of(self, name: str) -> str:
         """What tells the study from another one of its name; asked for once. Raises StudyNotFound."""

@@ -216,7 +216,7 @@ def open_or_create(
     except StudyNotFound:
         # where somebody else creates it at this moment, theirs is as good
         with suppress(StudyExists):
-            made = replace(spec, past=pasts(warm_start, store, spec), owner=me())
+            made = replace(spec, past=pasts(warm_start, store, spec), owner=me(store))
             store.create(made, clock())
         return Study(store, spec.name, clock=clock)
 
@@ -308,7 +308,7 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
     }
     if missing := [tag for tag in spec.tags if tag not in now.tags]:  # others' are left alone
         changes["tags"] = [*now.tags, *missing]
-    edited = study.commit(lambda: edit_events(study.spec, changes))
+    edited = study.commit(lambda: edit_events(study.spec, changes, me(study.store)))
     return [name for event in edited if isinstance(event, Edited) for name in event.changes]
 
 
