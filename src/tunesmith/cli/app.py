@@ -34,6 +34,7 @@ from tunesmith.cli import (
     space,
     stop,
     submit,
+    tag,
     token,
     trials,
 )
@@ -66,6 +67,7 @@ for module in (
     enqueue,
     edit,
     stop,
+    tag,
     resume,
     annotate,
     correct,
