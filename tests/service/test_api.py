@@ -319,7 +319,10 @@ class TestViews:
     def test_export_report_and_figures(self, here: Here) -> None:
         told(here)
         assert here.ask("GET", "/s/export").body.startswith(b"number,state,")
-        assert len(here.ask("GET", "/s/export?format=json").json["trials"]) == 3
+        here.ask("POST", "/s/trials", {"config": {}, "why": "=HYPERLINK(1)"})
+        assert b",'=HYPERLINK(1)," in here.ask("GET", "/s/export").body
+        here.ask("POST", "/s/trials/3/cancel")
+        assert len(here.ask("GET", "/s/export?format=json").json["trials"]) == 4
         report = here.ask("GET", "/s/report")
         assert b"<html" in report.body
         assert "sandbox" in report.headers["content-security-policy"]

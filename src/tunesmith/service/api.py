@@ -28,7 +28,7 @@ from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require
 from tunesmith.service.groups import Groups
 from tunesmith.service.news import News
-from tunesmith.service.once import Once
+from tunesmith.service.once import Once, key_of
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Scope
@@ -97,6 +97,11 @@ class Annotate(_Body):
     tags: dict[str, str] = {}
 
 
+class Tags(_Body):
+    add: list[str] = []
+    remove: list[str] = []
+
+
 class Edit(_Body):
     space: dict[str, Any] | None = None
     searcher: str | dict[str, Any] | None = None
@@ -125,6 +130,7 @@ class Api:
         add("/trials", self.enqueue, methods=["POST"], status_code=201)
         add("", self.edit, methods=["PATCH"])
         add("/stop", self.stop, methods=["POST"])
+        add("/tags", self.tag, methods=["POST"])
         add("/resume", self.resume, methods=["POST"])
         add(f"{one}/cancel", self.cancel, methods=["POST"])
         add(f"{one}/correct", self.correct, methods=["POST"])
@@ -201,13 +207,19 @@ class Api:
         """Metrics of a running trial at steps; whether it is to go on or to stop, and why. What is sent again is stored once;
         points without a step only with an Idempotency-Key."""
         told: Points = await read(request, Points)
+        key = await key_of(request)
 
         def report(study: Study) -> dict[str, Any]:
             with study._journal.lock:  # noqa: SLF001
                 ledger = study._refresh()  # noqa: SLF001
-                for point in told.points[_stored(ledger.curves.back(number), told.points) :]:
+                running = ledger.running.get(number)
+                if key and running is not None and running.key == key:
+                    known = running.keyed  # by a service that was killed before it answered
+                else:
+                    known = _stored(ledger.curves.back(number), told.points)
+                for point in told.points[known:]:
                     _check_attempt(study._refresh(), number, told.attempt)  # noqa: SLF001
-                    study.report(number, point.step, **_numbers(point))
+                    study._report(number, point.step, _numbers(point), key)  # noqa: SLF001
                 why = _stops(study, number)
             return {"decision": "stop" if why else "continue", "why": why}
 
@@ -247,10 +259,11 @@ class Api:
     async def enqueue(self, name: str, request: Request) -> Response:
         """Put a config at the end of the queue; what it leaves out takes its default."""
         wanted: Enqueue = await read(request, Enqueue)
+        key = await key_of(request)
 
         async def make() -> Response:
             trial = await self._do(request, "work", name, lambda study: study.enqueue(
-                wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why
+                wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why, key=key
             ))  # fmt: skip
             return answer(_shown(trial), 201)
 
@@ -290,6 +303,14 @@ class Api:
         """No new trials, whoever asks, until it is resumed; those that run get their grace."""
         await self._do(request, "control", name, lambda study: study.stop())
         return Response(status_code=202)
+
+    async def tag(self, name: str, request: Request) -> Response:
+        """Add tags to the study, and take others away; those it has then."""
+        told: Tags = await read(request, Tags)
+        tags = await self._do(
+            request, "control", name, lambda study: study.tag(*told.add, remove=told.remove)
+        )
+        return answer({"tags": tags})
 
     async def resume(self, name: str, request: Request) -> Response:
         """A study that was stopped takes trials again; one that goes on anyway is left alone. 409 while it is still
