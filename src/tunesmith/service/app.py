@@ -101,7 +101,7 @@ def make(
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(JobRoutes(jobs, studies).router)
-    app.include_router(page.router(studies, news))
+    app.include_router(page.router(studies, news, jobs=jobs is not None))
     gate = Gate(
         Shortcut(app, ask=api.ask, tell=api.tell, reports=api.report, where=where),
         tokens=tokens,
