@@ -97,6 +97,11 @@ class Annotate(_Body):
     tags: dict[str, str] = {}
 
 
+class Tags(_Body):
+    add: list[str] = []
+    remove: list[str] = []
+
+
 class Edit(_Body):
     space: dict[str, Any] | None = None
     searcher: str | dict[str, Any] | None = None
@@ -125,6 +130,7 @@ class Api:
         add("/trials", self.enqueue, methods=["POST"], status_code=201)
         add("", self.edit, methods=["PATCH"])
         add("/stop", self.stop, methods=["POST"])
+        add("/tags", self.tag, methods=["POST"])
         add("/resume", self.resume, methods=["POST"])
         add(f"{one}/cancel", self.cancel, methods=["POST"])
         add(f"{one}/correct", self.correct, methods=["POST"])
@@ -297,6 +303,14 @@ class Api:
         """No new trials, whoever asks, until it is resumed; those that run get their grace."""
         await self._do(request, "control", name, lambda study: study.stop())
         return Response(status_code=202)
+
+    async def tag(self, name: str, request: Request) -> Response:
+        """Add tags to the study, and take others away; those it has then."""
+        told: Tags = await read(request, Tags)
+        tags = await self._do(
+            request, "control", name, lambda study: study.tag(*told.add, remove=told.remove)
+        )
+        return answer({"tags": tags})
 
     async def resume(self, name: str, request: Request) -> Response:
         """A study that was stopped takes trials again; one that goes on anyway is left alone. 409 while it is still

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ from tunesmith.core.errors import StoreVersionError, StudyError, StudyExists, Tu
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
 from tunesmith.service.bodies import answer, read
-from tunesmith.service.gate import require, token_of
+from tunesmith.service.gate import EVERYBODY, require, token_of
 from tunesmith.service.news import News
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
@@ -113,8 +114,10 @@ class Wire:
             spec = StudySpec.from_dict(new.spec)
         except (KeyError, TypeError, AttributeError) as error:
             raise Problem(422, "StudyError", f"this is no study: {error!r}") from None
-        require(request, "work", spec.name)
+        token = require(request, "work", spec.name)
         self._check_time(new.at)
+        if token is not EVERYBODY:  # whatever the client calls itself
+            spec = replace(spec, owner=token.owner or token.name)
         try:
             await self._studies.quick(self._studies.store.create, spec, new.at)
         except StudyExists:

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -91,7 +92,11 @@ class HttpStore:
         try:
             self._request("POST", "/studies", {"spec": spec.to_dict(), "at": at}, lost=lost)
         except StudyExists:
-            if not lost or self._created(spec.name) != (spec, at):
+            if not lost:
+                raise
+            there, made_at = self._created(spec.name)
+            # the service knows by whose token it was made
+            if made_at != at or replace(there, owner="") != replace(spec, owner=""):
                 raise
 
     def load(self, name: str) -> StudySpec:

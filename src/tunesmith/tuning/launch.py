@@ -216,7 +216,8 @@ def open_or_create(
     except StudyNotFound:
         # where somebody else creates it at this moment, theirs is as good
         with suppress(StudyExists):
-            store.create(replace(spec, past=pasts(warm_start, store, spec)), clock())
+            made = replace(spec, past=pasts(warm_start, store, spec), owner=me(store))
+            store.create(made, clock())
         return Study(store, spec.name, clock=clock)
 
 
@@ -305,6 +306,8 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
         for key, default in _EDITABLE.items()
         if wanted.get(key, default) != there.get(key, default)
     }
+    if missing := [tag for tag in spec.tags if tag not in now.tags]:  # others' are left alone
+        changes["tags"] = [*now.tags, *missing]
     edited = study.commit(lambda: edit_events(study.spec, changes, me(study.store)))
     return [name for event in edited if isinstance(event, Edited) for name in event.changes]
 

@@ -9,7 +9,7 @@ import secrets
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypedDict
@@ -27,7 +27,7 @@ from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.parameter import Fixed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
-from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.study import Strategy, StudySpec, tags_of
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import USER
 from tunesmith.store import Store
@@ -122,6 +122,7 @@ def make_spec(
     deterministic: bool = False,
     duplicates: bool = False,
     job: Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
     limits: Mapping[str, Any],
 ) -> StudySpec:
     """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError.
@@ -150,6 +151,7 @@ def make_spec(
         deterministic=deterministic,
         duplicates=duplicates,
         job=job or {},
+        tags=tags_of(tags),
     )
     search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
     check_space(schedule.make(spec.scheduler), spec.space)

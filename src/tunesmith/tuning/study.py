@@ -45,7 +45,7 @@ from tunesmith.core.strategy import (
     Verdict,
     pauses,
 )
-from tunesmith.core.study import StudySpec
+from tunesmith.core.study import StudySpec, tags_of
 from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import CODES, ENDED, USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
@@ -147,6 +147,7 @@ class Study:
         seed: int | None = None,
         deterministic: bool = False,
         duplicates: bool = False,
+        tags: Iterable[str] = (),
         enqueue: Iterable[Mapping[str, Any]] = (),
         warm_start: Earlier | Sequence[Earlier] = (),
         durability: Durability = "crash",
@@ -155,7 +156,7 @@ class Study:
     ) -> Study:
         """A new study. `storage` is a file, the URL of a database, or None for this process's memory; `enqueue`,
         configs to run first; `warm_start`, earlier studies (or their results, or names in the same storage)
-        to learn from; `data_version`, a word or number of yours that changes with the data (see `open`).
+        to learn from; `data_version`, a word or number of yours that changes with the data (see `open`); `tags`, words by which people find it.
 
         Raises StudyExists; SpaceError, StudyError or StrategyError for what makes no sense; StoreError.
         """
@@ -174,12 +175,15 @@ class Study:
             seed=seed,
             deterministic=deterministic,
             duplicates=duplicates,
+            tags=tags,
             limits=limits,
         )
         data = data_part(data_version)
         store = open_store(storage, durability=durability)
         configs = [spec.space.filled(config) for config in enqueue]
-        store.create(replace(spec, past=pasts(warm_start, store, spec)), time.time())
+        store.create(
+            replace(spec, past=pasts(warm_start, store, spec), owner=me(store)), time.time()
+        )
         study = cls(store, name, location_of(storage))
         study._data = data
         study._queue(configs)
@@ -863,6 +867,18 @@ class Study:
             return edit_events(spec, changes, me(self._store))
 
         self.commit(edited)
+
+    def tag(self, *tags: str, remove: Iterable[str] = ()) -> tuple[str, ...]:
+        """Add tags to the study and take others away, whatever others do to them at the same time; those it has then."""
+        added, gone = tags_of(tags), frozenset(tags_of(remove))
+
+        def tagged() -> list[Event]:
+            spec = self._ledger.spec
+            kept = [tag for tag in (*spec.tags, *added) if tag not in gone]
+            return edit_events(spec, {"tags": list(tags_of(kept))}, me(self._store))
+
+        self.commit(tagged)
+        return self._ledger.spec.tags
 
     def stop(self) -> None:
         """Ask whoever runs the study to stop: no new trials, running ones get their grace, from the first request on."""
