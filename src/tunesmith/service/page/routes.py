@@ -53,10 +53,10 @@ Make = Callable[[Request, Callable[[], Any]], Awaitable[Response]]
 Look = Callable[[Request, str, Callable[[Reading], Any]], Awaitable[Response]]
 
 
-def router(studies: Studies, news: News) -> APIRouter:
+def router(studies: Studies, news: News, readings: Readings) -> APIRouter:
     """The page's routes; who asks has been let in by `tunesmith.service.gate`."""
     page = APIRouter(include_in_schema=False)
-    readings, looks = Readings(studies.store), ThreadPoolExecutor(LOOKS, "looks")
+    looks = ThreadPoolExecutor(LOOKS, "looks")
 
     async def look(request: Request, make: Callable[[], Any]) -> Response:
         """What `make` makes, in a thread that suggestions do not wait for."""
