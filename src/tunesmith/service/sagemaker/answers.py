@@ -82,7 +82,7 @@ def best_of(standing: Standing) -> dict[str, Any] | None:
     """The best training's summary."""
     ledger = standing.ledger
     best = None if ledger is None else ledger.incumbent
-    return None if best is None else summary(standing, best, int(standing.statuses()[best]))
+    return None if best is None else summary(standing, best, int(standing.statuses[best]))
 
 
 def summary(standing: Standing, number: int, status: int) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def training(standing: Standing, number: int | None) -> dict[str, Any]:
         name = names.training_name(record.name, record.identity, trial.number)
         definition, run = standing.training_of(trial)
         given = _given(record.request, definition)
-        status = STATUSES[int(standing.statuses()[trial.number])]
+        status = STATUSES[int(standing.statuses[trial.number])]
     else:
         name, given = record.name, record.request
         run = next(iter(plan.trainings.values()))
@@ -232,7 +232,7 @@ def alone(standing: Standing, trial: Trial | None) -> str:
     if trial is None:
         status = standing.status
         return {"Completed": "Failed"}.get(status, status)
-    return STATUSES[int(standing.statuses()[trial.number])]
+    return STATUSES[int(standing.statuses[trial.number])]
 
 
 def _given(request: dict[str, Any], definition: str) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _secondary(status: str, moves: list[Move]) -> str:
 
 def _transitions(moves: list[Move]) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
-    for move, after in zip(moves, [*moves[1:], None], strict=True):
+    for move, after in zip(moves, [*moves, None][1:], strict=True):
         one = {"Status": move.secondary, "StartTime": move.at, "StatusMessage": move.message}
         if after is not None or move.end:
             one["EndTime"] = move.at if after is None else after.at

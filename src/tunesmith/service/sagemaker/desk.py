@@ -18,6 +18,7 @@ import msgspec
 from tunesmith.core.errors import StudyExists, StudyNotFound, TunesmithError
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State
+from tunesmith.run.folder import Folder
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.problems import Problem
@@ -355,9 +356,11 @@ class Desk:
 
         if self.look(record, ended):
             raise invalid("The request was rejected because the training job is over.")
-        folder = self._jobs.folder(record.job) / "trials" / record.study / f"{number:06d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / plan.STOP).touch()
+        self._ask_to_end(record, number)
+
+    def _ask_to_end(self, record: Record, number: int) -> None:
+        trials = Folder(self._jobs.folder(record.job) / "trials" / record.study)
+        (trials.make(number) / plan.STOP).touch()
 
     def _see_to(self, record: Record) -> None:
         """Tell whoever runs a job that it is to stop, until it has heard of it."""
@@ -369,7 +372,12 @@ class Desk:
 
         def tell(study: Study) -> None:
             with study._journal.lock:  # noqa: SLF001
-                asked = study._refresh().stop_requested  # noqa: SLF001
+                ledger = study._refresh()  # noqa: SLF001
+                asked, running = ledger.stop_requested, list(ledger.running)
+            for number in (
+                running
+            ):  # at once: a study that is asked to stop lets its trials go on for a while
+                self._ask_to_end(record, number)
             if asked is None:
                 study.stop()
 

@@ -323,7 +323,7 @@ def _trainings(standing: Standing, asked: shapes.ListOfTuning) -> dict[str, Any]
     ledger = standing.ledger
     if ledger is None or not ledger.size:
         return {"TrainingJobSummaries": []}
-    statuses = standing.statuses()
+    statuses = standing.statuses
     numbers = np.arange(ledger.size)
     if asked.StatusEquals is not None:
         wanted = STATUSES.index(asked.StatusEquals) if asked.StatusEquals in STATUSES else -1
@@ -368,7 +368,7 @@ def _member_summaries(standing: Standing) -> list[dict[str, Any]]:
     record, account = standing.record, standing.plan.account
     created, ended = ledger.column("created_at").tolist(), ledger.column("ended_at").tolist()
     shown = []
-    for number, status in enumerate(standing.statuses().tolist()):
+    for number, status in enumerate(standing.statuses.tolist()):
         name = names.training_name(record.name, record.identity, number)
         one = {
             "TrainingJobName": name,

@@ -47,16 +47,12 @@ class Routes:
         except Fault as fault:
             return fault.answer
         except TunesmithError as error:
-            return Fault(
-                "ValidationException", Problem.of(error, str(self._studies.storage or "")).detail
-            ).answer
+            return _fault(Problem.of(error, str(self._studies.storage or ""))).answer
         except Problem as problem:
-            return Fault("ValidationException", problem.detail).answer
-        except OSError as error:
-            _LOG.exception("an operation failed")
-            return Fault(
-                "InternalFailure", f"the service cannot do that now: {error.strerror}"
-            ).answer
+            return _fault(problem).answer
+        except Exception:  # noqa: BLE001 (clients know of no other shape)
+            _LOG.exception("an operation of SageMaker's failed")
+            return Fault("InternalFailure", "the service failed; its log says where").answer
 
     def _caller(self, request: Request, body: bytes) -> Caller:
         """Who has signed a request. Raises Fault."""
@@ -88,3 +84,10 @@ class Routes:
             )
         if scope in _AUDITED:
             request.state.audited = True
+
+
+def _fault(problem: Problem) -> Fault:
+    """A problem as clients know it: what may be over soon, they try again."""
+    return Fault(
+        "InternalFailure" if problem.status >= 500 else "ValidationException", problem.detail
+    )

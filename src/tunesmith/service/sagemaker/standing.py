@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +36,8 @@ _OF_STATE: Final = np.array(
 _ENDED: Final = [CODES[state] for state in (State.COMPLETED, State.STOPPED, State.FAILED)]
 _OPEN: Final = [CODES[state] for state in (State.WAITING, State.RUNNING, State.PAUSED)]
 OVER: Final = ("Completed", "Failed", "Stopped")
+#: As SageMaker says it.
+_ALL_FAILED: Final = "All training jobs failed. Please take a look at the training jobs failures to get more details."
 #: What clients are told at most (characters).
 _LONGEST: Final = 1024
 
@@ -51,15 +54,31 @@ class Standing:
 
     # -- the whole ------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def status(self) -> str:
         ended = None if self.ledger is None else self.ledger.ended
         over = self.job is not None and self.job.over
         if ended is not None and (ended.why != "interrupted" or over or self._stopping):
-            return {"failures": "Failed", "interrupted": "Stopped"}.get(ended.why, "Completed")
+            if ended.why == "interrupted":
+                return "Stopped"
+            return "Completed" if ended.why != "failures" and self._any_good else "Failed"
         if self.job is not None and over:
             return "Failed" if self.job.state == "failed" else "Stopped"
         return "Stopping" if self._stopping else "InProgress"
+
+    @property
+    def _any_good(self) -> bool:
+        """Whether some training has not failed: none at all may be needed."""
+        assert self.ledger is not None
+        states = self.ledger.column("state")
+        return not len(states) or bool((states != CODES[State.FAILED]).any())
+
+    @property
+    def _last_failure(self) -> str:
+        assert self.ledger is not None
+        failed = np.flatnonzero(self.ledger.column("state") == CODES[State.FAILED])
+        reason = self.ledger.reason(int(failed[-1])) if len(failed) else None
+        return "" if reason is None else reason.message
 
     @property
     def _stopping(self) -> bool:
@@ -72,8 +91,8 @@ class Standing:
             return ""
         if self.ledger is not None and self.ledger.ended is not None:
             text = self.ledger.ended.detail
-            if not self.ledger.completed:
-                text = f"All training jobs failed. Please take a look at the training jobs failures to get more details. {text}"
+            if not self._any_good:
+                text = f"{_ALL_FAILED} {text}; the last one: {self._last_failure}"
         else:
             text = "" if self.job is None else self.job.why
         return text[:_LONGEST]
@@ -105,6 +124,7 @@ class Standing:
 
     # -- its trainings --------------------------------------------------------------------------
 
+    @cached_property
     def statuses(self) -> NDArray[np.int8]:
         """The trainings' statuses, as places in STATUSES."""
         if self.ledger is None:
@@ -127,12 +147,10 @@ class Standing:
 
     def counters(self) -> dict[str, int]:
         """`TrainingJobStatusCounters`."""
-        found = np.bincount(self.statuses(), minlength=len(STATUSES))
+        found = np.bincount(self.statuses, minlength=len(STATUSES))
         lost = 0
         if self.ledger is not None and found[_CODE["Failed"]]:
-            lost = sum(
-                self._lost(int(k)) for k in np.flatnonzero(self.statuses() == _CODE["Failed"])
-            )
+            lost = sum(self._lost(int(k)) for k in np.flatnonzero(self.statuses == _CODE["Failed"]))
         return {
             "Completed": int(found[_CODE["Completed"]]),
             "InProgress": int(found[_CODE["InProgress"]] + found[_CODE["Stopping"]]),
