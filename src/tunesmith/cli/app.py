@@ -33,6 +33,7 @@ from tunesmith.cli import (
     space,
     stop,
     submit,
+    tag,
     token,
     trials,
 )
@@ -64,6 +65,7 @@ for module in (
     enqueue,
     edit,
     stop,
+    tag,
     resume,
     annotate,
     correct,

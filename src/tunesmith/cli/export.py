@@ -36,7 +36,10 @@ def export(
     ] = None,
 ) -> None:
     """Write a study with all of its trials as CSV, Parquet or JSON lines (a table) or JSON (everything); or the best
-    trial's schedule, which values it had from which step on, as JSON for the scheduler `scripted`."""
+    trial's schedule, which values it had from which step on, as JSON for the scheduler `scripted`.
+
+    In CSV, texts that a spreadsheet would run as formulas (=...) begin with '; JSON lines and Parquet have them as they are.
+    """
     import gc
 
     gc.disable()  # as for `report`

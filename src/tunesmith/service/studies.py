@@ -109,17 +109,13 @@ class Studies:
         """Append what somebody else has decided, if it is legal; the new cursor. Raises as `Journal.admit`."""
         return self.on(name, lambda study: study._journal.admit(batch, expect, check))  # noqa: SLF001
 
-    def ask_at_once(self, name: str, session: Session) -> Trial | None:
+    def ask_at_once(self, study: Study, session: Session) -> Trial | None:
         """The trial that a session has asked for and not told yet, or the next one if the searcher answers without
         thinking; else None. Raises as `Study.ask`."""
-
-        def at_once(study: Study) -> Trial | None:
-            with study._journal.lock:  # noqa: SLF001
-                if (mine := _running(study, session)) is not None:
-                    return mine
-                return self._ask(study, session) if self.instant(study) else None
-
-        return self.on(name, at_once)
+        with study._journal.lock:  # noqa: SLF001
+            if (mine := _running(study, session)) is not None:
+                return mine
+            return self._ask(study, session) if self.instant(study) else None
 
     def instant(self, study: Study) -> bool:
         return study._strategies.instant(study._ledger)  # noqa: SLF001

@@ -59,6 +59,16 @@ def edit(study: Study, body: Body) -> dict[str, Any]:
     return {"done": f"Changed: {', '.join(sorted(changes))}."}
 
 
+def tag(study: Study, body: Body) -> dict[str, Any]:
+    """Raises StudyError for what is no tag."""
+    words = {part: body.get(part) or [] for part in ("add", "remove")}
+    for part, tags in words.items():
+        if not isinstance(tags, list):
+            raise StudyError(f"{part}: a list of tags")
+    tags = study.tag(*words["add"], remove=words["remove"])
+    return {"done": f"Tags: {', '.join(tags)}." if tags else "It has no tags.", "tags": list(tags)}
+
+
 def _who_edited(store: Store, name: str) -> str:
     last = None
     if isinstance(store, Tabular):
@@ -126,6 +136,7 @@ STUDY: dict[str, Callable[[Study, Body], dict[str, Any]]] = {
     "go-on": go_on,
     "enqueue": enqueue,
     "edit": edit,
+    "tag": tag,
     "retry-failed": retry_failed,
 }
 TRIAL: dict[str, Callable[[Study, int, Body], dict[str, Any]]] = {

@@ -244,7 +244,10 @@ class Desk:
                 raise Fault("AccessDeniedException", f"this token is not for a study {name!r}")
             named = replace(spec, name=name)
             try:
-                store.create(replace(named, past=pasts(parents, store, named)), record.created_at)
+                store.create(
+                    replace(named, past=pasts(parents, store, named), owner=record.by),
+                    record.created_at,
+                )
             except StudyExists:
                 number += 1
                 continue
