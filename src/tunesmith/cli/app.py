@@ -18,6 +18,7 @@ from tunesmith.cli import (
     export,
     fetch,
     fit,
+    import_,
     init,
     jobs,
     logs,
@@ -62,6 +63,7 @@ for module in (
     report,
     space,
     export,
+    import_,
     enqueue,
     edit,
     stop,
@@ -81,7 +83,7 @@ for module in (
     backup,
 ):
     name = module.__name__.rpartition(".")[2]
-    app.command(name)(getattr(module, name))
+    app.command(name.rstrip("_"))(getattr(module, name))
 
 
 def _version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -68,7 +69,7 @@ def make(
     `sagemaker` makes what takes the jobs of SageMaker's clients; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
     everything; `log` is given a line of JSON for each request.
     """
-    studies = Studies(store, storage, clock=clock)
+    studies, readings = Studies(store, storage, clock=clock), page.Readings(store)
     tokens = Tokens(None) if tokens is None else tokens
     login = Login(tokens) if login is None else login
     audit = Audit(None) if audit is None else audit
@@ -76,6 +77,8 @@ def make(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        # a daemon: the end of the service does not wait for it
+        threading.Thread(target=readings.read_ahead, name="ahead", daemon=True).start()
         yield
         if desk is not None:
             desk.close()
@@ -107,9 +110,9 @@ def make(
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(JobRoutes(jobs, studies).router)
-    app.include_router(page.router(studies, news))
     if desk is not None:
         app.include_router(SageMakerRoutes(desk, tokens, studies).router)
+    app.include_router(page.router(studies, news, readings, jobs=jobs is not None))
     gate = Gate(
         Shortcut(app, ask=api.ask, tell=api.tell, reports=api.report, where=where),
         tokens=tokens,

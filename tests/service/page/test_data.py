@@ -417,3 +417,27 @@ def test_a_study_made_anew_is_another_one() -> None:
         with readings.of("s").result() as result:
             assert [set(t.config) for t in result.trials] == [{name}] * (3 - k)
         store.delete("s")
+
+
+def test_the_study_of_late_is_read_before_anybody_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path / "s.db")
+    for name, n in (("before", 4), ("late", 3)):
+        study = ts.Study.create(
+            ts.Space(x=ts.Float(0, 1)), metric="loss", name=name, storage=store, searcher="random"
+        )
+        for _ in range(n):
+            study.tell(study.ask(), 0.5)
+    readings = Readings(store)
+    readings.read_ahead()  # in a moment, once somebody looks
+    assert [reading.size for reading in readings._open.values()] == []
+    monkeypatch.setattr("tunesmith.service.page.readings.LONG", 5)
+    Readings(store, trials=2).read_ahead()  # too many to be kept
+    readings.read_ahead()
+    assert [(r.name, r.size) for r in readings._open.values()] == [("late", 3)]
+    store.delete("late")
+    store.delete("before")
+    Readings(store).read_ahead()
+    Readings(MemoryStore()).read_ahead()
+    store.close()
