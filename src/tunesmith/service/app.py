@@ -78,7 +78,7 @@ def make(
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         # a daemon: the end of the service does not wait for it
-        threading.Thread(target=readings.read_ahead, name="ahead", daemon=True).start()
+        threading.Thread(target=page.read_ahead, args=[readings], name="ahead", daemon=True).start()
         yield
         if desk is not None:
             desk.close()
