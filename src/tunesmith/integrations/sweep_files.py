@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.core.errors import TextError
 from tunesmith.core.text import read_yaml
 from tunesmith.integrations import katib, nni, wandb
-from tunesmith.tuning.job import Job, load_job
+from tunesmith.tuning.job import LARGEST, Job, load_job
 
 
 def load(
@@ -25,6 +25,8 @@ def load(
 def _reader(path: Path) -> Callable[..., Job] | None:
     """Who reads the file; None for a job file, and for what cannot be read, which `load_job` explains."""
     try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return None
         data = read_yaml(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, TextError):
         return None
