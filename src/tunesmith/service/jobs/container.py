@@ -24,7 +24,6 @@ INSIDE: Final = Path("/job")
 PASSED: Final = ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "DOCKER_HOST", "CONTAINER_HOST", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "STORAGE_DRIVER")  # fmt: skip
 _IMAGE: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}")
 _PROCESSES: Final = 4096
-_REMOVE_S: Final = 60.0
 
 
 def find() -> str:
@@ -103,11 +102,11 @@ def removal(program: str, job: str) -> list[str]:
     return [program, "rm", "--force", name_of(job)]
 
 
-def remove(program: str, job: str) -> None:
-    """Carry `removal` out."""
+def remove(program: str, job: str) -> subprocess.Popen[bytes] | None:
+    """Begin to carry `removal` out; None where that cannot be done now."""
     try:
-        subprocess.run(
-            removal(program, job), stdin=subprocess.DEVNULL, capture_output=True, timeout=_REMOVE_S, check=False
+        return subprocess.Popen(
+            removal(program, job), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return  # the next attempt's keeper tries again before it begins
+    except OSError:
+        return None

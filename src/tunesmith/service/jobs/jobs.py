@@ -69,6 +69,8 @@ class Jobs:
         self.blobs = Blobs(folder / "blobs")
         self._jobs: dict[str, Job] = {}
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
+        #: What removes containers whose keepers were killed.
+        self._removing: dict[str, subprocess.Popen[bytes]] = {}
         self._changed = threading.Condition(threading.RLock())
         self._submitting = threading.Lock()
         self._closing = False
@@ -262,6 +264,9 @@ class Jobs:
         for one in [one for one in self._jobs.values() if one.state == "running"]:
             if not self._runs(one):
                 self._finish(one)
+            elif self._orphaned(one):
+                self._remove_container(one)
+        self._removing = {i: p for i, p in self._removing.items() if p.poll() is None}
         for one in self._due():
             self._begin(one)
         if self._keep_s is not None:
@@ -319,6 +324,28 @@ class Jobs:
         with _locked(self._folder / one.id / keeper.LOCK) as lock:
             return lock is None
 
+    def _orphaned(self, one: Job) -> bool:
+        """Whether nobody can end a container any more but we: its keeper was killed, and what runs it has the lock."""
+        if one.environment.container is None:
+            return False
+        if (process := self._keepers.get(one.id)) is not None:
+            return process.poll() is not None
+        try:  # an earlier service's: it is not our child
+            asked_at = (self._folder / one.id / keeper.CANCEL).stat().st_mtime
+        except OSError:
+            return False
+        return time.time() - asked_at > 2 * keeper.GRACE_S
+
+    def _remove_container(self, one: Job) -> None:
+        """Have a job's container removed, if it has one; nobody waits for that."""
+        if one.environment.container is None or self._containers is None:
+            return
+        removing = self._removing.get(one.id)
+        if removing is None or removing.poll() is not None:
+            removing = container.remove(self._containers, one.id)
+            if removing is not None:
+                self._removing[one.id] = removing
+
     def _ask_to_end(self, one: Job) -> None:
         (self._folder / one.id / keeper.CANCEL).touch()
 
@@ -330,8 +357,8 @@ class Jobs:
             self._tokens.revoke(f"job {one.id}")
         folder, now = self._folder / one.id, self._clock()
         end = keeper.end_of(folder, one.attempt)
-        if end is None and one.environment.container is not None and self._containers is not None:
-            container.remove(self._containers, one.id)  # its keeper was killed
+        if end is None:  # its keeper was killed
+            self._remove_container(one)
         code = None if end is None else end.code
         if one.cancelling:
             self._write(one.moved("cancelled", one.cancelling, ended_at=now, exit=code))
