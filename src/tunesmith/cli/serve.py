@@ -68,6 +68,14 @@ def serve(
             help="Delete jobs so long after their end, such as 30d; without, never.",
         ),
     ] = None,
+    sagemaker: Annotated[
+        Path | None,
+        typer.Option(
+            "--sagemaker",
+            metavar="FILE",
+            help="Serve SageMaker's clients, too: access keys, images and buckets are in this YAML file.",
+        ),
+    ] = None,
 ) -> None:
     """Serve studies over HTTP: to programs, and to browsers as a page."""
     from tunesmith.cli.arguments import locate
@@ -88,7 +96,7 @@ def serve(
         )
     address = Address(
         host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs,
-        containers, None if keep_jobs is None else seconds(keep_jobs, "--keep-jobs"),
+        containers, None if keep_jobs is None else seconds(keep_jobs, "--keep-jobs"), sagemaker,
     )  # fmt: skip
     serve(
         open_store(location), location, address, lambda line: typer.echo(line, err=True), access_log=access_log

@@ -21,6 +21,9 @@ from tunesmith.service.jobs import container
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.login import Login
 from tunesmith.service.protocol import limits
+from tunesmith.service.sagemaker.configuration import load
+from tunesmith.service.sagemaker.desk import Desk
+from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
 from tunesmith.store import Location, Store
 from tunesmith.tuning.place import state_of
@@ -47,6 +50,8 @@ class Address:
     #: Whether these may run in containers; how long (s) those that are over are kept (None: for ever).
     containers: bool = False
     keep_jobs_s: float | None = None
+    #: The file that says how SageMaker's clients are served; None: they are not.
+    sagemaker: Path | None = None
 
     def __post_init__(self) -> None:
         loopback = self.host in LOOPBACK
@@ -68,6 +73,8 @@ class Address:
             raise StudyError(
                 "--jobs runs others' programs here, which takes tokens; leave --no-token out"
             )
+        if self.sagemaker is not None and not self.tokens:
+            raise StudyError("--sagemaker's access keys stand for tokens; leave --no-token out")
 
     @property
     def url(self) -> str:
@@ -136,6 +143,13 @@ def serve(
         except StudyError:
             listening.close()
             raise
+    try:
+        desk = (
+            None if address.sagemaker is None else _desk(address.sagemaker, state, tokens, address)
+        )
+    except StudyError:
+        listening.close()
+        raise
     app = make(
         store,
         storage=storage,
@@ -143,6 +157,7 @@ def serve(
         login=login,
         audit=Audit(state / "audit.log"),
         jobs=jobs,
+        sagemaker=desk,
         hosts=(address.host, *address.names),
         secure=address.certificate is not None,
         proxies=address.proxies,
@@ -168,6 +183,21 @@ def serve(
     server = _Server(config, app.studies.end)
     with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listening]))
+
+
+def _desk(path: Path, state: Path, tokens: Tokens, address: Address) -> Callable[[Studies], Desk]:
+    """What takes the jobs of SageMaker's clients. Raises StudyError."""
+    configuration = load(path)
+    folder = state / "sagemaker"
+    jobs = Jobs(folder / "jobs", tokens, address.url_here, configuration.at_a_time)
+    jobs.start()
+
+    def begin(studies: Studies) -> Desk:
+        desk = Desk(folder, path, jobs, studies)
+        desk.start()
+        return desk
+
+    return begin
 
 
 def _listen(address: Address) -> socket.socket:

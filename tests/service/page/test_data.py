@@ -11,7 +11,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ExpressionError, StudyError, StudyNotFound
-from tunesmith.service.page import axes, overview
+from tunesmith.service.page import axes, overview, read_ahead
 from tunesmith.service.page.listing import Part, csv_of, expression, fitting, page_of
 from tunesmith.service.page.output import TAIL, output_of
 from tunesmith.service.page.readings import Reading, Readings
@@ -430,14 +430,14 @@ def test_the_study_of_late_is_read_before_anybody_looks(
         for _ in range(n):
             study.tell(study.ask(), 0.5)
     readings = Readings(store)
-    readings.read_ahead()  # in a moment, once somebody looks
+    read_ahead(readings)  # in a moment, once somebody looks
     assert [reading.size for reading in readings._open.values()] == []
-    monkeypatch.setattr("tunesmith.service.page.readings.LONG", 5)
-    Readings(store, trials=2).read_ahead()  # too many to be kept
-    readings.read_ahead()
+    monkeypatch.setattr("tunesmith.service.page.ahead.LONG", 5)
+    read_ahead(Readings(store, trials=2))  # too many to be kept
+    read_ahead(readings)
     assert [(r.name, r.size) for r in readings._open.values()] == [("late", 3)]
     store.delete("late")
     store.delete("before")
-    Readings(store).read_ahead()
-    Readings(MemoryStore()).read_ahead()
+    read_ahead(Readings(store))
+    read_ahead(Readings(MemoryStore()))
     store.close()

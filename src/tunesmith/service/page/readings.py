@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ledger import Ledger
-from tunesmith.store.base import Listing, Store
+from tunesmith.store.base import Store
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import Study
 
@@ -18,8 +17,6 @@ T = TypeVar("T")
 
 #: Of so many trials the histories are kept: some 3 KB each.
 TRIALS: Final = 300_000
-#: A study with fewer events is read in a moment.
-LONG: Final = 20_000
 #: What was made of a study is kept so many times.
 _MADE: Final = 24
 
@@ -76,17 +73,8 @@ class Readings:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Reading] = OrderedDict()
 
-    def read_ahead(self) -> None:
-        """Read the study in which something happened last, if that takes its time, while nobody waits for it yet."""
-        if not isinstance(self.store, Listing):
-            return
-        with suppress(TunesmithError):  # who looks at it hears of it
-            last = max(self.store.activity(), key=lambda one: one.last_at, default=None)
-            if last is None or last.cursor < LONG:
-                return
-            if sum(self.store.summary(last.name).counts.values()) <= self._trials:
-                with self.of(last.name).result():
-                    pass
+    def may_keep(self, trials: int) -> bool:
+        return trials <= self._trials
 
     def of(self, name: str) -> Reading:
         """Raises StudyNotFound."""
