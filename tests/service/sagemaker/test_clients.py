@@ -292,3 +292,40 @@ class TestSeveral:
         assert shown["TrainingJobStatusCounters"]["Completed"] == 6
         tuned = {tuple(one["TunedHyperParameters"].values()) for one in cloud.trainings("grid")}
         assert len(tuned) == 6
+
+
+def test_an_algorithm_of_sagemakers(cloud: Cloud) -> None:
+    """Its image needs no entry and its metrics no definition."""
+    rows = "\n".join(f"{int(n % 7 > 3)},{n % 7},{n % 3}" for n in range(60))
+    for channel in ("train", "validation"):
+        (cloud.bucket / "boost" / channel).mkdir(parents=True)
+        (cloud.bucket / "boost" / channel / "part.csv").write_text(rows)
+    channels = [
+        {
+            "ChannelName": name,
+            "ContentType": "text/csv",
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": f"s3://bucket/boost/{name}",
+                    "S3DataDistributionType": "FullyReplicated",
+                }
+            },
+        }
+        for name in ("train", "validation")
+    ]
+    image = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:latest"
+    one = definition(
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        InputDataConfig=channels,
+        StaticHyperParameters={"objective": "binary:logistic", "num_round": "5"},
+    )
+    objective = {"Type": "Maximize", "MetricName": "validation:auc"}
+    ranges = {"ContinuousParameterRanges": [{"Name": "eta", "MinValue": "0.1", "MaxValue": "1"}]}
+    how = config(
+        1, 1, HyperParameterTuningJobObjective=objective, ParameterRanges=ranges
+    )  # fmt: skip
+    cloud.tune("boost", one, how)
+    shown = cloud.over("boost")
+    metric = "FinalHyperParameterTuningJobObjectiveMetric"
+    assert shown["BestTrainingJob"][metric]["Value"] > 0.9
