@@ -26,6 +26,7 @@ from tunesmith.core.rng import stream
 from tunesmith.numeric.rough import Mixture
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes import model_of
+from tunesmith.search.bayes.surrogate import Model
 from tunesmith.strategy.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ Ints = NDArray[np.int64]
 DRAWS: Final = 2000
 PICKS: Final = 40
 COMPARED: Final = 60
+#: The probability of an interval.
+SURE: Final = 0.9
 #: Noise counts from this share of the way from the best to the median.
 SEEN: Final = 0.02
 #: Noise is found where it is so probable; once found, it is lost where it is less probable than the second.
@@ -82,6 +85,13 @@ class Certainty:
 
 
 _known: WeakKeyDictionary[Ledger, tuple[int, Certainty | None]] = WeakKeyDictionary()
+_models: WeakKeyDictionary[Ledger, tuple[int, Model, Mixture]] = WeakKeyDictionary()
+
+
+def model_there(ledger: Ledger) -> tuple[Model, Mixture] | None:
+    """The model of the completed trials, if `certainty` has been asked since the study went on."""
+    last = _models.get(ledger)
+    return None if last is None or last[0] != ledger.cursor else last[1:]
 
 
 def certainty(trials: TrialArrays) -> Certainty | None:
@@ -135,6 +145,7 @@ def _certainty(trials: TrialArrays) -> Certainty | None:
     rng = stream(trials.history.seed, trials.size, "certainty")
     with one_thread(), np.errstate(all="ignore"):
         mixture = model.mixture(rng)
+        _models[trials.ledger] = (trials.ledger.cursor, model, mixture)
         features = model.domain.features(model.known[among])
         drawn, _ = mixture.sample(features, DRAWS, rng, PICKS)
     noise = model.worth(math.sqrt(mixture.noise))
@@ -152,9 +163,8 @@ def _certainty(trials: TrialArrays) -> Certainty | None:
     chances, rival = _rivals(drawn, points, taken)
 
     def worth(k: int) -> Worth:
-        low, high = (
-            trials.sign * model.back(float(z)) for z in np.quantile(drawn[:, k], (0.05, 0.95))
-        )
+        ends = mixture.interval(features[[k]], SURE)
+        low, high = (trials.sign * model.back(float(end[0])) for end in ends)
         return Worth(trials.sign * model.back(float(mean[k])), min(low, high), max(low, high))
 
     return Certainty(

@@ -11,13 +11,14 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ExpressionError, StudyError, StudyNotFound
-from tunesmith.service.page import axes, overview
+from tunesmith.service.page import axes, overview, read_ahead
 from tunesmith.service.page.listing import Part, csv_of, expression, fitting, page_of
 from tunesmith.service.page.output import TAIL, output_of
 from tunesmith.service.page.readings import Reading, Readings
 from tunesmith.service.page.studies import Overviews
 from tunesmith.service.page.trial import journal, trial_of
 from tunesmith.store import MemoryStore, Store, open_store
+from tunesmith.tuning.spec import writing_as
 
 SPACE = ts.Space(
     learning_rate=ts.Float(1e-5, 1e-1, log=True, group="optimizer"),
@@ -202,6 +203,34 @@ class TestList:
         assert overviews.page()["studies"][0]["best_value"] == 0.01
         assert overviews.lines(["digits", "none"]) == {"digits": [0.3, 0.1, 0.1, 0.01]}
         study.close()
+
+    @pytest.mark.parametrize("kept", ["memory", "sqlite"])
+    def test_tags_and_owners_filter_the_list(self, kept: str, tmp_path: Path) -> None:
+        store = MemoryStore() if kept == "memory" else ts_store(tmp_path)
+        for name, owner, tags in (("a", "ana", ["x", "y"]), ("b", "bob", ["x"]), ("c", "bob", [])):
+            with writing_as(owner):
+                ts.Study.create(SPACE, metric="loss", storage=store, name=name, tags=tags)
+        overviews = Overviews(store)
+
+        def names(**wanted: Any) -> list[str]:
+            return sorted(row["name"] for row in overviews.page(**wanted)["studies"])
+
+        assert names(tag="x") == ["a", "b"]
+        assert names(tag="x", owner="bob") == ["b"]
+        assert names(owner="bob", search="C") == ["c"]
+        assert overviews.labels() == {
+            "tags": [("x", 2), ("y", 1)],
+            "owners": [("ana", 1), ("bob", 2)],
+        }
+        ts.Study.open("c", storage=store).tag("x")
+        ts.Study.open("a", storage=store).tag(remove=["x"])
+        assert names(tag="x") == ["b", "c"], "what has changed is looked at again"
+        assert overviews.labels(lambda name: name == "a") == {
+            "tags": [("y", 1)], "owners": [("ana", 1)]
+        }  # fmt: skip
+        store.delete("b")
+        assert names(tag="x") == ["c"]
+        store.close()
 
     def test_trials_whose_process_is_gone_do_not_run(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -388,3 +417,27 @@ def test_a_study_made_anew_is_another_one() -> None:
         with readings.of("s").result() as result:
             assert [set(t.config) for t in result.trials] == [{name}] * (3 - k)
         store.delete("s")
+
+
+def test_the_study_of_late_is_read_before_anybody_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path / "s.db")
+    for name, n in (("before", 4), ("late", 3)):
+        study = ts.Study.create(
+            ts.Space(x=ts.Float(0, 1)), metric="loss", name=name, storage=store, searcher="random"
+        )
+        for _ in range(n):
+            study.tell(study.ask(), 0.5)
+    readings = Readings(store)
+    read_ahead(readings)  # in a moment, once somebody looks
+    assert [reading.size for reading in readings._open.values()] == []
+    monkeypatch.setattr("tunesmith.service.page.ahead.LONG", 5)
+    read_ahead(Readings(store, trials=2))  # too many to be kept
+    read_ahead(readings)
+    assert [(r.name, r.size) for r in readings._open.values()] == [("late", 3)]
+    store.delete("late")
+    store.delete("before")
+    read_ahead(Readings(store))
+    read_ahead(Readings(MemoryStore()))
+    store.close()

@@ -185,6 +185,10 @@ class Jobs:
             self._changed.notify_all()
         return made
 
+    def folder(self, which: str) -> Path:
+        """Where a job's files are."""
+        return self._folder / which
+
     def results(self, which: str) -> Path:
         """The folder of what a job has left. Raises Problem while it may change."""
         one = self.get(which)
@@ -263,7 +267,9 @@ class Jobs:
                     "running", "", attempt=one.attempt + 1, url=self._url, started_at=self._clock()
                 )
             )
-            secret, _ = self._tokens.create(f"job {one.id}", "work", studies=(one.study,))
+            secret, _ = self._tokens.create(
+                f"job {one.id}", "work", studies=(one.study,), owner=one.by
+            )
             plan = environment.plan(one, folder, self._url, secret)
             words = [sys.executable, "-P", "-m", keeper.__name__, str(folder), str(lock)]
             try:

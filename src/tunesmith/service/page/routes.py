@@ -25,6 +25,7 @@ from tunesmith.service.page import (
     listing,
     output,
     overview,
+    predicted,
     steering,
     timeline,
     trial,
@@ -52,10 +53,10 @@ Make = Callable[[Request, Callable[[], Any]], Awaitable[Response]]
 Look = Callable[[Request, str, Callable[[Reading], Any]], Awaitable[Response]]
 
 
-def router(studies: Studies, news: News) -> APIRouter:
-    """The page's routes; who asks has been let in by `tunesmith.service.gate`."""
+def router(studies: Studies, news: News, readings: Readings, *, jobs: bool = False) -> APIRouter:
+    """The page's routes; who asks has been let in by `tunesmith.service.gate`. `jobs`: the service runs programs."""
     page = APIRouter(include_in_schema=False)
-    readings, looks = Readings(studies.store), ThreadPoolExecutor(LOOKS, "looks")
+    looks = ThreadPoolExecutor(LOOKS, "looks")
 
     async def look(request: Request, make: Callable[[], Any]) -> Response:
         """What `make` makes, in a thread that suggestions do not wait for."""
@@ -66,11 +67,16 @@ def router(studies: Studies, news: News) -> APIRouter:
         require(request, "read", name)
         return await look(request, lambda: make(readings.of(name)))
 
+    async def modelled(request: Request, name: str, make: Callable[[Reading], Any]) -> Response:
+        """The same, in a thread for models: no look waits for one."""
+        require(request, "read", name)
+        return await studies.think(lambda: answer(request, make(readings.of(name))))
+
     _files(page)
-    _list(page, studies, look)
+    _list(page, studies, look, jobs=jobs)
     _moments(page, about)
     _trials(page, studies, about)
-    _figures(page, about)
+    _figures(page, about, modelled)
     _steering(page, studies, about)
 
     @page.get("/page/compare")
@@ -109,21 +115,34 @@ def _files(page: APIRouter) -> None:
         return made
 
 
-def _list(page: APIRouter, studies: Studies, look: Make) -> None:
+def _list(page: APIRouter, studies: Studies, look: Make, *, jobs: bool) -> None:
     overviews = Overviews(studies.store)
 
     @page.get("/page/me")
     async def me(request: Request) -> Response:
         token = token_of(request)
         may = [scope for scope in SCOPES if token.may(scope)]
-        return answer(request, {"name": token.name, "scope": token.scope, "may": may})
+        return answer(
+            request,
+            {"id": token.id, "name": token.name, "scope": token.scope, "may": may, "jobs": jobs},
+        )
 
     @page.get("/page/studies")
     async def every(
-        request: Request, q: Text = "", sort: Text = "last", begin: Number = 0
+        request: Request,
+        q: Text = "",
+        sort: Text = "last",
+        begin: Number = 0,
+        tag: Text = "",
+        owner: Text = "",
     ) -> Response:
         token = require(request, "read")
-        return await look(request, lambda: overviews.page(q, sort, begin, token.sees))
+        return await look(request, lambda: overviews.page(q, sort, begin, token.sees, tag, owner))
+
+    @page.get("/page/labels")
+    async def labels(request: Request) -> Response:
+        token = require(request, "read")
+        return await look(request, lambda: overviews.labels(token.sees))
 
     @page.get("/page/lines")
     async def lines(
@@ -192,7 +211,7 @@ def _trials(page: APIRouter, studies: Studies, about: Look) -> None:
         return await about(request, name, partial(axes.packed, where=where))
 
 
-def _figures(page: APIRouter, about: Look) -> None:
+def _figures(page: APIRouter, about: Look, modelled: Look) -> None:
     @page.get("/page/studies/{name}/curves")
     async def curved(
         request: Request, name: str, metric: Text = "", where: Text = "", timed: bool = False
@@ -209,6 +228,24 @@ def _figures(page: APIRouter, about: Look) -> None:
     @page.get("/page/studies/{name}/influence")
     async def influenced(request: Request, name: str, objective: Number = 0) -> Response:
         return await about(request, name, partial(influence.influence, objective=objective))
+
+    @page.get("/page/studies/{name}/predicted")
+    async def predict(
+        request: Request,
+        name: str,
+        objective: Number = 0,
+        of: Annotated[list[Text] | None, Query(max_length=100)] = None,
+    ) -> Response:
+        make = partial(predicted.slices, objective=objective, names=of or [])
+        return await modelled(request, name, make)
+
+    @page.get("/page/studies/{name}/contour")
+    async def contoured(
+        request: Request, name: str, x: Text, y: Text, objective: Number = 0
+    ) -> Response:
+        return await modelled(
+            request, name, partial(predicted.contour, objective=objective, x=x, y=y)
+        )
 
 
 def _steering(page: APIRouter, studies: Studies, about: Look) -> None:

@@ -3,17 +3,22 @@
 const names = [
   "study",
   "view",
+  "job",
   "trial",
   "where",
   "brush",
   "sort",
   "columns",
   "q",
+  "tag",
+  "owner",
   "with",
   "before",
   "by",
   "log",
   "over",
+  "x",
+  "y",
 ];
 
 export function read() {
