@@ -108,12 +108,16 @@ class FreezeThaw:
         mean, deviation = forecast.at(trials, then)
         keeping = breach.keeping(history, trials)
         chance = unbeaten(mean + margin, deviation, forecast.rivals) * keeping
-        chance[breach.surely(history, trials)] = 0.0
+        breaking = breach.surely(history, trials)
+        chance[breaking] = 0.0
         worth = chance / (steps[at + 1] - steps[at]) ** PRICE
         # where no trial keeps the constraints, nothing is to be beaten: of equal chances the least loss
         best = int(np.lexsort((mean[:, 0], -worth if chance.any() else -at))[0])
         if last:
             enough = chance[best] >= LEAST
+            if not enough and history.constraints and not breaking.all() and _none_keeps(history):
+                best = int(np.lexsort((mean[:, 0], -keeping, breaking))[0])
+                enough = True
         elif owed:
             enough = True
         else:
@@ -143,6 +147,11 @@ class FreezeThaw:
         """The same, and the end."""
         levels = (*self.levels(), self.max)
         return history.memo(("freeze_thaw", levels), lambda: Rungs(levels)).update(history)
+
+
+def _none_keeps(history: History) -> bool:
+    """Whether no completed trial keeps the constraints: then somebody goes on, however small its chance."""
+    return not (history.where(State.COMPLETED) & ~history.broken).any()
 
 
 def _go_on(rungs: Rungs, trials: Ints, at: Ints, i: int, why: str) -> Resume:
