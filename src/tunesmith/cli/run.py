@@ -76,7 +76,8 @@ def run(
     Ctrl-C once lets running trials end within their grace; twice kills them. Run it again to go on.
     """
     from tunesmith.cli.watch import mode_of, watcher_for
-    from tunesmith.tuning.job import load_job, run_job
+    from tunesmith.integrations.sweep_files import load
+    from tunesmith.tuning.job import run_job
     from tunesmith.tuning.spec import planned_configs
 
     allow_imports(allow_import)
@@ -88,7 +89,7 @@ def run(
         "parallel": parallel,
         "seed": seed,
     }
-    loaded = load_job(job, overrides)
+    loaded = load(job, overrides)
     if preflight:
         from tunesmith.cli.preflight import show_preflight
 

@@ -16,6 +16,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
+from tunesmith.tuning.tracking import Tracker, tracked
 from tunesmith.tuning.versions import Changed, OnChange, on_data
 from tunesmith.tuning.warm_start import Earlier
 
@@ -52,6 +53,7 @@ def tune(
     durability: Durability = "crash",
     progress: bool | None = None,
     watcher: Watcher | None = None,
+    loggers: Sequence[Tracker] = (),
     **limits: Unpack[LimitOptions],
 ) -> Result:
     """Tune `objective` over `space`, and return what was found.
@@ -76,7 +78,8 @@ def tune(
     however parallel); `duplicates` (the same config may run twice); `tags`, words by which people find the study; `executor` ("auto" takes processes
     if trials are parallel, limited in time or memory, isolated or on GPUs); `isolate` (a process for
     each trial); `gpus_per_trial`; `durability="power"` (survives a power cut); `progress` (None: if
-    this is a terminal); `watcher`, called with the ledger and the time as the study goes on.
+    this is a terminal); `watcher`, called with the ledger and the time as the study goes on; `loggers`, experiment trackers that are told what happens, such as
+    ``tunesmith.integrations.mlflow.MlflowLogger()``.
 
     With `join` the same call may be made in several processes at once, on several hosts if `storage` is a database: each runs
     trials (`parallel` of them at a time), all learn from all, the limits of the first call hold for all together, and who comes
@@ -107,7 +110,7 @@ def tune(
         objective, spec, where=executor, isolate=isolate, gpus_per_trial=gpus_per_trial
     )
     program = on_data(fingerprint.of_function(objective), data_version)
-    with progress_watcher(progress, also=watcher) as shown:
+    with tracked(loggers, watcher) as also, progress_watcher(progress, also=also) as shown:
         return launch(
             spec,
             storage,
