@@ -67,6 +67,7 @@ RUNNING = {
     "retry_failed",
     "gpus_per_trial",
     "executor",
+    "resources",
     "isolate",
     "join",
     "progress",

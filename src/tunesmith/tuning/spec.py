@@ -173,6 +173,7 @@ _OF_TUNE: Final = (
     "progress",
     "watcher",
     "executor",
+    "resources",
     "on_change",
     "changed",
     "data_version",
