@@ -7,18 +7,21 @@
 ```sh                  is not run, but its tunesmith commands have to exist
 postgres               as an option: the URL postgresql://tuner@db/tuning is one of a server of ours
 service                as an option: the URL http://tuner:8765 is one of a service of ours, with a token
+needs=NAME             as an option: is run where the package NAME is, in an environment of tools/environment if not here
 """
 
 from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib.util
 import io
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import unittest
 from collections.abc import Iterable
 from doctest import ELLIPSIS
 from pathlib import Path
@@ -52,6 +55,9 @@ class CodeBlocks:
 
 def in_order(example: Example) -> str | None:
     """Evaluate a block, after those before it in its file that this process has not: another one may have had them."""
+    needed = options(example).get("needs")
+    if needed and importlib.util.find_spec(needed) is None:
+        raise unittest.SkipTest(f"{needed} is not here: tools/check runs this where it is")
     done = example.namespace.setdefault("done", set())
     for earlier in example.document:
         if earlier.region.start < example.region.start and earlier.region.start not in done:

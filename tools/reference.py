@@ -67,7 +67,7 @@ require: [layers * 32 <= 128]
 PROGRAM = """\
 ## What the program gets
 
-A trial's program runs in `cwd`, in a process group of its own, with these environment variables:
+A trial's program runs in `cwd`, in a process group of its own, with tunesmith's environment and these variables:
 
 | variable | content |
 | --- | --- |
@@ -81,6 +81,9 @@ A trial's program runs in `cwd`, in a process group of its own, with these envir
 | `TUNESMITH_TRIAL`, `TUNESMITH_SEED` | the trial's number, and a seed of its own |
 | `CUDA_VISIBLE_DEVICES` | its GPUs, with `gpus_per_trial` |
 | `OMP_NUM_THREADS` and others | its share of the cores, unless they are set |
+
+`TUNESMITH_TOKEN`, and a `TUNESMITH_STORAGE` with a password or token in it, are not for programs; one that asks and tells itself gets them
+by `environment: {TUNESMITH_TOKEN: inherit}`.
 
 `python` in a command is the Python that tunesmith runs in, unless a virtual environment is activated.
 Told to end, it gets SIGTERM, and after `grace` SIGKILL, with all processes that it started.

@@ -17,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -53,71 +53,108 @@ run_grpc_proxy_server(RDBStorage(sys.argv[1]), host="127.0.0.1", port=int(sys.ar
 """
 
 
-class Client:
-    """One connection."""
+class Client(asyncio.Protocol):
+    """One connection that asks and tells, as cheaply as Python can: the service is what is measured."""
 
-    def __init__(self, port: int, token: str) -> None:
-        self._port, self._token = port, token
+    def __init__(self, study: str, session: str, token: str, until: float) -> None:
+        self._study, self._until = study.encode(), until
+        self._head = f" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: ".encode()
+        self._asked = json.dumps({"session": session, "wait": 1}).encode()
+        self._buffer = b""
+        self._asking, self._sent_at = False, 0.0
         self.seconds: list[float] = []
+        self.done = 0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def connect(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ask()
 
-    async def post(self, path: str, data: Any) -> Any:
-        body = json.dumps(data).encode()
-        head = (
-            f"POST /api/v1/studies/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self._end(exc or ConnectionError("the service has gone"))
+
+    def _ask(self) -> None:
+        self._asking = True
+        self._post(b"/ask", self._asked)
+
+    def _post(self, path: bytes, body: bytes) -> None:
+        self._sent_at = time.perf_counter()
+        self._transport.write(
+            b"POST /api/v1/studies/%b%b%b%d\r\n\r\n%b"
+            % (self._study, path, self._head, len(body), body)
         )
-        began = time.perf_counter()
-        self._writer.write(head.encode() + body)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        fields = answer.decode("latin-1").lower()
-        status = int(fields.split(" ", 2)[1])
-        size = int(fields.partition("content-length: ")[2].partition("\r\n")[0] or 0)
-        content = await self._reader.readexactly(size) if size else b"null"
-        self.seconds.append(time.perf_counter() - began)
-        if status >= 300:
-            raise RuntimeError(content.decode())
-        return json.loads(content) if status != 204 else None
 
-    async def work(self, study: str, session: str, until: float) -> int:
-        """Ask and tell; how often."""
-        await self.connect()
-        done = 0
-        while time.perf_counter() < until:
-            trial = await self.post(f"{study}/ask", {"session": session, "wait": 1})
-            if trial is None:
-                continue
-            value = trial["config"]["x"]
-            await self.post(
-                f"{study}/trials/{trial['number']}/tell",
-                {"value": value, "attempt": trial["attempt"]},
-            )
-            done += 1
-        self._writer.close()
-        return done
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, end, content = self._buffer.partition(b"\r\n\r\n")
+        status = int(head[9:12])
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+        if not end or (status != 204 and len(content) < size):
+            return
+        self._buffer = b""
+        self.seconds.append(time.perf_counter() - self._sent_at)
+        if status >= 300:
+            self._end(RuntimeError(content.decode()))
+        elif self._asking and status != 204:
+            trial = json.loads(content)
+            self._asking = False
+            told = {"value": trial["config"]["x"], "attempt": trial["attempt"]}
+            self._post(b"/trials/%d/tell" % trial["number"], json.dumps(told).encode())
+        else:
+            self.done += not self._asking
+            if time.perf_counter() < self._until:
+                self._ask()
+            else:
+                self._end(None)
+
+    def _end(self, failure: Exception | None) -> None:
+        if failure is None:
+            self.ended.set_result(None)
+        elif not self.ended.done():
+            self.ended.set_exception(failure)
+        self._transport.close()
+
+
+def processor_s(pid: int) -> float:
+    """What a process has used (s)."""
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def load(
-    port: int, token: str, names: list[str], clients: int, seconds: float
+    service: Service, token: str, names: list[str], clients: int, seconds: float
 ) -> dict[str, float]:
-    made = [Client(port, token) for _ in range(clients)]
-    until = time.perf_counter() + seconds
-    done = await asyncio.gather(
-        *(client.work(names[k % len(names)], f"w{k}", until) for k, client in enumerate(made))
-    )
+    until, before_s = time.perf_counter() + seconds, processor_s(service.pid)
+    own_s = time.process_time()
+    loop, made = asyncio.get_running_loop(), []
+    for k in range(clients):
+        made.append(client := Client(names[k % len(names)], f"w{k}", token, until))
+        await loop.create_connection(partial(_same, client), "127.0.0.1", service.port)
+    await asyncio.gather(*(client.ended for client in made))
+    used_s = processor_s(service.pid) - before_s
     times = sorted(t for client in made for t in client.seconds)
+    done = sum(client.done for client in made)
     return {
-        "rate": sum(done) / seconds,
+        "rate": done / seconds,
         "p50_ms": times[len(times) // 2] * 1e3,
         "p99_ms": times[int(len(times) * 0.99)] * 1e3,
         "worst_ms": times[-1] * 1e3,
+        "service_cpu_ms": used_s / done * 1e3,
+        "own_cpu_ms": (time.process_time() - own_s) / done * 1e3,
     }
 
 
+def _same(client: Client) -> Client:
+    return client
+
+
 async def beside(port: int, token: str, study: str, until: float) -> int:
-    return await Client(port, token).work(study, "thinker", until)
+    client = Client(study, "thinker", token, until)
+    await asyncio.get_running_loop().create_connection(partial(_same, client), "127.0.0.1", port)
+    await client.ended
+    return client.done
 
 
 def measure(clients: int, seconds: float, studies: int) -> dict[str, dict[str, float]]:
@@ -137,8 +174,8 @@ def measure(clients: int, seconds: float, studies: int) -> dict[str, dict[str, f
             trial = model.ask()
             model.tell(trial, sum((x - 0.3) ** 2 for x in trial.config.values()))
         model.edit(searcher="bayes")
-    alone = asyncio.run(load(service.port, token, names, clients, seconds))
-    beside = [
+    alone = asyncio.run(load(service, token, names, clients, seconds))
+    command = [
         sys.executable,
         __file__,
         "--beside",
@@ -147,10 +184,10 @@ def measure(clients: int, seconds: float, studies: int) -> dict[str, dict[str, f
         str(seconds + 2),
     ]
     thinker = subprocess.Popen(
-        beside, env={**os.environ, "TUNESMITH_TOKEN": token}, stdout=subprocess.PIPE, text=True
+        command, env={**os.environ, "TUNESMITH_TOKEN": token}, stdout=subprocess.PIPE, text=True
     )
     time.sleep(2)
-    both = asyncio.run(load(service.port, token, names, clients, seconds))
+    both = asyncio.run(load(service, token, names, clients, seconds))
     out, _ = thinker.communicate()
     service.close()
     return {"alone": alone, "beside a model": both | {"suggestions": float(out) / (seconds + 2)}}
@@ -187,8 +224,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.beside:
         until = time.perf_counter() + options.seconds
-        client = Client(options.beside, os.environ["TUNESMITH_TOKEN"])
-        print(asyncio.run(client.work("model", "thinker", until)))
+        print(asyncio.run(beside(options.beside, os.environ["TUNESMITH_TOKEN"], "model", until)))
         return
     rounds = [
         measure(options.clients, options.seconds, options.studies) for _ in range(options.rounds)

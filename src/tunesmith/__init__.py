@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from tunesmith.core.trial import Reason, State, Trial
+    from tunesmith.integrations.sklearn import TunesmithSearchCV as TunesmithSearchCV
     from tunesmith.recipes import fit, load_model
     from tunesmith.run.live import LiveTrial
     from tunesmith.run.report import checkpoint, last_checkpoint, report, restore, save
@@ -144,7 +145,9 @@ _MODULES = {
     "schedules": "tunesmith.training.schedules",
     "spaces": "tunesmith.spaces",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+#: Names that need a package of an extra: not in `__all__`, so that ``import *`` does not need it.
+_OF_EXTRAS = {"TunesmithSearchCV": "tunesmith.integrations.sklearn"}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | _OF_EXTRAS
 
 __all__ = [
     "Choice",
@@ -229,4 +232,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_OF_EXTRAS])

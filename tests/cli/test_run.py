@@ -130,6 +130,8 @@ def test_two_coordinators(tmp_path: Path) -> None:
         assert first.wait(timeout=30) == 130, "stopped on request"
     with ts.Study.open("small", storage=tmp_path / "tunesmith.db") as study:
         assert {str(t.state) for t in study.trials} <= {"completed", "waiting"}
+    assert "takes trials again" in tunesmith(tmp_path, "resume", "small").out
+    assert "has not been stopped" in tunesmith(tmp_path, "resume", "small").out
 
 
 def started(folder: Path) -> bool:

@@ -14,14 +14,19 @@ from typing import Any
 
 import pytest
 
-from tunesmith.core.errors import ExecutorError
+from tunesmith.core.errors import ExecutorError, JobError
 from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.space.parameter import Float
+from tunesmith.core.space.space import Space
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run import command
 from tunesmith.run.base import Happened
 from tunesmith.run.command import CommandExecutor
 from tunesmith.run.folder import Folder
 from tunesmith.run.program import Program
+from tunesmith.run.usage import check_environment
+from tunesmith.run.withheld import INHERIT
+from tunesmith.store.location import TOKEN_VARIABLE
 from tunesmith.testing.executors import follow, gone
 
 LOSS = "echo '{\"loss\": 0.5}'"
@@ -35,6 +40,7 @@ def executor(folder: Path, script: str, **options: Any) -> CommandExecutor:
         metrics=options.pop("metrics", {}),
         by_last=options.pop("by_last", None),
         cwd=options.pop("cwd", folder),
+        environment=options.pop("environment", {}),
     )
     return CommandExecutor(
         program, session=uuid.uuid4().hex, folder=Folder(folder / "trials"), **options
@@ -357,3 +363,47 @@ def test_a_number_in_a_file_is_not_what_was_printed_last(tmp_path: Path) -> None
     finally:
         runner.close()
     assert str(exited.returned) == "{'loss': nan}"
+
+
+class TestSecrets:
+    """Who tunesmith is at a service is no trial's business, unless its job file says so."""
+
+    def environment(self, folder: Path, **named: str) -> str:
+        _, exited = run(folder, f"env > environment.txt; {LOSS}", environment=named)
+        assert exited.returned == {"loss": 0.5}
+        return (folder / "environment.txt").read_text()
+
+    @pytest.mark.parametrize(
+        "storage",
+        ["http://ts_secret@tuner:8765", "postgresql://me:ts_secret@db/tuning"],
+        ids=["service", "database"],
+    )
+    def test_are_not_inherited(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str
+    ) -> None:
+        monkeypatch.setenv(TOKEN_VARIABLE, "ts_secret")
+        monkeypatch.setenv("TUNESMITH_STORAGE", storage)
+        monkeypatch.setenv("SOMETHING_ELSE", "there")
+        text = self.environment(tmp_path)
+        assert "ts_secret" not in text
+        assert "SOMETHING_ELSE=there" in text
+        monkeypatch.setenv("TUNESMITH_STORAGE", "postgresql://me@db/tuning")
+        assert "TUNESMITH_STORAGE=postgresql://me@db/tuning" in self.environment(tmp_path)
+
+    def test_are_given_on_request(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(TOKEN_VARIABLE, "ts_secret")
+        named = {TOKEN_VARIABLE: INHERIT, "OTHER": INHERIT}
+        text = self.environment(tmp_path, **named)
+        assert f"{TOKEN_VARIABLE}=ts_secret" in text
+        assert "OTHER=inherit" in text
+        monkeypatch.delenv(TOKEN_VARIABLE)
+        assert TOKEN_VARIABLE not in self.environment(tmp_path, **named)
+
+    @pytest.mark.parametrize(
+        "named",
+        [{TOKEN_VARIABLE: "ts_secret"}, {"TUNESMITH_STORAGE": "http://ts_secret@tuner:8765"}],
+    )
+    def test_are_not_stored_with_the_study(self, named: dict[str, str]) -> None:
+        with pytest.raises(JobError, match=r"write TUNESMITH_\w+: inherit") as refused:
+            check_environment(Space(x=Float(0, 1)), named)
+        assert "ts_secret" not in str(refused.value)

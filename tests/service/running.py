@@ -91,6 +91,10 @@ class Here:
         path = f"/api/v1/studies{path}"
         return request(self.port, method, path, body, token=self.token, headers=named)
 
+    def document(self) -> Answer:
+        """The OpenAPI document."""
+        return request(self.port, "GET", "/api/v1/openapi.json", token=self.token)
+
 
 class Answer(NamedTuple):
     status: int

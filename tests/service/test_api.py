@@ -131,7 +131,7 @@ class TestAskAndTell:
         assert sorted(results) == [(n, 200) for n in range(20)]
         study = here.ask("GET", "/s").json
         assert study["ended"]["why"] == "trials"
-        assert replay(here.app.state.studies.store, "s").problems == []
+        assert replay(here.app.studies.store, "s").problems == []
 
     def test_reports_sent_again_are_stored_once(self, here: Here) -> None:
         here.ask("POST", "/s/ask", {"session": "w"})
@@ -141,7 +141,7 @@ class TestAskAndTell:
         for _ in range(2):
             key = {"idempotency_key": "next"}
             here.ask("POST", "/s/trials/0/reports", {"points": [{"metrics": {"loss": 0.1}}]}, **key)
-        study = ts.Study.open("s", storage=here.app.state.studies.store)
+        study = ts.Study.open("s", storage=here.app.studies.store)
         assert [report.step for report in study.trials[0].reports] == [1, 2, 3, 4]
 
     def test_a_session_that_asks_twice_at_once_gets_one_trial(self, here: Here) -> None:
@@ -266,6 +266,25 @@ class TestByHand:
         assert here.ask("POST", "/s/ask", {"session": "other"}).status == 410
         assert here.ask("POST", "/s/trials/0/tell", {"value": 0.5}).status == 200
 
+    def test_resume(self, here: Here) -> None:
+        """What was stopped stays so, whoever comes anew, until somebody resumes it: from another program, too."""
+        assert here.ask("POST", "/s/resume").json == {"resumed": False}
+        here.ask("POST", "/s/ask", {"session": "w"})
+        here.ask("POST", "/s/stop")
+        assert here.ask("POST", "/s/resume").status == 409
+        here.ask("POST", "/s/trials/0/tell", {"value": 0.5})
+        for name in ("w", "new", "newer"):
+            refused = here.ask("POST", "/s/ask", {"session": name})
+            assert (refused.status, refused.json["code"]) == (410, "StudyOver")
+        assert here.ask("POST", "/s/resume").json == {"resumed": True}
+        assert here.ask("POST", "/s/ask", {"session": "w"}).json["number"] == 1
+        here.ask("POST", "/s/trials/1/tell", {"value": 0.5})
+        here.ask("POST", "/s/stop")
+        location = f"http://{here.token}@127.0.0.1:{here.port}"
+        with ts.Study.open("s", storage=location) as study:
+            assert study.resume()
+        assert here.ask("POST", "/s/ask", {"session": "new"}).json["number"] == 2
+
     def test_a_key_is_for_one_request(self, here: Here) -> None:
         first = here.ask("POST", "/s/trials", {"config": {"x": 0.5}}, idempotency_key="k")
         assert (
@@ -300,7 +319,10 @@ class TestViews:
     def test_export_report_and_figures(self, here: Here) -> None:
         told(here)
         assert here.ask("GET", "/s/export").body.startswith(b"number,state,")
-        assert len(here.ask("GET", "/s/export?format=json").json["trials"]) == 3
+        here.ask("POST", "/s/trials", {"config": {}, "why": "=HYPERLINK(1)"})
+        assert b",'=HYPERLINK(1)," in here.ask("GET", "/s/export").body
+        here.ask("POST", "/s/trials/3/cancel")
+        assert len(here.ask("GET", "/s/export?format=json").json["trials"]) == 4
         report = here.ask("GET", "/s/report")
         assert b"<html" in report.body
         assert "sandbox" in report.headers["content-security-policy"]
@@ -372,9 +394,9 @@ def test_a_model_is_asked_beside_others(tmp_path: Any) -> None:
             ts.Space(x=ts.Float(0, 1)), name=name, storage=store, searcher="random", seed=1
         )
     here = Here(store)
-    studies = here.app.state.studies
+    studies = here.app.studies
     begun, over = threading.Event(), threading.Event()
-    studies.instant = lambda study: study.name == "quick"
+    studies.instant = lambda study: study.name == "quick"  # type: ignore[method-assign]
     ask = studies.ask
 
     def slow(name: str, session: Any) -> Any:
@@ -383,7 +405,7 @@ def test_a_model_is_asked_beside_others(tmp_path: Any) -> None:
             assert over.wait(30)
         return ask(name, session)
 
-    studies.ask = slow
+    studies.ask = slow  # type: ignore[method-assign]
     waiting = [
         threading.Thread(target=here.ask, args=("POST", "/slow/ask", {"session": f"w{n}"}))
         for n in range(20)

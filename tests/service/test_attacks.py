@@ -268,6 +268,7 @@ class TestScopes:
         ("work", "GET", "/api/v1/studies/s/events?turn=x", None),
         ("work", "DELETE", "/api/v1/studies/s/turns/write", {"holder": "x"}),
         ("control", "DELETE", "/api/v1/studies/nowhere", None),
+        ("control", "POST", "/api/v1/studies/s/resume", None),
         ("admin", "GET", "/api/v1/tokens", None),
     )
 
@@ -305,6 +306,37 @@ class TestScopes:
             ]
             == cursor
         )
+
+    def test_of_authors(self, service: Service, tokens: dict[str, str]) -> None:
+        """Nobody writes in another's name, but who brings a whole history; the library writes in the token's."""
+        ana = service.tokens.create("ana", "control")[0]
+        with ts.Study.open("s", storage=service.url(ana)) as study:
+            study.annotate(0, "mine")
+            study.edit(trials=77)
+            notes = [
+                e
+                for e in study.store.changes("s")
+                if isinstance(e, events.Annotated | events.Edited)
+            ]
+        assert {event.by for event in notes} == {"ana"}
+
+        def append(event: events.Event, token: str) -> Any:
+            read = service.ask("GET", "/api/v1/studies/s/events", token=token)
+            path = f"/api/v1/studies/s/events?expect={read.headers['tunesmith-cursor']}"
+            return service.ask("POST", path, codec.encode(event).encode(), token=token)
+
+        for event in (
+            events.Annotated(1.0, 0, "forged", {}, "bob"),
+            events.Edited(1.0, {"limits": {"trials": 1}}, "bob"),
+            events.Corrected(1.0, 0, (9.0,), {}, "why", "tunesmith"),
+            events.Retracted(1.0, 0, "why", "Ana"),
+            events.StopRequested(1.0, ""),
+        ):
+            refused = append(event, ana)
+            assert (refused.status, refused.json["code"]) == (403, "author"), event
+            assert "this token is 'ana'" in refused.json["detail"]
+        assert append(events.Annotated(1.0, 0, "late", {}, "tunesmith"), ana).status == 200
+        assert append(events.Annotated(1.0, 0, "once", {}, "bob"), tokens["admin"]).status == 200
 
     def test_of_studies(self, service: Service) -> None:
         mine = service.token("work", studies=("s",))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -142,6 +142,124 @@ class TestWrite:
             thread.join()
         notes = [e.note for e in stores[0].changes("study", 3) if isinstance(e, events.Annotated)]
         assert notes == [str(cursor) for cursor in range(3, 123)]
+
+
+class TestTogether:
+    """Several writes stored as one are the same events as one by one."""
+
+    @staticmethod
+    def writes(journal: Journal) -> list[str]:
+        """What each of some verbs says; one of them makes no sense."""
+        said = []
+        for batch in (
+            [completed(0, 0.5)],
+            [completed(0, 0.6)],
+            [suggested(2), note("a")],
+            [completed(2, 0.1)],
+        ):
+            try:
+                journal.write(lambda _, batch=batch: batch)  # type: ignore[misc]
+                said.append("stored")
+            except TransitionError as error:
+                said.append(str(error))
+        return said
+
+    def test_the_same_events(self, tmp_path: Path) -> None:
+        chains = []
+        for how in ("one by one", "together"):
+            with closing(open_sqlite(tmp_path / f"{how}.db")) as store:
+                store.create(spec(), 1.0)
+                store.append("study", [opened(), suggested(0), suggested(1)], 0)
+                journal = Journal(store, "study")
+                if how == "together":
+                    with journal.together():
+                        said = self.writes(journal)
+                        assert store.cursor("study") == 3
+                else:
+                    said = self.writes(journal)
+                assert store.verify("study") is None
+                ledger = Ledger(store.load("study")).extend(store.changes("study"))
+                assert journal.ledger.cursor == ledger.cursor == 7
+                assert journal.ledger.counts == ledger.counts
+                chains.append((said, [*store._heads.values()]))
+        assert chains[0] == chains[1]
+
+    def test_nobody_else_writes_meanwhile(self, stores: tuple[Store, Store]) -> None:
+        journal, other = Journal(stores[0], "study"), Journal(stores[1], "study")
+        inside, done = threading.Event(), threading.Event()
+
+        def beside() -> None:
+            inside.wait(30)
+            other.write(lambda _: [note("b")])
+            done.set()
+
+        thread = threading.Thread(target=beside)
+        thread.start()
+        with journal.together():
+            journal.write(lambda _: [completed(0, 0.5)])
+            inside.set()
+            assert not done.wait(0.05)
+            journal.write(lambda ledger: [suggested(ledger.size)])
+        thread.join(30)
+        kinds = [type(e).__name__ for e in stores[1].changes("study", 3)]
+        assert kinds == ["Finished", "Suggested", "Annotated"]
+
+    @pytest.mark.parametrize("error", [ts.StoreFull("no space"), RuntimeError("a fault")])
+    def test_what_is_not_stored_is_not_known(
+        self, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        journal = Journal(stores[0], "study")
+
+        def full(*_: object) -> int:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stores[0], "append", full)
+            with pytest.raises(type(error)), journal.together():
+                self.writes(journal)
+        assert journal.ledger.cursor == stores[1].cursor("study") == 3
+        journal.write(lambda _: [completed(0, 0.7)])
+        assert journal.ledger.cursor == 4
+
+    @pytest.mark.parametrize("done", [True, False])
+    def test_a_lost_answer_is_no_failure(
+        self, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, done: bool
+    ) -> None:
+        journal, writing = Journal(stores[0], "study"), stores[0].writing
+
+        @contextmanager
+        def cut(name: str) -> Iterator[None]:
+            monkeypatch.undo()
+            with suppress(RuntimeError), writing(name):
+                yield
+                if not done:
+                    raise RuntimeError
+            raise ts.StoreError("the server closed the connection")
+
+        monkeypatch.setattr(stores[0], "writing", cut)
+        with nullcontext() if done else pytest.raises(ts.StoreError), journal.together():
+            self.writes(journal)
+        assert journal.ledger.cursor == stores[1].cursor("study") == (7 if done else 3)
+
+    def test_a_fold_that_fails_stores_nothing(
+        self, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = Journal(stores[0], "study")
+
+        def broken(*_: object) -> Ledger:
+            raise RuntimeError("a fault of the fold")
+
+        def some() -> None:
+            journal.write(lambda _: [completed(0, 0.5)])
+            with monkeypatch.context() as patch:
+                patch.setattr(Ledger, "extend", broken)
+                with pytest.raises(RuntimeError):
+                    journal.write(lambda _: [completed(1, 0.5)])
+            journal.write(lambda _: [note("after it")])
+
+        with pytest.raises(ts.Conflict), journal.together():
+            some()
+        assert journal.ledger.cursor == stores[1].cursor("study") == 3
 
 
 class TestLostAnswers:

@@ -58,6 +58,7 @@ OPTIONS: dict[str, Any] = {
     "deterministic": True,
     "duplicates": True,
     "durability": "power",
+    "tags": ["vision"],
 }
 #: What says how trials run and what is shown, not what the study is; a job file has the first.
 RUNNING = {
@@ -161,6 +162,7 @@ def test_every_option_reaches_the_study(
     assert spec.scheduler is not None
     assert spec.scheduler.to_dict() == "median"
     assert (spec.seed, spec.deterministic, spec.duplicates) == (12, True, True)
+    assert spec.tags == ("vision",)
     assert [past.study for past in spec.past] == ["earlier"]
     assert [(t.config["x"], t.origin.searcher, t.origin.why) for t in trials[:2]] == [
         (0.25, "user", "enqueued"),

@@ -614,6 +614,44 @@ class TestStop:
         study.stop()
         told(study, 0.5)
 
+    def test_resumed_it_goes_on(self, study: ts.Study) -> None:
+        assert not study.resume(), "it has not been stopped"
+        trial = study.ask()
+        study.stop()
+        with pytest.raises(ts.StudyBusy, match="trial 0 runs"):
+            study.resume()
+        study.tell(trial, 0.5)
+        with pytest.raises(ts.StudyOver):
+            study.ask()
+        assert study.resume()
+        assert not study.resume()
+        assert study.ask().number == 1
+
+    def test_resumed_though_nobody_has_asked_since(self, study: ts.Study) -> None:
+        """Its sessions are open, and have not seen the request."""
+        told(study, 0.5)
+        study.stop()
+        assert study.resume()
+        told(study, 0.25)
+
+    def test_a_limit_is_not_resumed_but_changed(self, study: ts.Study) -> None:
+        study.edit(trials=1)
+        told(study, 0.5)
+        with pytest.raises(ts.StudyOver, match="changes its limits"):
+            study.resume()
+        study.edit(trials=2)
+        assert study.resume()
+        told(study, 0.5)
+
+    def test_a_study_that_failed_is_resumed(self, study: ts.Study) -> None:
+        study.edit(failures_in_a_row=2)
+        for _ in range(2):
+            study.tell(study.ask(), failed="broken")
+        with pytest.raises(ts.StudyOver):
+            study.ask()
+        assert study.resume()
+        told(study, 0.5)
+
 
 class TestBest:
     """The best of a study whose history has not been read is taken from the store's own summary."""

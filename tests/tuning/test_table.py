@@ -89,6 +89,29 @@ def test_columns(result: ts.Result) -> None:
         columns.chosen("stat")
 
 
+def test_csv_runs_nothing_in_a_spreadsheet() -> None:
+    """Numbers, and flags of programs, are what they are."""
+    formulas = [
+        "=1+1",
+        "@SUM(A1)",
+        "+cmd|' /C calc'!A0",
+        "-2+3+HYPERLINK(1)",
+        "\t=1",
+        "\r=1",
+        "-A1 ",
+        "＝1",
+        "--lr=3",
+        "-\n",
+    ]
+    others = ["-O2", "--fast", "+", "-1", "-1.5e-3", "a=b", "'=1", "", "x-y", "ü"]
+    numbers = [-1, -0.5, 1e300, True, None]
+    rows = [{"a": value} for value in [*formulas, *others, *numbers]]
+    read = [line[0] if line else "" for line in csv.reader(io.StringIO(to_csv(rows, ["a"])))]
+    assert read[1 : len(formulas) + 1] == ["'" + text.replace("\r", "\n") for text in formulas]
+    assert read[len(formulas) + 1 :] == [*others, "-1", "-0.5", "1e+300", "True", ""]
+    assert to_csv([], ["number", "=x"]) == "number,'=x\n"
+
+
 def test_csv(result: ts.Result) -> None:
     rows = select(result, where="k < 2")
     assert to_csv(rows, ["k", "m", "name"]) == "k,m,name\n0,,b\n1,0,a\n"

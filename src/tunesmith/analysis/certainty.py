@@ -26,6 +26,7 @@ from tunesmith.core.rng import stream
 from tunesmith.numeric.rough import Mixture
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes import model_of
+from tunesmith.search.bayes.surrogate import Model
 from tunesmith.strategy.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class Certainty:
 
 
 _known: WeakKeyDictionary[Ledger, tuple[int, Certainty | None]] = WeakKeyDictionary()
+_models: WeakKeyDictionary[Ledger, tuple[int, Model, Mixture]] = WeakKeyDictionary()
+
+
+def model_there(ledger: Ledger) -> tuple[Model, Mixture] | None:
+    """The model of the completed trials, if `certainty` has been asked since the study went on."""
+    last = _models.get(ledger)
+    return None if last is None or last[0] != ledger.cursor else last[1:]
 
 
 def certainty(trials: TrialArrays) -> Certainty | None:
@@ -135,6 +143,7 @@ def _certainty(trials: TrialArrays) -> Certainty | None:
     rng = stream(trials.history.seed, trials.size, "certainty")
     with one_thread(), np.errstate(all="ignore"):
         mixture = model.mixture(rng)
+        _models[trials.ledger] = (trials.ledger.cursor, model, mixture)
         features = model.domain.features(model.known[among])
         drawn, _ = mixture.sample(features, DRAWS, rng, PICKS)
     noise = model.worth(math.sqrt(mixture.noise))

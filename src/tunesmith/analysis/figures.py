@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.analysis import fronts, parallel, parameters, progress
+from tunesmith.analysis import contours, fronts, parallel, parameters, progress
 from tunesmith.analysis.importance import importance
+from tunesmith.analysis.landscape import Landscape, landscape, surroundings
 from tunesmith.analysis.style import to_figure
 from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.errors import StudyError
@@ -48,8 +49,28 @@ class Figures:
         return to_figure(parallel.parallel(self._trials, order))
 
     def slice(self, parameter: str, objective: int | str = 0) -> Any:
-        """Every trial's value against one parameter."""
-        return to_figure(parameters.slice_of(self._by(objective), parameter))
+        """Every trial's value against one parameter, and what a model expects along it, with a band of 90 %, where there are
+        results enough."""
+        trials = self._by(objective)
+        return to_figure(parameters.slice_of(trials, parameter, landscape(trials)))
+
+    def contour(self, x: str, y: str, objective: int | str = 0) -> Any:
+        """What a model expects over two parameters, all else as in the best config. Raises StudyError where there are too few
+        results."""
+        return to_figure(contours.contour(*self._over(x, y, objective)))
+
+    def doubt(self, x: str, y: str, objective: int | str = 0) -> Any:
+        """How far off `contour` may be. Raises StudyError."""
+        return to_figure(contours.doubt(*self._over(x, y, objective)))
+
+    def _over(
+        self, x: str, y: str, objective: int | str
+    ) -> tuple[TrialArrays, str, str, Landscape]:
+        trials = self._by(objective)
+        model = landscape(trials)
+        if model is None:
+            raise StudyError(str(surroundings(trials)))
+        return trials, x, y, model
 
     def cost(self, objective: int | str = 0) -> Any:
         """Every trial's value against what it took: by `cost_metric`, or in time."""

@@ -175,14 +175,19 @@ def escape(words: object) -> str:
 class Drawings:
     """Figures as they are put into the page; what their marks say is kept for its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 0) -> None:
+        #: The number of the first figure: those of one page have to differ.
+        self._first = first
         self._figures: list[list[list[int]]] = []
         #: Every text once, and its place.
         self._texts: dict[str, int] = {}
 
-    def add(self, figure: Figure, *, heading: bool = True, small: bool = False) -> str:
-        """The figure with its title, legend and caption; `small` to stand beside others, without a caption."""
-        number = len(self._figures)
+    def add(
+        self, figure: Figure, *, heading: bool = True, small: bool = False, paired: bool = False
+    ) -> str:
+        """The figure with its title, legend and caption; `small` to stand beside others, without legend and caption, and
+        `paired` with them."""
+        number = self._first + len(self._figures)
         places = self._texts
         self._figures.append(
             [[places.setdefault(w, len(places)) for w in words] for words in svg.tips(figure)]
@@ -193,14 +198,17 @@ class Drawings:
             return f"<figure>{parts[0]}{svg.draw(figure, SMALL, number)}</figure>"
         parts.append(f'<p class="caption">{escape(plain(title["subtitle"]["text"]))}</p>')
         parts.append(svg.legend(figure))
+        if paired:
+            return f"<figure>{''.join(parts)}{svg.draw(figure, SMALL, number)}</figure>"
         for name, width in (("wide", WIDE), ("narrow", NARROW)):
             parts.append(f'<div class="{name}">{svg.draw(figure, width, number)}</div>')
         return f"<figure>{''.join(parts)}</figure>"
 
     def json(self) -> str:
         """What all marks say, fit to stand inside a script element."""
+        from_ = {"first": self._first} if self._first else {}
         encoded = json.dumps(
-            {"figures": self._figures, "texts": list(self._texts)},
+            {**from_, "figures": self._figures, "texts": list(self._texts)},
             ensure_ascii=False,
             separators=(",", ":"),
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.analysis.style import (
     BLUE,
+    GREY,
     GROUP_COLOURS,
     NO_GROUP,
     ORANGE,
@@ -34,6 +35,7 @@ from tunesmith.core.space.parameter import Choice, Float, Int
 
 if TYPE_CHECKING:
     from tunesmith.analysis.importance import Importance, Share
+    from tunesmith.analysis.landscape import Landscape, Line
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -109,8 +111,8 @@ def _bars(rows: list[tuple[int, Share]], group: str, grouped: bool) -> Trace:
     }
 
 
-def slice_of(trials: TrialArrays, name: str) -> Figure:
-    """Every completed trial's value against one parameter, where that was active."""
+def slice_of(trials: TrialArrays, name: str, model: Landscape | None = None) -> Figure:
+    """Every completed trial's value against one parameter, where that was active; and what `model` predicts along it."""
     space = trials.ledger.spec.space
     if name not in space.tunables:
         raise StudyError(f"{name!r} is no tuned parameter; there are: {', '.join(space.tunables)}")
@@ -118,34 +120,21 @@ def slice_of(trials: TrialArrays, name: str) -> Figure:
     column = list(space.tunables).index(name)
     numbers = trials.ledger.column("numbers")[:, column]
     shown = trials.dots[np.isfinite(numbers[trials.dots])]
-    x = _beside(numbers[shown], shown, parameter)
-    axis: dict[str, Any] = {"title": {"text": text(name)}}
-    if isinstance(parameter, Choice):
-        axis |= {
-            "tickvals": list(range(parameter.size)),
-            "ticktext": [text(cut(show(v), 14)) for v in parameter.values],
-            "range": [-0.5, parameter.size - 0.5],
-        }
-    elif parameter.log is True:
-        low, high = math.log10(parameter.low), math.log10(parameter.high)
-        pad = 0.04 * (high - low)
-        axis |= {"type": "log", "exponentformat": "power", "range": [low - pad, high + pad]}
-    else:
-        span = parameter.high - parameter.low
-        axis |= {"range": [parameter.low - 0.04 * span, parameter.high + 0.04 * span]}
-    if "range" in axis and axis["range"][0] == axis["range"][1]:
-        del axis["range"]
+    x = beside(numbers[shown], shown, parameter)
+    axis = axis_of(parameter, name)
     expected_of, expected = trials.forecasts
     active = np.isfinite(numbers[expected_of])
     expected_of, expected = thinned(expected_of[active], expected[active])
     value = Value(trials.values(trials.done), trials.sign, expected)
     data: list[Trace] = []
+    if model is not None:
+        data += predicted(model.along(name), parameter, value)
     if len(expected_of):
-        places = _beside(numbers[expected_of], expected_of, parameter)
+        places = beside(numbers[expected_of], expected_of, parameter)
         data += forecast_marks(places, value(expected), expected_of, trials)
     crosses = trials.crosses
     if len(crosses):
-        places = _beside(numbers[crosses], crosses, parameter)
+        places = beside(numbers[crosses], crosses, parameter)
         data.append(broken_marks(places, value(trials.values(crosses)), crosses, trials))
     data += [
         marks("completed", x, value(trials.values(shown)), shown, trials)
@@ -165,6 +154,9 @@ def slice_of(trials: TrialArrays, name: str) -> Figure:
             | {"marker": {"color": ORANGE, "size": 11, "symbol": "diamond"}}
         )
     caption = f"Each dot is a trial: its {trials.metric}, and which {name} it had."
+    if model is not None:
+        said = PREDICTED if model.uses(name) else UNUSED
+        caption += f" {said.format(model.trial, name)}"
     if len(expected_of):
         caption += f" {trials.faint}"
     if len(crosses):
@@ -184,9 +176,94 @@ def slice_of(trials: TrialArrays, name: str) -> Figure:
     )
 
 
-def _beside(places: Floats, numbers: Ints, parameter: Float | Int | Choice) -> Floats:
+def axis_of(parameter: Float | Int | Choice, name: str) -> dict[str, Any]:
+    """The axis of a parameter, on its own scale."""
+    axis: dict[str, Any] = {"title": {"text": text(name)}}
+    if isinstance(parameter, Choice):
+        axis |= {
+            "tickvals": list(range(parameter.size)),
+            "ticktext": [text(cut(show(v), 14)) for v in parameter.values],
+            "range": [-0.5, parameter.size - 0.5],
+        }
+    elif parameter.log is True:
+        low, high = math.log10(parameter.low), math.log10(parameter.high)
+        pad = 0.04 * (high - low)
+        axis |= {"type": "log", "exponentformat": "power", "range": [low - pad, high + pad]}
+    else:
+        span = parameter.high - parameter.low
+        axis |= {"range": [parameter.low - 0.04 * span, parameter.high + 0.04 * span]}
+    if axis["range"][0] == axis["range"][1]:
+        del axis["range"]
+    return axis
+
+
+#: What the line and its band are.
+PREDICTED: Final = (
+    "The line is what a model expects where all else is as in trial {}; the band holds the average over runs with a "
+    "probability of 90 %."
+)
+#: ... and why there is none.
+UNUSED: Final = "Trial {}, the best, does not use {}: along it nothing is predicted."
+
+
+def predicted(line: Line, parameter: Float | Int | Choice, value: Value) -> list[Trace]:
+    """A line and the band about it; of choices a box and a dash each."""
+    x, (middle, low, high) = line
+    runs = _runs(np.isfinite(middle))
+    if isinstance(parameter, Choice):
+        runs = [range(k, k + 1) for run in runs for k in run]
+    wide = 0.34 if isinstance(parameter, Choice) else 0.0
+    band: list[tuple[list[float], Floats]] = []
+    dashes: list[tuple[list[float], Floats]] = []
+    for run in runs:
+        at = x[run.start : run.stop].tolist()
+        if wide:
+            at = [at[0] - wide, at[0] + wide]
+        part = slice(run.start, run.stop)
+        band.append(
+            ([*at, *at[::-1]], np.concatenate([_wide(low[part], at), _wide(high[part], at)[::-1]]))
+        )
+        dashes.append((at, _wide(middle[part], at)))
+    common = {
+        "type": "scatter",
+        "mode": "lines",
+        "connectgaps": False,
+        "hoverinfo": "skip",
+        "text": [],
+    }
+    return [
+        {**common, **_joined(band, value), "name": "90 % band", "fill": "toself", "fillcolor": GREY,
+         "opacity": 0.22, "line": {"color": GREY, "width": 0}},
+        {**common, **_joined(dashes, value), "name": "model", "line": {"color": GREY, "width": 2}},
+    ]  # fmt: skip
+
+
+def _runs(there: NDArray[np.bool_]) -> list[range]:
+    """The places at a stretch that are there."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(int)))
+    return [range(a, b) for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)]
+
+
+def _wide(values: Floats, at: list[float]) -> Floats:
+    return np.repeat(values, len(at)) if len(values) == 1 else values
+
+
+def _joined(parts: list[tuple[list[float], Floats]], value: Value) -> dict[str, Any]:
+    """Lines as one, with gaps between."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for k, (at, values) in enumerate(parts):
+        if k:
+            x.append(None)
+            y.append(None)
+        x += at
+        y += value(values)
+    return {"x": x, "y": y}
+
+
+def beside(places: Floats, numbers: Ints, parameter: Float | Int | Choice) -> Floats:
     """Where trials are on a parameter's axis: those of one choice side by side, not on top of one another."""
     if not isinstance(parameter, Choice):
         return places.copy()
-    beside: Floats = places + 0.28 * (((numbers * 0.6180339887) % 1.0) * 2 - 1)
-    return beside
+    apart: Floats = places + 0.28 * (((numbers * 0.6180339887) % 1.0) * 2 - 1)
+    return apart

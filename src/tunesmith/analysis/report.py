@@ -16,6 +16,7 @@ from tunesmith.analysis import (
     advice,
     appendix,
     constraints,
+    contours,
     findings,
     fronts,
     parallel,
@@ -26,6 +27,7 @@ from tunesmith.analysis.appendix import STATES, group_of, range_of
 from tunesmith.analysis.certainty import Certainty, certainty, recommended, worth_of_best
 from tunesmith.analysis.findings import listed
 from tunesmith.analysis.importance import Importance, importance
+from tunesmith.analysis.landscape import landscape
 from tunesmith.analysis.page import (
     Drawings,
     bullets,
@@ -37,6 +39,7 @@ from tunesmith.analysis.page import (
     table,
     tiles,
 )
+from tunesmith.analysis.parameters import PREDICTED
 from tunesmith.analysis.style import GROUP_COLOURS, NAMES, NO_GROUP, Value, plain
 from tunesmith.analysis.trials import CROSSES, TrialArrays, brief, show
 from tunesmith.core.ledger import Ledger
@@ -351,16 +354,22 @@ def _mattered_for(
         :most
     ]
     if names:
-        slices = [drawings.add(parameters.slice_of(trials, name), small=True) for name in names]
+        model = landscape(trials) if single else None
+        slices = [
+            drawings.add(parameters.slice_of(trials, name, model), small=True) for name in names
+        ]
         if single:
             parts.append("<h3>The most important ones, one by one</h3>")
         crosses = f"{CROSSES} " if len(trials.crosses) else ""
         parts.append(
             f'<p class="caption">Each dot is a completed trial: its {escape(trials.metric)}, and which value it had. '
             f"{'' if trials.best is None else f'The diamond is the {trials.best_name} one. '}{crosses}"
+            f"{'' if model is None else f'{PREDICTED.format(model.trial)} '}"
             f"{_faint(trials)}{_far(trials)}{escape(trials.thinned)}</p>"
         )
         parts.append(f'<div class="pair">{"".join(slices)}</div>')
+        if model is not None and len(names) > 1:
+            parts.append(drawings.add(contours.contour(trials, names[0], names[1], model)))
     return "".join(parts)
 
 

@@ -23,6 +23,8 @@ GREEN: Final = "#17936f"
 PURPLE: Final = "#a45fb5"
 RED: Final = "#cf4436"
 GREY: Final = "#8a919c"
+#: Of texts, and of marks on a shade.
+INK: Final = "#1d2430"
 #: By the name that the report's style sheet has for them, lighter in the dark.
 NAMES: Final = {
     BLUE: "blue",
@@ -31,6 +33,7 @@ NAMES: Final = {
     PURPLE: "purple",
     RED: "red",
     GREY: "grey",
+    INK: "ink",
 }
 #: Parameters that are in no group.
 NO_GROUP: Final = "no group"

@@ -140,19 +140,23 @@ class _Trace:
 
     def _line(self, x: Scale, y: Scale) -> str:
         line = self.data["line"]
-        at = [(x(a), y(b)) for _, a, b in self.points]
-        shape = line.get("shape", "linear")
-        d, before = "", None
-        for px, py in at:
-            if before is None:
-                d = f"M{px:.1f} {py:.1f}"
+        shape, filled = line.get("shape", "linear"), bool(self.data.get("fill"))
+        d, before = "", -1
+        for k, a, b in self.points:
+            px, py = x(a), y(b)
+            # only what says so has gaps: a metric that was not finite once is one curve
+            if before < 0 or (k > before + 1 and self.data.get("connectgaps") is False):
+                d += f"{'Z' if filled and d else ''}M{px:.1f} {py:.1f}"
             elif shape == "hv":
                 d += f"H{px:.1f}V{py:.1f}"
             else:
                 d += f"L{px:.1f} {py:.1f}"
-            before = (px, py)
-        if self.data.get("fill"):
-            return f'<path d="{d}Z" fill="{_colour(self.data["fillcolor"])}"{_opacity(self.data)}/>'
+            before = k
+        if filled and d:
+            colour = _colour(self.data["fillcolor"])
+            # parts that touch leave no seam
+            edge = f' stroke="{colour}" stroke-width="{line["width"]}"' if line["width"] else ""
+            return f'<path d="{d}Z" fill="{colour}"{edge}{_opacity(self.data)}/>'
         tip = f' data-line="{self.place}"' if self.data.get("text") else ""
         return (
             f'<path d="{d}" fill="none" stroke-linejoin="round" stroke-linecap="round" '
@@ -205,6 +209,11 @@ class _Trace:
         if data["type"] == "bar":
             colour = _colour(data["marker"]["color"])
             inner = f'<rect x="4" y="1" width="10" height="10" rx="2" fill="{colour}"/>'
+        elif data.get("fill"):
+            colour = _colour(data["fillcolor"])
+            inner = (
+                f'<rect x="3" y="1" width="12" height="10" rx="2" fill="{colour}"{_opacity(data)}/>'
+            )
         else:
             ends = Scale(False, 0.0, 1.0, 2.0, 16.0), Scale(False, 0.0, 1.0, 6.0, 6.0)
             one = {"text": [], "y": [0.0, 0.0], "x": [0.0, 1.0], "opacity": 1.0}

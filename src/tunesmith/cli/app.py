@@ -18,6 +18,7 @@ from tunesmith.cli import (
     export,
     fetch,
     fit,
+    import_,
     init,
     jobs,
     logs,
@@ -25,6 +26,7 @@ from tunesmith.cli import (
     predict,
     replay,
     report,
+    resume,
     retract,
     run,
     serve,
@@ -32,6 +34,7 @@ from tunesmith.cli import (
     space,
     stop,
     submit,
+    tag,
     token,
     trials,
 )
@@ -60,9 +63,12 @@ for module in (
     report,
     space,
     export,
+    import_,
     enqueue,
     edit,
     stop,
+    tag,
+    resume,
     annotate,
     correct,
     retract,
@@ -77,7 +83,7 @@ for module in (
     backup,
 ):
     name = module.__name__.rpartition(".")[2]
-    app.command(name)(getattr(module, name))
+    app.command(name.rstrip("_"))(getattr(module, name))
 
 
 def _version(wanted: bool) -> None:

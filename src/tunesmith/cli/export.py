@@ -1,4 +1,4 @@
-"""`tunesmith export`: write a study as CSV or JSON, or the best trial's schedule."""
+"""`tunesmith export`: write a study as CSV or JSON, or the best trial's schedule; or copy it to Optuna."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -34,9 +34,20 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write (default: stdout).")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="OPTUNA",
+            help="Copy it to Optuna: a SQLite file, a journal file (.log), or a database's URL.",
+        ),
+    ] = None,
 ) -> None:
     """Write a study with all of its trials as CSV, Parquet or JSON lines (a table) or JSON (everything); or the best
-    trial's schedule, which values it had from which step on, as JSON for the scheduler `scripted`."""
+    trial's schedule, which values it had from which step on, as JSON for the scheduler `scripted`.
+
+    In CSV, texts that a spreadsheet would run as formulas (=...) begin with '; JSON lines and Parquet have them as they are.
+    """
     import gc
 
     gc.disable()  # as for `report`
@@ -44,6 +55,9 @@ def export(
     from tunesmith.core.quantity import count
     from tunesmith.files import writing
 
+    if to is not None:
+        _to_optuna(study, storage, to)
+        return
     form = form or _form_of(output)
     if form is Format.PARQUET and output is None:
         raise StudyError("Parquet goes into a file: name it with --output trials.parquet")
@@ -61,6 +75,22 @@ def export(
             with writing(output) as file:
                 _write(result, form, file)
             typer.echo(f"{what} written to {output}", err=True)
+
+
+def _to_optuna(study: str | None, storage: Any, url: str) -> None:
+    """Raises StudyError."""
+    from tunesmith.cli.arguments import open_study
+    from tunesmith.core.quantity import count
+
+    try:
+        from tunesmith.integrations.optuna import export_study
+    except ImportError:
+        raise StudyError("this needs Optuna: pip install 'tunesmith[optuna]'") from None
+    with open_study(study, storage) as opened:
+        made = export_study(opened, url)
+    typer.echo(
+        f"{count(len(made.trials), 'trial')} copied to study {made.study_name!r} in {url}", err=True
+    )
 
 
 def _form_of(output: Path | None) -> Format:

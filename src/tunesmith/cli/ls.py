@@ -19,6 +19,8 @@ def ls(
         ),
     ] = None,
     storage: Storage = None,
+    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only those of this owner.")] = None,
     json: Json = False,
 ) -> None:
     """List the studies in a store."""
@@ -39,7 +41,11 @@ def ls(
     _, path = locate(job, storage)
     check_there(path, "`tunesmith run JOB` makes one, or use --storage")
     store = open_store(path)
-    summaries = [store.summary(name) for name in store.names()]
+    summaries = [
+        one
+        for one in map(store.summary, store.names())
+        if (tag is None or tag in one.spec.tags) and (owner is None or owner == one.spec.owner)
+    ]
     at_work = []
     for i, summary in enumerate(summaries):
         counts, sessions = state_now(store, summary)
@@ -52,6 +58,8 @@ def ls(
                 {
                     "name": s.name,
                     "created_at": s.created_at,
+                    "owner": s.spec.owner,
+                    "tags": s.spec.tags,
                     "objectives": s.spec.to_dict()["objectives"],
                     "counts": {str(state): n for state, n in s.counts.items() if n},
                     "best": s.best,
@@ -71,16 +79,20 @@ def ls(
             str(s.counts[State.RUNNING] or ""),
             show_number(s.best_value, 6),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(s.created_at)),
+            ", ".join(s.spec.tags),
             brief(sessions),
         )
         for s, sessions in zip(summaries, at_work, strict=True)
     ]
-    columns = ("study", "objective", "completed", "failed", "running", "best", "created", "run by")
+    columns = (
+        "study", "objective", "completed", "failed", "running", "best", "created", "tags", "run by",
+    )  # fmt: skip
     right = ("completed", "failed", "running", "best")
-    shown = len(columns) if any(at_work) else -1
+    empty = {"tags": not any(s.spec.tags for s in summaries), "run by": not any(at_work)}
+    shown = [k for k, column in enumerate(columns) if not empty.get(column)]
     print_table(
-        columns[:shown],
-        [row[:shown] for row in rows],
+        [columns[k] for k in shown],
+        [[row[k] for k in shown] for row in rows],
         right=right,
         whole=("study", "best"),
         last=("created",),

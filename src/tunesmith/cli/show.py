@@ -176,6 +176,10 @@ def _show_head(
             head["audit"] = audit
     if broken:
         head["constraints"] = [f"{text}, broken by {who}" for text, who in broken.items()]
+    if spec.tags:
+        head["tags"] = list(spec.tags)
+    if spec.owner:
+        head["owner"] = spec.owner
     if failures:
         head["failures"] = failures
     if spec.prefer is not None:

@@ -74,6 +74,8 @@ class Enqueued(_Event, frozen=True, gc=False, tag="enqueued"):
     origin: Origin
     tags: Mapping[str, str] = {}
     parent: int | None = None
+    #: What tells this request from others that look alike, where it may be made again.
+    key: str = ""
 
 
 class Started(_Event, frozen=True, gc=False, tag="started"):
@@ -108,6 +110,8 @@ class Reported(_Event, frozen=True, gc=False, tag="reported"):
     attempt: int
     step: int
     metrics: Mapping[str, float | None]
+    #: As in `Enqueued`, of the request that brought this report and perhaps others.
+    key: str = ""
 
 
 class Finished(_Event, frozen=True, gc=False, tag="finished"):

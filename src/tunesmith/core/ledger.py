@@ -74,7 +74,7 @@ _STOP_KINDS: Final = {"stop": Kind.STOPPED, "pause": Kind.PAUSED}
 class Running:
     """What is known of a trial only while it runs."""
 
-    __slots__ = ("heard_at", "reports", "session", "why")
+    __slots__ = ("heard_at", "key", "keyed", "reports", "session", "why")
 
     def __init__(self, session: str, at: float, why: str = "") -> None:
         self.session = session
@@ -82,6 +82,9 @@ class Running:
         self.why = why
         self.heard_at = at
         self.reports = 0
+        #: The last request with a key that brought reports, and how many of them.
+        self.key = ""
+        self.keyed = 0
 
 
 class Ledger:
@@ -115,6 +118,8 @@ class Ledger:
         self.stop_reasons: dict[int, Reason] = {}
         #: Trials that the scheduler would have stopped and that go on, to see what they come to.
         self.audited: set[int] = set()
+        #: The trials that requests with a key have put into the queue.
+        self.keys: dict[str, int] = {}
         self.ended: events.Ended | None = None
         self.stop_requested: events.StopRequested | None = None
         #: Trials by state, trials that count against the limit, sums over ended trials.
@@ -521,6 +526,8 @@ class Ledger:
         heapq.heappush(self._queue, i)
         if e.tags:
             self._tags[i] = dict(e.tags)
+        if e.key:
+            self.keys[e.key] = i
         if e.parent is not None:
             self._parents[i] = e.parent
             if e.origin.searcher == CONFIRM:
@@ -558,6 +565,9 @@ class Ledger:
             self.longest_gap_s = at - running.heard_at
         running.heard_at = at
         running.reports += 1
+        if e.key:
+            running.keyed = running.keyed + 1 if e.key == running.key else 1
+            running.key = e.key
 
     def _judge(
         self, trial: int, metrics: Mapping[str, float | None], *, first: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ from tunesmith.core.space.parameter import plain
 from tunesmith.core.space.space import Space
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
+_LONGEST_TAG: Final = 50
+_MOST_TAGS: Final = 20
+_TAG: Final = re.compile(rf"[^\s,](?:[^,]{{0,{_LONGEST_TAG - 2}}}[^\s,])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ class StudySpec:
     past: tuple[PriorStudy, ...] = ()
     #: How its trials are run (a job file's part), for whoever resumes it; not read by the core.
     job: Mapping[str, Any] = field(default_factory=dict)
+    #: Words by which people find it among others, and who made it.
+    tags: tuple[str, ...] = ()
+    owner: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -98,6 +104,7 @@ class StudySpec:
         ):
             raise StudyError(f"the seed is a whole number from 0 to 2^63 - 1, not {self.seed!r}")
         object.__setattr__(self, "job", plain(dict(self.job)))
+        object.__setattr__(self, "tags", tags_of(self.tags))
 
     @property
     def first_objective(self) -> Objective:
@@ -133,6 +140,7 @@ class StudySpec:
             "duplicates",
             "constraints",
             "prefer",
+            "tags",
         )
         for name in changes:
             if name not in editable:
@@ -182,6 +190,10 @@ class StudySpec:
             out["past"] = [past.to_dict() for past in self.past]
         if self.job:
             out["job"] = dict(self.job)
+        if self.tags:
+            out["tags"] = list(self.tags)
+        if self.owner:
+            out["owner"] = self.owner
         return out
 
     @classmethod
@@ -201,7 +213,22 @@ class StudySpec:
             duplicates=spec.get("duplicates", False),
             past=tuple(map(PriorStudy.from_dict, spec.get("past", ()))),
             job=spec.get("job", {}),
+            tags=tuple(spec.get("tags", ())),
+            owner=spec.get("owner", ""),
         )
+
+
+def tags_of(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags as they are kept: each once. Raises StudyError."""
+    listed = [tags] if isinstance(tags, str) else list(tags)
+    for tag in listed:
+        if not isinstance(tag, str) or not _TAG.fullmatch(tag) or not tag.isprintable():
+            raise StudyError(
+                f"{tag!r} is no tag: {_LONGEST_TAG} characters at most, without commas, and no spaces around it"
+            )
+    if len(known := dict.fromkeys(listed)) > _MOST_TAGS:
+        raise StudyError(f"a study has {_MOST_TAGS} tags at most, not {len(known)}")
+    return tuple(known)
 
 
 def check_edit(old: Space, new: Space) -> None:

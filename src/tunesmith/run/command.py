@@ -54,6 +54,7 @@ from tunesmith.run.program import (
 from tunesmith.run.reaper import Guard
 from tunesmith.run.resources import GpuSlots, gpu_environment, thread_caps, visible_gpus
 from tunesmith.run.supervise import Supervisor, death, kernel_kills
+from tunesmith.run.withheld import inherited, written
 
 #: How often running programs are looked at (s).
 _POLL_S: Final = 0.02
@@ -345,15 +346,16 @@ class CommandExecutor:
     def _environment(self, start: Start, folder: Path, mark: tuple[str, str]) -> dict[str, str]:
         gpus = self._gpus.take(start.trial)
         parameters = {variable_of(name): text_of(value) for name, value in start.config.items()}
+        ours = inherited(os.environ, self._program.environment)
         return {
             # a trial inside a trial has its own parameters only
-            **{k: v for k, v in os.environ.items() if not k.startswith(PARAMETER_PREFIX)},
+            **{k: v for k, v in ours.items() if not k.startswith(PARAMETER_PREFIX)},
             **self._threads,
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
             "PATH": search_path(),
             **gpu_environment(gpus, self._gpus_per_trial),
-            **self._program.environment,
+            **written(self._program.environment),
             **parameters,
             SESSION_MARK: self._session,
             mark[0]: mark[1],

@@ -16,6 +16,7 @@ from tunesmith.core.text import text_of
 from tunesmith.run.config_file import config_files
 from tunesmith.run.program import BUILT_IN_VARIABLES, Program, variable_of
 from tunesmith.run.template import BUILT_IN, Template
+from tunesmith.run.withheld import check_withheld
 
 #: What a shell, or the command, would put in.
 _EXPANDED: Final = re.compile(rf"\$\w+|\$\{{\w+\}}|\{{(?:{'|'.join(BUILT_IN)})\}}")
@@ -51,7 +52,8 @@ def check_usage(program: Program, space: Space) -> None:
 
 
 def check_environment(space: Space, environment: Mapping[str, str]) -> None:
-    """Raise JobError for two values that would share an environment variable."""
+    """Raise JobError for two values that would share an environment variable, and for a secret."""
+    check_withheld(environment)
     variables: dict[str, str] = {}
     for name in space:
         variable = variable_of(name)

@@ -6,12 +6,15 @@ add theirs through the entry point group ``tunesmith.searchers``.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tunesmith.core.history import History
 from tunesmith.core.strategy import Outlook, Searcher
 from tunesmith.core.study import Strategy
 from tunesmith.strategy import registry
+
+if TYPE_CHECKING:
+    from tunesmith.search.bayes.landscape import Results
 
 ENTRY_POINTS: Final = "tunesmith.searchers"
 
@@ -39,6 +42,13 @@ def look_ahead(history: History, n: int) -> Outlook | None:
     from tunesmith.search.bayes import look_ahead
 
     return look_ahead(history, n)
+
+
+def landscape(history: History, objective: int = 0) -> Results | None:
+    """See `tunesmith.search.bayes.landscape`, whatever searcher the study has."""
+    from tunesmith.search.bayes.landscape import Results
+
+    return Results.of(history, objective)
 
 
 def likeness(history: History) -> dict[int, tuple[float, float]]:

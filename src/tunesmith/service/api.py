@@ -26,8 +26,9 @@ from tunesmith.core.space.space import Space
 from tunesmith.core.trial import ENDED, Report, State, Trial
 from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require
+from tunesmith.service.groups import Groups
 from tunesmith.service.news import News
-from tunesmith.service.once import Once
+from tunesmith.service.once import Once, key_of
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Scope
@@ -96,6 +97,11 @@ class Annotate(_Body):
     tags: dict[str, str] = {}
 
 
+class Tags(_Body):
+    add: list[str] = []
+    remove: list[str] = []
+
+
 class Edit(_Body):
     space: dict[str, Any] | None = None
     searcher: str | dict[str, Any] | None = None
@@ -111,9 +117,9 @@ def etag(ledger: Ledger) -> str:
 class Api:
     """The routes of the verbs of `Study`."""
 
-    def __init__(self, studies: Studies, news: News, wire: Wire) -> None:
+    def __init__(self, studies: Studies, news: News, wire: Wire, groups: Groups) -> None:
         self._studies, self._news, self._wire = studies, news, wire
-        self._once = Once()
+        self._once, self._groups = Once(), groups
         self.router = APIRouter(prefix="/api/v1/studies/{name}", tags=["studies"])
         add = self.router.add_api_route
         one = "/trials/{number}"
@@ -124,25 +130,22 @@ class Api:
         add("/trials", self.enqueue, methods=["POST"], status_code=201)
         add("", self.edit, methods=["PATCH"])
         add("/stop", self.stop, methods=["POST"])
+        add("/tags", self.tag, methods=["POST"])
+        add("/resume", self.resume, methods=["POST"])
         add(f"{one}/cancel", self.cancel, methods=["POST"])
         add(f"{one}/correct", self.correct, methods=["POST"])
         add(f"{one}/retract", self.retract, methods=["POST"])
         add(f"{one}/annotate", self.annotate, methods=["POST"])
 
     async def _do(self, request: Request, scope: Scope, name: str, call: Callable[[Study], T]) -> T:
-        """What `call` makes of the study, written as by the token's owner. One request a study at a time waits for its
-        history; the others keep no thread."""
+        """What `call` makes of the study, written as by the token's owner; see `Groups.do`."""
         token = require(request, scope, name)
 
-        def work() -> tuple[T, int]:
+        def work(study: Study) -> T:
             with writing_as(token.name):
-                made = self._studies.on(name, call)
-            return made, self._studies.study(name)._journal.ledger.cursor  # noqa: SLF001
+                return call(study)
 
-        async with self._wire.writing.turn(name, f"verb {id(request)}", MOST_WAIT_S):
-            made, cursor = await self._studies.quick(work)
-        self._news.tell(name, cursor)
-        return made
+        return await self._groups.do(name, work)
 
     # -- ask, report, tell ----------------------------------------------------------------------
 
@@ -162,18 +165,22 @@ class Api:
                 if left_s <= 0 or not await self._news.wait(name, cursor, left_s):
                     return Response(status_code=204, headers={"Retry-After": "1"})
             else:
-                cursor = self._studies.study(name)._journal.ledger.cursor  # noqa: SLF001
-                self._news.tell(name, cursor)
-                return answer(_shown(trial))
+                return answer(trial)
 
-    async def _ask(self, name: str, session: Session, turn: str) -> Trial:
+    async def _ask(self, name: str, session: Session, turn: str) -> Mapping[str, Any]:
         """A model is asked by one at a time, in one of few threads: others would only be told the same."""
-        async with self._wire.writing.turn(name, turn, MOST_WAIT_S):
-            trial = await self._studies.quick(self._studies.ask_at_once, name, session)
-        if trial is not None:
-            return trial
+
+        def at_once(study: Study) -> Mapping[str, Any] | None:
+            trial = self._studies.ask_at_once(study, session)
+            return None if trial is None else _shown(trial)
+
+        shown = await self._groups.do(name, at_once)
+        if shown is not None:
+            return shown
         async with self._wire.asking.turn(name, turn, 2 * MOST_WAIT_S):
-            return await self._studies.think(self._studies.ask, name, session)
+            trial = await self._studies.think(self._studies.ask, name, session)
+        self._news.tell(name, self._studies.study(name)._journal.ledger.cursor)  # noqa: SLF001
+        return _shown(trial)
 
     async def beat(self, name: str, session: str, request: Request) -> Response:
         """A sign of life of a session, and which of its trials are to stop. One that has given one, and gives none for two
@@ -200,13 +207,19 @@ class Api:
         """Metrics of a running trial at steps; whether it is to go on or to stop, and why. What is sent again is stored once;
         points without a step only with an Idempotency-Key."""
         told: Points = await read(request, Points)
+        key = await key_of(request)
 
         def report(study: Study) -> dict[str, Any]:
             with study._journal.lock:  # noqa: SLF001
                 ledger = study._refresh()  # noqa: SLF001
-                for point in told.points[_stored(ledger.curves.back(number), told.points) :]:
+                running = ledger.running.get(number)
+                if key and running is not None and running.key == key:
+                    known = running.keyed  # by a service that was killed before it answered
+                else:
+                    known = _stored(ledger.curves.back(number), told.points)
+                for point in told.points[known:]:
                     _check_attempt(study._refresh(), number, told.attempt)  # noqa: SLF001
-                    study.report(number, point.step, **_numbers(point))
+                    study._report(number, point.step, _numbers(point), key)  # noqa: SLF001
                 why = _stops(study, number)
             return {"decision": "stop" if why else "continue", "why": why}
 
@@ -246,10 +259,11 @@ class Api:
     async def enqueue(self, name: str, request: Request) -> Response:
         """Put a config at the end of the queue; what it leaves out takes its default."""
         wanted: Enqueue = await read(request, Enqueue)
+        key = await key_of(request)
 
         async def make() -> Response:
             trial = await self._do(request, "work", name, lambda study: study.enqueue(
-                wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why
+                wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why, key=key
             ))  # fmt: skip
             return answer(_shown(trial), 201)
 
@@ -286,9 +300,23 @@ class Api:
         )
 
     async def stop(self, name: str, request: Request) -> Response:
-        """No new trials; those that run get their grace."""
+        """No new trials, whoever asks, until it is resumed; those that run get their grace."""
         await self._do(request, "control", name, lambda study: study.stop())
         return Response(status_code=202)
+
+    async def tag(self, name: str, request: Request) -> Response:
+        """Add tags to the study, and take others away; those it has then."""
+        told: Tags = await read(request, Tags)
+        tags = await self._do(
+            request, "control", name, lambda study: study.tag(*told.add, remove=told.remove)
+        )
+        return answer({"tags": tags})
+
+    async def resume(self, name: str, request: Request) -> Response:
+        """A study that was stopped takes trials again; one that goes on anyway is left alone. 409 while it is still
+        stopping, 410 where a limit has ended it that still holds: edit that."""
+        resumed = await self._do(request, "control", name, lambda study: study.resume())
+        return answer({"resumed": resumed})
 
     async def cancel(self, name: str, number: int, request: Request) -> Response:
         """Cancel a waiting trial, or one that somebody asked for and will not tell."""
@@ -328,10 +356,7 @@ def _session(name: str, request: Request) -> Session:
 
 
 def _shown(trial: Trial) -> Mapping[str, Any]:
-    from tunesmith.tuning.table import json_safe
-
-    shown: Mapping[str, Any] = json_safe(trial.to_dict())
-    return shown
+    return trial.to_dict()  # numbers that are not finite are null in the answer
 
 
 def _stops(study: Study, number: int) -> str:

@@ -5,26 +5,42 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from tunesmith.service import health, page
 from tunesmith.service.accounts import Accounts
 from tunesmith.service.api import Api
 from tunesmith.service.audit import Audit
 from tunesmith.service.gate import EVERYBODY, Gate
+from tunesmith.service.groups import Groups
 from tunesmith.service.health import Counters
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.jobs.routes import Routes as JobRoutes
 from tunesmith.service.login import Login
 from tunesmith.service.news import News
 from tunesmith.service.problems import answer_errors
+from tunesmith.service.shortcut import Shortcut
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
 from tunesmith.service.views import Views
 from tunesmith.service.wire import Wire
 from tunesmith.store import Location, Store
 from tunesmith.version import __version__
+
+
+@dataclass(frozen=True)
+class Application:
+    """The service, to be called as ASGI has it."""
+
+    gate: Gate
+    studies: Studies
+    groups: Groups
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.gate(scope, receive, send)
 
 
 def make(
@@ -41,7 +57,7 @@ def make(
     open_to_all: bool = False,
     log: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.time,
-) -> FastAPI:
+) -> Application:
     """The application that serves the studies of `store`, which is at `storage`.
 
     `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `jobs`,
@@ -71,21 +87,23 @@ def make(
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.studies = studies
-    answer_errors(app, "" if storage is None else str(storage))
+    where = "" if storage is None else str(storage)
+    answer_errors(app, where)
 
     news = News(studies)
     wire = Wire(studies, news)
     counters = Counters()
-    for routes in (Api(studies, news, wire), wire, Views(studies, news, wire)):  # the busiest first
+    groups = Groups(studies, wire.writing, news)
+    api = Api(studies, news, wire, groups)
+    for routes in (api, wire, Views(studies, news, wire)):  # the busiest first
         app.include_router(routes.router)
     app.include_router(health.router(studies, counters))
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(JobRoutes(jobs, studies).router)
     app.include_router(page.router(studies, news))
-    app.add_middleware(
-        Gate,
+    gate = Gate(
+        Shortcut(app, ask=api.ask, tell=api.tell, reports=api.report, where=where),
         tokens=tokens,
         login=login,
         audit=audit,
@@ -96,4 +114,4 @@ def make(
         open_to=EVERYBODY if open_to_all else None,
         log=log,
     )
-    return app
+    return Application(gate, studies, groups)

@@ -6,6 +6,7 @@ What each rule is against is in docs/decisions/0039-service.md.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Final, Protocol
 
 from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
@@ -23,6 +23,7 @@ from tunesmith.service.login import Login
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
 
+_log: Final = logging.getLogger("tunesmith.service")
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 #: The longest body of a request (bytes): of one that appends events or is a job's file, and of any other.
 MOST_EVENTS: Final = 32 << 20
@@ -43,16 +44,41 @@ _OPEN: Final = ("/healthz", "/readyz")
 LOGIN: Final = "/login"
 STATIC: Final = "/static/"
 BLOBS: Final = "/api/v1/blobs/"
-_HEADERS: Final = {
-    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
+_HEADERS: Final = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+_BY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 #: Who asks where no tokens are wanted: as careful as with a browser's cookie.
 EVERYBODY: Final = Token("", "everybody", "admin", "", 0.0, cookie=True)
+
+
+class Fields:
+    """A request's headers by their names in small letters, decoded once: most of them are looked at for each request."""
+
+    __slots__ = ("_named",)
+
+    def __init__(self, scope: Connection) -> None:
+        self._named: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            self._named.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+
+    def all(self, name: str) -> list[str]:
+        return self._named.get(name, [])
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first of this name."""
+        return values[0] if (values := self._named.get(name)) else default
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._named
 
 
 class Counts(Protocol):
@@ -85,6 +111,7 @@ class Gate:
         self._counters, self._log = counters, log
         self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
         self._secure, self._proxies = secure, proxies
+        self._headers = (*_HEADERS, _BY_TLS) if secure else _HEADERS
         #: Who everybody is, where no tokens are wanted.
         self._open_to = open_to
         self._clock = clock
@@ -100,13 +127,9 @@ class Gate:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
-                if self._secure:
-                    headers.setdefault("strict-transport-security", "max-age=31536000")
-                message["headers"] = headers.raw
+                there = {name.lower() for name, _ in message["headers"]}
+                ours = (field for field in self._headers if field[0] not in there)
+                message["headers"] = [*message["headers"], *ours]
                 self._audit.note(scope, message["status"])
                 seconds = time.perf_counter() - begun
                 self._counters.count(scope, message["status"], seconds)
@@ -118,6 +141,9 @@ class Gate:
             response = self._let_in(scope)
         except Problem as problem:
             response = problem.answer
+        except Exception:  # noqa: BLE001 (what is wrong is in the log, and not for who asks)
+            _log.exception("a request could not be looked at")
+            response = Problem.ours().answer
         if response is not None:
             return await response(scope, receive, answer)
         long = scope["path"].endswith("/events") or scope["path"].startswith(BLOBS)
@@ -132,7 +158,7 @@ class Gate:
 
     def _let_in(self, scope: Connection) -> Response | None:
         """Note who asks; or what is answered instead. Raises Problem."""
-        headers = Headers(scope=scope)
+        headers = Fields(scope)
         self._from_proxy(scope, headers)
         host = self._host(headers)
         same = self._check_origin(scope, headers, host)
@@ -166,7 +192,7 @@ class Gate:
         scope.setdefault("state", {})["token"] = token
         return None
 
-    def _from_proxy(self, scope: Connection, headers: Headers) -> None:
+    def _from_proxy(self, scope: Connection, headers: Fields) -> None:
         """Where a request came from, if it came by way of our proxy."""
         scope["secure"] = self._secure
         peer = (scope["client"][0] if scope["client"] else "").removeprefix("::ffff:")
@@ -180,8 +206,8 @@ class Gate:
         ):  # its token came in the clear, and not from here
             raise Problem(403, "proxy", "this service is reached by way of its proxy alone")
 
-    def _host(self, headers: Headers) -> str:
-        named = headers.getlist("host")
+    def _host(self, headers: Fields) -> str:
+        named = headers.all("host")
         match = _HOST.fullmatch(named[0].lower()) if len(named) == 1 else None
         if match is None or match[1].strip("[]") not in self._hosts:
             raise Problem(
@@ -191,20 +217,19 @@ class Gate:
             )
         return named[0].lower()
 
-    def _check_origin(self, scope: Connection, headers: Headers, host: str) -> bool:
+    def _check_origin(self, scope: Connection, headers: Fields, host: str) -> bool:
         """Whether the request is known to come from our own page. Raises Problem for what another site's page sends."""
-        origins = headers.getlist("origin")
-        site = headers.get("sec-fetch-site")
+        origins = headers.all("origin")
+        site = headers.get("sec-fetch-site", "none")
         ours = f"{'https' if scope['secure'] else 'http'}://{host}"
         if scope["method"] not in _SAFE and (
-            any(origin.lower() != ours for origin in origins)
-            or site not in (None, "same-origin", "none")
+            any(origin.lower() != ours for origin in origins) or site not in ("same-origin", "none")
         ):
             raise Problem(403, "origin", "pages of other sites may not do this")
         return bool(origins) or site == "same-origin"
 
-    def _by_bearer(self, scope: Connection, headers: Headers) -> Token | None:
-        given = headers.getlist("authorization")
+    def _by_bearer(self, scope: Connection, headers: Fields) -> Token | None:
+        given = headers.all("authorization")
         if not given:
             return None
         kind, _, secret = given[0].partition(" ")
@@ -216,9 +241,9 @@ class Gate:
             raise self._stranger("this token is not valid (any more)")
         return token
 
-    def _by_cookie(self, headers: Headers) -> Token | None:
+    def _by_cookie(self, headers: Fields) -> Token | None:
         try:
-            morsel = SimpleCookie("; ".join(headers.getlist("cookie"))).get(self._login.cookie)
+            morsel = SimpleCookie("; ".join(headers.all("cookie"))).get(self._login.cookie)
         except CookieError:
             return None
         token = None if morsel is None else self._tokens.find(morsel.value)
@@ -242,7 +267,7 @@ class Gate:
 
 def token_of(request: Request) -> Token:
     """Who asks."""
-    token: Token = request.state.token
+    token: Token = request.scope["state"]["token"]
     return token
 
 
@@ -260,12 +285,12 @@ def require(request: Request, scope: Scope, study: str | None = None) -> Token:
     return token
 
 
-def _from_browser(headers: Headers) -> bool:
+def _from_browser(headers: Fields) -> bool:
     """Whether a browser of this decade sent it: with what changes something it says from where."""
     return "origin" in headers or "sec-fetch-site" in headers
 
 
-def _wants_page(scope: Connection, headers: Headers) -> bool:
+def _wants_page(scope: Connection, headers: Fields) -> bool:
     return (
         scope["method"] in ("GET", "HEAD")
         and not scope["path"].startswith("/api/")
@@ -273,7 +298,7 @@ def _wants_page(scope: Connection, headers: Headers) -> bool:
     )
 
 
-def _check_body(headers: Headers) -> None:
+def _check_body(headers: Fields) -> None:
     """Raise Problem for a body that could not be read in one way, or is too long."""
     if headers.get("content-encoding", "identity") != "identity":
         raise Problem(415, "encoding", "a request's body comes as it is: no Content-Encoding")
@@ -297,7 +322,8 @@ def _limited(receive: Receive, most: int) -> Receive:
         if complete:
             return await receive()
         try:
-            message = await asyncio.wait_for(receive(), BODY_S)
+            async with asyncio.timeout(BODY_S):
+                message = await receive()
         except TimeoutError:
             raise Problem(408, "slow", "the request's body did not come in time") from None
         complete = not message.get("more_body", False)

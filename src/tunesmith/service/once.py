@@ -1,4 +1,7 @@
-"""Requests that may be sent again: those with the header Idempotency-Key are done once, and answered alike."""
+"""Requests that may be sent again: those with the header Idempotency-Key are done once, and answered alike.
+
+Answers are kept by this process. That a request was done outlives it: its key (`key_of`) stands in the events that it made.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,21 @@ KEPT_S: Final = 86400.0
 MOST: Final = 10_000
 
 
+async def key_of(request: Request) -> str:
+    """What stands in the events of a request that may be sent again; "" for others."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return ""
+    said = f"{token_of(request).id} {key} {(await _digest(request)).hex()}"
+    return sha256(said.encode()).hexdigest()[:32]
+
+
+async def _digest(request: Request) -> bytes:
+    """What is asked for."""
+    asked = f"{request.method} {request.url.path} ".encode() + await request.body()
+    return sha256(asked).digest()
+
+
 class Once:
     """The answers of the last day, by key. They end with the process."""
 
@@ -35,9 +53,7 @@ class Once:
             return await make()
         if not 0 < len(key) <= 200:
             raise Problem(422, "invalid", "an Idempotency-Key has 1 to 200 characters")
-        asked = sha256(
-            f"{request.method} {request.url.path} ".encode() + await request.body()
-        ).digest()
+        asked = await _digest(request)
         place = (token_of(request).id, key)
         self._forget()
         if (known := self._done.get(place)) is not None:

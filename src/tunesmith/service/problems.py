@@ -66,6 +66,11 @@ class Problem(Exception):
         )
 
     @classmethod
+    def ours(cls) -> Problem:
+        """The answer for an error that is ours to mend."""
+        return cls(500, "internal", "the service failed; its log says where")
+
+    @classmethod
     def of(cls, error: TunesmithError, where: str = "") -> Problem:
         """The answer for an error of the library; `where`, the place of the store, is nobody's business."""
         text = str(error).replace(where, "this service") if where else str(error)
@@ -101,4 +106,4 @@ def answer_errors(app: FastAPI, where: str) -> None:
 
     @app.exception_handler(Exception)
     async def ours_to_mend(_: Request, __: Exception) -> Response:
-        return Problem(500, "internal", "the service failed; its log says where").answer
+        return Problem.ours().answer

@@ -154,7 +154,7 @@ def serve(
         f"tunesmith serves {storage}: {address.url}/"
         + (f"?code={login.code()}" if address.tokens else "")
     )
-    server = _Server(config, app.state.studies.end)
+    server = _Server(config, app.studies.end)
     with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listening]))
 

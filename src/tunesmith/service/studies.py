@@ -15,7 +15,8 @@ from functools import partial
 from hashlib import blake2b
 from typing import Final, ParamSpec, TypeVar
 
-from tunesmith.core.errors import StudyNotFound
+from tunesmith.core.decide import ON_REQUEST
+from tunesmith.core.errors import StudyNotFound, StudyOver
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Trial
@@ -108,17 +109,13 @@ class Studies:
         """Append what somebody else has decided, if it is legal; the new cursor. Raises as `Journal.admit`."""
         return self.on(name, lambda study: study._journal.admit(batch, expect, check))  # noqa: SLF001
 
-    def ask_at_once(self, name: str, session: Session) -> Trial | None:
+    def ask_at_once(self, study: Study, session: Session) -> Trial | None:
         """The trial that a session has asked for and not told yet, or the next one if the searcher answers without
         thinking; else None. Raises as `Study.ask`."""
-
-        def at_once(study: Study) -> Trial | None:
-            with study._journal.lock:  # noqa: SLF001
-                if (mine := _running(study, session)) is not None:
-                    return mine
-                return self._ask(study, session) if self.instant(study) else None
-
-        return self.on(name, at_once)
+        with study._journal.lock:  # noqa: SLF001
+            if (mine := _running(study, session)) is not None:
+                return mine
+            return self._ask(study, session) if self.instant(study) else None
 
     def instant(self, study: Study) -> bool:
         return study._strategies.instant(study._ledger)  # noqa: SLF001
@@ -130,6 +127,7 @@ class Studies:
 
     def _ask(self, lead: Study, session: Session) -> Trial:
         study = lead.by(session)
+        _refuse_stopped(study, session)
         try:
             return study.ask()
         finally:
@@ -172,6 +170,19 @@ class Studies:
         self._quick.shutdown(cancel_futures=True)
         self._thinking.shutdown(cancel_futures=True)
         self.store.close()
+
+
+def _refuse_stopped(study: Study, session: Session) -> None:
+    """Raise StudyOver for a worker that comes after the study was stopped: its session would let it go on, and a worker
+    that is started again by itself would undo what a person has done."""
+    with study._journal.lock:  # noqa: SLF001
+        ledger = study._ledger  # noqa: SLF001
+        ended, asked = ledger.ended, ledger.stop_requested
+        stopped = ended.detail == ON_REQUEST.detail if ended is not None else asked is not None
+        if stopped and (ended is not None or session.id not in ledger.sessions):
+            raise StudyOver(
+                f"study {study.name!r} was stopped on request; it goes on once it is resumed"
+            )
 
 
 def _running(study: Study, session: Session) -> Trial | None:

@@ -43,6 +43,8 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     #: Whether it is a browser's cookie; and the token that it was got with, without which it is not valid.
     cookie: bool = False
     parent: str | None = None
+    #: Who is behind it, where its own name does not say so.
+    owner: str = ""
     used_at: float | None = None
 
     def may(self, scope: Scope) -> bool:
@@ -75,6 +77,7 @@ class Tokens:
         studies: tuple[str, ...] | None = None,
         cookie: bool = False,
         parent: Token | None = None,
+        owner: str = "",
     ) -> tuple[str, Token]:
         """A new token and its secret, which is kept nowhere. Raises StudyError."""
         known = next((one for one in SCOPES if one == scope), None)
@@ -94,7 +97,7 @@ class Tokens:
             until = min(until or math.inf, parent.expires_at or math.inf)
         token = Token(
             secrets.token_hex(4), name, known, _hash(secret), now, until, studies, cookie,
-            None if parent is None else parent.id,
+            None if parent is None else parent.id, owner,
         )  # fmt: skip
         with self._changing():
             self._by_hash[token.hash] = token

@@ -15,7 +15,8 @@ from starlette.responses import Response, StreamingResponse
 from tunesmith.core.errors import StudyError, StudyNotFound, did_you_mean
 from tunesmith.core.trial import State
 from tunesmith.service.bodies import answer
-from tunesmith.service.gate import require, token_of
+from tunesmith.service.gate import EVERYBODY, require, token_of
+from tunesmith.service.labelled import Labelled, activity_of
 from tunesmith.service.news import News
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
@@ -44,6 +45,7 @@ class Views:
 
     def __init__(self, studies: Studies, news: News, wire: Wire) -> None:
         self._studies, self._news, self._wire = studies, news, wire
+        self._labelled = Labelled(studies.store)
         self.router = APIRouter(prefix="/api/v1", tags=["studies"])
         add = self.router.add_api_route
         one = "/studies/{name}"
@@ -68,19 +70,32 @@ class Views:
         return await self._studies.think(self._studies.on, name, locked)
 
     async def whoami(self, request: Request) -> Response:
-        """Whose token this is, and what it may."""
+        """Whose token this is, and what it may; `author` is whose name is in the events that it writes, if anybody's."""
         token = token_of(request)
-        return answer({"name": token.name, "scope": token.scope, "studies": token.studies})
+        author = None if token is EVERYBODY else token.name
+        return answer(
+            {"name": token.name, "scope": token.scope, "studies": token.studies, "author": author}
+        )
 
     async def studies(
-        self, request: Request, q: str = "", after: str = "", limit: Limit = 100
+        self,
+        request: Request,
+        q: str = "",
+        after: str = "",
+        limit: Limit = 100,
+        tag: str = "",
+        owner: str = "",
     ) -> Response:
         """The studies, oldest first, in pages: `next` is the `after` of the next one. `q` is a part of their names."""
         token = token_of(request)
         store = self._studies.store
 
         def page() -> dict[str, Any]:
-            names = [name for name in store.names() if token.sees(name) and q in name]
+            names = store.names()
+            if tag or owner:
+                every = activity_of(store)
+                names = [one.name for one in self._labelled.fitting(every, tag, owner)]
+            names = [name for name in names if token.sees(name) and q in name]
             begin = names.index(after) + 1 if after in names else 0
             part = names[begin : begin + limit]
             listed = [_glance(store.summary(name)) for name in part]
@@ -190,9 +205,11 @@ class Views:
         request: Request,
         form: Annotated[Literal["json", "svg"], Query(alias="as")] = "json",
         parameter: str = "",
+        other: str = "",
     ) -> Response:
-        """A figure of the report (best, curves, cost, parallel; slice of a `parameter`): what is drawn as JSON, or drawn."""
-        made = await self._of(request, name, lambda study: _figure(study, figure, parameter))
+        """A figure of the report (best, curves, cost, parallel; slice of a `parameter`, contour and doubt over it and an `other`
+        one): what is drawn as JSON, or drawn."""
+        made = await self._of(request, name, lambda study: _figure(study, figure, parameter, other))
         if form == "json":
             return _packed(request, made)
         from tunesmith.analysis import svg
@@ -235,6 +252,8 @@ def _glance(s: Summary) -> dict[str, Any]:
     return {
         "name": s.name,
         "created_at": s.created_at,
+        "tags": s.spec.tags,
+        "owner": s.spec.owner,
         "objectives": s.spec.to_dict()["objectives"],
         "cursor": s.cursor,
         "counts": {str(state): n for state, n in s.counts.items() if n},
@@ -244,16 +263,25 @@ def _glance(s: Summary) -> dict[str, Any]:
     }
 
 
-def _figure(study: Study, figure: str, parameter: str) -> Mapping[str, Any]:
-    from tunesmith.analysis import parallel, parameters, progress
+def _figure(study: Study, figure: str, parameter: str, other: str) -> Mapping[str, Any]:
+    from tunesmith.analysis import contours, parallel, parameters, progress
+    from tunesmith.analysis.landscape import Landscape, landscape, surroundings
     from tunesmith.analysis.trials import TrialArrays
+
+    def model(trials: TrialArrays) -> Landscape:
+        made = landscape(trials)
+        if made is None:
+            raise StudyError(str(surroundings(trials)))
+        return made
 
     kinds: dict[str, Callable[[TrialArrays], Any]] = {
         "best": progress.best_so_far,
         "curves": progress.curves,
         "cost": progress.cost,
         "parallel": parallel.parallel,
-        "slice": lambda trials: parameters.slice_of(trials, parameter),
+        "slice": lambda trials: parameters.slice_of(trials, parameter, landscape(trials)),
+        "contour": lambda trials: contours.contour(trials, parameter, other, model(trials)),
+        "doubt": lambda trials: contours.doubt(trials, parameter, other, model(trials)),
     }
     if figure not in kinds:
         raise Problem(404, "http", f"there is no figure {figure!r}{did_you_mean(figure, kinds)}")

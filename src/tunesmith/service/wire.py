@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -14,14 +15,15 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from tunesmith.core import codec, events
-from tunesmith.core.errors import StoreVersionError, StudyError, TunesmithError
+from tunesmith.core.errors import StoreVersionError, StudyError, StudyExists, TunesmithError
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
 from tunesmith.service.bodies import answer, read
-from tunesmith.service.gate import require, token_of
+from tunesmith.service.gate import EVERYBODY, require, token_of
 from tunesmith.service.news import News
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
+from tunesmith.service.tokens import Token
 from tunesmith.service.turns import ASKING_S, WRITING_S, Turns
 from tunesmith.store.base import Tabular
 
@@ -37,6 +39,9 @@ TURN: Final = "Tunesmith-Turn"
 #: What only a token of scope ``control`` may append; ``work`` is for all others.
 _STEERING: Final = (events.Edited, events.Corrected, events.Retracted, events.StopRequested)
 
+
+#: In whose name a program notes what has happened to its trials.
+_OURSELVES: Final = "tunesmith"
 
 #: What databases can count to.
 _MOST: Final = 2**31 - 1
@@ -102,16 +107,24 @@ class Wire:
         return answer({"now": self._studies.clock()})
 
     async def create(self, request: Request) -> Response:
-        """Make an empty study of a `StudySpec`."""
+        """Make an empty study of a `StudySpec`. With the header Idempotency-Key it may be sent again."""
         require(request, "work")
         new: _New = await read(request, _New)
         try:
             spec = StudySpec.from_dict(new.spec)
         except (KeyError, TypeError, AttributeError) as error:
             raise Problem(422, "StudyError", f"this is no study: {error!r}") from None
-        require(request, "work", spec.name)
+        token = require(request, "work", spec.name)
         self._check_time(new.at)
-        await self._studies.quick(self._studies.store.create, spec, new.at)
+        if token is not EVERYBODY:  # whatever the client calls itself
+            spec = replace(spec, owner=token.owner or token.name)
+        try:
+            await self._studies.quick(self._studies.store.create, spec, new.at)
+        except StudyExists:
+            made = await self._studies.quick(self._studies.origin, spec.name)
+            again = "idempotency-key" in request.headers and made.created_at == new.at
+            if not (again and made.spec == spec):
+                raise
         return answer({"name": spec.name}, 201)
 
     async def created(self, name: str, request: Request) -> Response:
@@ -195,11 +208,12 @@ class Wire:
     ) -> Response:
         """Append events behind the cursor `expect`: all of them or none. They are folded first, so that none is stored
         that does not follow from the history. Ends the turn of that name."""
-        require(request, "work", name)
+        token = require(request, "work", name)
         try:
             body = await request.body()
             await self._check_same(name, of)
             batch = self._decoded(body)
+            _check_author(token, batch)
             if any(isinstance(event, _STEERING) for event in batch):
                 require(request, "control", name)
             holder = turn or f"append {id(request)}"
@@ -343,6 +357,22 @@ class Wire:
         """What every attempt of a trial took."""
         require(request, "read", name)
         return answer([*await self._studies.think(self._tabular.costs, name)])
+
+
+def _check_author(token: Token, batch: Sequence[Event]) -> None:
+    """Raise Problem for what is written in another's name; an ``admin`` may bring a history as it was."""
+    if token.may("admin"):
+        return
+    for event in batch:
+        by = getattr(event, "by", token.name)
+        said_by_us = isinstance(event, events.Annotated) and by == _OURSELVES
+        if by != token.name and not said_by_us:
+            raise Problem(
+                403,
+                "author",
+                f"this token is {token.name!r}, and the event says that it is by {by!r}; write it in your own name, which "
+                "/whoami says, or with a newer tunesmith",
+            )
 
 
 def _is_unknown_kind(line: bytes) -> bool:

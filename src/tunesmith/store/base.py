@@ -68,6 +68,13 @@ class Activity(NamedTuple):
     last_at: float
 
 
+class Labels(NamedTuple):
+    """By what people find a study, beside its name."""
+
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+
+
 @runtime_checkable
 class Store(Protocol):
     """See the module's text for the promises."""
@@ -183,4 +190,8 @@ class Listing(Protocol):
 
     def activity(self) -> list[Activity]:
         """Oldest first: O(studies), whatever their histories."""
+        ...
+
+    def labels(self, names: Sequence[str]) -> dict[str, Labels]:
+        """The labels of these studies, as far as they are there: O(names), whatever their histories."""
         ...

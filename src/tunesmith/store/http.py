@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -67,7 +68,11 @@ class HttpStore:
         self._lock = threading.Lock()
         self._mine = _Transaction()
         self._asking: dict[str, _RequestedTurn] = {}
-        self._request("GET", "/names")  # raises what is wrong with the service, or with us
+        who = self._request(
+            "GET", "/whoami"
+        ).data  # raises what is wrong with the service, or with us
+        #: Who writes, as the service knows us; "" where it asks nobody.
+        self.author: str = who.get("author") or ""
 
     def _of(self, name: str) -> str:
         """What tells the study from another one of its name; asked for once. Raises StudyNotFound."""
@@ -87,7 +92,11 @@ class HttpStore:
         try:
             self._request("POST", "/studies", {"spec": spec.to_dict(), "at": at}, lost=lost)
         except StudyExists:
-            if not lost or self._created(spec.name) != (spec, at):
+            if not lost:
+                raise
+            there, made_at = self._created(spec.name)
+            # the service knows by whose token it was made
+            if made_at != at or replace(there, owner="") != replace(spec, owner=""):
                 raise
 
     def load(self, name: str) -> StudySpec:

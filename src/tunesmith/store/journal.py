@@ -5,6 +5,8 @@ appended in one go, behind whatever others wrote. `Journal.ask` is for what a mo
 made while nothing is locked, by one asker at a time, and is appended behind the results that came in
 meanwhile (``Origin.seen`` says which history it knew); only what it would not have been the answer to (another
 suggestion, an edit) makes it think again.
+
+Within `Journal.together` several writes are decided one after the other, and stored as one.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Final, TypeAlias
 
@@ -69,6 +71,8 @@ class Journal:
         self._rescue = Rescue()
         self._distant: bool = getattr(store, "distant", False)
         self._crowded_until_s = 0.0
+        #: What has been decided in a block of `together`, while that runs; for who has the lock.
+        self._together: list[Event] | None = None
         store.cursor(name)  # raises if there is no such study
         self._identity = self._identify()
         _journals.add(self)
@@ -86,6 +90,10 @@ class Journal:
     def refresh(self) -> Ledger:
         """The study as it is: takes in what others have written."""
         with self.lock:
+            if self._together is not None and self._ledger is not None:
+                return (
+                    self._ledger
+                )  # nobody else can have written, and it has what is not stored yet
             if self._identify() != self._identity:
                 raise StudyNotFound(
                     f"study {self.name!r} has been deleted meanwhile, and made anew; open it again"
@@ -128,6 +136,8 @@ class Journal:
             return decided
 
         with self.lock:
+            if self._together is not None:
+                return self._added(self._together, decide)
             if self._ledger is None:
                 self.refresh()  # the whole history, while nobody waits for it
             if (at_once := self._at_once(decide, known)) is not None:
@@ -200,6 +210,54 @@ class Journal:
                 except StoreLost as lost:
                     raise self._rescued(lost) from None
         raise AssertionError
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """While the block runs, whatever this thread writes (`write`, and `ask` what is `instant`) is decided on the history
+        with all that came before it, and taken in; it is stored at the block's end, in one transaction, as the same
+        events in the same order as one by one. Until then nobody may be told of it.
+
+        Raises what kept it from being stored: nothing is then, and the history is read anew the next time.
+        """
+        with self.lock:
+            before = self.refresh().cursor  # a long history is read while nobody waits
+            decided: list[Event] = []
+            try:
+                with self.store.writing(self.name):
+                    ledger = self.refresh()
+                    before, self._together = ledger.cursor, decided
+                    try:
+                        yield
+                    finally:
+                        self._together = None
+                    if self._ledger is not ledger or ledger.cursor != before + len(decided):
+                        raise Conflict(f"study {self.name!r} could not be written to")
+                    if decided:
+                        self.store.append(self.name, decided, before)
+            except StoreLost as lost:
+                lost = self._rescued(lost)
+                self._ledger = None
+                raise lost from None
+            except BaseException as failure:
+                stored = (
+                    bool(decided)
+                    and isinstance(failure, StoreError)
+                    and landed(self.store, self.name, decided, before, failure)
+                )
+                if not stored:
+                    if decided:
+                        self._ledger = None  # it has what is not stored
+                    raise
+
+    def _added(self, together: list[Event], decide: Decide) -> Sequence[Event]:
+        """See `together`."""
+        ledger = self.refresh()
+        decided = decide(ledger)
+        for event in decided:
+            ledger.check(event)
+        self._fold(ledger, decided)
+        together += decided
+        return decided
 
     def admit(
         self, batch: Sequence[Event], expect: int, check: Callable[[Ledger, Event], None]

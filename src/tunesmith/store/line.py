@@ -78,9 +78,10 @@ class Line:
         self._prefix = f"{quote(location.prefix)}/api/v1"
         self._headers = {
             "User-Agent": f"tunesmith/{__version__}",
-            "Authorization": f"Bearer {location.token}",
             "Content-Type": "application/json",
         }
+        if location.token:
+            self._headers["Authorization"] = f"Bearer {location.token}"
         self.where = str(location)
         self._lock = threading.Lock()
         self._pid = os.getpid()

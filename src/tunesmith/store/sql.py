@@ -41,7 +41,7 @@ from tunesmith.core.events import Edited, Event, Opened
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, State
-from tunesmith.store.base import Activity, Head, Lease, Summary
+from tunesmith.store.base import Activity, Head, Labels, Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
 from tunesmith.store.dialect import Dialect, Prepared, StudyGone
 from tunesmith.store.fold import (
@@ -53,6 +53,7 @@ from tunesmith.store.fold import (
     winner,
 )
 from tunesmith.store.interrupt import held_back, interrupt_of
+from tunesmith.store.labels import of_edit, of_spec
 from tunesmith.store.pause import pauses
 from tunesmith.store.schema import events, heartbeats, studies, trials
 
@@ -632,6 +633,26 @@ class SqlStore:
         with self._begin() as connection:
             rows = connection.execute(query.order_by(studies.c.id))
             return [Activity(n, made, seq or 0, at or made) for n, made, seq, at in rows]
+
+    @_again
+    def labels(self, names: Sequence[str]) -> dict[str, Labels]:
+        made: dict[int, tuple[str, Labels]] = {}
+        event = events.c
+        with self._begin() as connection:
+            for k in range(0, len(names), _MANY):
+                query = sa.select(studies.c.id, studies.c.name, studies.c.spec)
+                some = query.where(studies.c.name.in_(names[k : k + _MANY]))
+                for study, name, spec in connection.execute(some):
+                    made[study] = (name, of_spec(spec))
+            ids = [*made]
+            for k in range(0, len(ids), _MANY):
+                whole = event.study.in_(ids[k : k + _MANY]), event.trial.is_(None)
+                edits = sa.select(event.study, event.body).where(*whole, event.kind == "edited")
+                for study, body in connection.execute(edits.order_by(event.study, event.seq)):
+                    tags = of_edit(body)
+                    if tags is not None:
+                        made[study] = (made[study][0], made[study][1]._replace(tags=tags))
+        return dict(made.values())
 
     def wait(self, name: str, cursor: int, timeout_s: float) -> bool:
         until = time.monotonic() + timeout_s

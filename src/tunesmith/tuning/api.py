@@ -40,6 +40,7 @@ def tune(
     warm_start: Earlier | Sequence[Earlier] = (),
     deterministic: bool = False,
     duplicates: bool = False,
+    tags: Iterable[str] = (),
     on_change: OnChange = "continue",
     changed: Changed = "discount",
     data_version: str | float | None = None,
@@ -73,7 +74,7 @@ def tune(
     Other arguments: `name` of the study (the function's); `searcher`, `scheduler`, by name,
     ``{name: options}`` or as an object; `enqueue`, configs to run first; `warm_start`, earlier studies to learn from (or their
     results, or names in the same storage; taken in when the study is new); `deterministic` (the same trials on every run,
-    however parallel); `duplicates` (the same config may run twice); `executor` ("auto" takes processes
+    however parallel); `duplicates` (the same config may run twice); `tags`, words by which people find the study; `executor` ("auto" takes processes
     if trials are parallel, limited in time or memory, isolated or on GPUs; "ray", or ``{"ray": {"address": ...,
     "runtime_env": {...}}}``, runs them on a Ray cluster, and `resources` says what each needs there:
     ``{"cpu": 2, "gpu": 0.5, "memory": "8GiB", "label": {"market": "spot"}}``); `isolate` (a process for
@@ -102,6 +103,7 @@ def tune(
         seed=seed,
         deterministic=deterministic,
         duplicates=duplicates,
+        tags=tags,
         limits=limits,
     )
     runner = of_function(

@@ -162,6 +162,11 @@ class JobModel(BaseModel):
         False, description="The same trials on every run, however many run in parallel."
     )
     duplicates: bool = Field(False, description="Whether the same config may run twice.")
+    tags: list[str] = Field(
+        default_factory=list,
+        description="Words by which people find the study. Going on, those that it lacks are added.",
+        examples=["[vision, baseline]"],
+    )
     on_change: OnChange = Field(
         "continue",
         description="What becomes of the study if the program has changed since trials ran: `continue` says so and goes "
@@ -543,6 +548,7 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
             seed=model.seed,
             deterministic=model.deterministic,
             duplicates=model.duplicates,
+            tags=model.tags,
             job=job,
             limits=model.limits,
         ),

@@ -32,7 +32,7 @@ from tunesmith.tuning.joined import Joined
 from tunesmith.tuning.place import folder_of, network_hint, refuse_network
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.session import alive, at_work, busy, describe_all
-from tunesmith.tuning.spec import check_limits, edit_events, remarks
+from tunesmith.tuning.spec import check_limits, edit_events, me, remarks
 from tunesmith.tuning.study import Study
 from tunesmith.tuning.versions import Changed, OnChange, check_on_change, remedy
 from tunesmith.tuning.warm_start import Earlier, pasts
@@ -216,7 +216,8 @@ def open_or_create(
     except StudyNotFound:
         # where somebody else creates it at this moment, theirs is as good
         with suppress(StudyExists):
-            store.create(replace(spec, past=pasts(warm_start, store, spec)), clock())
+            made = replace(spec, past=pasts(warm_start, store, spec), owner=me(store))
+            store.create(made, clock())
         return Study(store, spec.name, clock=clock)
 
 
@@ -305,7 +306,9 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
         for key, default in _EDITABLE.items()
         if wanted.get(key, default) != there.get(key, default)
     }
-    edited = study.commit(lambda: edit_events(study.spec, changes))
+    if missing := [tag for tag in spec.tags if tag not in now.tags]:  # others' are left alone
+        changes["tags"] = [*now.tags, *missing]
+    edited = study.commit(lambda: edit_events(study.spec, changes, me(study.store)))
     return [name for event in edited if isinstance(event, Edited) for name in event.changes]
 
 

@@ -371,7 +371,8 @@ class Result:
         return pd.DataFrame(rows, columns=table.curve_columns(self._ledger))
 
     def to_csv(self) -> str:
-        """The table as CSV; lists and mappings are written as JSON."""
+        """The table as CSV; lists and mappings are written as JSON. A text that a spreadsheet would run as a formula
+        (``=...``) begins with ' there: programs read `write_json_lines` or `write_parquet`."""
         out = io.StringIO()
         self.write_csv(out)
         return out.getvalue()

@@ -223,6 +223,12 @@ def at_work(ledger: Ledger) -> list[Opened]:
     return [opened for name, opened in ledger.sessions.items() if name in names]
 
 
+def present(ledger: Ledger) -> list[Opened]:
+    """The sessions that take part, whether they run a trial at this moment or not, as far as can be known."""
+    opened = (ledger.sessions[name] for name in ledger.open_sessions)
+    return sorted((one for one in opened if alive(one) is not False), key=lambda one: one.at)
+
+
 def on_other_hosts(ledger: Ledger, silent_s: Mapping[str, float]) -> list[Opened]:
     """The sessions of other machines that have been heard of lately (see `Store.silent_s`)."""
     opened = [ledger.sessions[name] for name in sorted(ledger.open_sessions)]

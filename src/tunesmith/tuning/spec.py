@@ -9,7 +9,7 @@ import secrets
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypedDict
@@ -27,9 +27,10 @@ from tunesmith.core.space.lattice import Count
 from tunesmith.core.space.parameter import Fixed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
-from tunesmith.core.study import Strategy, StudySpec
+from tunesmith.core.study import Strategy, StudySpec, tags_of
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import USER
+from tunesmith.store import Store
 
 #: Why a trial is there that was named when the study was started.
 ENQUEUED: Final = "enqueued"
@@ -121,6 +122,7 @@ def make_spec(
     deterministic: bool = False,
     duplicates: bool = False,
     job: Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
     limits: Mapping[str, Any],
 ) -> StudySpec:
     """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError.
@@ -149,6 +151,7 @@ def make_spec(
         deterministic=deterministic,
         duplicates=duplicates,
         job=job or {},
+        tags=tags_of(tags),
     )
     search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
     check_space(schedule.make(spec.scheduler), spec.space)
@@ -202,10 +205,10 @@ def writing_as(author: str) -> Iterator[None]:
         _AUTHOR.reset(before)
 
 
-def me() -> str:
-    """Who writes into a study's log."""
-    if author := _AUTHOR.get():
-        return author
+def me(store: Store | None = None) -> str:
+    """Who writes into a study's log in `store`: at a service, the one whose token it is."""
+    if author := _AUTHOR.get() or getattr(store, "author", ""):
+        return str(author)
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -241,7 +244,7 @@ def planned_configs(spec: StudySpec) -> Count | None:
     return searcher.count(spec.space) if isinstance(searcher, Countable) else None
 
 
-def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
+def edit_events(spec: StudySpec, changes: Mapping[str, Any], by: str) -> list[Event]:
     """The event that makes those of `changes` that are changes; raises StudyError."""
     if "searcher" in changes:
         search.make(Strategy.of(changes["searcher"]))
@@ -249,7 +252,7 @@ def edit_events(spec: StudySpec, changes: Mapping[str, Any]) -> list[Event]:
     real = {name: value for name, value in changes.items() if now.get(name) != then.get(name)}
     if not real:
         return []
-    return [events.Edited(time.time(), real, me())]
+    return [events.Edited(time.time(), real, by)]
 
 
 def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:

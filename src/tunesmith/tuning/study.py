@@ -45,7 +45,7 @@ from tunesmith.core.strategy import (
     Verdict,
     pauses,
 )
-from tunesmith.core.study import StudySpec
+from tunesmith.core.study import StudySpec, tags_of
 from tunesmith.core.text import shorten, utf8
 from tunesmith.core.trial import CODES, ENDED, USER, Cost, Kind, Origin, Reason, State, Trial
 from tunesmith.run.checkpoint import complete
@@ -147,6 +147,7 @@ class Study:
         seed: int | None = None,
         deterministic: bool = False,
         duplicates: bool = False,
+        tags: Iterable[str] = (),
         enqueue: Iterable[Mapping[str, Any]] = (),
         warm_start: Earlier | Sequence[Earlier] = (),
         durability: Durability = "crash",
@@ -155,7 +156,7 @@ class Study:
     ) -> Study:
         """A new study. `storage` is a file, the URL of a database, or None for this process's memory; `enqueue`,
         configs to run first; `warm_start`, earlier studies (or their results, or names in the same storage)
-        to learn from; `data_version`, a word or number of yours that changes with the data (see `open`).
+        to learn from; `data_version`, a word or number of yours that changes with the data (see `open`); `tags`, words by which people find it.
 
         Raises StudyExists; SpaceError, StudyError or StrategyError for what makes no sense; StoreError.
         """
@@ -174,12 +175,15 @@ class Study:
             seed=seed,
             deterministic=deterministic,
             duplicates=duplicates,
+            tags=tags,
             limits=limits,
         )
         data = data_part(data_version)
         store = open_store(storage, durability=durability)
         configs = [spec.space.filled(config) for config in enqueue]
-        store.create(replace(spec, past=pasts(warm_start, store, spec)), time.time())
+        store.create(
+            replace(spec, past=pasts(warm_start, store, spec), owner=me(store)), time.time()
+        )
         study = cls(store, name, location_of(storage))
         study._data = data
         study._queue(configs)
@@ -605,14 +609,19 @@ class Study:
         ``tell(trial)``, and its last report stays with it. Raises StrategyError for a scheduler that pauses trials:
         those need `tune` or a job.
         """
-        number = _number(trial)
+        return self._report(_number(trial), step, metrics)
+
+    def _report(
+        self, number: int, step: int | None, metrics: Mapping[str, float], key: str = ""
+    ) -> Decision:
+        """See `report`; `key` is that of the request which brings it."""
         self._refuse_pausing()  # before anything is stored
 
         def reported() -> list[Event]:
             last = self._ledger.curves.last(number)
             at_step, values = checked_report(step, metrics, last.step if last else 0)
             attempt = self._ledger.attempt(number)
-            return [events.Reported(self._clock(), number, attempt, at_step, finite(values))]
+            return [events.Reported(self._clock(), number, attempt, at_step, finite(values), key)]
 
         with self._journal.lock:  # the scheduler is asked before anybody else's reports come in
             self.commit(reported)
@@ -691,21 +700,30 @@ class Study:
         tags: Mapping[str, str] | None = None,
         parent: Trial | int | None = None,
         why: str = "",
+        key: str = "",
     ) -> Trial:
         """Put a config at the end of the queue; what it leaves out takes its default.
 
         Queued configs are run before the searcher's, and run even if they ran before, whatever the study's
-        `duplicates`. Raises ConfigError, naming the parameter.
+        `duplicates`; only the same `key` again is the trial that is there. Raises ConfigError, naming the parameter.
         """
 
         def enqueued() -> list[Event]:
             ledger = self._ledger
+            if key and key in ledger.keys:
+                return []
             full = ledger.spec.space.filled(config)
             origin = Origin(USER, _text("why", why))
             mother = None if parent is None else ledger.trial(_number(parent)).number
-            return [events.Enqueued(self._clock(), ledger.size, full, origin, _tags(tags), mother)]
+            at, number = self._clock(), ledger.size
+            return [
+                events.Enqueued(at, number, full, origin, _tags(tags), mother, _text("key", key))
+            ]
 
-        return self._ledger.trial(self.commit(enqueued)[-1].trial)  # type: ignore[union-attr]
+        with self._journal.lock:
+            made = self.commit(enqueued)
+            number: int = made[-1].trial if made else self._ledger.keys[key]  # type: ignore[union-attr]
+            return self._ledger.trial(number)
 
     def retry_failed(self) -> list[Trial]:
         """Put the configs of the trials that failed into the queue once more, as new trials.
@@ -736,7 +754,7 @@ class Study:
         origin = Origin(USER, f"trial {number} once more, after it had failed")
         why = f"it failed, and is run again as trial {ledger.size}"
         return [
-            events.Retracted(at, number, why, me()),
+            events.Retracted(at, number, why, me(self._store)),
             events.Enqueued(at, ledger.size, ledger.config(number), origin, ledger.tags(number)),
         ]
 
@@ -783,7 +801,12 @@ class Study:
             justification = _text("why", why)
             return [
                 events.Corrected(
-                    self._clock(), number, outcome.values, outcome.metrics, justification, me()
+                    self._clock(),
+                    number,
+                    outcome.values,
+                    outcome.metrics,
+                    justification,
+                    me(self._store),
                 )
             ]
 
@@ -793,7 +816,9 @@ class Study:
     def retract(self, trial: Trial | int, *, why: str, undo: bool = False) -> Trial:
         """Take a trial's result out of consideration (or, with `undo`, back in)."""
         number, justification = _number(trial), _text("why", why)
-        self.commit(lambda: [events.Retracted(self._clock(), number, justification, me(), undo)])
+        self.commit(
+            lambda: [events.Retracted(self._clock(), number, justification, me(self._store), undo)]
+        )
         return self._ledger.trial(number)
 
     def annotate(
@@ -801,7 +826,9 @@ class Study:
     ) -> Trial:
         """Add a note or tags to a trial; a tag with an empty value is removed."""
         number, note_text, named = _number(trial), _text("note", note), _tags(tags)
-        self.commit(lambda: [events.Annotated(self._clock(), number, note_text, named, me())])
+        self.commit(
+            lambda: [events.Annotated(self._clock(), number, note_text, named, me(self._store))]
+        )
         return self._ledger.trial(number)
 
     def edit(
@@ -837,13 +864,64 @@ class Study:
                 changes["prefer"] = None if rule is None else rule.to_dict()
             if limits:
                 changes["limits"] = Limits.from_dict(spec.limits.to_dict() | dict(limits)).to_dict()
-            return edit_events(spec, changes)
+            return edit_events(spec, changes, me(self._store))
 
         self.commit(edited)
 
+    def tag(self, *tags: str, remove: Iterable[str] = ()) -> tuple[str, ...]:
+        """Add tags to the study and take others away, whatever others do to them at the same time; those it has then."""
+        added, gone = tags_of(tags), frozenset(tags_of(remove))
+
+        def tagged() -> list[Event]:
+            spec = self._ledger.spec
+            kept = [tag for tag in (*spec.tags, *added) if tag not in gone]
+            return edit_events(spec, {"tags": list(tags_of(kept))}, me(self._store))
+
+        self.commit(tagged)
+        return self._ledger.spec.tags
+
     def stop(self) -> None:
-        """Ask whoever runs the study to stop: no new trials, running ones get their grace."""
-        self.commit(lambda: [events.StopRequested(self._clock(), me())])
+        """Ask whoever runs the study to stop: no new trials, running ones get their grace, from the first request on."""
+
+        def requested() -> list[Event]:
+            if self._ledger.stop_requested is not None:
+                return []
+            return [events.StopRequested(self._clock(), me(self._store))]
+
+        self.commit(requested)
+
+    def resume(self) -> bool:
+        """Let a study go on that was stopped or has ended, with whoever asks for a trial next; False if it goes on as it
+        is. A program that had run it has to be started once more.
+
+        Raises StudyBusy while it is still stopping, StudyOver where a limit has ended it that still holds.
+        """
+        self._requeue_abandoned()
+        resumed: list[Event] = []
+
+        def opened() -> list[Event]:
+            resumed[:] = self._resumption(self._ledger)
+            return resumed
+
+        self.commit(opened)
+        return bool(resumed)
+
+    def _resumption(self, ledger: Ledger) -> list[Event]:
+        """The events that let a stopped study go on: a session, as one that takes part would begin it."""
+        at, ended = self._clock(), ledger.ended
+        if ended is None:
+            if ledger.stop_requested is None:
+                return []
+            self._refuse_if_run(ledger)
+            if ledger.running:
+                raise StudyBusy(
+                    f"study {self._name!r} is still stopping: trial {min(ledger.running)} runs; wait for its end, or cancel it"
+                )
+        elif ended.why != "failures" and self._spent():
+            raise self._over(ended)
+        end = [] if ended else [events.Ended(at, decide.ON_REQUEST.why, decide.ON_REQUEST.detail)]
+        session = msgspec.structs.replace(Session.new().opened(coordinator=False), at=at)
+        return [*end, session, events.Closed(at, session.session)]
 
     # -- writing ------------------------------------------------------------------------------
 

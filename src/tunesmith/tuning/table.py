@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,10 +290,25 @@ def _absent(value: Any) -> bool:
 
 
 def write_csv(out: TextIO, made: Iterable[Row], names: Sequence[str]) -> None:
-    """Write rows as CSV, one after the other; lists and mappings are written as JSON."""
+    """Write rows as CSV, one after the other; lists and mappings are written as JSON. A text that a spreadsheet would run
+    as a formula begins with ' there; JSON lines and Parquet have all texts as they are."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([cell(row.get(name)) for name in names] for row in made)
+    writer.writerow([_harmless(name) for name in names])
+    writer.writerows([_harmless(cell(row.get(name))) for name in names] for row in made)
+
+
+#: What a spreadsheet takes for a formula. Behind + and - a plain word (``-O2``, ``--fast``) can do nothing: it calls nothing, and
+#: is of no other file.
+_FORMULA: Final = re.compile(r"[=@\t\r\n\uff1d\uff20]|[-+\uff0b\uff0d](?![\w.+-]*\Z)")
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace(
+        "\r", "\n"
+    )  # which would end the row for some readers
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def to_csv(made: Iterable[Row], names: Sequence[str]) -> str:

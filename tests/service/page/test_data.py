@@ -18,6 +18,7 @@ from tunesmith.service.page.readings import Reading, Readings
 from tunesmith.service.page.studies import Overviews
 from tunesmith.service.page.trial import journal, trial_of
 from tunesmith.store import MemoryStore, Store, open_store
+from tunesmith.tuning.spec import writing_as
 
 SPACE = ts.Space(
     learning_rate=ts.Float(1e-5, 1e-1, log=True, group="optimizer"),
@@ -202,6 +203,34 @@ class TestList:
         assert overviews.page()["studies"][0]["best_value"] == 0.01
         assert overviews.lines(["digits", "none"]) == {"digits": [0.3, 0.1, 0.1, 0.01]}
         study.close()
+
+    @pytest.mark.parametrize("kept", ["memory", "sqlite"])
+    def test_tags_and_owners_filter_the_list(self, kept: str, tmp_path: Path) -> None:
+        store = MemoryStore() if kept == "memory" else ts_store(tmp_path)
+        for name, owner, tags in (("a", "ana", ["x", "y"]), ("b", "bob", ["x"]), ("c", "bob", [])):
+            with writing_as(owner):
+                ts.Study.create(SPACE, metric="loss", storage=store, name=name, tags=tags)
+        overviews = Overviews(store)
+
+        def names(**wanted: Any) -> list[str]:
+            return sorted(row["name"] for row in overviews.page(**wanted)["studies"])
+
+        assert names(tag="x") == ["a", "b"]
+        assert names(tag="x", owner="bob") == ["b"]
+        assert names(owner="bob", search="C") == ["c"]
+        assert overviews.labels() == {
+            "tags": [("x", 2), ("y", 1)],
+            "owners": [("ana", 1), ("bob", 2)],
+        }
+        ts.Study.open("c", storage=store).tag("x")
+        ts.Study.open("a", storage=store).tag(remove=["x"])
+        assert names(tag="x") == ["b", "c"], "what has changed is looked at again"
+        assert overviews.labels(lambda name: name == "a") == {
+            "tags": [("y", 1)], "owners": [("ana", 1)]
+        }  # fmt: skip
+        store.delete("b")
+        assert names(tag="x") == ["c"]
+        store.close()
 
     def test_trials_whose_process_is_gone_do_not_run(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -115,6 +115,15 @@ class TestVerbs:
         steering.go_on(study, {})
         assert study.ask().number == 5
 
+    def test_tags_by_hand(self, study: ts.Study) -> None:
+        assert steering.tag(study, {"add": ["a", "b"]})["tags"] == ["a", "b"]
+        said = steering.tag(study, {"add": [], "remove": ["a", "b"]})
+        assert said == {"done": "It has no tags.", "tags": []}
+        with pytest.raises(StudyError, match="add: a list"):
+            steering.tag(study, {"add": "a"})
+        with pytest.raises(StudyError, match="is no tag"):
+            steering.tag(study, {"add": ["a,b"]})
+
     def test_queue_a_config(self, study: ts.Study) -> None:
         made = steering.enqueue(study, {"config": {"layers": 3}, "why": "a guess"})
         assert study.trials[made["trial"]].origin.why == "a guess"

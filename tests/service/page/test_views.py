@@ -16,6 +16,7 @@ from tests.service.running import Service
 
 import tunesmith as ts
 from tunesmith.core.errors import StudyError
+from tunesmith.service.page import predicted
 from tunesmith.service.page.comparison import compare
 from tunesmith.service.page.curves import curves_of
 from tunesmith.service.page.influence import influence
@@ -100,6 +101,41 @@ class TestInfluence:
         json.loads(page["tips"])
         with pytest.raises(StudyError, match="no objective 3"):
             influence(Reading(store, "digits"), 3)
+
+
+class TestPredicted:
+    def test_a_line_for_each_parameter_and_a_plane_for_two(self, store: Store) -> None:
+        study = made(store)
+        few = predicted.slices(Reading(store, "digits"), 0, ["layers"])
+        assert "random has no model. A model needs 10 completed trials" in few["why"]
+        for _ in range(14):
+            trial = study.ask()
+            study.tell(
+                trial,
+                {
+                    "loss": float(trial.config["layers"]) + trial.config["learning_rate"],
+                    "accuracy": 0.5,
+                },
+            )
+        reading = Reading(store, "digits")
+        lines = predicted.slices(reading, 0, ["layers", "crop", "unknown"])
+        assert (len(lines["slices"]), lines["known"]) == (2, 17)
+        assert "random does without a model" in lines["note"]
+        assert 'data-figure="1000"' in lines["slices"][0]
+        plane = predicted.contour(reading, 0, "layers", "learning_rate")
+        assert len(plane["figures"]) == 2
+        assert "style=" not in "".join(lines["slices"] + plane["figures"])
+        assert json.loads(plane["tips"])["first"] == 2000
+        key = ("model", 0)
+        before = reading.last(key)
+        study.tell(study.ask(), {"loss": 9.0, "accuracy": 0.5})
+        assert predicted.contour(reading, 0, "crop", "layers")["known"] == 17, (
+            "hardly more: the same model"
+        )
+        assert reading.last(key) == before
+        for x, y in (("layers", "layers"), ("layers", "speed")):
+            with pytest.raises(StudyError):
+                predicted.contour(reading, 0, x, y)
 
 
 class TestCompare:

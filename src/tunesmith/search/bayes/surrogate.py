@@ -164,26 +164,45 @@ class Model:
         For what reports state of a study. `of` compresses whenever the tail is long, which is the safer way to search:
         the model of a smooth function suffers, but not the suggestions.
         """
-        points = history.points[evidence.rows]
-        subset = representatives(points, evidence.losses, domain.choices, MOST_POINTS)
-        rows, points, losses = evidence.rows[subset], points[subset], evidence.losses[subset]
-        deviations = evidence.deviations[subset]
+        model = cls.likeliest_of(
+            domain,
+            evidence.rows,
+            history.points[evidence.rows],
+            evidence.losses,
+            evidence.deviations,
+        )
+        model._sign = history.first_objective.sign  # noqa: SLF001 (a model of ours)
+        model.believe(history.points[evidence.pending])
+        return model
+
+    @classmethod
+    def likeliest_of(
+        cls,
+        domain: Domain,
+        rows: NDArray[np.int64],
+        points: Floats,
+        losses: Floats,
+        deviations: Floats,
+        *,
+        alone: bool = False,
+    ) -> Model:
+        """See `likeliest`; nothing pends. `alone`: earlier studies teach nothing."""
+        subset = representatives(points, losses, domain.choices, MOST_POINTS)
+        rows, points, losses = rows[subset], points[subset], losses[subset]
+        deviations = deviations[subset]
         results = losses[np.isfinite(losses)]
         shapes: list[Shape] = ["bent", "linear"]
         if results.min() > 0.0:
             shapes.append("log")
         fits: list[tuple[float, Shape, Floats]] = []
         for shape in shapes:
-            data, warp = learned(domain, points, losses, deviations, shape)
+            data, warp = learned(domain, points, losses, deviations, shape, alone)
             if shape != "bent" or warp.bent:
                 features, targets, extra = data
                 theta, density = gp.fit(features, domain.owner, targets, domain.begin, extra)
                 fits.append((density + warp.log_slope(results), shape, theta))
         _, shape, theta = max(fits, key=lambda f: f[0])
-        model = cls(domain, rows, points, losses, deviations, theta, shape=shape)
-        model._sign = history.first_objective.sign
-        model.believe(history.points[evidence.pending])
-        return model
+        return cls(domain, rows, points, losses, deviations, theta, shape=shape, alone=alone)
 
     @property
     def noisy(self) -> bool:

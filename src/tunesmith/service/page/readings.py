@@ -31,6 +31,8 @@ class Reading:
         self.born = born
         self._study = Study(store, name)
         self._lock = threading.RLock()
+        #: Held while a model is fitted, for which others who want it wait.
+        self.fitting = threading.Lock()
         self._made: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
         self.size = 0
 

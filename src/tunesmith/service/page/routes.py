@@ -25,6 +25,7 @@ from tunesmith.service.page import (
     listing,
     output,
     overview,
+    predicted,
     steering,
     timeline,
     trial,
@@ -66,11 +67,16 @@ def router(studies: Studies, news: News) -> APIRouter:
         require(request, "read", name)
         return await look(request, lambda: make(readings.of(name)))
 
+    async def modelled(request: Request, name: str, make: Callable[[Reading], Any]) -> Response:
+        """The same, in a thread for models: no look waits for one."""
+        require(request, "read", name)
+        return await studies.think(lambda: answer(request, make(readings.of(name))))
+
     _files(page)
     _list(page, studies, look)
     _moments(page, about)
     _trials(page, studies, about)
-    _figures(page, about)
+    _figures(page, about, modelled)
     _steering(page, studies, about)
 
     @page.get("/page/compare")
@@ -120,10 +126,20 @@ def _list(page: APIRouter, studies: Studies, look: Make) -> None:
 
     @page.get("/page/studies")
     async def every(
-        request: Request, q: Text = "", sort: Text = "last", begin: Number = 0
+        request: Request,
+        q: Text = "",
+        sort: Text = "last",
+        begin: Number = 0,
+        tag: Text = "",
+        owner: Text = "",
     ) -> Response:
         token = require(request, "read")
-        return await look(request, lambda: overviews.page(q, sort, begin, token.sees))
+        return await look(request, lambda: overviews.page(q, sort, begin, token.sees, tag, owner))
+
+    @page.get("/page/labels")
+    async def labels(request: Request) -> Response:
+        token = require(request, "read")
+        return await look(request, lambda: overviews.labels(token.sees))
 
     @page.get("/page/lines")
     async def lines(
@@ -192,7 +208,7 @@ def _trials(page: APIRouter, studies: Studies, about: Look) -> None:
         return await about(request, name, partial(axes.packed, where=where))
 
 
-def _figures(page: APIRouter, about: Look) -> None:
+def _figures(page: APIRouter, about: Look, modelled: Look) -> None:
     @page.get("/page/studies/{name}/curves")
     async def curved(
         request: Request, name: str, metric: Text = "", where: Text = "", timed: bool = False
@@ -209,6 +225,24 @@ def _figures(page: APIRouter, about: Look) -> None:
     @page.get("/page/studies/{name}/influence")
     async def influenced(request: Request, name: str, objective: Number = 0) -> Response:
         return await about(request, name, partial(influence.influence, objective=objective))
+
+    @page.get("/page/studies/{name}/predicted")
+    async def predict(
+        request: Request,
+        name: str,
+        objective: Number = 0,
+        of: Annotated[list[Text] | None, Query(max_length=100)] = None,
+    ) -> Response:
+        make = partial(predicted.slices, objective=objective, names=of or [])
+        return await modelled(request, name, make)
+
+    @page.get("/page/studies/{name}/contour")
+    async def contoured(
+        request: Request, name: str, x: Text, y: Text, objective: Number = 0
+    ) -> Response:
+        return await modelled(
+            request, name, partial(predicted.contour, objective=objective, x=x, y=y)
+        )
 
 
 def _steering(page: APIRouter, studies: Studies, about: Look) -> None:

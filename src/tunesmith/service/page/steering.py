@@ -7,12 +7,10 @@ from typing import Any
 
 from tunesmith.core import events
 from tunesmith.core.errors import Conflict, StudyError
-from tunesmith.core.events import Event
 from tunesmith.core.limits import Limits
 from tunesmith.core.space.space import Space
 from tunesmith.service.page.forms import changes_of, digest
 from tunesmith.store.base import Store, Tabular
-from tunesmith.tuning.session import Session
 from tunesmith.tuning.study import Study
 
 Body = Mapping[str, Any]
@@ -25,23 +23,10 @@ def stop(study: Study, _: Body) -> dict[str, Any]:
 
 def go_on(study: Study, _: Body) -> dict[str, Any]:
     """A study that was stopped takes trials again. Raises StudyError where that is not what holds it up."""
-
-    def opened() -> list[Event]:
-        ledger = study.result().ledger
-        if ledger.stop_requested is None and ledger.ended is None:
-            raise StudyError(
-                "this study has not been stopped: it goes on when somebody asks for a trial"
-            )
-        if ledger.ended is None and ledger.open_sessions:
-            raise StudyError("it is still stopping: wait until those who work on it have left")
-        if ledger.ended is not None and ledger.ended.why != "interrupted":
-            raise StudyError(
-                f"it was not stopped: {ledger.ended.detail}; change its limits to let it go on"
-            )
-        session = Session.new().opened(coordinator=False)
-        return [session, events.Closed(session.at, session.session)]
-
-    study.commit(opened)
+    if not study.resume():
+        raise StudyError(
+            "this study has not been stopped: it goes on when somebody asks for a trial"
+        )
     return {"done": "It takes trials again. A program that had run it has to be started once more."}
 
 
@@ -72,6 +57,16 @@ def edit(study: Study, body: Body) -> dict[str, Any]:
         limits = {n: getattr(new, n) for n in names if getattr(new, n) != getattr(spec.limits, n)}
     study.edit(space=space, **limits)
     return {"done": f"Changed: {', '.join(sorted(changes))}."}
+
+
+def tag(study: Study, body: Body) -> dict[str, Any]:
+    """Raises StudyError for what is no tag."""
+    words = {part: body.get(part) or [] for part in ("add", "remove")}
+    for part, tags in words.items():
+        if not isinstance(tags, list):
+            raise StudyError(f"{part}: a list of tags")
+    tags = study.tag(*words["add"], remove=words["remove"])
+    return {"done": f"Tags: {', '.join(tags)}." if tags else "It has no tags.", "tags": list(tags)}
 
 
 def _who_edited(store: Store, name: str) -> str:
@@ -141,6 +136,7 @@ STUDY: dict[str, Callable[[Study, Body], dict[str, Any]]] = {
     "go-on": go_on,
     "enqueue": enqueue,
     "edit": edit,
+    "tag": tag,
     "retry-failed": retry_failed,
 }
 TRIAL: dict[str, Callable[[Study, int, Body], dict[str, Any]]] = {

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from tunesmith.core.errors import StudyError, StudyNotFound
 from tunesmith.core.trial import State
-from tunesmith.store.base import Activity, Listing, Store, Summary, Tabular
+from tunesmith.service.labelled import Labelled, activity_of
+from tunesmith.store.base import Activity, Store, Summary, Tabular
 from tunesmith.tuning.excerpt import state_now
 from tunesmith.tuning.session import brief
 
@@ -29,28 +31,41 @@ _KEPT: Final = 20_000
 _FAILING: Final = 0.5
 _SORTS: Final = ("last", "name", "created", "events")
 
+Sees: TypeAlias = Callable[[str], bool]
+
+
+def _all(_: str) -> bool:
+    return True
+
 
 class Overviews:
     """Summaries of studies, read again only where something has happened."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._labelled = Labelled(store)
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, float], tuple[int, float, dict[str, Any]]] = {}
         self._lines: dict[tuple[str, float], tuple[int, list[float] | None]] = {}
 
     def page(
-        self, search: str = "", sort: str = "last", begin: int = 0, sees: Any = None
+        self,
+        search: str = "",
+        sort: str = "last",
+        begin: int = 0,
+        sees: Sees = _all,
+        tag: str = "",
+        owner: str = "",
     ) -> dict[str, Any]:
-        """Studies whose names have `search` in them; `sees` says of a name whether it may be shown. Raises StudyError."""
+        """Studies whose names have `search` in them, with this `tag` and of this `owner`; `sees` says of a name whether it may
+        be shown. Raises StudyError."""
         name, descending = sort.removeprefix("-"), sort.startswith("-")
         if name not in _SORTS:
             raise StudyError(f"studies are sorted by {', '.join(_SORTS)}, not by {name!r}")
-        every = _activity(self._store)
-        if sees is not None:
-            every = [one for one in every if sees(one.name)]
+        every = self._every(sees)
         wanted = search.strip().lower()
         fitting = [one for one in every if wanted in one.name.lower()]
+        fitting = self._labelled.fitting(fitting, tag, owner)
         # the newest first, names from A on
         key = {
             "last": lambda one: (-one.last_at, one.name),
@@ -67,9 +82,16 @@ class Overviews:
                 continue
         return {"studies": rows, "total": len(fitting), "every": len(every), "begin": begin}
 
+    def labels(self, sees: Sees = _all) -> dict[str, Any]:
+        """The tags and owners of all studies that may be shown, and of how many each is."""
+        return self._labelled.counted(self._every(sees))
+
+    def _every(self, sees: Sees) -> list[Activity]:
+        return [one for one in activity_of(self._store) if sees(one.name)]
+
     def lines(self, names: list[str]) -> dict[str, list[float] | None]:
         """For each study the best value after so many trials, evenly taken; None where there is no such line."""
-        activity = {one.name: one for one in _activity(self._store)}
+        activity = {one.name: one for one in activity_of(self._store)}
         return {name: self._line(activity[name]) for name in names[:MOST] if name in activity}
 
     def _row(self, one: Activity) -> dict[str, Any]:
@@ -121,19 +143,10 @@ def row_of(summary: Summary) -> dict[str, Any]:
         "best": summary.best,
         "best_value": summary.best_value,
         "searcher": spec.searcher.name,
+        "tags": list(spec.tags),
+        "owner": spec.owner,
         "attention": f"{counts[State.FAILED]} of {ended} trials failed" if failing else "",
     }
-
-
-def _activity(store: Store) -> list[Activity]:
-    if isinstance(store, Listing):
-        return store.activity()
-    made = []
-    for name in store.names():
-        summary = store.summary(name)
-        last = max((event.at for event in store.changes(name)), default=summary.created_at)
-        made.append(Activity(name, summary.created_at, summary.cursor, last))
-    return made
 
 
 def _best_so_far(store: Store, name: str) -> list[float] | None:

@@ -9,11 +9,15 @@ const names = [
   "sort",
   "columns",
   "q",
+  "tag",
+  "owner",
   "with",
   "before",
   "by",
   "log",
   "over",
+  "x",
+  "y",
 ];
 
 export function read() {

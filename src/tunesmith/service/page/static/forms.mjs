@@ -259,3 +259,23 @@ export function space(made, state, done) {
     "Ranges may widen or narrow, choices come and go; a new parameter needs a default. Trials that fall outside are kept, and marked.",
   );
 }
+
+export function tags(now, state, done) {
+  const field = h("input", { id: "tags", type: "text", autocomplete: "off", value: now.tags.join(", ") });
+  const act = async () => {
+    const wanted = field.value.split(",").map((one) => one.trim()).filter(Boolean);
+    const made = await post(state.study, "tag", {
+      add: wanted,
+      remove: now.tags.filter((one) => !wanted.includes(one)),
+    });
+    await done();
+    return made.done;
+  };
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", {}, "Tags"),
+    h("p", { class: "soft" }, "Words by which the list of studies is filtered, with commas between."),
+    form("Keep these tags", [h("div", { class: "field" }, h("label", { for: "tags" }, "Tags"), field)], act, { main: "" }),
+  );
+}

@@ -43,9 +43,11 @@ export async function open(root, state, context) {
           `worked on for ${live.elapsed}`,
           live.left ? `about ${live.left} left` : "",
           `last event ${ago(live.last_at)}`,
+          live.owner ? `made by ${live.owner}` : "",
         ]
           .filter(Boolean)
           .join(" · "),
+        live.tags.map((tag) => [" ", h("a", { class: "tag", href: link({ tag }) }, tag)]),
       ),
       live.running.length
         ? h(

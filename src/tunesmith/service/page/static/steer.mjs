@@ -2,7 +2,7 @@
 
 import { empty, fill, h, say } from "./dom.mjs";
 import { get, here } from "./net.mjs";
-import { config, form, limits, post, space } from "./forms.mjs";
+import { config, form, limits, post, space, tags } from "./forms.mjs";
 
 function dialog(title, children) {
   const box = h("dialog", { "aria-label": title }, h("h2", {}, title), children);
@@ -222,7 +222,13 @@ export async function open(root, state, context) {
   }
 
   function draw() {
-    fill(body, config(made, state), steers ? [limits(made, state, again), space(made, state, again)] : null);
+    fill(
+      body,
+      config(made, state),
+      steers
+        ? [limits(made, state, again), space(made, state, again), tags(context.now, state, again)]
+        : null,
+    );
   }
   stops(context.now);
   draw();

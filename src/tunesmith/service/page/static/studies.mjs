@@ -25,13 +25,21 @@ export async function open(root, state) {
     { "aria-label": "Sort by" },
     sorts.map(([value, words]) => h("option", { value, selected: value === state.sort }, words)),
   );
+  const kinds = ["tag", "owner"].map((kind) => ({
+    kind,
+    field: h("select", {
+      "aria-label": kind === "tag" ? "Tag" : "Owner",
+      hidden: !state[kind],
+      onchange: (event) => go({ [kind]: event.target.value }, { replace: true }),
+    }),
+  }));
   const body = h("div", { class: "cards" }),
     count = h("p", { class: "soft count" }),
     more = h("p", { class: "more" });
   const compare = h("a", { class: "button", hidden: true }, "Compare");
   fill(
     root,
-    h("div", { class: "heading" }, h("h1", {}, "Studies"), h("div", { class: "tools" }, search, order, compare)),
+    h("div", { class: "heading" }, h("h1", {}, "Studies"), h("div", { class: "tools" }, search, kinds.map((one) => one.field), order, compare)),
     count,
     body,
     more,
@@ -50,11 +58,30 @@ export async function open(root, state) {
 
   async function load(begin, now) {
     const mine = ++wanted;
-    const page = await get(query("page/studies", { q: now.q, sort: now.sort || "last", begin }));
+    const { q, tag, owner } = now;
+    const page = await get(query("page/studies", { q, tag, owner, sort: now.sort || "last", begin }));
     if (mine !== wanted) return;
     rows = begin ? [...rows, ...page.studies] : page.studies;
     draw(page, now);
     lines(page.studies.map((one) => one.name));
+  }
+
+  // What there is to choose from; asked for behind the list, as it is about all studies.
+  async function labels(now) {
+    const found = await get("page/labels");
+    for (const { kind, field } of kinds) {
+      const known = found[`${kind}s`],
+        names = known.map(([name]) => name);
+      if (now[kind] && !names.includes(now[kind])) known.push([now[kind], 0]);
+      field.hidden = !known.length || (kind === "owner" && known.length < 2 && !now.owner);
+      if (document.activeElement === field) continue;
+      fill(
+        field,
+        h("option", { value: "" }, kind === "tag" ? "any tag" : "any owner"),
+        known.map(([name, n]) => h("option", { value: name }, `${name} (${n.toLocaleString("en")})`)),
+      );
+      field.value = now[kind];
+    }
   }
 
   function draw(page, now) {
@@ -66,7 +93,18 @@ export async function open(root, state) {
       fill(
         body,
         page.every
-          ? empty(`No study's name contains “${now.q}”.`)
+          ? empty(
+              "No study ",
+              [
+                now.q ? `has “${now.q}” in its name` : "",
+                now.tag ? `has the tag “${now.tag}”` : "",
+                now.owner ? `is ${now.owner}'s` : "",
+              ]
+                .filter(Boolean)
+                .join(" and "),
+              ". ",
+              h("a", { href: "./" }, "Show all"),
+            )
           : empty(
               "No studies yet. They come here when a program puts its trials into this service: ",
               h("code", {}, `tune(..., storage="${location.origin}")`),
@@ -119,6 +157,11 @@ export async function open(root, state) {
           { class: "soft" },
           goal,
           ` · ${one.searcher}${one.who ? ` · run by ${one.who}` : ""}`,
+          one.owner ? ` · ${one.owner}` : "",
+          one.tags.map((tag) => [
+            " ",
+            h("a", { class: "tag", href: link({ ...now, tag }), title: `Studies with the tag ${tag}` }, tag),
+          ]),
           one.attention ? h("b", { class: "attention" }, ` · ${one.attention}`) : null,
         ),
       ),
@@ -162,6 +205,7 @@ export async function open(root, state) {
     if (!over && !document.hidden && rows.length <= 50) {
       try {
         await load(0, now);
+        await labels(now);
       } catch {
         /* it is tried again */
       }
@@ -170,12 +214,14 @@ export async function open(root, state) {
   }
   let now = state;
   await load(0, state);
+  labels(state).catch(() => {});
   timer = setTimeout(again, 5000);
   return {
     update: (next) => {
       now = next;
       order.value = next.sort || "last";
       if (search.value !== next.q && document.activeElement !== search) search.value = next.q;
+      labels(next).catch(() => {});
       return load(0, next);
     },
     close: () => {

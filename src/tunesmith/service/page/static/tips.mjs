@@ -13,7 +13,7 @@ export function tell(element, json) {
 function spots(drawing, tips) {
   if (known.has(drawing)) return known.get(drawing);
   const places = [],
-    words = tips.figures[drawing.dataset.figure] || [];
+    words = tips.figures[drawing.dataset.figure - (tips.first || 0)] || [];
   for (const path of drawing.querySelectorAll("[data-marks]")) {
     const texts = words[path.dataset.marks] || [],
       rows = path.dataset.rows ? path.dataset.rows.split(",") : null;
