@@ -78,3 +78,42 @@ def test_equal_to_kerass_own() -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip().endswith("equal")
+
+
+CALLBACK = """
+import keras, numpy as np
+import tunesmith as ts
+from tunesmith.integrations.keras import ReportCallback
+
+x = np.random.default_rng(0).normal(size=(32, 2)).astype("float32")
+y = (x[:, :1] > 0).astype("float32")
+
+def train(trial):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    callback = ReportCallback(trial, monitor={"val_loss": "loss"})
+    seen = model.fit(x, y, validation_split=0.5, epochs=4, verbose=0, callbacks=[callback])
+    assert model.predict(x, verbose=0).shape == y.shape
+    return len(seen.epoch)
+
+assert train(None) == 4
+for worst, state, epochs in ((1e-9, ts.State.STOPPED, 1), (1e9, ts.State.COMPLETED, 4)):
+    result = ts.tune(
+        lambda config, trial: {"loss": float(train(trial))}, {"x": 1}, metric="loss", trials=1, progress=False,
+        scheduler={"threshold": {"worst": worst}},
+    )
+    assert result.trials[0].state is state, result.trials[0]
+    assert len(result.ledger.curves.of(0)) == epochs
+"""
+
+
+def test_the_callback_reports_each_epoch_and_stops() -> None:
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    run = subprocess.run(
+        [sys.executable, "-c", CALLBACK],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -49,6 +51,24 @@ def test_where_nothing_tells_them_apart_the_value_itself_stays_possible() -> Non
     low, high = np.quantile(drawn, (0.05, 0.95), axis=0)
     assert (low - 0.05 <= z).all()
     assert (z <= high + 0.05).all()
+
+
+def test_an_interval_holds_what_all_noise_would_make_of_it() -> None:
+    """Too narrow, it left the truth out in 17 % of noisy studies instead of 10 %."""
+    x, y = scattered(2)
+    both = mixture(x, y)
+    noise = replace(both, parts=tuple(p for p in both.parts if p.share == 0.0))
+    at = np.append(x, 0.95)[:, None]
+    low, high = both.interval(at, 0.9)
+    for one in (both, noise):
+        drawn, _ = one.sample(at, 4000, np.random.default_rng(0), picks=4000)
+        least, most = np.quantile(drawn, (0.05, 0.95), axis=0)
+        assert (low < least + 0.05).all()
+        assert (most < high + 0.05).all()
+        assert np.mean(high - low) > 1.1 * np.mean(most - least)
+    inner = both.interval(at, 0.5)
+    assert (low < inner[0]).all()
+    assert (inner[1] < high).all()
 
 
 def test_samples_have_the_moments_of_the_parts() -> None:

@@ -15,6 +15,7 @@ from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.inline import InlineExecutor
 from tunesmith.run.live import LiveTrial
 from tunesmith.run.objective import TAIL_LINES, ObjectiveFunction, reason_of, tail, takes_trial
+from tunesmith.run.objective import call as run
 
 Reports = list[tuple[int, dict[str, float | None]]]
 
@@ -319,3 +320,36 @@ class TestTail:
 
     def test_cuts_long_lines(self) -> None:
         assert tail("x" * 30, width=10) == "xxxxxxx..."
+
+
+@pytest.mark.parametrize("how", ["returns", "raises another", "passes it on"])
+def test_told_to_stop_then_ended_is_stopped(how: str) -> None:
+    """A library's loop returns its model as it is, or wraps what its callback raised."""
+
+    def objective(config: Any, trial: LiveTrial) -> float:
+        try:
+            trial.report(step=1, loss=2.0)
+        except Stopped as stop:
+            if how == "passes it on":
+                raise
+            if how == "raises another":
+                raise RuntimeError(f"a callback failed: {stop}") from None
+        return 0.5
+
+    trial = live([], stop_at=1)
+    returned, reason = run(ObjectiveFunction.of(objective, "loss"), {}, lambda: trial)
+    assert returned is None
+    assert reason is not None
+    assert reason.kind is Kind.STOPPED
+    assert reason.message == "hopeless"
+
+
+def test_an_error_before_it_was_told_is_an_error() -> None:
+    def objective(config: Any, trial: LiveTrial) -> float:
+        trial.report(step=1, loss=2.0)
+        raise RuntimeError("my own")
+
+    trial = live([], stop_at=2)
+    _, reason = run(ObjectiveFunction.of(objective, "loss"), {}, lambda: trial)
+    assert reason is not None
+    assert reason.kind is Kind.ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import tempfile
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 import tunesmith as ts
 from tunesmith.cli.app import app
 from tunesmith.core import codec, events
+from tunesmith.service import streams
 from tunesmith.service.audit import Audit
 from tunesmith.service.tokens import Tokens
 from tunesmith.testing.stores import spec
@@ -368,6 +370,44 @@ class TestScopes:
         refused = service.ask("POST", path, codec.encode(forged).encode(), token=tokens["work"])
         assert refused.status == 422
         assert "another process's" in refused.json["detail"]
+
+
+class TestStreams:
+    def test_a_token_has_so_many(self, service: Service, cookie: dict[str, str]) -> None:
+        """Those of its cookies count with it; others have their own, and one that ends makes room."""
+        secret, other = service.token("read"), service.token("read")
+        path = "/api/v1/studies/s/stream"
+
+        def answered(token: str) -> tuple[int, http.client.HTTPConnection]:
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+            return connection.getresponse().status, connection
+
+        def look(token: str) -> http.client.HTTPConnection:
+            status, connection = answered(token)
+            assert status == 200
+            return connection
+
+        open_ones = [look(secret) for _ in range(streams.MOST)]
+        try:
+            refused = service.ask("GET", path, token=secret)
+            assert (refused.status, refused.json["code"]) == (429, "streams")
+            assert refused.headers["retry-after"]
+            page = service.ask("POST", "/session", {"token": secret}).headers["set-cookie"]
+            mine = {"Cookie": page.partition(";")[0]}
+            assert service.ask("GET", "/page/studies/s/hints", headers=mine).status == 429
+            look(other).close()
+            assert service.ask("GET", "/api/v1/names", token=secret).status == 200
+            open_ones.pop().close()
+            until = time.monotonic() + 60
+            while (again := answered(secret))[0] != 200:  # it is seen to be closed by and by
+                again[1].close()
+                assert time.monotonic() < until
+                time.sleep(0.3)
+            open_ones.append(again[1])
+        finally:
+            for connection in open_ones:
+                connection.close()
 
 
 class TestTokens:

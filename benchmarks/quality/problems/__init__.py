@@ -96,7 +96,8 @@ def figures() -> dict[str, dict[str, float]]:
 @cache
 def problems() -> dict[str, Problem]:
     """All problems by name. Surrogates are left out where their data are not to be had."""
-    from problems import live, surrogates, synthetic, trained
+    from problems import live, numbers, surrogates, synthetic, trained
 
-    every = [*synthetic.problems(), *surrogates.problems(), *live.problems(), *trained.problems()]
+    made = [synthetic, surrogates, live, trained, numbers]
+    every = [problem for module in made for problem in module.problems()]
     return {problem.name: problem for problem in every}

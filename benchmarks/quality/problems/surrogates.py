@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from problems import Config, Problem, figures, gaussian
+from problems import Config, Half, Problem, figures, gaussian
 from tunesmith import Choice, Float, Int, Space
 
 #: Family: the name of the instance; categorical inputs; numeric ones; outputs; what is minimised; inputs
@@ -98,6 +98,14 @@ def _objective(root: Path, family: str, instance: str) -> Callable[[Config], flo
         return float(of["loss"](float(out[0, of["output"]])))
 
     return true
+
+
+def lcbench(root: Path, name: str, half: Half) -> Problem:
+    """The network on one more data set."""
+    of = FAMILIES["lcbench"]
+    space = _space(root / "lcbench", {of["instance"], *of["fixed"]})
+    true = _objective(root, "lcbench", name)
+    return Problem(f"lcbench/{name}", half, space, true, None, ("numbers",))
 
 
 def problems() -> Iterator[Problem]:

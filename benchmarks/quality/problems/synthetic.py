@@ -54,7 +54,7 @@ def michalewicz(x: Floats) -> float:
     return float(-(np.sin(x) * np.sin(k * x * x / math.pi) ** 20).sum())
 
 
-def _cube(
+def cube(
     half: Half,
     function: Callable[[Floats], float],
     ranges: Sequence[tuple[float, float]],
@@ -243,11 +243,11 @@ def error_rate(base: Problem) -> Problem:
 
 
 def problems() -> Iterator[Problem]:
-    yield _cube("dev", hartmann, [(0, 1)] * 6, HARTMANN)
-    yield _cube("dev", levy, [(-10, 10)] * 8, [1.0] * 8)
+    yield cube("dev", hartmann, [(0, 1)] * 6, HARTMANN)
+    yield cube("dev", levy, [(-10, 10)] * 8, [1.0] * 8)
     yield _noisy(optimizers())
     yield grids()
-    yield _cube("final", ackley, [(-15, 30)] * 10, [0.0] * 10)
-    yield _cube("final", michalewicz, [(0, math.pi)] * 5, MICHALEWICZ)
+    yield cube("final", ackley, [(-15, 30)] * 10, [0.0] * 10)
+    yield cube("final", michalewicz, [(0, math.pi)] * 5, MICHALEWICZ)
     yield pipeline()
     yield error_rate(cells())

@@ -40,6 +40,8 @@ Ints = NDArray[np.int64]
 DRAWS: Final = 2000
 PICKS: Final = 40
 COMPARED: Final = 60
+#: The probability of an interval.
+SURE: Final = 0.9
 #: Noise counts from this share of the way from the best to the median.
 SEEN: Final = 0.02
 #: Noise is found where it is so probable; once found, it is lost where it is less probable than the second.
@@ -161,9 +163,8 @@ def _certainty(trials: TrialArrays) -> Certainty | None:
     chances, rival = _rivals(drawn, points, taken)
 
     def worth(k: int) -> Worth:
-        low, high = (
-            trials.sign * model.back(float(z)) for z in np.quantile(drawn[:, k], (0.05, 0.95))
-        )
+        ends = mixture.interval(features[[k]], SURE)
+        low, high = (trials.sign * model.back(float(end[0])) for end in ends)
         return Worth(trials.sign * model.back(float(mean[k])), min(low, high), max(low, high))
 
     return Certainty(

@@ -53,6 +53,14 @@ def serve(
             help="Run the jobs of whoever has a token of scope submit, N at a time; without, none are taken.",
         ),
     ] = None,
+    sagemaker: Annotated[
+        Path | None,
+        typer.Option(
+            "--sagemaker",
+            metavar="FILE",
+            help="Serve SageMaker's clients, too: access keys, images and buckets are in this YAML file.",
+        ),
+    ] = None,
 ) -> None:
     """Serve studies over HTTP: to programs, and to browsers as a page."""
     from tunesmith.cli.arguments import locate
@@ -71,7 +79,7 @@ def serve(
             f"{location} is a service already; name the file or the database that this one is to serve"
         )
     address = Address(
-        host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs
+        host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs, sagemaker
     )  # fmt: skip
     serve(
         open_store(location), location, address, lambda line: typer.echo(line, err=True), access_log=access_log

@@ -1,6 +1,7 @@
-"""Keras 3: learning-rate schedules.
+"""Keras 3: learning-rate schedules, and a callback that reports each epoch and ends training when its trial is to stop.
 
     optimizer = keras.optimizers.SGD(lr_schedule(0.1, Warmup(Cosine(900), 100), steps=1000))
+    model.fit(x, y, validation_split=0.2, callbacks=[ReportCallback(trial, monitor="val_loss")])
 
 Needs Keras: ``pip install 'tunesmith[keras]'``.
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from tunesmith.core.errors import ConfigError
+from tunesmith.integrations.reporting import Monitor, Reporter
+from tunesmith.run.live import LiveTrial
 from tunesmith.training.schedules import ReduceOnPlateau, Schedule
 
 
@@ -65,3 +68,31 @@ def _define() -> Any:
             return {"learning_rate": self.learning_rate, "factors": self.factors}
 
     return FactorTable
+
+
+def __getattr__(name: str) -> Any:
+    """`ReportCallback`, a ``keras.callbacks.Callback``: its class exists once Keras is loaded."""
+    if name != "ReportCallback":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = callback = _define_callback()
+    return callback
+
+
+def _define_callback() -> Any:
+    import keras
+
+    class ReportCallback(keras.callbacks.Callback):  # type: ignore[misc]
+        """Reports after each epoch that has what is monitored; steps are epochs from 1 on."""
+
+        def __init__(self, trial: LiveTrial | None = None, *, monitor: Monitor) -> None:
+            super().__init__()
+            self._reporter = Reporter(trial, monitor)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if self._reporter(epoch + 1, logs or {}):
+                self.model.stop_training = True
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self._reporter.end()
+
+    return ReportCallback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -33,6 +34,12 @@ def metrics_of(study: Study) -> list[str]:
     return ["value"] if n == 1 else [f"value_{k}" for k in range(n)]
 
 
+def name_of(study: Study) -> str:
+    """Its name, as far as a study here may be called so."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", study.study_name).strip("_.-")
+    return name[:100] or "study"
+
+
 def constraint_metrics(
     names: Sequence[str], space: Space, metrics: Sequence[str]
 ) -> dict[str, str]:
@@ -57,7 +64,7 @@ def spec_of(
     """One of Optuna's studies, as a study of ours."""
     return make_spec(
         space,
-        name=study.study_name,
+        name=name_of(study),
         metric=metrics_of(study),
         goal=["maximize" if d is StudyDirection.MAXIMIZE else "minimize" for d in study.directions],
         constraints=[f"{metric} <= 0" for metric in constraints.values()],

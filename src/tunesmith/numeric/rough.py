@@ -42,6 +42,10 @@ MORE: Final = 8
 PICKS: Final = 16
 #: Laplace's approximation is scaled by so much, to draw from.
 WIDER: Final = 1.3
+#: Of an interval: the posterior's deviations are this many times what they are worked out to be, and where noise is at least so
+#: probable the interval holds what it would be if all was noise, too. Measured: see docs/decisions/0031.
+STRETCH: Final = 1.2
+DOUBT: Final = 0.1
 #: log v ~ N(log NOISE, ANY_NOISE^2): where reports state something, noise may be anything.
 NOISE: Final = 1e-2
 ANY_NOISE: Final = 2.5
@@ -120,6 +124,26 @@ class Mixture:
             p.chance for p in self.parts
         )
 
+    def interval(self, features: Floats, level: float) -> tuple[Floats, Floats]:
+        """From where to where f is with probability `level` at `features`, shape (m,) each. O(parts m n^2)."""
+        from scipy.linalg.lapack import dtrtrs
+
+        apart, m = distances(self.features, features), len(features)
+        means, deviations = np.empty((len(self.parts), m)), np.empty((len(self.parts), m))
+        for k, part in enumerate(self.parts):
+            rough, cross = self._across(part, features, apart)
+            solved = dtrtrs(part.lower, cross, lower=1)[0]
+            variance = math.exp(part.theta[-2]) + rough - np.square(solved).sum(axis=0)
+            means[k] = part.mean + part.alpha @ cross
+            deviations[k] = STRETCH * np.sqrt(np.maximum(variance, 1e-12))
+        chances = np.array([part.chance for part in self.parts])
+        ends = _within(chances, means, deviations, level)
+        noise = np.array([part.share <= HALF for part in self.parts])
+        if chances[noise].sum() >= DOUBT * chances.sum():
+            low, high = _within(chances[noise], means[noise], deviations[noise], level)
+            ends = np.minimum(ends[0], low), np.maximum(ends[1], high)
+        return ends
+
     def sample(
         self, features: Floats, count: int, rng: Generator, picks: int = PICKS
     ) -> tuple[Floats, Floats]:
@@ -134,11 +158,10 @@ class Mixture:
         drawn, noises = np.empty((count, m)), np.empty(count)
         for k in np.unique(which).tolist():
             part, rows = self.parts[k], np.flatnonzero(which == k)
-            rough, signal = part.share * math.exp(part.theta[-1]), math.exp(part.theta[-2])
-            cross = _smooth(self.features, features, self.owner, part.theta)
+            signal = math.exp(part.theta[-2])
+            rough, cross = self._across(part, features, apart)
             own = _smooth(features, features, self.owner, part.theta)
             if rough:
-                cross += rough * np.exp(-apart / part.reach)
                 own += rough * np.exp(-among / part.reach)
             solved = dtrtrs(part.lower, cross, lower=1)[0]
             own -= solved.T @ solved
@@ -149,6 +172,31 @@ class Mixture:
             noises[rows] = _noise(part.theta, part.share)
         order = rng.permutation(count)
         return drawn[order], noises[order]
+
+    def _across(self, part: Part, features: Floats, apart: Floats) -> tuple[float, Floats]:
+        """The variance of h, and cov f of the known features and these, (n, m), which are so far apart."""
+        rough = part.share * math.exp(part.theta[-1])
+        cross = _smooth(self.features, features, self.owner, part.theta)
+        if rough:
+            cross += rough * np.exp(-apart / part.reach)
+        return rough, cross
+
+
+def _within(
+    weights: Floats, means: Floats, deviations: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """The ends of the middle `level` of mixtures of normal distributions, shape (m,) each; means and deviations (k, m)."""
+    from scipy.special import ndtr
+
+    ends = []
+    for share in ((1.0 - level) / 2.0, (1.0 + level) / 2.0):
+        low, high = (means - 9.0 * deviations).min(axis=0), (means + 9.0 * deviations).max(axis=0)
+        for _ in range(60):
+            middle = (low + high) / 2.0
+            below = weights @ ndtr((middle - means) / deviations) < share * weights.sum()
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        ends.append((low + high) / 2.0)
+    return ends[0], ends[1]
 
 
 def distances(a: Floats, b: Floats) -> Floats:

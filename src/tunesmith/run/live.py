@@ -80,6 +80,11 @@ class LiveTrial:
         return self._step
 
     @property
+    def told(self) -> Reason | None:
+        """Why it is to end, once a report was answered so."""
+        return self._stopped
+
+    @property
     def directory(self) -> Path:
         """A folder of the trial's own, kept over attempts; made when first asked for."""
         return made(self._directory())

@@ -105,19 +105,32 @@ def call(
     """What an objective returned, in plain types, or why it did not: the same for every executor that
     calls functions, whatever they raise. Raises ExecutorError only.
 
+    A trial that was told to end, and then ends, was stopped, however it ends: a library's training loop may return its
+    model as it is, or wrap what a callback raises in an error of its own.
+
     A process that the objective forked, and that comes back here, is ended.
     """
     process = os.getpid()
     returned: Any = None
     reason: Reason | None = None
+    live: LiveTrial | None = None
+
+    def made() -> LiveTrial:
+        nonlocal live
+        live = trial()
+        return live
+
     try:
-        returned = plain(objective(config, trial))
+        returned = plain(objective(config, made))
     except BaseException as error:
         if isinstance(error, ExecutorError) and os.getpid() == process:
             raise
         reason = reason_of(error, config)
     if os.getpid() != process:
         _end_child(reason)
+    told = None if live is None else live.told
+    if told is not None and (reason is None or reason.kind is Kind.ERROR):
+        return None, told
     return returned, reason
 
 

@@ -286,7 +286,8 @@ class ProcessExecutor:
         if reason is not None:
             stopping = supervisor.stopping
             output = "\n".join(part for part in (worker.output(), reason.output) if part)
-            known = stopping if stopping is not None and reason.kind is Kind.STOPPED else reason
+            told = stopping is not None and reason.kind in (Kind.STOPPED, Kind.ERROR)
+            known = stopping if told and stopping is not None else reason
             reason = Reason(known.kind, known.message, tail(output))
         memory = max(cost.memory_bytes or 0, supervisor.peak_bytes)
         cost = Cost(cost.wall_s, cost.cpu_s, memory)

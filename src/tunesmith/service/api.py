@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 #: What sessions of this interface have instead of a machine: nobody looks for their processes.
 REMOTE: Final = "http"
+#: How long a sign of life waits for those who write (s), to hear which of its trials are to stop.
+BEAT_S: Final = 0.2
 _SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
 
@@ -177,9 +179,16 @@ class Api:
         shown = await self._groups.do(name, at_once)
         if shown is not None:
             return shown
+
+        def thought() -> tuple[Trial, int]:
+            trial = self._studies.ask(name, session)
+            journal = self._studies.study(name)._journal  # noqa: SLF001
+            with journal.lock:  # else it may have events that are not stored yet
+                return trial, journal.ledger.cursor
+
         async with self._wire.asking.turn(name, turn, 2 * MOST_WAIT_S):
-            trial = await self._studies.think(self._studies.ask, name, session)
-        self._news.tell(name, self._studies.study(name)._journal.ledger.cursor)  # noqa: SLF001
+            trial, cursor = await self._studies.think(thought)
+        self._news.tell(name, cursor)
         return _shown(trial)
 
     async def beat(self, name: str, session: str, request: Request) -> Response:
@@ -192,7 +201,7 @@ class Api:
         def look() -> dict[str, str]:
             self._studies.store.beat(name, who.id)
             study = self._studies.study(name)
-            if not study._journal.lock.acquire(blocking=False):  # noqa: SLF001
+            if not study._journal.lock.acquire(timeout=BEAT_S):  # noqa: SLF001
                 return {}  # a model is asked: the next sign of life hears of what is to stop
             try:
                 ledger = study._refresh()  # noqa: SLF001

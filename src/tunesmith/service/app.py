@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from tunesmith.service.jobs.routes import Routes as JobRoutes
 from tunesmith.service.login import Login
 from tunesmith.service.news import News
 from tunesmith.service.problems import answer_errors
+from tunesmith.service.sagemaker.desk import Desk
+from tunesmith.service.sagemaker.routes import Routes as SageMakerRoutes
 from tunesmith.service.shortcut import Shortcut
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
@@ -51,6 +54,7 @@ def make(
     login: Login | None = None,
     audit: Audit | None = None,
     jobs: Jobs | None = None,
+    sagemaker: Callable[[Studies], Desk] | None = None,
     hosts: tuple[str, ...] = (),
     secure: bool = False,
     proxies: tuple[str, ...] = (),
@@ -62,17 +66,22 @@ def make(
 
     `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `jobs`,
     which has started, runs programs (None: nobody's). `hosts` are the names under which it is reached, beside those of loopback;
-    `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
+    `sagemaker` makes what takes the jobs of SageMaker's clients; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
     everything; `log` is given a line of JSON for each request.
     """
-    studies = Studies(store, storage, clock=clock)
+    studies, readings = Studies(store, storage, clock=clock), page.Readings(store)
     tokens = Tokens(None) if tokens is None else tokens
     login = Login(tokens) if login is None else login
     audit = Audit(None) if audit is None else audit
+    desk = None if sagemaker is None else sagemaker(studies)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        # a daemon: the end of the service does not wait for it
+        threading.Thread(target=page.read_ahead, args=[readings], name="ahead", daemon=True).start()
         yield
+        if desk is not None:
+            desk.close()
         if jobs is not None:
             jobs.close()
         studies.close()
@@ -101,7 +110,9 @@ def make(
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(JobRoutes(jobs, studies).router)
-    app.include_router(page.router(studies, news))
+    if desk is not None:
+        app.include_router(SageMakerRoutes(desk, tokens, studies).router)
+    app.include_router(page.router(studies, news, readings, jobs=jobs is not None))
     gate = Gate(
         Shortcut(app, ask=api.ask, tell=api.tell, reports=api.report, where=where),
         tokens=tokens,
@@ -111,6 +122,7 @@ def make(
         hosts=hosts,
         secure=secure,
         proxies=proxies,
+        signed=desk is not None,
         open_to=EVERYBODY if open_to_all else None,
         log=log,
     )

@@ -43,6 +43,8 @@ _OPEN: Final = ("/healthz", "/readyz")
 #: What a browser is shown that has not logged in, and what the page is made of.
 LOGIN: Final = "/login"
 STATIC: Final = "/static/"
+#: What a request's Authorization begins with that is signed as AWS's are.
+SIGNED: Final = "AWS4-HMAC-SHA256 "
 BLOBS: Final = "/api/v1/blobs/"
 _HEADERS: Final = (
     (
@@ -103,6 +105,7 @@ class Gate:
         hosts: tuple[str, ...] = (),
         secure: bool = False,
         proxies: tuple[str, ...] = (),
+        signed: bool = False,
         open_to: Token | None = None,
         log: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -111,6 +114,8 @@ class Gate:
         self._counters, self._log = counters, log
         self._hosts = frozenset(host.lower() for host in (*LOOPBACK, *hosts))
         self._secure, self._proxies = secure, proxies
+        #: Whether there are requests that are signed, and checked where they are answered (`service.sagemaker`).
+        self._signed = signed
         self._headers = (*_HEADERS, _BY_TLS) if secure else _HEADERS
         #: Who everybody is, where no tokens are wanted.
         self._open_to = open_to
@@ -163,6 +168,8 @@ class Gate:
         host = self._host(headers)
         same = self._check_origin(scope, headers, host)
         _check_body(headers)
+        if self._signed and _is_signed(scope, headers):
+            return None
         if scope["path"] in _OPEN or scope["path"].startswith(STATIC):
             return None
         if scope["method"] == "GET" and _CODE.search(scope["query_string"]):
@@ -283,6 +290,12 @@ def require(request: Request, scope: Scope, study: str | None = None) -> Token:
     if scope not in ("read", "work"):
         request.state.audited = True
     return token
+
+
+def _is_signed(scope: Connection, headers: Fields) -> bool:
+    """Whether a request brings AWS's signature instead of a token."""
+    given = headers.get("authorization", "")
+    return scope["path"] == "/" and scope["method"] == "POST" and given.startswith(SIGNED)
 
 
 def _from_browser(headers: Fields) -> bool:

@@ -9,10 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from tunesmith.core.errors import StoreLost, StudyNotFound
+from tunesmith.core.errors import StoreLost, TunesmithError
 from tunesmith.service.news import News
+from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.turns import Turns
 from tunesmith.tuning.study import Study
@@ -70,30 +72,35 @@ class Groups:
 
     async def _see_to(self, name: str, waiting: deque[_Waiting]) -> None:
         """Do what waits for a study until nothing does."""
+        taken: list[_Waiting] = []
         try:
             while waiting:
+                taken = []
                 async with self._turns.turn(name, f"group {id(waiting)}", _WAIT_S):
-                    done, cursor = await self._studies.quick(self._group, name, waiting)
+                    done, cursor = await self._studies.quick(self._group, name, waiting, taken)
                 if cursor is not None:
                     self._news.tell(name, cursor)
                 for one in done:
                     _answer(one)
         finally:
             del self._waiting[name]
-            for left in waiting:  # the service ends
-                left.made.cancel()
+            for left in (*taken, *waiting):  # none, unless the service ends
+                _answer(_Done(left, None, Problem(503, "ending", "the service ends")))
 
-    def _group(self, name: str, waiting: deque[_Waiting]) -> tuple[list[_Done], int | None]:
-        """The results of those who wait now, or of the first of them; and the study's cursor then, if that is known."""
-        begun, taken = time.monotonic(), list[_Waiting]()
+    def _group(
+        self, name: str, waiting: deque[_Waiting], taken: list[_Waiting]
+    ) -> tuple[list[_Done], int | None]:
+        """The results of those who wait now, or of the first of them, who are `taken`; and the study's cursor then, if that
+        is known."""
+        begun = time.monotonic()
         try:
             if begun >= self._alone_until.get(name, 0.0):
-                journal = self._studies.study(name)._journal  # noqa: SLF001
-                with journal.together():
+                study = self._studies.study(name)  # once: all of them on the same history
+                with study._journal.together():  # noqa: SLF001
                     done = []
                     for _ in range(len(waiting)):
                         taken.append(waiting.popleft())
-                        done.append(self._done(name, taken[-1]))
+                        done.append(_done(taken[-1], partial(taken[-1].call, study)))
                         if time.monotonic() - begun > GROUP_S:
                             break
                 return done, self._cursor(name)
@@ -106,19 +113,22 @@ class Groups:
                 self._alone_until[name] = begun + ALONE_S
         if not taken:
             taken.append(waiting.popleft())
-        return [self._done(name, one) for one in taken], self._cursor(name)
-
-    def _done(self, name: str, one: _Waiting) -> _Done:
-        try:
-            return _Done(one, self._studies.on(name, one.call), None)
-        except Exception as error:  # noqa: BLE001 (it is for who asked)
-            return _Done(one, None, error)
+        alone = [_done(one, partial(self._studies.on, name, one.call)) for one in taken]
+        return alone, self._cursor(name)
 
     def _cursor(self, name: str) -> int | None:
-        with suppress(StudyNotFound):
+        with suppress(TunesmithError):
             journal = self._studies.study(name)._journal  # noqa: SLF001
-            return journal.ledger.cursor if journal.loaded else None
+            with journal.lock:
+                return journal.ledger.cursor if journal.loaded else None
         return None
+
+
+def _done(one: _Waiting, do: Callable[[], Any]) -> _Done:
+    try:
+        return _Done(one, do(), None)
+    except Exception as error:  # noqa: BLE001 (it is for who asked)
+        return _Done(one, None, error)
 
 
 def _answer(done: _Done) -> None:

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from tunesmith.service.streams import Streams
 from tunesmith.service.studies import Studies
 
 #: How often the store is asked for what others wrote (s), for each study that somebody waits for.
@@ -20,6 +21,8 @@ class News:
         self._studies = studies
         self._cursors: dict[str, tuple[int, float]] = {}
         self._rings: dict[str, asyncio.Event] = {}
+        #: Who is told as it happens.
+        self.streams = Streams()
 
     def tell(self, study: str, cursor: int) -> None:
         """The study has events up to `cursor`."""

@@ -20,6 +20,9 @@ from tunesmith.service.gate import LOOPBACK
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.login import Login
 from tunesmith.service.protocol import limits
+from tunesmith.service.sagemaker.configuration import load
+from tunesmith.service.sagemaker.desk import Desk
+from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
 from tunesmith.store import Location, Store
 from tunesmith.tuning.place import state_of
@@ -43,6 +46,8 @@ class Address:
     tokens: bool = True
     #: How many jobs run at a time; None: none are taken.
     jobs: int | None = None
+    #: The file that says how SageMaker's clients are served; None: they are not.
+    sagemaker: Path | None = None
 
     def __post_init__(self) -> None:
         loopback = self.host in LOOPBACK
@@ -60,6 +65,8 @@ class Address:
             raise StudyError(
                 "--jobs runs others' programs here, which takes tokens; leave --no-token out"
             )
+        if self.sagemaker is not None and not self.tokens:
+            raise StudyError("--sagemaker's access keys stand for tokens; leave --no-token out")
 
     @property
     def url(self) -> str:
@@ -125,6 +132,13 @@ def serve(
         except StudyError:
             listening.close()
             raise
+    try:
+        desk = (
+            None if address.sagemaker is None else _desk(address.sagemaker, state, tokens, address)
+        )
+    except StudyError:
+        listening.close()
+        raise
     app = make(
         store,
         storage=storage,
@@ -132,6 +146,7 @@ def serve(
         login=login,
         audit=Audit(state / "audit.log"),
         jobs=jobs,
+        sagemaker=desk,
         hosts=(address.host, *address.names),
         secure=address.certificate is not None,
         proxies=address.proxies,
@@ -157,6 +172,21 @@ def serve(
     server = _Server(config, app.studies.end)
     with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listening]))
+
+
+def _desk(path: Path, state: Path, tokens: Tokens, address: Address) -> Callable[[Studies], Desk]:
+    """What takes the jobs of SageMaker's clients. Raises StudyError."""
+    configuration = load(path)
+    folder = state / "sagemaker"
+    jobs = Jobs(folder / "jobs", tokens, address.url_here, configuration.at_a_time)
+    jobs.start()
+
+    def begin(studies: Studies) -> Desk:
+        desk = Desk(folder, path, jobs, studies)
+        desk.start()
+        return desk
+
+    return begin
 
 
 def _listen(address: Address) -> socket.socket:

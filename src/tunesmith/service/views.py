@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from tunesmith.core.errors import StudyError, StudyNotFound, did_you_mean
 from tunesmith.core.trial import State
@@ -218,16 +218,13 @@ class Views:
 
     async def stream(self, name: str, request: Request, after: Place = 0) -> Response:
         """Events as they happen (server-sent events); their ids are their numbers, so that Last-Event-ID goes on behind
-        the last one. Ends after a while: come back."""
-        require(request, "read", name)
+        the last one. Ends after a while: come back. 429: a token has 20 at a time."""
+        token = require(request, "read", name)
         last = request.headers.get("last-event-id", "")
         if last.isascii() and last.isdigit() and len(last) < 16:
             after = int(last)
         await self._studies.quick(self._studies.store.cursor, name)  # raises where there is none
-        headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            self._events(request, name, after), 200, headers, "text/event-stream"
-        )
+        return self._news.streams.answer(token, self._events(request, name, after))
 
     async def _events(self, request: Request, name: str, cursor: int) -> AsyncIterator[str]:
         clock = asyncio.get_running_loop().time

@@ -182,6 +182,7 @@ class Journal:
         `instant`: then it is decided as by `write`."""
         if instant:
             return self._write(decide, None)
+        assert self._together is None  # a model is not asked within a transaction
         answer: Sequence[Event] = ()
 
         def rebased() -> Sequence[Event]:

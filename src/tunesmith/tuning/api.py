@@ -16,6 +16,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
+from tunesmith.tuning.tracking import Tracker, tracked
 from tunesmith.tuning.versions import Changed, OnChange, on_data
 from tunesmith.tuning.warm_start import Earlier
 
@@ -53,6 +54,7 @@ def tune(
     durability: Durability = "crash",
     progress: bool | None = None,
     watcher: Watcher | None = None,
+    loggers: Sequence[Tracker] = (),
     **limits: Unpack[LimitOptions],
 ) -> Result:
     """Tune `objective` over `space`, and return what was found.
@@ -79,7 +81,8 @@ def tune(
     "runtime_env": {...}}}``, runs them on a Ray cluster, and `resources` says what each needs there:
     ``{"cpu": 2, "gpu": 0.5, "memory": "8GiB", "label": {"market": "spot"}}``); `isolate` (a process for
     each trial); `gpus_per_trial`; `durability="power"` (survives a power cut); `progress` (None: if
-    this is a terminal); `watcher`, called with the ledger and the time as the study goes on.
+    this is a terminal); `watcher`, called with the ledger and the time as the study goes on; `loggers`, experiment trackers that are told what happens, such as
+    ``tunesmith.integrations.mlflow.MlflowLogger()``.
 
     With `join` the same call may be made in several processes at once, on several hosts if `storage` is a database: each runs
     trials (`parallel` of them at a time), all learn from all, the limits of the first call hold for all together, and who comes
@@ -115,7 +118,7 @@ def tune(
         resources=resources,
     )
     program = on_data(fingerprint.of_function(objective), data_version)
-    with progress_watcher(progress, also=watcher) as shown:
+    with tracked(loggers, watcher) as also, progress_watcher(progress, also=also) as shown:
         return launch(
             spec,
             storage,

@@ -175,6 +175,7 @@ _OF_TUNE: Final = (
     "warm_start",
     "progress",
     "watcher",
+    "loggers",
     "executor",
     "resources",
     "on_change",

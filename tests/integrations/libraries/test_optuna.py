@@ -38,7 +38,9 @@ def branching(trial: Any) -> float:
 
 
 def with_sampler(seed: int = 0, **options: Any) -> Any:
-    return optuna.create_study(sampler=TunesmithSampler(seed=seed), **options)
+    return optuna.create_study(
+        study_name="any name", sampler=TunesmithSampler(seed=seed), **options
+    )
 
 
 # -- the sampler ------------------------------------------------------------------------------
@@ -236,7 +238,9 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 def test_several_objectives_there_and_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    study = optuna.create_study(study_name="two", storage=url, directions=["minimize", "maximize"])
+    study = optuna.create_study(
+        study_name="two (of them)", storage=url, directions=["minimize", "maximize"]
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(["loss", "speed"])
@@ -244,7 +248,8 @@ def test_several_objectives_there_and_back(tmp_path: Path) -> None:
         lambda t: (t.suggest_float("x", 0, 1), t.suggest_categorical("kind", [1, 2.5, "c"]) != 1),
         n_trials=6,
     )
-    here = import_study(url, "two", storage=tmp_path / "study.db")
+    here = import_study(url, "two (of them)", storage=tmp_path / "study.db")
+    assert here.name == "two_of_them"
     assert [(o.metric, o.goal) for o in here.spec.objectives] == [
         ("loss", "minimize"),
         ("speed", "maximize"),

@@ -11,7 +11,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ExpressionError, StudyError, StudyNotFound
-from tunesmith.service.page import axes, overview
+from tunesmith.service.page import axes, overview, read_ahead
 from tunesmith.service.page.listing import Part, csv_of, expression, fitting, page_of
 from tunesmith.service.page.output import TAIL, output_of
 from tunesmith.service.page.readings import Reading, Readings
@@ -417,3 +417,27 @@ def test_a_study_made_anew_is_another_one() -> None:
         with readings.of("s").result() as result:
             assert [set(t.config) for t in result.trials] == [{name}] * (3 - k)
         store.delete("s")
+
+
+def test_the_study_of_late_is_read_before_anybody_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path / "s.db")
+    for name, n in (("before", 4), ("late", 3)):
+        study = ts.Study.create(
+            ts.Space(x=ts.Float(0, 1)), metric="loss", name=name, storage=store, searcher="random"
+        )
+        for _ in range(n):
+            study.tell(study.ask(), 0.5)
+    readings = Readings(store)
+    read_ahead(readings)  # in a moment, once somebody looks
+    assert [reading.size for reading in readings._open.values()] == []
+    monkeypatch.setattr("tunesmith.service.page.ahead.LONG", 5)
+    read_ahead(Readings(store, trials=2))  # too many to be kept
+    read_ahead(readings)
+    assert [(r.name, r.size) for r in readings._open.values()] == [("late", 3)]
+    store.delete("late")
+    store.delete("before")
+    read_ahead(Readings(store))
+    read_ahead(Readings(MemoryStore()))
+    store.close()

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.service.page.browser import PATIENCE_MS, Watched
@@ -15,8 +16,9 @@ from tests.service.page.test_data import SPACE, made
 from tests.service.running import Service
 
 import tunesmith as ts
+from tunesmith.analysis.style import BLUE
 from tunesmith.core.errors import StudyError
-from tunesmith.service.page import predicted
+from tunesmith.service.page import attained, predicted
 from tunesmith.service.page.comparison import compare
 from tunesmith.service.page.curves import curves_of
 from tunesmith.service.page.influence import influence
@@ -147,6 +149,38 @@ class TestCompare:
         assert [row["what"] for row in page["differences"]] == ["limit trials"]
         assert len(page["figures"]) == 3
         json.dumps(page, allow_nan=False)
+
+    def test_how_soon_each_reached_what_all_did(self, store: Store) -> None:
+        for name, values in {"one": [0.5, 0.2, 0.1], "two": [0.3, 0.2, 0.4], "new": []}.items():
+            study = ts.Study.create(
+                SPACE, metric="loss", storage=store, name=name, searcher="random"
+            )
+            for value in values:
+                study.tell(study.ask(), value)
+        reached = compare(Readings(store), ["one", "two"])["reached"]
+        assert reached["value"] == 0.2
+        assert [row["trials"] for row in reached["rows"]] == [2, 2]
+        assert compare(Readings(store), ["one", "new"])["reached"] is None
+
+    def test_fronts_of_two_objectives_and_what_they_beat(self, store: Store) -> None:
+        options: dict[str, Any] = {"metric": ["loss", "score"], "goal": ["minimize", "maximize"]}
+        for name, shift in {"good": 0.0, "bad": 0.5}.items():
+            study = ts.Study.create(SPACE, storage=store, name=name, searcher="random", **options)
+            for k in range(6):
+                study.tell(study.ask(), [k / 5 + shift, k / 5])
+        page = compare(Readings(store), ["good", "bad"])
+        assert [figure["title"] for figure in page["figures"]][3:] == [
+            "The fronts beside one another", "What was beaten, of what all beat together",
+        ]  # fmt: skip
+        losses = {"good": np.array([[0.0, -0.5], [1.0, -1.0]]), "bad": np.array([[2.0, 0.0]])}
+        objectives = study.spec.objectives
+        made = attained.volumes(objectives, [(name, one, BLUE) for name, one in losses.items()])
+        assert made is not None
+        shares = {trace["name"]: trace["y"] for trace in made["data"]}
+        assert shares["good"][-1] == pytest.approx(1.0)
+        assert shares["bad"][-1] == 0.0
+        ts.Study.create(SPACE, metric="loss", storage=store, name="single")
+        assert len(compare(Readings(store), ["good", "single"])["figures"]) == 3
 
     def test_values_that_do_not_compare(self, store: Store) -> None:
         made(store, "one")

@@ -139,7 +139,7 @@ class Maximiser:
         region = self._region
         assert region is not None
         if number // EVERY % QUADRATIC_EVERY == 0:
-            proposal = region.lowest(self._domain)
+            proposal = region.lowest
             if proposal is not None:
                 point, why = self._domain.points.snap(proposal[0][None])[0], proposal[1]
                 if self._domain.points.whole(point[None])[0] and self._proposals.fresh(point):

@@ -9,6 +9,7 @@ own warp, whose variance is taken as it is. The length is a fold of the trials' 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -87,8 +88,10 @@ class Region:
         high[numbers] = np.minimum(centre[numbers] + half, 1.0)
         return cls(local, centre, low, high, length)
 
-    def lowest(self, domain: Domain) -> tuple[Floats, str] | None:
-        """The minimum of a quadratic regression in the box, where that predicts well."""
+    @cached_property
+    def lowest(self) -> tuple[Floats, str] | None:
+        """The minimum of a quadratic regression in the box, where that predicts well. What is believed does not change it."""
+        domain = self.model.domain
         moved = domain.numbers[~np.isnan(self.centre[domain.numbers])]
         points, losses = self.model.known, self.model.losses
         same = ~np.isnan(losses) & _same_choices(points, self.centre, domain.unordered)

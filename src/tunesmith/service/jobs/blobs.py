@@ -13,8 +13,9 @@ from typing import Final
 
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_bytes
+from tunesmith.files import drafted
 from tunesmith.service.problems import Problem
-from tunesmith.tuning.parcel import MOST_FILE, File
+from tunesmith.tuning.parcel import MOST_FILE, File, file_at
 
 #: What all blobs together may take (bytes); those that were longest not used are forgotten for new ones.
 MOST_ALL: Final = 4 << 30
@@ -81,6 +82,16 @@ class Blobs:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+    def keep(self, path: Path, name: str) -> File:
+        """Keep a file of this machine; as which file of a parcel, called `name`. Raises JobError, OSError."""
+        file = file_at(path, name)
+        if not self.has(file.sha256):
+            self._make_room(file.size)
+            with drafted(self.path(file.sha256)) as draft:
+                draft.write_bytes(path.read_bytes())
+            self._bytes += file.size
+        return file
 
     def _make_room(self, size: int) -> None:
         """Forget blobs until `size` bytes more are few enough. Raises Problem."""

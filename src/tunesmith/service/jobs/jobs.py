@@ -185,6 +185,10 @@ class Jobs:
             self._changed.notify_all()
         return made
 
+    def folder(self, which: str) -> Path:
+        """Where a job's files are."""
+        return self._folder / which
+
     def results(self, which: str) -> Path:
         """The folder of what a job has left. Raises Problem while it may change."""
         one = self.get(which)

@@ -15,6 +15,7 @@ from tunesmith.core.errors import StudyError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
 from tunesmith.core.study import StudySpec
+from tunesmith.service.page import attained
 from tunesmith.service.page.readings import Readings
 
 Floats = NDArray[np.float64]
@@ -34,11 +35,12 @@ _OVER: Final = {
 def compare(readings: Readings, names: list[str]) -> dict[str, Any]:
     """Raises StudyError where they have no metric in common."""
     names = list(dict.fromkeys(names))[:MOST]
-    found = []
+    found, many = [], list[tuple[str, Floats, str]]()
     for name in names:
         with readings.of(name).result() as result:
             ledger = result.ledger
             found.append((name, ledger.spec, _course(ledger), _row(name, ledger)))
+            many.append((name, _losses(ledger), _COLOURS[len(many)]))
     metric = found[0][1].first_objective
     others = [
         (name, spec.first_objective) for name, spec, _, _ in found if spec.first_objective != metric
@@ -54,7 +56,16 @@ def compare(readings: Readings, names: list[str]) -> dict[str, Any]:
         figures.append(
             _figure(metric.metric, metric.sign, over, words, [(n, c) for n, _, c, _ in found])
         )
+    objectives = found[0][1].objectives
+    several = len(objectives) > 1 and all(spec.objectives == objectives for _, spec, _, _ in found)
+    if several:
+        for made in (attained.fronts(objectives, many), attained.volumes(objectives, many)):
+            if made is not None:
+                title = made["layout"]["title"]["text"]
+                drawn = {"svg": svg.draw(made, 640), "legend": svg.legend(made)}
+                figures.append({"title": title, **drawn})
     return {
+        "reached": attained.reached([course for _, _, course, _ in found], metric.sign),
         "metric": metric.metric,
         "goal": metric.goal,
         "rows": [row for _, _, _, row in found],
@@ -80,6 +91,14 @@ def _course(ledger: Ledger) -> dict[str, Floats]:
         "time": ended[order] - (float(np.nanmin(begun)) if len(begun) else 0.0),
         "cost": np.cumsum(wall),
     }
+
+
+def _losses(ledger: Ledger) -> Floats:
+    """Those of trials that may be best, in the order in which they ended, shape (n, objectives)."""
+    losses: Floats = ledger.column("losses")
+    done = np.flatnonzero(ledger.feasible() & np.isfinite(losses).all(axis=1))
+    order = np.argsort(ledger.column("ended_at")[done], kind="stable")
+    return losses[done[order]].copy()
 
 
 def _row(name: str, ledger: Ledger) -> dict[str, Any]:

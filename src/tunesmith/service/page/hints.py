@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from tunesmith.core.errors import StudyNotFound
+from tunesmith.service.gate import token_of
 from tunesmith.service.news import News
 from tunesmith.service.studies import Studies
 
@@ -20,8 +21,6 @@ LASTS_S: Final = 50.0
 ALIVE_S: Final = 15.0
 APART_S: Final = 0.5
 
-_HEADERS: Final = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-
 
 def hints(
     request: Request, studies: Studies, news: News, name: str, after: int
@@ -29,8 +28,7 @@ def hints(
     """`after` is the last event that the page knows of."""
     last = request.headers.get("last-event-id", "")
     cursor = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
-    stream = _stream(request, studies, news, name, cursor)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=_HEADERS)
+    return news.streams.answer(token_of(request), _stream(request, studies, news, name, cursor))
 
 
 async def _stream(

@@ -73,6 +73,9 @@ class Readings:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Reading] = OrderedDict()
 
+    def may_keep(self, trials: int) -> bool:
+        return trials <= self._trials
+
     def of(self, name: str) -> Reading:
         """Raises StudyNotFound."""
         born = self.store.summary(name).created_at  # a later one of its name is another one

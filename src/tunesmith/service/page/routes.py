@@ -53,10 +53,10 @@ Make = Callable[[Request, Callable[[], Any]], Awaitable[Response]]
 Look = Callable[[Request, str, Callable[[Reading], Any]], Awaitable[Response]]
 
 
-def router(studies: Studies, news: News) -> APIRouter:
-    """The page's routes; who asks has been let in by `tunesmith.service.gate`."""
+def router(studies: Studies, news: News, readings: Readings, *, jobs: bool = False) -> APIRouter:
+    """The page's routes; who asks has been let in by `tunesmith.service.gate`. `jobs`: the service runs programs."""
     page = APIRouter(include_in_schema=False)
-    readings, looks = Readings(studies.store), ThreadPoolExecutor(LOOKS, "looks")
+    looks = ThreadPoolExecutor(LOOKS, "looks")
 
     async def look(request: Request, make: Callable[[], Any]) -> Response:
         """What `make` makes, in a thread that suggestions do not wait for."""
@@ -73,7 +73,7 @@ def router(studies: Studies, news: News) -> APIRouter:
         return await studies.think(lambda: answer(request, make(readings.of(name))))
 
     _files(page)
-    _list(page, studies, look)
+    _list(page, studies, look, jobs=jobs)
     _moments(page, about)
     _trials(page, studies, about)
     _figures(page, about, modelled)
@@ -115,14 +115,17 @@ def _files(page: APIRouter) -> None:
         return made
 
 
-def _list(page: APIRouter, studies: Studies, look: Make) -> None:
+def _list(page: APIRouter, studies: Studies, look: Make, *, jobs: bool) -> None:
     overviews = Overviews(studies.store)
 
     @page.get("/page/me")
     async def me(request: Request) -> Response:
         token = token_of(request)
         may = [scope for scope in SCOPES if token.may(scope)]
-        return answer(request, {"name": token.name, "scope": token.scope, "may": may})
+        return answer(
+            request,
+            {"id": token.id, "name": token.name, "scope": token.scope, "may": may, "jobs": jobs},
+        )
 
     @page.get("/page/studies")
     async def every(

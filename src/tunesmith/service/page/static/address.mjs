@@ -3,6 +3,7 @@
 const names = [
   "study",
   "view",
+  "job",
   "trial",
   "where",
   "brush",

@@ -1,7 +1,7 @@
 // The page: its head, the view that the address names, the trial beside it.
 
 import { fill, h, number, say, state as stateOf, empty } from "./dom.mjs";
-import { get, here, Live } from "./net.mjs";
+import { get, here, Live, send } from "./net.mjs";
 import { changed, go, link, read } from "./address.mjs";
 import { watch } from "./tips.mjs";
 import * as studies from "./studies.mjs";
@@ -15,6 +15,8 @@ import * as influence from "./influence.mjs";
 import * as timeline from "./timeline.mjs";
 import * as journal from "./journal.mjs";
 import * as steer from "./steer.mjs";
+import * as jobs from "./jobs.mjs";
+import * as tokens from "./tokens.mjs";
 
 const views = [
   ["", "Overview", overview],
@@ -28,10 +30,17 @@ const views = [
   ["steer", "Steer", steer],
 ];
 
+// What is about no study.
+const places = [
+  ["", "Studies", studies, () => true],
+  ["jobs", "Jobs", jobs, () => context.jobs],
+  ["tokens", "Tokens", tokens, () => context.may.has("admin") && context.id],
+];
+
 const main = document.getElementById("main"),
   top = document.getElementById("top"),
   drawer = document.getElementById("drawer");
-const context = { may: new Set(), now: null };
+const context = { may: new Set(), now: null, id: "", jobs: false };
 let shown = { study: null, view: null, module: null },
   live = null,
   beside = null,
@@ -46,7 +55,18 @@ function head(state) {
   );
   stand = h("span", { class: "stand" });
   if (!state.study) {
-    fill(top, h("div", { class: "bar" }, crumbs, stand));
+    const open = places.filter(([, , , may]) => may());
+    const nav = h(
+      "nav",
+      { "aria-label": "Places", hidden: open.length < 2 },
+      open.map(([view, words]) =>
+        h("a", { href: link({ view }), "aria-current": view === state.view ? "page" : null }, words),
+      ),
+    );
+    const out = context.id
+      ? h("button", { type: "button", class: "quiet", onclick: leave, title: `Logged in as ${context.name}` }, "Log out")
+      : null;
+    fill(top, h("div", { class: "bar" }, crumbs, h("div", { class: "tools" }, stand, out)), nav);
     return;
   }
   pill = h("span", {});
@@ -104,6 +124,11 @@ function failed(error, where) {
   );
 }
 
+async function leave() {
+  await send("DELETE", "session", {}).catch(() => {});
+  location.reload();
+}
+
 function login() {
   const field = h("input", { type: "password", id: "token", autocomplete: "off", required: true });
   const words = h("p", { class: "wrong", role: "alert" });
@@ -139,7 +164,8 @@ function login() {
 
 async function render() {
   const state = read();
-  const [, title, module] = (state.study && views.find(([view]) => view === state.view)) || ["", "Studies", studies];
+  const [, title, module] =
+    (state.study ? views : places).find(([view]) => view === state.view) || (state.study ? views : places)[0];
   const name = state.study || null;
   if (shown.study !== name || shown.view !== state.view || !shown.module) {
     if (shown.module && shown.module.close) shown.module.close();
@@ -150,7 +176,7 @@ async function render() {
     }
     shown = { study: name, view: state.view, module: null };
     head(state);
-    document.title = name || "Studies";
+    document.title = name || title;
     fill(main, empty("Loading …"));
     main.className = `view-${state.view || (name ? "overview" : "studies")}`;
     const mine = shown;
@@ -287,7 +313,8 @@ addEventListener("unhandledrejection", (event) => {
 watch(document);
 (async () => {
   try {
-    context.may = new Set((await get("page/me")).may);
+    const me = await get("page/me");
+    Object.assign(context, { may: new Set(me.may), id: me.id, name: me.name, jobs: me.jobs });
   } catch (error) {
     failed(error, main);
     if (error.status === 401) return;

@@ -91,7 +91,21 @@ export async function open(root, state) {
           ),
         ),
       ),
-      h("h2", {}, "Best so far"),
+      made.reached
+        ? [
+            h("h2", {}, "How soon"),
+            h(
+              "p",
+              { class: "caption" },
+              `All came to ${made.metric} ${number(made.reached.value)} at least. So much it took each of them:`,
+            ),
+            table(
+              ["study", "trials", "time", "compute time"],
+              made.reached.rows.map((row, k) => [made.rows[k].name, row.trials.toLocaleString("en"), row.time, row.cost]),
+            ),
+          ]
+        : null,
+      h("h2", {}, made.figures.length > 3 ? "Best so far, and the fronts" : "Best so far"),
       h(
         "div",
         { class: "pair" },
@@ -134,4 +148,21 @@ export async function open(root, state) {
   }
   await load(state);
   return { update: load };
+}
+
+function table(heads, rows) {
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0" },
+    h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, heads.map((one) => h("th", { scope: "col" }, one)))),
+      h(
+        "tbody",
+        {},
+        rows.map(([name, ...cells]) => h("tr", {}, h("th", { scope: "row" }, name), cells.map((one) => h("td", {}, one)))),
+      ),
+    ),
+  );
 }

@@ -107,6 +107,7 @@ const shapes = {
   idle: "○",
   stopping: "◼",
   new: "○",
+  queued: "○",
 };
 
 // A state is a shape, a colour and a word.

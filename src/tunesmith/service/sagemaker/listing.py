@@ -1,0 +1,60 @@
+"""Lists: filters, orders and pages. A page's token has the last entry's place in the order, so that new jobs move nobody."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from tunesmith.service.sagemaker.protocol import invalid
+
+T = TypeVar("T")
+
+
+def page(
+    items: Sequence[T],
+    place: Callable[[T], tuple[Any, ...]],
+    *,
+    descending: bool,
+    after: str | None,
+    limit: int,
+) -> tuple[list[T], str | None]:
+    """The next `limit` of `items` by their `place`, which is unique, and the token of what follows. Raises Fault."""
+    ordered = sorted(items, key=place, reverse=descending)
+    begin = 0
+    if after is not None:
+        last = _decode(after)
+        try:
+            begin = sum(
+                1 for one in ordered if (place(one) >= last if descending else place(one) <= last)
+            )
+        except TypeError:
+            raise invalid("NextToken is that of another list") from None
+    part = ordered[begin : begin + limit]
+    more = begin + limit < len(ordered)
+    return part, _encode(place(part[-1])) if part and more else None
+
+
+def _encode(place: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _decode(token: str) -> tuple[Any, ...]:
+    try:
+        return tuple(msgspec.json.decode(base64.urlsafe_b64decode(token.encode()), type=list))
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise invalid("NextToken is none of this service's") from None
+
+
+def within(asked: Any, name: str, created_at: float, modified_at: float) -> bool:
+    """Whether an entry is among those that a list is asked for, by name and times."""
+    return (
+        (asked.NameContains is None or asked.NameContains in name)
+        and (asked.CreationTimeAfter is None or created_at > asked.CreationTimeAfter)
+        and (asked.CreationTimeBefore is None or created_at < asked.CreationTimeBefore)
+        and (asked.LastModifiedTimeAfter is None or modified_at > asked.LastModifiedTimeAfter)
+        and (asked.LastModifiedTimeBefore is None or modified_at < asked.LastModifiedTimeBefore)
+    )
