@@ -73,6 +73,7 @@ RUNNING = {
     "join",
     "progress",
     "watcher",
+    "loggers",
 }
 
 
