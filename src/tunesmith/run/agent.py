@@ -151,6 +151,8 @@ class Agent:
                 return News(broken=str(error))
             except (TunesmithError, OSError) as error:
                 return News(fault=str(error))
+            except Exception as error:  # noqa: BLE001 (an agent's own mistake is its node's fault, not the study's end)
+                return News(fault=f"{type(error).__name__}: {error}")
 
     def tell(self, order: Stop) -> None:
         """Carry `order` out during a turn."""
