@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from tests.service.running import Service
@@ -20,7 +21,12 @@ from typer.testing import CliRunner
 from tunesmith.cli.app import app
 from tunesmith.core.errors import JobError, StudyBusy, TunesmithError
 from tunesmith.recipes import load_model
+from tunesmith.service.jobs import job as job_file
 from tunesmith.service.jobs import keeper
+from tunesmith.service.jobs.job import Job
+from tunesmith.service.jobs.jobs import Jobs
+from tunesmith.service.problems import Problem
+from tunesmith.service.tokens import Tokens
 from tunesmith.store.location import location_of
 from tunesmith.tuning.handover import Handover
 from tunesmith.tuning.study import Study
@@ -294,6 +300,32 @@ class TestCancel:
         assert there.cancel(jobs[1])["state"] == "ended"
 
 
+class TestDeleted:
+    def test_old_ones(self, tmp_path: Path) -> None:
+        """Those that have been over for so long, and no others."""
+        made = Job("0" * 12, "s", "job.yaml", 0.0, "t", "ana", state="ended", ended_at=1000.0)
+        for name, state, ended_at in (
+            ("a", "ended", 1000.0),
+            ("b", "failed", 1800.0),
+            ("c", "ended", None),
+        ):
+            one = msgspec.structs.replace(made, id=name * 12, state=state, ended_at=ended_at)
+            (tmp_path / one.id).mkdir()
+            job_file.write(tmp_path / one.id, one)
+        jobs = Jobs(tmp_path, Tokens(None), "http://127.0.0.1:1", 1, lambda: 2000.0, keep_s=500.0)
+        jobs.start()
+        until(lambda: not (tmp_path / ("a" * 12)).exists())
+        jobs.close()
+        assert {one.id for one in jobs.all()} == {"b" * 12, "c" * 12}
+
+    def test_no_running_one(self, tmp_path: Path) -> None:
+        running = Job("0" * 12, "s", "job.yaml", 0.0, "t", "ana", state="running")
+        jobs = Jobs(tmp_path, Tokens(None), "http://127.0.0.1:1", 1)
+        jobs._jobs[running.id] = running
+        with pytest.raises(Problem, match="cancel it first"):
+            jobs.delete(running.id)
+
+
 class TestKilled:
     def test_the_service(self, tmp_path: Path) -> None:
         """A job goes on while its service is away, and is found again; one that waited runs; neither runs twice."""
@@ -373,6 +405,7 @@ class TestAttacks:
                 ("HEAD", f"/api/v1/blobs/{digest}"),
                 ("POST", "/api/v1/blobs/missing"),
                 ("POST", "/api/v1/jobs/0123456789ab/cancel"),
+                ("DELETE", "/api/v1/jobs/0123456789ab"),
             ):
                 assert service.ask(method, path, b"{}", token=token).status == 403, (scope, path)
         assert service.ask("GET", "/api/v1/jobs").status == 401

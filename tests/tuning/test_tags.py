@@ -109,6 +109,21 @@ def test_what_is_no_tag_is_refused(tag: Any) -> None:
         ts.Study.create(SPACE, tags=[tag])
 
 
+@pytest.mark.parametrize(
+    "changes", [{"tags": "abc"}, {"tags": None}, {"tags": [1]}, {"owner": "me"}]
+)
+def test_an_edit_that_could_not_be_read_again_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(StudyError):
+        StudySpec(name="s", space=SPACE).edited(changes)
+
+
+def test_what_is_no_owner_is_refused() -> None:
+    stored = StudySpec(name="s", space=SPACE).to_dict()
+    for owner in (5, ["me"], "x" * 1000):
+        with pytest.raises(StudyError, match="owner is a name"):
+            StudySpec.from_dict({**stored, "owner": owner})
+
+
 def test_a_tag_ends_nothing_and_begins_nothing() -> None:
     study = ts.Study.create(SPACE, searcher="random", seed=1, trials=2)
     other = ts.Study.create(SPACE, searcher="random", seed=1, trials=2)

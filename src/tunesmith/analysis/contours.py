@@ -30,7 +30,7 @@ def contour(trials: TrialArrays, a: str, b: str, model: Landscape) -> Figure:
     _check(trials, a, b)
     plane = model.over(a, b)
     caption = (
-        f"What a model expects of {trials.metric} where all else is as in trial {model.trial}; darker is better. Dots are trials, "
+        f"What a model expects of {trials.metric} where all else is as in trial {model.trial}: the stronger the colour, the better. Dots are trials, "
         "wherever they are in the other parameters."
     )
     title = f"{brief(trials.metric, 24)} by {brief(a, 24)} and {brief(b, 24)}"
@@ -41,7 +41,7 @@ def doubt(trials: TrialArrays, a: str, b: str, model: Landscape) -> Figure:
     """How far off that may be. Raises StudyError."""
     _check(trials, a, b)
     plane = model.over(a, b)
-    caption = "With a probability of 90 % the average over runs is no farther from what is expected than this; darker is surer."
+    caption = "With a probability of 90 % the average over runs is no farther from what is expected than this: the stronger the colour, the surer."
     title = f"How far off the {brief(trials.metric, 24)} may be"
     return _figure(trials, (a, b), plane, plane.half, title, caption, GREY, 1.0)
 

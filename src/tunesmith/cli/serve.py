@@ -53,6 +53,21 @@ def serve(
             help="Run the jobs of whoever has a token of scope submit, N at a time; without, none are taken.",
         ),
     ] = None,
+    containers: Annotated[
+        bool,
+        typer.Option(
+            "--containers",
+            help="Let jobs run in containers of images that are here (podman or docker).",
+        ),
+    ] = False,
+    keep_jobs: Annotated[
+        str | None,
+        typer.Option(
+            "--keep-jobs",
+            metavar="TIME",
+            help="Delete jobs so long after their end, such as 30d; without, never.",
+        ),
+    ] = None,
     sagemaker: Annotated[
         Path | None,
         typer.Option(
@@ -65,6 +80,7 @@ def serve(
     """Serve studies over HTTP: to programs, and to browsers as a page."""
     from tunesmith.cli.arguments import locate
     from tunesmith.core.errors import StudyError
+    from tunesmith.core.quantity import seconds
     from tunesmith.store import Service, open_store
 
     try:
@@ -79,7 +95,8 @@ def serve(
             f"{location} is a service already; name the file or the database that this one is to serve"
         )
     address = Address(
-        host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs, sagemaker
+        host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs,
+        containers, None if keep_jobs is None else seconds(keep_jobs, "--keep-jobs"), sagemaker,
     )  # fmt: skip
     serve(
         open_store(location), location, address, lambda line: typer.echo(line, err=True), access_log=access_log

@@ -35,6 +35,21 @@ def submit(
             help="Make a virtual environment for the job, and install these in it.",
         ),
     ] = None,
+    container: Annotated[
+        str | None,
+        typer.Option(
+            "--container",
+            metavar="IMAGE",
+            help="Run all of it in a container of this image, which has tunesmith.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help="What the container may use at most, such as 8GiB."),
+    ] = None,
+    cpus: Annotated[
+        float | None, typer.Option("--cpus", help="How many processors the container may use.")
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option("--target", "-t", help="The column of the table that is to be predicted."),
@@ -65,15 +80,26 @@ def submit(
 
     service = Handover(to)
     if target is not None:
-        if python or requirements:
-            raise StudyError("a table needs no program; leave --python and --requirements out")
+        if python or requirements or container or memory or cpus:
+            raise StudyError(
+                "a table needs no program; leave --python, --requirements and --container out"
+            )
         taken = service.fit(job, fit_options(target, option or []), name=name, say=_say)
     else:
         if option or job.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"):
             raise StudyError(
                 "of a table say which column is to be predicted: --target COLUMN; --option is for tables alone"
             )
-        taken = service.submit(job, name=name, python=python, requirements=requirements, say=_say)
+        taken = service.submit(
+            job,
+            name=name,
+            python=python,
+            requirements=requirements,
+            container=container,
+            memory=memory,
+            cpus=cpus,
+            say=_say,
+        )
     if json:
         print_json(taken)
     else:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tunesmith.core.constraint import COSTS, Constraint, constraints_of
 from tunesmith.core.constraint import check as check_constraints
-from tunesmith.core.errors import StudyError
+from tunesmith.core.errors import StudyError, shorten
 from tunesmith.core.limits import Limits
 from tunesmith.core.objective import LAST, Objective
 from tunesmith.core.preference import Preference, preference_of
@@ -20,6 +20,7 @@ from tunesmith.core.space.space import Space
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 _LONGEST_TAG: Final = 50
 _MOST_TAGS: Final = 20
+_LONGEST_OWNER: Final = 200
 _TAG: Final = re.compile(rf"[^\s,](?:[^,]{{0,{_LONGEST_TAG - 2}}}[^\s,])?")
 
 
@@ -105,6 +106,8 @@ class StudySpec:
             raise StudyError(f"the seed is a whole number from 0 to 2^63 - 1, not {self.seed!r}")
         object.__setattr__(self, "job", plain(dict(self.job)))
         object.__setattr__(self, "tags", tags_of(self.tags))
+        if not isinstance(self.owner, str) or len(self.owner) > _LONGEST_OWNER:
+            raise StudyError(f"a study's owner is a name, not {shorten(repr(self.owner))}")
 
     @property
     def first_objective(self) -> Objective:
@@ -213,7 +216,7 @@ class StudySpec:
             duplicates=spec.get("duplicates", False),
             past=tuple(map(PriorStudy.from_dict, spec.get("past", ()))),
             job=spec.get("job", {}),
-            tags=tuple(spec.get("tags", ())),
+            tags=_listed(spec.get("tags", [])),
             owner=spec.get("owner", ""),
         )
 
@@ -229,6 +232,13 @@ def tags_of(tags: Iterable[str]) -> tuple[str, ...]:
     if len(known := dict.fromkeys(listed)) > _MOST_TAGS:
         raise StudyError(f"a study has {_MOST_TAGS} tags at most, not {len(known)}")
     return tuple(known)
+
+
+def _listed(tags: Any) -> tuple[str, ...]:
+    """Stored tags. What reads them without the rest of the study takes them for a list, too."""
+    if not isinstance(tags, (list, tuple)):
+        raise StudyError(f"tags are a list of texts, not {tags!r}")
+    return tuple(tags)
 
 
 def check_edit(old: Space, new: Space) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
@@ -44,6 +45,12 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
+
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "description": "What is wrong, in a sentence (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"type": "object"}}},
+}
 
 
 def make(
@@ -95,6 +102,7 @@ def make(
         docs_url=None,  # its scripts come from another host
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
+        responses={"4XX": _PROBLEM, "5XX": _PROBLEM, 422: _PROBLEM},
     )
     where = "" if storage is None else str(storage)
     answer_errors(app, where)

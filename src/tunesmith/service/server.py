@@ -17,6 +17,7 @@ from tunesmith.core.errors import StudyError
 from tunesmith.service.app import make
 from tunesmith.service.audit import Audit
 from tunesmith.service.gate import LOOPBACK
+from tunesmith.service.jobs import container
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.login import Login
 from tunesmith.service.protocol import limits
@@ -46,6 +47,9 @@ class Address:
     tokens: bool = True
     #: How many jobs run at a time; None: none are taken.
     jobs: int | None = None
+    #: Whether these may run in containers; how long (s) those that are over are kept (None: for ever).
+    containers: bool = False
+    keep_jobs_s: float | None = None
     #: The file that says how SageMaker's clients are served; None: they are not.
     sagemaker: Path | None = None
 
@@ -60,6 +64,10 @@ class Address:
         if not self.tokens and (not loopback or self.proxies or self.names):
             raise StudyError(
                 "--no-token is for 127.0.0.1 alone: everybody who can reach the port may do anything"
+            )
+        if self.jobs is None and (self.containers or self.keep_jobs_s is not None):
+            raise StudyError(
+                "--containers and --keep-jobs are about jobs; allow them with --jobs N"
             )
         if self.jobs is not None and not self.tokens:
             raise StudyError(
@@ -126,8 +134,11 @@ def serve(
     login = Login(tokens, f"tunesmith_{port}")
     jobs = None
     if address.jobs is not None:
-        jobs = Jobs(state / "jobs", tokens, address.url_here, address.jobs)
         try:
+            jobs = Jobs(
+                state / "jobs", tokens, address.url_here, address.jobs, keep_s=address.keep_jobs_s,
+                containers=container.find() if address.containers else None,
+            )  # fmt: skip
             jobs.start()
         except StudyError:
             listening.close()

@@ -35,7 +35,8 @@ def of_spec(text: str) -> Labels:
 
 def of_edit(text: str) -> tuple[str, ...] | None:
     """The tags after an `Edited`; None where it is about other things."""
-    return _edited.decode(text).changes.tags
+    tags = _edited.decode(text).changes.tags
+    return None if tags is None else tuple(dict.fromkeys(tags))
 
 
 def of_study(spec: StudySpec) -> Labels:

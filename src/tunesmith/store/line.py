@@ -223,7 +223,10 @@ def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _why(error: Exception, place: Service) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted: {error.verify_message}"
+        return (
+            f"its certificate is not to be trusted: {error.verify_message}; if it is of an authority of your own, name that "
+            "one's file in SSL_CERT_FILE"
+        )
     if isinstance(error, ssl.SSLError):
         return f"no encrypted connection: {error.reason or error}; does it want {'http' if place.secure else 'https'}://?"
     if isinstance(error, ConnectionRefusedError):

@@ -39,12 +39,15 @@ class Handover:
         name: str | None = None,
         python: str | None = None,
         requirements: str | None = None,
+        container: str | None = None,
+        memory: str | None = None,
+        cpus: float | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> Mapping[str, Any]:
         """Send a job file and its folder, and have it run; the job, as the service describes it.
 
         `name` is the study's, instead of the job's; `python` a Python where the service runs, `requirements` a file in the folder for a
-        virtual environment of the job's own. Raises JobError for what cannot be sent or run, StoreError, StudyBusy.
+        virtual environment of the job's own, `container` an image in which all of it runs, with `memory` and `cpus` at most. Raises JobError for what cannot be sent or run, StoreError, StudyBusy.
         """
         job = load_job(path, {"name": name})
         folder = path.absolute().parent
@@ -57,7 +60,9 @@ class Handover:
             raise JobError(f"{path} is left out by a .gitignore, and has to be sent")
         if requirements is not None:
             requirements = _inside(Path(requirements), folder)
-        environment = {"python": python, "requirements": requirements}
+        environment = {
+            "python": python, "requirements": requirements, "container": container, "memory": memory, "cpus": cpus,
+        }  # fmt: skip
         return self._hand_over(
             folder,
             files,
@@ -156,6 +161,12 @@ class Handover:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(body)
         return folder, len(listed)
+
+    def delete(self, which: str) -> Mapping[str, Any]:
+        """Remove a job that is over, with all that it has left; the job as it was. Raises JobError."""
+        described = self.get(which)
+        self._line.request("DELETE", f"/jobs/{described['id']}")
+        return described
 
     def cancel(self, which: str, why: str = "") -> Mapping[str, Any]:
         """End a job. Raises JobError."""

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from tests.postgres import server
 from tests.service.page.browser import PATIENCE_MS, Watched
 from tests.service.page.test_data import made
-from tests.service.page.test_views import AXE, VIEWS
+from tests.service.page.test_views import AXE, VIEWS, rich
 from tests.service.running import Service
 
 from tunesmith.store import open_store
@@ -153,12 +153,13 @@ def test_every_view_in_front_of_postgresql(
     store = open_store(url)
     made(store, "digits", tags=["x"])
     made(store, "faces")
-    made(store, "third")
+    rich(store)
+    made(store, "fourth")
     store.close()
     service = Service(url, "--no-token")
     window = Watched(browser)
     try:
-        for query, words in [*VIEWS, ("?tag=x", "1 of 3 studies")]:
+        for query, words in [*VIEWS, ("?tag=x", "1 of 4 studies")]:
             window.page.goto(f"{service.url()}/{query}")
             expect(window.page.get_by_text(words).first).to_be_visible()
         window.page.goto(f"{service.url()}/?study=digits&view=steer")

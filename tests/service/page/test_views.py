@@ -189,12 +189,23 @@ class TestCompare:
             compare(Readings(store), ["one", "two"])
 
 
+def rich(store: Store) -> None:
+    """A study with trials enough for a model, and two objectives."""
+    study = ts.Study.create(
+        SPACE, metric=["loss", "seconds"], storage=store, name="rich", searcher="random", seed=1, tags=["many"]
+    )  # fmt: skip
+    for _ in range(15):
+        trial = study.ask()
+        study.tell(trial, [float(trial.config["layers"]), float(trial.config["crop"])])
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder: Path = tmp_path_factory.mktemp("views")
     store = open_store(folder / "studies.db")
     made(store, "digits")
     made(store, "faces")
+    rich(store)
     ts.Study.create(SPACE, metric="loss", storage=store, name="new")
     store.close()
     service = Service(folder / "studies.db", "--no-token")
@@ -204,12 +215,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 #: A view, and what is to be seen in it.
 VIEWS = [
-    ("?", "3 studies"),
+    ("?", "4 studies"),
+    ("?tag=many", "1 of 4 studies"),
     ("?study=digits", "What won"),
     ("?study=digits&view=trials&trial=0", "Why it was suggested"),
     ("?study=digits&view=curves", "step by step, of 3 trials"),
     ("?study=digits&view=parallel", "Orange are the best"),
     ("?study=digits&view=influence", "loss by layers"),
+    ("?study=rich&view=influence&x=crop&y=layers", "How far off the loss may be"),
+    ("?study=rich&view=compare&with=digits", "How soon"),
     ("?study=digits&view=timeline", "5 attempts by 1 process"),
     ("?study=digits&view=journal", "suggested by random"),
     ("?study=digits&view=compare&with=faces", "How they differ"),

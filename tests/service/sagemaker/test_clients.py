@@ -50,6 +50,9 @@ class TestTuning:
         assert shown["HyperParameterTuningJobStatus"] == "Completed"
         assert shown["TrainingJobStatusCounters"]["Completed"] == 2
         assert shown["ObjectiveStatusCounters"] == {"Succeeded": 2, "Pending": 0, "Failed": 0}
+        again = shown["TrainingJobDefinition"]
+        assert again["StaticHyperParameters"]["_tuning_objective_metric"] == METRIC
+        assert again["ResourceConfig"]["InstanceCount"] == 1
         best = shown["BestTrainingJob"]
         value = best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
         x = float(best["TunedHyperParameters"]["x"])
@@ -69,7 +72,12 @@ class TestTuning:
             assert [len(trial.reports) for trial in study.trials] == [3, 3]
             assert study.best.value == value
             assert study.spec.seed == 3
-        assert cloud.client.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "a"}]
+        for resource in (arn, best["TrainingJobArn"]):
+            tags = cloud.client.list_tags(ResourceArn=resource)["Tags"]
+            assert tags == [{"Key": "team", "Value": "a"}]
+        cloud.client.add_tags(ResourceArn=arn, Tags=[{"Key": "b", "Value": ""}])
+        cloud.client.delete_tags(ResourceArn=arn, TagKeys=["team"])
+        assert cloud.client.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": ""}]
 
     def test_pages_and_orders(self, cloud: Cloud) -> None:
         cloud.tune("pages", definition(), config(5, 3))
@@ -225,3 +233,99 @@ class TestWhoMay:
     def test_what_is_no_role(self, cloud: Cloud) -> None:
         with pytest.raises(ClientError, match="RoleArn"):
             cloud.tune("no", definition(RoleArn=ROLE.replace("iam", "s3")))
+
+
+class TestSeveral:
+    def test_warm_start(self, cloud: Cloud) -> None:
+        """What a parent has found is what the child begins with; its metric definitions need not be there again."""
+        cloud.tune("parent", definition(), config(3, 3))
+        bare = definition()
+        bare["AlgorithmSpecification"]["MetricDefinitions"] = []
+        parents = [{"HyperParameterTuningJobName": "parent"}]
+        start = {
+            "ParentHyperParameterTuningJobs": parents,
+            "WarmStartType": "IdenticalDataAndAlgorithm",
+        }
+        if cloud.described("parent")["HyperParameterTuningJobStatus"] == "InProgress":
+            with pytest.raises(ClientError, match="is over"):
+                cloud.tune("early", bare, config(), WarmStartConfig=start)
+        best = cloud.over("parent")["BestTrainingJob"]
+        cloud.tune("child", bare, config(1, 1, Strategy="Bayesian"), WarmStartConfig=start)
+        shown = cloud.over("child")
+        assert shown["HyperParameterTuningJobStatus"] == "Completed"
+        metric = "FinalHyperParameterTuningJobObjectiveMetric"
+        values = [one[metric]["Value"] for one in (best, shown["BestTrainingJob"])]
+        assert shown["OverallBestTrainingJob"][metric]["Value"] == min(values)
+        with Study.open("child", storage=cloud.service.url(cloud.service.token())) as study:
+            assert [len(past.configs) for past in study.spec.past] == [3]
+
+    def test_several_definitions(self, cloud: Cloud) -> None:
+        """One study with a choice between them: each has its hyperparameters, and its way to print."""
+        ranges = config()["ParameterRanges"]
+        objective = config()["HyperParameterTuningJobObjective"]
+        several = [
+            definition(DefinitionName=name, TuningObjective=objective, HyperParameterRanges=ranges)
+            for name in ("first", "second")
+        ]
+        how = config(4, 2, Strategy="Bayesian")
+        del how["HyperParameterTuningJobObjective"], how["ParameterRanges"]
+        cloud.client.create_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="several",
+            HyperParameterTuningJobConfig=how,
+            TrainingJobDefinitions=several,
+        )
+        shown = cloud.over("several")
+        assert shown["ObjectiveStatusCounters"]["Succeeded"] == 4
+        assert len(shown["TrainingJobDefinitions"]) == 2
+        trainings = cloud.trainings("several")
+        assert {one["TrainingJobDefinitionName"] for one in trainings} == {"first", "second"}
+        assert all(list(one["TunedHyperParameters"]) == ["x"] for one in trainings)
+
+    def test_grid(self, cloud: Cloud) -> None:
+        """It tries every combination, and needs no number."""
+        values = [{"Name": "x", "Values": ["1", "2", "3"]}, {"Name": "y", "Values": ["a", "b"]}]
+        how = config(Strategy="Grid", ParameterRanges={"CategoricalParameterRanges": values})
+        del how["ResourceLimits"]["MaxNumberOfTrainingJobs"]
+        cloud.tune("grid", definition(), how)
+        shown = cloud.over("grid")
+        assert shown["HyperParameterTuningJobStatus"] == "Completed"
+        assert shown["TrainingJobStatusCounters"]["Completed"] == 6
+        tuned = {tuple(one["TunedHyperParameters"].values()) for one in cloud.trainings("grid")}
+        assert len(tuned) == 6
+
+
+def test_an_algorithm_of_sagemakers(cloud: Cloud) -> None:
+    """Its image needs no entry and its metrics no definition."""
+    rows = "\n".join(f"{int(n % 7 > 3)},{n % 7},{n % 3}" for n in range(60))
+    for channel in ("train", "validation"):
+        (cloud.bucket / "boost" / channel).mkdir(parents=True)
+        (cloud.bucket / "boost" / channel / "part.csv").write_text(rows)
+    channels = [
+        {
+            "ChannelName": name,
+            "ContentType": "text/csv",
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": f"s3://bucket/boost/{name}",
+                    "S3DataDistributionType": "FullyReplicated",
+                }
+            },
+        }
+        for name in ("train", "validation")
+    ]
+    image = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:latest"
+    one = definition(
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        InputDataConfig=channels,
+        StaticHyperParameters={"objective": "binary:logistic", "num_round": "5"},
+    )
+    objective = {"Type": "Maximize", "MetricName": "validation:auc"}
+    ranges = {"ContinuousParameterRanges": [{"Name": "eta", "MinValue": "0.1", "MaxValue": "1"}]}
+    how = config(
+        1, 1, HyperParameterTuningJobObjective=objective, ParameterRanges=ranges
+    )  # fmt: skip
+    cloud.tune("boost", one, how)
+    shown = cloud.over("boost")
+    metric = "FinalHyperParameterTuningJobObjectiveMetric"
+    assert shown["BestTrainingJob"][metric]["Value"] > 0.9

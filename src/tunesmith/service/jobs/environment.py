@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from tunesmith.core.errors import JobError, shown
-from tunesmith.service.jobs import recipe
+from tunesmith.service.jobs import container, recipe
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.jobs.keeper import Plan, Step
 from tunesmith.store.location import TOKEN_VARIABLE
@@ -25,8 +25,9 @@ _PASSED_BEGIN: Final = ("LC_", "CUDA_", "NVIDIA_", "ROCR_", "HIP_", "OMP_", "OPE
 _PYTHON: Final = (sys.executable, "-P")
 
 
-def plan(job: Job, folder: Path, url: str, token: str) -> Plan:
-    """What is run for a job in `folder`, which reaches the service at `url` with a token of its own."""
+def plan(job: Job, folder: Path, url: str, token: str, containers: str | None = None) -> Plan:
+    """What is run for a job in `folder`, which reaches the service at `url` with a token of its own; `containers` is the
+    program that runs them. Raises JobError where there is none any more, OSError."""
     work = folder / "work"
     variables = {
         name: value
@@ -54,19 +55,33 @@ def plan(job: Job, folder: Path, url: str, token: str) -> Plan:
         variables.pop("CONDA_PREFIX", None)
         variables["VIRTUAL_ENV"] = str(programs.parent)
         variables["PATH"] = os.pathsep.join([str(programs), variables.get("PATH", os.defpath)])
-    words = [*_PYTHON, "-m", "tunesmith"]
-    if job.fit is None:
-        storage = f"{url}?trials={quote(str(folder / job.results))}"
-        words += ["run", f"./{job.file}", "--name", job.study, "--storage", storage, "--plain"]
+    if job.environment.container is None:
+        words = [*_PYTHON, "-m", "tunesmith", *_words(job, folder, url)]
+        steps.append(Step(RUN, words))
     else:
-        output = str(folder / job.results)
-        words += ["fit", f"./{job.file}", "--output", output, "--plain", *recipe.words(job.fit)]
-    steps.append(Step(RUN, words))
+        if containers is None:
+            raise JobError("this service runs no containers any more")
+        (folder / job.results).mkdir(mode=0o700, exist_ok=True)
+        folders = {"work": work, job.results: folder / job.results}
+        words = _words(job, container.INSIDE, url)
+        words = container.run(containers, job.id, job.environment, folders, words)
+        steps.append(Step(RUN, words, container.removal(containers, job.id)))
+        variables |= {name: os.environ[name] for name in container.PASSED if name in os.environ}
     return Plan(job.attempt, str(work), variables, steps)
 
 
-def check(environment: Environment, paths: set[str]) -> None:
-    """Raise JobError for an environment that cannot be: `paths` are the files that were sent."""
+def _words(job: Job, folder: Path, url: str) -> list[str]:
+    """What tunesmith is asked to do for a job whose results are in `folder`, as it sees that."""
+    results = str(folder / job.results)
+    if job.fit is None:
+        storage = f"{url}?trials={quote(results)}"
+        return ["run", f"./{job.file}", "--name", job.study, "--storage", storage, "--plain"]
+    return ["fit", f"./{job.file}", "--output", results, "--plain", *recipe.words(job.fit)]
+
+
+def check(environment: Environment, paths: set[str], containers: str | None) -> None:
+    """Raise JobError for an environment that cannot be: `paths` are the files that were sent, `containers` what runs such."""
+    container.check(environment, containers)
     python = environment.python
     if python is not None and not (
         "\0" not in python

@@ -31,6 +31,10 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     python: str | None = None
     #: A requirements file among those sent: a virtual environment is made and these are installed in it.
     requirements: str | None = None
+    #: An image, which has tunesmith: everything runs in a container of it; and what that may use at most.
+    container: str | None = None
+    memory: str | None = None
+    cpus: float | None = None
 
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True):

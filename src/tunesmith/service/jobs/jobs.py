@@ -23,7 +23,7 @@ from typing import IO, Final
 import msgspec
 
 from tunesmith.core.errors import JobError, StudyError, TunesmithError
-from tunesmith.service.jobs import environment, job, keeper, recipe
+from tunesmith.service.jobs import container, environment, job, keeper, recipe
 from tunesmith.service.jobs.blobs import Blobs
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.problems import Problem
@@ -39,6 +39,8 @@ _LONG_S: Final = 600.0
 #: How often the processes are looked at, and how long nothing is begun after a fault of this machine's (s).
 _LOOK_S: Final = 0.3
 _AGAIN_S: Final = 10.0
+#: How often old jobs are looked for (s).
+_TIDY_S: Final = 600.0
 _LOG: Final = logging.getLogger(__name__)
 _ID: Final = frozenset("0123456789abcdef")
 #: Exit codes of `tunesmith run`: somebody else runs the study; the service was not reached; it was stopped.
@@ -55,12 +57,20 @@ class Jobs:
         url: str,
         at_a_time: int,
         clock: Callable[[], float] = time.time,
+        *,
+        containers: str | None = None,
+        keep_s: float | None = None,
     ) -> None:
+        """`containers` is the program that runs them (None: they are not allowed); jobs that have been over for `keep_s` are
+        deleted."""
+        self._containers, self._keep_s = containers, keep_s
         self._folder, self._tokens, self._url, self._at_a_time = folder, tokens, url, at_a_time
         self._clock = clock
         self.blobs = Blobs(folder / "blobs")
         self._jobs: dict[str, Job] = {}
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
+        #: What removes containers whose keepers were killed.
+        self._removing: dict[str, subprocess.Popen[bytes]] = {}
         self._changed = threading.Condition(threading.RLock())
         self._submitting = threading.Lock()
         self._closing = False
@@ -138,7 +148,7 @@ class Jobs:
             paths = {file.path for file in files}
             if path not in paths:
                 raise JobError("the job's own file is not among those that were sent")
-            environment.check(wanted, paths)
+            environment.check(wanted, paths, self._containers)
             if missing := self.blobs.missing(files):
                 detail = (
                     f"{len(missing)} of the files have to be sent first: PUT /api/v1/blobs/SHA256"
@@ -200,6 +210,18 @@ class Jobs:
             )
         return self._folder / one.id / one.results
 
+    def delete(self, which: str) -> None:
+        """Remove a job that is over, and all that it has left. Raises Problem, OSError."""
+        with self._changed:
+            one = self.get(which)
+            if not one.over:
+                raise Problem(409, "JobError", f"job {one.id} is {one.state}; cancel it first")
+            # under this name a service that comes back removes it, should this one be killed meanwhile
+            gone = self._folder / f".job-{one.id}"
+            (self._folder / one.id).rename(gone)
+            del self._jobs[one.id]
+        shutil.rmtree(gone, ignore_errors=True)
+
     def cancel(self, which: str, why: str) -> Job:
         """End a job, or do not begin it; one that is over stays as it is. Raises Problem."""
         with self._changed:
@@ -237,7 +259,8 @@ class Jobs:
                     pause_s: float | None = _AGAIN_S
                 else:
                     active = any(one.state == "running" for one in self._jobs.values())
-                    pause_s = _LOOK_S if active else None
+                    rest_s = None if self._keep_s is None else _TIDY_S
+                    pause_s = _LOOK_S if active else rest_s
                 self._changed.wait(pause_s)
 
     def _look(self) -> None:
@@ -245,8 +268,15 @@ class Jobs:
         for one in [one for one in self._jobs.values() if one.state == "running"]:
             if not self._runs(one):
                 self._finish(one)
+            elif self._orphaned(one):
+                self._remove_container(one)
+        self._removing = {i: p for i, p in self._removing.items() if p.poll() is None}
         for one in self._due():
             self._begin(one)
+        if self._keep_s is not None:
+            old = self._clock() - self._keep_s
+            for one in [o for o in self._jobs.values() if o.over and (o.ended_at or old) < old]:
+                self.delete(one.id)
 
     def _due(self) -> Iterator[Job]:
         """Those that are to begin, in the order in which they came."""
@@ -270,7 +300,11 @@ class Jobs:
             secret, _ = self._tokens.create(
                 f"job {one.id}", "work", studies=(one.study,), owner=one.by
             )
-            plan = environment.plan(one, folder, self._url, secret)
+            try:
+                plan = environment.plan(one, folder, self._url, secret, self._containers)
+            except JobError as error:
+                self._write(one.moved("failed", str(error), ended_at=self._clock()))
+                return
             words = [sys.executable, "-P", "-m", keeper.__name__, str(folder), str(lock)]
             try:
                 process = subprocess.Popen(
@@ -294,6 +328,28 @@ class Jobs:
         with _locked(self._folder / one.id / keeper.LOCK) as lock:
             return lock is None
 
+    def _orphaned(self, one: Job) -> bool:
+        """Whether nobody can end a container any more but we: its keeper was killed, and what runs it has the lock."""
+        if one.environment.container is None:
+            return False
+        if (process := self._keepers.get(one.id)) is not None:
+            return process.poll() is not None
+        try:  # an earlier service's: it is not our child
+            asked_at = (self._folder / one.id / keeper.CANCEL).stat().st_mtime
+        except OSError:
+            return False
+        return time.time() - asked_at > 2 * keeper.GRACE_S
+
+    def _remove_container(self, one: Job) -> None:
+        """Have a job's container removed, if it has one; nobody waits for that."""
+        if one.environment.container is None or self._containers is None:
+            return
+        removing = self._removing.get(one.id)
+        if removing is None or removing.poll() is not None:
+            removing = container.remove(self._containers, one.id)
+            if removing is not None:
+                self._removing[one.id] = removing
+
     def _ask_to_end(self, one: Job) -> None:
         (self._folder / one.id / keeper.CANCEL).touch()
 
@@ -305,6 +361,8 @@ class Jobs:
             self._tokens.revoke(f"job {one.id}")
         folder, now = self._folder / one.id, self._clock()
         end = keeper.end_of(folder, one.attempt)
+        if end is None:  # its keeper was killed
+            self._remove_container(one)
         code = None if end is None else end.code
         if one.cancelling:
             self._write(one.moved("cancelled", one.cancelling, ended_at=now, exit=code))

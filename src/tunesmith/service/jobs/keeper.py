@@ -40,6 +40,8 @@ class Step(msgspec.Struct, frozen=True):
 
     name: str
     words: list[str]
+    #: What ends it where signals do not (a container outlives the program that began it): done before it and after it.
+    clear: list[str] = []
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -110,11 +112,23 @@ class Keeper:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         end = None
         for step in self._plan.steps:
-            end = End(step.name, self._one(step))
+            self._clear(step)
+            try:
+                end = End(step.name, self._one(step))
+            finally:
+                self._clear(step)
             if end.code or self._terminated:
                 break
         self._log.close()
         return None if self._terminated else end
+
+    def _clear(self, step: Step) -> None:
+        if step.clear:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(
+                    step.clear, cwd=self._plan.folder, env=self._plan.environment, stdin=subprocess.DEVNULL,
+                    capture_output=True, timeout=2 * GRACE_S, check=False,
+                )  # fmt: skip
 
     def _terminate(self, *_: object) -> None:
         self._terminated = True

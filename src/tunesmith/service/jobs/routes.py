@@ -67,6 +67,7 @@ class Routes:
         add("/jobs", self.all, methods=["GET"])
         add("/jobs", self.submit, methods=["POST"], status_code=202)
         add("/jobs/{which}", self.one, methods=["GET"])
+        add("/jobs/{which}", self.delete, methods=["DELETE"], status_code=204)
         add("/jobs/{which}/log", self.log, methods=["GET"])
         add("/jobs/{which}/files", self.files, methods=["GET"])
         add("/jobs/{which}/files/{path:path}", self.file, methods=["GET"])
@@ -130,6 +131,13 @@ class Routes:
     async def one(self, which: str, request: Request) -> Response:
         """How a job stands, and why."""
         return answer(_shown(self._seen(which, request)))
+
+    async def delete(self, which: str, request: Request) -> Response:
+        """Remove a job that is over, with its files, log and results; its study stays."""
+        require(request, "submit")
+        job = self._seen(which, request)
+        await self._studies.think(self._jobs().delete, job.id)
+        return Response(status_code=204)
 
     async def log(
         self, which: str, request: Request, after: int = 0, wait: float = 0.0

@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 MOST: Final = 5
 #: Steps of a line.
 _POINTS: Final = 400
+#: Width of a figure (px): two stand side by side, or one on a phone.
+_WIDTH: Final = 440
 _COLOURS: Final = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 #: What a line is drawn over: words of the title, and of the axis.
 _OVER: Final = {
@@ -62,7 +64,7 @@ def compare(readings: Readings, names: list[str]) -> dict[str, Any]:
         for made in (attained.fronts(objectives, many), attained.volumes(objectives, many)):
             if made is not None:
                 title = made["layout"]["title"]["text"]
-                drawn = {"svg": svg.draw(made, 640), "legend": svg.legend(made)}
+                drawn = {"svg": svg.draw(made, _WIDTH), "legend": svg.legend(made)}
                 figures.append({"title": title, **drawn})
     return {
         "reached": attained.reached([course for _, _, course, _ in found], metric.sign),
@@ -155,7 +157,7 @@ def _figure(
         xaxis={"title": {"text": text(words[1] + (f", {unit}" if unit else ""))}},
         yaxis=axis.axis(metric),
     )
-    return {"title": title, "svg": svg.draw(made, 640), "legend": svg.legend(made)}
+    return {"title": title, "svg": svg.draw(made, _WIDTH), "legend": svg.legend(made)}
 
 
 def _differences(specs: list[tuple[str, StudySpec]]) -> list[dict[str, Any]]:

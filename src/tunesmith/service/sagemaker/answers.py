@@ -57,9 +57,11 @@ def tuning(standing: Standing, overall: dict[str, Any] | None) -> dict[str, Any]
 
 
 def _definition(given: dict[str, Any], training: Training) -> dict[str, Any]:
-    """A definition as it was given, and the static hyperparameter by which clients know the metric."""
+    """A definition as it was given, with what `attach` of the SDK looks for: the machine where training jobs have it, and the
+    static hyperparameter by which it knows the metric."""
     static = {**given.get("StaticHyperParameters", {}), "_tuning_objective_metric": training.metric}
-    return {**given, "StaticHyperParameters": static}
+    machine = {"ResourceConfig": {"VolumeKmsKeyId": "", **training.resources}}
+    return {**machine, **given, "StaticHyperParameters": static}
 
 
 def _completion(standing: Standing) -> dict[str, Any]:

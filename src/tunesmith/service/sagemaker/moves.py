@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Final
 
 import msgspec
+import numpy as np
 
 from tunesmith.service.sagemaker.plan import Move
 
-_DECODER = msgspec.json.Decoder(Move)
+ENDS: Final = ("Completed", "Failed", "Stopped")
+_DECODER: Final = msgspec.json.Decoder(Move)
 
 
 class Moves:
@@ -20,8 +23,8 @@ class Moves:
         self._lock = threading.Lock()
         self._at = 0
         self._by_trial: dict[int, list[Move]] = {}
-        #: The last end of each trial's latest attempt.
-        self.ends: dict[int, str] = {}
+        #: By trial: how its latest attempt has ended, as a place in ENDS; -1 where it has not. There may be room for more.
+        self.ends = np.full(64, -1, dtype=np.int8)
 
     def refresh(self) -> Moves:
         """Take in what has been written meanwhile."""
@@ -42,9 +45,10 @@ class Moves:
                 except msgspec.DecodeError:  # the disk was full in the middle of one
                     continue
                 self._by_trial.setdefault(move.trial, []).append(move)
-                self.ends.pop(move.trial, None)
-                if move.end:
-                    self.ends[move.trial] = move.end
+                if move.trial >= len(self.ends):
+                    more = np.full(move.trial + 1, -1, dtype=np.int8)
+                    self.ends = np.concatenate([self.ends, more])
+                self.ends[move.trial] = ENDS.index(move.end) if move.end in ENDS else -1
             self._at += whole
         return self
 

@@ -262,7 +262,10 @@ class Operations:
         return {"Tags": _tags(self._desk.records.update(record, tag))}
 
     def _list_tags(self, asked: shapes.ListTags, caller: Caller, _: Any) -> dict[str, Any]:
-        return {"Tags": _tags(self._tagged(asked.ResourceArn, caller))}
+        named = names.named_by(asked.ResourceArn)
+        member = self._member(named[1], caller) if named and named[0] == names.TRAINING else None
+        record = self._tagged(asked.ResourceArn, caller) if member is None else member[0]
+        return {"Tags": _tags(record)}  # a tuning job's are those of its trainings
 
     def _delete_tags(self, asked: shapes.DeleteTags, caller: Caller, _: Any) -> dict[str, Any]:
         record = self._tagged(asked.ResourceArn, caller)
@@ -281,6 +284,8 @@ class Operations:
         if named is None:
             raise invalid(f"{arn}: tags are kept of tuning jobs and of training jobs")
         kind, name = named
+        if kind == names.TRAINING and self._member(name, caller) is not None:
+            raise invalid(f"{name} has the tags of its tuning job; change them there")
         return self._seen("tuning" if kind == names.TUNING else "training", name, caller)
 
     # -- both -----------------------------------------------------------------------------------

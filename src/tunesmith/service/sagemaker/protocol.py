@@ -25,6 +25,8 @@ SKEW_S: Final = 900.0
 _PART: Final = re.compile(r"(\w+)=([^,\s]+)")
 _CREDENTIAL: Final = re.compile(r"([\w-]{1,128})/(\d{8})/([a-z0-9-]{1,64})/sagemaker/aws4_request")
 _TIME: Final = re.compile(r"\d{8}T\d{6}Z")
+#: What a signature has to be of, beside the body: what is done where, and when.
+_SIGNED: Final = ("host", "x-amz-date", "x-amz-target")
 _SPACES: Final = re.compile(r" +")
 
 Code: TypeAlias = Literal[
@@ -107,10 +109,11 @@ def signature_of(headers: Headers) -> Signature:
     parts = dict(_PART.findall(given[0]))
     credential = _CREDENTIAL.fullmatch(parts.get("Credential", ""))
     signed = tuple(parts.get("SignedHeaders", "").split(";"))
-    if credential is None or not {"host", "x-amz-date"} <= set(signed) or "Signature" not in parts:
+    if credential is None or not set(_SIGNED) <= set(signed) or "Signature" not in parts:
         raise Fault(
             "InvalidSignatureException",
-            "Credential=KEY/DATE/REGION/sagemaker/aws4_request, SignedHeaders with host and x-amz-date, and Signature "
+            "Credential=KEY/DATE/REGION/sagemaker/aws4_request, SignedHeaders with host, x-amz-date and "
+            "x-amz-target, and Signature "
             "are needed",
         )
     return Signature(credential[1], credential[3], credential[2], signed, parts["Signature"])
@@ -144,7 +147,9 @@ def check(signature: Signature, secret: str, headers: Headers, body: bytes, now:
     key = f"AWS4{secret}".encode()
     for part in (signature.day, signature.region, "sagemaker", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
-    if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), signature.value):
+    if not hmac.compare_digest(
+        hmac.digest(key, text.encode(), "sha256").hex().encode(), signature.value.encode()
+    ):
         raise Fault(
             "InvalidSignatureException",
             "The request signature we calculated does not match: AWS_SECRET_ACCESS_KEY is not the one that belongs to this "

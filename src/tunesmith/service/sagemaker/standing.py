@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import CODES, Kind, State, Trial
 from tunesmith.service.jobs.job import Job
-from tunesmith.service.sagemaker.moves import Moves
+from tunesmith.service.sagemaker.moves import ENDS, Moves
 from tunesmith.service.sagemaker.plan import Plan, Training
 from tunesmith.service.sagemaker.records import Record
 
@@ -33,6 +33,7 @@ _OF_STATE: Final = np.array(
     ],
     dtype=np.int8,
 )
+_OF_END: Final = np.array([_CODE[end] for end in ENDS], dtype=np.int8)
 _ENDED: Final = [CODES[state] for state in (State.COMPLETED, State.STOPPED, State.FAILED)]
 _OPEN: Final = [CODES[state] for state in (State.WAITING, State.RUNNING, State.PAUSED)]
 OVER: Final = ("Completed", "Failed", "Stopped")
@@ -131,13 +132,10 @@ class Standing:
             return np.zeros(0, dtype=np.int8)
         states = self.ledger.column("state")
         out: NDArray[np.int8] = _OF_STATE[states]
-        if self.moves.ends:
-            trials = np.fromiter(self.moves.ends, dtype=np.int64)
-            ends = np.array([_CODE[end] for end in self.moves.ends.values()], dtype=np.int8)
-            there = trials < len(out)
-            trials, ends = trials[there], ends[there]
-            ended = np.isin(states[trials], _ENDED)
-            out[trials[ended]] = ends[ended]
+        n = min(len(out), len(self.moves.ends))
+        ends = self.moves.ends[:n]
+        said = (ends >= 0) & np.isin(states[:n], _ENDED)
+        out[:n][said] = _OF_END[ends[said]]
         left = np.isin(states, _OPEN)
         if self.status in OVER:
             out[left] = _CODE["Stopped"]

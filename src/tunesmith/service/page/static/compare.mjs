@@ -97,7 +97,7 @@ export async function open(root, state) {
             h(
               "p",
               { class: "caption" },
-              `All came to ${made.metric} ${number(made.reached.value)} at least. So much it took each of them:`,
+              `All came to ${made.metric} ${number(made.reached.value)} or better. So much it took each of them:`,
             ),
             table(
               ["study", "trials", "time", "compute time"],

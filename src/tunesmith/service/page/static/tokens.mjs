@@ -4,7 +4,7 @@ import { ago, empty, fill, h, say, when } from "./dom.mjs";
 import { get, send } from "./net.mjs";
 
 export async function open(root, state, context) {
-  const list = h("div", {}),
+  const list = h("div", { class: "tokens" }),
     told = h("p", { role: "status" });
   fill(
     root,

@@ -92,7 +92,7 @@ export async function open(root, state, context) {
         t.origin.why
           ? `${t.origin.searcher}: ${t.origin.why}`
           : `By ${t.origin.searcher === "user" ? "a person" : t.origin.searcher}, which gave no reason.`,
-        t.origin.seen ? h("span", { class: "soft" }, ` It knew ${t.origin.seen.toLocaleString("en")} events.`) : null,
+        t.origin.seen ? h("span", { class: "soft" }, ` It knew ${t.origin.seen.toLocaleString("en")} ${t.origin.seen === 1 ? "event" : "events"}.`) : null,
       ),
       t.parent === null
         ? null
