@@ -87,7 +87,8 @@ def run(
     Ctrl-C once lets running trials end within their grace; twice kills them. Run it again to go on.
     """
     from tunesmith.cli.watch import mode_of, watcher_for
-    from tunesmith.tuning.job import load_job, run_job
+    from tunesmith.integrations.sweep_files import load
+    from tunesmith.tuning.job import run_job
     from tunesmith.tuning.spec import planned_configs
 
     allow_imports(allow_import)
@@ -101,7 +102,7 @@ def run(
         "on": on,
         "address": address,
     }
-    loaded = load_job(job, overrides)
+    loaded = load(job, overrides)
     if preflight:
         from tunesmith.cli.preflight import show_preflight
 

@@ -311,15 +311,20 @@ class _Located(Exception):
         self.path = path
 
 
-def load_job(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Job:
-    """Read and check a job file. `overrides` of limits, name, seed and storage come on top.
+def load_job(
+    path: Path | str,
+    overrides: Mapping[str, Any] | None = None,
+    convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> Job:
+    """Read and check a job file. `overrides` of limits, name, seed and storage come on top; `convert` makes a job of what another
+    tool's file says.
 
     Raises JobError with the file, the line, what is wrong there and what to write instead.
     """
     path, overrides = Path(path), dict(overrides or {})
     where, address = overrides.pop("on", None), overrides.pop("address", None)
     location = overrides.pop("storage", None)
-    model, lines = _model(path, overrides)
+    model, lines = _model(path, overrides, convert)
     model.executor = cast("str | dict[str, Any]", on(where, address, cast(Where, model.executor)))
     try:
         spec = _spec(path, model)
@@ -336,9 +341,15 @@ def study_of_job(path: Path | str, storage: Location | None = None) -> tuple[str
     return _name(path, model), _storage(path, model, storage)
 
 
-def _model(path: Path, overrides: Mapping[str, Any]) -> tuple[JobModel, Lines]:
+def _model(
+    path: Path,
+    overrides: Mapping[str, Any],
+    convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> tuple[JobModel, Lines]:
     """What the file says, `overrides` on top, and on which lines. Raises JobError."""
     data, lines = _parse(path, _read(path))
+    if convert is not None:
+        data = convert(data)
     for name, value in overrides.items():
         if value is not None:
             if name in Limits.__dataclass_fields__:

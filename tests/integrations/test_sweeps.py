@@ -1,0 +1,178 @@
+"""Sweep files of W&B, Katib and NNI as jobs, which say what they cannot keep."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tunesmith as ts
+from tunesmith.integrations import katib, nni, wandb
+from tunesmith.tuning.job import run_job
+
+WANDB = """
+program: train.py
+method: bayes
+name: my sweep
+project: p
+metric: {name: loss, goal: minimize}
+run_cap: 3
+early_terminate: {type: hyperband, min_iter: 3}
+command: [PYTHON, "${program}", "${args}"]
+parameters:
+  learning-rate: {distribution: log_uniform_values, min: 1e-5, max: 0.1}
+  decay: {distribution: log_uniform, min: -3, max: 0}
+  layers: {min: 1, max: 4}
+  momentum: {min: 0.0, max: 0.9}
+  kind: {values: [a, b], probabilities: [0.7, 0.3]}
+  epochs: {value: 2}
+  noise: {distribution: normal, mu: 1, sigma: 0.1}
+  opt: {parameters: {beta: {distribution: q_uniform, min: 0, max: 1, q: 0.25}}}
+"""
+PROGRAM = """
+import argparse, tunesmith
+parser = argparse.ArgumentParser()
+for name in ("learning-rate", "decay", "momentum", "noise", "opt.beta"):
+    parser.add_argument("--" + name, type=float, required=True)
+parser.add_argument("--layers", type=int); parser.add_argument("--kind"); parser.add_argument("--epochs", type=int)
+arguments = parser.parse_args()
+for epoch in range(arguments.epochs):
+    tunesmith.report(loss=arguments.momentum + 1 / (epoch + 1))
+"""
+
+
+def test_a_sweep_of_wandb_runs(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(WANDB.replace("PYTHON", sys.executable))
+    (tmp_path / "train.py").write_text(PROGRAM)
+    said: list[str] = []
+    job = wandb.read_sweep(
+        tmp_path / "sweep.yaml", {"storage": str(tmp_path / "s.db")}, said.append
+    )
+    space = job.spec.space
+    assert space["learning_rate"] == ts.Float(1e-5, 0.1, log=True)
+    assert space["decay"] == ts.Float(math.exp(-3), 1.0, log=True)
+    assert space["layers"] == ts.Int(1, 4)
+    assert space["kind"] == ts.Choice("a", "b", prior=[0.7, 0.3])
+    assert space["opt.beta"] == ts.Float(0, 1, step=0.25)
+    assert space["noise"].prior == ts.Normal(1, 0.1)  # type: ignore[union-attr]
+    assert job.spec.name == "my-sweep"
+    assert any("project is not kept" in sentence for sentence in said)
+    result = run_job(job)
+    assert result.counts[ts.State.COMPLETED] + result.counts[ts.State.STOPPED] == 3
+    assert result.counts[ts.State.FAILED] == 0
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(WANDB.replace("PYTHON", sys.executable))
+    (tmp_path / "train.py").write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, "-m", "tunesmith", "run", "sweep.yaml"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sweep.yaml: project is not kept" in done.stderr
+    with ts.Study.open(storage=tmp_path / "tunesmith.db") as study:
+        assert len(study.trials) == 3
+
+
+KATIB = """
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: random-example, namespace: kubeflow}
+spec:
+  objective: {type: maximize, goal: 0.99, objectiveMetricName: accuracy, additionalMetricNames: [loss]}
+  algorithm: {algorithmName: random}
+  parallelTrialCount: 1
+  maxTrialCount: 2
+  maxFailedTrialCount: 3
+  parameters:
+    - {name: lr, parameterType: double, feasibleSpace: {min: "0.01", max: "0.05"}}
+    - {name: num-layers, parameterType: int, feasibleSpace: {min: "1", max: "5"}}
+    - {name: optimizer, parameterType: categorical, feasibleSpace: {list: [sgd, adam]}}
+  trialTemplate:
+    primaryContainerName: main
+    trialParameters:
+      - {name: learningRate, reference: lr}
+      - {name: layers, reference: num-layers}
+      - {name: optimizer, reference: optimizer}
+    trialSpec:
+      kind: Job
+      spec: {template: {spec: {containers: [{name: main, image: "docker.io/x", command: [PYTHON, -c,
+        "import sys; print('accuracy=0.5'); print('loss=' + sys.argv[1])", "${trialParameters.learningRate}", "--layers=${trialParameters.layers}"]}]}}}
+"""
+
+
+def test_an_experiment_of_katib_runs(tmp_path: Path) -> None:
+    (tmp_path / "experiment.yaml").write_text(KATIB.replace("PYTHON", sys.executable))
+    said: list[str] = []
+    job = katib.read_sweep(
+        tmp_path / "experiment.yaml", {"storage": str(tmp_path / "s.db")}, said.append
+    )
+    assert job.spec.space["num_layers"] == ts.Int(1, 5)
+    assert job.spec.limits.target == 0.99
+    assert any("docker.io/x is not used" in sentence for sentence in said)
+    assert any("maxFailedTrialCount is not kept" in sentence for sentence in said)
+    result = run_job(job)
+    assert result.counts[ts.State.COMPLETED] == 2
+    assert result.best.metrics["loss"] == result.best.config["lr"]
+
+
+NNI = """
+experimentName: example
+searchSpace:
+  lr: {_type: loguniform, _value: [0.0001, 0.1]}
+  units: {_type: randint, _value: [4, 8]}
+  layer:
+    _type: choice
+    _value: [{_name: Empty}, {_name: Conv, size: {_type: choice, _value: [3, 5]}}]
+trialCommand: PYTHON train.py
+trialConcurrency: 1
+maxTrialNumber: 3
+tuner: {name: TPE, classArgs: {optimize_mode: maximize}}
+trainingService: {platform: local}
+"""
+
+
+def test_an_experiment_of_nni_runs(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(NNI.replace("PYTHON", sys.executable))
+    (tmp_path / "train.py").write_text(
+        "import sys, tunesmith\ntunesmith.report(default=float(sys.argv[sys.argv.index('--lr') + 1]))\n"
+    )
+    said: list[str] = []
+    job = nni.read_sweep(tmp_path / "config.yaml", {"storage": str(tmp_path / "s.db")}, said.append)
+    assert job.spec.space["units"] == ts.Int(4, 7)
+    assert job.spec.space["layer.size"].when == {"layer": "Conv"}
+    assert any("trainingService is not kept" in sentence for sentence in said)
+    result = run_job(job)
+    assert result.counts[ts.State.COMPLETED] == 3
+    assert result.best.value == max(trial.config["lr"] for trial in result.trials)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("program: x.py\nparameters: {a: {values: [1, 2]}}\n", "metric: a job needs one"),
+        (
+            "program: x.py\nmetric: {name: l}\nparameters: {a: {distribution: beta, min: 0, max: 1}}\n",
+            "distribution 'beta'",
+        ),
+        (
+            "program: x.py\nmetric: {name: l}\nmethod: custom\nparameters: {a: {values: [1, 2]}}\n",
+            "method 'custom'",
+        ),
+        (
+            "program: x.py\nmetric: {name: l}\nparameters: {a: {min: x, max: 2}}\n",
+            "a: a range is two numbers",
+        ),
+    ],
+)
+def test_what_is_no_job(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "sweep.yaml").write_text(text)
+    with pytest.raises(ts.JobError, match=message):
+        wandb.read_sweep(tmp_path / "sweep.yaml")
