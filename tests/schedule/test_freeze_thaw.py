@@ -259,6 +259,53 @@ def test_several_objectives_and_a_constraint_side_by_side() -> None:
     assert len(completed) < 20
 
 
+class TestConstraints:
+    """What breaks a constraint is nothing that a trial has to beat."""
+
+    @pytest.mark.parametrize("early", [True, False], ids=["reported", "returned"])
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_the_best_that_keeps_it_is_trained_to_its_end(self, early: bool, seed: int) -> None:
+        """The better the loss, the more memory: reported at each step, or known at the end alone."""
+
+        def greedy(config: dict[str, Any]) -> Iterator[tuple[float, dict[str, float]]]:
+            for step in range(1, LAST + 1):
+                metrics = {"loss": 1.0 - config["x"] + 1.0 / step}
+                if early or step == LAST:
+                    metrics["memory"] = 10.0 * config["x"]
+                yield 1.0, metrics
+
+        result = simulate(
+            greedy, ts.Space(x=ts.Float(0.0, 1.0)), metric="loss", constraints=["memory <= 5"],
+            searcher="random", seed=seed, trials=40, scheduler=OPTIONS,
+        ).result  # fmt: skip
+        best = max(t.config["x"] for t in result.trials if t.config["x"] <= 0.5)
+        assert result.best.config["x"] == best
+        if early:
+            assert result.counts[ts.State.COMPLETED] < 10
+
+    @pytest.mark.parametrize("name", ["asha", "median"])
+    def test_who_is_spared(self, name: str) -> None:
+        """A trial that may become the best of those that keep it, though one that breaks it is better."""
+
+        def curves(config: dict[str, Any]) -> Iterator[tuple[float, dict[str, float]]]:
+            for _, loss in TestSpared.curves(config):
+                better = 0.2 if config["x"] > 0.8 else 0.0
+                yield 1.0, {"loss": loss - better, "memory": 10.0 * config["x"]}
+
+        def completed(spare: float) -> list[ts.Trial]:
+            options: dict[str, Any] = {"spare": spare, **({"max": LAST} if name == "asha" else {})}
+            trials = simulate(
+                curves, SPACE, metric="loss", constraints=["memory <= 8"], searcher="random", seed=1, trials=40,
+                enqueue=[{"x": x, "kind": kind} for kind in "bab" for x in (0.9, 0.5)], scheduler={name: options},
+            ).result.trials  # fmt: skip
+            return [
+                t for t in trials
+                if t.state is ts.State.COMPLETED and t.config["kind"] == "b" and t.config["x"] <= 0.8
+            ]  # fmt: skip
+
+        assert len(completed(0.03)) >= len(completed(0.0)) + 2
+
+
 class TestSpared:
     """`asha` and `median`: configs of which it is known that they begin badly and end well go on."""
 

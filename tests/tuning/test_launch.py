@@ -68,10 +68,12 @@ RUNNING = {
     "retry_failed",
     "gpus_per_trial",
     "executor",
+    "resources",
     "isolate",
     "join",
     "progress",
     "watcher",
+    "loggers",
 }
 
 

@@ -64,6 +64,17 @@ def run(
             help="Share the study with others who run the same command, here or (with a database) on other hosts.",
         ),
     ] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="ray", help="Run trials on a cluster (default: what the job says)."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The cluster's (default: what its own variables say, or one here).",
+        ),
+    ] = None,
     preflight: Annotated[
         bool,
         typer.Option(help="Try the smallest, default and largest configs, forecast, and exit."),
@@ -88,6 +99,8 @@ def run(
         "time": time,
         "parallel": parallel,
         "seed": seed,
+        "on": on,
+        "address": address,
     }
     loaded = load(job, overrides)
     if preflight:

@@ -394,7 +394,8 @@ def ending(ledger: Ledger, exited: Exited, *, requested: bool = False) -> Event:
     """
     kind = None if exited.reason is None else exited.reason.kind
     if kind is Kind.LOST or kind is Kind.INTERRUPTED:
-        return _again(ledger, exited, counted=kind is Kind.LOST or not requested)
+        itself = kind is Kind.LOST or not requested
+        return _again(ledger, exited, counted=itself and not exited.blameless)
     if kind is Kind.PAUSED:
         assert exited.reason is not None
         cost = price(ledger.spec.limits, exited.cost)

@@ -48,6 +48,8 @@ class Engine:
         self.strategies = Strategies(searcher, scheduler, forecaster)
         self.session = session
         self.quit: Quit | None = None
+        #: How many trials can begin now, where that may be fewer than the study's `parallel` allows.
+        self.room: int | None = None
         #: The report about which the scheduler is still to be asked.
         self._undecided: events.Reported | None = None
         self._stopping: dict[int, Reason] = {}
@@ -272,9 +274,22 @@ class Engine:
 
     # -- new trials ---------------------------------------------------------------------------
 
+    @property
+    def wanted(self) -> int:
+        """How many trials more might begin now, at most."""
+        limits, ledger = self.ledger.spec.limits, self.ledger
+        if self._over is not None:
+            return 0
+        free = limits.parallel - len(self._own)
+        if limits.trials is None:
+            return free
+        left = limits.trials - ledger.started_count
+        return min(free, max(0, left) + ledger.counts[State.WAITING] + ledger.counts[State.PAUSED])
+
     def _fill(self, at: float, out: list[Command]) -> None:
         """Start trials while there is room."""
         free = self.ledger.spec.limits.parallel - len(self._own)
+        free = free if self.room is None else min(free, self.room)
         while free > 0:
             step = decide.begin(self.ledger, self.strategies, at, self.session, self._own, free)
             if isinstance(step, Quit):

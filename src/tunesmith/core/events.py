@@ -238,7 +238,8 @@ class Exited(NamedTuple):
     """An executor says that a trial's job is over.
 
     `returned` is whatever the objective returned (a number, a mapping of metrics, None for "my last
-    report counts"); `reason` is set instead where it did not get that far. `note` is said, and kept with the trial.
+    report counts"); `reason` is set instead where it did not get that far. `note` is said, and kept with the trial. `blameless`
+    says that its machine was lost, or taken away: it is run again, and `retries` does not count that.
     """
 
     at: float
@@ -248,6 +249,7 @@ class Exited(NamedTuple):
     reason: Reason | None = None
     cost: Cost = Cost()
     note: str = ""
+    blameless: bool = False
 
 
 class Interrupt(NamedTuple):

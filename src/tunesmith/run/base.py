@@ -54,6 +54,16 @@ class Executor(Protocol):
 
 
 @runtime_checkable
+class Elastic(Protocol):
+    """An executor that has not always room for as many trials as a study runs at a time."""
+
+    def room(self, wanted: int) -> int:
+        """How many trials more can begin at once; it sees to it that `wanted` can, by and by. One that is started
+        all the same waits, and its time runs."""
+        ...
+
+
+@runtime_checkable
 class Interruptible(Protocol):
     """An executor that has the objective on its caller's stack, where only an exception ends it."""
 

@@ -6,21 +6,32 @@ once a coordinator is there to work for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
-from tunesmith.core.errors import StudyError
+from tunesmith.core.errors import ExecutorError, StudyError, did_you_mean, shown
 from tunesmith.core.events import Reported
 from tunesmith.core.study import StudySpec
 from tunesmith.run.base import Executor
+from tunesmith.run.demand import Demand
 from tunesmith.run.folder import Folder
+from tunesmith.run.resources import threads_of
 
 if TYPE_CHECKING:
+    from tunesmith.run.agent import Function
+    from tunesmith.run.fleet import Cluster
     from tunesmith.run.program import Program
     from tunesmith.run.simulate import Curve, SimulateExecutor
 
-#: Where the trials of a Python function run.
-Where: TypeAlias = Literal["auto", "inline", "process"]
+#: Where the trials of a Python function run on this machine, and where those of anything run on others.
+Here: TypeAlias = Literal["auto", "inline", "process"]
+There: TypeAlias = Literal["ray"]
+#: By name, or a cluster with its options: ``{"ray": {"address": "10.0.0.1:6379"}}``.
+Where: TypeAlias = Here | There | Mapping[str, Mapping[str, Any]]
+#: What may be said of a cluster.
+OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {"ray": ("address", "runtime_env")}
 
 
 class Context(NamedTuple):
@@ -31,6 +42,8 @@ class Context(NamedTuple):
     folder: Folder
     #: Takes the report of a trial that has the coordinator further up its stack.
     deliver: Callable[[Reported], None]
+    #: Tells people something.
+    say: Callable[[str], None] = lambda _: None
 
 
 Factory: TypeAlias = Callable[[Context], Executor]
@@ -43,11 +56,23 @@ def of_function(
     where: Where = "auto",
     isolate: bool = False,
     gpus_per_trial: float = 0.0,
+    resources: Mapping[str, Any] | None = None,
 ) -> Factory:
-    """The executor for a Python function: this very process, or worker processes. Raises StudyError."""
+    """The executor for a Python function: this very process, worker processes, or a cluster. Raises StudyError."""
     limits = spec.limits
-    if where not in ("auto", "inline", "process"):
-        raise StudyError(f"executor is 'auto', 'inline' or 'process', not {where!r}")
+    place = _cluster_of(where)
+    if place is not None:
+        from tunesmith.run.agent import Function
+        from tunesmith.run.process import pickled
+
+        metrics = tuple(objective.metric for objective in spec.objectives)
+        function = Function(pickled(objective), metrics, isolate)
+        return _fleet(function, place, Demand.of(resources, gpus_per_trial))
+    if where not in get_args(Here):
+        raise StudyError(
+            f"executor is 'auto', 'inline', 'process' or a cluster ({', '.join(OPTIONS)}), not {where!r}"
+        )
+    _refuse(resources)
     needs_processes = (
         limits.parallel > 1
         or limits.trial_time is not None
@@ -88,8 +113,22 @@ def of_function(
     return process if where == "process" or needs_processes else inline
 
 
-def of_program(program: Program, *, gpus_per_trial: float = 0.0) -> Factory:
-    """The executor for a program of any language. Raises JobError if it cannot be found."""
+def of_program(
+    program: Program,
+    *,
+    where: Where = "auto",
+    gpus_per_trial: float = 0.0,
+    resources: Mapping[str, Any] | None = None,
+) -> Factory:
+    """The executor for a program of any language. Raises JobError if it cannot be found, StudyError."""
+    place = _cluster_of(where)
+    if place is not None:
+        return _fleet(program, place, Demand.of(resources, gpus_per_trial))
+    if where not in ("auto", "process"):
+        raise StudyError(
+            f"executor: a program runs here ('auto') or on a cluster ({', '.join(OPTIONS)}), not {shown(where)}"
+        )
+    _refuse(resources)
     from tunesmith.run.command import CommandExecutor
     from tunesmith.run.template import Template
 
@@ -106,6 +145,106 @@ def of_program(program: Program, *, gpus_per_trial: float = 0.0) -> Factory:
         )
 
     return command
+
+
+def on(name: str | None, address: str | None, where: Where) -> Where:
+    """`where` for a command line that says ``--on NAME --address ADDRESS``. Raises StudyError."""
+    if name is None and address is None:
+        return where
+    before = _cluster_of(where)
+    if name is None and before is None:
+        raise StudyError(f"--address is that of a cluster: add --on {' or '.join(OPTIONS)}")
+    name = name or (before.name if before is not None else "")
+    if name not in OPTIONS:
+        if address is None and name in get_args(Here):
+            return cast(Where, name)
+        raise StudyError(f"--on is {' or '.join(OPTIONS)}, not {shown(name)}")
+    options = dict(before.options) if before is not None and before.name == name else {}
+    return {name: {**options, **({} if address is None else {"address": address})}}
+
+
+class _Place(NamedTuple):
+    """A cluster, and how to come to it."""
+
+    name: str
+    options: Mapping[str, Any]
+
+
+def _cluster_of(where: Where) -> _Place | None:
+    """The cluster that is meant; None for this machine. Raises StudyError."""
+    if isinstance(where, str):
+        return _Place(where, {}) if where in OPTIONS else None
+    if not isinstance(where, Mapping) or len(where) != 1:
+        raise StudyError(
+            f"an executor is a name, or one with options ({{'ray': {{'address': ...}}}}), not {shown(where)}"
+        )
+    ((name, options),) = where.items()
+    if name not in OPTIONS:
+        raise StudyError(f"there is no cluster {shown(name)}{did_you_mean(str(name), OPTIONS)}")
+    if not isinstance(options or {}, Mapping):
+        raise StudyError(f"{name}: its options are names and values, not {shown(options)}")
+    for option in options or {}:
+        if option not in OPTIONS[name]:
+            hint = did_you_mean(str(option), OPTIONS[name])
+            raise StudyError(f"{name} has no option {shown(option)}{hint}")
+    return _Place(name, options or {})
+
+
+def _refuse(resources: Mapping[str, Any] | None) -> None:
+    if resources is not None:
+        raise StudyError(
+            f"resources are what trials need of a cluster ({', '.join(OPTIONS)}); on this machine say parallel, "
+            "gpus_per_trial and trial_memory"
+        )
+
+
+def _fleet(work: Function | Program, place: _Place, demand: Demand) -> Factory:
+    """The executor for trials on a cluster's nodes."""
+
+    def fleet(context: Context) -> Executor:
+        from tunesmith.run.agent import Site
+        from tunesmith.run.fleet import FleetExecutor, own_path, signed
+
+        cluster = _made(place)
+        folder, limits = context.folder, context.spec.limits
+        site = Site(
+            work,
+            folder.path,
+            signed(folder),
+            limits.trial_memory,
+            threads_of(demand.threads),
+            own_path(),
+            _sent(place.options),
+        )
+        return FleetExecutor(
+            cluster(site, demand, **place.options),
+            folder=folder,
+            sign=site.sign,
+            parallel=limits.parallel,
+            say=context.say,
+        )
+
+    return fleet
+
+
+def _sent(options: Mapping[str, Any]) -> Path | None:
+    """The folder that is sent to the nodes, by its path here; None if none is."""
+    folder = (options.get("runtime_env") or {}).get("working_dir")
+    return None if folder is None else Path(folder).absolute()
+
+
+def _made(place: _Place) -> Callable[..., Cluster]:
+    """What makes the cluster. Raises ExecutorError where its package is missing."""
+    try:
+        module = import_module(f"tunesmith.run.{place.name}")
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != place.name:
+            raise
+        raise ExecutorError(
+            f"{place.name} is not installed: pip install 'tunesmith[{place.name}]'"
+        ) from error
+    cluster: Callable[..., Cluster] = module.CLUSTER
+    return cluster
 
 
 def of_curve(curve: Curve, spec: StudySpec, began: float) -> SimulateExecutor:

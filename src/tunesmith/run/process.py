@@ -139,11 +139,12 @@ class Worker:
 
 
 class ProcessExecutor:
-    """See the module's text. `parallel` workers at most; they start when they are needed."""
+    """See the module's text. `parallel` workers at most; they start when they are needed. The objective may have been
+    `pickled` already."""
 
     def __init__(
         self,
-        objective: Callable[..., Any],
+        objective: Callable[..., Any] | bytes,
         *,
         metric: str | Sequence[str],
         session: str,
@@ -154,8 +155,8 @@ class ProcessExecutor:
         gpus_per_trial: float = 0.0,
         gpus: list[str] | None = None,
     ) -> None:
-        takes_trial(objective)
-        self._objective = (_pickled(objective), metric)
+        blob = objective if isinstance(objective, bytes) else pickled(objective)
+        self._objective = (blob, metric)
         self._session = session
         self._folder = folder
         self._parallel = parallel
@@ -332,9 +333,12 @@ class ProcessExecutor:
         return Exited(time.time(), start.trial, start.attempt, None, reason, cost)
 
 
-def _pickled(objective: Callable[..., Any]) -> bytes:
-    """The objective as bytes: by reference to its module if a worker can import that, else whole."""
+def pickled(objective: Callable[..., Any]) -> bytes:
+    """The objective as bytes: by reference to its module if a worker can import that, else whole. Raises TypeError,
+    JobError."""
     import cloudpickle
+
+    takes_trial(objective)
 
     module = sys.modules.get(getattr(objective, "__module__", None) or "")
     whole = module is not None and not _importable(module.__name__)

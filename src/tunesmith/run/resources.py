@@ -41,6 +41,12 @@ def thread_caps(parallel: int, environment: Mapping[str, str] | None = None) -> 
     return {name: share for name in THREAD_VARIABLES if name not in environment}
 
 
+def threads_of(count: int, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment variables that give a trial so many threads, wherever it runs; what the user has set here holds there."""
+    environment = os.environ if environment is None else environment
+    return {name: environment.get(name, str(count)) for name in THREAD_VARIABLES}
+
+
 def visible_gpus() -> list[str]:
     """The GPUs there are: CUDA_VISIBLE_DEVICES if it is set, else what nvidia-smi lists."""
     visible = os.environ.get(GPU_VARIABLE)

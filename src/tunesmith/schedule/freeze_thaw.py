@@ -105,16 +105,25 @@ class FreezeThaw:
             horizon = rng.uniform(steps[0] / self.max, 1.0)
             margin = 10.0 ** -rng.uniform(*MARGINS)
         then = np.minimum(steps[at] / self.max + horizon, 1.0)
-        chance = forecast.chances(trials, then, margin)
-        chance[breach.surely(history, trials)] = 0.0
+        mean, deviation = forecast.at(trials, then)
+        keeping = breach.keeping(history, trials)
+        chance = unbeaten(mean + margin, deviation, forecast.rivals) * keeping
+        breaking = breach.surely(history, trials)
+        chance[breaking] = 0.0
         worth = chance / (steps[at + 1] - steps[at]) ** PRICE
-        best = int(np.argmax(worth if chance.any() else at))
+        # where no trial keeps the constraints, nothing is to be beaten: of equal chances the least loss
+        best = int(np.lexsort((mean[:, 0], -worth if chance.any() else -at))[0])
         if last:
             enough = chance[best] >= LEAST
+            if not enough and history.constraints and not breaking.all() and _none_keeps(history):
+                best = int(np.lexsort((mean[:, 0], -keeping, breaking))[0])
+                enough = True
         elif owed:
             enough = True
         else:
-            new = forecast.another(_newest(rungs), horizon, margin) / steps[0] ** PRICE
+            newest = _newest(rungs)
+            kept = float(breach.keeping(history, newest).mean())
+            new = kept * forecast.another(newest, horizon, margin) / steps[0] ** PRICE
             enough = chance[best] > 0.0 and worth[best] >= new
         if not enough:
             return None
@@ -138,6 +147,11 @@ class FreezeThaw:
         """The same, and the end."""
         levels = (*self.levels(), self.max)
         return history.memo(("freeze_thaw", levels), lambda: Rungs(levels)).update(history)
+
+
+def _none_keeps(history: History) -> bool:
+    """Whether no completed trial keeps the constraints: then somebody goes on, however small its chance."""
+    return not (history.where(State.COMPLETED) & ~history.broken).any()
 
 
 def _go_on(rungs: Rungs, trials: Ints, at: Ints, i: int, why: str) -> Resume:
@@ -168,8 +182,8 @@ def _newest(rungs: Rungs) -> Ints:
 
 @dataclass(frozen=True)
 class _Forecast:
-    """The curves of each objective, and what is to be beaten, shape (rivals, objectives): the best values seen at any step;
-    with several objectives, those that no other trial's last ones beat."""
+    """The curves of each objective, and what is to be beaten, shape (rivals, objectives): the best value seen at any step;
+    with several objectives, or under constraints, those that no other trial's last ones beat, of trials that keep the constraints there."""
 
     curves: list[Thaw]
     rivals: Floats
@@ -182,29 +196,30 @@ class _Forecast:
         known = [thaw for thaw in curves if thaw is not None]
         if len(known) < len(curves):
             return None
-        if len(known) == 1:
+        if len(known) == 1 and not history.constraints:
             return cls(known, np.array([[known[0].best]]))
         usable = np.flatnonzero(history.usable)
         trials = [trial for trial in usable.tolist() if rungs.highest(trial) >= 0]
-        reports = [rungs.report(rungs.highest(trial), trial) for trial in trials]
-        losses = history.losses_at(np.array(reports, dtype=np.int64))
-        losses = losses[np.isfinite(losses).all(axis=1)]
-        best = losses[front(losses)]
+        reports = np.array(
+            [rungs.report(rungs.highest(trial), trial) for trial in trials], dtype=np.int64
+        )
+        losses = history.losses_at(reports)
+        counts = np.isfinite(losses).all(axis=1) & breach.kept(
+            history, np.array(trials, dtype=np.int64), reports
+        )
+        losses = losses[counts]
+        best = losses[front(losses)] if len(losses) else losses
         scaled = [thaw.scaled(column) for thaw, column in zip(known, best.T, strict=True)]
-        return cls(known, np.column_stack(scaled)) if len(best) else None
-
-    def chances(self, trials: Ints, t: Floats, margin: float) -> Floats:
-        """The probability of each trial, shape (n,), to be unbeaten by more than `margin` after a share `t` of a whole run."""
-        mean, deviation = self._at(trials, t)
-        return unbeaten(mean + margin, deviation, self.rivals)
+        return cls(known, np.column_stack(scaled))
 
     def another(self, newest: Ints, horizon: float, margin: float) -> float:
         """That of one that has not begun: it comes to what the `newest` came to, or will."""
-        mean, deviation = self._at(newest, np.full(len(newest), horizon))
+        mean, deviation = self.at(newest, np.full(len(newest), horizon))
         apart = np.sqrt(mean.var(axis=0) + np.square(deviation).mean(axis=0))
         return float(unbeaten(mean.mean(axis=0)[None] + margin, apart[None], self.rivals)[0])
 
-    def _at(self, trials: Ints, t: Floats) -> tuple[Floats, Floats]:
+    def at(self, trials: Ints, t: Floats) -> tuple[Floats, Floats]:
+        """Expected losses and deviations of each trial after a share `t` of a whole run, shape (n, objectives) each."""
         pairs = [thaw.at(trials, t) for thaw in self.curves]
         means, deviations = zip(*pairs, strict=True)
         return np.column_stack(means), np.column_stack(deviations)

@@ -42,6 +42,24 @@ def chances(history: History, trials: Ints, constraint: int) -> NDArray[np.float
     return chance
 
 
+def keeping(history: History, trials: Ints) -> NDArray[np.float64]:
+    """The probability of each of `trials` to keep all constraints at its end, shape (n,), as if they were independent; 1 where
+    nothing is known."""
+    out = np.ones(len(trials))
+    for j in range(len(history.constraints)):
+        out *= 1.0 - chances(history, trials, j)
+    return out
+
+
+def kept(history: History, trials: Ints, reports: Ints) -> NDArray[np.bool_]:
+    """Which of `trials` are known to keep every constraint, by one report of each or by what they returned, shape (n,)."""
+    out = np.ones(len(trials), dtype=bool)
+    for j in range(len(history.constraints)):
+        then, in_the_end = history.excess_at(reports, j), history.excess[trials, j]
+        out &= np.where(np.isnan(in_the_end), then, in_the_end) <= 0.0
+    return out
+
+
 def named(history: History, trial: int) -> str:
     """The constraints that a trial will surely break, in words; empty where there is none."""
     one = np.array([trial])

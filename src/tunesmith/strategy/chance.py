@@ -50,5 +50,5 @@ def unbeaten(expected: Floats, deviation: Floats, rivals: Floats) -> Floats:
 
     behind = (expected[:, None, :] - rivals) / deviation[:, None, :]
     beaten: Floats = ndtr(behind).prod(axis=2)
-    out: Floats = 1.0 - beaten.max(axis=1)
+    out: Floats = 1.0 - beaten.max(axis=1, initial=0.0)
     return out

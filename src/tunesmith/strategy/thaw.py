@@ -112,8 +112,12 @@ def spares(history: History, trial: int, longest: int, least: float) -> bool:
         thaw = Thaw.of(history, rungs)
         if thaw is None:
             return False
+        best = thaw.best
+        if history.constraints and history.best is not None:
+            # the best of all may be one that breaks a constraint
+            best = float(thaw.scaled(history.losses[[history.best], 0])[0])
         mean, deviation = thaw.at(np.array([trial]), np.ones(1))
-        return bool(ndtr((thaw.best - mean[0]) / deviation[0]) >= least)
+        return bool(ndtr((best - mean[0]) / deviation[0]) >= least)
 
 
 class _Scale(NamedTuple):

@@ -49,6 +49,7 @@ def tune(
     executor: Where = "auto",
     isolate: bool = False,
     gpus_per_trial: float = 0.0,
+    resources: Mapping[str, Any] | None = None,
     join: bool = False,
     durability: Durability = "crash",
     progress: bool | None = None,
@@ -76,7 +77,9 @@ def tune(
     ``{name: options}`` or as an object; `enqueue`, configs to run first; `warm_start`, earlier studies to learn from (or their
     results, or names in the same storage; taken in when the study is new); `deterministic` (the same trials on every run,
     however parallel); `duplicates` (the same config may run twice); `tags`, words by which people find the study; `executor` ("auto" takes processes
-    if trials are parallel, limited in time or memory, isolated or on GPUs); `isolate` (a process for
+    if trials are parallel, limited in time or memory, isolated or on GPUs; "ray", or ``{"ray": {"address": ...,
+    "runtime_env": {...}}}``, runs them on a Ray cluster, and `resources` says what each needs there:
+    ``{"cpu": 2, "gpu": 0.5, "memory": "8GiB", "label": {"market": "spot"}}``); `isolate` (a process for
     each trial); `gpus_per_trial`; `durability="power"` (survives a power cut); `progress` (None: if
     this is a terminal); `watcher`, called with the ledger and the time as the study goes on; `loggers`, experiment trackers that are told what happens, such as
     ``tunesmith.integrations.mlflow.MlflowLogger()``.
@@ -107,7 +110,12 @@ def tune(
         limits=limits,
     )
     runner = of_function(
-        objective, spec, where=executor, isolate=isolate, gpus_per_trial=gpus_per_trial
+        objective,
+        spec,
+        where=executor,
+        isolate=isolate,
+        gpus_per_trial=gpus_per_trial,
+        resources=resources,
     )
     program = on_data(fingerprint.of_function(objective), data_version)
     with tracked(loggers, watcher) as also, progress_watcher(progress, also=also) as shown:

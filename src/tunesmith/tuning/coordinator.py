@@ -35,7 +35,7 @@ from tunesmith.core.events import (
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import fingerprint
 from tunesmith.core.trial import Kind, Reason, State
-from tunesmith.run.base import Executor, Happened, storable
+from tunesmith.run.base import Elastic, Executor, Happened, storable
 from tunesmith.run.folder import Folder
 from tunesmith.run.marks import SESSION_MARK
 from tunesmith.run.objective import reason_of, with_source
@@ -238,9 +238,12 @@ class Loop:
 
     def _turn(self) -> None:
         assert self._executor is not None
-        wait_s = WAIT_S if self.ledger.running and not self._unstarted else 0.0
+        waits = self.ledger.running or self._engine.room == 0
+        wait_s = WAIT_S if waits and not self._unstarted else 0.0
         happened = [*self._unstarted, *self._storable(self._executor.events(wait_s))]
         self._unstarted.clear()
+        if isinstance(self._executor, Elastic):
+            self._engine.room = self._executor.room(self._engine.wanted)
         now = self._clock()
         self._handle(happened, now)
         if self._watcher is not None and (now - self._watched_at >= WAIT_S or self._engine.quit):

@@ -5,13 +5,14 @@ The model below is the reference: the documentation is generated from it.
 
 from __future__ import annotations
 
+import copy
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +21,7 @@ from tunesmith.core.constraint import check as check_constraints
 from tunesmith.core.errors import (
     SYNONYMS,
     JobError,
+    StudyError,
     TextError,
     TunesmithError,
     did_you_mean,
@@ -34,7 +36,7 @@ from tunesmith.core.space.parameter import Choice, Fixed, parameter_from_dict
 from tunesmith.core.space.space import RELATIONS, Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.yaml_text import Lines, read
-from tunesmith.run.executors import Factory, of_program
+from tunesmith.run.executors import Factory, Where, of_program, on
 from tunesmith.run.folder import Folder
 from tunesmith.run.output import STEP
 from tunesmith.run.program import Program, compile_sources
@@ -194,6 +196,18 @@ class JobModel(BaseModel):
     gpus_per_trial: float = Field(
         0.0, ge=0, description="GPUs for each trial (fractions share one), as CUDA_VISIBLE_DEVICES."
     )
+    executor: str | dict[str, Any] = Field(
+        "auto",
+        description="Where trials run: on this machine, or on a cluster (`ray`, or with options: `{ray: {address: HOST:PORT, "
+        "runtime_env: {working_dir: .}}}`, the folder relative to the job file). `--on` and `--address` count more.",
+        examples=["ray"],
+    )
+    resources: dict[str, Any] | None = Field(
+        None,
+        description="What each trial needs of a cluster: `cpu`, `gpu`, `memory`, `label` (of its node), `custom` "
+        "(resources of the cluster's own).",
+        examples=["{cpu: 2, gpu: 0.5, memory: 8GiB, label: {market: spot}}"],
+    )
     storage: str | None = Field(
         None,
         description="The file that keeps the study, relative to the job file, or the URL of a database "
@@ -240,10 +254,27 @@ class Job:
         return folder_of(self.storage, self.spec.name)
 
     @property
+    def where(self) -> Where:
+        """Where its trials run; what is sent there by its path."""
+        where: Any = copy.deepcopy(self.model.executor)
+        for options in where.values() if isinstance(where, dict) else ():
+            environment = options.get("runtime_env") if isinstance(options, dict) else None
+            folder = environment.get("working_dir") if isinstance(environment, dict) else None
+            if environment and isinstance(folder, str) and "://" not in folder:
+                environment["working_dir"] = str((self.path.parent / folder).absolute())
+        return where  # type: ignore[no-any-return]
+
+    @property
     def executor(self) -> Factory:
         """The executor for its trials. Raises JobError if there is no such program."""
-        gpus = self.model.gpus_per_trial
-        make = self._located(lambda: of_program(self.program, gpus_per_trial=gpus))
+        make = self._located(
+            lambda: of_program(
+                self.program,
+                where=self.where,
+                gpus_per_trial=self.model.gpus_per_trial,
+                resources=self.model.resources,
+            )
+        )
         return lambda context: self._located(lambda: make(context))
 
     def find(self) -> str:
@@ -255,7 +286,7 @@ class Job:
         """Do it; a mistake names the file, and the line of the key that it begins with."""
         try:
             return act()
-        except JobError as error:
+        except (JobError, StudyError) as error:
             key = str(error).partition(":")[0]
             raise JobError(f"{self.path}:{self.lines.line((key,))}: {error}") from None
 
@@ -291,8 +322,10 @@ def load_job(
     Raises JobError with the file, the line, what is wrong there and what to write instead.
     """
     path, overrides = Path(path), dict(overrides or {})
+    where, address = overrides.pop("on", None), overrides.pop("address", None)
     location = overrides.pop("storage", None)
     model, lines = _model(path, overrides, convert)
+    model.executor = cast("str | dict[str, Any]", on(where, address, cast(Where, model.executor)))
     try:
         spec = _spec(path, model)
     except _Located as error:

@@ -21,7 +21,7 @@ from tunesmith.core.errors import StoreFull, StudyOver, StudyWaits, TunesmithErr
 from tunesmith.core.events import Event, Exited, Reported, Stop
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import Kind, Reason
-from tunesmith.run.base import Executor, Happened, storable
+from tunesmith.run.base import Elastic, Executor, Happened, storable
 from tunesmith.run.executors import Context, Factory
 from tunesmith.run.folder import Folder
 from tunesmith.run.objective import reason_of
@@ -60,6 +60,8 @@ class Joined:
         self._own: dict[int, int] = {}
         self._stopping: set[int] = set()
         self._unstarted: list[Exited] = []
+        #: Whether the executor has no room for one more.
+        self._full = False
         self._interrupts = Interrupts(self._begin_to_leave)
         self._killed = False
         self._drain_at: float | None = None
@@ -90,7 +92,7 @@ class Joined:
             assert session is not None
             spec = study.spec
             spec = replace(spec, limits=replace(spec.limits, parallel=self._parallel))
-            executor = make(Context(spec, session.id, folder, self.deliver))
+            executor = make(Context(spec, session.id, folder, self.deliver, self._say))
             self._executor = self._interrupts.executor = executor
             try:
                 self._keeper = Keeper(folder, self._say)
@@ -107,7 +109,8 @@ class Joined:
     def _turn(self) -> bool:
         """Whether there is more to do."""
         assert self._executor is not None
-        happened = [*self._unstarted, *self._executor.events(WAIT_S if self._own else 0.0)]
+        wait_s = WAIT_S if self._own or self._full else 0.0
+        happened = [*self._unstarted, *self._executor.events(wait_s)]
         self._unstarted.clear()
         for event in happened:
             self._take(event)
@@ -238,6 +241,9 @@ class Joined:
         """Begin trials while there is room; whether the study is over."""
         study = self._study
         while len(self._own) < self._parallel:
+            self._full = not self._room()
+            if self._full:
+                return self._over_elsewhere()
             cursor = self.ledger.cursor
             if cursor == self._idle_at:
                 if self._own and time.monotonic() - self._asked_s < NEWS_S:
@@ -261,6 +267,19 @@ class Joined:
                 return False
             self._begin(begun)
         return False
+
+    def _room(self) -> bool:
+        """Whether a trial could begin here at once."""
+        executor = self._executor
+        left = self._parallel - len(self._own)
+        return not isinstance(executor, Elastic) or executor.room(left) > 0
+
+    def _over_elsewhere(self) -> bool:
+        """Whether the study has come to its end while there was no room here."""
+        if self._own or time.monotonic() - self._asked_s < NEWS_S:
+            return False
+        self._asked_s = time.monotonic()
+        return self._study._refresh().ended is not None  # noqa: SLF001
 
     def _begin(self, begun: Event) -> None:
         start = start_of(self.ledger, begun)

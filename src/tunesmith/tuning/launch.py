@@ -122,7 +122,7 @@ def launch(
         )
         with _closed_on_error(coordinator):
             context = Context(
-                coordinator.ledger.spec, coordinator.session.id, folder, coordinator.deliver
+                coordinator.ledger.spec, coordinator.session.id, folder, coordinator.deliver, say
             )
             runner = executor(context)
         coordinator.run(runner, folder)

@@ -177,6 +177,7 @@ _OF_TUNE: Final = (
     "watcher",
     "loggers",
     "executor",
+    "resources",
     "on_change",
     "changed",
     "data_version",

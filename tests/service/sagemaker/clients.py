@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import boto3
 import botocore.config
+import psutil
 from tests.service.running import Service
 
 KEY: Final = "AKIAEXAMPLE"
@@ -76,7 +78,12 @@ class Cloud:
         )
 
     def close(self) -> None:
+        """End the service, and the jobs that would wait for it to come back."""
         self.service.close()
+        for process in psutil.process_iter(["cmdline"]):
+            if any(str(self.folder) in word for word in process.info["cmdline"] or ()):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
 
     def tune(self, name: str, *parts: dict[str, Any], **more: Any) -> str:
         """Create a tuning job; its name."""
