@@ -180,14 +180,8 @@ class Api:
         if shown is not None:
             return shown
 
-        def thought() -> tuple[Trial, int]:
-            trial = self._studies.ask(name, session)
-            journal = self._studies.study(name)._journal  # noqa: SLF001
-            with journal.lock:  # else it may have events that are not stored yet
-                return trial, journal.ledger.cursor
-
         async with self._wire.asking.turn(name, turn, 2 * MOST_WAIT_S):
-            trial, cursor = await self._studies.think(thought)
+            trial, cursor = await self._studies.think(self._studies.ask, name, session)
         self._news.tell(name, cursor)
         return _shown(trial)
 
@@ -202,7 +196,7 @@ class Api:
             self._studies.store.beat(name, who.id)
             study = self._studies.study(name)
             if not study._journal.lock.acquire(timeout=BEAT_S):  # noqa: SLF001
-                return {}  # a model is asked: the next sign of life hears of what is to stop
+                return {}  # a history is read: the next sign of life hears of what is to stop
             try:
                 ledger = study._refresh()  # noqa: SLF001
                 mine = [n for n, running in ledger.running.items() if running.session == who.id]

@@ -112,7 +112,7 @@ def make(
     counters = Counters()
     groups = Groups(studies, wire.writing, news)
     api = Api(studies, news, wire, groups)
-    for routes in (api, wire, Views(studies, news, wire)):  # the busiest first
+    for routes in (api, wire, Views(studies, news, wire, readings)):  # the busiest first
         app.include_router(routes.router)
     app.include_router(health.router(studies, counters))
     app.include_router(Accounts(tokens).router)

@@ -59,23 +59,26 @@ class Studies:
         #: Seconds since the epoch.
         self.clock = clock
         self._lock = threading.Lock()
-        self._opened: OrderedDict[str, Study] = OrderedDict()
+        #: By name, and whether for a model that thinks.
+        self._opened: OrderedDict[tuple[str, bool], Study] = OrderedDict()
         self._origins: dict[str, Origin] = {}
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
         self._thinking = ThreadPoolExecutor(max(4, os.cpu_count() or 1), "thinking")
         #: Whether the service has been told to end: streams look at it.
         self.ending = False
 
-    def study(self, name: str) -> Study:
-        """The study of this name, its history as far as it has been read. Raises StudyNotFound."""
+    def study(self, name: str, *, thinking: bool = False) -> Study:
+        """The study of this name, its history as far as it has been read; `thinking`, with a history of its own, which a
+        model that is asked may keep to itself meanwhile. Raises StudyNotFound."""
+        key = (name, thinking)
         with self._lock:
-            study = self._opened.get(name)
+            study = self._opened.get(key)
             if study is not None:
-                self._opened.move_to_end(name)
+                self._opened.move_to_end(key)
                 return study
         study = Study(self.store, name, self.storage, clock=self.clock)
         with self._lock:
-            study = self._opened.setdefault(name, study)
+            study = self._opened.setdefault(key, study)
             while len(self._opened) > 1 and (len(self._opened) > _KEPT or self._trials > TRIALS):
                 self._opened.popitem(last=False)
         return study
@@ -88,7 +91,8 @@ class Studies:
     def forget(self, name: str) -> None:
         """Read the study anew the next time: it was deleted, or cannot be believed."""
         with self._lock:
-            self._opened.pop(name, None)
+            for thinking in (False, True):
+                self._opened.pop((name, thinking), None)
             self._origins.pop(name, None)
 
     def known_origin(self, name: str) -> Origin | None:
@@ -120,10 +124,16 @@ class Studies:
     def instant(self, study: Study) -> bool:
         return study._strategies.instant(study._ledger)  # noqa: SLF001
 
-    def ask(self, name: str, session: Session) -> Trial:
-        """The trial that a session has asked for and not told yet (it may have asked twice), or the next one. Raises as
-        `Study.ask`."""
-        return self.on(name, lambda study: _running(study, session) or self._ask(study, session))
+    def ask(self, name: str, session: Session) -> tuple[Trial, int]:
+        """The trial that a session has asked for and not told yet (it may have asked twice), or the next one; and the
+        study's cursor then. Nobody else waits meanwhile but who asks, too. Raises as `Study.ask`."""
+
+        def ask(study: Study) -> tuple[Trial, int]:
+            study._journal.refresh()  # noqa: SLF001 (what was told is known to another history)
+            trial = _running(study, session) or self._ask(study, session)
+            return trial, study._journal.ledger.cursor  # noqa: SLF001
+
+        return self.on(name, ask, thinking=True)
 
     def _ask(self, lead: Study, session: Session) -> Trial:
         study = lead.by(session)
@@ -138,10 +148,10 @@ class Studies:
         self.forget(name)
         self.store.delete(name)
 
-    def on(self, name: str, call: Callable[[Study], T]) -> T:
-        """What `call` makes of a study; one that was deleted and made anew is opened again the next time."""
+    def on(self, name: str, call: Callable[[Study], T], *, thinking: bool = False) -> T:
+        """What `call` makes of a study (see `study`); one that was deleted and made anew is opened again the next time."""
         try:
-            return call(self.study(name))
+            return call(self.study(name, thinking=thinking))
         except StudyNotFound:
             self.forget(name)
             raise

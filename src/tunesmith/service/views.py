@@ -13,15 +13,18 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tunesmith.core.errors import StudyError, StudyNotFound, did_you_mean
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import State
 from tunesmith.service.bodies import answer
 from tunesmith.service.gate import EVERYBODY, require, token_of
 from tunesmith.service.labelled import Labelled, activity_of
 from tunesmith.service.news import News
+from tunesmith.service.page.readings import Readings
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.wire import Wire
 from tunesmith.store.base import Summary
+from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import Study
 
 T = TypeVar("T")
@@ -43,8 +46,8 @@ Place = Annotated[int, Query(ge=0)]
 class Views:
     """The routes that change nothing."""
 
-    def __init__(self, studies: Studies, news: News, wire: Wire) -> None:
-        self._studies, self._news, self._wire = studies, news, wire
+    def __init__(self, studies: Studies, news: News, wire: Wire, readings: Readings) -> None:
+        self._studies, self._news, self._wire, self._readings = studies, news, wire, readings
         self._labelled = Labelled(studies.store)
         self.router = APIRouter(prefix="/api/v1", tags=["studies"])
         add = self.router.add_api_route
@@ -59,15 +62,26 @@ class Views:
         add(f"{one}/figures/{{figure}}", self.figure, methods=["GET"])
         add(f"{one}/stream", self.stream, methods=["GET"])
 
-    async def _of(self, request: Request, name: str, look: Callable[[Study], T]) -> T:
-        """What `look` makes of the study, while nobody changes its history; in one of few threads."""
+    async def _of(self, request: Request, name: str, look: Callable[[Result], T]) -> T:
+        """What `look` makes of the study in a moment, of the history by which asks and tells are decided; in one of few
+        threads."""
         require(request, "read", name)
 
         def locked(study: Study) -> T:
             with study._journal.lock:  # noqa: SLF001
-                return look(study)
+                return look(study.result())
 
         return await self._studies.think(self._studies.on, name, locked)
+
+    async def _apart(self, request: Request, name: str, look: Callable[[Result], T]) -> T:
+        """What `look` makes of the study, which may take seconds: of the page's history, so that only other such looks wait."""
+        require(request, "read", name)
+
+        def apart() -> T:
+            with self._readings.of(name).result() as result:
+                return look(result)
+
+        return await self._studies.think(apart)
 
     async def whoami(self, request: Request) -> Response:
         """Whose token this is, and what it may; `author` is whose name is in the events that it writes, if anybody's."""
@@ -107,10 +121,9 @@ class Views:
     async def study(self, name: str, request: Request) -> Response:
         """A study: its spec as it is now, counts, its best trial, why it ended. The ETag is for If-Match."""
 
-        def look(study: Study) -> tuple[int, dict[str, Any]]:
+        def look(result: Result) -> tuple[int, dict[str, Any]]:
             from tunesmith.tuning.table import json_safe
 
-            result = study.result()
             ledger = result.ledger
             best = None if ledger.incumbent is None else ledger.trial(ledger.incumbent).to_dict()
             return ledger.cursor, {
@@ -140,9 +153,9 @@ class Views:
         a column (``value``, ``-lr``); `next` is the `begin` of the next page."""
         from tunesmith.tuning.table import json_safe, select
 
-        def look(study: Study) -> dict[str, Any]:
+        def look(result: Result) -> dict[str, Any]:
             made = select(
-                study.result(), sort=sort, states=state or (), where=where, limit=begin + limit + 1
+                result, sort=sort, states=state or (), where=where, limit=begin + limit + 1
             )
             rows = [
                 {key: json_safe(cell) for key, cell in row.items()}
@@ -150,7 +163,7 @@ class Views:
             ]
             return {"trials": rows, "next": begin + limit if len(made) > begin + limit else None}
 
-        return _packed(request, await self._of(request, name, look))
+        return _packed(request, await self._apart(request, name, look))
 
     async def trial(self, name: str, number: int, request: Request) -> Response:
         """A trial in full: config, reports, why it was suggested, how it ended."""
@@ -159,7 +172,7 @@ class Views:
         if number < 0:
             raise Problem(404, "StudyError", "trials are numbered from 0")
         shown = await self._of(
-            request, name, lambda study: json_safe(study.result().ledger.trial(number).to_dict())
+            request, name, lambda result: json_safe(result.ledger.trial(number).to_dict())
         )
         return _packed(request, shown)
 
@@ -171,15 +184,14 @@ class Views:
     ) -> Response:
         """All trials as a table (CSV, JSON lines), or the study with everything (JSON)."""
 
-        def look(study: Study) -> str:
+        def look(result: Result) -> str:
             out = io.StringIO()
-            result = study.result()
             {"csv": result.write_csv, "json": result.write_json, "jsonl": result.write_json_lines}[
                 form
             ](out)
             return out.getvalue()
 
-        text = await self._of(request, name, look)
+        text = await self._apart(request, name, look)
         packed = await self._studies.think(_gzipped, request, text.encode(), _TYPES[form])
         packed.headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
         return packed
@@ -188,7 +200,7 @@ class Views:
         """The report, as one page of HTML."""
         from tunesmith.analysis.report import report
 
-        text = await self._of(request, name, lambda study: report(study.result().ledger))
+        text = await self._apart(request, name, lambda result: report(result.ledger))
         packed = await self._studies.think(_gzipped, request, text.encode(), "text/html")
         # its style and script are its own, and it may ask for nothing else
         packed.headers["Content-Security-Policy"] = (
@@ -209,7 +221,9 @@ class Views:
     ) -> Response:
         """A figure of the report (best, curves, cost, parallel; slice of a `parameter`, contour and doubt over it and an `other`
         one): what is drawn as JSON, or drawn."""
-        made = await self._of(request, name, lambda study: _figure(study, figure, parameter, other))
+        made = await self._apart(
+            request, name, lambda result: _figure(result.ledger, figure, parameter, other)
+        )
         if form == "json":
             return _packed(request, made)
         from tunesmith.analysis import svg
@@ -260,7 +274,7 @@ def _glance(s: Summary) -> dict[str, Any]:
     }
 
 
-def _figure(study: Study, figure: str, parameter: str, other: str) -> Mapping[str, Any]:
+def _figure(ledger: Ledger, figure: str, parameter: str, other: str) -> Mapping[str, Any]:
     from tunesmith.analysis import contours, parallel, parameters, progress
     from tunesmith.analysis.landscape import Landscape, landscape, surroundings
     from tunesmith.analysis.trials import TrialArrays
@@ -282,7 +296,6 @@ def _figure(study: Study, figure: str, parameter: str, other: str) -> Mapping[st
     }
     if figure not in kinds:
         raise Problem(404, "http", f"there is no figure {figure!r}{did_you_mean(figure, kinds)}")
-    ledger = study.result().ledger
     if figure == "slice" and parameter not in ledger.spec.space:
         raise StudyError(f"slice needs a parameter{did_you_mean(parameter, ledger.spec.space)}")
     made: Mapping[str, Any] = kinds[figure](TrialArrays(ledger))
