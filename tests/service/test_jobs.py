@@ -150,6 +150,16 @@ class TestSubmit:
         assert "exit code 1" in ended["why"]
         assert b"no data" in b"".join(there.log(taken["id"], follow=True))
 
+    def test_handed_over_again_with_more_trials(self, service: Service, tmp_path: Path) -> None:
+        there = handover(service)
+        for trials in (2, 3):
+            job = write(tmp_path / str(trials), trials=trials)
+            ended = over(there, there.submit(job, name="again")["id"])
+            log = b"".join(there.log(ended["id"], follow=True)).decode()
+            assert ended["state"] == "ended", log
+            with Study.open("again", storage=service.url(service.token())) as study:
+                assert len(study.trials) == trials
+
     def test_what_makes_no_sense_is_refused_at_once(self, service: Service, tmp_path: Path) -> None:
         there = handover(service)
         job = write(tmp_path)

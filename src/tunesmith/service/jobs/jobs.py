@@ -298,7 +298,7 @@ class Jobs:
                 )
             )
             secret, _ = self._tokens.create(
-                f"job {one.id}", "work", studies=(one.study,), owner=one.by
+                f"job {one.id}", "control", studies=(one.study,), owner=one.by
             )
             try:
                 plan = environment.plan(one, folder, self._url, secret, self._containers)
