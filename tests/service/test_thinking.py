@@ -65,7 +65,11 @@ def others_go_on(here: Here) -> None:
 
 def test_a_model(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(Bayes.suggest)
-    monkeypatch.setattr(Bayes, "suggest", lambda self, *arguments: held(self, *arguments))
+
+    def suggest(self: Bayes, *arguments: Any) -> Any:
+        return held(self, *arguments)
+
+    monkeypatch.setattr(Bayes, "suggest", suggest)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(here.ask, "POST", "/s/ask", {"session": "b"})
         assert held.began.wait(60)
