@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from textwrap import dedent
@@ -29,6 +30,7 @@ from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Tokens
 from tunesmith.store.location import location_of
 from tunesmith.tuning.handover import Handover
+from tunesmith.tuning.job import load_job, run_job
 from tunesmith.tuning.study import Study
 
 JOB = """\
@@ -159,6 +161,20 @@ class TestSubmit:
             assert ended["state"] == "ended", log
             with Study.open("again", storage=service.url(service.token())) as study:
                 assert len(study.trials) == trials
+
+    def test_shared_with_who_joins(self, service: Service, tmp_path: Path) -> None:
+        there = handover(service)
+        job = waiting(tmp_path, trials=2)
+        taken = there.submit(job, name="shared", join=True)
+        until(lambda: began(tmp_path))
+        here = load_job(job, {"name": "shared", "storage": service.url(service.token("control"))})
+        with ThreadPoolExecutor(1) as pool:
+            joined = pool.submit(run_job, here, join=True)
+            until(lambda: len(began(tmp_path)) == 2)  # each runs one at a time
+            (tmp_path / "go").touch()
+            result = joined.result(60)
+        assert over(there, taken["id"])["state"] == "ended"
+        assert [trial.state for trial in result.trials] == ["completed"] * 2
 
     def test_what_makes_no_sense_is_refused_at_once(self, service: Service, tmp_path: Path) -> None:
         there = handover(service)

@@ -50,6 +50,12 @@ def submit(
     cpus: Annotated[
         float | None, typer.Option("--cpus", help="How many processors the container may use.")
     ] = None,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join", help="Share the study with others who run the same job file with --join."
+        ),
+    ] = False,
     target: Annotated[
         str | None,
         typer.Option("--target", "-t", help="The column of the table that is to be predicted."),
@@ -80,9 +86,9 @@ def submit(
 
     service = Handover(to)
     if target is not None:
-        if python or requirements or container or memory or cpus:
+        if python or requirements or container or memory or cpus or join:
             raise StudyError(
-                "a table needs no program; leave --python, --requirements and --container out"
+                "a table needs no program; leave --python, --requirements, --container and --join out"
             )
         taken = service.fit(job, fit_options(target, option or []), name=name, say=_say)
     else:
@@ -98,6 +104,7 @@ def submit(
             container=container,
             memory=memory,
             cpus=cpus,
+            join=join,
             say=_say,
         )
     if json:

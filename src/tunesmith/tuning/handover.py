@@ -42,12 +42,14 @@ class Handover:
         container: str | None = None,
         memory: str | None = None,
         cpus: float | None = None,
+        join: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> Mapping[str, Any]:
         """Send a job file and its folder, and have it run; the job, as the service describes it.
 
         `name` is the study's, instead of the job's; `python` a Python where the service runs, `requirements` a file in the folder for a
-        virtual environment of the job's own, `container` an image in which all of it runs, with `memory` and `cpus` at most. Raises JobError for what cannot be sent or run, StoreError, StudyBusy.
+        virtual environment of the job's own, `container` an image in which all of it runs, with `memory` and `cpus` at most.
+        With `join` it shares the study with others who run the same. Raises JobError for what cannot be sent or run, StoreError, StudyBusy.
         """
         job = load_job(path, {"name": name})
         folder = path.absolute().parent
@@ -62,6 +64,7 @@ class Handover:
             requirements = _inside(Path(requirements), folder)
         environment = {
             "python": python, "requirements": requirements, "container": container, "memory": memory, "cpus": cpus,
+            "join": join or None,
         }  # fmt: skip
         return self._hand_over(
             folder,

@@ -75,7 +75,8 @@ def _words(job: Job, folder: Path, url: str) -> list[str]:
     results = str(folder / job.results)
     if job.fit is None:
         storage = f"{url}?trials={quote(results)}"
-        return ["run", f"./{job.file}", "--name", job.study, "--storage", storage, "--plain"]
+        words = ["run", f"./{job.file}", "--name", job.study, "--storage", storage, "--plain"]
+        return [*words, "--join"] if job.environment.join else words
     return ["fit", f"./{job.file}", "--output", results, "--plain", *recipe.words(job.fit)]
 
 

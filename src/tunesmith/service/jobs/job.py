@@ -25,7 +25,7 @@ OVER: Final[tuple[State, ...]] = ("ended", "failed", "cancelled")
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where a job's programs run; nothing: with the Python that the service runs with."""
+    """How and where a job's programs run; nothing: with the Python that the service runs with."""
 
     #: The path of another Python, where the service runs.
     python: str | None = None
@@ -35,6 +35,8 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     container: str | None = None
     memory: str | None = None
     cpus: float | None = None
+    #: Whether the study is shared with others, who run the same with --join.
+    join: bool = False
 
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True):
