@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import closing
 from functools import cache
@@ -116,24 +117,31 @@ class Service:
         self.storage = str(storage)
         self.port = free_port()
         self._options = options
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        #: Its stderr: a pipe that nobody reads would fill, and hold it up.
+        self._log, path = tempfile.mkstemp()
+        Path(path).unlink()
+        weakref.finalize(self, os.close, self._log)
         self.tokens = Tokens(state_of(location) / "tokens.json")
         self.start()
 
     def start(self) -> None:
         """Begin, and be there."""
+        before = len(self.said)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, "serve", "-s", self.storage, "--port", str(self.port), *self._options],
-            stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=self._log, env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        assert self._process.stderr is not None
-        said = ""
-        while (match := re.search(r"https?://\S+", said)) is None:
-            line = self._process.stderr.readline()
-            assert line, said
-            said += line
+        while (match := re.search(r"https?://\S+\n", self.said[before:])) is None:
+            assert self._process.poll() is None, self.said
+            time.sleep(0.01)
         #: The address that it printed.
-        self.login = match[0]
+        self.login = match[0].strip()
+
+    @property
+    def said(self) -> str:
+        """What it has written to stderr."""
+        return os.pread(self._log, 1 << 24, 0).decode()
 
     @property
     def pid(self) -> int:
@@ -145,8 +153,6 @@ class Service:
         assert self._process is not None
         self._process.send_signal(how)
         code = self._process.wait(60)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
         self._process = None
         return code
 
