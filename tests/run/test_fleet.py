@@ -75,8 +75,7 @@ class Threads:
             there = [(number, what) for number, what in heard if number in self.agents]
         for number, what in there:
             if isinstance(what, Gone):
-                del self.agents[number]
-                self._admit()
+                self.end(number)
         return there
 
     def end(self, agent: int) -> None:
