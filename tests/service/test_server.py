@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import signal
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 import tunesmith as ts
 from tunesmith.cli.app import app
+from tunesmith.service import server
 
 
 @pytest.fixture
@@ -96,6 +99,33 @@ def test_it_ends_in_order_though_somebody_looks_on(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in service.said.splitlines() if line.startswith("{")]
     assert {"path": "/api/v1/studies/s/stream", "status": 200}.items() <= lines[-1].items()
     assert token not in str(lines)
+
+
+def test_garbage_that_full_collections_leave_out_is_collected_by_and_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Node:
+        def __init__(self) -> None:
+            self.itself = self
+
+    monkeypatch.setattr(gc, "callbacks", [])
+    callbacks = gc.callbacks
+    server._shorten_pauses()
+    (after,) = callbacks
+    node = Node()
+    there = weakref.ref(node)
+    try:
+        for n in range(1, 2 * server._WHOLE + 1):
+            gc.collect()
+            after("stop", {"generation": 2})
+            assert (gc.get_freeze_count() > 0) == (n % server._WHOLE > 0)
+            if n == 1:
+                del node
+            if n == 2:
+                assert there() is not None
+    finally:
+        gc.unfreeze()
+    assert there() is None
 
 
 @pytest.mark.parametrize(

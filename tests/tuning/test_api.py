@@ -103,7 +103,9 @@ class TestWhere:
             tune(executor="inline", parallel=2)
 
     def test_an_unknown_one(self) -> None:
-        with pytest.raises(ts.StudyError, match="executor is 'auto', 'inline', 'process' or a cluster"):
+        with pytest.raises(
+            ts.StudyError, match="executor is 'auto', 'inline', 'process' or a cluster"
+        ):
             tune(executor="thread")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -30,6 +32,8 @@ from tunesmith.tuning.place import state_of
 
 #: How long requests that run may take once the service is told to end (s).
 GRACE_S: Final = 5
+#: Every so many full collections of garbage are whole.
+_WHOLE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,21 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def _shorten_pauses() -> None:
+    """Leave out of the full collections of garbage what has survived one, but for every hundredth: each goes through all
+    histories (70 ms for 20,000 trials), while nobody is answered."""
+    collections = itertools.count(1)
+
+    def after(phase: str, info: Mapping[str, int]) -> None:
+        if phase == "stop" and info["generation"] == 2:
+            if next(collections) % _WHOLE:
+                gc.freeze()
+            else:
+                gc.unfreeze()
+
+    gc.callbacks.append(after)
+
+
 def serve(
     store: Store,
     storage: Location,
@@ -150,6 +169,7 @@ def serve(
     except StudyError:
         listening.close()
         raise
+    _shorten_pauses()
     app = make(
         store,
         storage=storage,
