@@ -91,8 +91,8 @@ class TunesmithSampler(BaseSampler):  # type: ignore[misc]
             return {}
         with self._lock:
             mirror = self._mirror(study)
-            for _ in range(_AGAIN):
-                values = mirror.suggest(trial)
+            for again in range(_AGAIN):
+                values = mirror.suggest(trial, again)
                 # for others who suggest before this trial has asked for all of it
                 study._storage.set_trial_system_attr(trial._trial_id, SUGGESTED, values)  # noqa: SLF001
                 mirror.update(study, trial)
@@ -177,19 +177,22 @@ class _Mirror:
                 self.recorder.running(trial, self.asked.config(values))
         return {name: d for name, d in self.distributions.items() if name in self.asked.names}
 
-    def suggest(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Values for a trial, by the program's own names; none where there is nothing to go by."""
+    def suggest(self, trial: FrozenTrial, again: int = 0) -> dict[str, Any]:
+        """Values for a trial, by the program's own names; none where there is nothing to go by. `again` and again, it is one
+        of several that is drawn, as who suggests at the same moment would go on to suggest the same."""
         if self.recorder is None or self.asked is None:
             return {}
         ledger = self.recorder.ledger
         searcher, space = search.make(ledger.spec.searcher), ledger.spec.space
         history = History(ledger, memo=self.memo)
-        for asked in _ASKED:
+        for asked in _ASKED[1:] if again else _ASKED:
             rng = stream(ledger.spec.seed, trial.number, "suggest")  # no two trials have the same
-            for suggestion in searcher.suggest(space, history, asked, rng):
-                config = suggestion.config if isinstance(suggestion, Suggestion) else suggestion
-                if ledger.find(config) is None:
-                    return self.asked.values(config)
+            suggested = searcher.suggest(space, history, asked, rng)
+            configs = [s.config if isinstance(s, Suggestion) else s for s in suggested]
+            if fresh := [config for config in configs if ledger.find(config) is None]:
+                drawn = stream(ledger.spec.seed, trial.number, f"again {again}") if again else None
+                which = 0 if drawn is None else int(drawn.integers(len(fresh)))
+                return self.asked.values(fresh[which])
         return {}
 
     def has(self, values: Mapping[str, Any]) -> bool:

@@ -195,8 +195,8 @@ def test_who_suggests_at_the_same_moment_does_not_suggest_the_same(
     suggest = one.sampler._mirror(one).suggest
     asked = []
 
-    def late(trial: Any) -> Any:
-        values = suggest(trial)
+    def late(trial: Any, again: int = 0) -> Any:
+        values = suggest(trial, again)
         if not asked:  # between what this one knows and what it writes
             asked.append(other.ask(numbers).params)
         return values
