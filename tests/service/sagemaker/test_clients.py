@@ -281,6 +281,20 @@ class TestSeveral:
         assert {one["TrainingJobDefinitionName"] for one in trainings} == {"first", "second"}
         assert all(list(one["TunedHyperParameters"]) == ["x"] for one in trainings)
 
+    def test_a_single_definition_with_a_name(self, cloud: Cloud) -> None:
+        how = config(trials=1)
+        objective = how.pop("HyperParameterTuningJobObjective")
+        ranges = how.pop("ParameterRanges")
+        one = definition(DefinitionName="x", TuningObjective=objective, HyperParameterRanges=ranges)
+        cloud.client.create_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="single",
+            HyperParameterTuningJobConfig=how,
+            TrainingJobDefinitions=[one],
+        )
+        assert cloud.over("single")["HyperParameterTuningJobStatus"] == "Completed"
+        (training,) = cloud.trainings("single")
+        assert training["TrainingJobDefinitionName"] == "x"
+
     def test_grid(self, cloud: Cloud) -> None:
         """It tries every combination, and needs no number."""
         values = [{"Name": "x", "Values": ["1", "2", "3"]}, {"Name": "y", "Values": ["a", "b"]}]

@@ -46,7 +46,7 @@ class Process:
         self._trial = int(os.environ["TUNESMITH_TRIAL"])
         self._attempt = attempt
         config = json.loads(Path(os.environ["TUNESMITH_CONFIG"]).read_text(encoding="utf-8"))
-        self.training = self._plan.trainings[config[self._plan.which] if self._plan.which else ""]
+        self.training = self._plan.training_of(config)[1]
         self.tuned = contract.tuned(self.training, config)
         self.name = self._plan.job
         if self._plan.tuning:
