@@ -259,6 +259,29 @@ class TestSeveral:
         with Study.open("child", storage=cloud.service.url(cloud.service.token())) as study:
             assert [len(past.configs) for past in study.spec.past] == [3]
 
+    def test_a_parents_name_is_taken_again_by_its_grandchild(self, cloud: Cloud) -> None:
+        """Its parents are those that were there before it."""
+
+        def start(name: str) -> dict[str, object]:
+            return {
+                "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": name}],
+                "WarmStartType": "IdenticalDataAndAlgorithm",
+            }
+
+        how = config(1, 1)
+        cloud.tune("circle", definition(), how)
+        cloud.over("circle")
+        cloud.tune("between", definition(), how, WarmStartConfig=start("circle"))
+        cloud.over("between")
+        cloud.client.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="circle")
+        cloud.tune("circle", definition(), how, WarmStartConfig=start("between"))
+        metric = "FinalHyperParameterTuningJobObjectiveMetric"
+        shown = cloud.over("circle")
+        others = cloud.over("between")
+        assert "OverallBestTrainingJob" not in others
+        values = [one["BestTrainingJob"][metric]["Value"] for one in (shown, others)]
+        assert shown["OverallBestTrainingJob"][metric]["Value"] == min(values)
+
     def test_several_definitions(self, cloud: Cloud) -> None:
         """One study with a choice between them: each has its hyperparameters, and its way to print."""
         ranges = config()["ParameterRanges"]
