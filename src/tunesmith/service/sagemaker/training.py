@@ -110,7 +110,10 @@ class Process:
         """Keep what it has left, and say how it ended."""
         said = contents.failure()
         if code != 0 and not self._why:
-            contents.keep(self.name, configuration, model=False)
+            try:
+                contents.keep(self.name, configuration, model=False)
+            except (TunesmithError, OSError) as error:  # why it failed counts more
+                sys.stderr.write(f"what it left could not be kept: {error}\n")
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
             reason = f"AlgorithmError: {said}, {how}" if said else f"AlgorithmError: {how}"
             return self._fail(reason, code if code > 0 else 1)
