@@ -18,6 +18,7 @@ from tunesmith.core import codec, events
 from tunesmith.core.errors import StoreVersionError, StudyError, StudyExists, TunesmithError
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import OURSELVES
 from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import EVERYBODY, require, token_of
 from tunesmith.service.news import News
@@ -38,10 +39,6 @@ TURN: Final = "Tunesmith-Turn"
 
 #: What only a token of scope ``control`` may append; ``work`` is for all others.
 _STEERING: Final = (events.Edited, events.Corrected, events.Retracted, events.StopRequested)
-
-
-#: In whose name a program notes what has happened to its trials.
-_OURSELVES: Final = "tunesmith"
 
 #: What databases can count to.
 _MOST: Final = 2**31 - 1
@@ -365,7 +362,7 @@ def _check_author(token: Token, batch: Sequence[Event]) -> None:
         return
     for event in batch:
         by = getattr(event, "by", token.name)
-        said_by_us = isinstance(event, events.Annotated) and by == _OURSELVES
+        said_by_us = isinstance(event, events.Annotated) and by == OURSELVES
         if by != token.name and not said_by_us:
             raise Problem(
                 403,
