@@ -71,13 +71,8 @@ class Records:
         return None if record is None or (record.deleted and not deleted) else record
 
     def add(self, record: Record) -> None:
-        """Keep a new one. Raises Fault if there is one of its name."""
+        """Keep a new one."""
         with self.lock:
-            if self.find(record.kind, record.name) is not None:
-                raise Fault(
-                    "ResourceInUse",
-                    f"there is a {record.kind} job {record.name} already; take another name",
-                )
             self._write(record)
 
     def change(self, record: Record, **changes: Any) -> Record:
