@@ -570,6 +570,32 @@ class TestAttacks:
         )
         assert "another service runs the jobs" in str(ran.exception)
 
+    def test_a_mistake_in_sagemakers_file(self, tmp_path: Path) -> None:
+        """It is found before jobs are taken: who is told of it has begun none."""
+        file = tmp_path / "sagemaker.yaml"
+        file.write_text("keys: {}\nimages: {x: {}}\n")
+        file.chmod(0o600)
+        words = ["serve", "-s", str(tmp_path / "s.db"), "--port", "0", "--jobs", "1"]
+        ran = CliRunner().invoke(app, [*words, "--sagemaker", str(file)])
+        assert "exactly one of" in str(ran.exception)
+        assert not (tmp_path / "s.service/jobs").exists()
+
+    def test_somebody_else_has_sagemakers_jobs(self, tmp_path: Path) -> None:
+        """The other jobs are let go: this process has begun, and ends, nothing."""
+        file, state = tmp_path / "sagemaker.yaml", tmp_path / "s.service"
+        file.write_text("keys: {}\n")
+        file.chmod(0o600)
+        theirs = Jobs(state / "sagemaker/jobs", Tokens(None), "http://127.0.0.1:1", 1)
+        theirs.start()
+        words = ["serve", "-s", str(tmp_path / "s.db"), "--port", "0", "--jobs", "1"]
+        ran = CliRunner().invoke(app, [*words, "--sagemaker", str(file)])
+        theirs.close()
+        assert "another service runs the jobs" in str(ran.exception)
+        assert "--sagemaker" in str(ran.exception)
+        jobs = Jobs(state / "jobs", Tokens(None), "http://127.0.0.1:1", 1)
+        jobs.start()
+        jobs.close()
+
 
 def write_bytes() -> bytes:
     return (

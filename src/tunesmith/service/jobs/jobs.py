@@ -86,7 +86,8 @@ class Jobs:
             os.close(self._mine)
             self._mine = None
             raise StudyError(
-                f"another service runs the jobs in {self._folder}; end it first, or leave --jobs out"
+                f"another service runs the jobs in {self._folder}; end it first, or leave out the option that "
+                "takes them (--jobs, --sagemaker)"
             ) from None
         for path in self._folder.iterdir():
             if path.name.startswith(".job-"):  # of a service that was killed while it took it

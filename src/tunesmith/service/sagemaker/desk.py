@@ -23,7 +23,7 @@ from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.problems import Problem
 from tunesmith.service.sagemaker import images, plan, shapes, standing, tuning
-from tunesmith.service.sagemaker.configuration import load
+from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.moves import Moves
 from tunesmith.service.sagemaker.plan import Plan
 from tunesmith.service.sagemaker.protocol import Fault, invalid
@@ -46,9 +46,17 @@ _LOG: Final = logging.getLogger(__name__)
 class Desk:
     """The jobs of one service. For several threads."""
 
-    def __init__(self, folder: Path, path: Path, jobs: Jobs, studies: Studies) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        path: Path,
+        configuration: Configuration,
+        jobs: Jobs,
+        studies: Studies,
+    ) -> None:
+        """`configuration` is that of the file at `path`."""
         self._folder, self._path, self._jobs, self._studies = folder, path, jobs, studies
-        self.configuration = load(path)
+        self.configuration = configuration
         self.records = Records(folder)
         self._plans: dict[str, Plan] = {}
         self._moves: dict[str, Moves] = {}

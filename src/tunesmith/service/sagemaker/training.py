@@ -46,7 +46,7 @@ class Process:
         self._trial = int(os.environ["TUNESMITH_TRIAL"])
         self._attempt = attempt
         config = json.loads(Path(os.environ["TUNESMITH_CONFIG"]).read_text(encoding="utf-8"))
-        self.training = self._plan.trainings[config[self._plan.which] if self._plan.which else ""]
+        self.training = self._plan.training_of(config)[1]
         self.tuned = contract.tuned(self.training, config)
         self.name = self._plan.job
         if self._plan.tuning:
@@ -110,7 +110,10 @@ class Process:
         """Keep what it has left, and say how it ended."""
         said = contents.failure()
         if code != 0 and not self._why:
-            contents.keep(self.name, configuration, model=False)
+            try:
+                contents.keep(self.name, configuration, model=False)
+            except (TunesmithError, OSError) as error:  # why it failed counts more
+                sys.stderr.write(f"what it left could not be kept: {error}\n")
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
             reason = f"AlgorithmError: {said}, {how}" if said else f"AlgorithmError: {how}"
             return self._fail(reason, code if code > 0 else 1)
