@@ -33,14 +33,10 @@ _BEGAN: Final = "began"
 def tuned(training: Training, config: Mapping[str, Any]) -> dict[str, str]:
     """The hyperparameters that a trial's config has, as texts."""
     return {
-        hyperparameter: value_text(config[parameter])
+        hyperparameter: text_of(config[parameter])
         for parameter, hyperparameter in training.parameters.items()
         if parameter in config
     }
-
-
-def value_text(value: Any) -> str:
-    return value if isinstance(value, str) else text_of(value)
 
 
 def first_began(folder: Path) -> float:

@@ -1,6 +1,6 @@
 """The process of a training: it keeps SageMaker's contract with the program that it runs.
 
-Run as ``python -m tunesmith.service.sagemaker.training ATTEMPT``, in its job's folder, as the program of a trial. The program finds below
+Run as ``python -m tunesmith.service.sagemaker.training ATTEMPT CONFIG``, in its job's folder, as the program of a trial. The program finds below
 ``$SAGEMAKER_BASE_DIR`` what a container finds in ``/opt/ml``, and leaves its model there. What it prints is searched for
 metrics, which become the trial's; how it stands is written into `plan.MOVES`.
 """
