@@ -193,16 +193,16 @@ class Process:
     def _scan(self, scanner: Scanner, data: bytes, *, last: bool = False) -> None:
         for report in scanner.feed(data, last=last):
             now = time.time()
-            for metric, value in report.metrics.items():
-                number = math.nan if value is None else value
-                self._metrics[metric] = (number if math.isfinite(number) else 0.0, now)
-                if not math.isfinite(number):
-                    del self._metrics[metric]
+            metrics = {
+                m: math.nan if value is None else value for m, value in report.metrics.items()
+            }
+            for metric, value in metrics.items():
+                if math.isfinite(value):
+                    self._metrics[metric] = (value, now)
+                else:
+                    self._metrics.pop(metric, None)
                 self._values += metric == self.training.metric
-            self._report(
-                report.step,
-                {name: math.nan if v is None else v for name, v in report.metrics.items()},
-            )
+            self._report(report.step, metrics)
 
     def _report(self, step: int, metrics: dict[str, float]) -> None:
         """Hand metrics over to the trial; the one that counts by the study's name for it."""
