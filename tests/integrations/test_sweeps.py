@@ -11,7 +11,8 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.integrations import katib, nni, wandb
-from tunesmith.tuning.job import run_job
+from tunesmith.integrations.sweep_files import load
+from tunesmith.tuning.job import load_job, run_job
 
 WANDB = """
 program: train.py
@@ -152,6 +153,29 @@ def test_an_experiment_of_nni_runs(tmp_path: Path) -> None:
     result = run_job(job)
     assert result.counts[ts.State.COMPLETED] == 3
     assert result.best.value == max(trial.config["lr"] for trial in result.trials)
+
+
+def test_whose_file_it_is(tmp_path: Path) -> None:
+    """Each is read once, and what is not a sweep is a job file, with that one's errors."""
+    path = tmp_path / "file.yaml"
+    spaces = {WANDB: "learning_rate", KATIB: "num_layers", NNI: "units"}
+    for text, name in spaces.items():
+        path.write_text(text)
+        said: list[str] = []
+        assert name in load(path, say=said.append).spec.space
+        assert said
+    (tmp_path / "space.json").write_text('{"lr": {"_type": "uniform", "_value": [0, 1]}}')
+    path.write_text("searchSpaceFile: space.json\ntrialCommand: x\nmaxTrialNumber: 2\n")
+    assert load(path, say=said.append).spec.space["lr"] == ts.Float(0, 1)
+    path.write_text("command: x {a}\nspace: {a: {float: [0, 1]}}\nobjective: {metric: l}\n")
+    assert load(path, {"trials": 3}).spec.limits.trials == 3
+    for text in ("a: [", "[1]", "command: x\n"):
+        path.write_text(text)
+        with pytest.raises(ts.JobError, match=r"file\.yaml:1: ") as ours:
+            load(path)
+        with pytest.raises(ts.JobError) as theirs:
+            load_job(path)
+        assert str(ours.value) == str(theirs.value)
 
 
 @pytest.mark.parametrize(
