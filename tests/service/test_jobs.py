@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -343,6 +345,49 @@ class TestDeleted:
         until(lambda: not (tmp_path / ("a" * 12)).exists())
         jobs.close()
         assert {one.id for one in jobs.all()} == {"b" * 12, "c" * 12}
+
+    def test_one_that_somebody_has_removed_by_hand(self, service: Service, tmp_path: Path) -> None:
+        jobs = handover(service)
+        state = Path(service.storage).with_name("studies.service")
+        gone = submitted(service, {"job.yaml": write_bytes()}, study="removed").json["id"]
+        over(jobs, gone)
+        shutil.rmtree(state / "jobs" / gone)
+        token = service.token("submit")
+        assert service.ask("DELETE", f"/api/v1/jobs/{gone}", token=token).status == 204
+        assert service.ask("GET", f"/api/v1/jobs/{gone}", token=token).status == 404
+
+    def test_one_that_cannot_be_deleted_keeps_no_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor one that somebody has removed by hand; and while files are deleted nobody waits."""
+        for name in "abc":
+            one = Job(name * 12, "s", "job.yaml", 0.0, "t", "ana", state="ended", ended_at=1000.0)
+            (tmp_path / one.id).mkdir()
+            job_file.write(tmp_path / one.id, one)
+        now, began, go_on = [1000.0], threading.Event(), threading.Event()
+
+        def slow(path: Path, **options: Any) -> None:
+            began.set()
+            assert go_on.wait(60)
+
+        jobs = Jobs(tmp_path, Tokens(None), "http://127.0.0.1:1", 1, lambda: now[0], keep_s=500.0)
+        jobs.start()
+        (tmp_path / f".job-{'b' * 12}/x").mkdir(parents=True)  # its new name is taken
+        shutil.rmtree(tmp_path / ("c" * 12))
+        monkeypatch.setattr(shutil, "rmtree", slow)
+        now[0] = 2000.0
+        with jobs._changed:
+            jobs._changed.notify_all()
+        assert began.wait(60)
+        with ThreadPoolExecutor(1) as pool:
+            looked = pool.submit(jobs.all)
+            try:
+                assert looked.result(30)
+            finally:
+                go_on.set()
+        until(lambda: [one.id for one in jobs.all()] == ["b" * 12])
+        jobs.close()
+        assert not (tmp_path / ("a" * 12)).exists()
 
     def test_no_running_one(self, tmp_path: Path) -> None:
         running = Job("0" * 12, "s", "job.yaml", 0.0, "t", "ana", state="running")
