@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -395,6 +396,35 @@ class TestDeleted:
         jobs._jobs[running.id] = running
         with pytest.raises(Problem, match="cancel it first"):
             jobs.delete(running.id)
+
+
+class TestNotBegun:
+    @pytest.mark.parametrize("container", ["python", None])
+    def test_no_token_stays(
+        self, container: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of one whose containers are not allowed any more, and of one whose process cannot be started."""
+
+        def refuse(*_: Any, **named: Any) -> Any:
+            raise OSError(12, "Cannot allocate memory")
+
+        wanted = job_file.Environment(container=container)
+        made = Job("a" * 12, "s", "job.yaml", 0.0, "t", "ana", environment=wanted)
+        (tmp_path / made.id).mkdir()
+        job_file.write(tmp_path / made.id, made)
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        tokens = Tokens(None)
+        jobs = Jobs(tmp_path, tokens, "http://127.0.0.1:1", 1)
+        jobs.start()
+        until(lambda: jobs.get(made.id).over)
+        jobs.close()
+        assert job_file.read(tmp_path / made.id).state == "failed"
+        assert jobs.get(made.id).why == (
+            "this service runs no containers any more"
+            if container
+            else "it could not be started: Cannot allocate memory"
+        )
+        assert tokens.all() == []
 
 
 class TestKilled:

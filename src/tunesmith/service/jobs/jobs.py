@@ -315,10 +315,16 @@ class Jobs:
             secret, _ = self._tokens.create(
                 f"job {one.id}", "control", studies=(one.study,), owner=one.by
             )
+
+            def fail(why: str) -> None:
+                with contextlib.suppress(StudyError):
+                    self._tokens.revoke(f"job {one.id}")
+                self._write(one.moved("failed", why, ended_at=self._clock()))
+
             try:
                 plan = environment.plan(one, folder, self._url, secret, self._containers)
             except JobError as error:
-                self._write(one.moved("failed", str(error), ended_at=self._clock()))
+                fail(str(error))
                 return
             words = [sys.executable, "-P", "-m", keeper.__name__, str(folder), str(lock)]
             try:
@@ -331,8 +337,7 @@ class Jobs:
                 with contextlib.suppress(BrokenPipeError), stdin:
                     stdin.write(msgspec.json.encode(plan))
             except OSError as error:
-                why = f"it could not be started: {error.strerror}"
-                self._write(one.moved("failed", why, ended_at=self._clock()))
+                fail(f"it could not be started: {error.strerror}")
                 return
             self._keepers[one.id] = process
 
