@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from tunesmith.core.errors import JobError, StudyBusy, TunesmithError
 from tunesmith.recipes import load_model
 from tunesmith.service.jobs import job as job_file
 from tunesmith.service.jobs import keeper
+from tunesmith.service.jobs.blobs import Blobs
 from tunesmith.service.jobs.job import Job
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.problems import Problem
@@ -396,6 +398,39 @@ class TestDeleted:
         jobs._jobs[running.id] = running
         with pytest.raises(Problem, match="cancel it first"):
             jobs.delete(running.id)
+
+
+class TestBlobs:
+    def test_one_kept_twice_at_once_counts_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        blobs, file = Blobs(tmp_path / "blobs"), tmp_path / "job.yaml"
+        file.write_bytes(b"x" * 10)
+        room = blobs._make_room
+
+        def meanwhile(size: int) -> None:
+            room(size)
+            monkeypatch.undo()
+            blobs.keep(file, "job.yaml")
+
+        monkeypatch.setattr(blobs, "_make_room", meanwhile)
+        kept = blobs.keep(file, "job.yaml")
+        assert [path.name for path in (tmp_path / "blobs").iterdir()] == [kept.sha256]
+        assert blobs._bytes == 10
+
+    def test_what_a_killed_service_has_left_is_removed(self, tmp_path: Path) -> None:
+        program = f"""if True:
+            import os, pathlib
+            from tunesmith.service.jobs.blobs import Blobs
+            pathlib.Path.replace = lambda *_: os._exit(9)
+            file = pathlib.Path({str(tmp_path / "a")!r})
+            file.write_text("x")
+            Blobs(pathlib.Path({str(tmp_path / "blobs")!r})).keep(file, "a")
+        """
+        assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+        assert len([*(tmp_path / "blobs").iterdir()]) == 1
+        Blobs(tmp_path / "blobs")
+        assert [*(tmp_path / "blobs").iterdir()] == []
 
 
 class TestNotBegun:
