@@ -1,4 +1,8 @@
-"""What a model of the results expects along each parameter, and over two of them. Fitted while nobody waits for the history."""
+"""What a model of the results expects along each parameter, and over two of them.
+
+Fitted, and asked for a plane, while nobody waits for the history; but where naming the best trial needs a model of its own
+(see `analysis.certainty`), that is fitted under `Reading.result`.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +49,12 @@ def contour(reading: Reading, objective: int, x: str, y: str) -> dict[str, Any]:
     if isinstance(model, str):
         return {"why": model}
     with reading.result() as result:
+        contours.check(_by(result.ledger, objective), x, y)
+    plane = model.over(x, y)
+    with reading.result() as result:
         trials, drawings = _by(result.ledger, objective), Drawings(_CONTOURS)
         made = [
-            drawings.add(draw(trials, x, y, model), paired=True)
+            drawings.add(draw(trials, x, y, model, plane), paired=True)
             for draw in (contours.contour, contours.doubt)
         ]
         return {"figures": made, **_about(trials, model, drawings)}

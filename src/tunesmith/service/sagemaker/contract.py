@@ -184,17 +184,17 @@ class Contents:
         """Copy what is new to where it is kept; what cannot be copied now is tried again the next time."""
         if self._training.checkpoints is None or self._checkpoints.is_symlink():
             return
-        for file in sorted(self._checkpoints.rglob("*")):
-            mark = file.stat().st_mtime_ns if file.is_file() else None
-            if mark is None or self._kept.get(file) == mark:
-                continue
-            place = f"{self._training.checkpoints}/{name}/{file.relative_to(self._checkpoints).as_posix()}"
-            try:
-                objects.put(file, place, configuration)
-            except (StudyError, OSError) as error:
-                sys.stderr.write(f"{place} could not be kept: {error}\n")
-                return
-            self._kept[file] = mark
+        place = f"{self._training.checkpoints}/{name}"
+        try:
+            for file in sorted(self._checkpoints.rglob("*")):
+                mark = file.stat().st_mtime_ns if file.is_file() else None
+                if mark is None or self._kept.get(file) == mark:
+                    continue
+                target = f"{place}/{file.relative_to(self._checkpoints).as_posix()}"
+                objects.put(file, target, configuration)
+                self._kept[file] = mark
+        except (StudyError, OSError) as error:  # such as one that its program removes meanwhile
+            sys.stderr.write(f"{place}: not all checkpoints could be kept: {error}\n")
 
     # -- the program ----------------------------------------------------------------------------
 
