@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import shutil
 import sys
 import threading
 import time
@@ -203,13 +204,14 @@ class Desk:
         parents: list[str],
     ) -> Record:
         """Make its study, write it down, and hand it over. Raises Fault; what has been written by then is removed again."""
-        with self._taking:
+        with self._taking, contextlib.ExitStack() as undo:
             if self.records.find(record.kind, record.name) is not None:
                 what = "tuning job" if record.kind == "tuning" else "training job"
                 raise Fault(
                     "ResourceInUse", f"there is a {what} {record.name} already; take another name"
                 )
             draft = self._folder / "files" / record.identity
+            undo.callback(shutil.rmtree, draft, ignore_errors=True)
             draft.mkdir(mode=0o700, parents=True)
             whole = {
                 **job,
@@ -232,15 +234,17 @@ class Desk:
                 raise invalid(
                     str(error).replace(f"{draft}/{_JOB}:", "").replace(str(draft), "")
                 ) from None
+            undo.callback(self._delete, study)
             record = msgspec.structs.replace(record, study=study)
             self.records.add(record)
-            try:
-                return self._submit(record)
-            except BaseException:
-                self.records.remove(record)
-                with contextlib.suppress(StudyNotFound):
-                    self._studies.delete(study)
-                raise
+            undo.callback(self.records.remove, record)
+            taken = self._submit(record)
+            undo.pop_all()
+            return taken
+
+    def _delete(self, study: str) -> None:
+        with contextlib.suppress(StudyNotFound):
+            self._studies.delete(study)
 
     def _new_study(self, record: Record, spec: StudySpec, token: Token, parents: list[str]) -> str:
         """Make the study, under the first of the names NAME, NAME-2, ... that is free. Raises TunesmithError, Fault."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import msgspec
 
 from tunesmith.core.errors import TunesmithError
 from tunesmith.run.output import Scanner, compile_metrics
+from tunesmith.service.jobs.output import printed
 from tunesmith.service.sagemaker import contract, plan
 from tunesmith.service.sagemaker.configuration import Configuration, load
 from tunesmith.service.sagemaker.names import training_name
@@ -30,8 +30,6 @@ from tunesmith.service.sagemaker.plan import Move, Plan
 #: How long a program may take to end after SIGTERM (s).
 END_S: Final = 120.0
 _LOOK_S: Final = 0.1
-#: How long processes that it has left behind are listened to (s).
-_AFTER_S: Final = 0.5
 #: How often checkpoints are copied to where they are kept (s).
 _SYNC_S: Final = 15.0
 _MOST_REASON: Final = 1024
@@ -156,24 +154,14 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-        assert process.stdout is not None
-        output = process.stdout.fileno()
         began = synced = time.monotonic()
-        ended_at = asked_at = None
-        while True:
-            ready, _, _ = select.select([output], [], [], _LOOK_S)
-            data = os.read(output, 65536) if ready else None
+        asked_at = None
+        for data in printed(process, _LOOK_S):
             if data:
                 os.write(1, data)
                 self._scan(scanner, data)
             now = time.monotonic()
-            if process.poll() is not None:
-                ended_at = ended_at or now
-                if not data or now - ended_at > _AFTER_S:
-                    break
-            elif data == b"":  # it has closed its output, and goes on
-                time.sleep(_LOOK_S)
-            if ended_at is None and (why := self._why or self._to_stop(now - began)):
+            if process.poll() is None and (why := self._why or self._to_stop(now - began)):
                 if asked_at is None:
                     self._why, asked_at = why, now
                     self.move("Stopping", why)
@@ -183,7 +171,6 @@ class Process:
             if now - synced > _SYNC_S:
                 synced = now
                 contents.keep_checkpoints(self.name, configuration)
-        process.stdout.close()
         self._scan(scanner, b"", last=True)
         contents.keep_checkpoints(self.name, configuration)
         return process.wait()
