@@ -24,7 +24,7 @@ _CONTOURS: Final = 2000
 
 def slices(reading: Reading, objective: int, names: list[str]) -> dict[str, Any]:
     """Slices of the parameters `names` with the model's line; or `why` there is no model. Raises StudyError."""
-    model = _model(reading, objective)
+    model = model_of(reading, objective)
     if isinstance(model, str):
         return {"why": model}
     with reading.result() as result:
@@ -45,7 +45,7 @@ def slices(reading: Reading, objective: int, names: list[str]) -> dict[str, Any]
 
 def contour(reading: Reading, objective: int, x: str, y: str) -> dict[str, Any]:
     """What is expected over two parameters, and how far off that may be; or `why` there is no model. Raises StudyError."""
-    model = _model(reading, objective)
+    model = model_of(reading, objective)
     if isinstance(model, str):
         return {"why": model}
     with reading.result() as result:
@@ -79,7 +79,7 @@ def _by(ledger: Ledger, objective: int) -> TrialArrays:
     return TrialArrays(ledger).by(ledger.spec.place_of(objective))
 
 
-def _model(reading: Reading, objective: int) -> Landscape | str:
+def model_of(reading: Reading, objective: int) -> Landscape | str:
     """The model of the trials as they are, or were not long ago; a sentence where there is none."""
     with reading.fitting:
         with reading.result() as result:
