@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 import tunesmith as ts
 from tunesmith.analysis import contours, parameters, svg
+from tunesmith.analysis.certainty import model_there
 from tunesmith.analysis.landscape import Landscape, landscape, surroundings
 from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.errors import StudyError
@@ -160,6 +163,24 @@ def test_it_is_the_model_by_which_the_best_is_judged(trials: TrialArrays) -> Non
     around = surroundings(trials)
     assert not isinstance(around, str)
     assert around.known is not None, "no second fit"
+
+
+def test_models_are_kept_of_the_last_studies_alone() -> None:
+    """Each may be 50 MB, and a service has many studies open."""
+    every = [made(seed, trials=12) for seed in range(6)]
+    drawn = []
+    for trials in every:
+        model = landscape(trials)
+        assert model is not None
+        drawn.append(ref(model))
+        del model
+    gc.collect()
+    assert [model() is None for model in drawn] == [True, True, False, False, False, False]
+    assert [model_there(trials.ledger) is None for trials in every[:3]] == [True, True, False]
+    assert landscape(every[2]) is drawn[2](), "what is kept is found again"
+    assert landscape(every[0]) is not None
+    gc.collect()
+    assert [model() is None for model in drawn[2:4]] == [False, True], "that asked for last stays"
 
 
 def test_several_objectives_have_one_each() -> None:

@@ -331,6 +331,9 @@ class TestViews:
             assert here.ask("GET", f"/s/figures/{figure}").json["data"] is not None
             assert b"<svg" in here.ask("GET", f"/s/figures/{figure}{mark}as=svg").body
         assert here.ask("GET", "/s/figures/bets").json["detail"].endswith("did you mean 'best'?")
+        few = here.ask("GET", "/s/figures/contour?parameter=x&other=x")
+        assert (few.status, few.json["code"]) == (422, "StudyError")
+        assert "A model needs 10 completed trials" in few.json["detail"]
         packed = here.ask("GET", "/s/export?format=json", accept_encoding="gzip")
         assert packed.headers["content-encoding"] == "gzip"
 

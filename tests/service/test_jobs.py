@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +28,7 @@ from tunesmith.core.errors import JobError, StudyBusy, TunesmithError
 from tunesmith.recipes import load_model
 from tunesmith.service.jobs import job as job_file
 from tunesmith.service.jobs import keeper
+from tunesmith.service.jobs.blobs import Blobs
 from tunesmith.service.jobs.job import Job
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.problems import Problem
@@ -344,12 +349,117 @@ class TestDeleted:
         jobs.close()
         assert {one.id for one in jobs.all()} == {"b" * 12, "c" * 12}
 
+    def test_one_that_somebody_has_removed_by_hand(self, service: Service, tmp_path: Path) -> None:
+        jobs = handover(service)
+        state = Path(service.storage).with_name("studies.service")
+        gone = submitted(service, {"job.yaml": write_bytes()}, study="removed").json["id"]
+        over(jobs, gone)
+        shutil.rmtree(state / "jobs" / gone)
+        token = service.token("submit")
+        assert service.ask("DELETE", f"/api/v1/jobs/{gone}", token=token).status == 204
+        assert service.ask("GET", f"/api/v1/jobs/{gone}", token=token).status == 404
+
+    def test_one_that_cannot_be_deleted_keeps_no_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor one that somebody has removed by hand; and while files are deleted nobody waits."""
+        for name in "abc":
+            one = Job(name * 12, "s", "job.yaml", 0.0, "t", "ana", state="ended", ended_at=1000.0)
+            (tmp_path / one.id).mkdir()
+            job_file.write(tmp_path / one.id, one)
+        now, began, go_on = [1000.0], threading.Event(), threading.Event()
+
+        def slow(path: Path, **options: Any) -> None:
+            began.set()
+            assert go_on.wait(60)
+
+        jobs = Jobs(tmp_path, Tokens(None), "http://127.0.0.1:1", 1, lambda: now[0], keep_s=500.0)
+        jobs.start()
+        (tmp_path / f".job-{'b' * 12}/x").mkdir(parents=True)  # its new name is taken
+        shutil.rmtree(tmp_path / ("c" * 12))
+        monkeypatch.setattr(shutil, "rmtree", slow)
+        now[0] = 2000.0
+        with jobs._changed:
+            jobs._changed.notify_all()
+        assert began.wait(60)
+        with ThreadPoolExecutor(1) as pool:
+            looked = pool.submit(jobs.all)
+            try:
+                assert looked.result(30)
+            finally:
+                go_on.set()
+        until(lambda: [one.id for one in jobs.all()] == ["b" * 12])
+        jobs.close()
+        assert not (tmp_path / ("a" * 12)).exists()
+
     def test_no_running_one(self, tmp_path: Path) -> None:
         running = Job("0" * 12, "s", "job.yaml", 0.0, "t", "ana", state="running")
         jobs = Jobs(tmp_path, Tokens(None), "http://127.0.0.1:1", 1)
         jobs._jobs[running.id] = running
         with pytest.raises(Problem, match="cancel it first"):
             jobs.delete(running.id)
+
+
+class TestBlobs:
+    def test_one_kept_twice_at_once_counts_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        blobs, file = Blobs(tmp_path / "blobs"), tmp_path / "job.yaml"
+        file.write_bytes(b"x" * 10)
+        room = blobs._make_room
+
+        def meanwhile(size: int) -> None:
+            room(size)
+            monkeypatch.undo()
+            blobs.keep(file, "job.yaml")
+
+        monkeypatch.setattr(blobs, "_make_room", meanwhile)
+        kept = blobs.keep(file, "job.yaml")
+        assert [path.name for path in (tmp_path / "blobs").iterdir()] == [kept.sha256]
+        assert blobs._bytes == 10
+
+    def test_what_a_killed_service_has_left_is_removed(self, tmp_path: Path) -> None:
+        program = f"""if True:
+            import os, pathlib
+            from tunesmith.service.jobs.blobs import Blobs
+            pathlib.Path.replace = lambda *_: os._exit(9)
+            file = pathlib.Path({str(tmp_path / "a")!r})
+            file.write_text("x")
+            Blobs(pathlib.Path({str(tmp_path / "blobs")!r})).keep(file, "a")
+        """
+        assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+        assert len([*(tmp_path / "blobs").iterdir()]) == 1
+        Blobs(tmp_path / "blobs")
+        assert [*(tmp_path / "blobs").iterdir()] == []
+
+
+class TestNotBegun:
+    @pytest.mark.parametrize("container", ["python", None])
+    def test_no_token_stays(
+        self, container: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of one whose containers are not allowed any more, and of one whose process cannot be started."""
+
+        def refuse(*_: Any, **named: Any) -> Any:
+            raise OSError(12, "Cannot allocate memory")
+
+        wanted = job_file.Environment(container=container)
+        made = Job("a" * 12, "s", "job.yaml", 0.0, "t", "ana", environment=wanted)
+        (tmp_path / made.id).mkdir()
+        job_file.write(tmp_path / made.id, made)
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        tokens = Tokens(None)
+        jobs = Jobs(tmp_path, tokens, "http://127.0.0.1:1", 1)
+        jobs.start()
+        until(lambda: jobs.get(made.id).over)
+        jobs.close()
+        assert job_file.read(tmp_path / made.id).state == "failed"
+        assert jobs.get(made.id).why == (
+            "this service runs no containers any more"
+            if container
+            else "it could not be started: Cannot allocate memory"
+        )
+        assert tokens.all() == []
 
 
 class TestKilled:
@@ -569,6 +679,32 @@ class TestAttacks:
             app, ["serve", "-s", service.storage, "--port", "0", "--jobs", "1"]
         )
         assert "another service runs the jobs" in str(ran.exception)
+
+    def test_a_mistake_in_sagemakers_file(self, tmp_path: Path) -> None:
+        """It is found before jobs are taken: who is told of it has begun none."""
+        file = tmp_path / "sagemaker.yaml"
+        file.write_text("keys: {}\nimages: {x: {}}\n")
+        file.chmod(0o600)
+        words = ["serve", "-s", str(tmp_path / "s.db"), "--port", "0", "--jobs", "1"]
+        ran = CliRunner().invoke(app, [*words, "--sagemaker", str(file)])
+        assert "exactly one of" in str(ran.exception)
+        assert not (tmp_path / "s.service/jobs").exists()
+
+    def test_somebody_else_has_sagemakers_jobs(self, tmp_path: Path) -> None:
+        """The other jobs are let go: this process has begun, and ends, nothing."""
+        file, state = tmp_path / "sagemaker.yaml", tmp_path / "s.service"
+        file.write_text("keys: {}\n")
+        file.chmod(0o600)
+        theirs = Jobs(state / "sagemaker/jobs", Tokens(None), "http://127.0.0.1:1", 1)
+        theirs.start()
+        words = ["serve", "-s", str(tmp_path / "s.db"), "--port", "0", "--jobs", "1"]
+        ran = CliRunner().invoke(app, [*words, "--sagemaker", str(file)])
+        theirs.close()
+        assert "another service runs the jobs" in str(ran.exception)
+        assert "--sagemaker" in str(ran.exception)
+        jobs = Jobs(state / "jobs", Tokens(None), "http://127.0.0.1:1", 1)
+        jobs.start()
+        jobs.close()
 
 
 def write_bytes() -> bytes:

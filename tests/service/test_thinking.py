@@ -13,6 +13,7 @@ from tests.service.running import Here
 
 import tunesmith as ts
 from tunesmith.analysis import report
+from tunesmith.analysis.landscape import Surroundings
 from tunesmith.search.bayes import Bayes
 from tunesmith.store.sqlite import open_sqlite
 from tunesmith.tuning.replay import replay
@@ -94,3 +95,27 @@ def test_a_report(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
         assert not shown.done()
         held.go_on.set()
         assert shown.result().status == 200
+
+
+def test_the_model_of_a_figure(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fitted while everybody, those who look at the same study too, goes on; and once for all figures."""
+    held, fitted = Held(Surroundings.fit), list[int]()
+
+    def fit(self: Surroundings) -> Any:
+        fitted.append(self.trial)
+        return held(self)
+
+    monkeypatch.setattr(Surroundings, "fit", fit)
+    with ThreadPoolExecutor(2) as pool:
+        shown = pool.submit(here.ask, "GET", "/s/figures/slice?parameter=x")
+        assert held.began.wait(60)
+        others = [pool.submit(here.ask, "GET", f"/s/{what}") for what in ("trials", "figures/best")]
+        try:
+            assert [other.result(60).status for other in others] == [200, 200]
+            assert not shown.done()
+        finally:
+            held.go_on.set()
+        assert shown.result().json["data"]
+    for figure in ("slice?parameter=y", "contour?parameter=x&other=y", "doubt?parameter=x&other=y"):
+        assert here.ask("GET", f"/s/figures/{figure}").status == 200, figure
+    assert len(fitted) == 1

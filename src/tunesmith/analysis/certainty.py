@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.analysis.kept import Kept
 from tunesmith.core.incumbent import contenders
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.rng import stream
@@ -85,11 +86,11 @@ class Certainty:
 
 
 _known: WeakKeyDictionary[Ledger, tuple[int, Certainty | None]] = WeakKeyDictionary()
-_models: WeakKeyDictionary[Ledger, tuple[int, Model, Mixture]] = WeakKeyDictionary()
+_models: Kept[tuple[int, Model, Mixture]] = Kept()
 
 
 def model_there(ledger: Ledger) -> tuple[Model, Mixture] | None:
-    """The model of the completed trials, if `certainty` has been asked since the study went on."""
+    """The model of the completed trials, if `certainty` has been asked since the study went on (and hardly any other since: see `Kept`)."""
     last = _models.get(ledger)
     return None if last is None or last[0] != ledger.cursor else last[1:]
 
@@ -145,7 +146,7 @@ def _certainty(trials: TrialArrays) -> Certainty | None:
     rng = stream(trials.history.seed, trials.size, "certainty")
     with one_thread(), np.errstate(all="ignore"):
         mixture = model.mixture(rng)
-        _models[trials.ledger] = (trials.ledger.cursor, model, mixture)
+        _models.keep(trials.ledger, (trials.ledger.cursor, model, mixture))
         features = model.domain.features(model.known[among])
         drawn, _ = mixture.sample(features, DRAWS, rng, PICKS)
     noise = model.worth(math.sqrt(mixture.noise))

@@ -24,11 +24,13 @@ DOTS: Final = 300
 _HEIGHT: Final = 340
 
 
-def contour(trials: TrialArrays, a: str, b: str, model: Landscape) -> Figure:
+def contour(
+    trials: TrialArrays, a: str, b: str, model: Landscape, plane: Plane | None = None
+) -> Figure:
     """What `model` expects over parameters `a` (across) and `b` (up), all else as in the best config; dots are trials.
-    Raises StudyError."""
-    _check(trials, a, b)
-    plane = model.over(a, b)
+    `plane` is what it predicts there, where that is known already. Raises StudyError."""
+    check(trials, a, b)
+    plane = model.over(a, b) if plane is None else plane
     caption = (
         f"What a model expects of {trials.metric} where all else is as in trial {model.trial}: the stronger the colour, the better. Dots are trials, "
         "wherever they are in the other parameters."
@@ -37,16 +39,19 @@ def contour(trials: TrialArrays, a: str, b: str, model: Landscape) -> Figure:
     return _figure(trials, (a, b), plane, plane.middle, title, caption, BLUE, trials.sign)
 
 
-def doubt(trials: TrialArrays, a: str, b: str, model: Landscape) -> Figure:
+def doubt(
+    trials: TrialArrays, a: str, b: str, model: Landscape, plane: Plane | None = None
+) -> Figure:
     """How far off that may be. Raises StudyError."""
-    _check(trials, a, b)
-    plane = model.over(a, b)
+    check(trials, a, b)
+    plane = model.over(a, b) if plane is None else plane
     caption = "With a probability of 90 % the average over runs is no farther from what is expected than this: the stronger the colour, the surer."
     title = f"How far off the {brief(trials.metric, 24)} may be"
     return _figure(trials, (a, b), plane, plane.half, title, caption, GREY, 1.0)
 
 
-def _check(trials: TrialArrays, a: str, b: str) -> None:
+def check(trials: TrialArrays, a: str, b: str) -> None:
+    """Raise StudyError unless `a` and `b` are two tuned parameters."""
     tunables = trials.ledger.spec.space.tunables
     for name in (a, b):
         if name not in tunables:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import search
 from tunesmith.analysis.certainty import LARGE, model_there
+from tunesmith.analysis.kept import Kept
 from tunesmith.analysis.trials import TrialArrays
-from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.search.bayes.landscape import Band, Results
 from tunesmith.search.bayes.landscape import Landscape as Fitted
+from tunesmith.search.bayes.surrogate import needed
 
 if TYPE_CHECKING:
     from tunesmith.numeric.rough import Mixture
@@ -79,11 +79,10 @@ def surroundings(trials: TrialArrays) -> Surroundings | str:
     trial = centre(trials)
     results = None if trial is None else search.landscape(trials.history, trials.objective)
     if results is None or trial is None:
-        needed = max(10, len(trials.ledger.spec.space) + 2)
-        return f"{name}A model needs {needed} completed trials with different results."
-    single = trials.single and not trials.ledger.spec.constraints
-    known = model_there(trials.ledger) if single else None
-    return Surroundings(results, trial, trials.history.points[trial].copy(), known)
+        least = needed(len(trials.ledger.spec.space))
+        return f"{name}A model needs {least} completed trials with different results."
+    point = trials.history.points[trial].copy()
+    return Surroundings(results, trial, point, model_there(trials.ledger))
 
 
 def modelled(trials: TrialArrays) -> bool:
@@ -91,16 +90,16 @@ def modelled(trials: TrialArrays) -> bool:
     return trials.ledger.spec.searcher.name in MODELLED
 
 
-_known: WeakKeyDictionary[Ledger, tuple[int, dict[int, Landscape | None]]] = WeakKeyDictionary()
+_known: Kept[tuple[int, dict[int, Landscape | None]]] = Kept()
 
 
 def landscape(trials: TrialArrays) -> Landscape | None:
-    """The landscape around the best trial, kept until the study goes on; None where there is none."""
+    """The landscape around the best trial, kept until the study goes on (see `Kept`); None where there is none."""
     ledger = trials.ledger
-    cursor, made = _known.get(ledger, (-1, {}))
+    cursor, made = _known.get(ledger) or (-1, {})
     if cursor != ledger.cursor:
         made = {}
-        _known[ledger] = (ledger.cursor, made)
+        _known.keep(ledger, (ledger.cursor, made))
     if trials.objective not in made:
         around = surroundings(trials)
         made[trials.objective] = None if isinstance(around, str) else around.fit()

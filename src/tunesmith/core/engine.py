@@ -22,7 +22,7 @@ from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict
-from tunesmith.core.trial import Kind, Reason, State
+from tunesmith.core.trial import OURSELVES, Kind, Reason, State
 
 #: What has happened, to trials or to the loop itself.
 Happening: TypeAlias = Exited | Interrupt | events.Reported
@@ -196,7 +196,7 @@ class Engine:
         requested = stopping or self._drain_at is not None
         self._write(decide.ending(self.ledger, event, requested=requested), out)
         if event.note and self.ledger.state(event.trial) is State.COMPLETED:
-            self._write(events.Annotated(event.at, event.trial, event.note, {}, "tunesmith"), out)
+            self._write(events.Annotated(event.at, event.trial, event.note, {}, OURSELVES), out)
 
     def _interrupt(self, event: Interrupt) -> None:
         self._over = self._over or decide.ON_REQUEST

@@ -158,6 +158,8 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 USER: Final = "user"
+#: In whose name a program notes what has happened to its trials.
+OURSELVES: Final = "tunesmith"
 #: The origin of trials that run another one's config again, to confirm it.
 CONFIRM: Final = "confirm"
 

@@ -16,7 +16,9 @@ from tunesmith.run.live import LiveTrial
 
 
 class ReportCallback(Callback):  # type: ignore[misc]
-    """Reports after each validation, or after each epoch where there is none; steps are epochs from 1 on.
+    """Reports once an epoch, at its end, where it was validated or there is no validation; steps are epochs from 1 on. Of several
+    validations of an epoch (``val_check_interval``) the last one counts. Not for what the module logs in its own
+    ``on_train_epoch_end``: that comes later, and would be reported an epoch late.
 
     Of several processes the first one reports, and all of them stop.
     """
@@ -24,14 +26,17 @@ class ReportCallback(Callback):  # type: ignore[misc]
     def __init__(self, trial: LiveTrial | None = None, *, monitor: Monitor) -> None:
         super().__init__()
         self._reporter = Reporter(trial, monitor)
-        self._last = 0
+        self._validated = False
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self._validated = False
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if not trainer.sanity_checking:
-            self._report(trainer)
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        if self._last <= trainer.current_epoch:
+        # Lightning keeps the values of earlier epochs among the metrics: an epoch that was not validated has no new ones
+        if self._validated or not trainer.enable_validation:
             self._report(trainer)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
@@ -42,6 +47,5 @@ class ReportCallback(Callback):  # type: ignore[misc]
         stop = False
         if trainer.is_global_zero:
             stop = self._reporter(trainer.current_epoch + 1, trainer.callback_metrics)
-        self._last = trainer.current_epoch + 1
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True

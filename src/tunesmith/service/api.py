@@ -303,7 +303,8 @@ class Api:
         )
 
     async def stop(self, name: str, request: Request) -> Response:
-        """No new trials, whoever asks, until it is resumed; those that run get their grace."""
+        """No new trials for who asks over this interface, until it is resumed (a program that is started again, `tunesmith run` or the
+        library, resumes it); those that run get their grace."""
         await self._do(request, "control", name, lambda study: study.stop())
         return Response(status_code=202)
 

@@ -23,7 +23,7 @@ from tunesmith.service.jobs import container
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.login import Login
 from tunesmith.service.protocol import limits
-from tunesmith.service.sagemaker.configuration import load
+from tunesmith.service.sagemaker.configuration import Configuration, load
 from tunesmith.service.sagemaker.desk import Desk
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
@@ -151,22 +151,20 @@ def serve(
     state = state_of(storage)
     tokens = Tokens(state / "tokens.json")
     login = Login(tokens, f"tunesmith_{port}")
-    jobs = None
-    if address.jobs is not None:
-        try:
+    jobs = desk = None
+    try:
+        configuration = None if address.sagemaker is None else load(address.sagemaker)
+        if address.jobs is not None:
             jobs = Jobs(
                 state / "jobs", tokens, address.url_here, address.jobs, keep_s=address.keep_jobs_s,
                 containers=container.find() if address.containers else None,
             )  # fmt: skip
             jobs.start()
-        except StudyError:
-            listening.close()
-            raise
-    try:
-        desk = (
-            None if address.sagemaker is None else _desk(address.sagemaker, state, tokens, address)
-        )
-    except StudyError:
+        if address.sagemaker is not None and configuration is not None:
+            desk = _desk(address.sagemaker, configuration, state, tokens, address)
+    except BaseException:
+        if jobs is not None:
+            jobs.close()
         listening.close()
         raise
     _shorten_pauses()
@@ -205,15 +203,16 @@ def serve(
         runner.run(server.serve(sockets=[listening]))
 
 
-def _desk(path: Path, state: Path, tokens: Tokens, address: Address) -> Callable[[Studies], Desk]:
+def _desk(
+    path: Path, configuration: Configuration, state: Path, tokens: Tokens, address: Address
+) -> Callable[[Studies], Desk]:
     """What takes the jobs of SageMaker's clients. Raises StudyError."""
-    configuration = load(path)
     folder = state / "sagemaker"
     jobs = Jobs(folder / "jobs", tokens, address.url_here, configuration.at_a_time)
     jobs.start()
 
     def begin(studies: Studies) -> Desk:
-        desk = Desk(folder, path, jobs, studies)
+        desk = Desk(folder, path, configuration, jobs, studies)
         desk.start()
         return desk
 

@@ -13,13 +13,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tunesmith.core.errors import StudyError, StudyNotFound, did_you_mean
-from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import State
 from tunesmith.service.bodies import answer
 from tunesmith.service.gate import EVERYBODY, require, token_of
 from tunesmith.service.labelled import Labelled, activity_of
 from tunesmith.service.news import News
-from tunesmith.service.page.readings import Readings
+from tunesmith.service.page.readings import Reading, Readings
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.wire import Wire
@@ -38,6 +37,8 @@ _LASTS_S: Final = 50.0
 _ALIVE_S: Final = 15.0
 _TYPES: Final = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
 _WIDTH: Final = 720
+#: Figures that a model is fitted for.
+_MODELLED: Final = frozenset({"slice", "contour", "doubt"})
 
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Place = Annotated[int, Query(ge=0)]
@@ -220,10 +221,13 @@ class Views:
         other: str = "",
     ) -> Response:
         """A figure of the report (best, curves, cost, parallel; slice of a `parameter`, contour and doubt over it and an `other`
-        one): what is drawn as JSON, or drawn."""
-        made = await self._apart(
-            request, name, lambda result: _figure(result.ledger, figure, parameter, other)
-        )
+        one): what is drawn as JSON, or drawn. The model of the last three may lack the newest tenth of the trials, as on the page."""
+        require(request, "read", name)
+
+        def apart() -> Mapping[str, Any]:
+            return _figure(self._readings.of(name), figure, parameter, other)
+
+        made = await self._studies.think(apart)
         if form == "json":
             return _packed(request, made)
         from tunesmith.analysis import svg
@@ -274,32 +278,39 @@ def _glance(s: Summary) -> dict[str, Any]:
     }
 
 
-def _figure(ledger: Ledger, figure: str, parameter: str, other: str) -> Mapping[str, Any]:
+def _figure(reading: Reading, figure: str, parameter: str, other: str) -> Mapping[str, Any]:
+    """What is drawn; a model is fitted while nobody waits for the history. Raises Problem, StudyError."""
     from tunesmith.analysis import contours, parallel, parameters, progress
-    from tunesmith.analysis.landscape import Landscape, landscape, surroundings
+    from tunesmith.analysis.landscape import Landscape
     from tunesmith.analysis.trials import TrialArrays
+    from tunesmith.service.page.predicted import model_of
 
-    def model(trials: TrialArrays) -> Landscape:
-        made = landscape(trials)
-        if made is None:
-            raise StudyError(str(surroundings(trials)))
-        return made
+    def needed() -> Landscape:
+        if isinstance(model, str):
+            raise StudyError(model)
+        return model
+
+    def sliced(trials: TrialArrays) -> Any:
+        space = trials.ledger.spec.space
+        if parameter not in space:
+            raise StudyError(f"slice needs a parameter{did_you_mean(parameter, space)}")
+        return parameters.slice_of(trials, parameter, None if isinstance(model, str) else model)
 
     kinds: dict[str, Callable[[TrialArrays], Any]] = {
         "best": progress.best_so_far,
         "curves": progress.curves,
         "cost": progress.cost,
         "parallel": parallel.parallel,
-        "slice": lambda trials: parameters.slice_of(trials, parameter, landscape(trials)),
-        "contour": lambda trials: contours.contour(trials, parameter, other, model(trials)),
-        "doubt": lambda trials: contours.doubt(trials, parameter, other, model(trials)),
+        "slice": sliced,
+        "contour": lambda trials: contours.contour(trials, parameter, other, needed()),
+        "doubt": lambda trials: contours.doubt(trials, parameter, other, needed()),
     }
     if figure not in kinds:
         raise Problem(404, "http", f"there is no figure {figure!r}{did_you_mean(figure, kinds)}")
-    if figure == "slice" and parameter not in ledger.spec.space:
-        raise StudyError(f"slice needs a parameter{did_you_mean(parameter, ledger.spec.space)}")
-    made: Mapping[str, Any] = kinds[figure](TrialArrays(ledger))
-    return made
+    model = model_of(reading, 0) if figure in _MODELLED else ""
+    with reading.result() as result:
+        made: Mapping[str, Any] = kinds[figure](TrialArrays(result.ledger))
+        return made
 
 
 def _packed(request: Request, data: Any) -> Response:

@@ -18,8 +18,9 @@ from tunesmith.core import codec, events
 from tunesmith.core.errors import StoreVersionError, StudyError, StudyExists, TunesmithError
 from tunesmith.core.events import Event
 from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import OURSELVES
 from tunesmith.service.bodies import answer, read
-from tunesmith.service.gate import EVERYBODY, require, token_of
+from tunesmith.service.gate import require, token_of
 from tunesmith.service.news import News
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
@@ -38,10 +39,6 @@ TURN: Final = "Tunesmith-Turn"
 
 #: What only a token of scope ``control`` may append; ``work`` is for all others.
 _STEERING: Final = (events.Edited, events.Corrected, events.Retracted, events.StopRequested)
-
-
-#: In whose name a program notes what has happened to its trials.
-_OURSELVES: Final = "tunesmith"
 
 #: What databases can count to.
 _MOST: Final = 2**31 - 1
@@ -116,7 +113,7 @@ class Wire:
             raise Problem(422, "StudyError", f"this is no study: {error!r}") from None
         token = require(request, "work", spec.name)
         self._check_time(new.at)
-        if token is not EVERYBODY and token.scope != "admin":  # who may bring others' studies
+        if not token.may("admin"):  # who may bring others' studies
             spec = replace(spec, owner=token.owner or token.name)
         try:
             await self._studies.quick(self._studies.store.create, spec, new.at)
@@ -365,7 +362,7 @@ def _check_author(token: Token, batch: Sequence[Event]) -> None:
         return
     for event in batch:
         by = getattr(event, "by", token.name)
-        said_by_us = isinstance(event, events.Annotated) and by == _OURSELVES
+        said_by_us = isinstance(event, events.Annotated) and by == OURSELVES
         if by != token.name and not said_by_us:
             raise Problem(
                 403,

@@ -47,7 +47,18 @@ from tunesmith.core.strategy import (
 )
 from tunesmith.core.study import StudySpec, tags_of
 from tunesmith.core.text import shorten, utf8
-from tunesmith.core.trial import CODES, ENDED, USER, Cost, Kind, Origin, Reason, State, Trial
+from tunesmith.core.trial import (
+    CODES,
+    ENDED,
+    OURSELVES,
+    USER,
+    Cost,
+    Kind,
+    Origin,
+    Reason,
+    State,
+    Trial,
+)
 from tunesmith.run.checkpoint import complete
 from tunesmith.run.folder import CHECKPOINT
 from tunesmith.run.live import checked_report
@@ -672,10 +683,10 @@ class Study:
                 if exited.returned is None:
                     return []
                 late = f"attempt {exited.attempt} returned {exited.returned!r}, after the trial had been handed out again"
-                return [events.Annotated(exited.at, number, late[:1000], {}, "tunesmith")]
+                return [events.Annotated(exited.at, number, late[:1000], {}, OURSELVES)]
             end = decide.ending(ledger, exited, requested=requested)
             completed = isinstance(end, events.Finished) and end.state is State.COMPLETED
-            note = [events.Annotated(exited.at, number, exited.note, {}, "tunesmith")]
+            note = [events.Annotated(exited.at, number, exited.note, {}, OURSELVES)]
             return [end, *(note if exited.note and completed else [])]
 
         stored = self.commit(ended)

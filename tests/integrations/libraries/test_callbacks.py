@@ -47,6 +47,17 @@ def with_catboost(trial: Any, folder: Path) -> int:
 
 
 def with_lightning(trial: Any, folder: Path) -> int:
+    return fit_lightning(trial, folder, {"val_loss": "loss"})
+
+
+def fit_lightning(
+    trial: Any,
+    folder: Path,
+    monitor: Any,
+    logged: list[dict[str, float]] | None = None,
+    **options: Any,
+) -> int:
+    """`logged` gets what each epoch's values are, by the module's own account."""
     import lightning
 
     from tunesmith.integrations.lightning import ReportCallback
@@ -55,14 +66,33 @@ def with_lightning(trial: Any, folder: Path) -> int:
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(3, 1)
+            self.now: dict[str, list[float]] = {}
 
-        def training_step(self, batch: Any, _: int) -> Any:
+        def seen(self, name: str, value: Any) -> Any:
+            self.log(name, value, on_step=False, on_epoch=True)
+            self.now.setdefault(name, []).append(float(value))
+            return value
+
+        def loss(self, batch: Any) -> Any:
             return torch.nn.functional.binary_cross_entropy_with_logits(
                 self.layer(batch[0])[:, 0], batch[1]
             )
 
+        def training_step(self, batch: Any, _: int) -> Any:
+            return self.seen("train_loss", self.loss(batch))
+
+        def on_validation_epoch_start(self) -> None:
+            self.now["val_loss"] = []
+
         def validation_step(self, batch: Any, _: int) -> None:
-            self.log("val_loss", self.training_step(batch, 0))
+            self.seen("val_loss", self.loss(batch))
+
+        def on_train_epoch_start(self) -> None:
+            self.now = {}
+
+        def on_train_epoch_end(self) -> None:
+            if logged is not None:
+                logged.append({name: float(np.mean(values)) for name, values in self.now.items()})
 
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -72,7 +102,7 @@ def with_lightning(trial: Any, folder: Path) -> int:
     )
     trainer = lightning.Trainer(
         max_epochs=STEPS, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, default_root_dir=folder, callbacks=[ReportCallback(trial, monitor={"val_loss": "loss"})],
+        enable_model_summary=False, default_root_dir=folder, callbacks=[ReportCallback(trial, monitor=monitor)], **options,
     )  # fmt: skip
     trainer.fit(Net(), data, data)
     return int(trainer.current_epoch)
@@ -158,6 +188,41 @@ def test_whole_runs(train: Callable[[Any, Path], int], tmp_path: Path) -> None:
 @pytest.mark.parametrize("train", LIBRARIES)
 def test_alone_it_does_nothing(train: Callable[[Any, Path], int], tmp_path: Path) -> None:
     assert train(None, tmp_path) == STEPS
+
+
+@pytest.mark.parametrize(
+    ("monitor", "options", "steps"),
+    [
+        ("val_loss", {"check_val_every_n_epoch": 2}, [2, 4]),
+        ("val_loss", {"val_check_interval": 0.5}, [1, 2, 3, 4, 5]),
+        ("train_loss", {}, [1, 2, 3, 4, 5]),
+        ("train_loss", {"limit_val_batches": 0}, [1, 2, 3, 4, 5]),
+    ],
+)
+def test_lightning_reports_no_epoch_with_the_values_of_another(
+    tmp_path: Path, monitor: str, options: dict[str, Any], steps: list[int]
+) -> None:
+    logged: list[dict[str, float]] = []
+
+    def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        fit_lightning(trial, tmp_path, {monitor: "loss"}, logged, **options)
+        return 1.5
+
+    result = ts.tune(objective, {"x": 1}, metric="loss", trials=1, progress=False)
+    reported = {report.step: report.metrics["loss"] for report in result.ledger.curves.of(0)}
+    assert list(reported) == steps
+    for step, value in reported.items():
+        assert value == pytest.approx(logged[step - 1][monitor], rel=1e-5)
+
+
+def test_a_metric_that_is_never_there_is_said() -> None:
+    from stable_baselines3 import A2C
+
+    from tunesmith.integrations.stable_baselines3 import ReportCallback
+
+    model = A2C("MlpPolicy", "CartPole-v1", n_steps=64, seed=0, device="cpu")
+    with pytest.raises(ts.ConfigError, match=r"monitor='ep_rew_maen' .*did you mean 'ep_rew_mean'"):
+        model.learn(128, callback=ReportCallback(monitor="ep_rew_maen"))
 
 
 def test_what_a_callback_raises_is_wrapped_and_still_a_stop() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.service.page.test_data import SPACE, made
 from tests.service.running import Service
 
 import tunesmith as ts
+from tunesmith.analysis.landscape import Landscape, Plane
 from tunesmith.analysis.style import BLUE
 from tunesmith.core.errors import StudyError
 from tunesmith.service.page import attained, predicted
@@ -138,6 +140,31 @@ class TestPredicted:
         for x, y in (("layers", "layers"), ("layers", "speed")):
             with pytest.raises(StudyError):
                 predicted.contour(reading, 0, x, y)
+
+    def test_a_plane_is_predicted_once_while_nobody_waits(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        study = made(store)
+        for _ in range(14):
+            trial = study.ask()
+            study.tell(trial, {"loss": float(trial.config["layers"]), "accuracy": 0.5})
+        reading = Reading(store, "digits")
+        over, others = Landscape.over, []
+
+        def watched(model: Landscape, a: str, b: str) -> Plane:
+            def look() -> None:
+                with reading.result():
+                    others.append((a, b))
+
+            other = threading.Thread(target=look, daemon=True)
+            other.start()
+            other.join(timeout=20)
+            assert not other.is_alive(), "the history is held"
+            return over(model, a, b)
+
+        monkeypatch.setattr(Landscape, "over", watched)
+        assert len(predicted.contour(reading, 0, "layers", "crop")["figures"]) == 2
+        assert others == [("layers", "crop")]
 
 
 class TestCompare:

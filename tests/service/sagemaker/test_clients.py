@@ -197,6 +197,16 @@ class TestTraining:
         with pytest.raises(cloud.client.exceptions.ResourceInUse):
             cloud.client.create_training_job(**described)
 
+    @pytest.mark.parametrize(
+        ("image", "member"),
+        [("local/train", "ContainerEntrypoint"), ("x/script:1", "ContainerArguments")],
+    )
+    def test_words_that_are_no_clients_to_say(self, cloud: Cloud, image: str, member: str) -> None:
+        described = definition(TrainingJobName="worded")
+        described["AlgorithmSpecification"] |= {"TrainingImage": image, member: ["a"]}
+        with pytest.raises(ClientError, match=f"{member}: "):
+            cloud.client.create_training_job(**described)
+
     def test_it_fails_and_it_stops(self, cloud: Cloud) -> None:
         for name in ("fails", "waits"):
             described = definition(HyperParameters={name: "1"}, TrainingJobName=f"it-{name}")
@@ -259,6 +269,29 @@ class TestSeveral:
         with Study.open("child", storage=cloud.service.url(cloud.service.token())) as study:
             assert [len(past.configs) for past in study.spec.past] == [3]
 
+    def test_a_parents_name_is_taken_again_by_its_grandchild(self, cloud: Cloud) -> None:
+        """Its parents are those that were there before it."""
+
+        def start(name: str) -> dict[str, object]:
+            return {
+                "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": name}],
+                "WarmStartType": "IdenticalDataAndAlgorithm",
+            }
+
+        how = config(1, 1)
+        cloud.tune("circle", definition(), how)
+        cloud.over("circle")
+        cloud.tune("between", definition(), how, WarmStartConfig=start("circle"))
+        cloud.over("between")
+        cloud.client.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="circle")
+        cloud.tune("circle", definition(), how, WarmStartConfig=start("between"))
+        metric = "FinalHyperParameterTuningJobObjectiveMetric"
+        shown = cloud.over("circle")
+        others = cloud.over("between")
+        assert "OverallBestTrainingJob" not in others
+        values = [one["BestTrainingJob"][metric]["Value"] for one in (shown, others)]
+        assert shown["OverallBestTrainingJob"][metric]["Value"] == min(values)
+
     def test_several_definitions(self, cloud: Cloud) -> None:
         """One study with a choice between them: each has its hyperparameters, and its way to print."""
         ranges = config()["ParameterRanges"]
@@ -280,6 +313,20 @@ class TestSeveral:
         trainings = cloud.trainings("several")
         assert {one["TrainingJobDefinitionName"] for one in trainings} == {"first", "second"}
         assert all(list(one["TunedHyperParameters"]) == ["x"] for one in trainings)
+
+    def test_a_single_definition_with_a_name(self, cloud: Cloud) -> None:
+        how = config(trials=1)
+        objective = how.pop("HyperParameterTuningJobObjective")
+        ranges = how.pop("ParameterRanges")
+        one = definition(DefinitionName="x", TuningObjective=objective, HyperParameterRanges=ranges)
+        cloud.client.create_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="single",
+            HyperParameterTuningJobConfig=how,
+            TrainingJobDefinitions=[one],
+        )
+        assert cloud.over("single")["HyperParameterTuningJobStatus"] == "Completed"
+        (training,) = cloud.trainings("single")
+        assert training["TrainingJobDefinitionName"] == "x"
 
     def test_grid(self, cloud: Cloud) -> None:
         """It tries every combination, and needs no number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,10 @@ import botocore.credentials
 import pytest
 from tests.service.running import request
 from tests.service.sagemaker.clients import KEY, SECRET, Cloud
+from tests.service.sagemaker.clients import request as described
+
+from tunesmith.core.errors import StudyNotFound
+from tunesmith.tuning.study import Study
 
 TARGET = "SageMaker.ListTrainingJobs"
 
@@ -70,6 +75,20 @@ def test_what_was_changed_on_its_way(cloud: Cloud) -> None:
         status, shown = send(cloud, b"{}", {**headers, "Authorization": wrong})
         assert status == 403
         assert shown["__type"] == "InvalidSignatureException"
+
+
+def test_a_job_that_cannot_be_written_down(cloud: Cloud) -> None:
+    """Nothing of it stays."""
+    state = next(cloud.folder.rglob("sagemaker/tuning")).parent
+    (state / "tuning" / "blocked.json" / "in the way").mkdir(parents=True)
+    target = "SageMaker.CreateHyperParameterTuningJob"
+    body = json.dumps(described("blocked")).encode()
+    status, shown = send(cloud, body, signed(cloud, body, target))
+    assert (status, shown["__type"]) == (500, "InternalFailure")
+    assert not list((state / "files").glob("*"))
+    url = cloud.service.url(cloud.service.token())
+    with pytest.raises(StudyNotFound):
+        Study.open("blocked", storage=url)
 
 
 def test_operations_that_are_none(cloud: Cloud) -> None:

@@ -18,6 +18,8 @@ import msgspec
 import pytest
 
 from tunesmith.service.sagemaker import plan
+from tunesmith.service.sagemaker.configuration import load
+from tunesmith.service.sagemaker.contract import Contents
 from tunesmith.service.sagemaker.moves import Moves
 from tunesmith.service.sagemaker.names import training_name
 from tunesmith.service.sagemaker.plan import Move, Plan, Training
@@ -64,6 +66,7 @@ class Run:
             "TUNESMITH_CONFIG": str(self.trial / "config.json"),
             "TUNESMITH_METRICS": str(self.metrics),
             "TUNESMITH_TOKEN": "ts_secret",
+            "TUNESMITH_STORAGE": "postgresql://ana:secret@db/studies",
         }
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "tunesmith.service.sagemaker.training", str(attempt)],
@@ -94,7 +97,7 @@ LOOKS = """\
     base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
     config = {f.stem: json.loads(f.read_text()) for f in (base / "input/config").iterdir()}
     files = sorted(str(f.relative_to(base)) for f in (base / "input/data").rglob("*") if f.is_file())
-    variables = {k: v for k, v in os.environ.items() if k.startswith(("SM_", "TUNESMITH_TOKEN", "MINE"))}
+    variables = {k: v for k, v in os.environ.items() if k.startswith(("SM_", "TUNESMITH_TOKEN", "TUNESMITH_STORAGE", "MINE"))}
     (base / "model" / "seen.json").write_text(json.dumps([config, files, variables, sys.argv[1:]]))
     (base / "output" / "data" / "notes").write_text("n")
     print("loss=0.25")
@@ -147,7 +150,7 @@ class TestContract:
             "far/d.csv", "listed/deep/b.csv", "one/b.csv", "packed/c.csv", "train/a.csv", "train/deep/b.csv",
         ]  # fmt: skip
         assert variables["MINE"] == "1"
-        assert "TUNESMITH_TOKEN" not in variables
+        assert not {"TUNESMITH_TOKEN", "TUNESMITH_STORAGE"} & set(variables)
         assert json.loads(variables["SM_HPS"]) == {"static": 7, "learning-rate": 0.5}
         assert variables["SM_HP_LEARNING_RATE"] == "0.5"
         assert variables["SM_CHANNEL_TRAIN"].endswith("opt/ml/input/data/train")
@@ -213,6 +216,20 @@ class TestEnds:
         assert run.moves[-1].end == "Failed"
         assert run.moves[-1].message.startswith("AlgorithmError: bad data")
         assert len(run.moves[-1].message) <= 1024
+
+    def test_a_failure_whose_output_cannot_be_kept(self, tmp_path: Path) -> None:
+        """It is the program's that is told."""
+        program = """\
+            import os, pathlib, sys
+            (pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "output/data/notes").write_text("n")
+            sys.exit(9)
+        """
+        run = Run(tmp_path, program, output="s3://nowhere/out")
+        code, printed = run.run()
+        assert code == 9
+        assert run.moves[-1].end == "Failed"
+        assert run.moves[-1].message == "AlgorithmError: exit code 9"
+        assert "there is no bucket 'nowhere'" in printed
 
     def test_data_that_is_not_there(self, tmp_path: Path) -> None:
         source = {"S3DataType": "S3Prefix", "S3Uri": "s3://b/none"}
@@ -288,6 +305,31 @@ class TestCheckpoints:
         run.trial.joinpath("opt").rename(tmp_path / "gone")
         assert run.run(1)[0] == 0
         assert run.reports == [{"step": 1, "loss": 1}]
+
+    def test_one_that_goes_while_they_are_copied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = Run(tmp_path, checkpoints="s3://far/kept")
+        configuration = load(Path(run.plan.configuration))
+        contents = Contents(tmp_path / "trial" / "opt" / "ml", run.training, configuration)
+        contents.lay_out(run.plan, "name", {})
+        old = contents.base / "checkpoints" / "old"
+        old.touch()
+        really = Path.is_file
+
+        def is_file(path: Path) -> bool:
+            found = really(path)
+            if path == old:
+                old.unlink()
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "is_file", is_file)
+            contents.keep_checkpoints("name")
+        assert "could be kept" in capsys.readouterr().err
+        old.with_name("new").touch()
+        contents.keep_checkpoints("name")
+        assert (tmp_path / "far" / "kept" / "name" / "new").is_file()
 
     def test_without_a_place_in_a_bucket(self, tmp_path: Path) -> None:
         run = Run(tmp_path, self.PROGRAM)

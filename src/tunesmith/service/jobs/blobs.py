@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import threading
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -13,7 +14,6 @@ from typing import Final
 
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_bytes
-from tunesmith.files import drafted
 from tunesmith.service.problems import Problem
 from tunesmith.tuning.parcel import MOST_FILE, File, file_at
 
@@ -34,6 +34,7 @@ class Blobs:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for draft in folder.glob(".draft-*"):  # of a service that was killed
             draft.unlink(missing_ok=True)
+        self._counting = threading.Lock()
         self._bytes = sum(path.stat().st_size for path in folder.iterdir())
 
     def path(self, digest: str) -> Path:
@@ -60,7 +61,7 @@ class Blobs:
         path = self.path(digest)
         if self.has(digest):
             return
-        draft = self._folder / f".draft-{os.urandom(8).hex()}"
+        draft = self._draft()
         hashing, size = sha256(), 0
         try:
             with os.fdopen(os.open(draft, _NEW, 0o600), "wb") as file:
@@ -77,9 +78,7 @@ class Blobs:
                 await asyncio.to_thread(os.fsync, file.fileno())
             if hashing.hexdigest() != digest:
                 raise Problem(422, "digest", "the body has another SHA-256 than its address says")
-            if not path.exists():  # it may have been sent twice at once
-                self._bytes += size
-            draft.replace(path)
+            self._take(draft, path, size)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -88,23 +87,37 @@ class Blobs:
         file = file_at(path, name)
         if not self.has(file.sha256):
             self._make_room(file.size)
-            with drafted(self.path(file.sha256)) as draft:
+            draft = self._draft()
+            try:
                 draft.write_bytes(path.read_bytes())
-            self._bytes += file.size
+                self._take(draft, self.path(file.sha256), file.size)
+            finally:
+                draft.unlink(missing_ok=True)
         return file
+
+    def _draft(self) -> Path:
+        """A new name: the same blob may come twice at once."""
+        return self._folder / f".draft-{os.urandom(8).hex()}"
+
+    def _take(self, draft: Path, path: Path, size: int) -> None:
+        with self._counting:
+            if not path.exists():
+                self._bytes += size
+            draft.replace(path)
 
     def _make_room(self, size: int) -> None:
         """Forget blobs until `size` bytes more are few enough. Raises Problem."""
-        if self._bytes + size <= self._most:
-            return
-        old = sorted((path.stat().st_mtime, path) for path in self._folder.iterdir())
-        for used_at, path in old:
-            if used_at > time.time() - _FRESH_S:
-                break
-            self._bytes -= path.stat().st_size
-            path.unlink()
+        with self._counting:
             if self._bytes + size <= self._most:
                 return
+            old = sorted((path.stat().st_mtime, path) for path in self._folder.iterdir())
+            for used_at, path in old:
+                if used_at > time.time() - _FRESH_S:
+                    break
+                self._bytes -= path.stat().st_size
+                path.unlink()
+                if self._bytes + size <= self._most:
+                    return
         raise Problem(
             507,
             "full",

@@ -74,6 +74,8 @@ class Jobs:
         self._changed = threading.Condition(threading.RLock())
         self._submitting = threading.Lock()
         self._closing = False
+        #: When old jobs are looked for again, where one could not be deleted.
+        self._tidy_at = 0.0
         self._mine: int | None = None
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
 
@@ -86,7 +88,8 @@ class Jobs:
             os.close(self._mine)
             self._mine = None
             raise StudyError(
-                f"another service runs the jobs in {self._folder}; end it first, or leave --jobs out"
+                f"another service runs the jobs in {self._folder}; end it first, or leave out the option that "
+                "takes them (--jobs, --sagemaker)"
             ) from None
         for path in self._folder.iterdir():
             if path.name.startswith(".job-"):  # of a service that was killed while it took it
@@ -218,7 +221,8 @@ class Jobs:
                 raise Problem(409, "JobError", f"job {one.id} is {one.state}; cancel it first")
             # under this name a service that comes back removes it, should this one be killed meanwhile
             gone = self._folder / f".job-{one.id}"
-            (self._folder / one.id).rename(gone)
+            with contextlib.suppress(FileNotFoundError):  # somebody has removed it by hand
+                (self._folder / one.id).rename(gone)
             del self._jobs[one.id]
         shutil.rmtree(gone, ignore_errors=True)
 
@@ -249,6 +253,7 @@ class Jobs:
 
     def _work(self) -> None:
         while True:
+            self._tidy()
             with self._changed:
                 if self._closing:
                     return
@@ -273,10 +278,20 @@ class Jobs:
         self._removing = {i: p for i, p in self._removing.items() if p.poll() is None}
         for one in self._due():
             self._begin(one)
-        if self._keep_s is not None:
-            old = self._clock() - self._keep_s
-            for one in [o for o in self._jobs.values() if o.over and (o.ended_at or old) < old]:
+
+    def _tidy(self) -> None:
+        """Delete the jobs that have been over for so long. Not with the lock: large folders take a while."""
+        if self._keep_s is None or time.monotonic() < self._tidy_at:
+            return
+        old = self._clock() - self._keep_s
+        for one in [one for one in self.all() if one.over and (one.ended_at or old) < old]:
+            if self._closing:
+                return
+            try:
                 self.delete(one.id)
+            except (OSError, Problem) as error:  # not our folder; deleted meanwhile
+                _LOG.warning("job %s could not be deleted: %s", one.id, error)
+                self._tidy_at = time.monotonic() + _TIDY_S
 
     def _due(self) -> Iterator[Job]:
         """Those that are to begin, in the order in which they came."""
@@ -300,10 +315,16 @@ class Jobs:
             secret, _ = self._tokens.create(
                 f"job {one.id}", "control", studies=(one.study,), owner=one.by
             )
+
+            def fail(why: str) -> None:
+                with contextlib.suppress(StudyError):
+                    self._tokens.revoke(f"job {one.id}")
+                self._write(one.moved("failed", why, ended_at=self._clock()))
+
             try:
                 plan = environment.plan(one, folder, self._url, secret, self._containers)
             except JobError as error:
-                self._write(one.moved("failed", str(error), ended_at=self._clock()))
+                fail(str(error))
                 return
             words = [sys.executable, "-P", "-m", keeper.__name__, str(folder), str(lock)]
             try:
@@ -316,8 +337,7 @@ class Jobs:
                 with contextlib.suppress(BrokenPipeError), stdin:
                     stdin.write(msgspec.json.encode(plan))
             except OSError as error:
-                why = f"it could not be started: {error.strerror}"
-                self._write(one.moved("failed", why, ended_at=self._clock()))
+                fail(f"it could not be started: {error.strerror}")
                 return
             self._keepers[one.id] = process
 

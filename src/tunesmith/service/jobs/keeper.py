@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Final
 import msgspec
 
 from tunesmith.files import write_json
+from tunesmith.service.jobs.output import printed
 
 LOG: Final = "log"
 LOCK: Final = "lock"
@@ -31,8 +31,6 @@ _TAIL: Final = 64 << 10
 #: How long a job may take to end on request (s); how often the request is looked for.
 GRACE_S: Final = 30.0
 _LOOK_S: Final = 0.2
-#: How long processes that it has left behind are listened to (s).
-_AFTER_S: Final = 0.5
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -149,29 +147,17 @@ class Keeper:
         except OSError as error:
             self._log.write(f"{step.words[0]} cannot be run: {error.strerror}\n".encode())
             return 127
-        assert process.stdout is not None
-        output = process.stdout.fileno()
-        asked_at = ended_at = None
-        while True:
-            ready, _, _ = select.select([output], [], [], _LOOK_S)
-            data = os.read(output, 65536) if ready else None
-            if data:
-                self._log.write(data)
+        asked_at = None
+        for data in printed(process, _LOOK_S):
+            self._log.write(data)
             now = time.monotonic()
-            if process.poll() is not None:
-                ended_at = ended_at or now
-                if not data or now - ended_at > _AFTER_S:
-                    break
-            elif data == b"":  # it has closed its output, and goes on
-                time.sleep(_LOOK_S)
             asked = self._terminated or (self._folder / CANCEL).exists()
-            if asked and ended_at is None:
+            if asked and process.poll() is None:
                 if asked_at is None:
                     asked_at = now
                     _signal(process.pid, signal.SIGTERM if self._terminated else signal.SIGINT)
                 elif now - asked_at > GRACE_S:
                     _signal(process.pid, signal.SIGKILL)
-        process.stdout.close()
         _signal(process.pid, signal.SIGKILL)  # what it has left in its session's group
         return process.wait()
 

@@ -1,4 +1,8 @@
-"""What a model of the results expects along each parameter, and over two of them. Fitted while nobody waits for the history."""
+"""What a model of the results expects along each parameter, and over two of them.
+
+Fitted, and asked for a plane, while nobody waits for the history; but where naming the best trial needs a model of its own
+(see `analysis.certainty`), that is fitted under `Reading.result`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ _CONTOURS: Final = 2000
 
 def slices(reading: Reading, objective: int, names: list[str]) -> dict[str, Any]:
     """Slices of the parameters `names` with the model's line; or `why` there is no model. Raises StudyError."""
-    model = _model(reading, objective)
+    model = model_of(reading, objective)
     if isinstance(model, str):
         return {"why": model}
     with reading.result() as result:
@@ -41,13 +45,16 @@ def slices(reading: Reading, objective: int, names: list[str]) -> dict[str, Any]
 
 def contour(reading: Reading, objective: int, x: str, y: str) -> dict[str, Any]:
     """What is expected over two parameters, and how far off that may be; or `why` there is no model. Raises StudyError."""
-    model = _model(reading, objective)
+    model = model_of(reading, objective)
     if isinstance(model, str):
         return {"why": model}
     with reading.result() as result:
+        contours.check(_by(result.ledger, objective), x, y)
+    plane = model.over(x, y)
+    with reading.result() as result:
         trials, drawings = _by(result.ledger, objective), Drawings(_CONTOURS)
         made = [
-            drawings.add(draw(trials, x, y, model), paired=True)
+            drawings.add(draw(trials, x, y, model, plane), paired=True)
             for draw in (contours.contour, contours.doubt)
         ]
         return {"figures": made, **_about(trials, model, drawings)}
@@ -72,7 +79,7 @@ def _by(ledger: Ledger, objective: int) -> TrialArrays:
     return TrialArrays(ledger).by(ledger.spec.place_of(objective))
 
 
-def _model(reading: Reading, objective: int) -> Landscape | str:
+def model_of(reading: Reading, objective: int) -> Landscape | str:
     """The model of the trials as they are, or were not long ago; a sentence where there is none."""
     with reading.fitting:
         with reading.result() as result:

@@ -93,7 +93,7 @@ def summary(standing: Standing, number: int, status: int) -> dict[str, Any]:
     assert ledger is not None
     trial = ledger.trial(number)
     record, plan = standing.record, standing.plan
-    definition, training = standing.training_of(trial)
+    definition, training = plan.training_of(trial.config)
     name = names.training_name(record.name, record.identity, number)
     shown: dict[str, Any] = {
         "TrainingJobName": name,
@@ -158,7 +158,7 @@ def training(standing: Standing, number: int | None) -> dict[str, Any]:
     if plan.tuning:
         assert trial is not None
         name = names.training_name(record.name, record.identity, trial.number)
-        definition, run = standing.training_of(trial)
+        definition, run = plan.training_of(trial.config)
         given = _given(record.request, definition)
         status = STATUSES[int(standing.statuses[trial.number])]
     else:

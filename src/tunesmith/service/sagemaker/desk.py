@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import shutil
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.problems import Problem
 from tunesmith.service.sagemaker import images, plan, shapes, standing, tuning
-from tunesmith.service.sagemaker.configuration import load
+from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.moves import Moves
 from tunesmith.service.sagemaker.plan import Plan
 from tunesmith.service.sagemaker.protocol import Fault, invalid
@@ -46,9 +47,17 @@ _LOG: Final = logging.getLogger(__name__)
 class Desk:
     """The jobs of one service. For several threads."""
 
-    def __init__(self, folder: Path, path: Path, jobs: Jobs, studies: Studies) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        path: Path,
+        configuration: Configuration,
+        jobs: Jobs,
+        studies: Studies,
+    ) -> None:
+        """`configuration` is that of the file at `path`."""
         self._folder, self._path, self._jobs, self._studies = folder, path, jobs, studies
-        self.configuration = load(path)
+        self.configuration = configuration
         self.records = Records(folder)
         self._plans: dict[str, Plan] = {}
         self._moves: dict[str, Moves] = {}
@@ -127,18 +136,20 @@ class Desk:
         self, asked: shapes.CreateTraining, raw: dict[str, Any], token: Token, region: str
     ) -> Record:
         """Raises Fault."""
-        run = images.training(asked, asked.HyperParameters, None, self.configuration)
         algorithm = asked.AlgorithmSpecification
-        if algorithm.ContainerEntrypoint or algorithm.ContainerArguments:
-            words = [
-                *(algorithm.ContainerEntrypoint or run.command or ()),
-                *(algorithm.ContainerArguments or ()),
-            ]
-            if run.command is None or algorithm.ContainerEntrypoint:
+        if algorithm.ContainerEntrypoint:
+            raise invalid(
+                "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
+            )
+        run = images.training(asked, asked.HyperParameters, None, self.configuration)
+        if algorithm.ContainerArguments:
+            if run.command is None:
                 raise invalid(
-                    "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
+                    "ContainerArguments: no command stands for this image; leave them out"
                 )
-            run = msgspec.structs.replace(run, command=words)
+            run = msgspec.structs.replace(
+                run, command=[*run.command, *algorithm.ContainerArguments]
+            )
         record = self._record("training", asked.TrainingJobName, raw, asked.Tags, token, region)
         described = Plan(
             job=record.name,
@@ -195,13 +206,14 @@ class Desk:
         parents: list[str],
     ) -> Record:
         """Make its study, write it down, and hand it over. Raises Fault; what has been written by then is removed again."""
-        with self._taking:
+        with self._taking, contextlib.ExitStack() as undo:
             if self.records.find(record.kind, record.name) is not None:
                 what = "tuning job" if record.kind == "tuning" else "training job"
                 raise Fault(
                     "ResourceInUse", f"there is a {what} {record.name} already; take another name"
                 )
             draft = self._folder / "files" / record.identity
+            undo.callback(shutil.rmtree, draft, ignore_errors=True)
             draft.mkdir(mode=0o700, parents=True)
             whole = {
                 **job,
@@ -224,15 +236,17 @@ class Desk:
                 raise invalid(
                     str(error).replace(f"{draft}/{_JOB}:", "").replace(str(draft), "")
                 ) from None
+            undo.callback(self._delete, study)
             record = msgspec.structs.replace(record, study=study)
             self.records.add(record)
-            try:
-                return self._submit(record)
-            except BaseException:
-                self.records.remove(record)
-                with contextlib.suppress(StudyNotFound):
-                    self._studies.delete(study)
-                raise
+            undo.callback(self.records.remove, record)
+            taken = self._submit(record)
+            undo.pop_all()
+            return taken
+
+    def _delete(self, study: str) -> None:
+        with contextlib.suppress(StudyNotFound):
+            self._studies.delete(study)
 
     def _new_study(self, record: Record, spec: StudySpec, token: Token, parents: list[str]) -> str:
         """Make the study, under the first of the names NAME, NAME-2, ... that is free. Raises TunesmithError, Fault."""

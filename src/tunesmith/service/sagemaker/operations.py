@@ -97,11 +97,12 @@ class Operations:
             there = self._desk.records.find(
                 "tuning", parent["HyperParameterTuningJobName"], deleted=True
             )
-            best = None if there is None else self._desk.look(there, answers.best_of)
+            if there is None or there.created_at >= record.created_at:
+                continue  # another one has the name of a parent that was deleted
+            best = self._desk.look(there, answers.best_of)
             if best is not None:
                 found.append(best)
-            if there is not None:
-                found += self._overall(there)
+            found += self._overall(there)
         return found
 
     def _list_tuning(self, asked: shapes.ListTuning, caller: Caller, _: Any) -> dict[str, Any]:

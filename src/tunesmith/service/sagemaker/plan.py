@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -61,6 +62,11 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     which: str | None = None
     #: Whether `job` is a tuning job, and no training job itself.
     tuning: bool = True
+
+    def training_of(self, config: Mapping[str, Any]) -> tuple[str, Training]:
+        """The definition of a trial with `config`, and its name."""
+        name = str(config[self.which]) if self.which else next(iter(self.trainings))
+        return name, self.trainings[name]
 
 
 class Move(Struct, frozen=True, omit_defaults=True):

@@ -44,7 +44,7 @@ class Record(Struct, frozen=True, omit_defaults=True):
     stopping_at: float | None = None
     deleted: bool = False
     tags: dict[str, str] = {}
-    #: How it stood at its end, which does not change any more; see `answers.Standing`.
+    #: How it stood at its end, which does not change any more; see `standing.frozen`.
     end: dict[str, Any] | None = None
 
 
@@ -71,22 +71,13 @@ class Records:
         return None if record is None or (record.deleted and not deleted) else record
 
     def add(self, record: Record) -> None:
-        """Keep a new one. Raises Fault if there is one of its name."""
+        """Keep a new one."""
         with self.lock:
-            if self.find(record.kind, record.name) is not None:
-                raise Fault(
-                    "ResourceInUse",
-                    f"there is a {record.kind} job {record.name} already; take another name",
-                )
             self._write(record)
 
     def change(self, record: Record, **changes: Any) -> Record:
         """The record as it stands by now, with `changes`."""
-        with self.lock:
-            now = self._records[record.kind, record.name]
-            if now.identity != record.identity:  # it was deleted, and made anew
-                return now
-            return self._write(msgspec.structs.replace(now, **changes))
+        return self.update(record, lambda now: msgspec.structs.replace(now, **changes))
 
     def remove(self, record: Record) -> None:
         with self.lock:
@@ -96,7 +87,10 @@ class Records:
     def update(self, record: Record, call: Callable[[Record], Record]) -> Record:
         """The record as `call` makes it of how it stands."""
         with self.lock:
-            return self._write(call(self._records[record.kind, record.name]))
+            now = self._records[record.kind, record.name]
+            if now.identity != record.identity:  # it was deleted, and made anew
+                return now
+            return self._write(call(now))
 
     def _path(self, record: Record) -> Path:
         return self._folder / record.kind / f"{record.name}.json"

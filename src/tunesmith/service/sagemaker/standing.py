@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.trial import CODES, Kind, State, Trial
+from tunesmith.core.trial import CODES, Kind, State
 from tunesmith.service.jobs.job import Job
 from tunesmith.service.sagemaker.moves import ENDS, Moves
-from tunesmith.service.sagemaker.plan import Plan, Training
+from tunesmith.service.sagemaker.plan import Plan
 from tunesmith.service.sagemaker.records import Record
 
 STATUSES: Final = ("InProgress", "Completed", "Failed", "Stopping", "Stopped")
@@ -181,13 +181,6 @@ class Standing:
         states = self.ledger.column("state")
         there = np.isfinite(self.ledger.column("losses")[:, 0])
         return np.asarray(there & np.isin(states, _ENDED[:2]) & ~self.ledger.column("retracted"))
-
-    def training_of(self, trial: Trial) -> tuple[str, Training]:
-        """The definition of a trial, and its name."""
-        name = str(trial.config.get(self.plan.which, "")) if self.plan.which else ""
-        if not self.plan.which:
-            name = next(iter(self.plan.trainings))
-        return name, self.plan.trainings[name]
 
     def seconds(self) -> int:
         """How long all trainings have run together."""

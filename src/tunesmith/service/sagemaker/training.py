@@ -1,6 +1,6 @@
 """The process of a training: it keeps SageMaker's contract with the program that it runs.
 
-Run as ``python -m tunesmith.service.sagemaker.training ATTEMPT``, in its job's folder, as the program of a trial. The program finds below
+Run as ``python -m tunesmith.service.sagemaker.training ATTEMPT CONFIG``, in its job's folder, as the program of a trial. The program finds below
 ``$SAGEMAKER_BASE_DIR`` what a container finds in ``/opt/ml``, and leaves its model there. What it prints is searched for
 metrics, which become the trial's; how it stands is written into `plan.MOVES`.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -22,16 +21,15 @@ import msgspec
 
 from tunesmith.core.errors import TunesmithError
 from tunesmith.run.output import Scanner, compile_metrics
+from tunesmith.service.jobs.output import printed
 from tunesmith.service.sagemaker import contract, plan
-from tunesmith.service.sagemaker.configuration import Configuration, load
+from tunesmith.service.sagemaker.configuration import load
 from tunesmith.service.sagemaker.names import training_name
 from tunesmith.service.sagemaker.plan import Move, Plan
 
 #: How long a program may take to end after SIGTERM (s).
 END_S: Final = 120.0
 _LOOK_S: Final = 0.1
-#: How long processes that it has left behind are listened to (s).
-_AFTER_S: Final = 0.5
 #: How often checkpoints are copied to where they are kept (s).
 _SYNC_S: Final = 15.0
 _MOST_REASON: Final = 1024
@@ -46,7 +44,7 @@ class Process:
         self._trial = int(os.environ["TUNESMITH_TRIAL"])
         self._attempt = attempt
         config = json.loads(Path(os.environ["TUNESMITH_CONFIG"]).read_text(encoding="utf-8"))
-        self.training = self._plan.trainings[config[self._plan.which] if self._plan.which else ""]
+        self.training = self._plan.training_of(config)[1]
         self.tuned = contract.tuned(self.training, config)
         self.name = self._plan.job
         if self._plan.tuning:
@@ -99,24 +97,25 @@ class Process:
             return 0
         self.move("Training")
         try:
-            code = self._program(contents, configuration)
+            code = self._program(contents)
         except OSError as error:
             return self._fail(f"ClientError: the program could not be started: {error}", 127)
-        return self._finish(contents, configuration, code, time.monotonic() - began)
+        return self._finish(contents, code, time.monotonic() - began)
 
-    def _finish(
-        self, contents: contract.Contents, configuration: Configuration, code: int, seconds: float
-    ) -> int:
+    def _finish(self, contents: contract.Contents, code: int, seconds: float) -> int:
         """Keep what it has left, and say how it ended."""
         said = contents.failure()
         if code != 0 and not self._why:
-            contents.keep(self.name, configuration, model=False)
+            try:
+                contents.keep(self.name, model=False)
+            except (TunesmithError, OSError) as error:  # why it failed counts more
+                sys.stderr.write(f"what it left could not be kept: {error}\n")
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
             reason = f"AlgorithmError: {said}, {how}" if said else f"AlgorithmError: {how}"
             return self._fail(reason, code if code > 0 else 1)
         self.move("Uploading")
         try:
-            contents.keep(self.name, configuration, model=True)
+            contents.keep(self.name, model=True)
         except (TunesmithError, OSError) as error:
             return self._fail(f"ClientError: what it left could not be kept: {error}", 1)
         if not self._plan.tuning:
@@ -140,37 +139,26 @@ class Process:
 
     # -- its program ----------------------------------------------------------------------------
 
-    def _program(self, contents: contract.Contents, configuration: Configuration) -> int:
+    def _program(self, contents: contract.Contents) -> int:
         """Run it to its end; its exit code."""
         patterns = compile_metrics(self.training.metrics)
         scanner = Scanner(frozenset(patterns), patterns)
-        with contents.variables(self._plan, self.name, self.tuned) as environment:
-            process = subprocess.Popen(
-                contents.words(self.name),
-                cwd=contents.cwd,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        assert process.stdout is not None
-        output = process.stdout.fileno()
+        process = subprocess.Popen(
+            contents.words(self.name),
+            cwd=contents.cwd,
+            env=contents.variables(self._plan, self.name),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         began = synced = time.monotonic()
-        ended_at = asked_at = None
-        while True:
-            ready, _, _ = select.select([output], [], [], _LOOK_S)
-            data = os.read(output, 65536) if ready else None
+        asked_at = None
+        for data in printed(process, _LOOK_S):
             if data:
                 os.write(1, data)
                 self._scan(scanner, data)
             now = time.monotonic()
-            if process.poll() is not None:
-                ended_at = ended_at or now
-                if not data or now - ended_at > _AFTER_S:
-                    break
-            elif data == b"":  # it has closed its output, and goes on
-                time.sleep(_LOOK_S)
-            if ended_at is None and (why := self._why or self._to_stop(now - began)):
+            if process.poll() is None and (why := self._why or self._to_stop(now - began)):
                 if asked_at is None:
                     self._why, asked_at = why, now
                     self.move("Stopping", why)
@@ -179,10 +167,9 @@ class Process:
                     process.kill()
             if now - synced > _SYNC_S:
                 synced = now
-                contents.keep_checkpoints(self.name, configuration)
-        process.stdout.close()
+                contents.keep_checkpoints(self.name)
         self._scan(scanner, b"", last=True)
-        contents.keep_checkpoints(self.name, configuration)
+        contents.keep_checkpoints(self.name)
         return process.wait()
 
     def _to_stop(self, seconds: float) -> str:
@@ -206,16 +193,16 @@ class Process:
     def _scan(self, scanner: Scanner, data: bytes, *, last: bool = False) -> None:
         for report in scanner.feed(data, last=last):
             now = time.time()
-            for metric, value in report.metrics.items():
-                number = math.nan if value is None else value
-                self._metrics[metric] = (number if math.isfinite(number) else 0.0, now)
-                if not math.isfinite(number):
-                    del self._metrics[metric]
+            metrics = {
+                m: math.nan if value is None else value for m, value in report.metrics.items()
+            }
+            for metric, value in metrics.items():
+                if math.isfinite(value):
+                    self._metrics[metric] = (value, now)
+                else:
+                    self._metrics.pop(metric, None)
                 self._values += metric == self.training.metric
-            self._report(
-                report.step,
-                {name: math.nan if v is None else v for name, v in report.metrics.items()},
-            )
+            self._report(report.step, metrics)
 
     def _report(self, step: int, metrics: dict[str, float]) -> None:
         """Hand metrics over to the trial; the one that counts by the study's name for it."""
