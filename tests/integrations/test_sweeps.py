@@ -11,7 +11,8 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.integrations import katib, nni, wandb
-from tunesmith.tuning.job import run_job
+from tunesmith.integrations.sweep_files import load
+from tunesmith.tuning.job import load_job, run_job
 
 WANDB = """
 program: train.py
@@ -154,6 +155,29 @@ def test_an_experiment_of_nni_runs(tmp_path: Path) -> None:
     assert result.best.value == max(trial.config["lr"] for trial in result.trials)
 
 
+def test_whose_file_it_is(tmp_path: Path) -> None:
+    """Each is read once, and what is not a sweep is a job file, with that one's errors."""
+    path = tmp_path / "file.yaml"
+    spaces = {WANDB: "learning_rate", KATIB: "num_layers", NNI: "units"}
+    for text, name in spaces.items():
+        path.write_text(text)
+        said: list[str] = []
+        assert name in load(path, say=said.append).spec.space
+        assert said
+    (tmp_path / "space.json").write_text('{"lr": {"_type": "uniform", "_value": [0, 1]}}')
+    path.write_text("searchSpaceFile: space.json\ntrialCommand: x\nmaxTrialNumber: 2\n")
+    assert load(path, say=said.append).spec.space["lr"] == ts.Float(0, 1)
+    path.write_text("command: x {a}\nspace: {a: {float: [0, 1]}}\nobjective: {metric: l}\n")
+    assert load(path, {"trials": 3}).spec.limits.trials == 3
+    for text in ("a: [", "[1]", "command: x\n"):
+        path.write_text(text)
+        with pytest.raises(ts.JobError, match=r"file\.yaml:1: ") as ours:
+            load(path)
+        with pytest.raises(ts.JobError) as theirs:
+            load_job(path)
+        assert str(ours.value) == str(theirs.value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -176,3 +200,44 @@ def test_what_is_no_job(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "sweep.yaml").write_text(text)
     with pytest.raises(ts.JobError, match=message):
         wandb.read_sweep(tmp_path / "sweep.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("searchSpaceFile: no.json", "searchSpaceFile: there is no file .*no.json"),
+        ("searchSpaceFile: list.json", r"searchSpaceFile: .*list.json: a mapping is needed"),
+        ("searchSpaceFile: .", "searchSpaceFile: .* cannot be read"),
+        ("searchSpaceFile: binary.json", "searchSpaceFile: .*binary.json cannot be read"),
+        ("{_type: uniform, _value: [1]}", r"a: _value of uniform is 2 numbers, not \[1\]"),
+        ("{_type: normal, _value: [1]}", r"a: _value of normal is 2 numbers, not \[1\]"),
+        ("{_type: quniform, _value: [0, 1]}", "a: _value of quniform is 3 numbers"),
+        ("{_type: randint}", "a: _value is a list, not None"),
+        ("{_type: choice, _value: 3}", "a: _value is a list, not 3"),
+        ("{_type: beta, _value: [1]}", "a: there is no _type 'beta'"),
+        ("0.1", "a: _type and _value are needed, not 0.1"),
+        ("{_type: choice, _value: [{_name: x}, {b: 1}]}", "a: each choice has a _name"),
+    ],
+)
+def test_what_is_no_experiment_of_nni(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\xff")
+    space = text if text.startswith("searchSpaceFile") else f"searchSpace: {{a: {text}}}"
+    (tmp_path / "config.yaml").write_text(f"{space}\ntrialCommand: x\n")
+    with pytest.raises(ts.JobError, match=rf"config\.yaml: {message}"):
+        nni.read_sweep(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: lr, parameterType", "parameterType", r"spec\.parameters\[0\]: each has a name"),
+        ("{name: layers, reference: num-layers}", "{reference: lr}", r"trialParameters\[1\]: each has a name"),
+        ("{name: layers, reference: num-layers}", "layers", r"trialParameters\[1\]: each has a name"),
+    ],
+)  # fmt: skip
+def test_what_is_no_experiment_of_katib(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in KATIB
+    (tmp_path / "experiment.yaml").write_text(KATIB.replace(old, new))
+    with pytest.raises(ts.JobError, match=rf"experiment\.yaml: .*{message}"):
+        katib.read_sweep(tmp_path / "experiment.yaml")

@@ -19,6 +19,7 @@ from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.space.parameter import Choice, Float, Int
 from tunesmith.search.bayes.landscape import Band, Results
 from tunesmith.search.bayes.landscape import Landscape as Fitted
+from tunesmith.search.bayes.surrogate import needed
 
 if TYPE_CHECKING:
     from tunesmith.numeric.rough import Mixture
@@ -78,11 +79,10 @@ def surroundings(trials: TrialArrays) -> Surroundings | str:
     trial = centre(trials)
     results = None if trial is None else search.landscape(trials.history, trials.objective)
     if results is None or trial is None:
-        needed = max(10, len(trials.ledger.spec.space) + 2)
-        return f"{name}A model needs {needed} completed trials with different results."
-    single = trials.single and not trials.ledger.spec.constraints
-    known = model_there(trials.ledger) if single else None
-    return Surroundings(results, trial, trials.history.points[trial].copy(), known)
+        least = needed(len(trials.ledger.spec.space))
+        return f"{name}A model needs {least} completed trials with different results."
+    point = trials.history.points[trial].copy()
+    return Surroundings(results, trial, point, model_there(trials.ledger))
 
 
 def modelled(trials: TrialArrays) -> bool:

@@ -122,8 +122,8 @@ def _rule(
         best = max(told, key=lambda parent: len(told[parent]), default=None)
         if best is None or not told[best]:
             return None
-        rule[best] = allowed.pop(best)
-        lacking = [t for t in lacking if t not in told[best]]
+        values = rule[best] = allowed.pop(best)
+        lacking = [t for t in lacking if best in t and _among(t[best], values)]
     return rule
 
 

@@ -14,7 +14,10 @@ from tunesmith.run.live import LiveTrial
 
 
 class ReportCallback:
-    """Reports ``data-metric`` (``learn``, ``validation``; or ``metric``, of the last data set) after each round."""
+    """Reports ``data-metric`` (``learn``, ``validation``; or ``metric``, of the last data set) after each round.
+
+    CatBoost tells no callback that training is over: a metric that was never there is not said.
+    """
 
     def __init__(self, trial: LiveTrial | None = None, *, monitor: Monitor) -> None:
         self._reporter = Reporter(trial, monitor)

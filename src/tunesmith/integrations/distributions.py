@@ -28,7 +28,8 @@ GRID: Final = "grid"
 #: A distribution without ends is cut where this share of it lies beyond.
 TAIL: Final = 1e-4
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+#: Where an object lies, as Python writes it: it differs from process to process.
+ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _KINDS: Final = frozenset({"float", "int", "choice", "value"})
 
 
@@ -51,6 +52,11 @@ class Distributions:
     space: Space
     #: By the name in the space: the name there, and what its values are there.
     _names: Mapping[str, tuple[str, Callable[[Any], Any] | None]]
+
+    @property
+    def theirs(self) -> set[str]:
+        """The names that were asked for."""
+        return {there for there, _ in self._names.values()}
 
     def parameters(self, config: Config) -> dict[str, Any]:
         """The values of a config of `space` by the names and of the types that were asked for."""
@@ -208,7 +214,7 @@ def _label(value: Any) -> tuple[Any, bool]:
     except SpaceError:
         pass
     text = getattr(value, "__qualname__", None) if callable(value) else None
-    text = " ".join(_ADDRESS.sub("", text or repr(value)).split())
+    text = " ".join(ADDRESS.sub("", text or repr(value)).split())
     return shorten(text, 200), False
 
 
@@ -258,7 +264,7 @@ def _quantile(spec: Any, u: float) -> Any:
 def read_optuna(name: str, spec: Any) -> Read:
     """A distribution of Optuna's. Raises SpaceError."""
     if hasattr(spec, "choices"):
-        return replace(_of_values(name, list(spec.choices)))
+        return _of_values(name, list(spec.choices))
     if not (hasattr(spec, "low") and hasattr(spec, "high")):
         raise SpaceError(f"{name}: {shown(spec)} is no distribution that is known here")
     if type(spec).__name__ in ("IntDistribution", "IntUniformDistribution"):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.core.errors import JobError
+from tunesmith.core.errors import JobError, shown
 from tunesmith.integrations.sweeps import Sweep, literal, numbers, read
 from tunesmith.tuning.job import Job
 
@@ -45,8 +45,8 @@ def convert(data: Mapping[str, Any], sweep: Sweep) -> dict[str, Any]:
     """What an Experiment says, as a job file says it."""
     spec = data.get("spec") or {}
     sweep.leave_out(spec, _KNOWN, "spec.")
-    for parameter in spec.get("parameters") or []:
-        sweep.add(parameter["name"], _parameter(parameter))
+    for name, parameter in _named(spec.get("parameters"), "spec.parameters"):
+        sweep.add(name, _parameter(name, parameter))
     objective = spec.get("objective") or {}
     metric = objective.get("objectiveMetricName")
     if not metric:
@@ -76,12 +76,18 @@ def convert(data: Mapping[str, Any], sweep: Sweep) -> dict[str, Any]:
     return {key: value for key, value in job.items() if value is not None}
 
 
-def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    name, kind, space = (
-        parameter["name"],
-        parameter.get("parameterType"),
-        parameter.get("feasibleSpace") or {},
-    )
+def _named(entries: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The entries of a list by their names. Raises JobError."""
+    if not isinstance(entries or [], list):
+        raise JobError(f"{where} is a list, not {shown(entries)}")
+    for k, entry in enumerate(entries or []):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            raise JobError(f"{where}[{k}]: each has a name, unlike {shown(entry)}")
+        yield entry["name"], entry
+
+
+def _parameter(name: str, parameter: Mapping[str, Any]) -> dict[str, Any]:
+    kind, space = parameter.get("parameterType"), parameter.get("feasibleSpace") or {}
     if kind == "categorical":
         return {"choice": list(space.get("list") or [])}
     if kind == "discrete":
@@ -102,10 +108,10 @@ def _command(template: Mapping[str, Any], sweep: Sweep) -> Iterator[str]:
     """The words of the primary container's command, with our placeholders."""
     pod = ((template.get("trialSpec") or {}).get("spec") or {}).get("template", {}).get("spec", {})
     containers = pod.get("containers") or []
-    named = [c for c in containers if c.get("name") == template.get("primaryContainerName")]
+    primary = [c for c in containers if c.get("name") == template.get("primaryContainerName")]
     if not containers:
         raise JobError("spec.trialTemplate.trialSpec has no container, whose command a job runs")
-    container = (named or containers)[0]
+    container = (primary or containers)[0]
     if container.get("image"):
         sweep.lost.append(
             f"the image {container['image']} is not used: the command runs on this machine"
@@ -114,9 +120,8 @@ def _command(template: Mapping[str, Any], sweep: Sweep) -> Iterator[str]:
         sweep.lost.append(
             "the container's resources are not kept; see trial_memory and gpus_per_trial"
         )
-    references = {
-        p["name"]: p.get("reference", p["name"]) for p in template.get("trialParameters") or []
-    }
+    named = _named(template.get("trialParameters"), "spec.trialTemplate.trialParameters")
+    references = {name: entry.get("reference", name) for name, entry in named}
     words = [*(container.get("command") or []), *(container.get("args") or [])]
     if not words:
         raise JobError(

@@ -58,8 +58,8 @@ class MlflowLogger:
             if there is None
             else there.experiment_id
         )
-        quoted = study.name.replace("'", "\\'")
-        found = self._client.search_runs([self._id], f"tags.`{STUDY}` = '{quoted}'", max_results=1)
+        named = f"tags.`{STUDY}` = '{study.name}'"  # names have no quotes
+        found = self._client.search_runs([self._id], named, max_results=1)
         if found:
             self._parent = found[0].info.run_id
             self._client.update_run(self._parent, status="RUNNING")

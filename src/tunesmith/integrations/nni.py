@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.core.errors import JobError
+from tunesmith.core.errors import JobError, SpaceError, shown
 from tunesmith.core.text import read_mapping
 from tunesmith.integrations.sweeps import Sweep, literal, numbers, read
 from tunesmith.tuning.job import Job
@@ -20,6 +20,11 @@ from tunesmith.tuning.job import Job
 _SEARCHERS: Final = {
     "random": "random", "gridsearch": "grid", "tpe": "tpe", "evolution": "evolution", "anneal": "auto", "smac": "auto",
     "gp": "auto", "metis": "auto",
+}  # fmt: skip
+#: How many numbers a range of each kind needs.
+_RANGES: Final = {
+    "randint": 2, "uniform": 2, "quniform": 3, "loguniform": 2, "qloguniform": 2, "normal": 2, "qnormal": 2, "lognormal": 2,
+    "qlognormal": 2,
 }  # fmt: skip
 _KNOWN: Final = {
     "experimentName", "searchSpace", "searchSpaceFile", "trialCommand", "trialCodeDirectory", "trialConcurrency", "maxTrialNumber",
@@ -41,7 +46,7 @@ def convert(data: Mapping[str, Any], sweep: Sweep, folder: Path = Path()) -> dic
     sweep.leave_out(data, _KNOWN)
     space = data.get("searchSpace")
     if space is None and data.get("searchSpaceFile"):
-        space = read_mapping((folder / str(data["searchSpaceFile"])).read_text(), "search space")
+        space = _read_space(folder / str(data["searchSpaceFile"]))
     if not space:
         raise JobError(
             "searchSpace: a job needs the parameters, or the name of their file in searchSpaceFile"
@@ -82,6 +87,17 @@ def convert(data: Mapping[str, Any], sweep: Sweep, folder: Path = Path()) -> dic
     return {key: value for key, value in job.items() if value is not None}
 
 
+def _read_space(path: Path) -> Mapping[str, Any]:
+    try:
+        return read_mapping(path.read_text(encoding="utf-8-sig"), str(path))
+    except FileNotFoundError:
+        raise JobError(f"searchSpaceFile: there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        raise JobError(f"searchSpaceFile: {path} cannot be read: {error}") from None
+    except SpaceError as error:
+        raise JobError(f"searchSpaceFile: {error}") from None
+
+
 def _parameters(
     space: Mapping[str, Any], sweep: Sweep, prefix: str, when: Mapping[str, Any] | None
 ) -> None:
@@ -90,11 +106,19 @@ def _parameters(
             _parameter(f"{prefix}{name}", spec, sweep, when)
 
 
-def _parameter(
-    name: str, spec: Mapping[str, Any], sweep: Sweep, when: Mapping[str, Any] | None
-) -> None:
-    kind, value = spec.get("_type"), spec.get("_value") or []
-    if kind == "choice" and any(isinstance(v, Mapping) and "_name" in v for v in value):
+def _parameter(name: str, spec: Any, sweep: Sweep, when: Mapping[str, Any] | None) -> None:
+    kind = spec.get("_type") if isinstance(spec, Mapping) else None
+    if not isinstance(kind, str):
+        raise JobError(f"{name}: _type and _value are needed, not {shown(spec)}")
+    value = spec.get("_value")
+    if not isinstance(value, list):
+        raise JobError(f"{name}: _value is a list, not {shown(value)}")
+    nested = ["_name" in v for v in value if isinstance(v, Mapping)]
+    if kind == "choice" and any(nested):
+        if len(nested) < len(value) or not all(nested):
+            raise JobError(
+                f"{name}: each choice has a _name where one has, unlike in {shown(value)}"
+            )
         here = sweep.add(name, {"choice": [v["_name"] for v in value]}, when=when)
         for branch in value:
             _parameters(branch, sweep, f"{name}.", {here: branch["_name"]})
@@ -105,6 +129,10 @@ def _parameter(
 def _described(name: str, kind: Any, value: list[Any], sweep: Sweep) -> dict[str, Any]:
     if kind == "choice":
         return {"choice": list(value)}
+    if kind not in _RANGES:
+        raise JobError(f"{name}: there is no _type {kind!r}")
+    if len(value) < _RANGES[kind]:
+        raise JobError(f"{name}: _value of {kind} is {_RANGES[kind]} numbers, not {shown(value)}")
     ends = numbers(name, *value)
     if kind == "randint":
         return {"int": [int(ends[0]), int(ends[1]) - 1]}
@@ -114,6 +142,4 @@ def _described(name: str, kind: Any, value: list[Any], sweep: Sweep) -> dict[str
         if kind == "qloguniform":
             sweep.lost.append(f"{name} is not rounded to multiples of q")
         return {"float": ends[:2], "log": True}
-    if kind in ("normal", "qnormal", "lognormal", "qlognormal"):
-        return sweep.normal(name, ends[0], ends[1], log="log" in kind)
-    raise JobError(f"{name}: there is no _type {kind!r}")
+    return sweep.normal(name, ends[0], ends[1], log="log" in kind)

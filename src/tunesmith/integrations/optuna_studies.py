@@ -26,7 +26,13 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.trial import State, Trial
 from tunesmith.integrations.asked import Asked, learn, switches, widened
 from tunesmith.integrations.distributions import Read, read_optuna
-from tunesmith.integrations.optuna_trials import Recorder, constraint_metrics, from_text, spec_of
+from tunesmith.integrations.optuna_trials import (
+    Recorder,
+    constraint_metrics,
+    from_text,
+    metrics_of,
+    spec_of,
+)
 from tunesmith.store import Location, Store, location_of, open_store
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import Study
@@ -182,8 +188,7 @@ def import_study(
     whole = [t.params for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     asked = learn(read, whole or [t.params for t in trials], keep_all=True)
     names = list(dict.fromkeys(n for t in trials for n in t.constraints))
-    spec = spec_of(theirs, asked.space, {}, searcher="auto", seed=None, duplicates=True)
-    constraints = constraint_metrics(names, asked.space, [o.metric for o in spec.objectives])
+    constraints = constraint_metrics(names, asked.space, metrics_of(theirs))
     spec = spec_of(theirs, asked.space, constraints, searcher="auto", seed=None, duplicates=True)
     recorder = Recorder(Ledger(spec), constraints, _at(trials))
     made = list(recorder.begun)

@@ -8,7 +8,6 @@ Needs scikit-learn: ``pip install 'tunesmith[sklearn]'``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection._search import BaseSearchCV
 
 from tunesmith.core.program import digest
+from tunesmith.integrations.distributions import ADDRESS
 from tunesmith.integrations.sklearn_search import Search, Task
 
 
@@ -104,12 +104,11 @@ class TunesmithSearchCV(BaseSearchCV):  # type: ignore[misc]
 
     def _parts(self, X: Any, y: Any, folds: Any) -> dict[str, str]:  # noqa: N803
         """What the scores of a stored study hang on, beside the parameters."""
-        address = re.compile(r" at 0x[0-9a-fA-F]+")
         return {
-            "the estimator": "digest " + digest(address.sub("", repr(self.estimator))),
+            "the estimator": "digest " + digest(ADDRESS.sub("", repr(self.estimator))),
             "the data": f"digest {joblib.hash((X, y))}",
             "the folds (give cv a random_state)": f"digest {joblib.hash(folds)}",
-            "the scoring": "digest " + digest(address.sub("", repr(self.scoring))),
+            "the scoring": "digest " + digest(ADDRESS.sub("", repr(self.scoring))),
         }
 
     def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:

@@ -137,7 +137,7 @@ class Search:
                 raise ValueError(
                     f"max_resources is the most that {cv.resource} may be; it is known for resource='n_samples' only"
                 )
-            if cv.resource in {there for there, _ in self.read._names.values()}:  # noqa: SLF001
+            if cv.resource in self.read.theirs:
                 raise ValueError(
                     f"{cv.resource} is the resource, and so no parameter of param_distributions"
                 )

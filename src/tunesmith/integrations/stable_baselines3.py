@@ -33,6 +33,9 @@ class ReportCallback(BaseCallback):  # type: ignore[misc]
                 self.num_timesteps, {RETURN: _mean(ended, "r"), "ep_len_mean": _mean(ended, "l")}
             )
 
+    def _on_training_end(self) -> None:
+        self._reporter.end()
+
     def _on_step(self) -> bool:
         return not self._reporter.stop
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import TextError
-from tunesmith.core.text import read_yaml
-from tunesmith.integrations import katib, nni, wandb
-from tunesmith.tuning.job import LARGEST, Job, load_job
+from tunesmith.integrations import katib, nni, sweeps, wandb
+from tunesmith.integrations.sweeps import Sweep
+from tunesmith.tuning.job import Job
 
 
 def load(
@@ -18,24 +17,17 @@ def load(
     say: Callable[[str], None] | None = None,
 ) -> Job:
     """A job file, or a sweep file of W&B, Katib or NNI, whose losses are said. Raises JobError."""
-    reader = _reader(Path(path))
-    return load_job(path, overrides) if reader is None else reader(path, overrides, say)
+    folder = Path(path).parent
+    return sweeps.read(path, lambda data, sweep: _converted(data, sweep, folder), overrides, say)
 
 
-def _reader(path: Path) -> Callable[..., Job] | None:
-    """Who reads the file; None for a job file, and for what cannot be read, which `load_job` explains."""
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            return None
-        data = read_yaml(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, TextError):
-        return None
-    if not isinstance(data, Mapping) or "space" in data:
-        return None
-    if data.get("kind") == "Experiment" and "kubeflow" in str(data.get("apiVersion")):
-        return katib.read_sweep
-    if "trialCommand" in data:
-        return nni.read_sweep
-    if "parameters" in data and ("program" in data or "method" in data):
-        return wandb.read_sweep
-    return None
+def _converted(data: Mapping[str, Any], sweep: Sweep, folder: Path) -> dict[str, Any]:
+    """As a job file says it; a job file's own words stay as they are."""
+    if "space" not in data:
+        if data.get("kind") == "Experiment" and "kubeflow" in str(data.get("apiVersion")):
+            return katib.convert(data, sweep)
+        if "trialCommand" in data:
+            return nni.convert(data, sweep, folder)
+        if "parameters" in data and ("program" in data or "method" in data):
+            return wandb.convert(data, sweep)
+    return dict(data)

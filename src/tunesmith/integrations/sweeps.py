@@ -75,7 +75,14 @@ def read(
 ) -> Job:
     """A sweep file as a job; what is not kept is said. Raises JobError."""
     sweep = Sweep()
-    job = load_job(path, overrides, lambda data: convert(data, sweep))
+
+    def converted(data: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return convert(data, sweep)
+        except JobError as error:
+            raise JobError(f"{path}: {error}") from None
+
+    job = load_job(path, overrides, converted)
     for sentence in sweep.lost:
         (say or streams.err().line)(f"{path}: {sentence}")
     return job

@@ -215,6 +215,16 @@ def test_lightning_reports_no_epoch_with_the_values_of_another(
         assert value == pytest.approx(logged[step - 1][monitor], rel=1e-5)
 
 
+def test_a_metric_that_is_never_there_is_said() -> None:
+    from stable_baselines3 import A2C
+
+    from tunesmith.integrations.stable_baselines3 import ReportCallback
+
+    model = A2C("MlpPolicy", "CartPole-v1", n_steps=64, seed=0, device="cpu")
+    with pytest.raises(ts.ConfigError, match=r"monitor='ep_rew_maen' .*did you mean 'ep_rew_mean'"):
+        model.learn(128, callback=ReportCallback(monitor="ep_rew_maen"))
+
+
 def test_what_a_callback_raises_is_wrapped_and_still_a_stop() -> None:
     """CatBoost makes an error of its own of it."""
 

@@ -197,6 +197,16 @@ class TestTraining:
         with pytest.raises(cloud.client.exceptions.ResourceInUse):
             cloud.client.create_training_job(**described)
 
+    @pytest.mark.parametrize(
+        ("image", "member"),
+        [("local/train", "ContainerEntrypoint"), ("x/script:1", "ContainerArguments")],
+    )
+    def test_words_that_are_no_clients_to_say(self, cloud: Cloud, image: str, member: str) -> None:
+        described = definition(TrainingJobName="worded")
+        described["AlgorithmSpecification"] |= {"TrainingImage": image, member: ["a"]}
+        with pytest.raises(ClientError, match=f"{member}: "):
+            cloud.client.create_training_job(**described)
+
     def test_it_fails_and_it_stops(self, cloud: Cloud) -> None:
         for name in ("fails", "waits"):
             described = definition(HyperParameters={name: "1"}, TrainingJobName=f"it-{name}")

@@ -267,6 +267,7 @@ class TestConfiguration:
         [
             ("keys: {a: {secret: short, token: b}}", "16"),
             ("keys: {}\nimages: {a: {}}", "exactly one"),
+            ("keys: {}\nimages: {a: {script: b, gpus: 1}}", "gpus"),
             ("keys: {}\nbuckets: {a: relative}", "whole path"),
             ("keys: {}\nunheard: 1", "unheard"),
             ("keys: [", "sagemaker"),

@@ -66,6 +66,7 @@ class Run:
             "TUNESMITH_CONFIG": str(self.trial / "config.json"),
             "TUNESMITH_METRICS": str(self.metrics),
             "TUNESMITH_TOKEN": "ts_secret",
+            "TUNESMITH_STORAGE": "postgresql://ana:secret@db/studies",
         }
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "tunesmith.service.sagemaker.training", str(attempt)],
@@ -96,7 +97,7 @@ LOOKS = """\
     base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
     config = {f.stem: json.loads(f.read_text()) for f in (base / "input/config").iterdir()}
     files = sorted(str(f.relative_to(base)) for f in (base / "input/data").rglob("*") if f.is_file())
-    variables = {k: v for k, v in os.environ.items() if k.startswith(("SM_", "TUNESMITH_TOKEN", "MINE"))}
+    variables = {k: v for k, v in os.environ.items() if k.startswith(("SM_", "TUNESMITH_TOKEN", "TUNESMITH_STORAGE", "MINE"))}
     (base / "model" / "seen.json").write_text(json.dumps([config, files, variables, sys.argv[1:]]))
     (base / "output" / "data" / "notes").write_text("n")
     print("loss=0.25")
@@ -149,7 +150,7 @@ class TestContract:
             "far/d.csv", "listed/deep/b.csv", "one/b.csv", "packed/c.csv", "train/a.csv", "train/deep/b.csv",
         ]  # fmt: skip
         assert variables["MINE"] == "1"
-        assert "TUNESMITH_TOKEN" not in variables
+        assert not {"TUNESMITH_TOKEN", "TUNESMITH_STORAGE"} & set(variables)
         assert json.loads(variables["SM_HPS"]) == {"static": 7, "learning-rate": 0.5}
         assert variables["SM_HP_LEARNING_RATE"] == "0.5"
         assert variables["SM_CHANNEL_TRAIN"].endswith("opt/ml/input/data/train")
@@ -324,10 +325,10 @@ class TestCheckpoints:
 
         with monkeypatch.context() as patched:
             patched.setattr(Path, "is_file", is_file)
-            contents.keep_checkpoints("name", configuration)
+            contents.keep_checkpoints("name")
         assert "could be kept" in capsys.readouterr().err
         old.with_name("new").touch()
-        contents.keep_checkpoints("name", configuration)
+        contents.keep_checkpoints("name")
         assert (tmp_path / "far" / "kept" / "name" / "new").is_file()
 
     def test_without_a_place_in_a_bucket(self, tmp_path: Path) -> None:

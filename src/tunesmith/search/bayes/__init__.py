@@ -28,7 +28,7 @@ from tunesmith.search.bayes.failing import Failing, Risky
 from tunesmith.search.bayes.joint import Joint
 from tunesmith.search.bayes.priced import Price, Priced
 from tunesmith.search.bayes.region import Region, is_its_turn, is_late
-from tunesmith.search.bayes.surrogate import LEAST, Model, predicted_by
+from tunesmith.search.bayes.surrogate import LEAST, Model, needed, predicted_by
 from tunesmith.search.bayes.transfer import UNTIL
 from tunesmith.strategy.evidence import Evidence, Proposals
 
@@ -42,8 +42,6 @@ LEAVE_EVERY: Final = 4
 BESIDE_EVERY: Final = 2
 #: Results of a version before which nobody says what earlier ones tell of it.
 KNOWN: Final = 5
-#: Results before which nobody looks ahead.
-EXPECTED_GAIN_FROM: Final = 10
 #: By how much the model's uncertainty is scaled. The likeliest hyperparameters are surer than all that
 #: are likely together, and with 1 the search stays around the first good optimum.
 CURIOSITY: Final = {"low": 0.7, "balanced": 1.4, "high": 2.0}
@@ -197,10 +195,9 @@ def _inside(
 
 
 def model_of(history: History, evidence: Evidence) -> Model | None:
-    """A model of what has ended; None for fewer than `EXPECTED_GAIN_FROM` results, or than parameters
-    and two more, several objectives, or constraints."""
+    """A model of what has ended; None for fewer results than `needed`, several objectives, or constraints."""
     domain = _domain(history.space, history)
-    if evidence.results < max(EXPECTED_GAIN_FROM, domain.d + 2) or not domain.d:
+    if evidence.results < needed(domain.d) or not domain.d:
         return None
     if len(history.objectives) > 1 or history.constraints:
         return None

@@ -15,12 +15,10 @@ from tunesmith.core.trial import State
 from tunesmith.numeric.rough import Mixture
 from tunesmith.numeric.threads import one_thread
 from tunesmith.search.bayes.domain import Domain
-from tunesmith.search.bayes.surrogate import Model
+from tunesmith.search.bayes.surrogate import Model, needed
 
 Floats = NDArray[np.float64]
 
-#: Results needed beside two more than parameters: fewer tell nothing of a place between them.
-LEAST: Final = 10
 #: Functions drawn at each place, the parts of the mixture that they are drawn by, and the places that are drawn together.
 DRAWS: Final = 600
 PICKS: Final = 24
@@ -56,7 +54,7 @@ class Results:
         losses = history.losses[:, objective]
         rows = np.flatnonzero(history.where(State.COMPLETED) & np.isfinite(losses) & history.usable)
         losses = losses[rows]
-        if len(rows) < max(LEAST, len(history.space) + 2) or not len(history.space):
+        if len(rows) < needed(len(history.space)) or not len(history.space):
             return None
         if float(np.ptp(losses)) == 0.0:
             return None

@@ -29,6 +29,8 @@ MOST_FITTED: Final = 128
 REFIT_FACTOR: Final = 1.1
 #: Finished trials needed for a model.
 LEAST: Final = 3
+#: ... and for one that is asked what is true, not where to try: fewer tell nothing of a place between them.
+TELLING: Final = 10
 #: The range of a few points counts as at least this share of the parameter's.
 NARROWEST: Final = 0.02
 #: Results are noisy if noise is more than this share of the variance.
@@ -37,6 +39,11 @@ NOISY: Final = 0.01
 
 #: How losses are warped: the bad tail compressed, not at all, or by their logs.
 Shape: TypeAlias = Literal["bent", "linear", "log"]
+
+
+def needed(d: int) -> int:
+    """How many results in `d` parameters a model is made of where it is asked what is true."""
+    return max(TELLING, d + 2)
 
 
 class Scores(Protocol):

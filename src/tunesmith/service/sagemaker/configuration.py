@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -37,8 +36,6 @@ class Image(Struct, frozen=True, forbid_unknown_fields=True):
     environment: dict[str, str] = {}
     #: Metrics that need no definition in requests, with their regular expressions.
     metrics: dict[str, str] = {}
-    #: The goals of these metrics, where somebody asks for a wrong one.
-    gpus: float = 0.0
 
 
 class Bucket(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,8 +96,6 @@ def load(path: Path) -> Configuration:
                 f"--sagemaker {path}: images: {name}: exactly one of command, script and algorithm says what runs, not "
                 f"{' and '.join(ways) or 'none'}"
             )
-        if image.gpus < 0:
-            raise StudyError(f"--sagemaker {path}: images: {name}: gpus is not below 0")
     for name, bucket in made.buckets.items():
         url = bucket if isinstance(bucket, str) else bucket.url
         if "://" not in url and not Path(url).expanduser().is_absolute():
@@ -108,7 +103,3 @@ def load(path: Path) -> Configuration:
                 f"--sagemaker {path}: buckets: {name}: {url!r} is a folder's whole path, or a URL such as s3://{{bucket}}"
             )
     return made
-
-
-def options_of(bucket: Bucket) -> Mapping[str, Any]:
-    return bucket.options

@@ -9,14 +9,15 @@ import shutil
 import sys
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tunesmith.core.errors import StudyError
 from tunesmith.core.text import text_of
 from tunesmith.files import write_json
+from tunesmith.run.program import PARAMETER_PREFIX
+from tunesmith.run.withheld import inherited
 from tunesmith.service.sagemaker import objects
 from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.names import TRAINING, arn
@@ -33,14 +34,10 @@ _BEGAN: Final = "began"
 def tuned(training: Training, config: Mapping[str, Any]) -> dict[str, str]:
     """The hyperparameters that a trial's config has, as texts."""
     return {
-        hyperparameter: value_text(config[parameter])
+        hyperparameter: text_of(config[parameter])
         for parameter, hyperparameter in training.parameters.items()
         if parameter in config
     }
-
-
-def value_text(value: Any) -> str:
-    return value if isinstance(value, str) else text_of(value)
 
 
 def first_began(folder: Path) -> float:
@@ -180,7 +177,7 @@ class Contents:
             if ".." not in Path(one.name).parts and not target.exists():
                 objects.fetch(one.place, target)
 
-    def keep_checkpoints(self, name: str, configuration: Configuration) -> None:
+    def keep_checkpoints(self, name: str) -> None:
         """Copy what is new to where it is kept; what cannot be copied now is tried again the next time."""
         if self._training.checkpoints is None or self._checkpoints.is_symlink():
             return
@@ -191,7 +188,7 @@ class Contents:
                 if mark is None or self._kept.get(file) == mark:
                     continue
                 target = f"{place}/{file.relative_to(self._checkpoints).as_posix()}"
-                objects.put(file, target, configuration)
+                objects.put(file, target, self._configuration)
                 self._kept[file] = mark
         except (StudyError, OSError) as error:  # such as one that its program removes meanwhile
             sys.stderr.write(f"{place}: not all checkpoints could be kept: {error}\n")
@@ -259,17 +256,17 @@ class Contents:
             words += [f"--{name}" if len(name) > 1 else f"-{name}", text]
         return words
 
-    @contextmanager
-    def variables(
-        self, plan: Plan, name: str, values: Mapping[str, str]
-    ) -> Iterator[dict[str, str]]:
+    def variables(self, plan: Plan, name: str) -> dict[str, str]:
         """The program's environment."""
         training, base = self._training, self.base
         data = base / "input" / "data"
         own = self._own
         channels = [channel["ChannelName"] for channel in training.channels]
-        made = {k: v for k, v in os.environ.items() if not k.startswith("TUNESMITH_PARAM_")}
-        made.pop("TUNESMITH_TOKEN", None)
+        made = {
+            variable: value
+            for variable, value in inherited(os.environ, {}).items()
+            if not variable.startswith(PARAMETER_PREFIX)
+        }
         folders = {
             "SM_MODEL_DIR": base / "model",
             "SM_OUTPUT_DIR": base / "output",
@@ -324,7 +321,7 @@ class Contents:
             "PYTHONUNBUFFERED": "1",
             **training.environment,
         }
-        yield made
+        return made
 
     # -- after ----------------------------------------------------------------------------------
 
@@ -338,7 +335,7 @@ class Contents:
         except OSError:
             return ""
 
-    def keep(self, name: str, configuration: Configuration, *, model: bool) -> None:
+    def keep(self, name: str, *, model: bool) -> None:
         """Copy what it has left to its place. Raises StudyError, OSError."""
         places = [("output/data", "output.tar.gz", "output")]
         if model:
@@ -353,14 +350,14 @@ class Contents:
                     objects.put(
                         file,
                         f"{where}/{plain_name}/{file.relative_to(root).as_posix()}",
-                        configuration,
+                        self._configuration,
                     )
                 continue
             packed = self.base / archive
             with tarfile.open(packed, "w:gz", compresslevel=1) as tar:
                 for child in sorted(root.iterdir() if root.is_dir() else ()):
                     tar.add(child, child.name)
-            objects.put(packed, f"{where}/{archive}", configuration)
+            objects.put(packed, f"{where}/{archive}", self._configuration)
             packed.unlink()
 
     def clear(self) -> None:

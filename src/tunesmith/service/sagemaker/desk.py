@@ -136,18 +136,20 @@ class Desk:
         self, asked: shapes.CreateTraining, raw: dict[str, Any], token: Token, region: str
     ) -> Record:
         """Raises Fault."""
-        run = images.training(asked, asked.HyperParameters, None, self.configuration)
         algorithm = asked.AlgorithmSpecification
-        if algorithm.ContainerEntrypoint or algorithm.ContainerArguments:
-            words = [
-                *(algorithm.ContainerEntrypoint or run.command or ()),
-                *(algorithm.ContainerArguments or ()),
-            ]
-            if run.command is None or algorithm.ContainerEntrypoint:
+        if algorithm.ContainerEntrypoint:
+            raise invalid(
+                "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
+            )
+        run = images.training(asked, asked.HyperParameters, None, self.configuration)
+        if algorithm.ContainerArguments:
+            if run.command is None:
                 raise invalid(
-                    "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
+                    "ContainerArguments: no command stands for this image; leave them out"
                 )
-            run = msgspec.structs.replace(run, command=words)
+            run = msgspec.structs.replace(
+                run, command=[*run.command, *algorithm.ContainerArguments]
+            )
         record = self._record("training", asked.TrainingJobName, raw, asked.Tags, token, region)
         described = Plan(
             job=record.name,

@@ -44,7 +44,7 @@ class Record(Struct, frozen=True, omit_defaults=True):
     stopping_at: float | None = None
     deleted: bool = False
     tags: dict[str, str] = {}
-    #: How it stood at its end, which does not change any more; see `answers.Standing`.
+    #: How it stood at its end, which does not change any more; see `standing.frozen`.
     end: dict[str, Any] | None = None
 
 

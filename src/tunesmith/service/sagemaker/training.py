@@ -1,6 +1,6 @@
 """The process of a training: it keeps SageMaker's contract with the program that it runs.
 
-Run as ``python -m tunesmith.service.sagemaker.training ATTEMPT``, in its job's folder, as the program of a trial. The program finds below
+Run as ``python -m tunesmith.service.sagemaker.training ATTEMPT CONFIG``, in its job's folder, as the program of a trial. The program finds below
 ``$SAGEMAKER_BASE_DIR`` what a container finds in ``/opt/ml``, and leaves its model there. What it prints is searched for
 metrics, which become the trial's; how it stands is written into `plan.MOVES`.
 """
@@ -23,7 +23,7 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.run.output import Scanner, compile_metrics
 from tunesmith.service.jobs.output import printed
 from tunesmith.service.sagemaker import contract, plan
-from tunesmith.service.sagemaker.configuration import Configuration, load
+from tunesmith.service.sagemaker.configuration import load
 from tunesmith.service.sagemaker.names import training_name
 from tunesmith.service.sagemaker.plan import Move, Plan
 
@@ -97,19 +97,17 @@ class Process:
             return 0
         self.move("Training")
         try:
-            code = self._program(contents, configuration)
+            code = self._program(contents)
         except OSError as error:
             return self._fail(f"ClientError: the program could not be started: {error}", 127)
-        return self._finish(contents, configuration, code, time.monotonic() - began)
+        return self._finish(contents, code, time.monotonic() - began)
 
-    def _finish(
-        self, contents: contract.Contents, configuration: Configuration, code: int, seconds: float
-    ) -> int:
+    def _finish(self, contents: contract.Contents, code: int, seconds: float) -> int:
         """Keep what it has left, and say how it ended."""
         said = contents.failure()
         if code != 0 and not self._why:
             try:
-                contents.keep(self.name, configuration, model=False)
+                contents.keep(self.name, model=False)
             except (TunesmithError, OSError) as error:  # why it failed counts more
                 sys.stderr.write(f"what it left could not be kept: {error}\n")
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
@@ -117,7 +115,7 @@ class Process:
             return self._fail(reason, code if code > 0 else 1)
         self.move("Uploading")
         try:
-            contents.keep(self.name, configuration, model=True)
+            contents.keep(self.name, model=True)
         except (TunesmithError, OSError) as error:
             return self._fail(f"ClientError: what it left could not be kept: {error}", 1)
         if not self._plan.tuning:
@@ -141,19 +139,18 @@ class Process:
 
     # -- its program ----------------------------------------------------------------------------
 
-    def _program(self, contents: contract.Contents, configuration: Configuration) -> int:
+    def _program(self, contents: contract.Contents) -> int:
         """Run it to its end; its exit code."""
         patterns = compile_metrics(self.training.metrics)
         scanner = Scanner(frozenset(patterns), patterns)
-        with contents.variables(self._plan, self.name, self.tuned) as environment:
-            process = subprocess.Popen(
-                contents.words(self.name),
-                cwd=contents.cwd,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
+        process = subprocess.Popen(
+            contents.words(self.name),
+            cwd=contents.cwd,
+            env=contents.variables(self._plan, self.name),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         began = synced = time.monotonic()
         asked_at = None
         for data in printed(process, _LOOK_S):
@@ -170,9 +167,9 @@ class Process:
                     process.kill()
             if now - synced > _SYNC_S:
                 synced = now
-                contents.keep_checkpoints(self.name, configuration)
+                contents.keep_checkpoints(self.name)
         self._scan(scanner, b"", last=True)
-        contents.keep_checkpoints(self.name, configuration)
+        contents.keep_checkpoints(self.name)
         return process.wait()
 
     def _to_stop(self, seconds: float) -> str:
@@ -196,16 +193,16 @@ class Process:
     def _scan(self, scanner: Scanner, data: bytes, *, last: bool = False) -> None:
         for report in scanner.feed(data, last=last):
             now = time.time()
-            for metric, value in report.metrics.items():
-                number = math.nan if value is None else value
-                self._metrics[metric] = (number if math.isfinite(number) else 0.0, now)
-                if not math.isfinite(number):
-                    del self._metrics[metric]
+            metrics = {
+                m: math.nan if value is None else value for m, value in report.metrics.items()
+            }
+            for metric, value in metrics.items():
+                if math.isfinite(value):
+                    self._metrics[metric] = (value, now)
+                else:
+                    self._metrics.pop(metric, None)
                 self._values += metric == self.training.metric
-            self._report(
-                report.step,
-                {name: math.nan if v is None else v for name, v in report.metrics.items()},
-            )
+            self._report(report.step, metrics)
 
     def _report(self, step: int, metrics: dict[str, float]) -> None:
         """Hand metrics over to the trial; the one that counts by the study's name for it."""
