@@ -106,6 +106,16 @@ class Wait(NamedTuple):
 #: asked again), or why there are none.
 Step: TypeAlias = list[Event] | Wait | Quit
 
+
+def wanted(ledger: Ledger, free: int) -> int:
+    """How many of `free` places trials may begin in, at most: new ones, and those that wait or have paused."""
+    trials = ledger.spec.limits.trials
+    if trials is None:
+        return free
+    left = max(0, trials - ledger.started_count)
+    return min(free, left + ledger.counts[State.WAITING] + ledger.counts[State.PAUSED])
+
+
 # -- the end of a study -----------------------------------------------------------------------
 
 
