@@ -199,7 +199,8 @@ class _Mirror:
         """Whether another trial has these values."""
         if not values or self.recorder is None or self.asked is None:
             return False
-        return self.recorder.ledger.find(self.asked.config(values)) is not None
+        config = self.asked.config(values)
+        return config is not None and self.recorder.ledger.find(config) is not None
 
     def _take_distributions(self, trial: FrozenTrial) -> bool:
         """Whether a trial had distributions that are news."""

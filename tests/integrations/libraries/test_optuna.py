@@ -176,6 +176,7 @@ def test_studies_of_one_name_are_two() -> None:
         study = optuna.create_study(study_name="s", sampler=sampler)
         study.optimize(lambda trial, low=low: trial.suggest_float("x", low, low + 1), n_trials=4)
         known = sampler._mirror(study)
+        assert known.asked is not None
         assert known.asked.space["x"] == ts.Float(low, low + 1)
         assert len(known.finished) == 3
 
@@ -193,7 +194,7 @@ def test_who_suggests_at_the_same_moment_does_not_suggest_the_same(
     for study in (one, other) * 2:
         study.optimize(lambda trial: trial.suggest_int("n", 0, 9), n_trials=1)
     suggest = one.sampler._mirror(one).suggest
-    asked = []
+    asked: list[Any] = []
 
     def late(trial: Any, again: int = 0) -> Any:
         values = suggest(trial, again)
