@@ -95,6 +95,15 @@ def test_export_a_schedule(folder: Path) -> None:
     assert schedule == [[0, best["config"]]]
 
 
+@pytest.mark.parametrize("options", [["-f", "csv"], ["-o", "all.csv"]])
+def test_a_copy_for_optuna_is_no_file(folder: Path, options: list[str]) -> None:
+    done = tunesmith(folder, "export", "--to", "optuna.db", *options)
+    assert done.code != 0
+    assert "give one or the other" in done.err
+    assert not (folder / "optuna.db").exists()
+    assert not (folder / "all.csv").exists()
+
+
 def test_export(folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(tunesmith(folder, "export", "-f", "csv").out)))
     assert [row["x"] for row in rows] == ["0.5", "0.25", "1.0", "0.75"]

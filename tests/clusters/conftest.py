@@ -1,4 +1,4 @@
-"""Tests on clusters, in an environment of their own: see tools/clusters."""
+"""Tests on clusters, in an environment of their own: see tools/environment."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ import tunesmith as ts
 from tunesmith.cli.app import app
 from tunesmith.core import events
 from tunesmith.core.errors import StoreFull
+from tunesmith.run.process import ProcessExecutor
 from tunesmith.store import open_store
 from tunesmith.store.memory import MemoryStore
 from tunesmith.tuning import joined, session
@@ -140,6 +141,21 @@ class TestOne:
         result = run(storage, plain, parallel=2)
         assert len(result.trials) == 6
         assert result.ended_by == "trials"
+
+    def test_no_more_places_are_asked_for_than_trials_are_left(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of an executor that gets them somewhere, and pays for those that stay empty."""
+        asked: list[int] = []
+
+        def room(_: ProcessExecutor, wanted: int) -> int:
+            asked.append(wanted)
+            return wanted
+
+        monkeypatch.setattr(ProcessExecutor, "room", room, raising=False)
+        result = run(str(tmp_path / "study.db"), plain, trials=1, parallel=8)
+        assert result.ended_by == "trials"
+        assert set(asked) == {1}
 
     def test_who_comes_late_is_told(self, storage: str, capsys: pytest.CaptureFixture[str]) -> None:
         run(storage, plain)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -74,6 +76,17 @@ def allow_imports(names: list[str] | None) -> None:
 
         allow_strategy(*names)
         sys.path.append(str(Path.cwd()))
+
+
+@contextmanager
+def needing_optuna() -> Iterator[None]:
+    """Around an import: StudyError says what to install."""
+    try:
+        yield
+    except ImportError:
+        from tunesmith.core.errors import StudyError
+
+        raise StudyError("this needs Optuna: pip install 'tunesmith[optuna]'") from None
 
 
 def open_study(name: str | None, storage: Location | None) -> Study:

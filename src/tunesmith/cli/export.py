@@ -48,6 +48,13 @@ def export(
 
     In CSV, texts that a spreadsheet would run as formulas (=...) begin with '; JSON lines and Parquet have them as they are.
     """
+    if to is not None:
+        if form is not None or output is not None:
+            raise StudyError(
+                "--to copies the study to Optuna, and --format and --output write a file: give one or the other"
+            )
+        _to_optuna(study, storage, to)
+        return
     import gc
 
     gc.disable()  # as for `report`
@@ -55,9 +62,6 @@ def export(
     from tunesmith.core.quantity import count
     from tunesmith.files import writing
 
-    if to is not None:
-        _to_optuna(study, storage, to)
-        return
     form = form or _form_of(output)
     if form is Format.PARQUET and output is None:
         raise StudyError("Parquet goes into a file: name it with --output trials.parquet")
@@ -79,13 +83,11 @@ def export(
 
 def _to_optuna(study: str | None, storage: Any, url: str) -> None:
     """Raises StudyError."""
-    from tunesmith.cli.arguments import open_study
+    from tunesmith.cli.arguments import needing_optuna, open_study
     from tunesmith.core.quantity import count
 
-    try:
+    with needing_optuna():
         from tunesmith.integrations.optuna import export_study
-    except ImportError:
-        raise StudyError("this needs Optuna: pip install 'tunesmith[optuna]'") from None
     with open_study(study, storage) as opened:
         made = export_study(opened, url)
     typer.echo(

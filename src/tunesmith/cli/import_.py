@@ -24,14 +24,12 @@ def import_(
     storage: Storage = None,
 ) -> None:
     """Copy one of Optuna's studies, with all of its trials, into a storage of tunesmith's."""
-    from tunesmith.core.errors import StudyError
+    from tunesmith.cli.arguments import needing_optuna
     from tunesmith.core.quantity import count
     from tunesmith.store.location import default_storage
 
-    try:
+    with needing_optuna():
         from tunesmith.integrations.optuna import import_study
-    except ImportError:
-        raise StudyError("this needs Optuna: pip install 'tunesmith[optuna]'") from None
     where = default_storage() if storage is None else storage
     with import_study(source, study, storage=where) as made:
         typer.echo(f"study {made.name!r} with {count(len(made.trials), 'trial')} copied to {where}")

@@ -7,7 +7,8 @@ and give events, or a reason to wait or to end; they store nothing and start not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -76,6 +77,16 @@ class Strategies:
         self.memo.clear()
         self.exhausted_spec = self.enough = None
 
+    @contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """Drop what has been worked out where the block does not come to its end: a fold that was interrupted (Ctrl-C)
+        may have taken in a part of what is new."""
+        try:
+            yield
+        except BaseException:
+            self.memo.clear()
+            raise
+
     def exhausted(self, ledger: Ledger) -> bool:
         same = self.exhausted_generation == ledger.aging.generation
         return self.exhausted_spec is ledger.spec and same
@@ -94,6 +105,16 @@ class Wait(NamedTuple):
 #: What `begin` answers: events that begin trials (or drop paused ones, or put one into the queue: then it is to be
 #: asked again), or why there are none.
 Step: TypeAlias = list[Event] | Wait | Quit
+
+
+def wanted(ledger: Ledger, free: int) -> int:
+    """How many of `free` places trials may begin in, at most: new ones, and those that wait or have paused."""
+    trials = ledger.spec.limits.trials
+    if trials is None:
+        return free
+    left = max(0, trials - ledger.started_count)
+    return min(free, left + ledger.counts[State.WAITING] + ledger.counts[State.PAUSED])
+
 
 # -- the end of a study -----------------------------------------------------------------------
 
@@ -190,7 +211,8 @@ def _converged(ledger: Ledger, strategies: Strategies) -> Quit | None:
     if least is None or forecaster is None:
         return None
     history = strategies.history(ledger)
-    strategies.gains = strategies.gains.look(history, forecaster, least)
+    with strategies.unbroken():
+        strategies.gains = strategies.gains.look(history, forecaster, least)
     if not strategies.gains.over:
         return None
     return Quit("converged", f"little is left to gain: {forecaster(history, LOOK_AHEAD)}")
@@ -284,6 +306,7 @@ def _suggest(
         if hidden is not None:
             return Wait("order", f"the study is deterministic, and trial {hidden} still runs")
     proposals = _asked(
+        strategies,
         "searcher",
         spec.searcher.name,
         lambda: propose(ledger, strategies.searcher, n, memo=strategies.memo),
@@ -339,7 +362,9 @@ def resumption(ledger: Ledger, strategies: Strategies, *, full: bool) -> Resume 
         return None
     rng = stream(ledger.spec.seed, ledger.size, RESUME)
     history = strategies.history(ledger, full=full)
-    return _asked("scheduler", _scheduler_name(ledger), lambda: scheduler.resume(history, rng))
+    return _asked(
+        strategies, "scheduler", _scheduler_name(ledger), lambda: scheduler.resume(history, rng)
+    )
 
 
 def move(ledger: Ledger, strategies: Strategies, at: float, session: str) -> Event | None:
@@ -384,7 +409,9 @@ def verdict(ledger: Ledger, strategies: Strategies, trial: int) -> Decision | No
     if scheduler is None or trial in ledger.decided or trial in ledger.confirming:
         return None
     history = strategies.history(ledger)
-    return _asked("scheduler", _scheduler_name(ledger), lambda: scheduler.decide(history, trial))
+    return _asked(
+        strategies, "scheduler", _scheduler_name(ledger), lambda: scheduler.decide(history, trial)
+    )
 
 
 def ending(ledger: Ledger, exited: Exited, *, requested: bool = False) -> Event:
@@ -484,10 +511,11 @@ def _scheduler_name(ledger: Ledger) -> str:
     return "" if strategy is None else strategy.name
 
 
-def _asked(noun: str, name: str, ask: Callable[[], T]) -> T:
+def _asked(strategies: Strategies, noun: str, name: str, ask: Callable[[], T]) -> T:
     """What a strategy answers. Raises StrategyError, which names it, for whatever it raises."""
     try:
-        return ask()
+        with strategies.unbroken():
+            return ask()
     except TunesmithError:
         raise
     except Exception as error:

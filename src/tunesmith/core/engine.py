@@ -277,14 +277,9 @@ class Engine:
     @property
     def wanted(self) -> int:
         """How many trials more might begin now, at most."""
-        limits, ledger = self.ledger.spec.limits, self.ledger
         if self._over is not None:
             return 0
-        free = limits.parallel - len(self._own)
-        if limits.trials is None:
-            return free
-        left = limits.trials - ledger.started_count
-        return min(free, max(0, left) + ledger.counts[State.WAITING] + ledger.counts[State.PAUSED])
+        return decide.wanted(self.ledger, self.ledger.spec.limits.parallel - len(self._own))
 
     def _fill(self, at: float, out: list[Command]) -> None:
         """Start trials while there is room."""

@@ -34,6 +34,8 @@ from tunesmith.integrations.optuna_trials import Recorder, constraint_metrics, m
 SUGGESTED: Final = "tunesmith:suggested"
 #: So many suggestions are asked for, at most, to find one that has not been run.
 _ASKED: Final = (1, 4, 16)
+#: So often at most, where others suggest the same at the same moment: each writes, then looks, so that one of two sees it.
+_AGAIN: Final = 4
 
 __all__ = ["TunesmithSampler", "export_study", "import_study"]
 
@@ -60,7 +62,7 @@ class TunesmithSampler(BaseSampler):  # type: ignore[misc]
         self._random = RandomSampler(seed)
         self._drawn_with = secrets.randbits(32) if seed is None else seed
         self._lock = threading.Lock()
-        self._mirrors: dict[str, _Mirror] = {}
+        self._mirrors: dict[tuple[Any, int], _Mirror] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_mirrors")}
@@ -88,9 +90,14 @@ class TunesmithSampler(BaseSampler):  # type: ignore[misc]
         if not search_space or search_space.keys() <= fixed.keys():
             return {}
         with self._lock:
-            values = self._mirror(study).suggest(trial)
-        # for others who suggest before this trial has asked for all of it
-        study._storage.set_trial_system_attr(trial._trial_id, SUGGESTED, values)  # noqa: SLF001
+            mirror = self._mirror(study)
+            for again in range(_AGAIN):
+                values = mirror.suggest(trial, again)
+                # for others who suggest before this trial has asked for all of it
+                study._storage.set_trial_system_attr(trial._trial_id, SUGGESTED, values)  # noqa: SLF001
+                mirror.update(study, trial)
+                if not mirror.has(values):  # nobody has written the same at the same moment
+                    break
         return values
 
     def sample_independent(
@@ -121,10 +128,10 @@ class TunesmithSampler(BaseSampler):  # type: ignore[misc]
             _process_constraints_after_trial(self._constraints_func, study, trial, state)
 
     def _mirror(self, study: Study) -> _Mirror:
-        name = study.study_name
-        if name not in self._mirrors:
-            self._mirrors[name] = _Mirror(self._searcher, self._seed)
-        return self._mirrors[name]
+        key = (study._storage, study._study_id)  # noqa: SLF001 (another storage may have the name, or a later study)
+        if key not in self._mirrors:
+            self._mirrors[key] = _Mirror(self._searcher, self._seed)
+        return self._mirrors[key]
 
 
 class _Mirror:
@@ -170,20 +177,29 @@ class _Mirror:
                 self.recorder.running(trial, self.asked.config(values))
         return {name: d for name, d in self.distributions.items() if name in self.asked.names}
 
-    def suggest(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Values for a trial, by the program's own names; none where there is nothing to go by."""
+    def suggest(self, trial: FrozenTrial, again: int = 0) -> dict[str, Any]:
+        """Values for a trial, by the program's own names; none where there is nothing to go by. `again` and again, it is one
+        of several that is drawn, as who suggests at the same moment would go on to suggest the same."""
         if self.recorder is None or self.asked is None:
             return {}
         ledger = self.recorder.ledger
         searcher, space = search.make(ledger.spec.searcher), ledger.spec.space
         history = History(ledger, memo=self.memo)
-        for asked in _ASKED:
+        for asked in _ASKED[1:] if again else _ASKED:
             rng = stream(ledger.spec.seed, trial.number, "suggest")  # no two trials have the same
-            for suggestion in searcher.suggest(space, history, asked, rng):
-                config = suggestion.config if isinstance(suggestion, Suggestion) else suggestion
-                if ledger.find(config) is None:
-                    return self.asked.values(config)
+            suggested = searcher.suggest(space, history, asked, rng)
+            configs = [s.config if isinstance(s, Suggestion) else s for s in suggested]
+            if fresh := [config for config in configs if ledger.find(config) is None]:
+                drawn = stream(ledger.spec.seed, trial.number, f"again {again}") if again else None
+                which = 0 if drawn is None else int(drawn.integers(len(fresh)))
+                return self.asked.values(fresh[which])
         return {}
+
+    def has(self, values: Mapping[str, Any]) -> bool:
+        """Whether another trial has these values."""
+        if not values or self.recorder is None or self.asked is None:
+            return False
+        return self.recorder.ledger.find(self.asked.config(values)) is not None
 
     def _take_distributions(self, trial: FrozenTrial) -> bool:
         """Whether a trial had distributions that are news."""

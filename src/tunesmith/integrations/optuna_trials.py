@@ -86,24 +86,19 @@ class Recorder:
         self.begun = self._apply(events.Opened(at, SESSION, "", 0, 0.0, coordinator=False))
 
     def running(self, trial: FrozenTrial, config: Config | None) -> list[Event]:
-        """A trial that runs, with what it is going to ask for, as far as that is known."""
-        if config is None or trial.number in self._running:
+        """A trial that runs, with what it is going to ask for, as far as that is known by now."""
+        if config is None or self._running.get(trial.number, (0, None))[1] == config:
             return []
-        return self._begin(trial, config)
+        return self._other(trial, config) + self._begin(trial, config)
 
     def record(self, trial: FrozenTrial, config: Config | None) -> list[Event]:
         """A trial that has ended; one that asked for something else than was thought is another one."""
         if config is None:
             return []
-        made: list[Event] = []
-        begun = self._running.pop(trial.number, None)
-        if begun is not None and begun[1] != config:
-            made += self._apply(events.Finished(_ended(trial), begun[0], 0, State.CANCELLED))
-            begun = None
-        if begun is None:
+        made = self._other(trial, config)
+        if trial.number not in self._running:
             made += self._begin(trial, config)
-            begun = self._running.pop(trial.number)
-        number = begun[0]
+        number, _ = self._running.pop(trial.number)
         metrics = [o.metric for o in self.ledger.spec.objectives]
         for step, value in trial.intermediate_values.items():
             made += self._apply(
@@ -127,6 +122,15 @@ class Recorder:
     def ended(self, at: float) -> Event:
         """Nobody writes any more."""
         return self._apply(events.Closed(at, SESSION))[0]
+
+    def _other(self, trial: FrozenTrial, config: Config) -> list[Event]:
+        """The end of what a trial that asks for `config` was thought to be, if that is another one."""
+        begun = self._running.get(trial.number)
+        if begun is None or begun[1] == config:
+            return []
+        del self._running[trial.number]
+        at = _ended(trial) if trial.state.is_finished() else _begun(trial)
+        return self._apply(events.Finished(at, begun[0], 0, State.CANCELLED))
 
     def _begin(self, trial: FrozenTrial, config: Config) -> list[Event]:
         number = self.ledger.size

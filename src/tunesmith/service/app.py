@@ -21,6 +21,7 @@ from tunesmith.service.groups import Groups
 from tunesmith.service.health import Counters
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.jobs.routes import Routes as JobRoutes
+from tunesmith.service.labelled import Labelled
 from tunesmith.service.login import Login
 from tunesmith.service.news import News
 from tunesmith.service.problems import answer_errors
@@ -111,8 +112,9 @@ def make(
     wire = Wire(studies, news)
     counters = Counters()
     groups = Groups(studies, wire.writing, news)
+    labelled = Labelled(store)
     api = Api(studies, news, wire, groups)
-    for routes in (api, wire, Views(studies, news, wire, readings)):  # the busiest first
+    for routes in (api, wire, Views(studies, news, wire, readings, labelled)):  # the busiest first
         app.include_router(routes.router)
     app.include_router(health.router(studies, counters))
     app.include_router(Accounts(tokens).router)
@@ -120,7 +122,7 @@ def make(
     app.include_router(JobRoutes(jobs, studies).router)
     if desk is not None:
         app.include_router(SageMakerRoutes(desk, tokens, studies).router)
-    app.include_router(page.router(studies, news, readings, jobs=jobs is not None))
+    app.include_router(page.router(studies, news, readings, labelled, jobs=jobs is not None))
     gate = Gate(
         Shortcut(app, ask=api.ask, tell=api.tell, reports=api.report, where=where),
         tokens=tokens,

@@ -47,9 +47,11 @@ Place = Annotated[int, Query(ge=0)]
 class Views:
     """The routes that change nothing."""
 
-    def __init__(self, studies: Studies, news: News, wire: Wire, readings: Readings) -> None:
+    def __init__(
+        self, studies: Studies, news: News, wire: Wire, readings: Readings, labelled: Labelled
+    ) -> None:
         self._studies, self._news, self._wire, self._readings = studies, news, wire, readings
-        self._labelled = Labelled(studies.store)
+        self._labelled = labelled
         self.router = APIRouter(prefix="/api/v1", tags=["studies"])
         add = self.router.add_api_route
         one = "/studies/{name}"
@@ -106,10 +108,11 @@ class Views:
         store = self._studies.store
 
         def page() -> dict[str, Any]:
-            names = store.names()
             if tag or owner:
                 every = activity_of(store)
                 names = [one.name for one in self._labelled.fitting(every, tag, owner)]
+            else:
+                names = store.names()
             names = [name for name in names if token.sees(name) and q in name]
             begin = names.index(after) + 1 if after in names else 0
             part = names[begin : begin + limit]

@@ -27,12 +27,10 @@ class _Lengths:
 
     def longest(self, history: History) -> int | None:
         new = history.reports(self._read)
+        self._read = new.upto
         if len(self._steps) < len(history):
             more = np.zeros(len(history), dtype=np.int64)
             self._steps = np.concatenate([self._steps, more])
         np.maximum.at(self._steps, new.trials, new.steps)
-        self._read = (
-            new.upto
-        )  # last: who is interrupted before reads them once more, which changes nothing
         completed = (history.states == _COMPLETED) & history.usable
         return int(self._steps[: len(history)][completed].max(initial=0)) or None

@@ -29,11 +29,10 @@ _MEMBERS = (State.RUNNING, State.PAUSED, State.COMPLETED)
 
 class Latest:
     """The last step and loss of every trial, and the furthest step that it had come to before, in any of its
-    attempts: a fold of a history's reports. Where it was interrupted it begins anew the next time."""
+    attempts: a fold of a history's reports."""
 
     def __init__(self) -> None:
         self._read = 0
-        self._torn = False
         self.steps: Ints = np.zeros(0, dtype=np.int64)
         self.losses: Floats = np.zeros(0)
         self.before: Ints = np.zeros(0, dtype=np.int64)
@@ -41,9 +40,6 @@ class Latest:
 
     def update(self, history: History) -> Latest:
         """Read what is new: O(new reports), amortised."""
-        if self._torn:
-            vars(self).update(vars(Latest()))
-        self._torn = True
         if len(self.steps) < len(history):
             missing = 2 * len(history) - len(self.steps)
             self.losses = np.concatenate([self.losses, np.full(missing, np.nan)])
@@ -51,6 +47,7 @@ class Latest:
                 grown = np.concatenate([getattr(self, name), np.zeros(missing, dtype=np.int64)])
                 setattr(self, name, grown)
         new = history.reports(self._read)
+        self._read = new.upto
         places = np.arange(len(new.trials))
         last = np.zeros(len(history), dtype=np.int64)
         last[new.trials] = places
@@ -60,7 +57,6 @@ class Latest:
         np.maximum.at(self._furthest, new.trials, new.steps)
         self.steps[new.trials] = new.steps  # of several the last
         self.losses[new.trials] = new.losses
-        self._read, self._torn = new.upto, False
         return self
 
 

@@ -26,7 +26,6 @@ class Rungs:
 
     A trial's loss at a rung is its first report at that step or a later one; with `values`, what that makes of the numbers of
     such reports. `update` reads what is new in a history; O(new reports), amortised. Use one per history's memo.
-    Where it was interrupted (Ctrl-C), it begins anew the next time: what was read of some rungs would be missing in others.
     """
 
     def __init__(self, levels: Sequence[int], values: Values | None = None) -> None:
@@ -34,14 +33,11 @@ class Rungs:
         self._values = values
         self._highest: dict[int, int] = {}
         self._read = 0
-        self._torn = False
         self._rungs = [_Rung() for _ in levels]
 
     def update(self, history: History) -> Rungs:
-        if self._torn:
-            vars(self).update(vars(Rungs(self.levels, self._values)))
         new = history.reports(self._read)
-        self._torn = True
+        self._read = new.upto
         for k, (level, rung) in enumerate(zip(self.levels, self._rungs, strict=True)):
             there = np.flatnonzero(new.steps >= level)
             if not len(there):
@@ -55,7 +51,6 @@ class Rungs:
                 trial = int(new.trials[i])
                 rung.add(trial, loss, int(new.numbers[i]))
                 self._highest[trial] = max(k, self._highest.get(trial, -1))
-        self._read, self._torn = new.upto, False
         return self
 
     def just_came(self, k: int, trial: int) -> bool:
@@ -160,13 +155,12 @@ class Standings:
     """At each step that anybody reported: the mean and the best loss until then of all who did.
 
     Use `Standings.of`: it reads what is new, O(new reports), and begins anew when a trial is retracted or comes
-    to lie outside the space, or where it was interrupted.
+    to lie outside the space.
     """
 
     def __init__(self, objective: int = 0) -> None:
         self._objective = objective
         self._read = 0
-        self._torn = False
         #: For each trial: how many losses, their sum, the best one, and the last step.
         self._sums: dict[int, tuple[int, float, float, int]] = {}
         self._steps: dict[int, tuple[_Column, _Column]] = {}
@@ -182,10 +176,8 @@ class Standings:
         return standings
 
     def _update(self, history: History, unusable: frozenset[int]) -> None:
-        if self._torn:
-            vars(self).update(vars(Standings(self._objective)))
         new = history.reports(self._read)
-        self._torn = True
+        self._read = new.upto
         losses = new.losses
         if self._objective:
             losses = history.losses_at(new.numbers)[:, self._objective]
@@ -205,7 +197,6 @@ class Standings:
             means, bests = self._steps.setdefault(step, (_Column(), _Column()))
             means.add(total / count)
             bests.add(best)
-        self._read, self._torn = new.upto, False
 
     def compare(self, history: History, trial: int) -> Standing | None:
         """Where `trial` stands with its last report; None if that lacks the metric, or is of an earlier step."""
@@ -226,24 +217,20 @@ class _Column:
     """Numbers in order: a few new ones are put in their places, many are sorted in."""
 
     def __init__(self) -> None:
-        #: In order, and those that are to be put in; replaced as one, so that an interrupt doubles none.
-        self._numbers: tuple[array[float], list[float]] = (array("d"), [])
+        self._ordered: array[float] = array("d")
+        self._new: list[float] = []
 
     def add(self, number: float) -> None:
-        self._numbers[1].append(number)
+        self._new.append(number)
 
     def ordered(self) -> array[float]:
-        ordered, new = self._numbers
-        if not new:
-            return ordered
-        if len(new) < 32:
-            ordered = ordered[:]
-            for number in new:
-                insort(ordered, number)
+        if len(self._new) < 32:
+            for number in self._new:
+                insort(self._ordered, number)
         else:
-            ordered = array("d", sorted([*ordered, *new]))
-        self._numbers = (ordered, [])
-        return ordered
+            self._ordered = array("d", sorted([*self._ordered, *self._new]))
+        self._new.clear()
+        return self._ordered
 
 
 class _Rung:
@@ -291,9 +278,8 @@ class _Rung:
     def ordered(self) -> list[tuple[float, int]]:
         if self._ordered is None:
             trials, losses = self.arrays
-            ordered = sorted(zip(losses.tolist(), trials.tolist(), strict=True))
-            self._open = list(ordered)  # first: what says that both are there comes last
-            self._ordered = ordered
+            self._ordered = sorted(zip(losses.tolist(), trials.tolist(), strict=True))
+            self._open = list(self._ordered)
         return self._ordered
 
     def reopen(self, trial: int) -> None:

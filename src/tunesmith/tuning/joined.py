@@ -271,8 +271,11 @@ class Joined:
     def _room(self) -> bool:
         """Whether a trial could begin here at once."""
         executor = self._executor
-        left = self._parallel - len(self._own)
-        return not isinstance(executor, Elastic) or executor.room(left) > 0
+        if not isinstance(executor, Elastic):
+            return True
+        # a place at least: who asks may be given a trial of somebody who has died
+        free = self._parallel - len(self._own)
+        return executor.room(max(1, decide.wanted(self.ledger, free))) > 0
 
     def _over_elsewhere(self) -> bool:
         """Whether the study has come to its end while there was no room here."""

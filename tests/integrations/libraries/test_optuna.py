@@ -170,6 +170,41 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
     assert len({tuple(t.params.items()) for t in trials}) >= 11  # two may ask at the same moment
 
 
+def test_studies_of_one_name_are_two() -> None:
+    sampler = TunesmithSampler(seed=0)
+    for low in (0, 5):
+        study = optuna.create_study(study_name="s", sampler=sampler)
+        study.optimize(lambda trial, low=low: trial.suggest_float("x", low, low + 1), n_trials=4)
+        known = sampler._mirror(study)
+        assert known.asked.space["x"] == ts.Float(low, low + 1)
+        assert len(known.finished) == 3
+
+
+def test_who_suggests_at_the_same_moment_does_not_suggest_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    optuna.create_study(study_name="s", storage=url)
+    one, other = (
+        optuna.load_study(study_name="s", storage=url, sampler=TunesmithSampler("grid"))
+        for _ in range(2)
+    )
+    numbers = {"n": optuna.distributions.IntDistribution(0, 9)}
+    for study in (one, other) * 2:
+        study.optimize(lambda trial: trial.suggest_int("n", 0, 9), n_trials=1)
+    suggest = one.sampler._mirror(one).suggest
+    asked = []
+
+    def late(trial: Any, again: int = 0) -> Any:
+        values = suggest(trial, again)
+        if not asked:  # between what this one knows and what it writes
+            asked.append(other.ask(numbers).params)
+        return values
+
+    monkeypatch.setattr(one.sampler._mirror(one), "suggest", late)
+    assert one.ask(numbers).params not in asked
+
+
 # -- carried over -----------------------------------------------------------------------------
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from typing import Any, Final
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 #: How long anything may take to appear (ms): CI runs beside much else.
 PATIENCE_MS: Final = 60_000
+#: axe-core, which finds what is not accessible.
+AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -52,3 +55,15 @@ class Watched:
 
     def close(self) -> None:
         self.context.close()
+
+
+def violations(page: Page) -> list[tuple[str, list[str]]]:
+    """The rules of accessibility that what a page shows breaks, and where."""
+    page.evaluate(AXE)
+    found = page.evaluate(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })"
+    )
+    return [
+        (v["id"], [n["html"][:160] + " " + n["failureSummary"][:200] for n in v["nodes"][:3]])
+        for v in found["violations"]
+    ]

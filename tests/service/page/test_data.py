@@ -11,6 +11,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ExpressionError, StudyError, StudyNotFound
+from tunesmith.service.labelled import Labelled
 from tunesmith.service.page import axes, overview, read_ahead
 from tunesmith.service.page.listing import Part, csv_of, expression, fitting, page_of
 from tunesmith.service.page.output import TAIL, output_of
@@ -174,29 +175,33 @@ class TestList:
     def test_studies_by_activity_name_and_search(self, store: Store) -> None:
         for name in ("digits", "faces", "Letters"):
             made(store, name)
-        page = Overviews(store).page()
+        page = Overviews(store, Labelled(store)).page()
         assert [row["name"] for row in page["studies"]] == ["Letters", "faces", "digits"]
         row = page["studies"][0]
         assert row["counts"] == {"running": 1, "completed": 3, "failed": 1}
         assert (row["best"], row["best_value"]) == (1, 0.1)
-        assert [r["name"] for r in Overviews(store).page(sort="name")["studies"]] == [
+        assert [
+            r["name"] for r in Overviews(store, Labelled(store)).page(sort="name")["studies"]
+        ] == [
             "digits",
             "faces",
             "Letters",
         ]
-        found = Overviews(store).page(search="ACE")
+        found = Overviews(store, Labelled(store)).page(search="ACE")
         assert ([r["name"] for r in found["studies"]], found["total"], found["every"]) == (
             ["faces"],
             1,
             3,
         )
-        assert Overviews(store).page(sees=lambda name: name == "digits")["every"] == 1
+        assert (
+            Overviews(store, Labelled(store)).page(sees=lambda name: name == "digits")["every"] == 1
+        )
         with pytest.raises(StudyError, match="sorted by last, name"):
-            Overviews(store).page(sort="secret")
+            Overviews(store, Labelled(store)).page(sort="secret")
 
     def test_a_row_is_made_again_when_something_has_happened(self, tmp_path: Any) -> None:
         study = made(ts_store(tmp_path))
-        overviews = Overviews(study.store)
+        overviews = Overviews(study.store, Labelled(study.store))
         assert overviews.page()["studies"][0]["best_value"] == 0.1
         assert overviews.lines(["digits"])["digits"] == [0.3, 0.1, 0.1]
         study.tell(4, 0.01)
@@ -210,7 +215,7 @@ class TestList:
         for name, owner, tags in (("a", "ana", ["x", "y"]), ("b", "bob", ["x"]), ("c", "bob", [])):
             with writing_as(owner):
                 ts.Study.create(SPACE, metric="loss", storage=store, name=name, tags=tags)
-        overviews = Overviews(store)
+        overviews = Overviews(store, Labelled(store))
 
         def names(**wanted: Any) -> list[str]:
             return sorted(row["name"] for row in overviews.page(**wanted)["studies"])
@@ -236,11 +241,11 @@ class TestList:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         study = made(ts_store(tmp_path))
-        row = Overviews(study.store).page()["studies"][0]
+        row = Overviews(study.store, Labelled(study.store)).page()["studies"][0]
         assert row["counts"]["running"] == 1
         assert "process" in row["who"]
         monkeypatch.setattr("tunesmith.tuning.session.alive", lambda _: False)
-        counts = Overviews(study.store).page()["studies"][0]["counts"]
+        counts = Overviews(study.store, Labelled(study.store)).page()["studies"][0]["counts"]
         assert (counts.get("running"), counts["waiting"]) == (None, 1)
         study.close()
 

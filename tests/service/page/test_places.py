@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.postgres import server
-from tests.service.page.browser import PATIENCE_MS, Watched
+from tests.service.page.browser import PATIENCE_MS, Watched, violations
 from tests.service.page.test_data import made
-from tests.service.page.test_views import AXE, VIEWS, rich
+from tests.service.page.test_views import VIEWS, rich
 from tests.service.running import Service
 
 from tunesmith.store import open_store
@@ -54,21 +54,13 @@ def log_in(window: Watched, service: Service, token: str) -> None:
     expect(window.page.get_by_role("heading", name="Studies")).to_be_visible()
 
 
-def check_axe(window: Watched) -> None:
-    window.page.evaluate(AXE)
-    found = window.page.evaluate(
-        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })"
-    )
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
-
-
 def test_log_in_and_out(browser: Browser, service: Service) -> None:
     window = Watched(browser)
     page = window.page
     page.goto(f"{service.url()}/?q=digits")
     field = page.get_by_label("Token")
     expect(field).to_be_focused()
-    check_axe(window)
+    assert violations(page) == []
     field.fill("ts_wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("This token is not valid.")
@@ -100,7 +92,7 @@ def test_jobs(browser: Browser, service: Service, tmp_path: Path) -> None:
     expect(page.get_by_label("Log")).to_contain_text("trial")
     expect(page.get_by_role("link", name="output", exact=False).first).to_be_visible()
     assert "job=" in page.url
-    check_axe(window)
+    assert violations(page) == []
 
     slow = submit(service, token, "slow", SLOW)
     table = tmp_path / "houses 2026.csv"
@@ -131,7 +123,7 @@ def test_tokens(browser: Browser, service: Service) -> None:
     page.get_by_role("link", name="Tokens").click()
     expect(page.get_by_role("row", name="bob")).to_contain_text("never")
     assert bob.hash not in page.content()
-    check_axe(window)
+    assert violations(page) == []
     page.get_by_role("button", name=f"Revoke bob ({bob.id})").click()
     page.get_by_role("button", name="Cancel").click()
     assert service.ask("GET", "/api/v1/names", token=secret).status == 200

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tunesmith.service.gate import LOGIN, require, token_of
+from tunesmith.service.labelled import Labelled
 from tunesmith.service.news import News
 from tunesmith.service.page import (
     axes,
@@ -53,7 +54,9 @@ Make = Callable[[Request, Callable[[], Any]], Awaitable[Response]]
 Look = Callable[[Request, str, Callable[[Reading], Any]], Awaitable[Response]]
 
 
-def router(studies: Studies, news: News, readings: Readings, *, jobs: bool = False) -> APIRouter:
+def router(
+    studies: Studies, news: News, readings: Readings, labelled: Labelled, *, jobs: bool = False
+) -> APIRouter:
     """The page's routes; who asks has been let in by `tunesmith.service.gate`. `jobs`: the service runs programs."""
     page = APIRouter(include_in_schema=False)
     looks = ThreadPoolExecutor(LOOKS, "looks")
@@ -73,7 +76,7 @@ def router(studies: Studies, news: News, readings: Readings, *, jobs: bool = Fal
         return await studies.think(lambda: answer(request, make(readings.of(name))))
 
     _files(page)
-    _list(page, studies, look, jobs=jobs)
+    _list(page, studies, labelled, look, jobs=jobs)
     _moments(page, about)
     _trials(page, studies, about)
     _figures(page, about, modelled)
@@ -115,8 +118,8 @@ def _files(page: APIRouter) -> None:
         return made
 
 
-def _list(page: APIRouter, studies: Studies, look: Make, *, jobs: bool) -> None:
-    overviews = Overviews(studies.store)
+def _list(page: APIRouter, studies: Studies, labelled: Labelled, look: Make, *, jobs: bool) -> None:
+    overviews = Overviews(studies.store, labelled)
 
     @page.get("/page/me")
     async def me(request: Request) -> Response:

@@ -41,9 +41,8 @@ def _all(_: str) -> bool:
 class Overviews:
     """Summaries of studies, read again only where something has happened."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._labelled = Labelled(store)
+    def __init__(self, store: Store, labelled: Labelled) -> None:
+        self._store, self._labelled = store, labelled
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, float], tuple[int, float, dict[str, Any]]] = {}
         self._lines: dict[tuple[str, float], tuple[int, list[float] | None]] = {}

@@ -1,6 +1,6 @@
 // Several studies beside one another.
 
-import { drawn, fill, h, number } from "./dom.mjs";
+import { drawn, fill, h, number, table } from "./dom.mjs";
 import { get, query } from "./net.mjs";
 import { go, link } from "./address.mjs";
 
@@ -55,39 +55,21 @@ export async function open(root, state) {
     }
     fill(
       body,
-      h(
-        "div",
-        { class: "scroll", tabindex: "0" },
-        h(
-          "table",
-          {},
+      table(
+        ["study", `best ${made.metric}`, "trials", "completed", "worked on for", "compute time", "searcher"].map((t, k) =>
+          h("th", { scope: "col", class: k && k < 4 ? "n" : "" }, t),
+        ),
+        made.rows.map((row) =>
           h(
-            "thead",
+            "tr",
             {},
-            h(
-              "tr",
-              {},
-              ["study", `best ${made.metric}`, "trials", "completed", "worked on for", "compute time", "searcher"].map(
-                (t, k) => h("th", { class: k && k < 4 ? "n" : "" }, t),
-              ),
-            ),
-          ),
-          h(
-            "tbody",
-            {},
-            made.rows.map((row) =>
-              h(
-                "tr",
-                {},
-                h("th", { scope: "row" }, h("a", { href: link({ study: row.name }) }, row.name)),
-                h("td", { class: "n" }, row.value === null ? "–" : h("b", {}, number(row.value))),
-                h("td", { class: "n" }, row.trials.toLocaleString("en")),
-                h("td", { class: "n" }, row.completed.toLocaleString("en")),
-                h("td", {}, row.worked),
-                h("td", {}, row.compute),
-                h("td", {}, row.searcher),
-              ),
-            ),
+            h("th", { scope: "row" }, h("a", { href: link({ study: row.name }) }, row.name)),
+            h("td", { class: "n" }, row.value === null ? "–" : h("b", {}, number(row.value))),
+            h("td", { class: "n" }, row.trials.toLocaleString("en")),
+            h("td", { class: "n" }, row.completed.toLocaleString("en")),
+            h("td", {}, row.worked),
+            h("td", {}, row.compute),
+            h("td", {}, row.searcher),
           ),
         ),
       ),
@@ -101,7 +83,7 @@ export async function open(root, state) {
             ),
             table(
               ["study", "trials", "time", "compute time"],
-              made.reached.rows.map((row, k) => [made.rows[k].name, row.trials.toLocaleString("en"), row.time, row.cost]),
+              made.reached.rows.map((row, k) => line(made.rows[k].name, [row.trials.toLocaleString("en"), row.time, row.cost])),
             ),
           ]
         : null,
@@ -113,35 +95,9 @@ export async function open(root, state) {
       ),
       h("h2", {}, "How they differ"),
       made.differences.length
-        ? h(
-            "div",
-            { class: "scroll", tabindex: "0" },
-            h(
-              "table",
-              {},
-              h(
-                "thead",
-                {},
-                h(
-                  "tr",
-                  {},
-                  h("td", {}),
-                  made.rows.map((row) => h("th", {}, row.name)),
-                ),
-              ),
-              h(
-                "tbody",
-                {},
-                made.differences.map((d) =>
-                  h(
-                    "tr",
-                    {},
-                    h("th", { scope: "row" }, d.what),
-                    d.cells.map((c) => h("td", {}, c)),
-                  ),
-                ),
-              ),
-            ),
+        ? table(
+            [h("td", {}), ...made.rows.map((row) => row.name)],
+            made.differences.map((d) => line(d.what, d.cells)),
           )
         : h("p", { class: "soft" }, "Not at all: space, limits, searcher and seed are the same."),
     );
@@ -150,19 +106,6 @@ export async function open(root, state) {
   return { update: load };
 }
 
-function table(heads, rows) {
-  return h(
-    "div",
-    { class: "scroll", tabindex: "0" },
-    h(
-      "table",
-      {},
-      h("thead", {}, h("tr", {}, heads.map((one) => h("th", { scope: "col" }, one)))),
-      h(
-        "tbody",
-        {},
-        rows.map(([name, ...cells]) => h("tr", {}, h("th", { scope: "row" }, name), cells.map((one) => h("td", {}, one)))),
-      ),
-    ),
-  );
+function line(name, cells) {
+  return h("tr", {}, h("th", { scope: "row" }, name), cells.map((one) => h("td", {}, one)));
 }

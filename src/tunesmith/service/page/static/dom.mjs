@@ -119,6 +119,28 @@ export function empty(...words) {
   return h("p", { class: "empty" }, ...words);
 }
 
+// A table, which scrolls by itself where it is wide: `heads` are words or cells, `rows` its rows.
+export function table(heads, rows) {
+  const cells = heads.map((one) => (one instanceof Node ? one : h("th", { scope: "col" }, one)));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0" },
+    h("table", {}, h("thead", {}, h("tr", {}, cells)), h("tbody", {}, rows)),
+  );
+}
+
+// A dialog, which is open, and gone once it is closed.
+export function dialog(title, children) {
+  const box = h("dialog", { "aria-label": title }, h("h2", {}, title), children);
+  box.addEventListener("close", () => box.remove());
+  box.addEventListener("click", (event) => {
+    if (event.target === box) box.close();
+  });
+  document.body.append(box);
+  box.showModal();
+  return box;
+}
+
 export function copyable(what, words) {
   const pre = h("pre", { tabindex: "0" }, words);
   return h(

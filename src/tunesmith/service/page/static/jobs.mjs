@@ -1,7 +1,7 @@
 // Jobs that were handed over: how each stands, its log as it grows, what it has left; and a form that hands a table over.
 
-import { ago, duration, empty, fill, h, say, state as stateOf, when } from "./dom.mjs";
-import { get, send } from "./net.mjs";
+import { ago, duration, empty, fill, h, say, state as stateOf, table, when } from "./dom.mjs";
+import { ask, get, send } from "./net.mjs";
 import { go, link } from "./address.mjs";
 import { form } from "./forms.mjs";
 
@@ -30,7 +30,7 @@ export async function open(root, state, context) {
     ),
     list,
     detail,
-    submits ? table((job) => go({ job: job.id })) : null,
+    submits ? recipe((job) => go({ job: job.id })) : null,
   );
 
   async function load() {
@@ -46,23 +46,7 @@ export async function open(root, state, context) {
       fill(list, empty("No job has been handed over yet."));
       return;
     }
-    fill(
-      list,
-      h(
-        "div",
-        { class: "scroll", tabindex: "0" },
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h("tr", {}, ["state", "job", "of", "handed over", "took", "why"].map((t) => h("th", { scope: "col" }, t))),
-          ),
-          h("tbody", {}, rows.map(row)),
-        ),
-      ),
-    );
+    fill(list, table(["state", "job", "of", "handed over", "took", "why"], rows.map(row)));
     if (focus) list.querySelector(`[data-job="${focus}"]`)?.focus();
   }
 
@@ -195,8 +179,7 @@ function one(root, id, submits, changed) {
     while (!stopping.signal.aborted) {
       let answer;
       try {
-        answer = await fetch(`${path}/log?after=${after}&wait=20`, { signal: stopping.signal });
-        if (!answer.ok) throw new Error(String(answer.status));
+        answer = await ask(`${path}/log?after=${after}&wait=20`, { signal: stopping.signal });
       } catch {
         if (stopping.signal.aborted) return;
         await new Promise((done) => setTimeout(done, 3000));
@@ -240,7 +223,7 @@ const options = [
   ["metric", "Metric", "", "mae, accuracy, ...; empty: what suits the target."],
 ];
 
-function table(done) {
+function recipe(done) {
   const file = h("input", { id: "table", type: "file", required: true }),
     target = h("input", { id: "target", type: "text", required: true, autocomplete: "off", list: "columns" }),
     columns = h("datalist", { id: "columns" }),
@@ -269,14 +252,12 @@ function table(done) {
       .map((byte) => byte.toString(16).padStart(2, "0"))
       .join("");
     const there = await send("POST", "api/v1/blobs/missing", { sha256: [sum] });
-    if (there.missing.length) {
-      const answer = await fetch(`api/v1/blobs/${sum}`, {
+    if (there.missing.length)
+      await ask(`api/v1/blobs/${sum}`, {
         method: "PUT",
         body: data,
         headers: { "Content-Type": "application/json" }, // what no other site's page may send
       });
-      if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || `the server answered ${answer.status}`);
-    }
     const fit = { target: target.value.trim() };
     for (const one of rest) if (one.input.value.trim()) fit[one.key] = one.input.value.trim();
     const job = await send(

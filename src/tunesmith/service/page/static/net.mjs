@@ -20,7 +20,8 @@ export function query(path, values) {
   return text ? `${path}?${text}` : path;
 }
 
-async function ask(path, options) {
+// The answer, if it is a good one. Raises Problem, with what the service says.
+export async function ask(path, options) {
   const answer = await fetch(path, { credentials: "same-origin", ...options });
   if (answer.ok) return answer;
   let body = null;

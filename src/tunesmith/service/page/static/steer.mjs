@@ -1,19 +1,8 @@
 // What is done by hand. Each says what it will do before it does, and is written into the study's log with who did it.
 
-import { empty, fill, h, say } from "./dom.mjs";
+import { dialog, empty, fill, h, say } from "./dom.mjs";
 import { get, here } from "./net.mjs";
 import { config, form, limits, post, space, tags } from "./forms.mjs";
-
-function dialog(title, children) {
-  const box = h("dialog", { "aria-label": title }, h("h2", {}, title), children);
-  box.addEventListener("close", () => box.remove());
-  box.addEventListener("click", (event) => {
-    if (event.target === box) box.close();
-  });
-  document.body.append(box);
-  box.showModal();
-  return box;
-}
 
 function ask(title, words, button, fields, act, done) {
   const inputs = fields.map((f) => ({

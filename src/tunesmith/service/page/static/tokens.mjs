@@ -1,6 +1,6 @@
 // Who may what: the tokens, without their secrets, and whom to take one away from.
 
-import { ago, empty, fill, h, say, when } from "./dom.mjs";
+import { ago, dialog, empty, fill, h, say, table, when } from "./dom.mjs";
 import { get, send } from "./net.mjs";
 
 export async function open(root, state, context) {
@@ -28,28 +28,9 @@ export async function open(root, state, context) {
     const names = new Map(tokens.map((one) => [one.id, one.name]));
     fill(
       list,
-      h(
-        "div",
-        { class: "scroll", tabindex: "0" },
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ["name", "scope", "for", "made", "last used", "ends"].map((t) => h("th", { scope: "col" }, t)),
-              h("td", {}),
-            ),
-          ),
-          h(
-            "tbody",
-            {},
-            tokens.map((one) => row(one, names)),
-          ),
-        ),
+      table(
+        ["name", "scope", "for", "made", "last used", "ends", h("td", {})],
+        tokens.map((one) => row(one, names)),
       ),
     );
   }
@@ -82,7 +63,6 @@ export async function open(root, state, context) {
 
   async function revoke(one, mine) {
     const words = mine ? "This is the browser that you use: you will be logged out." : `Whoever uses ${one.name} is shut out at once.`;
-    const box = h("dialog", { "aria-label": "Revoke a token" }, h("h2", {}, `Revoke ${one.name}?`), h("p", {}, words));
     const sure = h(
       "button",
       {
@@ -105,10 +85,8 @@ export async function open(root, state, context) {
       },
       "Revoke it",
     );
-    box.append(h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => box.close() }, "Cancel"), sure));
-    box.addEventListener("close", () => box.remove());
-    document.body.append(box);
-    box.showModal();
+    const cancel = h("button", { type: "button", onclick: () => box.close() }, "Cancel");
+    const box = dialog(`Revoke ${one.name}?`, [h("p", {}, words), h("div", { class: "buttons" }, cancel, sure)]);
   }
 
   await load();
