@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from tunesmith.core.events import Reported, Start, Stop
 from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.run import agent as agents
 from tunesmith.run import fleet
-from tunesmith.run.agent import Agent, Files, Function, Order, Site
+from tunesmith.run.agent import Agent, Files, Function, News, Order, Site
 from tunesmith.run.base import Executor
 from tunesmith.run.fleet import FleetExecutor, Gone, Heard, Leaving
 from tunesmith.run.folder import Folder
@@ -317,6 +318,35 @@ def test_nothing_is_placed_outside_of_the_trial_s_folder(tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_that_cannot_be_placed(tmp_path: Path) -> None:
+    """No draft of it stays, and one that a kill has left is not sent along."""
+    folder = Folder(tmp_path)
+    home = folder.trial(0) / "checkpoint"
+    (home / "deep" / "taken").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        agents.place(folder, Files(0, None, {"deep/taken": b"", "other": b""}))
+    assert [p.name for p in home.rglob("*")] == ["deep", "taken"]
+    (home / "deep" / ".own.draft").touch()
+    (home / "deep" / "own").touch()
+    assert agents.sent_along(folder, Start(0, 0, {}, 1)).contents == {"deep/own": b""}
+
+
+def test_a_full_disk_is_not_the_trial_s_fault(
+    made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made(FUNCTION)
+    running(one.executor, 0)
+    (agent,) = one.cluster.agents
+
+    def full(folder: Folder, files: Files) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fleet, "place", full)
+    one.cluster.news.put((agent, News(files=[Files(0, None, {"a": b""})])))
+    with pytest.raises(ExecutorError, match="trials cannot be run here"):
+        one.executor.events(10)
+
+
 def test_what_programs_print_comes_home(made: Callable[..., Made], tmp_path: Path) -> None:
     program = Program([sys.executable, "-u", "-c", "print('hello'); print('loss=1'); import time; time.sleep(3)"], wanted=("loss",), metrics={"loss": "loss={number}"})  # fmt: skip
     one = made(program, sees=False)
@@ -328,6 +358,23 @@ def test_what_programs_print_comes_home(made: Callable[..., Made], tmp_path: Pat
     assert output.read_text().splitlines()[0] == "hello"  # while it runs
     assert follow(one.executor, 0)[1].reason is None
     assert output.read_text() == "hello\nloss=1\n"
+
+
+def test_a_cluster_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sign for its agents stays."""
+    from tunesmith.run import executors
+
+    def connect(site: Site, demand: object) -> Threads:
+        assert (site.folder / site.sign).is_file()
+        raise ExecutorError("no cluster could be had")
+
+    monkeypatch.setattr(executors, "_made", lambda place: connect)
+    with pytest.raises(ExecutorError, match="no cluster"):
+        ts.tune(
+            lambda config: 0.0, ts.Space(x=ts.Float(0, 1)), trials=1, executor="ray",
+            searcher="random", storage=tmp_path / "s.db", progress=False,
+        )  # fmt: skip
+    assert not list(tmp_path.rglob(".agents-*"))
 
 
 def test_a_study_on_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple, TypeAlias
 
+import psutil
+
 from tunesmith.core.errors import ExecutorError, JobError, TunesmithError
 from tunesmith.core.events import Exited, Start, Stop
+from tunesmith.files import drafted
 from tunesmith.run import checkpoint
 from tunesmith.run.base import Executor, Happened
 from tunesmith.run.folder import CHECKPOINT, OUTPUT, Folder, made
@@ -258,9 +261,8 @@ def place(folder: Folder, files: Files) -> None:
     if files.step is None:
         for name, content in files.contents.items():
             made((directory / name).parent)
-            draft = directory / f".{uuid.uuid4().hex}.draft"
-            draft.write_bytes(content)
-            draft.replace(directory / name)
+            with drafted(directory / name) as draft:
+                draft.write_bytes(content)
         return
     with checkpoint.writing(directory, files.step) as draft:
         for name, content in files.contents.items():
@@ -284,6 +286,8 @@ def _contents(directory: Path, *, own: bool = False) -> dict[str, bytes]:
         name = path.relative_to(directory)
         if own and name.parts[0].startswith((".", "step-")):
             continue
+        if own and name.name.startswith(".") and name.suffix == ".draft":  # a kill left it
+            continue
         if path.is_file():
             found[name.as_posix()] = path.read_bytes()
     return found
@@ -301,18 +305,12 @@ def _sweep() -> None:
     for path in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
         pid = path.name.removeprefix(_TEMPORARY).partition("-")[0]
         with contextlib.suppress(OSError):
-            if pid.isdigit() and path.stat().st_uid == os.getuid() and not _lives(int(pid)):
+            if (
+                pid.isdigit()
+                and path.stat().st_uid == os.getuid()
+                and not psutil.pid_exists(int(pid))
+            ):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _executor(site: Site, folder: Folder) -> Executor:

@@ -205,7 +205,7 @@ def _fleet(work: Function | Program, place: _Place, demand: Demand) -> Factory:
         from tunesmith.run.agent import Site
         from tunesmith.run.fleet import FleetExecutor, own_path, signed
 
-        cluster = _made(place)
+        make = _made(place)
         folder, limits = context.folder, context.spec.limits
         site = Site(
             work,
@@ -216,8 +216,13 @@ def _fleet(work: Function | Program, place: _Place, demand: Demand) -> Factory:
             own_path(),
             _sent(place.options),
         )
+        try:
+            cluster = make(site, demand, **place.options)
+        except BaseException:
+            (folder.path / site.sign).unlink(missing_ok=True)
+            raise
         return FleetExecutor(
-            cluster(site, demand, **place.options),
+            cluster,
             folder=folder,
             sign=site.sign,
             parallel=limits.parallel,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import time
 import uuid
 from collections import deque
@@ -25,7 +26,7 @@ from tunesmith.core.errors import ExecutorError, JobError
 from tunesmith.core.events import Exited, Start, Stop
 from tunesmith.core.quantity import count
 from tunesmith.core.trial import Kind, Reason
-from tunesmith.run.agent import Hello, News, Order, Printed, place, sent_along
+from tunesmith.run.agent import Files, Hello, News, Order, Printed, place, sent_along
 from tunesmith.run.base import Happened
 from tunesmith.run.folder import OUTPUT, Folder, fault_of, made
 from tunesmith.version import __version__
@@ -273,7 +274,7 @@ class FleetExecutor:
             self._fault(agent, news.fault)
             return
         for files in news.files:
-            place(self._folder, files)
+            self._place(files)
         for printed in news.printed:
             self._print(printed)
         for event in news.happened:
@@ -339,6 +340,12 @@ class FleetExecutor:
         if start.attempt and output.exists():
             output.replace(output.with_name(f"output-{start.attempt - 1}.log"))
 
+    def _place(self, files: Files) -> None:
+        try:
+            place(self._folder, files)
+        except OSError as error:
+            raise fault_of(error, self._folder.trial(files.trial)) from error
+
     def _print(self, printed: Printed) -> None:
         folder = self._folder.make(printed.trial)
         try:
@@ -379,8 +386,6 @@ def signed(folder: Folder) -> str:
 
 def own_path() -> tuple[str, ...]:
     """The folders in which this process finds the user's own modules: what nodes cannot know."""
-    import sys
-
     installed = {os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}
     places = [os.path.abspath(place) for place in sys.path]  # noqa: PTH100
     return tuple(

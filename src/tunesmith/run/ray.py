@@ -68,6 +68,8 @@ class RayCluster:
         self._ending: dict[Any, tuple[Any, float]] = {}
         self._count = 0
         self._looked_s = time.monotonic()
+        #: A client of the cluster's control service; None until it is needed, and after it has failed.
+        self._control: Any = None
 
     def ask(self) -> int:
         number = self._count
@@ -99,11 +101,7 @@ class RayCluster:
         return heard
 
     def end(self, agent: int) -> None:
-        actor = self._actors.pop(agent)
-        known = self._nodes.pop(agent, None) is not None
-        for ref, number in list(self._awaited.items()):
-            if number == agent:
-                del self._awaited[ref]
+        actor, known = self._forget(agent)
         if known:
             self._ending[actor.close.remote()] = actor, time.monotonic() + _CLOSE_S
         else:
@@ -160,12 +158,15 @@ class RayCluster:
         return result
 
     def _lost(self, agent: int, why: str, *, memory: bool = False) -> Gone:
-        del self._actors[agent]
-        self._nodes.pop(agent, None)
+        self._forget(agent)
+        return Gone(why, memory)
+
+    def _forget(self, agent: int) -> tuple[Any, bool]:
+        """Await nothing of an agent any more; its actor, and whether it had come."""
         for ref, number in list(self._awaited.items()):
             if number == agent:
                 del self._awaited[ref]
-        return Gone(why, memory)
+        return self._actors.pop(agent), self._nodes.pop(agent, None) is not None
 
     def _see_off(self) -> None:
         """Let those end that have closed, or take too long for it."""
@@ -181,15 +182,29 @@ class RayCluster:
     def _drained(self) -> list[tuple[int, Heard]]:
         """The agents on nodes that are about to be taken away."""
         now = time.monotonic()
-        if now - self._looked_s < _DRAIN_EVERY_S:
+        if not self._nodes or now - self._looked_s < _DRAIN_EVERY_S:
             return []
         self._looked_s = now
-        nodes = _draining()
+        nodes = self._draining()
         return [
             (agent, Leaving("its node is about to be taken away", nodes[node]))
             for agent, node in self._nodes.items()
             if node in nodes
         ]
+
+    def _draining(self) -> dict[str, float]:
+        """The nodes that are about to be taken away (as hexadecimal ids), and how long they will be there (s)."""
+        try:
+            if self._control is None:
+                from ray._raylet import GcsClient
+
+                self._control = GcsClient(address=ray.get_runtime_context().gcs_address)
+            ends = self._control.get_draining_nodes()
+        except Exception:  # noqa: BLE001 (no public call says it; without it, trials are lost and run again)
+            self._control = None
+            return {}
+        now = time.time()
+        return {node: end_ms / 1000 - now if end_ms else math.inf for node, end_ms in ends.items()}
 
 
 #: What `tunesmith.run.executors` makes.
@@ -216,18 +231,6 @@ def connect(address: str | None, runtime_env: Mapping[str, Any] | None) -> None:
 
 def _own(address: str | None) -> bool:
     return address in (None, "local") and not os.environ.get("RAY_ADDRESS")
-
-
-def _draining() -> dict[str, float]:
-    """The nodes that are about to be taken away (as hexadecimal ids), and how long they will be there (s)."""
-    try:
-        from ray._raylet import GcsClient
-
-        ends = GcsClient(address=ray.get_runtime_context().gcs_address).get_draining_nodes()
-    except Exception:  # noqa: BLE001 (no public call says it; without it, trials are lost and run again)
-        return {}
-    now = time.time()
-    return {node: end_ms / 1000 - now if end_ms else math.inf for node, end_ms in ends.items()}
 
 
 def _brief(error: object) -> str:
