@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
 #: Whether the main thread is in a block of `held_back`: to ask for the handler costs microseconds.
 _holding = False
 

@@ -215,7 +215,8 @@ class PostgresSchema:
             if self._put_off:
                 self._send(driver, "; COMMIT")
         except BaseException:
-            with suppress(SQLAlchemyError, psycopg.Error):  # then it has broken, and is done away with
+            # where that fails it has broken, and is done away with
+            with suppress(SQLAlchemyError, psycopg.Error):
                 connection.rollback() if connection.in_transaction() else driver.rollback()
             raise
         if connection.in_transaction():
