@@ -32,6 +32,7 @@ from tunesmith.core.errors import (
     StoreUnreachable,
     StoreVersionError,
     StudyExists,
+    StudyNotFound,
 )
 from tunesmith.core.trial import State
 from tunesmith.store import Database, listen, open_store, postgres
@@ -439,9 +440,11 @@ class TestManyAtOnce:
         with closing(open_store(url)) as one, closing(open_store(url)) as other:
             one.create(spec(), 1.0)
             one.append("study", [opened()], 0)
-            other.cursor("study")
+            assert other.cursor("study") == 1
             one.delete("study")
             one.create(spec(), 2.0)
+            with pytest.raises(StudyNotFound, match="made anew"):
+                other.append("study", [suggested(0)], 1)
             with pytest.raises(Conflict):
                 other.append("study", [suggested(0)], 1)
             assert one.cursor("study") == 0
