@@ -93,6 +93,7 @@ def fit_lightning(
         def on_train_epoch_end(self) -> None:
             if logged is not None:
                 logged.append({name: float(np.mean(values)) for name, values in self.now.items()})
+            self.log("late", float(self.trainer.current_epoch) + 1.0)
 
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -104,6 +105,7 @@ def fit_lightning(
         max_epochs=STEPS, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=folder, callbacks=[ReportCallback(trial, monitor=monitor)], **options,
     )  # fmt: skip
+    assert [type(callback) for callback in trainer.callbacks] == [ReportCallback]
     trainer.fit(Net(), data, data)
     return int(trainer.current_epoch)
 
@@ -213,6 +215,24 @@ def test_lightning_reports_no_epoch_with_the_values_of_another(
     assert list(reported) == steps
     for step, value in reported.items():
         assert value == pytest.approx(logged[step - 1][monitor], rel=1e-5)
+
+
+@pytest.mark.parametrize("worst", [2.5, 9.0])
+def test_lightning_reports_what_the_module_logs_at_the_end_of_an_epoch(
+    tmp_path: Path, worst: float
+) -> None:
+    def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        assert fit_lightning(trial, tmp_path, {"late": "loss"}) == min(STEPS, int(worst + 1))
+        return 1.5
+
+    result = ts.tune(
+        objective, {"x": 1}, metric="loss", trials=1, progress=False, scheduler={"threshold": {"worst": worst}}
+    )  # fmt: skip
+    assert result.trials[0].state is (ts.State.STOPPED if worst < STEPS else ts.State.COMPLETED)
+    reports = result.ledger.curves.of(0)
+    assert [(report.step, report.metrics["loss"]) for report in reports] == [
+        (k, float(k)) for k in range(1, min(STEPS, int(worst + 1)) + 1)
+    ]
 
 
 def test_a_metric_that_is_never_there_is_said() -> None:
