@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -416,6 +417,37 @@ class TestBlobs:
         monkeypatch.setattr(blobs, "_make_room", meanwhile)
         kept = blobs.keep(file, "job.yaml")
         assert [path.name for path in (tmp_path / "blobs").iterdir()] == [kept.sha256]
+        assert blobs._bytes == 10
+
+    def test_a_file_that_changes_meanwhile_is_kept_as_it_was_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        blobs, file = Blobs(tmp_path / "blobs"), tmp_path / "job.yaml"
+        file.write_bytes(b"as it was")
+        room = blobs._make_room
+
+        def meanwhile(size: int) -> None:
+            file.write_bytes(b"as it is now")
+            room(size)
+
+        monkeypatch.setattr(blobs, "_make_room", meanwhile)
+        kept = blobs.keep(file, "job.yaml")
+        assert blobs.path(kept.sha256).read_bytes() == b"as it was"
+        assert (kept.size, blobs._bytes) == (9, 9)
+        blobs.lay_out([kept], tmp_path / "work")
+
+    def test_room_is_made_of_blobs_and_not_of_what_is_being_written(self, tmp_path: Path) -> None:
+        blobs, file = Blobs(tmp_path / "blobs", most=15), tmp_path / "a"
+        file.write_bytes(b"x" * 10)
+        old = blobs.path(blobs.keep(file, "a").sha256)
+        draft = blobs._draft()
+        draft.write_bytes(b"y" * 9)
+        for path in (old, draft):
+            os.utime(path, (1.0, 1.0))
+        file.write_bytes(b"z" * 10)
+        blobs.keep(file, "a")
+        assert draft.exists()
+        assert not old.exists()
         assert blobs._bytes == 10
 
     def test_what_a_killed_service_has_left_is_removed(self, tmp_path: Path) -> None:

@@ -57,16 +57,25 @@ def pack(folder: Path) -> list[File]:
 
 def file_at(path: Path, name: str) -> File:
     """The file at `path`, called `name` where it is sent to. Raises JobError, OSError."""
+    return read(path, name)[0]
+
+
+def read(path: Path, name: str) -> tuple[File, bytes]:
+    """The same, and its contents: it may change meanwhile. Raises JobError, OSError."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise JobError(f"{path} is no file")
-    if status.st_size > MOST_FILE:
+    size, contents = status.st_size, b""
+    if size <= MOST_FILE:
+        contents = path.read_bytes()
+        size = len(contents)
+    if size > MOST_FILE:
         raise JobError(
-            f"{name} has {show_bytes(status.st_size)}, and a file that is sent at most "
+            f"{name} has {show_bytes(size)}, and a file that is sent at most "
             f"{show_bytes(MOST_FILE)}; {_LEAVE_OUT}"
         )
-    digest = sha256(path.read_bytes()).hexdigest()
-    return File(name, digest, status.st_size, bool(status.st_mode & stat.S_IXUSR))
+    executable = bool(status.st_mode & stat.S_IXUSR)
+    return File(name, sha256(contents).hexdigest(), size, executable), contents
 
 
 def _walk(folder: Path, ignored: Ignored) -> Iterator[Path]:
