@@ -179,6 +179,7 @@ def serve(
             jobs=jobs,
             sagemaker=desk,
             vizier=endpoint,
+            say=say,
             hosts=(address.host, *address.names),
             secure=address.certificate is not None,
             proxies=address.proxies,
@@ -201,8 +202,6 @@ def serve(
             f"tunesmith serves {storage}: {address.url}/"
             + (f"?code={login.code()}" if address.tokens else "")
         )
-        if endpoint is not None:
-            say(f"Vizier's clients at {endpoint.said}")
         _shorten_pauses()
         server = _Server(config, app.studies.end)
         runner = closing.enter_context(asyncio.Runner(loop_factory=config.get_loop_factory()))
