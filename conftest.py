@@ -2,6 +2,7 @@
 
 ```python              runs; what it prints may be shown in a ```text block behind it
 ```python save=x.py    is saved in the file's temporary folder instead
+```c save=x.c          is saved there, too
 ```yaml                is read as a job file, or as a space; with save=, saved too; with data, it is neither
 ```console             its "$ commands" run in that folder; "..." stands for any output
 ```sh                  is not run, but its tunesmith commands have to exist
@@ -113,6 +114,10 @@ def python(example: Example) -> None:
     example.namespace["printed"] = out.getvalue()
 
 
+def source(example: Example) -> None:
+    save(example)
+
+
 def text(example: Example) -> str | None:
     return compare(example.parsed, example.namespace.get("printed", ""))
 
@@ -174,6 +179,7 @@ def compare(expected: str, got: str) -> str | None:
 
 EVALUATORS: dict[str, Any] = {
     "python": python,
+    "c": source,
     "text": text,
     "yaml": yaml,
     "console": console,

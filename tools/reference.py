@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from tunesmith.run.template import BUILT_IN
 from tunesmith.tuning.job import JobModel
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+#: Characters in a line of a signature: what a page shows without scrolling.
+WIDTH = 88
 NOTE = "<!-- Written by tools/reference.py from the code: change it there. -->\n\n"
 
 SPACE = """\
@@ -138,7 +141,7 @@ def job_file() -> str:
         )
         need = "**required**" if info.is_required() else f"default {default}"
         lines.append(f"### {name}\n\n{need} · {info.description}\n\n")
-        lines += [f"```\n{name}: {example}\n```\n\n" for example in info.examples or []]
+        lines += [f"```yml\n{name}: {example}\n```\n\n" for example in info.examples or []]
     names = ", ".join(f"`{{{name}}}`" for name in BUILT_IN)
     lines.append(f"Placeholders beside the parameters: {names}.\n\n")
     lines += [
@@ -232,7 +235,12 @@ def _signature(name: str, value: Any) -> str:
         return ""
     plain = [p.replace(annotation=p.empty) for p in parameters.parameters.values()]
     text = str(parameters.replace(parameters=plain, return_annotation=parameters.empty))
-    return f"```\n{name}{re.sub(r'<[^>]*>', '...', text)}\n```\n\n"
+    call = f"{name}{re.sub(r'<[^>]*>', '...', text)}"
+    if len(call) > WIDTH:
+        call = textwrap.fill(
+            call, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+    return f"```py\n{call}\n```\n\n"
 
 
 def _doc(value: Any) -> str:
@@ -244,7 +252,7 @@ def _examples_fenced(doc: str) -> str:
     """Doctests as blocks of text (they are run where they stand, in the code)."""
     return re.sub(
         r"((?:^>>> .*\n(?:^(?!>>>|\s*$).*\n?)*)+)",
-        lambda m: f"```\n{m[1].rstrip()}\n```\n",
+        lambda m: f"```pycon\n{m[1].rstrip()}\n```\n",
         f"{doc}\n",
         flags=re.MULTILINE,
     ).rstrip()

@@ -125,6 +125,34 @@ def test_tensorboard_half_written(tmp_path: Path, cut: int) -> None:
     assert [r.step for r in reader.read(math.inf, last=True)] == [10, 20, 300][: len(reader._last)]
 
 
+def test_mlflow(tmp_path: Path) -> None:
+    """Runs one after the other, with steps and without; what was there before does not count, nor half a line."""
+    logged = {"a": "5 9.0 0\n", "b": "12 0.5 0\n13 0.25 0\n14 nan 7\n15 0.1", "c": "20 2.0 3\n"}
+    files = {one: tmp_path / "0" / one / "metrics" / "val" / "lo[s]s" for one in logged}
+    for file in files.values():
+        file.parent.mkdir(parents=True)
+    files["a"].write_text(logged.pop("a"))
+    reader = MetricFileReader(source({"mlflow": ".", "name": "val/lo[s]s"}), tmp_path)
+    for one, text in logged.items():
+        files[one].write_text(text)
+    got = [(r.step, r.metrics["loss"]) for r in reader.read(math.inf, last=True)]
+    assert got == [(0, 0.5), (1, 0.25), (7, None), (8, 2.0)]
+    assert reader.problem == ""
+
+
+def test_mlflow_without_a_word_is_no_problem_of_its_own(tmp_path: Path) -> None:
+    reader = MetricFileReader(source({"mlflow": "mlruns"}), tmp_path / "mlruns")
+    assert list(reader.read(math.inf, last=True)) == []
+    assert reader.problem == ""
+    damaged = tmp_path / "mlruns" / "0" / "run" / "metrics" / "loss"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("1 x 0\n")
+    reader = MetricFileReader(source({"mlflow": "mlruns"}), tmp_path / "mlruns")
+    damaged.write_text("1 low 0\n")
+    assert list(reader.read(math.inf, last=True)) == []
+    assert "low" in reader.problem
+
+
 @pytest.mark.parametrize(
     ("described", "content", "problem"),
     [

@@ -19,11 +19,13 @@ from tunesmith.core.strategy import Decision, Scheduler, Verdict
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.schedule.asha import Asha
+from tunesmith.schedule.bandit import Bandit
 from tunesmith.schedule.median import Median
 from tunesmith.schedule.patience import Patience
 from tunesmith.schedule.percentile import Percentile
 from tunesmith.schedule.racing import Racing, folds
 from tunesmith.schedule.threshold import Threshold
+from tunesmith.schedule.truncation import Truncation
 from tunesmith.strategy.rungs import Standings
 from tunesmith.tuning.replay import replay
 from tunesmith.tuning.simulate import simulate
@@ -232,6 +234,66 @@ class TestMedian:
             assert not study.stops(k, 2, float(k))
         assert not study.stops(3, 1, 99.0)
         assert study.stops(3, 2, 99.0)
+
+
+class TestBandit:
+    def test_a_factor_of_what_is_maximized(self) -> None:
+        """Azure's own example: a best of 0.8 and a factor of 0.2 let 0.66 go on."""
+        study = Study(Bandit(factor=0.2), "maximize")
+        assert not study.stops(0, 10, 0.8)
+        assert not study.stops(1, 10, 0.67)
+        assert study.report(2, 10, 0.66).why == (
+            "at step 10 its best loss of 0.66 is beyond 0.6667, what the best of the others, 0.8, leaves as slack"
+        )
+
+    def test_a_factor_of_what_is_minimized_or_below_zero(self) -> None:
+        study = Study(Bandit(factor=0.2))
+        assert not study.stops(0, 1, 1.0)
+        assert not study.stops(1, 1, 1.2)
+        assert study.stops(2, 1, 1.21)
+        below = Study(Bandit(factor=0.2), "maximize")
+        assert not below.stops(0, 1, -0.5)
+        assert not below.stops(1, 1, -0.5), "as good as the best"
+        assert below.stops(2, 1, -0.6)
+
+    def test_an_amount_with_interval_and_delay(self) -> None:
+        study = Study(Bandit(amount=0.5, every=2, delay=4))
+        for step in range(1, 7):
+            study.report(0, step * 10, 1.0)
+        stops = [study.stops(1, step * 10, 2.0) for step in range(1, 7)]
+        assert stops == [False, False, False, True, False, True], "by the count of reports"
+
+    def test_the_best_is_not_stopped(self) -> None:
+        study = Study(Bandit(amount=0.0))
+        assert not any(study.stops(k, 1, 5.0 - k) for k in range(5))
+
+
+class TestTruncation:
+    def test_a_worked_example(self) -> None:
+        study = Study(Truncation(percent=20))
+        assert not any(study.stops(k, 1, float(k)) for k in range(4)), "20 % of 4 are none"
+        assert study.report(4, 1, 9.0).why == (
+            "at step 1 its best loss of 9 is among the worst 20 % of 5 trials: 4 were better"
+        )
+        assert not study.stops(5, 1, 9.0), (
+            "two are the worst: of 6 one goes, and none is better known"
+        )
+        assert not study.stops(6, 1, 0.5)
+
+    def test_interval_and_delay(self) -> None:
+        study = Study(Truncation(percent=50, every=2, delay=3))
+        for step in range(1, 7):
+            study.report(0, step, 1.0)
+        assert [study.stops(1, step, 2.0) for step in range(1, 7)] == [
+            False, False, False, True, False, True,
+        ]  # fmt: skip
+
+
+def test_the_median_waits_for_its_interval() -> None:
+    study = Study(Median(trials=1, spare=0.0, every=3, delay=4))
+    for step in range(1, 7):
+        study.report(0, step, 1.0)
+    assert [study.stops(1, step, 2.0) for step in range(1, 7)] == [False] * 5 + [True]
 
 
 class TestPercentile:

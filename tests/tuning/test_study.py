@@ -918,6 +918,19 @@ class TestReportToAScheduler:
             assert study.tell(0).state is ts.State.COMPLETED
             assert replay(study.store, "study").problems == []
 
+    @pytest.mark.parametrize("told", [{"result": 0.0}, {"failed": "the loop raised"}])
+    def test_told_to_stop_it_is_stopped_however_it_ends(self, told: dict[str, Any]) -> None:
+        study = ts.Study.create(
+            self.SPACE, metric="loss", scheduler={"threshold": {"worst": 0.5, "after": 1}}
+        )
+        trial = study.ask()
+        assert study.report(trial, step=1, loss=0.9).verdict is ts.Verdict.STOP
+        ended = study.tell(trial, **told)
+        assert (ended.state, ended.value) == (ts.State.STOPPED, 0.9)
+        other = study.ask()
+        study.report(other, step=1, loss=0.9)
+        assert study.tell(other, failed="out of memory").state is ts.State.FAILED
+
     def test_others_may_report_in_between(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -76,6 +76,14 @@ def serve(
             help="Serve SageMaker's clients, too: access keys, images and buckets are in this YAML file.",
         ),
     ] = None,
+    vizier: Annotated[
+        str | None,
+        typer.Option(
+            "--vizier",
+            metavar="HOST:PORT",
+            help="Serve OSS Vizier's clients there, too (gRPC; or at unix:PATH), and Vertex AI Vizier's at the service's own address.",
+        ),
+    ] = None,
 ) -> None:
     """Serve studies over HTTP: to programs, and to browsers as a page."""
     from tunesmith.cli.arguments import locate
@@ -96,7 +104,7 @@ def serve(
         )
     address = Address(
         host, port, tuple(host_name or ()), tls_cert, tls_key, tuple(behind_proxy or ()), not no_token, jobs,
-        containers, None if keep_jobs is None else seconds(keep_jobs, "--keep-jobs"), sagemaker,
+        containers, None if keep_jobs is None else seconds(keep_jobs, "--keep-jobs"), sagemaker, vizier,
     )  # fmt: skip
     serve(
         open_store(location), location, address, lambda line: typer.echo(line, err=True), access_log=access_log

@@ -31,7 +31,7 @@ class Asked:
         here: Config = dict(more or {})
         for name, value in values.items():
             if (key := self.names.get(name)) is not None:
-                here[key] = self._stored(key, value)
+                here[key] = self._distributions.stored(key, value)
         full = self.space.complete(here)
         return self.space.clean(full) if self.space.contains(full) else None
 
@@ -45,16 +45,6 @@ class Asked:
     def values(self, config: Config) -> dict[str, Any]:
         """A config by the program's own names and values."""
         return self._distributions.parameters(config)
-
-    def _stored(self, key: str, value: Any) -> Any:
-        parameter = self.space[key]
-        if not isinstance(parameter, Choice):
-            return value
-        for label in parameter.values:
-            original = self.values({key: label}).popitem()[1]
-            if original is value or (type(original) is type(value) and original == value):
-                return label
-        return value
 
 
 def learn(

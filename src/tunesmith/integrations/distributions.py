@@ -58,6 +58,22 @@ class Distributions:
         """The names that were asked for."""
         return {there for there, _ in self._names.values()}
 
+    def config(self, parameters: Mapping[str, Any]) -> Config:
+        """The inverse of `parameters`, for those that have a name here."""
+        by_name = {there: here for here, (there, _) in self._names.items()}
+        return {by_name[name]: self.stored(by_name[name], v) for name, v in parameters.items()}
+
+    def stored(self, here: str, value: Any) -> Any:
+        """What stands in a config for a value that was asked for."""
+        parameter, back = self.space[here], self._names[here][1]
+        if not isinstance(parameter, Choice) or back is None:
+            return value
+        for label in parameter.values:
+            original = back(label)
+            if original is value or (type(original) is type(value) and original == value):
+                return label
+        return value
+
     def parameters(self, config: Config) -> dict[str, Any]:
         """The values of a config of `space` by the names and of the types that were asked for."""
         out = {}

@@ -9,24 +9,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping
 
 from tunesmith.integrations.reporting import Monitor, Reporter
 from tunesmith.run.live import LiveTrial
 
 
-class ReportCallback(Callback):  # type: ignore[misc]
+class ReportCallback(EarlyStopping):  # type: ignore[misc]
     """Reports once an epoch, at its end, where it was validated or there is no validation; steps are epochs from 1 on. Of several
-    validations of an epoch (``val_check_interval``) the last one counts. Not for what the module logs in its own
-    ``on_train_epoch_end``: that comes later, and would be reported an epoch late.
+    validations of an epoch (``val_check_interval``) the last one counts.
 
-    Of several processes the first one reports, and all of them stop.
+    Of several processes the first one reports, and all of them stop. It is an ``EarlyStopping`` by name alone: that is how Lightning
+    knows what is to come after the module's own ``on_train_epoch_end``, and sees what that logs.
     """
 
     def __init__(self, trial: LiveTrial | None = None, *, monitor: Monitor) -> None:
-        super().__init__()
         self._reporter = Reporter(trial, monitor)
+        super().__init__(", ".join([monitor] if isinstance(monitor, str) else monitor))
         self._validated = False
+
+    @property
+    def state_key(self) -> str:
+        return f"{type(self).__qualname__}[{self.monitor}]"
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Nothing of what the class above does."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """There is none."""
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         self._validated = False

@@ -133,3 +133,6 @@ def _metric(name: str, value: float, at: float, step: int) -> Metric:
 def _parts(entities: list[Any], size: int) -> Iterator[list[Any]]:
     for begin in range(0, len(entities), size):
         yield entities[begin : begin + size]
+
+
+TRACKER: Final = MlflowLogger

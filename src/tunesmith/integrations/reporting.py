@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from tunesmith.core.errors import ConfigError, Stopped, did_you_mean
 from tunesmith.run.live import LiveTrial
-from tunesmith.run.report import report
+from tunesmith.run.report import METRICS_VARIABLE, STOP_VARIABLE, report
 
 #: A metric of the library's, several, or ``{theirs: ours}``.
 Monitor: TypeAlias = str | Sequence[str] | Mapping[str, str]
@@ -29,6 +33,8 @@ class Reporter:
         self._reported = False
         #: Whether training is to end: the library is told in its own words, so that its model stays usable.
         self.stop = False
+        self._process = os.getpid()
+        self._listening = trial is None and self._listen()
 
     def __call__(self, step: int, metrics: Mapping[str, Any]) -> bool:
         """Report at `step`, if `metrics` has what is monitored; whether training is to end."""
@@ -46,12 +52,33 @@ class Reporter:
 
     def end(self) -> None:
         """Training is over. Raises ConfigError if what is monitored was never there."""
+        if self._listening and not self.stop and signal.getsignal(signal.SIGTERM) == self._heard:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if not self._reported and self._seen:
             absent = next(name for name in self._names if _find(name, self._seen) is None)
             raise ConfigError(
                 f"monitor={absent!r} was not among the metrics of any step{did_you_mean(absent, self._seen)}; there were: "
                 f"{', '.join(self._seen)}"
             )
+
+    def _heard(self, number: int, frame: object) -> None:
+        if os.getpid() == self._process and Path(os.environ.get(STOP_VARIABLE, "")).is_file():
+            self.stop = True
+            return
+        signal.signal(number, signal.SIG_DFL)  # a process that it forked, or somebody else's wish
+        os.kill(os.getpid(), number)
+
+    def _listen(self) -> bool:
+        """Let a program that a study runs end its training where a signal would end it, so that its model is left."""
+        if (
+            METRICS_VARIABLE not in os.environ
+            or threading.current_thread() is not threading.main_thread()
+        ):
+            return False
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # it sees to it itself
+            return False
+        signal.signal(signal.SIGTERM, self._heard)
+        return True
 
 
 def _find(name: str, metrics: Mapping[str, Any]) -> str | None:

@@ -3,6 +3,8 @@
     run_job(read_sweep("sweep.yaml"))
 
 Needs nothing of W&B's. What a program logs there is not heard here: it also calls ``tunesmith.report(loss=...)``, or prints it.
+
+`WandbLogger`, a tracker, is here too (``pip install 'tunesmith[wandb]'``).
 """
 
 from __future__ import annotations
@@ -143,3 +145,12 @@ def _command(data: Mapping[str, Any], sweep: Sweep) -> list[str]:
     if not any(words):
         raise JobError("program: a job needs the program that runs a trial")
     return words
+
+
+def __getattr__(name: str) -> Any:
+    """`WandbLogger` (and `TRACKER`, which it is): loaded once it is asked for, with W&B's package."""
+    if name not in ("WandbLogger", "TRACKER"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tunesmith.integrations.wandb_runs import WandbLogger
+
+    return WandbLogger

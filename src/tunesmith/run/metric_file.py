@@ -1,27 +1,31 @@
-"""Metric extraction from files that a program writes: JSON, JSON lines, CSV, TensorBoard event files."""
+"""Metric extraction from files that a program writes: JSON, JSON lines, CSV, TensorBoard's event files, MLflow's folders."""
 
 from __future__ import annotations
 
 import codecs
 import csv
+import glob
 import io
 import json
 import math
 import re
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tunesmith.core.errors import JobError, did_you_mean
 from tunesmith.core.outcome import finite, number, whole
+from tunesmith.run.event_file import read_scalars
 from tunesmith.run.output import ScannedReport
 from tunesmith.run.pattern import reading
 
 #: A source by its kind: what names the value in it.
-KINDS: Final = {"json": "key", "csv": "column", "tensorboard": "tag"}
+KINDS: Final = {"json": "key", "csv": "column", "tensorboard": "tag", "mlflow": "name"}
+#: The kinds that are folders, whose files have steps of their own.
+_FOLDERS: Final = ("tensorboard", "mlflow")
 _STEP: Final = "step"
 #: How often a file is looked at while the program runs, and how much longer than the last look took (s).
 _LOOK_S: Final = 0.5
@@ -58,10 +62,11 @@ class MetricFile:
         if len(kinds) != 1:
             raise JobError(
                 f"metrics: {metric}: name one file, such as {{json: metrics.json, key: {metric}}}, "
-                f"{{csv: log.csv, column: {metric}}} or {{tensorboard: runs, tag: {metric}}}"
+                f"{{csv: log.csv, column: {metric}}}, {{tensorboard: runs, tag: {metric}}} or "
+                f"{{mlflow: mlruns, name: {metric}}}"
             )
         kind = kinds[0]
-        known = [kind, KINDS[kind]] + [_STEP] * (kind != "tensorboard")
+        known = [kind, KINDS[kind]] + [_STEP] * (kind not in _FOLDERS)
         for key in described:
             if key not in known:
                 raise JobError(f"metrics: {metric}: there is no {key!r}{did_you_mean(key, known)}")
@@ -84,8 +89,8 @@ class MetricFile:
 def steps_beside(files: Sequence[MetricFile], steps: MetricFile) -> list[MetricFile]:
     """The files, those that are the one in which `steps` stands with its key or column for their steps. Raises JobError."""
     beside = [(file.kind, file.path) == (steps.kind, steps.path) for file in files]
-    if steps.kind == "tensorboard":
-        raise JobError("metrics: step: event files have steps of their own; leave it out")
+    if steps.kind in _FOLDERS:
+        raise JobError(f"metrics: step: {steps.kind} has steps of its own; leave it out")
     if steps.step or not any(beside):
         raise JobError(
             f"metrics: step: it stands for the steps of the metrics in the same file, and none is read from "
@@ -105,7 +110,7 @@ class MetricFileReader:
         self._source = source
         self._path = path
         self._before = {file: _signature(file) for file in self._files()}
-        self._content = b"" if source.kind == "tensorboard" else _bytes(path)
+        self._content = b"" if source.kind in _FOLDERS else _bytes(path)
         self._seen = dict(self._before)
         self._last: list[_Point] = []
         self._count = 0
@@ -155,20 +160,31 @@ class MetricFileReader:
         self._look_at = now + max(_LOOK_S, _PAUSE * took_s)
 
     def _files(self) -> list[Path]:
-        if self._source.kind != "tensorboard":
+        if self._source.kind not in _FOLDERS:
             return [self._path] if self._path.is_file() else []
-        return sorted(self._path.rglob("*tfevents*")) if self._path.is_dir() else []
+        if not self._path.is_dir():
+            return []
+        if self._source.kind == "tensorboard":
+            return sorted(self._path.rglob("*tfevents*"))
+        name = Path("metrics", *self._source.name.split("/"))  # below experiment and run
+        return sorted(
+            path for path in self._path.glob(f"*/*/{glob.escape(str(name))}") if path.is_file()
+        )
 
     def _untouched(self) -> str:
+        if self._source.kind == "mlflow":
+            return ""  # it may be reported otherwise
         if not self._before:
             return f"there is no file {self._path}"
         return f"{self._path} is older than the trial, which has not written to it"
 
     def _points(self, *, last: bool) -> list[_Point]:
         source = self._source
-        if source.kind == "tensorboard":
+        if source.kind in _FOLDERS:
             files = [file for file in self._files() if self._before.get(file) != _signature(file)]
-            return _from_events(files, source.name)
+            return (
+                _from_events(files, source.name) if source.kind == "tensorboard" else _logged(files)
+            )
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -393,95 +409,32 @@ def _with_comma(cell: str) -> bool:
     return bool(re.fullmatch(r"[-+]?(?:0,\d+|\d+,(?!\d{3}(?!\d))\d+)(?:[eE][-+]?\d+)?", cell))
 
 
-# -- TensorBoard ------------------------------------------------------------------------------
-# A file is a chain of records: length (8 bytes), its checksum (4), an Event message, its checksum (4). The fields used
-# here are those of tensorflow/core/util/event.proto, summary.proto and tensor.proto.
+# -- folders ----------------------------------------------------------------------------------
 
 
 def _from_events(files: list[Path], tag: str) -> list[_Point]:
-    """The scalars of a tag, by step as they were written."""
-    tags: dict[str, list[_Point]] = {}
-    for file in files:
-        for event in _records(file):
-            _read_event(event, lambda name, point: tags.setdefault(name, []).append(point))
+    """The scalars of a tag in TensorBoard's files, by step as they were written."""
+    tags = read_scalars(files)
     if tag not in tags:
         listed = ", ".join(list(tags)[:10]) or "nothing"
         raise _Unusable(
             f"the event files have no tag {tag!r}{did_you_mean(tag, tags, listed=False)}; they have {listed}"
         )
-    return tags[tag]
+    return [_Point(*scalar) for scalar in tags[tag]]
 
 
-def _records(path: Path) -> Iterator[bytes]:
-    """The records of a file, as far as they are complete."""
-    with path.open("rb") as file:
-        while len(head := file.read(12)) == 12:
-            (size,) = struct.unpack("<Q", head[:8])
-            record = file.read(size + 4)
-            if len(record) < size + 4:
-                return
-            yield record[:-4]
-
-
-def _read_event(event: bytes, add: Callable[[str, _Point], object]) -> None:
-    step = 0
-    values: list[bytes] = []
-    for field, content in _fields(event):
-        if field == 2:
-            step = content
-        elif field == 5:
-            values += [value for place, value in _fields(content) if place == 1]
-    for value in values:
-        parts = dict(_fields(value))
-        scalar = parts.get(2)
-        if scalar is not None:
-            as_number = struct.unpack("<f", scalar)[0]
-        elif 8 in parts:
-            as_number = _scalar(parts[8])
-        else:
-            continue
-        if as_number is not None:
-            add(parts.get(1, b"").decode(errors="replace"), _Point(step, as_number))
-
-
-def _scalar(tensor: bytes) -> float | None:
-    """A tensor of one float or double; None for any other."""
-    parts = dict(_fields(tensor))
-    form, own = {1: ("<f", 5), 2: ("<d", 6)}.get(parts.get(1, 0), ("", 0))
-    content = parts.get(4) or parts.get(own) or b""
-    if not form or len(content) != struct.calcsize(form):
-        return None
-    value: float = struct.unpack(form, content)[0]
-    return value
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """The fields of a protobuf message: (number, whole number or bytes)."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        kind = key & 7
-        if kind == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-            continue
-        if kind == 2:
-            size, at = _varint(message, at)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:
-            raise _Unusable("an event file cannot be read: it is damaged")
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(message):
-            raise _Unusable("an event file cannot be read: it is damaged")
-        value |= (message[at] & 127) << shift
-        at += 1
-        if message[at - 1] < 128:
-            return value, at
-        shift += 7
+def _logged(files: list[Path]) -> list[_Point]:
+    """A metric in files of MLflow's, lines of time, value and step, of all runs as they were written. Who logs without
+    steps has 0 in each line: a step that does not rise is the next one."""
+    lines = [
+        line.split()
+        for file in files
+        for line in file.read_text(errors="replace").splitlines(keepends=True)
+        if line.endswith("\n")
+    ]
+    points: list[_Point] = []
+    for _, value, step in sorted((line[:3] for line in lines), key=lambda line: int(line[0])):
+        least = points[-1].step + 1 if points and points[-1].step is not None else None
+        own = int(step)
+        points.append(_Point(own if least is None else max(own, least), float(value)))
+    return points

@@ -31,7 +31,7 @@ def no_metric(
     `output` is the end of what it printed."""
     names = ", ".join(repr(name) for name in missing)
     for name in missing:
-        if name in files:
+        if name in files and files[name].problem:
             return f"the metric {name!r} never came: {files[name].problem}"
         for scanner in (printed, reported):
             if name in scanner.no_number:

@@ -20,16 +20,21 @@ class Median:
     One that is sure to break a constraint stops where half of the others are not. Not before step `after`, nor before `trials`
     others have been there. Golovin et al., "Google Vizier" (KDD 2017), section 3.2.2. A trial goes on nevertheless where its
     chance to become the best of the study is at least `spare`, by a model of all curves and configs (0: the rule alone), in
-    studies of up to 1,000 trials. A decision takes O(log trials), and the model O(1) where it is asked.
+    studies of up to 1,000 trials. It looks at each `every`-th report of a trial, from number `delay` on. A decision takes
+    O(log trials), and the model O(1) where it is asked.
     """
 
     after: int = 1
     trials: int = 5
     spare: float = 0.03
+    every: int = 1
+    delay: int = 0
 
     def __post_init__(self) -> None:
         options.whole("median", "after", self.after)
         options.whole("median", "trials", self.trials)
+        options.whole("median", "every", self.every)
+        options.whole("median", "delay", self.delay, 0)
         options.number("median", "spare", self.spare, least=0.0, below=1.0)
 
     @property
@@ -41,7 +46,9 @@ class Median:
         broken = breaks(history, trial, self.after, self.trials, 0.5)
         if broken:
             return Decision(Verdict.STOP, broken)
-        worse = behind(history, trial, self.after, self.trials, lambda s: s.means.median)
+        worse = behind(
+            history, trial, self.after, self.trials, lambda s: s.means.median, every=self.every, delay=self.delay
+        )  # fmt: skip
         if not worse or self._spares(history, trial):
             return CONTINUE
         step, others, *_ = worse[0]

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
@@ -34,6 +34,12 @@ from tunesmith.service.views import Views
 from tunesmith.service.wire import Wire
 from tunesmith.store import Location, Store
 from tunesmith.version import __version__
+
+if TYPE_CHECKING:
+    from tunesmith.service.vizier.rpc import Endpoint
+
+#: How long calls of Vizier's clients may take once the service is told to end (s).
+_GRACE_S: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ def make(
     audit: Audit | None = None,
     jobs: Jobs | None = None,
     sagemaker: Callable[[Studies], Desk] | None = None,
+    vizier: Endpoint | None = None,
     hosts: tuple[str, ...] = (),
     secure: bool = False,
     proxies: tuple[str, ...] = (),
@@ -74,7 +81,7 @@ def make(
 
     `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `jobs`,
     which has started, runs programs (None: nobody's). `hosts` are the names under which it is reached, beside those of loopback;
-    `sagemaker` makes what takes the jobs of SageMaker's clients; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
+    `sagemaker` makes what takes the jobs of SageMaker's clients, and at `vizier` Vizier's are served; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
     everything; `log` is given a line of JSON for each request.
     """
     studies, readings = Studies(store, storage, clock=clock), page.Readings(store)
@@ -87,7 +94,11 @@ def make(
     async def life(_: FastAPI) -> AsyncIterator[None]:
         # a daemon: the end of the service does not wait for it
         threading.Thread(target=page.read_ahead, args=[readings], name="ahead", daemon=True).start()
+        if door is not None:
+            await door.start()
         yield
+        if door is not None:
+            await door.stop(_GRACE_S)
         if desk is not None:
             desk.close()
         if jobs is not None:
@@ -120,6 +131,15 @@ def make(
     app.include_router(Accounts(tokens).router)
     app.include_router(login.router)
     app.include_router(JobRoutes(jobs, studies).router)
+    door = None
+    if vizier is not None:
+        from tunesmith.service.vizier.desk import Desk as VizierDesk
+        from tunesmith.service.vizier.rest import Rest
+        from tunesmith.service.vizier.rpc import Door
+
+        vizier_desk = VizierDesk(studies, groups, wire)
+        door = Door(vizier, vizier_desk, tokens, where)
+        app.include_router(Rest(vizier_desk, where).router)
     if desk is not None:
         app.include_router(SageMakerRoutes(desk, tokens, studies).router)
     app.include_router(page.router(studies, news, readings, labelled, jobs=jobs is not None))

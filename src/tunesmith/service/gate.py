@@ -281,15 +281,20 @@ def token_of(request: Request) -> Token:
 def require(request: Request, scope: Scope, study: str | None = None) -> Token:
     """Who asks, if that one may do so. Raises Problem."""
     token = token_of(request)
+    allow(token, scope, study)
+    if scope not in ("read", "work"):
+        request.state.audited = True
+    return token
+
+
+def allow(token: Token, scope: Scope, study: str | None = None) -> None:
+    """Raise Problem unless a token is for this."""
     if study is not None and not token.sees(study):
         raise Problem(404, "StudyNotFound", f"there is no study {study!r} for this token")
     if not token.may(scope):
         raise Problem(
             403, "scope", f"that takes a token of scope {scope!r}; this one is for {token.scope!r}"
         )
-    if scope not in ("read", "work"):
-        request.state.audited = True
-    return token
 
 
 def _is_signed(scope: Connection, headers: Fields) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -29,6 +29,9 @@ from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
 from tunesmith.store import Location, Store
 from tunesmith.tuning.place import state_of
+
+if TYPE_CHECKING:
+    from tunesmith.service.vizier.rpc import Endpoint
 
 #: How long requests that run may take once the service is told to end (s).
 GRACE_S: Final = 5
@@ -56,6 +59,8 @@ class Address:
     keep_jobs_s: float | None = None
     #: The file that says how SageMaker's clients are served; None: they are not.
     sagemaker: Path | None = None
+    #: Where OSS Vizier's clients are served; None: they are not.
+    vizier: str | None = None
 
     def __post_init__(self) -> None:
         loopback = self.host in LOOPBACK
@@ -151,8 +156,10 @@ def serve(
     state = state_of(storage)
     tokens = Tokens(state / "tokens.json")
     login = Login(tokens, f"tunesmith_{port}")
-    jobs = desk = None
+    jobs = desk = endpoint = None
     try:
+        if address.vizier is not None:
+            endpoint = _endpoint(address.vizier, address)
         configuration = None if address.sagemaker is None else load(address.sagemaker)
         if address.jobs is not None:
             jobs = Jobs(
@@ -176,6 +183,7 @@ def serve(
         audit=Audit(state / "audit.log"),
         jobs=jobs,
         sagemaker=desk,
+        vizier=endpoint,
         hosts=(address.host, *address.names),
         secure=address.certificate is not None,
         proxies=address.proxies,
@@ -198,9 +206,22 @@ def serve(
         f"tunesmith serves {storage}: {address.url}/"
         + (f"?code={login.code()}" if address.tokens else "")
     )
+    if endpoint is not None:
+        say(f"Vizier's clients at {endpoint.said}")
     server = _Server(config, app.studies.end)
     with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listening]))
+
+
+def _endpoint(where: str, address: Address) -> Endpoint:
+    """Where Vizier's clients are served, if that can be. Raises StudyError."""
+    try:
+        from tunesmith.service.vizier.rpc import Endpoint
+    except ImportError as error:
+        raise StudyError(
+            f"--vizier needs grpcio and protobuf ({error}); pip install 'tunesmith[serve,vizier]'"
+        ) from None
+    return Endpoint(where, address.certificate, address.key).ready()
 
 
 def _desk(

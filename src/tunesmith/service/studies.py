@@ -119,7 +119,7 @@ class Studies:
         with study._journal.lock:  # noqa: SLF001
             if (mine := _running(study, session)) is not None:
                 return mine
-            return self._ask(study, session) if self.instant(study) else None
+            return self.next_of(study, session) if self.instant(study) else None
 
     def instant(self, study: Study) -> bool:
         return study._strategies.instant(study._ledger)  # noqa: SLF001
@@ -130,12 +130,13 @@ class Studies:
 
         def ask(study: Study) -> tuple[Trial, int]:
             study._journal.refresh()  # noqa: SLF001 (what was told is known to another history)
-            trial = _running(study, session) or self._ask(study, session)
+            trial = _running(study, session) or self.next_of(study, session)
             return trial, study._journal.ledger.cursor  # noqa: SLF001
 
         return self.on(name, ask, thinking=True)
 
-    def _ask(self, lead: Study, session: Session) -> Trial:
+    def next_of(self, lead: Study, session: Session) -> Trial:
+        """The next trial for a session, whatever it runs already. Raises as `Study.ask`."""
         study = lead.by(session)
         _refuse_stopped(study, session)
         try:

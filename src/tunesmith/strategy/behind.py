@@ -24,13 +24,24 @@ class Behind(NamedTuple):
     theirs: str
 
 
-def behind(history: History, trial: int, after: int, fewest: int, bar: Bar) -> list[Behind]:
+def behind(
+    history: History,
+    trial: int,
+    after: int,
+    fewest: int,
+    bar: Bar,
+    *,
+    every: int = 1,
+    delay: int = 0,
+) -> list[Behind]:
     """For each objective, how `trial` is worse than the `bar` by its last report; empty where it is not in every one of them,
-    before step `after`, with fewer than `fewest` others, or where no other one there beats it."""
+    before step `after`, with fewer than `fewest` others, where the report is not `due`, or where no other one there beats it."""
     worse = []
     for j, objective in enumerate(history.objectives):
         standing = Standings.of(history, j).compare(history, trial)
         if standing is None or standing.step < after or len(standing.means) < fewest:
+            return []
+        if not standing.due(every, delay):
             return []
         limit = bar(standing)
         if standing.best <= limit:

@@ -121,6 +121,11 @@ class Others:
         return self._ordered[place if place < self._own else place + 1]
 
     @property
+    def lower(self) -> int:
+        """How many are below the one that is left out."""
+        return self._own
+
+    @property
     def median(self) -> float:
         n = len(self)
         return (self[(n - 1) // 2] + self[n // 2]) / 2
@@ -132,12 +137,17 @@ class Others:
 
 class Standing(NamedTuple):
     """Where a trial stands at a step: its best loss until then; the means, and the best losses, until then of all
-    usable others that reported at that step."""
+    usable others that reported at that step; and how often it has reported the metric."""
 
     step: int
     best: float
     means: Others
     bests: Others
+    reports: int
+
+    def due(self, every: int, delay: int) -> bool:
+        """Whether a rule looks at this report that looks at each `every`-th one, from number `delay` on."""
+        return self.reports >= delay and self.reports % every == 0
 
 
 def step_of_best(history: History, trial: int, step: int, objective: Objective) -> str:
@@ -208,9 +218,8 @@ class Standings:
         if step != report.step or step not in self._steps:
             return None
         means, bests = self._steps[step]
-        return Standing(
-            step, best, Others(means.ordered(), total / count), Others(bests.ordered(), best)
-        )
+        others = Others(means.ordered(), total / count), Others(bests.ordered(), best)
+        return Standing(step, best, *others, count)
 
 
 class _Column:

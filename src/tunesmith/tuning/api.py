@@ -16,7 +16,7 @@ from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import Storage, launch
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.spec import LimitOptions, make_spec
-from tunesmith.tuning.tracking import Tracker, tracked
+from tunesmith.tuning.tracking import Named, tracked
 from tunesmith.tuning.versions import Changed, OnChange, on_data
 from tunesmith.tuning.warm_start import Earlier
 
@@ -54,7 +54,7 @@ def tune(
     durability: Durability = "crash",
     progress: bool | None = None,
     watcher: Watcher | None = None,
-    loggers: Sequence[Tracker] = (),
+    loggers: Sequence[Named] = (),
     **limits: Unpack[LimitOptions],
 ) -> Result:
     """Tune `objective` over `space`, and return what was found.

@@ -122,7 +122,7 @@ class JobModel(BaseModel):
         description="How to find metrics in what the program prints: for each the text around it, with `{number}` or "
         "`{int}` where the value is (`{number:,}` for 1,234.5) and `{any}` for any text; or a regular expression with one group "
         "(or several, one of them called `value`). `step` finds the step. Not needed for programs that print "
-        'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`. A metric may stand in a file instead: `{json: FILE, key: a.b}`, `{csv: FILE, column: x, step: epoch}`, `{tensorboard: FOLDER, tag: x}`. More in the guide to metrics.',
+        'JSON lines (`{"accuracy": 0.9, "step": 3}`) or call `tunesmith.report()`. A metric may stand in a file instead: `{json: FILE, key: a.b}`, `{csv: FILE, column: x, step: epoch}`, `{tensorboard: FOLDER, tag: x}`, `{mlflow: FOLDER, name: x}`. More in the guide to metrics.',
         examples=["{accuracy: 'val_acc={number}'}"],
     )
     space: dict[str, Any] = Field(
@@ -141,7 +141,7 @@ class JobModel(BaseModel):
     scheduler: str | dict[str, Any] | None = Field(
         None,
         description="Who stops or pauses trials: `asha`, `hyperband`, `freeze_thaw`, `pasha`, `forecast`, `racing`, "
-        "`median`, `percentile`, `threshold`, `patience`, `pbt`, `pb2`, `scripted`, by name or with options.",
+        "`median`, `percentile`, `truncation`, `bandit`, `threshold`, `patience`, `pbt`, `pb2`, `scripted`, by name or with options.",
         examples=["{asha: {max: 50, min: 2}}"],
     )
     seed: int | None = Field(
@@ -303,7 +303,7 @@ _EXAMPLES: Final = {
 }
 
 
-class _Located(Exception):
+class Located(Exception):
     """A mistake, and where in the file it is."""
 
     def __init__(self, path: Path_, message: str) -> None:
@@ -328,7 +328,7 @@ def load_job(
     model.executor = cast("str | dict[str, Any]", on(where, address, cast(Where, model.executor)))
     try:
         spec = _spec(path, model)
-    except _Located as error:
+    except Located as error:
         raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
     storage = _storage(path, model, location)
     return Job(path, model, spec, storage, lines)
@@ -349,7 +349,10 @@ def _model(
     """What the file says, `overrides` on top, and on which lines. Raises JobError."""
     data, lines = _parse(path, _read(path))
     if convert is not None:
-        data = convert(data)
+        try:
+            data = convert(data)
+        except Located as error:
+            raise JobError(f"{path}:{lines.line(error.path)}: {error}") from None
     for name, value in overrides.items():
         if value is not None:
             if name in Limits.__dataclass_fields__:
@@ -502,7 +505,7 @@ def _keys(data: Any, location: Sequence[Any]) -> list[Any]:
 
 
 def _spec(path: Path, model: JobModel) -> StudySpec:
-    """The study that the file describes; raises _Located."""
+    """The study that the file describes; raises Located."""
     space = _space(model)
     _at(("constraints",), lambda: constraints_of(model.constraints))
     constraints = _at(("at_most",), lambda: _constraints(model))
@@ -524,13 +527,13 @@ def _spec(path: Path, model: JobModel) -> StudySpec:
         check_environment(space, model.environment)
     except JobError as error:
         key = "environment" if str(error).startswith("environment:") else "space"
-        raise _Located((key,), str(error)) from None
+        raise Located((key,), str(error)) from None
     _at(("metrics",), lambda: compile_sources(model.metrics))
     _at(("metrics",), lambda: program.check_files(Limits.from_dict(model.limits).parallel))
     objectives = model.objective if isinstance(model.objective, list) else [model.objective]
     metrics = [objective.metric for objective in objectives]
     if STEP in metrics:
-        raise _Located(("objective",), "an objective cannot be called 'step': that is the step")
+        raise Located(("objective",), "an objective cannot be called 'step': that is the step")
     goals = [objective.goal for objective in objectives]
     uses = [objective.use for objective in objectives]
     made = _at(("objective",), lambda: objectives_of(metrics, goals, uses))
@@ -619,7 +622,7 @@ def _at(path: Path_, act: Callable[[], T]) -> T:
     try:
         return act()
     except TunesmithError as error:
-        raise _Located(path, str(error)) from None
+        raise Located(path, str(error)) from None
 
 
 def _storage(path: Path, model: JobModel, override: Any) -> Location:

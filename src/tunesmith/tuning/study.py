@@ -583,8 +583,9 @@ class Study:
         """Record how a running trial ended: a number, metrics by name, or why it `failed`: any words, or a reason that
         searchers know, with words or without (``"out_of_memory: 9 GB"``, ``"timeout"``, ``"not_finite"``).
 
-        None means that the last report counts. A value that is not finite is a failure, recorded as
-        such. Raises TransitionError if the trial is not running.
+        None means that the last report counts; so it does, whatever is told, for a trial that a scheduler has told to
+        stop: that one is stopped. A value that is not finite is a failure, recorded as such. Raises TransitionError
+        if the trial is not running.
         """
         number = _number(trial)
 
@@ -601,7 +602,9 @@ class Study:
             if failed is not None:
                 reason = Reason.told(_text("failed", failed))
             elif result is None:
-                reason = ledger.stop_reasons.get(number) or self._halted.get(number)
+                reason = self._halted.get(number)
+            if reason is None or reason.kind is Kind.ERROR:
+                reason = ledger.stop_reasons.get(number) or reason  # `report` has said so
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
             exited = Exited(now, number, ledger.attempt(number), result, reason, cost)
             return [decide.ending(ledger, exited, requested=True)]

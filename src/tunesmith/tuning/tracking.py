@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final, Protocol, TypeAlias
 
 from tunesmith import streams
+from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import ENDED, Report, State, Trial
 from tunesmith.tuning.feed import Watcher
+
+#: Ours, each in the module of its name.
+NAMES: Final = ("mlflow", "tensorboard", "wandb")
+#: Where packages name theirs: ``[project.entry-points."tunesmith.trackers"]``, a name and what makes the tracker.
+ENTRY_POINTS: Final = "tunesmith.trackers"
 
 
 class Tracker(Protocol):
@@ -34,6 +42,38 @@ class Tracker(Protocol):
     def close(self) -> None:
         """The study goes on no more for now."""
         ...
+
+
+#: A tracker, the name of one, or ``{name: options}``.
+Named: TypeAlias = Tracker | str | Mapping[str, Mapping[str, Any]]
+
+
+def made(tracker: Named) -> Tracker:
+    """The tracker that is meant. Raises ConfigError for a name that no package has, or that misses its own."""
+    if isinstance(tracker, str):
+        return made({tracker: {}})
+    if not isinstance(tracker, Mapping):
+        return tracker
+    if len(tracker) != 1:
+        raise ConfigError("a logger is {name: options}, one name at a time")
+    ((name, options),) = tracker.items()
+    others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in others:
+        make = others[name].load()
+    elif name in NAMES:
+        try:
+            make = import_module(f"tunesmith.integrations.{name}").TRACKER
+        except ImportError as error:
+            raise ConfigError(
+                f"the logger {name!r} needs a package that is not here ({error}): pip install 'tunesmith[{name}]'"
+            ) from error
+    else:
+        known = sorted({*NAMES, *others})
+        raise ConfigError(
+            f"there is no logger {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}"
+        )
+    tracker_made: Tracker = make(**options)
+    return tracker_made
 
 
 class Tracking:
@@ -62,12 +102,12 @@ class Tracking:
 
 
 @contextmanager
-def tracked(trackers: Sequence[Tracker], also: Watcher | None) -> Iterator[Watcher | None]:
-    """A watcher that tells `trackers` what `also` sees; they are closed in the end, whatever it is."""
+def tracked(trackers: Sequence[Named], also: Watcher | None) -> Iterator[Watcher | None]:
+    """A watcher that tells `trackers` what `also` sees; they are closed in the end, whatever it is. Raises ConfigError."""
     if not trackers:
         yield also
         return
-    tracking = Tracking(trackers, streams.err().line)
+    tracking = Tracking([made(tracker) for tracker in trackers], streams.err().line)
 
     def watch(ledger: Ledger, now: float) -> None:
         tracking(ledger, now)

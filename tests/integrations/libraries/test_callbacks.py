@@ -93,6 +93,7 @@ def fit_lightning(
         def on_train_epoch_end(self) -> None:
             if logged is not None:
                 logged.append({name: float(np.mean(values)) for name, values in self.now.items()})
+            self.log("late", float(self.trainer.current_epoch) + 1.0)
 
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -104,6 +105,7 @@ def fit_lightning(
         max_epochs=STEPS, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=folder, callbacks=[ReportCallback(trial, monitor=monitor)], **options,
     )  # fmt: skip
+    assert [type(callback) for callback in trainer.callbacks] == [ReportCallback]
     trainer.fit(Net(), data, data)
     return int(trainer.current_epoch)
 
@@ -215,6 +217,24 @@ def test_lightning_reports_no_epoch_with_the_values_of_another(
         assert value == pytest.approx(logged[step - 1][monitor], rel=1e-5)
 
 
+@pytest.mark.parametrize("worst", [2.5, 9.0])
+def test_lightning_reports_what_the_module_logs_at_the_end_of_an_epoch(
+    tmp_path: Path, worst: float
+) -> None:
+    def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        assert fit_lightning(trial, tmp_path, {"late": "loss"}) == min(STEPS, int(worst + 1))
+        return 1.5
+
+    result = ts.tune(
+        objective, {"x": 1}, metric="loss", trials=1, progress=False, scheduler={"threshold": {"worst": worst}}
+    )  # fmt: skip
+    assert result.trials[0].state is (ts.State.STOPPED if worst < STEPS else ts.State.COMPLETED)
+    reports = result.ledger.curves.of(0)
+    assert [(report.step, report.metrics["loss"]) for report in reports] == [
+        (k, float(k)) for k in range(1, min(STEPS, int(worst + 1)) + 1)
+    ]
+
+
 def test_a_metric_that_is_never_there_is_said() -> None:
     from stable_baselines3 import A2C
 
@@ -250,3 +270,33 @@ def test_what_a_callback_raises_is_wrapped_and_still_a_stop() -> None:
             scheduler={"threshold": {"worst": 0.5}},
         )
         assert [t.state for t in result.trials] == [ts.State.STOPPED], result.trials[0].reason
+
+
+def test_the_hyperparameter_search_of_transformers(tmp_path: Path) -> None:
+    """Its backend for Optuna hands a sampler over: no door of its own is needed."""
+    from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+
+    from tunesmith.integrations.optuna import TunesmithSampler
+
+    def model() -> Any:
+        sizes = {"vocab_size": 16, "hidden_size": 8, "num_hidden_layers": 1}
+        return BertForSequenceClassification(
+            BertConfig(**sizes, num_attention_heads=1, intermediate_size=8)
+        )
+
+    rows = [{"input_ids": [i % 7 + 1, 2, 3], "labels": i % 2} for i in range(16)]
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path), num_train_epochs=1, per_device_train_batch_size=16, eval_strategy="epoch",
+        report_to=[], use_cpu=True, save_strategy="no", disable_tqdm=True, logging_strategy="no",
+    )  # fmt: skip
+    trainer = Trainer(args=arguments, model_init=model, train_dataset=rows, eval_dataset=rows)
+    url = f"sqlite:///{tmp_path / 'o.db'}"
+    best = trainer.hyperparameter_search(
+        lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True)},
+        n_trials=3, backend="optuna", sampler=TunesmithSampler(seed=0), storage=url, study_name="t",
+    )  # fmt: skip
+    assert 1e-5 <= best.hyperparameters["learning_rate"] <= 1e-2
+    import optuna
+
+    trials = optuna.load_study(study_name="t", storage=url).trials
+    assert any("tunesmith:suggested" in trial.system_attrs for trial in trials)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ pytest.importorskip("mlflow", reason="runs in the environment 'libraries' (tools
 
 from mlflow.tracking import MlflowClient
 
+from tunesmith.integrations.azure import read_sweep
 from tunesmith.integrations.mlflow import MlflowLogger
+from tunesmith.tuning.job import run_job
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SPACE = ts.Space(x=ts.Float(0, 1), kind=ts.Choice("a", [1, 2]))
@@ -88,3 +91,21 @@ def test_a_server_that_is_gone_ends_no_study(
         )
         == 1
     )
+
+
+def test_what_a_program_logs_is_a_trials_metric(tmp_path: Path) -> None:
+    """An Azure sweep's program logs to MLflow, and knows nothing of tunesmith."""
+    (tmp_path / "train.py").write_text(
+        "import sys, mlflow\nfor k in range(3): mlflow.log_metric('val loss', float(sys.argv[1]) + k)\n"
+    )
+    (tmp_path / "sweep.yaml").write_text(
+        f"type: sweep\ntrial: {{command: '{sys.executable} train.py ${{{{search_space.x}}}}'}}\n"
+        "search_space: {x: {type: uniform, min_value: 0, max_value: 1}}\nsampling_algorithm: random\n"
+        "objective: {primary_metric: val loss, goal: minimize}\nlimits: {max_total_trials: 2, max_concurrent_trials: 2}\n"
+    )
+    job = read_sweep(tmp_path / "sweep.yaml", {"storage": str(tmp_path / "s.db")}, lambda _: None)
+    result = run_job(job)
+    assert result.counts[ts.State.COMPLETED] == 2, [t.reason for t in result.trials]
+    for trial in result.trials:
+        curve = [(r.step, r.metrics["val loss"]) for r in trial.reports]
+        assert curve == [(k, trial.config["x"] + k) for k in range(3)]
