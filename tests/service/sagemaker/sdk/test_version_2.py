@@ -113,6 +113,7 @@ def test_a_training_alone_and_a_job_that_is_stopped(clouds: Clouds) -> None:
     """`Estimator.fit` without logs; several estimators in one job; `stop_tuning_job`."""
     found = clouds.run("""
         import json
+        import time
         import sagemaker
         from sagemaker.pytorch import PyTorch
         from sagemaker.tuner import ContinuousParameter, HyperparameterTuner
@@ -139,7 +140,7 @@ def test_a_training_alone_and_a_job_that_is_stopped(clouds: Clouds) -> None:
         )
         tuner.fit({"short": {"training": inputs}, "long": {"training": inputs}}, include_cls_metadata={}, wait=False)
         while not tuner.describe()["ObjectiveStatusCounters"]["Pending"]:
-            pass
+            time.sleep(0.5)
         tuner.stop_tuning_job()
         try:
             tuner.wait()
