@@ -184,6 +184,7 @@ def serve(
         jobs=jobs,
         sagemaker=desk,
         vizier=endpoint,
+        say=say,
         hosts=(address.host, *address.names),
         secure=address.certificate is not None,
         proxies=address.proxies,
@@ -206,8 +207,6 @@ def serve(
         f"tunesmith serves {storage}: {address.url}/"
         + (f"?code={login.code()}" if address.tokens else "")
     )
-    if endpoint is not None:
-        say(f"Vizier's clients at {endpoint.said}")
     server = _Server(config, app.studies.end)
     with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listening]))
