@@ -136,20 +136,8 @@ class Desk:
         self, asked: shapes.CreateTraining, raw: dict[str, Any], token: Token, region: str
     ) -> Record:
         """Raises Fault."""
-        algorithm = asked.AlgorithmSpecification
-        if algorithm.ContainerEntrypoint:
-            raise invalid(
-                "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
-            )
         run = images.training(asked, asked.HyperParameters, None, self.configuration)
-        if algorithm.ContainerArguments:
-            if run.command is None:
-                raise invalid(
-                    "ContainerArguments: no command stands for this image; leave them out"
-                )
-            run = msgspec.structs.replace(
-                run, command=[*run.command, *algorithm.ContainerArguments]
-            )
+        run = images.worded(run, asked.AlgorithmSpecification)
         record = self._record("training", asked.TrainingJobName, raw, asked.Tags, token, region)
         described = Plan(
             job=record.name,
@@ -217,6 +205,7 @@ class Desk:
             draft.mkdir(mode=0o700, parents=True)
             whole = {
                 **job,
+                **self.configuration.place,
                 "command": [
                     sys.executable,
                     "-P",
