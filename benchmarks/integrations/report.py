@@ -54,8 +54,8 @@ def main() -> None:
         budget = max(float(row["budget_s"]) for row in rows("searches.csv"))
         lines += [
             f"{budget:g} s each, {len(whole)} of 8 pairs of model and data, {count} runs of each search: "
-            f"{', '.join(sorted(whole))}."
-            + (f" Not complete: {', '.join(sorted(part))}." if part else ""),
+            f"{'; '.join(sorted(whole))}."
+            + (f" Not complete: {'; '.join(sorted(part))}." if part else ""),
             "",
             "| search | mean rank (1 is best) |",
             "|---|---|",
@@ -65,7 +65,7 @@ def main() -> None:
         if len(whole) < 8:
             lines += [
                 "",
-                "Too few to say who is first: with as few candidates as these runs had, most of it is luck.",
+                "Not all pairs have run: this does not settle who is first.",
             ]
     measured = rows("overheads.csv")
     if measured:

@@ -827,6 +827,35 @@ class TestManyProcesses:
             with pytest.raises(ts.StudyNotFound):
                 store.cursor("study")
 
+    def test_when_a_study_was_made_is_not_remembered_of_an_earlier_one(self, path: Path) -> None:
+        with closing(open_sqlite(path)) as store, closing(open_sqlite(path)) as other:
+            made = store.born("study")
+            assert made == store.summary("study").created_at
+            other.delete("study")
+            with pytest.raises(ts.StudyNotFound):
+                store.born("study")
+            other.create(SPEC, made + 1.0)
+            assert store.born("study") == made + 1.0
+            assert store.cursor("study") == 0
+
+    def test_a_few_trials_are_looked_up_and_a_long_history_is_not_read(self, path: Path) -> None:
+        asked: list[str] = []
+        with closing(open_sqlite(path)) as store, closing(sqlite3.connect(path)) as database:
+            list(store.changes("study", 0, 1))  # it connects
+            connection = store._connections[False].connection.driver_connection
+            assert connection is not None
+            connection.set_trace_callback(asked.append)
+            assert [e.at for e in store.changes("study", 1, 1)] == [1.0, 1.0]
+            assert [e.at for _, e in store.part("study", [0, 2])] == [0.0, 0.0, 2.0, 2.0]
+            store.summary("study")
+            store.labels(["study"])
+            connection.set_trace_callback(None)
+            history = [one for one in asked if "events.body" in one]
+            assert len(history) == 6
+            for one in history:
+                plan = str(database.execute(f"explain query plan {one}").fetchall())
+                assert "COVERING INDEX events_by_trial (study=? AND trial=?)" in plan, one
+
     def test_a_study_made_anew_is_another(self, path: Path) -> None:
         """Who still has the old one in hand must not write gaps into the new one."""
         with closing(open_sqlite(path)) as store, closing(open_sqlite(path)) as other:
