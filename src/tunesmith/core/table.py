@@ -259,13 +259,13 @@ class Table:
     def add_cost(self, i: int, cost: Cost) -> None:
         """Add what an attempt took to what those before it took."""
         if cost.wall_s is not None:
-            self.wall_s[i] = cost.wall_s + _or_zero(self.wall_s[i])
+            self.wall_s[i] = cost.wall_s + _or_zero(self.wall_s.item(i))
         if cost.cpu_s is not None:
-            self.cpu_s[i] = cost.cpu_s + _or_zero(self.cpu_s[i])
+            self.cpu_s[i] = cost.cpu_s + _or_zero(self.cpu_s.item(i))
         if cost.memory_bytes is not None:
-            self.memory_bytes[i] = max(cost.memory_bytes, _or_zero(self.memory_bytes[i]))
+            self.memory_bytes[i] = max(cost.memory_bytes, _or_zero(self.memory_bytes.item(i)))
         if cost.money is not None:
-            self.money[i] = cost.money + _or_zero(self.money[i])
+            self.money[i] = cost.money + _or_zero(self.money.item(i))
 
     def move_to(self, space: Space) -> None:
         """Read every config again in an edited space; what falls outside is kept and marked."""
@@ -309,10 +309,11 @@ class Table:
             self._keys.setdefault(array("d", row).tobytes(), i)
 
     def _write_numbers(self, i: int, config: Config, *, new: bool = True) -> None:
-        row = self.row(config)
-        self.numbers[i] = row
+        packed = array("d", self.row(config)).tobytes()
+        at = i * len(packed)
+        self._numbers_bytes[at : at + len(packed)] = packed  # a third of the time of a list
         if new:
-            self._keys.setdefault(array("d", row).tobytes(), i)
+            self._keys.setdefault(packed, i)
 
     def _grow(self) -> None:
         extra = self._capacity
@@ -322,11 +323,13 @@ class Table:
         for name in ("losses", "numbers", "excess"):
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.full((extra, old.shape[1]), np.nan)]))
+        self._numbers_bytes = _bytes_of(self.numbers)
         self._capacity += extra
 
     def _reset_numbers(self) -> None:
         width = len(self.space)
         self.numbers = np.full((self._capacity, width), np.nan)
+        self._numbers_bytes = _bytes_of(self.numbers)
         #: The same in the unit cube, filled when they are asked for.
         self.points = np.empty((0, width))
         self._points_done = 0
@@ -341,6 +344,11 @@ class Table:
             self.points = grown
         self.points[done : self.size] = self.space.units(self.numbers[done : self.size])
         self._points_done = self.size
+
+
+def _bytes_of(numbers: NDArray[np.float64]) -> memoryview:
+    """The memory of an array that has any, to be written to."""
+    return numbers.data.cast("B") if numbers.size else memoryview(bytearray())
 
 
 def known(value: Any) -> float | None:

@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -339,6 +340,71 @@ class TestSeveral:
         assert shown["TrainingJobStatusCounters"]["Completed"] == 6
         tuned = {tuple(one["TunedHyperParameters"].values()) for one in cloud.trainings("grid")}
         assert len(tuned) == 6
+
+
+def test_search(cloud: Cloud) -> None:
+    """What the SDK looks for, and the rest of expressions: filters, nested ones, and, or, orders, pages."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/data"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+    one = definition(InputDataConfig=[channel], StaticHyperParameters={"seek": "7"})
+    cloud.tune("sought", one, config(3, 3), Tags=[{"Key": "team", "Value": "search"}])
+    cloud.over("sought")
+    best = cloud.trainings("sought", SortBy="FinalObjectiveMetricValue")[0]
+    place = cloud.training(best["TrainingJobName"])["ModelArtifacts"]["S3ModelArtifacts"]
+    value = best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+
+    def names(*filters: tuple[str, ...], **more: Any) -> list[str]:
+        keys = ("Name", "Operator", "Value")
+        expression = {"Filters": [dict(zip(keys, one, strict=False)) for one in filters], **more}
+        found = cloud.client.search(
+            Resource="TrainingJob",
+            SearchExpression=expression,
+            SortBy=f"Metrics.{METRIC}",
+            SortOrder="Ascending",
+        )
+        assert found["TotalHits"]["Value"] == len(found["Results"])
+        return [one["TrainingJob"]["TrainingJobName"] for one in found["Results"]]
+
+    seek = ("HyperParameters.seek", "Equals", "7")
+    assert names(("ModelArtifacts.S3ModelArtifacts", "Equals", place)) == [best["TrainingJobName"]]
+    ordered = cloud.trainings("sought", SortBy="FinalObjectiveMetricValue")
+    assert names(seek) == [one["TrainingJobName"] for one in ordered]
+    assert (
+        len(
+            names(
+                ("Tags.team", "Equals", "search"), ("TrainingJobStatus", "In", "Failed, Completed")
+            )
+        )
+        == 3
+    )
+    assert len(names(seek, (f"Metrics.{METRIC}", "GreaterThan", repr(value)))) == 2
+    assert names(seek, ("CreationTime", "LessThan", "2020-01-01T00:00:00Z")) == []
+    assert names(seek, ("FailureReason", "Exists")) == []
+    assert (
+        len(
+            names(
+                ("HyperParameters.seek", "Equals", "8"),
+                SubExpressions=[{"Filters": [{"Name": "Tags.team", "Value": "search"}]}],
+                Operator="Or",
+            )
+        )
+        == 3
+    )
+    nested = {
+        "NestedPropertyName": "InputDataConfig",
+        "Filters": [{"Name": "InputDataConfig.DataSource.S3DataSource.S3Uri", "Operator": "Contains", "Value": "bucket/data"}],
+    }  # fmt: skip
+    assert len(names(seek, NestedFilters=[nested])) == 3
+    with pytest.raises(ClientError, match="numbers and times"):
+        names(seek, (f"Metrics.{METRIC}", "LessThan", "many"))
+    pages = cloud.client.get_paginator("search").paginate(
+        Resource="HyperParameterTuningJob", PaginationConfig={"PageSize": 1}
+    )
+    found = [one["HyperParameterTuningJob"] for page in pages for one in page["Results"]]
+    assert "sought" in [one["HyperParameterTuningJobName"] for one in found]
+    times = [one["LastModifiedTime"] for one in found]
+    assert times == sorted(times, reverse=True)
+    assert cloud.client.search(Resource="ModelCard")["Results"] == []
 
 
 def test_an_algorithm_of_sagemakers(cloud: Cloud) -> None:

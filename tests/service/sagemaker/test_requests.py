@@ -270,6 +270,10 @@ class TestConfiguration:
             ("keys: {}\nimages: {a: {script: b, gpus: 1}}", "gpus"),
             ("keys: {}\nbuckets: {a: relative}", "whole path"),
             ("keys: {}\nunheard: 1", "unheard"),
+            ("keys: {}\nexecutor: kubernetes", "kubernetes"),
+            ("keys: {}\nexecutor: {ray: {adress: a}}", "address"),
+            ("keys: {}\nresources: {cpu: 2}", "parallel"),
+            ("keys: {}\nexecutor: ray\nresources: {cpus: 2}", "cpu"),
             ("keys: [", "sagemaker"),
         ],
     )

@@ -13,10 +13,21 @@ from tunesmith.service.sagemaker import algorithms, objects
 from tunesmith.service.sagemaker.configuration import Configuration, Image
 from tunesmith.service.sagemaker.plan import Training
 from tunesmith.service.sagemaker.protocol import invalid
-from tunesmith.service.sagemaker.shapes import Algorithm, Channel, TuningResources
+from tunesmith.service.sagemaker.shapes import (
+    Algorithm,
+    Channel,
+    TrainingAlgorithm,
+    TuningResources,
+)
 
 #: Below it are a training's folders, wherever it runs.
 BASE: Final = "/opt/ml"
+#: The channel in which version 3 of the SDK sends its own way to start a script, and the program that containers are to begin with.
+DRIVERS: Final = "sm_drivers"
+_SHELL: Final = ["/bin/bash"]
+_TRAIN: Final = (
+    f"chmod +x {BASE}/input/data/{DRIVERS}/sm_train.sh && {BASE}/input/data/{DRIVERS}/sm_train.sh"
+)
 
 
 def training(
@@ -75,6 +86,22 @@ def training(
         checkpoints=None if checkpoints is None else checkpoints.S3Uri.rstrip("/"),
         checkpoint_path=f"{BASE}/checkpoints" if checkpoints is None else checkpoints.LocalPath,
     )
+
+
+def worded(run: Training, algorithm: TrainingAlgorithm) -> Training:
+    """A training job's plan with the words that its request has for the container. Raises Fault."""
+    entry, words = algorithm.ContainerEntrypoint, algorithm.ContainerArguments or []
+    channels = [channel["ChannelName"] for channel in run.channels]
+    theirs = entry == _SHELL and words[1:2] == [_TRAIN]
+    if run.script is not None and theirs and DRIVERS in channels:
+        return msgspec.structs.replace(run, drivers=True)
+    if entry:
+        raise invalid(
+            "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
+        )
+    if words and run.command is None:
+        raise invalid("ContainerArguments: no command stands for this image; leave them out")
+    return msgspec.structs.replace(run, command=[*run.command, *words]) if run.command else run
 
 
 def _image(algorithm: Algorithm, configuration: Configuration) -> tuple[str, Image]:
