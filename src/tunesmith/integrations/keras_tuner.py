@@ -16,9 +16,10 @@ import keras_tuner
 from tunesmith.core.errors import StudyOver
 from tunesmith.core.objective import Goal
 from tunesmith.core.space.parameter import Choice, Float, Int, Parameter
+from tunesmith.core.space.rules import replace_when
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Searcher
-from tunesmith.integrations.distributions import free_name, replace_when
+from tunesmith.integrations.distributions import free_name
 from tunesmith.integrations.elsewhere import Elsewhere
 
 _SCORE = "score"
