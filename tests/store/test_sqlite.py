@@ -28,11 +28,12 @@ from tunesmith.core.events import Event
 from tunesmith.core.objective import Objective
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, Origin, State
-from tunesmith.store import Store, file_of, open_store
+from tunesmith.store import Store, file_of, location_of, open_store
 from tunesmith.store.memory import MemoryStore
 from tunesmith.store.sql import SqlStore
 from tunesmith.store.sqlite import open_sqlite
 from tunesmith.tuning.job import load_job
+from tunesmith.tuning.place import folder_of
 from tunesmith.tuning.warm_start import pasts
 
 SPEC = StudySpec(name="study", space=ts.Space(x=ts.Float(0, 1)), objectives=(Objective("loss"),))
@@ -495,6 +496,32 @@ class TestNames:
             assert outcome.stdout
         assert [entry.name for entry in tmp_path.iterdir() if "sqlite" in entry.name] == []
 
+    @pytest.mark.parametrize(
+        ("url", "message"),
+        [
+            ("study.db?trials=s3://bucket/a", r"write it as a URL: sqlite:///study.db\?trials=s3://bucket/a"),
+            ("sqlite:///study.db?mode=ro", "has no option 'mode'; known: trials"),
+            ("sqlite:///study.db?trials=a&schema=b", "has no option 'schema'"),
+            ("sqlite:///study.db?", "has no option ''"),
+            ("sqlite:///study.db?trials=", "names no folder and no URL, such as s3://bucket/tuning"),
+        ],
+    )  # fmt: skip
+    def test_options_of_a_url_that_there_are_not(self, url: str, message: str) -> None:
+        with pytest.raises(ts.StoreError, match=message):
+            open_store(url)
+
+    def test_where_trials_keep_their_files(self, tmp_path: Path) -> None:
+        file, beside = tmp_path / "study.db", tmp_path / "study.trials" / "s"
+        for option, path, remote in (
+            ("", beside, None),
+            ("?trials=s3://bucket/a/", beside, "s3://bucket/a/s"),
+            (f"?trials={tmp_path}/elsewhere", tmp_path / "elsewhere" / "s", None),
+        ):
+            where = f"sqlite:///{file}{option}"
+            folder = folder_of(where, "s")
+            assert (folder.path, folder.url) == (path, remote)
+            assert (str(location_of(where)), file_of(where)) == (str(file), file)
+
     def test_a_job_file_and_a_warm_start_by_their_urls(self, tmp_path: Path) -> None:
         """What is relative is so to the job file."""
         with ts.Study.create(
@@ -511,6 +538,10 @@ class TestNames:
         assert job.storage == tmp_path / "new.db"
         (earlier,) = pasts(job.warm_start, MemoryStore(), job.spec)
         assert earlier.losses == (0.5,)
+        path.write_text(path.read_text().replace("new.db", "new.db?trials=s3://bucket/a"))
+        job = load_job(path)
+        assert file_of(job.storage) == tmp_path / "new.db"
+        assert job.folder.url == f"s3://bucket/a/{job.spec.name}"
 
     def test_a_job_file(self, tmp_path: Path) -> None:
         path = tmp_path / "job.yaml"

@@ -92,6 +92,11 @@ class Store(Protocol):
         """The study as it was created (edits are events). Raises StudyNotFound."""
         ...
 
+    def made_at(self, name: str) -> float:
+        """When it was created, as `create` was told: with its name, what tells it from one that was deleted. Raises
+        StudyNotFound."""
+        ...
+
     def names(self) -> list[str]:
         """The studies' names, oldest first."""
         ...

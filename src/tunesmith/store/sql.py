@@ -406,6 +406,9 @@ class SqlStore:
     def load(self, name: str) -> StudySpec:
         return self._made(name)[0]
 
+    def made_at(self, name: str) -> float:
+        return self._made(name)[1]
+
     def _spec(self, connection: Connection, study: int) -> tuple[StudySpec, float]:
         row = connection.execute(
             sa.select(studies.c.spec, studies.c.created_at).where(studies.c.id == study)

@@ -109,6 +109,7 @@ class _StoreSuite:
             a.delete("one")
             assert b.names() == ["two"]
             a.create(spec("one"), 3.0)
+            assert (a.made_at("one"), b.made_at("two")) == (3.0, 2.0)
             assert list(b.changes("one")) == []
 
     def check_unknown_and_known_names(self) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from tunesmith import schedule, streams
@@ -25,8 +24,9 @@ from tunesmith.core.strategy import instant, pauses
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import CODES, State
+from tunesmith.run.claim import claimed, identity_of
 from tunesmith.run.executors import Context, Factory
-from tunesmith.store import Durability, Location, Store, location_of, open_store
+from tunesmith.store import Durability, Location, Store, file_of, location_of, open_store
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.joined import Joined
@@ -103,6 +103,9 @@ def launch(
             opened(study)
         folder = folder_of(storage, spec.name)
         stack.callback(folder.close)
+        identity = identity_of(spec.name, store.made_at(spec.name))
+        stack.enter_context(claimed(folder, identity, say))
+        folder = replace(folder, identity=identity)
         if join:
             part = Joined(study, spec.limits.parallel, watcher=watcher, say=say)
             part.run(executor, folder)
@@ -175,10 +178,10 @@ def _say_what_was_there(
     result: Result, there: int, storage: Storage, session: str, say: Callable[[str], None]
 ) -> None:
     """How many trials an earlier call had left, and how many this one has run."""
-    ledger, location = result.ledger, location_of(storage)
+    ledger, location, path = result.ledger, location_of(storage), file_of(storage)
     where = "the storage" if location is None else str(location)
-    if isinstance(location, Path):
-        where = location.name
+    if path is not None:
+        where = path.name
     began = ledger.sessions[session].at
     now = ledger.column("started_at") >= began
     now[list(ledger.forks)] = False  # they go on where another trial was

@@ -64,6 +64,7 @@ from tunesmith.core.trial import (
 )
 from tunesmith.run.asks import Question
 from tunesmith.run.checkpoint import complete
+from tunesmith.run.claim import claimed, identity_of, is_anothers
 from tunesmith.run.folder import CHECKPOINT
 from tunesmith.run.live import Channel, LiveTrial, checked_report
 from tunesmith.run.remote import Remote
@@ -389,9 +390,13 @@ class Study:
         if self._storage is None:
             return None
         files = folder_of(self._storage, self._name)
+        identity = identity_of(self._name, self._store.made_at(self._name))
         folder = files.trial(_number(trial)) / CHECKPOINT
         if files.url is not None and fetch:
-            Remote(files.url).fetch(_number(trial), folder)
+            with claimed(files, identity, _warn):
+                Remote(files.url, identity).fetch(_number(trial), folder)
+        if is_anothers(files.path, identity):
+            return None
         checkpoints = complete(folder)
         return checkpoints[-1].path if checkpoints else None
 
@@ -1081,6 +1086,10 @@ class Study:
                 f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "
                 "stop it first"
             )
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, UserWarning, stacklevel=5)
 
 
 def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:
