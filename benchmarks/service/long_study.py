@@ -52,7 +52,7 @@ def changed(window: Watched, address: str, ready: str, watched: str, act: str) -
     window.page.goto(address)
     window.page.locator(ready).first.wait_for()
     time.sleep(1.0)
-    window.page.evaluate(f"window.act = () => {{ {act} }}")
+    window.page.evaluate(f"window.act = () => {{ {act} }}; null")
     return float(window.page.evaluate(_CHANGED, watched)) / 1e3
 
 
@@ -132,7 +132,9 @@ def main() -> None:
         ):
             ready, watched = ".list [role=row] >> nth=3", ".list"
             times = [
-                changed(window, f"{address}&view=trials", ready, watched, go(query.format(k / 10)))
+                changed(
+                    window, f"{address}&view=trials", ready, watched, go(query.format((k + 1) / 10))
+                )
                 for k in range(ROUNDS)
             ]
             print(

@@ -123,12 +123,14 @@ def began(folder: Path) -> list[str]:
 
 class TestSubmit:
     def test_a_job(self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is sent without what is not to be, runs in its own folder without the service's secrets, and its study is the service's."""
+        """It is sent without what is not to be, runs in its own folder without the service's secrets and behind the service, and its
+        study is the service's."""
         program = """\
             import json, os, sys, helper
             assert "large.bin" not in os.listdir() and "hunter2" not in str(dict(os.environ))
+            assert os.nice(0) == NICE
             print(json.dumps({"loss": helper.loss(float(sys.argv[1]))}))
-        """
+        """.replace("NICE", str(min(19, os.nice(0) + 5)))
         job = write(
             tmp_path, "python train.py {x}", train_py=program, helper_py="def loss(x): return x"
         )

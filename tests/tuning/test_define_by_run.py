@@ -260,6 +260,22 @@ def test_every_early_failure_leaves_a_study_that_goes_on() -> None:
     assert [len(t.config) for t in result.trials] == [0, 0, 0, 1, 1, 1]
 
 
+def test_constraints_may_name_parameters() -> None:
+    def objective(trial: ts.LiveTrial) -> float:
+        return trial.float("x", 0, 1)
+
+    result = ts.tune(objective, trials=8, seed=1, constraints=["x >= 0.5"], progress=False)
+    assert {t.state for t in result.trials} == {State.COMPLETED}
+    assert all(bool(t.broken) == (t.config["x"] < 0.5) for t in result.trials)
+    assert result.best.config["x"] >= 0.5
+
+    def both(trial: ts.LiveTrial) -> float:
+        return trial.float("value", 0, 1)
+
+    reason = ts.tune(both, trials=1, constraints=["value <= 1"], progress=False).trials[0].reason
+    assert "'value' is an objective's metric, which a constraint names" in str(reason)
+
+
 # -- by hand ----------------------------------------------------------------------------------
 
 

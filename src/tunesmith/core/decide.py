@@ -485,6 +485,8 @@ def outcome(ledger: Ledger, exited: Exited) -> Outcome:
 
     if reason is None:
         needed = ledger.spec.needed_metrics
+        if ledger.spec.learned:  # which of the names are parameters is known now
+            needed -= {*ledger.asking.declared, *ledger.config(exited.trial)}
         return outcome_of(objectives, exited.returned, latest, reports, needed)
     if reason.kind is Kind.STOPPED:
         so_far = outcome_of(objectives, None, latest, reports)

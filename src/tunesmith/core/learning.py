@@ -23,8 +23,11 @@ _BROKEN_OFF: Final = CODES[State.FAILED]
 def conflict(ledger: Ledger, e: events.Asked) -> str:
     """That a trial asks for a parameter otherwise than others did, where that is so; else empty. Another version of the
     program may: then the space is edited."""
-    version = int(ledger.table.version[e.trial])
+    version, spec = int(ledger.table.version[e.trial]), ledger.spec
+    metrics = {objective.metric for objective in spec.objectives}
     for name, declaration in e.parameters.items():
+        if name in metrics and any(name in c.expression.names for c in spec.constraints):
+            return f"{name!r} is an objective's metric, which a constraint names: give the parameter another name"
         known = ledger.asking.declared.get(name)
         if known is None or known.version != version or same(known.declaration, declaration):
             continue

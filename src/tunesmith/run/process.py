@@ -203,6 +203,8 @@ class ProcessExecutor:
         for connection in wait(list(connections), timeout_s):
             worker = connections[connection]  # type: ignore[index]
             event = self._receive(worker)
+            while event is None and not worker.connection.closed and worker.connection.poll():
+                event = self._receive(worker)  # behind notes
             if event is not None:
                 happened.append(event)
         for worker in list(self._workers.values()):

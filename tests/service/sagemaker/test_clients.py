@@ -407,38 +407,63 @@ def test_search(cloud: Cloud) -> None:
     assert cloud.client.search(Resource="ModelCard")["Results"] == []
 
 
-def test_an_algorithm_of_sagemakers(cloud: Cloud) -> None:
-    """Its image needs no entry and its metrics no definition."""
+def test_xgboost_direct_marketing(cloud: Cloud) -> None:
+    """The notebook's request, by boto3: its image needs no entry, its metrics no definition, and two machines are one."""
     rows = "\n".join(f"{int(n % 7 > 3)},{n % 7},{n % 3}" for n in range(60))
     for channel in ("train", "validation"):
-        (cloud.bucket / "boost" / channel).mkdir(parents=True)
-        (cloud.bucket / "boost" / channel / "part.csv").write_text(rows)
-    channels = [
-        {
-            "ChannelName": name,
-            "ContentType": "text/csv",
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": f"s3://bucket/boost/{name}",
-                    "S3DataDistributionType": "FullyReplicated",
-                }
-            },
-        }
-        for name in ("train", "validation")
-    ]
-    image = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:latest"
-    one = definition(
-        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
-        InputDataConfig=channels,
-        StaticHyperParameters={"objective": "binary:logistic", "num_round": "5"},
-    )
-    objective = {"Type": "Maximize", "MetricName": "validation:auc"}
-    ranges = {"ContinuousParameterRanges": [{"Name": "eta", "MinValue": "0.1", "MaxValue": "1"}]}
-    how = config(
-        1, 1, HyperParameterTuningJobObjective=objective, ParameterRanges=ranges
-    )  # fmt: skip
-    cloud.tune("boost", one, how)
-    shown = cloud.over("boost")
-    metric = "FinalHyperParameterTuningJobObjectiveMetric"
-    assert shown["BestTrainingJob"][metric]["Value"] > 0.9
+        (cloud.bucket / "direct" / channel).mkdir(parents=True)
+        (cloud.bucket / "direct" / channel / f"{channel}.csv").write_text(rows)
+    bounds = {"eta": (0, 1), "min_child_weight": (1, 10), "alpha": (0, 2)}
+    how = {
+        "ParameterRanges": {
+            "CategoricalParameterRanges": [],
+            "ContinuousParameterRanges": [
+                {"Name": name, "MinValue": str(low), "MaxValue": str(high)}
+                for name, (low, high) in bounds.items()
+            ],
+            "IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "1", "MaxValue": "10"}],
+        },
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 3},
+        "Strategy": "Bayesian",
+        "HyperParameterTuningJobObjective": {"MetricName": "validation:auc", "Type": "Maximize"},
+    }
+    one = {
+        "AlgorithmSpecification": {
+            "TrainingImage": "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:latest",
+            "TrainingInputMode": "File",
+        },
+        "InputDataConfig": [
+            {
+                "ChannelName": name,
+                "CompressionType": "None",
+                "ContentType": "csv",
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataDistributionType": "FullyReplicated",
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": f"s3://bucket/direct/{name}",
+                    }
+                },
+            }
+            for name in ("train", "validation")
+        ],
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/direct/output"},
+        "ResourceConfig": {
+            "InstanceCount": 2, "InstanceType": "ml.c4.2xlarge", "VolumeSizeInGB": 10,
+        },
+        "RoleArn": ROLE,
+        "StaticHyperParameters": {
+            "eval_metric": "auc", "num_round": "5", "objective": "binary:logistic", "rate_drop": "0.3",
+            "tweedie_variance_power": "1.4",
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 43200},
+    }  # fmt: skip
+    cloud.tune("direct", one, how)
+    shown = cloud.over("direct")
+    assert shown["TrainingJobStatusCounters"]["Completed"] == 3
+    best = shown["BestTrainingJob"]
+    assert set(best["TunedHyperParameters"]) == {*bounds, "max_depth"}
+    assert best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] > 0.9
+    place = cloud.training(best["TrainingJobName"])["ModelArtifacts"]["S3ModelArtifacts"]
+    with tarfile.open(cloud.bucket / place.removeprefix("s3://bucket/")) as packed:
+        assert packed.getnames() == ["xgboost-model"]

@@ -17,7 +17,9 @@ from tunesmith.run.executors import Where, of_program
 from tunesmith.run.program import Program
 
 #: What is asked for, cannot be given here, and may be left out without a word if the operator says so.
-Ignored: TypeAlias = Literal["vpc", "kms", "network_isolation", "debugger", "experiments"]
+Ignored: TypeAlias = Literal[
+    "vpc", "kms", "network_isolation", "debugger", "experiments", "instances"
+]
 
 
 class AccessKey(Struct, frozen=True, forbid_unknown_fields=True):

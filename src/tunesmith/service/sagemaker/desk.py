@@ -397,12 +397,27 @@ class Desk:
         with contextlib.suppress(StudyNotFound):
             self._studies.on(record.study, tell)
 
+    def _waits_too_long(self, record: Record) -> bool:
+        """Whether a training job has waited for its turn for longer than it may (MaxPendingTimeInSeconds)."""
+        most: float | None = record.request.get("StoppingCondition", {}).get(
+            "MaxPendingTimeInSeconds"
+        )
+        if most is None or time.time() - record.created_at <= most:
+            return False
+        job = self._job(record)
+        return job is not None and job.state == "queued" and not job.attempt
+
     def _work(self) -> None:
         while not self._closing.wait(_LOOK_S):
             for record in [*self.records.all("tuning"), *self.records.all("training")]:
-                if record.stopping_at is None or record.end is not None:
+                if record.end is not None or not (
+                    record.stopping_at or self._waits_too_long(record)
+                ):
                     continue
                 try:
-                    self._see_to(record)
+                    if record.stopping_at is None:
+                        self._stop(record)
+                    else:
+                        self._see_to(record)
                 except (TunesmithError, OSError, Problem) as error:
                     _LOG.warning("%s could not be told to stop: %s", record.name, error)

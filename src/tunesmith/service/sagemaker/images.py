@@ -39,6 +39,7 @@ def training(
     """The plan for a definition or a training job. Raises Fault for what cannot be had here."""
     _refuse(one, configuration)
     name, image = _image(one.AlgorithmSpecification, configuration)
+    _check_machines(one, image, configuration)
     defined = {
         metric.Name: check_pattern(metric.Name, metric.Regex)
         for metric in one.AlgorithmSpecification.MetricDefinitions
@@ -131,7 +132,11 @@ def _refuse(one: Any, configuration: Configuration) -> None:
         ("vpc", "VpcConfig", one.VpcConfig is not None),
         ("kms", "KmsKeyId", any(keys)),
         ("network_isolation", "EnableNetworkIsolation", one.EnableNetworkIsolation),
-        ("debugger", "the debugger and the profiler", _debugs(one)),
+        (
+            "debugger",
+            "the debugger, the profiler, TensorBoard's output and remote debugging",
+            _debugs(one),
+        ),
         ("experiments", "ExperimentConfig", getattr(one, "ExperimentConfig", None) is not None),
     ]
     for word, what, is_there in asked:
@@ -152,18 +157,31 @@ def _refuse(one: Any, configuration: Configuration) -> None:
         raise invalid("TrainingInputMode: Pipe cannot be had here; take File or FastFile")
     if getattr(one.AlgorithmSpecification, "TrainingImageConfig", None):
         raise invalid("TrainingImageConfig: there are no registries here; leave it out")
+
+
+def _check_machines(one: Any, image: Image, configuration: Configuration) -> None:
+    """Raise Fault for several machines, unless they would only share an algorithm's work."""
+    machine, tuning = one.ResourceConfig, getattr(one, "HyperParameterTuningResourceConfig", None)
     counts = [m.InstanceCount or 1 for m in (machine, tuning) if m is not None]
-    counts += [one.InstanceCount for one in (tuning.InstanceConfigs if tuning else ())]
-    groups = machine.InstanceGroups if machine else ()
-    if any(count > 1 for count in counts) or groups:
-        raise invalid("InstanceCount: a training has one machine here; set it to 1")
+    counts += [instance.InstanceCount for instance in (tuning.InstanceConfigs if tuning else ())]
+    several = any(count > 1 for count in counts) and image.algorithm is None
+    if machine is not None and machine.InstanceGroups:
+        raise invalid("InstanceGroups: a training has one machine here; leave them out")
+    if several and "instances" not in configuration.ignore:
+        raise invalid(
+            "InstanceCount: a training has one machine here; set it to 1, or let the service's operator say that it does not matter "
+            "(ignore: [instances] in the file of --sagemaker)"
+        )
 
 
 def _debugs(one: Any) -> bool:
-    """Whether rules are to be watched; hooks without them change nothing that a client sees."""
+    """Whether rules are to be watched, or a training is to be looked into; hooks without them change nothing that a client sees."""
+    remote = getattr(one, "RemoteDebugConfig", None) or {}
     return bool(
         getattr(one, "DebugRuleConfigurations", None)
         or getattr(one, "ProfilerRuleConfigurations", None)
+        or getattr(one, "TensorBoardOutputConfig", None)
+        or remote.get("EnableRemoteDebug")
     )
 
 

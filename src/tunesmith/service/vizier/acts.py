@@ -97,14 +97,14 @@ def more(
     """The trials of a client, `count` at most, and new ones if there are fewer; None if it takes a model that thinks and is not
     to (`instant`). Raises StudyWaits where no trial may begin yet, and the client has none."""
     with study._journal.lock:  # noqa: SLF001
-        have = mine(ledger_of(study), session)[:count]
         ended = False
-        while len(have) < count and not ended:
+        # looked at again before each: the client may be asking another service, too
+        while len(have := mine(ledger_of(study), session)[:count]) < count and not ended:
             check_mutable(study._ledger)  # noqa: SLF001
             if instant and not studies.instant(study):
                 return None
             try:
-                have.append(studies.next_of(study, session).number)
+                studies.next_of(study, session)
             except StudyOver:
                 ended = True
             except StudyWaits:
