@@ -182,6 +182,15 @@ def test_what_is_made_is_contained_and_found_again(parameter: Float | Int, u: fl
         assert abs(place - u) <= max(1e-6, digits)
 
 
+@pytest.mark.parametrize("low", [2**46, 2**52, 2**53 - 3, 2 - 2**53])
+@pytest.mark.parametrize("log", [False, True])
+def test_where_half_steps_are_lost_all_values_are_found(low: int, log: bool) -> None:
+    parameter = Int(low, low + 1, log=log and low > 0)
+    values = [parameter.decode(u) for u in np.linspace(0.0, 1.0, 101)]
+    assert (values[0], values[-1]) == (parameter.low, parameter.high)
+    assert all(parameter.decode(float(parameter.unit(value))) == value for value in values)
+
+
 @settings(max_examples=100, deadline=None)
 @given(wild())
 def test_the_last_step_is_contained_and_so_are_its_neighbours(parameter: Float | Int) -> None:

@@ -53,6 +53,11 @@ class Axis:
             if self.log == "reverse":
                 first = low - step / 2
                 last = high + min(step / 2, (1.0 - high) / 2)
+            if (1024.0 if self.log else 64.0) * _EPS * max(abs(low), abs(high)) > step:
+                first, last = low, high  # half steps are lost: the cells of the ends are half ones
+                # ... and steps in the logarithm, which is a straight line there
+                if high - low < 1e-3 * low:
+                    object.__setattr__(self, "log", False)
             decimals = max(_decimals(low), _decimals(step))
         start = float(self.forward(first))
         object.__setattr__(self, "count", count)
@@ -160,7 +165,7 @@ class Axis:
         k = _coarse(
             k, max(math.ceil(math.log2(unsure)) if unsure > 1.0 else 0, k.bit_length() - 40)
         )
-        return last if k >= last - (1 << max(0, last.bit_length() - 38)) else k
+        return last if k >= last - ((1 << last.bit_length()) >> 38) else k
 
     def nth(self, k: int) -> float:
         """The k-th value of a stepped axis, as the decimal a person would write; the last is `high`."""
