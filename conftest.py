@@ -7,12 +7,14 @@
 ```console             its "$ commands" run in that folder; "..." stands for any output
 ```sh                  is not run, but its tunesmith commands have to exist
 postgres               as an option: the URL postgresql://tuner@db/tuning is one of a server of ours
+vizier                 as an option: 127.0.0.1:6006 is the door of a service of ours for Vizier's clients, http://127.0.0.1:8765 the service, ts_... a token of it
 service                as an option: the URL http://tuner:8765 is one of a service of ours, with a token
 needs=NAME             as an option: is run where the package NAME is, in an environment of tools/environment if not here
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import doctest
 import importlib.util
@@ -85,7 +87,7 @@ def save(example: Example) -> bool:
 def with_database(example: Example) -> str:
     """The block, with the URL of a database or service that is there if it wants one."""
     text: str = example.parsed
-    if not {"postgres", "service"} & {*options(example)}:
+    if not {"postgres", "service", "vizier"} & {*options(example)}:
         return text
     root = str(Path(__file__).parent)
     if root not in sys.path:
@@ -97,6 +99,16 @@ def with_database(example: Example) -> str:
         if "url" not in known:
             known["url"] = server().url()
         return text.replace("postgresql://tuner@db/tuning", known["url"])
+    if "vizier" in options(example):
+        from tests.service.vizier.conftest import Door
+
+        if "door" not in known:
+            known["door"] = door = Door(known["folder"] / "vizier.db")
+            atexit.register(door.close)
+            known["token"] = door.token("control")
+        door = known["door"]
+        text = text.replace("127.0.0.1:6006", door.endpoint).replace("ts_...", known["token"])
+        return text.replace("http://127.0.0.1:8765", door.url())
     from tests.service.running import emptied
 
     if "service" not in known:

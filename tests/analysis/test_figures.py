@@ -14,10 +14,11 @@ import pytest
 from tests.analysis.studies import SPACE, complete, loss, mixed_study, random_study, stop, study
 
 from tunesmith.analysis import fronts, parallel, parameters, progress, svg
+from tunesmith.analysis.drawn import to_figure
 from tunesmith.analysis.figures import Figures
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.scale import Scale
-from tunesmith.analysis.style import Figure, Value, plain, text, to_figure, unit_of
+from tunesmith.analysis.style import Figure, Value, plain, text, unit_of
 from tunesmith.analysis.trials import DOTS, TrialArrays
 from tunesmith.core.errors import StudyError, TunesmithError
 from tunesmith.core.ledger import Ledger

@@ -46,7 +46,7 @@ def programs() -> Executor:
 CHECKS = [
     pytest.param(check, id=f"ray-{make.__name__}-{check}")
     for make in (functions, programs)
-    for check in executor_checks(make)
+    for check in executor_checks(make, asks=make is functions)
 ]
 
 

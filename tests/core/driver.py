@@ -23,7 +23,7 @@ def spec(**options: Any) -> StudySpec:
     """A study that minimises "loss" over SPACE by random search; limits are given by name."""
     own: dict[str, Any] = {
         name: options.pop(name)
-        for name in (*EDITABLE, "objectives", "constraints", "deterministic", "seed")
+        for name in (*EDITABLE, "objectives", "constraints", "deterministic", "learned", "seed")
         if name in options
     }
     base: dict[str, Any] = {

@@ -374,7 +374,7 @@ def test_the_longest_silence_is_learned_from_those_that_lived() -> None:
 
 
 def test_one_of_each_kind_of_event_folds() -> None:
-    study = Ledger(spec()).extend(one_of_each())
+    study = Ledger(spec(learned=True)).extend(one_of_each())
     assert study.cursor == len(one_of_each())
     states = [str(study.state(n)) for n in range(study.size)]
     assert states == ["completed", "failed", "completed", "paused"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.errors import JobError
 from tunesmith.integrations import katib, nni, wandb
 from tunesmith.integrations.sweep_files import load
 from tunesmith.tuning.job import load_job, run_job
@@ -241,3 +244,76 @@ def test_what_is_no_experiment_of_katib(tmp_path: Path, old: str, new: str, mess
     (tmp_path / "experiment.yaml").write_text(KATIB.replace(old, new))
     with pytest.raises(ts.JobError, match=rf"experiment\.yaml: .*{message}"):
         katib.read_sweep(tmp_path / "experiment.yaml")
+
+
+SAGEMAKER = {
+    "HyperParameterTuningJobName": "digits",
+    "HyperParameterTuningJobConfig": {
+        "Strategy": "Bayesian",
+        "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "score"},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1},
+        "ParameterRanges": {
+            "ContinuousParameterRanges": [
+                {"Name": "learning-rate", "MinValue": "0.0001", "MaxValue": "0.1"}
+            ],
+            "IntegerParameterRanges": [
+                {"Name": "n", "MinValue": "1", "MaxValue": "4", "ScalingType": "Linear"}
+            ],
+            "CategoricalParameterRanges": [{"Name": "kind", "Values": ["a", "b c"]}],
+        },
+        "RandomSeed": 3,
+    },
+    "TrainingJobDefinition": {
+        "AlgorithmSpecification": {
+            "TrainingImage": "somewhere/image:1",
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "score", "Regex": "score=([0-9.]+);"}],
+        },
+        "StaticHyperParameters": {
+            "sagemaker_program": '"train.py"',
+            "epochs": "2",
+            "word": '"{x}"',
+        },
+        "RoleArn": "arn:aws:iam::1:role/x",
+        "OutputDataConfig": {"S3OutputPath": "s3://b/o"},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+    },
+}
+
+
+def test_a_tuning_request_of_sagemaker_runs(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--learning-rate', type=float)\n"
+        "p.add_argument('-n', type=int)\np.add_argument('--kind')\np.add_argument('--epochs', type=int)\n"
+        "p.add_argument('--word')\na = p.parse_args()\nassert a.kind in ('a', 'b c') and a.epochs == 2 and a.word == '{x}'\n"
+        "print(f'score={a.n};')\n"
+    )
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(SAGEMAKER))
+    said: list[str] = []
+    job = load(path, {"storage": str(tmp_path / "s.db")}, said.append)
+    result = run_job(job)
+    assert [t.value for t in result.trials] == [t.config["n"] for t in result.trials]
+    assert len(result.trials) == 3
+    assert result.ledger.spec.first_objective.goal == "maximize"
+    assert result.ledger.spec.space["learning_rate"].log is True  # type: ignore[union-attr]
+    assert result.ledger.spec.limits.trial_time == 600
+    assert any("somewhere/image:1 is not used" in line for line in said)
+    assert any("OutputDataConfig is not kept" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"TrainingJobDefinitions": [{}]}, "a job has one definition"),
+        ({"TrainingJobDefinition": {}}, "no sagemaker_program"),
+        ({"TrainingJobDefinition": None}, "has one, not None"),
+    ],
+)
+def test_what_is_no_request_of_sagemaker(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps({**SAGEMAKER, **change}))
+    with pytest.raises(JobError, match=message):
+        load(path)

@@ -63,7 +63,7 @@ def command() -> Executor:
 CHECKS = [
     pytest.param(check, id=f"{make.__name__}-{check}")
     for make, has_processes in ((inline, False), (process, True), (isolated, True), (command, True))
-    for check in executor_checks(make, isolated=has_processes)
+    for check in executor_checks(make, isolated=has_processes, asks=make is not command)
 ]
 
 

@@ -122,7 +122,10 @@ CHECKS = [
         ("functions", FUNCTION, True),
         ("programs elsewhere", PROGRAM, False),
     )
-    for check in executor_checks(lambda work=work, sees=sees: Made(work, sees=sees).executor)  # type: ignore[misc]
+    for check in executor_checks(
+        lambda work=work, sees=sees: Made(work, sees=sees).executor,  # type: ignore[misc]
+        asks=work is FUNCTION,
+    )
 ]
 
 

@@ -68,10 +68,12 @@ def emptied(location: str = "") -> str:
 class Here:
     """A service in a thread of this process: its clock can be ours. Its only token may do everything."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.time, vizier: Any = None
+    ) -> None:
         tokens = Tokens(None)
         self.token, _ = tokens.create("ana", "admin")
-        self.app = make(store, tokens=tokens, clock=clock)
+        self.app = make(store, tokens=tokens, clock=clock, vizier=vizier)
         config = uvicorn.Config(self.app, log_level="warning", **limits())
         self._server = uvicorn.Server(config)
         self._listening = socket.create_server(("127.0.0.1", 0))

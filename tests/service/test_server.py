@@ -6,18 +6,24 @@ import gc
 import http.client
 import json
 import signal
+import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
+from tests.postgres import free_port
 from tests.service.running import Service
 from typer.testing import CliRunner
 
 import tunesmith as ts
 from tunesmith.cli.app import app
 from tunesmith.service import server
+from tunesmith.store import location_of, open_store
+from tunesmith.tuning.place import state_of
 
 
 @pytest.fixture
@@ -142,3 +148,29 @@ def test_garbage_that_full_collections_leave_out_is_collected_by_and_by(
 def test_what_would_not_be_safe(tmp_path: Path, options: list[str], message: str) -> None:
     answer = CliRunner().invoke(app, ["serve", "-s", str(tmp_path / "s.db"), *options])
     assert message in str(answer.exception)
+
+
+def test_what_was_begun_is_ended_where_the_service_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may have the folder of jobs, and the port, at once."""
+    location = location_of(tmp_path / "studies.db")
+    assert location is not None
+    described = tmp_path / "sagemaker.yaml"
+    described.write_text("{keys: {}}")
+    described.chmod(0o600)
+    records = state_of(location) / "sagemaker" / "tuning"
+    records.mkdir(parents=True)
+    (records / "broken.json").write_text("{")
+    port, before = free_port(), threading.active_count()
+    with closing(open_store(location)) as store:
+        address = server.Address(port=port, jobs=1, sagemaker=described)
+        for _ in range(2):
+            with pytest.raises(msgspec.DecodeError):
+                server.serve(store, location, address, lambda _: None)
+        assert threading.active_count() == before
+        monkeypatch.setattr(server, "_shorten_pauses", lambda: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                server.serve(store, location, server.Address(port=port, jobs=1), lambda _: None)
+    assert threading.active_count() == before

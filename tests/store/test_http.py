@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.network import Network
 from tests.service.running import Service as Running
 from tests.service.running import emptied
 from typer.testing import CliRunner
@@ -30,7 +28,6 @@ from tunesmith.core.errors import (
     StoreReadOnly,
     StoreUnreachable,
     StudyExists,
-    StudyNotFound,
 )
 from tunesmith.store import Service, line, open_store
 from tunesmith.store.journal import Journal
@@ -277,24 +274,6 @@ class TestBrokenConnections:
             assert store.names() == []
             assert len(cuts) >= 5
 
-    def test_a_network_that_is_cut(self, url: str) -> None:
-        place = Service(url)
-        network = Network(place.port)
-        through = f"http://{place.token}@127.0.0.1:{network.port}"
-        with ts.Study.create(
-            SPACE, name="s", metric="loss", trials=30, storage=through, searcher="random", seed=1
-        ) as study:
-            rng, values = random.Random(1), {}
-            for _ in range(30):
-                network.cut_after(rng.randrange(4000))
-                trial = study.ask()
-                values[trial.number] = trial.config["x"]
-                study.tell(trial, trial.config["x"])
-            assert network.cuts > 5
-            assert {trial.number: trial.value for trial in study.trials} == values
-            assert study.store.verify("s") is None
-        network.close()
-
     def test_a_server_that_stays_away(
         self, running: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -354,63 +333,3 @@ class TestBrokenConnections:
             assert all(len(study.log(n)) == 4 for n in range(40)), (
                 "begun, twice reported, ended: once each"
             )
-
-
-class TestManyAtOnce:
-    def test_a_study_made_anew_is_another_one(self, url: str) -> None:
-        with closing(open_store(url)) as one, closing(open_store(url)) as other:
-            one.create(spec(), 1.0)
-            one.append("study", [opened()], 0)
-            journal = Journal(other, "study")
-            journal.refresh()
-            one.delete("study")
-            one.create(spec(), 2.0)
-            one.append("study", [opened("a"), opened("b")], 0)
-            with pytest.raises(StudyNotFound, match="made anew"):
-                journal.write(lambda ledger: [suggested(0)])
-            assert one.cursor("study") == 2
-            assert Journal(other, "study").refresh().cursor == 2
-
-    def test_a_long_history_comes_in_pages(self, url: str) -> None:
-        with closing(open_store(url)) as store:
-            store.create(spec(), 1.0)
-            batch = [opened(str(n)) for n in range(12000)]
-            store.append("study", batch, 0)
-            assert list(store.changes("study")) == batch
-            assert list(store.changes("study", 7000)) == batch[7000:]
-
-    def test_after_a_fork_both_sides_connect_again(self, url: str) -> None:
-        code = (
-            "import os, sys, tunesmith as ts\n"
-            "study = ts.Study.create(ts.Space(x=ts.Float(0, 1)), name='s', storage=sys.argv[1])\n"
-            "study.tell(study.ask(), 1.0)\n"
-            "for _ in range(2):\n"
-            "    child = os.fork()\n"
-            "    for _ in range(3): study.tell(study.ask(), 2.0 if child else 3.0)\n"
-            "    if child == 0: os._exit(0)\n"
-            "    assert os.waitpid(child, 0)[1] == 0\n"
-            "study.tell(study.ask(), 4.0)\n"
-            "print(study.store.verify('s'))\n"
-            "study.close()\n"
-        )
-        run = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code, url], capture_output=True, text=True, check=False
-        )  # fmt: skip
-        assert (run.returncode, run.stdout) == (0, "None\n"), run.stderr
-        with ts.Study.open("s", storage=url) as study:
-            assert len(study.trials) == 14
-
-    def test_in_a_transaction_a_fork_refuses(self, url: str) -> None:
-        with closing(open_store(url)) as store:
-            store.create(spec(), 1.0)
-            with store.writing("study"):
-                store.append("study", [opened()], 0)
-                child = os.fork()
-                if child == 0:
-                    try:
-                        store.cursor("study")
-                    except StoreError:
-                        os._exit(7)
-                    os._exit(1)
-                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-            assert store.cursor("study") == 1

@@ -17,7 +17,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.network import Network
 from tests.postgres import Server, server
 from typer.testing import CliRunner
 
@@ -441,12 +440,11 @@ class TestManyAtOnce:
         with closing(open_store(url)) as one, closing(open_store(url)) as other:
             one.create(spec(), 1.0)
             one.append("study", [opened()], 0)
-            journal = Journal(other, "study")
-            journal.refresh()
+            assert other.cursor("study") == 1
             one.delete("study")
             one.create(spec(), 2.0)
             with pytest.raises(StudyNotFound, match="made anew"):
-                journal.write(lambda ledger: [suggested(0)])
+                other.append("study", [suggested(0)], 1)
             with pytest.raises(Conflict):
                 other.append("study", [suggested(0)], 1)
             assert one.cursor("study") == 0
@@ -458,53 +456,6 @@ class TestManyAtOnce:
                 other.append("study", [opened(), suggested(0)], 0)
                 assert store.cursor("study") == 0, "no reader waits for a writer"
             assert store.summary("study").counts[State.RUNNING] == 1
-
-    def test_a_long_history_comes_in_parts(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        with closing(open_store(url)) as store:
-            store.create(spec(), 1.0)
-            batch = [opened(), *(e for n in range(6000) for e in (suggested(n % 64), opened()))]
-            store.append("study", batch, 0)
-            assert list(store.changes("study")) == batch
-            assert list(store.changes("study", 7000)) == batch[7000:]
-
-    def test_after_a_fork_both_sides_connect_again(self, url: str) -> None:
-        code = (
-            "import os, sys, tunesmith as ts\n"
-            "study = ts.Study.create(ts.Space(x=ts.Float(0, 1)), name='s', storage=sys.argv[1])\n"
-            "study.tell(study.ask(), 1.0)\n"
-            "for _ in range(2):\n"
-            "    child = os.fork()\n"
-            "    for _ in range(3): study.tell(study.ask(), 2.0 if child else 3.0)\n"
-            "    if child == 0: os._exit(0)\n"
-            "    assert os.waitpid(child, 0)[1] == 0\n"
-            "study.tell(study.ask(), 4.0)\n"
-            "print(study.store.verify('s'))\n"
-            "study.close()\n"
-        )
-        run = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code, url],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (run.returncode, run.stdout) == (0, "None\n"), run.stderr
-        with ts.Study.open("s", storage=url) as study:
-            assert len(study.trials) == 14
-
-    def test_in_a_transaction_a_fork_refuses(self, url: str) -> None:
-        with closing(open_store(url)) as store:
-            store.create(spec(), 1.0)
-            with store.writing("study"):
-                store.append("study", [opened()], 0)
-                child = os.fork()
-                if child == 0:
-                    try:
-                        store.cursor("study")
-                    except StoreError:
-                        os._exit(7)
-                    os._exit(1)
-                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-            assert store.cursor("study") == 1
 
 
 class TestPoolers:
@@ -670,25 +621,6 @@ class TestBrokenConnections:
             assert store.cursor("study") == 1
             assert silent.append("study", [suggested(0)], 1) == 2
             assert store.verify("study") is None
-
-    def test_a_network_that_is_cut(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The server hears nothing of it: what it holds for the lost client it holds until it misses a word."""
-        monkeypatch.setattr(postgres, "SILENT_WRITER_S", 1)
-        network = Network(server().port)
-        url = server().url().replace(f":{server().port}", f":{network.port}")
-        with ts.Study.create(
-            SPACE, name="s", metric="loss", trials=30, storage=url, searcher="random", seed=1
-        ) as study:
-            rng, values = random.Random(1), {}
-            for _ in range(30):
-                network.cut_after(rng.randrange(4000))
-                trial = study.ask()
-                values[trial.number] = trial.config["x"]
-                study.tell(trial, trial.config["x"])
-            assert network.cuts > 5
-            assert {trial.number: trial.value for trial in study.trials} == values
-            assert study.store.verify("s") is None
-        network.close()
 
     @pytest.mark.parametrize("seen", [True, False], ids=["restarted", "behind a pooler"])
     def test_a_database_that_was_set_back(

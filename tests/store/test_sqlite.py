@@ -28,11 +28,12 @@ from tunesmith.core.events import Event
 from tunesmith.core.objective import Objective
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, Origin, State
-from tunesmith.store import Store, file_of, open_store
+from tunesmith.store import Store, file_of, location_of, open_store
 from tunesmith.store.memory import MemoryStore
 from tunesmith.store.sql import SqlStore
 from tunesmith.store.sqlite import open_sqlite
 from tunesmith.tuning.job import load_job
+from tunesmith.tuning.place import folder_of
 from tunesmith.tuning.warm_start import pasts
 
 SPEC = StudySpec(name="study", space=ts.Space(x=ts.Float(0, 1)), objectives=(Objective("loss"),))
@@ -495,6 +496,32 @@ class TestNames:
             assert outcome.stdout
         assert [entry.name for entry in tmp_path.iterdir() if "sqlite" in entry.name] == []
 
+    @pytest.mark.parametrize(
+        ("url", "message"),
+        [
+            ("study.db?trials=s3://bucket/a", r"write it as a URL: sqlite:///study.db\?trials=s3://bucket/a"),
+            ("sqlite:///study.db?mode=ro", "has no option 'mode'; known: trials"),
+            ("sqlite:///study.db?trials=a&schema=b", "has no option 'schema'"),
+            ("sqlite:///study.db?", "has no option ''"),
+            ("sqlite:///study.db?trials=", "names no folder and no URL, such as s3://bucket/tuning"),
+        ],
+    )  # fmt: skip
+    def test_options_of_a_url_that_there_are_not(self, url: str, message: str) -> None:
+        with pytest.raises(ts.StoreError, match=message):
+            open_store(url)
+
+    def test_where_trials_keep_their_files(self, tmp_path: Path) -> None:
+        file, beside = tmp_path / "study.db", tmp_path / "study.trials" / "s"
+        for option, path, remote in (
+            ("", beside, None),
+            ("?trials=s3://bucket/a/", beside, "s3://bucket/a/s"),
+            (f"?trials={tmp_path}/elsewhere", tmp_path / "elsewhere" / "s", None),
+        ):
+            where = f"sqlite:///{file}{option}"
+            folder = folder_of(where, "s")
+            assert (folder.path, folder.url) == (path, remote)
+            assert (str(location_of(where)), file_of(where)) == (str(file), file)
+
     def test_a_job_file_and_a_warm_start_by_their_urls(self, tmp_path: Path) -> None:
         """What is relative is so to the job file."""
         with ts.Study.create(
@@ -511,6 +538,10 @@ class TestNames:
         assert job.storage == tmp_path / "new.db"
         (earlier,) = pasts(job.warm_start, MemoryStore(), job.spec)
         assert earlier.losses == (0.5,)
+        path.write_text(path.read_text().replace("new.db", "new.db?trials=s3://bucket/a"))
+        job = load_job(path)
+        assert file_of(job.storage) == tmp_path / "new.db"
+        assert job.folder.url == f"s3://bucket/a/{job.spec.name}"
 
     def test_a_job_file(self, tmp_path: Path) -> None:
         path = tmp_path / "job.yaml"
@@ -826,6 +857,35 @@ class TestManyProcesses:
                 store.append("study", [note(1)], 7)
             with pytest.raises(ts.StudyNotFound):
                 store.cursor("study")
+
+    def test_when_a_study_was_made_is_not_remembered_of_an_earlier_one(self, path: Path) -> None:
+        with closing(open_sqlite(path)) as store, closing(open_sqlite(path)) as other:
+            made = store.born("study")
+            assert made == store.summary("study").created_at
+            other.delete("study")
+            with pytest.raises(ts.StudyNotFound):
+                store.born("study")
+            other.create(SPEC, made + 1.0)
+            assert store.born("study") == made + 1.0
+            assert store.cursor("study") == 0
+
+    def test_a_few_trials_are_looked_up_and_a_long_history_is_not_read(self, path: Path) -> None:
+        asked: list[str] = []
+        with closing(open_sqlite(path)) as store, closing(sqlite3.connect(path)) as database:
+            list(store.changes("study", 0, 1))  # it connects
+            connection = store._connections[False].connection.driver_connection
+            assert connection is not None
+            connection.set_trace_callback(asked.append)
+            assert [e.at for e in store.changes("study", 1, 1)] == [1.0, 1.0]
+            assert [e.at for _, e in store.part("study", [0, 2])] == [0.0, 0.0, 2.0, 2.0]
+            store.summary("study")
+            store.labels(["study"])
+            connection.set_trace_callback(None)
+            history = [one for one in asked if "events.body" in one]
+            assert len(history) == 6
+            for one in history:
+                plan = str(database.execute(f"explain query plan {one}").fetchall())
+                assert "COVERING INDEX events_by_trial (study=? AND trial=?)" in plan, one
 
     def test_a_study_made_anew_is_another(self, path: Path) -> None:
         """Who still has the old one in hand must not write gaps into the new one."""

@@ -8,11 +8,11 @@ import pytest
 from tests.postgres import server
 from tests.service.running import emptied, service_of_a_database
 
-from tunesmith.store import Database, Store, open_store
+from tunesmith.store import Database, Store, open_store, postgres
 from tunesmith.store.memory import MemoryStore
 from tunesmith.store.postgres import open_postgres
 from tunesmith.store.sqlite import open_sqlite
-from tunesmith.testing import Check, store_checks
+from tunesmith.testing import Check, distant_store_checks, store_checks
 
 
 def memory() -> tuple[Store, Callable[[], Store]]:
@@ -55,4 +55,25 @@ CHECKS = [
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_conformance(check: Check) -> None:
+    check()
+
+
+def url_of_postgresql() -> str:
+    return server().url()
+
+
+def url_of_a_service() -> str:
+    return emptied()
+
+
+DISTANT = [
+    pytest.param(check, id=f"{make.__name__}-{check}")
+    for make in (url_of_postgresql, url_of_a_service)
+    for check in distant_store_checks(make)
+]
+
+
+@pytest.mark.parametrize("check", DISTANT)
+def test_conformance_at_a_distance(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "SILENT_WRITER_S", 1)
     check()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
+import threading
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,3 +203,35 @@ def test_in_a_real_kernel() -> None:
     ):
         [output] = outputs
         assert words in Checked(output["data"]["text/html"]).text
+
+
+def test_watching_a_study_that_runs_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By another thread's hand: nobody at first, then to its end."""
+    storage = tmp_path / "s.db"
+    ts.Study.create(ts.Space(x=ts.Float(0, 1)), name="s", storage=storage, trials=3).close()
+
+    def elsewhere() -> None:
+        with ts.Study.open(storage=storage) as study:
+            for _ in range(3):
+                study.tell(study.ask(), 0.5)
+
+    thread = threading.Timer(0.2, elsewhere)
+    thread.start()
+    with ts.Study.open(storage=storage) as study:
+        result = study.watch()
+    thread.join()
+    assert len(result.trials) == 3
+    shown = capsys.readouterr().err
+    assert "nobody runs study 's' at the moment" in shown
+    assert "3/3" in shown
+
+
+def test_watching_is_interrupted(tmp_path: Path) -> None:
+    study = ts.Study.create(ts.Space(x=ts.Float(0, 1)), trials=3)
+    main = threading.get_ident()
+    timer = threading.Timer(0.3, signal.pthread_kill, [main, signal.SIGINT])
+    timer.start()
+    assert len(study.watch().trials) == 0
+    timer.join()

@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.core.errors import JobError
 from tunesmith.tuning import parcel
-from tunesmith.tuning.parcel import File, check, pack
+from tunesmith.tuning.parcel import File, check, pack, pack_data
 
 DIGEST = "0" * 64
 
@@ -141,3 +141,33 @@ class TestCheck:
             "d/b",
         )
         check([File(path, DIGEST, 1) for path in names])
+
+
+class TestData:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """In a repository that does not keep its data."""
+        (tmp_path / ".gitignore").write_text("pictures\n*.png\n")
+        for name in ("cat/1.png", "dog/2.png", "dog/.hidden.png", ".cache/3.png", "cat/.DS_Store"):
+            path = tmp_path / "pictures" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(name.encode())
+        return tmp_path / "pictures"
+
+    def test_all_but_what_is_hidden(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        there = ["pictures/cat/1.png", "pictures/dog/2.png"]
+        assert [file.path for file in pack_data(folder)] == there
+        monkeypatch.chdir(folder)
+        assert [file.path for file in pack_data(Path())] == there
+
+    def test_what_cannot_be_sent(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "cat" / "link.png").symlink_to("/etc/passwd")
+        with pytest.raises(JobError, match=r"link\.png is a link, .* take it away"):
+            pack_data(folder)
+        (folder / "cat" / "link.png").unlink()
+        monkeypatch.setattr(parcel, "MOST_FILES", 1)
+        with pytest.raises(JobError, match=r"more than 1 files .* copy the folder to where"):
+            pack_data(folder)
+        (folder.parent / "none").mkdir()
+        with pytest.raises(JobError, match="has no files"):
+            pack_data(folder.parent / "none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,8 +72,26 @@ def test_a_trial_goes_on_at_another_host(tmp_path: Path, how: str, end: int) -> 
         assert [t.value for t in study.trials] == [21.0, 21.0]
         best = study.best.number
     kept = sorted(p.name for p in (tmp_path / "bucket" / "s").iterdir())
-    assert kept == [f"{best:06d}"], "keep=1 holds there, too"
+    assert kept == [".study", f"{best:06d}"], "keep=1 holds there, too"
     assert any(hosts[1].glob("*.trials/s/00000*/checkpoint/step-6"))
+
+
+def test_files_have_such_a_place_too(tmp_path: Path) -> None:
+    """The disk with the trials' files is lost."""
+    storage = f"sqlite:///{tmp_path}/study.db?trials=file://{tmp_path}/bucket"
+    (tmp_path / "wait").touch()
+    first = start(tmp_path, storage, "alone")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("bucket/s/*/checkpoints.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first.kill()
+    first.communicate(timeout=60)
+    shutil.rmtree(tmp_path / "study.trials")
+    (tmp_path / "wait").unlink()
+    out, _ = start(tmp_path, storage, "alone").communicate(timeout=120)
+    assert "begins at 0" not in out.splitlines()[0]
+    assert any(tmp_path.glob("study.trials/s/00000*/checkpoint/step-6"))
 
 
 def test_its_checkpoint_is_fetched_for_whoever_wants_it(
@@ -113,3 +132,33 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_first_trial(
         one_trial(storage, join=join)
     (tmp_path / "file").unlink()
     assert len(one_trial(storage, join=join).trials) == 1
+
+
+#: Takes the first trial, and vanishes.
+ASKS = """
+import os, sys, tunesmith as ts
+study = ts.Study.open("s", storage=sys.argv[1])
+study.ask()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("how", ["join", "alone"])
+def test_checkpoints_of_a_study_that_was_deleted_are_not_believed(tmp_path: Path, how: str) -> None:
+    """It is deleted and made anew elsewhere; the second attempt at its first trial is at a host that had run the old one."""
+    host = tmp_path / "host"
+    host.mkdir()
+    storage = server().url()
+    old, _ = start(host, storage, how).communicate(timeout=120)
+    assert [line.split()[-1] for line in old.splitlines()] == ["0", "0"]
+    (kept,) = host.glob("*.trials/s/00000*/checkpoint/step-6")
+    with ts.Study.open("s", storage=storage) as study:
+        assert study.best.number == int(kept.parts[-3]) == 0
+        spec = study.spec
+        study.store.delete("s")
+        study.store.create(spec, time.time())
+    subprocess.run([sys.executable, "-c", ASKS, storage], cwd=tmp_path, check=True)
+    new, _ = start(host, storage, how).communicate(timeout=120)
+    assert "begins at 0\nbegins at 0" in new
+    (aside,) = host.glob("*.trials/s.*")
+    assert list(aside.glob("00000*/checkpoint/step-6"))

@@ -120,6 +120,8 @@ def tuned(trials: TrialArrays) -> str:
     keep = [0, 1, *(k for k in (2, 3) if any(row[k] for row in rows))]
     columns = [["parameter", "searched", "group", "only if"][k] for k in keep]
     parts = [table(columns, [[row[k] for k in keep] for row in rows])]
+    if trials.ledger.spec.learned:
+        parts.append(paragraphs(["Learned from what the trials asked for, the conditions too."]))
     if space.relations:
         parts.append(paragraphs(["Every config had to satisfy:"]))
         parts.append(bullets([r.text for r in space.relations]))

@@ -8,16 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from tunesmith.analysis import contours, fronts, parallel, parameters, progress
+from tunesmith.analysis.drawn import to_figure
 from tunesmith.analysis.importance import importance
 from tunesmith.analysis.landscape import Landscape, landscape, surroundings
-from tunesmith.analysis.style import to_figure
 from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.errors import StudyError
 from tunesmith.core.ledger import Ledger
 
 
 class Figures:
-    """The figures of a result as Plotly's, for notebooks (extra ``figures``): ``result.figures.curves()``."""
+    """The figures of a result as Plotly's, for notebooks (extra ``figures``): ``result.figures.curves()``; for papers
+    (extra ``paper``) ``result.figures.curves().save("curves.pdf")``."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._trials = TrialArrays(ledger)

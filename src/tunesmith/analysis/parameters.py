@@ -111,8 +111,11 @@ def _bars(rows: list[tuple[int, Share]], group: str, grouped: bool) -> Trace:
     }
 
 
-def slice_of(trials: TrialArrays, name: str, model: Landscape | None = None) -> Figure:
-    """Every completed trial's value against one parameter, where that was active; and what `model` predicts along it."""
+def slice_of(
+    trials: TrialArrays, name: str, model: Landscape | None = None, line: Line | None = None
+) -> Figure:
+    """Every completed trial's value against one parameter, where that was active; and what `model` predicts along it, asked now
+    if it was not before (`line`)."""
     space = trials.ledger.spec.space
     if name not in space.tunables:
         raise StudyError(f"{name!r} is no tuned parameter; there are: {', '.join(space.tunables)}")
@@ -128,7 +131,7 @@ def slice_of(trials: TrialArrays, name: str, model: Landscape | None = None) -> 
     value = Value(trials.values(trials.done), trials.sign, expected)
     data: list[Trace] = []
     if model is not None:
-        data += predicted(model.along(name), parameter, value)
+        data += predicted(model.along(name) if line is None else line, parameter, value)
     if len(expected_of):
         places = beside(numbers[expected_of], expected_of, parameter)
         data += forecast_marks(places, value(expected), expected_of, trials)

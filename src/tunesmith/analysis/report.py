@@ -6,7 +6,8 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -76,7 +77,7 @@ def report(ledger: Ledger, model: str = "") -> str:
     """
     from tunesmith.version import __version__
 
-    parts = parts_of(ledger, model)
+    parts = Draft(ledger, model).parts()
     foot = f"Written by tunesmith {escape(__version__)} on {time.strftime('%d %B %Y at %H:%M')}."
     return page(parts.title, parts.head, parts.sections, foot, parts.tips)
 
@@ -90,47 +91,74 @@ class Parts(NamedTuple):
     tips: str
 
 
-def parts_of(ledger: Ledger, model: str = "") -> Parts:
-    """See `report`."""
-    from tunesmith.search import look_ahead
+class Draft:
+    """A report as far as it is written: what a section needs is worked out when that one is written. Of a study to which
+    nothing happens meanwhile."""
 
-    trials = TrialArrays(ledger, model)
-    outlook = look_ahead(trials.history, AHEAD) if trials.single and len(trials.done) else None
-    importances = importance(trials.history) if len(trials.done) else None
-    drawings = Drawings()
-    sections = list(_sections(trials, importances, outlook, drawings))
-    title = f"{ledger.spec.name}: {findings.headline(trials)}"
-    return Parts(title, _head(trials), sections, drawings.json())
+    def __init__(self, ledger: Ledger, model: str = "") -> None:
+        self._trials = TrialArrays(ledger, model)
+        self._drawings = Drawings()
+        self._contents = list(self._table())
+        self._written: list[Section] = []
 
+    def parts(self, first: int | None = None) -> Parts:
+        """All of it; or its `first` sections, and of the others nothing but their headings."""
+        # in their order, in which figures are numbered
+        for anchor, heading, write in self._contents[len(self._written) : first]:
+            self._written.append((anchor, heading, write()))
+        rest = [
+            (anchor, heading, "") for anchor, heading, _ in self._contents[len(self._written) :]
+        ]
+        title = f"{self._trials.ledger.spec.name}: {findings.headline(self._trials)}"
+        return Parts(title, _head(self._trials), self._written + rest, self._drawings.json())
 
-def _sections(
-    trials: TrialArrays, importances: Importance | None, outlook: Outlook | None, drawings: Drawings
-) -> Iterator[Section]:
-    some, sure = len(trials.done) > 0, certainty(trials)
-    single, any_best = trials.single, len(trials.feasible) > 0
-    if any_best and single:
-        yield "winner", "What won", _winner(trials, sure)
-        if sentences := [*findings.gains(trials), *findings.sureness(trials, sure, importances)]:
-            yield "sure", "By how much, and how sure", bullets(sentences)
-    if any_best and not single:
-        yield "front", "What no other trial beats", _front(trials, drawings)
-    if some and trials.ledger.spec.constraints:
-        yield "held", "What had to hold", constraints.section(trials)
-    yield "next", "What to try next", bullets(advice.next_steps(trials, importances, outlook, sure))
-    if len(trials.done) > 1:
-        yield "mattered", "What mattered", _mattered(trials, importances, drawings)
-    if trials.size > 1 and (some or len(trials.of(State.STOPPED))):
-        yield "went", "How the search went", _went(trials, drawings)
-    if len(trials.done) > 1 and len(trials.ledger.spec.space):
-        yield (
-            "configs",
-            "The best configs" if single and any_best else "Configs",
-            _configs(trials, importances, drawings),
-        )
-    if trials.size:
-        yield "cost", "What it cost", appendix.cost(trials, drawings)
-    yield "tuned", "What was tuned", appendix.tuned(trials)
-    yield "again", "How to run it again", appendix.again(trials)
+    @cached_property
+    def _sure(self) -> Certainty | None:
+        return certainty(self._trials)
+
+    @cached_property
+    def _importances(self) -> Importance | None:
+        return importance(self._trials.history) if len(self._trials.done) else None
+
+    @cached_property
+    def _outlook(self) -> Outlook | None:
+        from tunesmith.search import look_ahead
+
+        trials = self._trials
+        return look_ahead(trials.history, AHEAD) if trials.single and len(trials.done) else None
+
+    def _table(self) -> Iterator[tuple[str, str, Callable[[], str]]]:
+        trials, drawings = self._trials, self._drawings
+        some, any_best = len(trials.done) > 0, len(trials.feasible) > 0
+        several, single = len(trials.done) > 1, trials.single
+        if any_best and single:
+            yield "winner", "What won", lambda: _winner(trials, self._sure)
+            sentences = [
+                *findings.gains(trials),
+                *findings.sureness(trials, self._sure, self._importances),
+            ]
+            if sentences:
+                yield "sure", "By how much, and how sure", lambda: bullets(sentences)
+        if any_best and not single:
+            yield "front", "What no other trial beats", lambda: _front(trials, drawings)
+        if some and trials.ledger.spec.constraints:
+            yield "held", "What had to hold", lambda: constraints.section(trials)
+        yield "next", "What to try next", lambda: bullets(self._steps())
+        if several:
+            mattered = "What mattered"
+            yield "mattered", mattered, lambda: _mattered(trials, self._importances, drawings)
+        if trials.size > 1 and (some or len(trials.of(State.STOPPED))):
+            yield "went", "How the search went", lambda: _went(trials, drawings)
+        if several and len(trials.ledger.spec.space):
+            best = "The best configs" if single and any_best else "Configs"
+            yield "configs", best, lambda: _configs(trials, self._importances, drawings)
+        if trials.size:
+            yield "cost", "What it cost", lambda: appendix.cost(trials, drawings)
+        yield "tuned", "What was tuned", lambda: appendix.tuned(trials)
+        yield "again", "How to run it again", lambda: appendix.again(trials)
+
+    def _steps(self) -> list[str]:
+        return advice.next_steps(self._trials, self._importances, self._outlook, self._sure)
 
 
 # -- the top ----------------------------------------------------------------------------------

@@ -11,8 +11,6 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import TunesmithError
-
 Figure: TypeAlias = dict[str, Any]
 Floats = NDArray[np.float64]
 
@@ -72,31 +70,6 @@ def figure(
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     }
     return {"data": data, "layout": {"title": both, **common, **layout}}
-
-
-def to_figure(made: Figure) -> Any:
-    """A plotly.graph_objects.Figure, for notebooks; needs the extra `figures`."""
-    try:
-        import plotly.graph_objects as go
-    except ImportError:
-        raise TunesmithError(
-            "figures need Plotly; install it with: pip install 'tunesmith[figures]' "
-            "(tunesmith report draws the same figures without it)"
-        ) from None
-    import textwrap
-
-    layout = dict(made["layout"])
-    title = dict(layout["title"])
-    lines = textwrap.wrap(title["subtitle"]["text"], 110)
-    title["subtitle"] = {"text": "<br>".join(lines)}
-    # from above: the title, the caption's lines, the legend, the plot
-    layout["title"] = title | {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}
-    layout["margin"] = {"t": 46 + 17 * len(lines) + 30 * bool(layout["showlegend"])}
-    layout["height"] = layout["height"] + layout["margin"]["t"]
-    template = layout.pop("template")
-    shown = go.Figure({"data": made["data"], "layout": layout})
-    shown.update_layout(template=template)
-    return shown
 
 
 class Value:

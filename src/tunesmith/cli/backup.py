@@ -20,19 +20,19 @@ def backup(
     from tunesmith.cli.arguments import locate
     from tunesmith.core.errors import StoreError
     from tunesmith.core.quantity import count
-    from tunesmith.store import open_store
+    from tunesmith.store import file_of, open_store
     from tunesmith.store.backup import backup
     from tunesmith.store.location import Database
 
     _, location = locate(None, storage)
-    if not isinstance(location, Path):
+    if (path := file_of(location)) is None:
         what = (
             "pg_dump copies a database"
             if isinstance(location, Database)
             else "run it where the service runs"
         )
         raise StoreError(f"{location}: a file is copied by tunesmith backup; {what}")
-    backup(location, target)
+    backup(path, target)
     store = open_store(target)
     names = store.names()
     wrong = [f"{name}: {problem}" for name in names if (problem := store.verify(name)) is not None]

@@ -194,7 +194,7 @@ def _show_head(
     if listed := [*versions]:
         head["program"] = listed
     typer.echo(write_yaml(head), nl=False)
-    typer.echo("space:")
+    typer.echo("space, learned from what trials asked for:" if spec.learned else "space:")
     typer.echo(indent(spec.space.to_yaml(), "  "))
 
 

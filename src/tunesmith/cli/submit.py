@@ -14,7 +14,8 @@ def submit(
     job: Annotated[
         Path,
         typer.Argument(
-            metavar="JOB", help="The job file (YAML or JSON); or a table, with --target."
+            metavar="JOB",
+            help="The job file (YAML or JSON); or a table, with --target; or a folder of images.",
         ),
     ],
     to: Service = None,
@@ -65,7 +66,7 @@ def submit(
         typer.Option(
             "--option",
             metavar="NAME=VALUE",
-            help="Another option of tunesmith fit for a table, such as time=10m; may be repeated.",
+            help="Another option of tunesmith fit for a table or images, such as time=10m; may be repeated.",
         ),
     ] = None,
     follow: Annotated[
@@ -75,7 +76,7 @@ def submit(
 ) -> None:
     """Hand a job over to a service: its folder is sent, without what .gitignore names, and it runs there.
 
-    Of a table, many models are trained as `tunesmith fit` does; tunesmith fetch gets the best one.
+    Of a table or a folder of images, many models are trained as `tunesmith fit` does; tunesmith fetch gets the best one.
 
     The service has to allow it (tunesmith serve --jobs N), and the token in $TUNESMITH_TOKEN (scope submit).
     """
@@ -85,16 +86,18 @@ def submit(
     from tunesmith.tuning.handover import Handover, fit_options
 
     service = Handover(to)
-    if target is not None:
+    if job.is_dir():
+        _check_images(job, target)
+    if target is not None or job.is_dir():
         if python or requirements or container or memory or cpus or join:
             raise StudyError(
-                "a table needs no program; leave --python, --requirements, --container and --join out"
+                "data needs no program; leave --python, --requirements, --container and --join out"
             )
         taken = service.fit(job, fit_options(target, option or []), name=name, say=_say)
     else:
         if option or job.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx"):
             raise StudyError(
-                "of a table say which column is to be predicted: --target COLUMN; --option is for tables alone"
+                "of a table say which column is to be predicted: --target COLUMN; --option is for tables and images alone"
             )
         taken = service.submit(
             job,
@@ -116,6 +119,20 @@ def submit(
         )
     if follow:
         show(service, taken["id"], follow=True)
+
+
+def _check_images(folder: Path, target: str | None) -> None:
+    from tunesmith.core.errors import StudyError
+    from tunesmith.recipes.images.folders import listing
+
+    if target is not None:
+        raise StudyError(
+            "--target is a column of a table; what images are of is said by the folders that they are in"
+        )
+    if not listing(folder).images:
+        raise StudyError(
+            f"{folder} is a folder without images; of a job name its file, such as {folder / 'job.yaml'}"
+        )
 
 
 def _say(line: str) -> None:

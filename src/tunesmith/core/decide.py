@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from tunesmith.core import confirm, events
+from tunesmith.core import confirm, events, learning
+from tunesmith.core.asking import queued
 from tunesmith.core.errors import StrategyError, TunesmithError
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.history import History
@@ -41,7 +42,7 @@ from tunesmith.core.strategy import (
     pauses,
 )
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import CONFIRM, ENDED, Cost, Kind, Origin, Reason, State
+from tunesmith.core.trial import CONFIRM, ENDED, OURSELVES, Cost, Kind, Origin, Reason, State
 
 T = TypeVar("T")
 
@@ -384,7 +385,8 @@ def move(ledger: Ledger, strategies: Strategies, at: float, session: str) -> Eve
             return events.Started(at, wanted.trial, attempt, session, wanted.why, full)
     assert wanted.config is not None
     origin = Origin(_scheduler_name(ledger), wanted.why)
-    config = ledger.spec.space.clean(wanted.config)
+    spec = ledger.spec
+    config = queued(spec, wanted.config) if spec.learned else spec.space.clean(wanted.config)
     last = ledger.curves.last(wanted.trial)
     step = last.step if last else 0
     return events.Forked(at, ledger.size, wanted.trial, config, origin, session, step, full)
@@ -430,6 +432,36 @@ def ending(ledger: Ledger, exited: Exited, *, requested: bool = False) -> Event:
     return _finished(ledger, exited, outcome(ledger, exited))
 
 
+def ends(ledger: Ledger, exited: Exited, *, requested: bool = False) -> list[Event]:
+    """What the end of a trial's attempt comes to: `ending`, and, where the space is learned, what it asked for."""
+    end = ending(ledger, exited, requested=requested)
+    number, at = exited.trial, exited.at
+    made: list[Event] = []
+    if exited.tags:
+        made.append(events.Annotated(at, number, "", exited.tags, OURSELVES))
+    if not ledger.spec.learned or isinstance(end, events.Requeued):
+        return [*made, end]
+    config = ledger.config(number)
+    if exited.asked is not None:
+        plan = ledger.plan(number)
+        only = tuple(name for name in exited.asked if name in plan)
+        if set(only) != config.keys():
+            made.append(events.Asked(at, number, exited.attempt, only=only))
+            config = {name: plan[name] for name in only}
+    made.append(end)
+    if isinstance(end, events.Finished) and end.state is not State.CANCELLED:
+        space = learning.learned(ledger, number, config, end.state)
+        if space is not None:
+            made.append(events.Edited(at, {"space": space}, OURSELVES))
+    return made
+
+
+def refusal(ledger: Ledger, asked: events.Asked) -> Reason | None:
+    """Why a trial that asks for parameters is to fail, if it is."""
+    conflict = learning.conflict(ledger, asked)
+    return Reason(Kind.ERROR, conflict) if conflict else None
+
+
 def give_up(ledger: Ledger, at: float, sessions: Collection[str], reason: Reason) -> list[Event]:
     """The ends of the trials of `sessions`, which nobody runs any more: they wait to be run again, without end
     and without blame, but for those that had been told to end, and have."""
@@ -453,6 +485,8 @@ def outcome(ledger: Ledger, exited: Exited) -> Outcome:
 
     if reason is None:
         needed = ledger.spec.needed_metrics
+        if ledger.spec.learned:  # which of the names are parameters is known now
+            needed -= {*ledger.asking.declared, *ledger.config(exited.trial)}
         return outcome_of(objectives, exited.returned, latest, reports, needed)
     if reason.kind is Kind.STOPPED:
         so_far = outcome_of(objectives, None, latest, reports)

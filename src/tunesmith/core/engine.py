@@ -22,10 +22,10 @@ from tunesmith.core.events import Command, Event, Exited, Interrupt, Quit, Start
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Forecaster, Scheduler, Searcher, Verdict
-from tunesmith.core.trial import OURSELVES, Kind, Reason, State
+from tunesmith.core.trial import OURSELVES, USER, Kind, Reason, State
 
 #: What has happened, to trials or to the loop itself.
-Happening: TypeAlias = Exited | Interrupt | events.Reported
+Happening: TypeAlias = Exited | Interrupt | events.Reported | events.Asked
 #: What the engine handles.
 Input: TypeAlias = Tick | Happening
 
@@ -76,6 +76,8 @@ class Engine:
                 self._exited(event, out)
             elif type(event) is events.Reported:
                 self._reported(event, out)
+            elif type(event) is events.Asked:
+                self._asked(event, out)
             elif type(event) is Interrupt:
                 self._interrupt(event)
         return out
@@ -179,6 +181,8 @@ class Engine:
     def _write(self, event: Event, out: list[Command]) -> None:
         self.ledger.apply(event)
         out.append(Write(event))
+        if type(event) is events.Edited:  # a space that is learned
+            self.strategies.forget()
 
     def _mine(self, trial: int, attempt: int) -> bool:
         """Whether the trial still runs the attempt that this event speaks of."""
@@ -189,12 +193,22 @@ class Engine:
             self._write(event, out)
             self._undecided = event
 
+    def _asked(self, event: events.Asked, out: list[Command]) -> None:
+        if not self._mine(event.trial, event.attempt):
+            return
+        refused = decide.refusal(self.ledger, event)
+        if refused is None:
+            self._write(event, out)
+        else:
+            self._stop(event.trial, refused, out)
+
     def _exited(self, event: Exited, out: list[Command]) -> None:
         if not self._mine(event.trial, event.attempt):
             return
         stopping = self._stopping.pop(event.trial, None) is not None
         requested = stopping or self._drain_at is not None
-        self._write(decide.ending(self.ledger, event, requested=requested), out)
+        for end in decide.ends(self.ledger, event, requested=requested):
+            self._write(end, out)
         if event.note and self.ledger.state(event.trial) is State.COMPLETED:
             self._write(events.Annotated(event.at, event.trial, event.note, {}, OURSELVES), out)
 
@@ -312,7 +326,7 @@ def start_of(ledger: Ledger, event: Event) -> Start | None:
         case events.Started(trial=number):
             copied = number in ledger.forks and ledger.curves.last(number) is None
             parent = ledger.parent(number) if copied else None
-            return _start(ledger, number, event.attempt, ledger.config(number), parent=parent)
+            return _start(ledger, number, event.attempt, ledger.plan(number), parent=parent)
     return None
 
 
@@ -321,8 +335,13 @@ def _start(
 ) -> Start:
     """Give the trial a config of its own: objectives may change it."""
     spec = ledger.spec
-    own = copy.deepcopy(config) if spec.space.nested else dict(config)
-    return Start(number, attempt, own, spec.seed, parent, _reported_by(ledger, number))
+    own = copy.deepcopy(config) if spec.space.nested or spec.learned else dict(config)
+    reported = _reported_by(ledger, number)
+    if not spec.learned:
+        return Start(number, attempt, own, spec.seed, parent, reported)
+    known = ledger.asking.known(int(ledger.table.version[number]))
+    given = ledger.origin(number).searcher == USER
+    return Start(number, attempt, own, spec.seed, parent, reported, known, given)
 
 
 def _reported_by(ledger: Ledger, number: int) -> int | None:

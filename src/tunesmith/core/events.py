@@ -114,6 +114,18 @@ class Reported(_Event, frozen=True, gc=False, tag="reported"):
     key: str = ""
 
 
+class Asked(_Event, frozen=True, gc=False, tag="asked"):
+    """A running trial asked for parameters by name, in a study whose space is learned from that: see `core.asking`."""
+
+    trial: int
+    attempt: int
+    #: How each one was asked for, in the form of `Parameter.to_dict`, and the value that it was given.
+    parameters: Mapping[str, Any] = {}
+    values: Config = {}
+    #: All that it has asked for so far, where its config has other names; None where that is not said.
+    only: tuple[str, ...] | None = None
+
+
 class Finished(_Event, frozen=True, gc=False, tag="finished"):
     """A trial ended; `state` is one of the ends."""
 
@@ -213,6 +225,7 @@ Event: TypeAlias = (
     | Forked
     | Started
     | Reported
+    | Asked
     | Finished
     | Requeued
     | Paused
@@ -239,7 +252,9 @@ class Exited(NamedTuple):
 
     `returned` is whatever the objective returned (a number, a mapping of metrics, None for "my last
     report counts"); `reason` is set instead where it did not get that far. `note` is said, and kept with the trial. `blameless`
-    says that its machine was lost, or taken away: it is run again, and `retries` does not count that.
+    says that its machine was lost, or taken away: it is run again, and `retries` does not count that. `asked` are the
+    names that the attempt asked for, where the study's space is learned from that and they are known; `tags`, what its
+    program wants kept with it.
     """
 
     at: float
@@ -250,6 +265,8 @@ class Exited(NamedTuple):
     cost: Cost = Cost()
     note: str = ""
     blameless: bool = False
+    asked: tuple[str, ...] | None = None
+    tags: Mapping[str, str] = {}
 
 
 class Interrupt(NamedTuple):
@@ -286,6 +303,11 @@ class Start(NamedTuple):
     #: The last step that earlier attempts reported: checkpoints beyond it would leave a gap in the curve.
     #: Before any if this trial has reported none, though others report as they go; None if they do not.
     reported: int | None = None
+    #: How parameters were asked for so far, by name, where the space is learned from that: then `config` is what is
+    #: known of the values that the trial will ask for. None where the space was declared.
+    asked: Mapping[str, Mapping[str, Any]] | None = None
+    #: Whether a person gave the values of `config`: one that does not fit is an error.
+    given: bool = False
 
     @property
     def seed(self) -> int:

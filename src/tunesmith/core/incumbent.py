@@ -236,7 +236,7 @@ class Improvement:
         if not may_be_best(table, i):
             return False
         losses, other = table.losses, self.trial
-        better = other is None or (losses[i, 0], i) < (losses[other, 0], other)
+        better = other is None or (losses.item(i, 0), i) < (losses.item(other, 0), other)
         if better:
             self.trial = i
         if losses.shape[1] > 1:

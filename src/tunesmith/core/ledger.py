@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core import events
 from tunesmith.core.aging import Aging
+from tunesmith.core.asking import Asking
 from tunesmith.core.curves import Curves
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
@@ -93,7 +94,9 @@ class Ledger:
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
         self.cursor = 0
-        self.table = Table(spec.space, spec.objectives, spec.constraints)
+        self.table = Table(spec.space, spec.objectives, spec.constraints, learned=spec.learned)
+        #: What trials have asked for, where the space is learned from that.
+        self.asking = Asking()
         self.curves = Curves()
         plain = all(objective.use == LAST for objective in spec.objectives)
         #: The same reports, each with what `Objective.use` makes of it and of those before: what strategies judge.
@@ -179,6 +182,19 @@ class Ledger:
 
     def config(self, number: int) -> Config:
         return self.table.config(number)
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters of all configs: in a space that is learned also what trials that run have just asked for. O(trials)
+        there."""
+        own = (name for config in self.table.own for name in config)
+        return [*dict.fromkeys([*self.spec.space, *own])]
+
+    def plan(self, number: int) -> Config:
+        """What the trial is to run with: its config, and what was suggested and it has not asked for, where the space is
+        learned from that."""
+        plan = self.asking.plans.get(number)
+        return self.config(number) if plan is None else dict(plan)
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """The first trial with this (contained) config."""
@@ -435,6 +451,8 @@ class Ledger:
             self._check_next(event.trial)
             if isinstance(event, events.Forked):
                 self._check(event.parent)
+        elif isinstance(event, events.Asked):
+            self._check_asks(event)
         elif isinstance(event, events.Edited):
             self.spec.edited(event.changes)
         elif (number := getattr(event, "trial", None)) is not None:
@@ -568,6 +586,20 @@ class Ledger:
         if e.key:
             running.keyed = running.keyed + 1 if e.key == running.key else 1
             running.key = e.key
+
+    def _asked(self, e: events.Asked) -> None:
+        self._check_asks(e)
+        version = int(self.table.version[e.trial])
+        self.table.set_config(e.trial, self.asking.take(e, version, self.config(e.trial)))
+        self.running[e.trial].heard_at = max(self.running[e.trial].heard_at, e.at)
+
+    def _check_asks(self, e: events.Asked) -> None:
+        if not self.spec.learned:
+            raise StudyError(
+                f"study {self.spec.name!r} has a declared space: its trials ask for nothing"
+            )
+        if e.trial not in self.running:
+            move(self.state(e.trial), "report", e.trial)  # raises, and says why
 
     def _judge(
         self, trial: int, metrics: Mapping[str, float | None], *, first: bool
@@ -705,6 +737,7 @@ class Ledger:
         spec = self.spec.edited(e.changes)
         if "space" in e.changes:
             self.table.move_to(spec.space)
+            self.asking.changed -= {*spec.space}
         if "space" in e.changes or "constraints" in e.changes:
             self.table.bind(spec.constraints)
             self.improvement.search(self.table, self.confirming)
@@ -797,6 +830,7 @@ _APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
     events.Forked: Ledger._forked,
     events.Started: Ledger._started,
     events.Reported: Ledger._reported,
+    events.Asked: Ledger._asked,
     events.Finished: Ledger._finished,
     events.Requeued: Ledger._requeued,
     events.Paused: Ledger._paused,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
+from tunesmith.core.asking import BLANK, blank
 from tunesmith.core.errors import ConfigError, StrategyError
 from tunesmith.core.history import History
 from tunesmith.core.ledger import Ledger
@@ -36,6 +39,11 @@ def propose(
     config of a finite space (or a random one of any other, or of a huge one) is taken instead.
     """
     spec = ledger.spec
+    if blank(spec):
+        origin = Origin(
+            BLANK, "nothing is known yet of what trials ask for", ledger.cursor, ledger.size, n
+        )
+        return [({}, msgspec.structs.replace(origin, pick=pick)) for pick in range(n)]
     history = History(ledger, visible=visible_results(spec, ledger.size), memo=memo)
     asked = n
     while True:
@@ -52,6 +60,8 @@ def recompute(
 ) -> Sequence[Config]:
     """The suggestions that `origin` was picked from, made again: `ledger` has to be as it was then."""
     spec = ledger.spec
+    if origin.searcher == BLANK:
+        return [{} for _ in range(origin.asked)] if blank(spec) else []
     visible = visible_results(spec, origin.first)
     history = History(ledger, visible=visible, memo=memo)
     if origin.searcher == UNTRIED:

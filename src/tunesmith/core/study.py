@@ -67,6 +67,8 @@ class StudySpec:
     deterministic: bool = False
     #: The same config may be run twice.
     duplicates: bool = False
+    #: The space is learned from what its trials ask for: see `core.asking`.
+    learned: bool = False
     #: Earlier studies that it starts with.
     past: tuple[PriorStudy, ...] = ()
     #: How its trials are run (a job file's part), for whoever resumes it; not read by the core.
@@ -153,7 +155,7 @@ class StudySpec:
                 )
         edited = StudySpec.from_dict(self.to_dict() | dict(changes))
         if "space" in changes:
-            check_edit(self.space, edited.space)
+            check_edit(self.space, edited.space, learned=self.learned)
         return edited
 
     def place_of(self, objective: int | str) -> int:
@@ -186,7 +188,7 @@ class StudySpec:
             out["prefer"] = self.prefer.to_dict()
         if self.scheduler is not None:
             out["scheduler"] = self.scheduler.to_dict()
-        for name in ("deterministic", "duplicates"):
+        for name in ("deterministic", "duplicates", "learned"):
             if getattr(self, name):
                 out[name] = True
         if self.past:
@@ -214,6 +216,7 @@ class StudySpec:
             seed=spec.get("seed", 0),
             deterministic=spec.get("deterministic", False),
             duplicates=spec.get("duplicates", False),
+            learned=spec.get("learned", False),
             past=tuple(map(PriorStudy.from_dict, spec.get("past", ()))),
             job=spec.get("job", {}),
             tags=_listed(spec.get("tags", [])),
@@ -241,12 +244,12 @@ def _listed(tags: Any) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def check_edit(old: Space, new: Space) -> None:
+def check_edit(old: Space, new: Space, *, learned: bool = False) -> None:
     """Raise StudyError unless trials of `old` stay usable in `new`.
 
     Ranges, choices, scales, conditions and relations may change: a trial that falls outside is kept
     and marked. A new parameter needs a default, which old trials are taken to have had; a parameter
-    that goes has to become a fixed value.
+    that goes has to become a fixed value. In a space that is `learned` earlier trials did not ask for a new parameter.
     """
     for name in old:
         if name not in new:
@@ -255,7 +258,7 @@ def check_edit(old: Space, new: Space) -> None:
                 f"give it a fixed value instead, such as {name}={old[name].standard()!r}"
             )
     for name, parameter in new.tunables.items():
-        if name not in old.parameters and not parameter.has_default:
+        if name not in old.parameters and not parameter.has_default and not learned:
             raise StudyError(
                 f"the new parameter {name!r} needs a default: what the earlier trials ran with"
             )

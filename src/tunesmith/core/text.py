@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -141,3 +142,23 @@ def read_mapping(text: str, what: str) -> Mapping[str, Any]:
 def text_of(value: Any) -> str:
     """A value as programs read it: text as it is, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def as_tag(value: Any) -> str:
+    """A value as a tag: a text as it is, unless it would be read as something else."""
+    if isinstance(value, str) and not _is_json(value):
+        return value
+    return json.dumps(value, default=str)
+
+
+def from_tag(text: str) -> Any:
+    """The inverse of `as_tag`."""
+    return json.loads(text) if _is_json(text) else text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return not isinstance(value, float) or math.isfinite(value)

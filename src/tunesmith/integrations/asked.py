@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from tunesmith.core.errors import SpaceError
 from tunesmith.core.space.parameter import Choice, Float, Int
+from tunesmith.core.space.rules import replace_when, rule
 from tunesmith.core.space.space import Config, Space
-from tunesmith.integrations.distributions import Distributions, Read, free_name, replace_when
-
-#: An int with more values than this is no condition's parent.
-_MOST_VALUES: Final = 64
+from tunesmith.integrations.distributions import Distributions, Read, free_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Asked:
         here: Config = dict(more or {})
         for name, value in values.items():
             if (key := self.names.get(name)) is not None:
-                here[key] = self._stored(key, value)
+                here[key] = self._distributions.stored(key, value)
         full = self.space.complete(here)
         return self.space.clean(full) if self.space.contains(full) else None
 
@@ -45,16 +43,6 @@ class Asked:
     def values(self, config: Config) -> dict[str, Any]:
         """A config by the program's own names and values."""
         return self._distributions.parameters(config)
-
-    def _stored(self, key: str, value: Any) -> Any:
-        parameter = self.space[key]
-        if not isinstance(parameter, Choice):
-            return value
-        for label in parameter.values:
-            original = self.values({key: label}).popitem()[1]
-            if original is value or (type(original) is type(value) and original == value):
-                return label
-        return value
 
 
 def learn(
@@ -75,7 +63,9 @@ def learn(
         asked = [name in trial for trial in trials]
         when: dict[str, Any] | None = None
         if not all(asked):
-            when = _rule(name, trials, {n: here[names[n]] for n in names})
+            having = [trial for trial in trials if name in trial]
+            lacking = [trial for trial in trials if name not in trial]
+            when = rule(having, lacking, {n: here[names[n]] for n in names})
             if when is not None:
                 when = {names[n]: values for n, values in when.items()}
             elif keep_all:
@@ -99,51 +89,6 @@ def switches(asked: Asked, values: Mapping[str, Any]) -> Config:
             if parent not in asked.names.values():
                 made[parent] = name in values
     return made
-
-
-def _rule(
-    name: str, trials: Sequence[Mapping[str, Any]], parents: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The values of earlier parameters with which trials asked for `name`; None where they do not tell."""
-    having = [trial for trial in trials if name in trial]
-    lacking = [trial for trial in trials if name not in trial]
-    rule: dict[str, Any] = {}
-    allowed = {
-        parent: values
-        for parent, parameter in parents.items()
-        if all(parent in trial for trial in having)
-        and (values := _values(parameter, [t[parent] for t in having], [t[parent] for t in lacking if parent in t]))
-    }  # fmt: skip
-    while lacking:
-        told = {
-            parent: [t for t in lacking if parent not in t or not _among(t[parent], values)]
-            for parent, values in allowed.items()
-        }
-        best = max(told, key=lambda parent: len(told[parent]), default=None)
-        if best is None or not told[best]:
-            return None
-        values = rule[best] = allowed.pop(best)
-        lacking = [t for t in lacking if best in t and _among(t[best], values)]
-    return rule
-
-
-def _values(parameter: Any, having: list[Any], lacking: list[Any]) -> list[Any]:
-    """The values of a parent with which something is asked for, as far as they are known; of an int, all on that side
-    of those without. Empty where the parent tells nothing."""
-    if isinstance(parameter, Choice):
-        return [value for value in parameter.values if _among(value, having)]
-    if not isinstance(parameter, Int) or parameter.size > _MOST_VALUES:
-        return []
-    every = list(parameter.levels(_MOST_VALUES))
-    if not lacking or min(having) > max(lacking):
-        return [value for value in every if value >= min(having)]
-    if max(having) < min(lacking):
-        return [value for value in every if value <= max(having)]
-    return [value for value in every if value in having]
-
-
-def _among(value: Any, values: Iterable[Any]) -> bool:
-    return any(value == other and type(value) is type(other) for other in values)
 
 
 def widened(old: Read, new: Read) -> Read:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from tunesmith.core.errors import SpaceError, shorten, shown
-from tunesmith.core.space.parameter import (
-    Choice,
-    Fixed,
-    Float,
-    Int,
-    Parameter,
-    identity,
-    parameter_from_dict,
-    plain,
-)
-from tunesmith.core.space.space import Config, Space
+from tunesmith.core.errors import SpaceError, shown
+from tunesmith.core.space.labels import labelled
+from tunesmith.core.space.parameter import Choice, Fixed, Float, Int, Parameter, parameter_from_dict
+from tunesmith.core.space.rules import replace_when
+from tunesmith.core.space.space import Config, Space, parameter_name
 
 #: The parameter that says which of several grids a config is of.
 GRID: Final = "grid"
 #: A distribution without ends is cut where this share of it lies beyond.
 TAIL: Final = 1e-4
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: Where an object lies, as Python writes it: it differs from process to process.
-ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _KINDS: Final = frozenset({"float", "int", "choice", "value"})
 
 
@@ -57,6 +46,22 @@ class Distributions:
     def theirs(self) -> set[str]:
         """The names that were asked for."""
         return {there for there, _ in self._names.values()}
+
+    def config(self, parameters: Mapping[str, Any]) -> Config:
+        """The inverse of `parameters`, for those that have a name here."""
+        by_name = {there: here for here, (there, _) in self._names.items()}
+        return {by_name[name]: self.stored(by_name[name], v) for name, v in parameters.items()}
+
+    def stored(self, here: str, value: Any) -> Any:
+        """What stands in a config for a value that was asked for."""
+        parameter, back = self.space[here], self._names[here][1]
+        if not isinstance(parameter, Choice) or back is None:
+            return value
+        for label in parameter.values:
+            original = back(label)
+            if original is value or (type(original) is type(value) and original == value):
+                return label
+        return value
 
     def parameters(self, config: Config) -> dict[str, Any]:
         """The values of a config of `space` by the names and of the types that were asked for."""
@@ -125,26 +130,10 @@ def _several(grids: Sequence[Mapping[Any, Read]]) -> Distributions:
     return Distributions(Space(here), names)
 
 
-def replace_when(parameter: Parameter, when: Mapping[str, Any] | None) -> Parameter:
-    """`parameter`, active under another condition."""
-    if isinstance(parameter, Choice):
-        return Choice(
-            *parameter.values,
-            ordered=parameter.ordered,
-            default=parameter.default,
-            prior=parameter.prior,
-            group=parameter.group,
-            structural=parameter.structural,
-            when=when,
-        )
-    return replace(parameter, when=when)
-
-
 def free_name(wanted: str, taken: Any) -> str:
     """`wanted`, or the nearest name that parameters may have and that is none of those taken."""
-    parts = [re.sub(r"[^A-Za-z0-9_]+", "_", part) for part in wanted.split(".")]
-    name = ".".join(part if _NAME.fullmatch(part) else f"_{part}" for part in parts)
-    while name in taken or name == "require":
+    name = parameter_name(wanted)
+    while name in taken:
         name += "_"
     return name
 
@@ -184,45 +173,16 @@ def _of_values(name: str, values: Sequence[Any] | np.ndarray[Any, Any]) -> Read:
         raise SpaceError(f"{name}: the values are a list, not an array of {values.ndim} dimensions")  # type: ignore[union-attr]
     if len(values) == 0:
         raise SpaceError(f"{name}: the list of values is empty; write one value at least")
-    originals: dict[Any, Any] = {}
-    shown_as: list[Any] = []
-    bare = True
-    for value in values:
-        label, is_bare = _label(value)
-        key = identity(label)
-        if key in originals:
-            if is_bare or originals[key] is value:
-                continue  # the same value once more
-            label, key = _another(str(label), originals)
-        bare = bare and is_bare
-        originals[key] = value
-        shown_as.append(label)
+    labels = labelled(values)
+    shown_as = labels.labels
     numbers = [v for v in shown_as if isinstance(v, (int, float)) and not isinstance(v, bool)]
     ordered = len(numbers) == len(shown_as) > 2 and numbers in (
         sorted(numbers),
         sorted(numbers, reverse=True),
     )
     choice = Choice(*shown_as, ordered=ordered)
-    same = json.dumps([type(values[0]).__name__, *shown_as]) if bare else None
-    return Read(choice, lambda value: originals[identity(value)], same)
-
-
-def _label(value: Any) -> tuple[Any, bool]:
-    """What stands for a value in a study, and whether that says it all."""
-    try:
-        return plain(value), True
-    except SpaceError:
-        pass
-    text = getattr(value, "__qualname__", None) if callable(value) else None
-    text = " ".join(ADDRESS.sub("", text or repr(value)).split())
-    return shorten(text, 200), False
-
-
-def _another(label: str, taken: Mapping[Any, Any]) -> tuple[str, Any]:
-    number = 2
-    while identity(f"{label} #{number}") in taken:
-        number += 1
-    return f"{label} #{number}", identity(f"{label} #{number}")
+    same = json.dumps([type(values[0]).__name__, *shown_as]) if labels.bare else None
+    return Read(choice, labels.original, same)
 
 
 # -- distributions ----------------------------------------------------------------------------

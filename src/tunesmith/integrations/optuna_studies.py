@@ -23,13 +23,13 @@ from tunesmith.core.errors import StudyError, StudyExists, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Choice, Fixed, Float, Int, Parameter
 from tunesmith.core.space.space import Config
+from tunesmith.core.text import from_tag
 from tunesmith.core.trial import State, Trial
 from tunesmith.integrations.asked import Asked, learn, switches, widened
 from tunesmith.integrations.distributions import Read, read_optuna
 from tunesmith.integrations.optuna_trials import (
     Recorder,
     constraint_metrics,
-    from_text,
     metrics_of,
     spec_of,
 )
@@ -109,7 +109,7 @@ def _exported_trial(
         for name, value in trial.config.items()
         for d in [named[name]]
     }  # fmt: skip
-    attrs: dict[str, Any] = {name: from_text(text) for name, text in trial.tags.items()}
+    attrs: dict[str, Any] = {name: from_tag(text) for name, text in trial.tags.items()}
     attrs |= {METRIC + n: v for n, v in metrics.items() if n not in objectives}
     first = objectives[0]
     curve = {r.step: r.metrics[first] for r in ledger.curves.of(trial.number) if first in r.metrics}

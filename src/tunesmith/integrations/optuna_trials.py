@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,6 +16,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import finite
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.study import StudySpec
+from tunesmith.core.text import as_tag
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State
 from tunesmith.integrations.distributions import free_name
 from tunesmith.tuning.spec import make_spec
@@ -152,7 +151,7 @@ class Recorder:
 
 
 def _enqueued(trial: FrozenTrial, number: int, config: Config) -> events.Enqueued:
-    tags = {name: as_text(value) for name, value in trial.user_attrs.items()}
+    tags = {name: as_tag(value) for name, value in trial.user_attrs.items()}
     why = f"trial {trial.number} in Optuna"
     return events.Enqueued(_begun(trial), number, config, Origin(USER, why), tags)
 
@@ -179,23 +178,3 @@ def _ended(trial: FrozenTrial) -> float:
 
 def _seconds(moment: datetime | None) -> float:
     return 0.0 if moment is None else moment.timestamp()
-
-
-def as_text(value: Any) -> str:
-    """A user attribute as a tag: a text as it is, unless it would be read as something else."""
-    if isinstance(value, str) and not _is_json(value):
-        return value
-    return json.dumps(value)
-
-
-def from_text(text: str) -> Any:
-    """A tag as a user attribute: the inverse of `as_text`."""
-    return json.loads(text) if _is_json(text) else text
-
-
-def _is_json(text: str) -> bool:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return False
-    return not isinstance(value, float) or math.isfinite(value)

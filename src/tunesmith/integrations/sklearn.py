@@ -17,7 +17,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection._search import BaseSearchCV
 
 from tunesmith.core.program import digest
-from tunesmith.integrations.distributions import ADDRESS
+from tunesmith.core.space.labels import ADDRESS
 from tunesmith.integrations.sklearn_search import Search, Task
 
 

@@ -2,10 +2,12 @@
 
     optimizer = make_optimizer(config, model.parameters())
     scheduler = lr_scheduler(optimizer, schedules.from_config(config, steps))
-    for batch in batches:
+    loop = Loop(trial, epochs=50, model=model, optimizer=optimizer, scheduler=scheduler)
+    for epoch in loop:                          # goes on where an earlier attempt was
         ...
         optimizer.step()
         scheduler.step()
+        loop.report(loss=loss)                  # keeps the state, and ends the loop where the trial is to stop
 
 Needs PyTorch: ``pip install 'tunesmith[torch]'``.
 """
@@ -16,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tunesmith.core.errors import ConfigError, did_you_mean
+from tunesmith.integrations import loop
+from tunesmith.run.live import LiveTrial
 from tunesmith.spaces.compose import part
 from tunesmith.training.schedules import ReduceOnPlateau, Schedule
 
@@ -110,6 +114,21 @@ def range_test(
         return step
 
     return start
+
+
+class Loop(loop.Loop):
+    """See `tunesmith.integrations.loop.Loop`. `parts` are what has a ``state_dict``: the model, the optimizer, the scheduler."""
+
+    def __init__(self, trial: LiveTrial | None, epochs: int, **parts: Any) -> None:
+        self._parts = parts
+        super().__init__(trial, epochs, self._taken_out, self._put_back)
+
+    def _taken_out(self) -> dict[str, Any]:
+        return {name: one.state_dict() for name, one in self._parts.items()}
+
+    def _put_back(self, state: dict[str, Any]) -> None:
+        for name, one in self._parts.items():
+            one.load_state_dict(state[name])
 
 
 def _forever(batches: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

@@ -8,7 +8,7 @@
 3. **Reports are acknowledged.** A trial waits in ``report`` until the `events` call after the one
    that returned its `Reported`: by then the report is stored. If `stop` was called in between, the
    trial raises Stopped there; otherwise it goes on. (Programs of the ``command`` executor write
-   reports and do not wait.)
+   reports and do not wait.) So does a trial that asks for a parameter's value (`run.asks`): the `Asked` is stored then.
 4. A trial that does not end by itself within ``grace_s`` of `stop` is killed with all of its
    processes.
 5. Events are those of the attempt that `start` began: reports of its threads after its end, or of
@@ -25,11 +25,11 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.events import Asked, Exited, Reported, Start, Stop
 from tunesmith.core.outcome import STEPS, finite
 from tunesmith.run.objective import plain
 
-Happened: TypeAlias = Reported | Exited
+Happened: TypeAlias = Reported | Asked | Exited
 
 
 @runtime_checkable
@@ -77,6 +77,8 @@ def storable(event: Happened) -> Happened:
     if isinstance(event, Exited):
         simple = type(event.returned) is float
         return event if simple else event._replace(returned=plain(event.returned))
+    if isinstance(event, Asked):
+        return event
     if type(event.step) is not int or not -STEPS <= event.step < STEPS:
         raise ValueError(f"a step is a whole number of 64 bits, not {event.step!r}")
     metrics = {name: math.nan if v is None else v for name, v in event.metrics.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from tunesmith.core.errors import ExecutorError, StudyError, did_you_mean, shown
-from tunesmith.core.events import Reported
+from tunesmith.core.events import Asked, Reported
 from tunesmith.core.study import StudySpec
 from tunesmith.run.base import Executor
 from tunesmith.run.demand import Demand
@@ -46,8 +46,8 @@ class Context(NamedTuple):
     spec: StudySpec
     session: str
     folder: Folder
-    #: Takes the report of a trial that has the coordinator further up its stack.
-    deliver: Callable[[Reported], None]
+    #: Takes the report, or the question, of a trial that has the coordinator further up its stack.
+    deliver: Callable[[Reported | Asked], None]
     #: Tells people something.
     say: Callable[[str], None] = lambda _: None
 

@@ -36,6 +36,8 @@ class Folder:
     temporary: bool = False
     #: The URL to which checkpoints are copied (see `run.remote`), where other hosts do not see `path`.
     url: str | None = None
+    #: What tells the study from others of its name; "" where nobody has asked (see `run.claim`).
+    identity: str = ""
 
     @classmethod
     def beside(cls, storage: Path | None, study: str) -> Folder:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import Stopped
-from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.events import Asked, Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
+from tunesmith.run.asks import Question
 from tunesmith.run.base import Happened
 from tunesmith.run.live import Channel, LiveTrial
 from tunesmith.run.objective import ObjectiveFunction, call
@@ -35,7 +36,7 @@ class InlineExecutor:
         objective: Callable[..., Any],
         *,
         metric: str | Sequence[str],
-        deliver: Callable[[Reported], None],
+        deliver: Callable[[Reported | Asked], None],
         directory: Callable[[int], Path],
     ) -> None:
         self._objective = ObjectiveFunction.of(objective, metric)
@@ -46,6 +47,8 @@ class InlineExecutor:
         #: Whether an objective is on the stack, and whether it was interrupted there.
         self.busy = False
         self._interrupted = False
+        #: The trial as its objective sees it, once that has asked for it.
+        self._seen: LiveTrial | None = None
         #: The thread in which the coordinator takes a report.
         self._delivering: int | None = None
         #: What the coordinator failed with while the objective reported.
@@ -87,16 +90,20 @@ class InlineExecutor:
             self._stops.pop(number, None)
             self._interrupted = False
         cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
-        return Exited(time.time(), number, start.attempt, returned, reason, cost)
+        live, self._seen = self._seen, None
+        asked = tuple(live.config) if live is not None and start.asked is not None else None
+        tags = {} if live is None else live.tags
+        return Exited(
+            time.time(), number, start.attempt, returned, reason, cost, asked=asked, tags=tags
+        )
 
     def _called(self, start: Start) -> tuple[Any, Reason | None]:
         """What the objective returned, or why it did not."""
-        channel = Channel(start.trial, partial(self._send, start))
+        channel = Channel(start.trial, partial(self._send, start), partial(self._ask, start))
         self.busy = True
         try:
-            returned, reason = call(
-                self._objective, start.config, lambda: self._live(start, channel)
-            )
+            config = start.config if start.asked is None else None
+            returned, reason = call(self._objective, config, lambda: self._live(start, channel))
         finally:
             self.busy = False
             channel.close()
@@ -106,9 +113,15 @@ class InlineExecutor:
 
     def _send(self, start: Start, step: int, metrics: dict[str, float | None]) -> Reason | None:
         """Have a report stored."""
+        return self._have_stored(Reported(time.time(), start.trial, start.attempt, step, metrics))
+
+    def _ask(self, start: Start, question: Question) -> Reason | None:
+        return self._have_stored(Asked(time.time(), start.trial, start.attempt, *question))
+
+    def _have_stored(self, event: Reported | Asked) -> Reason | None:
         self._delivering = threading.get_ident()
         try:
-            self._deliver(Reported(time.time(), start.trial, start.attempt, step, metrics))
+            self._deliver(event)
         except BaseException as error:
             self._fault = error
             raise Stopped("the study cannot go on") from error
@@ -116,11 +129,21 @@ class InlineExecutor:
             self._delivering = None
         if self._interrupted:
             raise KeyboardInterrupt
-        return self._stops.get(start.trial)
+        return self._stops.get(event.trial)
 
     def _live(self, start: Start, channel: Channel) -> LiveTrial:
         """The trial as its objective sees it."""
         folder = partial(self._directory, start.trial)
-        return LiveTrial(
-            start.trial, start.attempt, start.config, start.seed, folder, channel, start.reported
+        self._seen = LiveTrial(
+            start.trial,
+            start.attempt,
+            start.config,
+            start.seed,
+            folder,
+            channel,
+            start.reported,
+            asked=start.asked,
+            given=start.given,
+            metrics=self._objective.metrics,
         )
+        return self._seen

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias, overload
 
-from tunesmith.core.errors import Paused, Stopped, TransitionError
+from tunesmith.core.errors import TransitionError
 from tunesmith.core.outcome import STEPS, Unusable, finite, number, whole
-from tunesmith.core.trial import Kind, Reason
+from tunesmith.core.trial import Reason
 from tunesmith.run import checkpoint
+from tunesmith.run.asks import Asks, Question, stopped
 from tunesmith.run.checkpoint import Checkpoint
 from tunesmith.run.folder import CHECKPOINT, made
 
@@ -21,23 +21,44 @@ Send: TypeAlias = Callable[[int, dict[str, float | None]], Reason | None]
 
 
 class Channel:
-    """One attempt's way to its coordinator: one report at a time, until the attempt is over."""
+    """One attempt's way to its coordinator: one message at a time, until the attempt is over."""
 
-    def __init__(self, trial: int, send: Send) -> None:
+    def __init__(
+        self,
+        trial: int,
+        send: Send,
+        ask: Callable[[Question], Reason | None] = lambda _: None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._trial = trial
-        self._send = send
+        self._send, self._ask, self._note = send, ask, note
         self._lock = threading.Lock()
         self._over = False
 
     def __call__(self, step: int, metrics: dict[str, float | None]) -> Reason | None:
         """Send a report. Raises TransitionError once the attempt is over."""
         with self._lock:
-            if self._over:
-                raise TransitionError(
-                    f"trial {self._trial} is over, so this thread's report is not taken: let the "
-                    "objective join its threads before it returns"
-                )
+            self._check("report is not taken")
             return self._send(step, metrics)
+
+    def ask(self, question: Question) -> Reason | None:
+        """Have it stored what the objective asks for, as `Asks` does. Raises TransitionError."""
+        with self._lock:
+            self._check("question is not answered")
+            return self._ask(question)
+
+    def note(self, name: str) -> None:
+        """Say that a value is used that was suggested; nothing is waited for. Raises TransitionError."""
+        with self._lock:
+            self._check("question is not answered")
+            self._note(name)
+
+    def _check(self, what: str) -> None:
+        if self._over:
+            raise TransitionError(
+                f"trial {self._trial} is over, so this thread's {what}: let the objective join its threads before it "
+                "returns"
+            )
 
     def close(self) -> None:
         """The attempt is over; a report that is under way is waited for."""
@@ -45,7 +66,7 @@ class Channel:
             self._over = True
 
 
-class LiveTrial:
+class LiveTrial(Asks):
     """The running trial, as its objective sees it."""
 
     def __init__(
@@ -57,32 +78,28 @@ class LiveTrial:
         directory: Callable[[], Path],
         send: Send,
         reported: int | None = None,
+        *,
+        asked: Mapping[str, Mapping[str, Any]] | None = None,
+        given: bool = False,
+        metrics: Sequence[str] = (),
     ) -> None:
-        #: The trial's number in its study, from 0 on.
-        self.number = number
+        super().__init__(
+            number, config, seed, asked, given, send if isinstance(send, Channel) else None
+        )
         #: 0 at first; more if earlier attempts were lost.
         self.attempt = attempt
-        self.config = config
-        #: A 32-bit seed of the trial's own, the same in every attempt.
-        self.seed = seed
         #: The last step that earlier attempts reported.
         self.reported = reported
         self._directory = directory
         self._send = send
         self._step = 0
-        self._stopped: Reason | None = None
-        self._process: Final = os.getpid()
+        self._metrics = tuple(metrics)
         self._lock = threading.Lock()
 
     @property
     def step(self) -> int:
         """Where it stands: the step that was reported or restored last; 0 at first."""
         return self._step
-
-    @property
-    def told(self) -> Reason | None:
-        """Why it is to end, once a report was answered so."""
-        return self._stopped
 
     @property
     def directory(self) -> Path:
@@ -132,30 +149,55 @@ class LiveTrial:
         self._step = checkpoints[0].step
         return checkpoints[0]
 
-    def report(self, step: int | None = None, **metrics: float) -> None:
-        """Report metrics at `step` (by default one more than the last). Returns once it is stored.
+    @overload
+    def report(self, step: int | None = None, **metrics: float) -> None: ...
+
+    @overload
+    def report(self, value: float, step: int) -> None: ...
+
+    def report(self, *place: Any, **named: Any) -> None:
+        """Report metrics at `step` (by default one more than the last): ``report(accuracy=0.9)``, ``report(3, accuracy=0.9)``.
+        Returns once it is stored.
 
         Raises Stopped if the trial should end here (Paused, which is one, if it may go on later): let it
-        pass. Raises ValueError for what is no number, or no step. Threads may report too, as long as the
+        pass. As Optuna has it, ``report(value, step)``, of a study with one objective: then it is `should_prune` that says so.
+        Raises ValueError for what is no number, or no step. Threads may report too, as long as the
         objective runs, but not processes that it forked: both get a TransitionError.
         """
-        if os.getpid() != self._process:
-            raise TransitionError(
-                f"process {os.getpid()} was forked by trial {self.number} and cannot report for it: hand "
-                "the metrics over to the process that runs the objective"
-            )
+        self._check_process("report for it: hand the metrics over to")
+        step, metrics, asks = self._placed(place, named.pop("step", None), named)
+        self._say_only()
         with self._lock:
             step, values = checked_report(step, metrics, self._step)
             self._step = step
+            waits = asks and self._stopped is None
             if self._stopped is None:
                 self._stopped = self._send(step, finite(values))
-        if self._stopped is not None:
+        if self._stopped is not None and not waits:
             raise stopped(self._stopped)
 
+    def should_prune(self) -> bool:
+        """Whether the trial should end here, after ``report(value, step)``: as in Optuna, raise an error then
+        (``optuna.TrialPruned`` counts as stopped, as `Stopped` does)."""
+        return self._stopped is not None
 
-def stopped(reason: Reason) -> Stopped:
-    """What to raise in a trial that is to end for `reason`."""
-    return (Paused if reason.kind is Kind.PAUSED else Stopped)(reason.message)
+    def _placed(
+        self, place: tuple[Any, ...], step: int | None, metrics: dict[str, float]
+    ) -> tuple[Any, dict[str, float], bool]:
+        """Step and metrics of a report, and whether it is one as in Optuna. Raises ValueError."""
+        if metrics:
+            if len(place) > 1 or (place and step is not None):
+                raise ValueError(
+                    f"report{place}: a step and metrics by name, as in report(3, accuracy=0.9)"
+                )
+            return (place[0] if place else step), metrics, False
+        if len(place) + (step is not None) != 2 or not place:
+            return step, metrics, False  # which `checked_report` refuses
+        if len(self._metrics) != 1:
+            raise ValueError(
+                "report(value, step) is for a study with one objective; give the metrics by name, as in report(3, accuracy=0.9)"
+            )
+        return (step if step is not None else place[1]), {self._metrics[0]: place[0]}, True
 
 
 def checked_report(

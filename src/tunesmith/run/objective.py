@@ -47,11 +47,15 @@ class ObjectiveFunction:
         metrics = (metric,) if isinstance(metric, str) else tuple(metric)
         return cls(function, takes_trial(function), metrics)
 
-    def __call__(self, config: dict[str, Any], trial: Callable[[], LiveTrial]) -> Any:
+    def __call__(self, config: dict[str, Any] | None, trial: Callable[[], LiveTrial]) -> Any:
         """What the function returns; what a generator yields is reported, step by step.
 
-        `trial` makes the trial, for functions that want it.
+        `trial` makes the trial, for functions that want it. Without a config it is the trial alone that they are given, to ask.
         """
+        if config is None:
+            live = trial()
+            returned = self.function(live)
+            return self._drain(returned, live) if isinstance(returned, Generator) else returned
         if self.with_trial:
             live = trial()
             returned = self.function(config, live)
@@ -98,8 +102,8 @@ class ObjectiveFunction:
 
 
 def call(
-    objective: Callable[[dict[str, Any], Callable[[], LiveTrial]], Any],
-    config: dict[str, Any],
+    objective: Callable[[dict[str, Any] | None, Callable[[], LiveTrial]], Any],
+    config: dict[str, Any] | None,
     trial: Callable[[], LiveTrial],
 ) -> tuple[Any, Reason | None]:
     """What an objective returned, in plain types, or why it did not: the same for every executor that
@@ -199,6 +203,16 @@ def takes_trial(function: Callable[..., Any]) -> bool:
     return wants
 
 
+def check_asking(function: Callable[..., Any]) -> None:
+    """Raise TypeError unless the objective of a study without a declared space takes the trial alone."""
+    if takes_trial(function):
+        name = getattr(function, "__name__", function)
+        raise TypeError(
+            f"the objective {name} takes (config, trial), and no space was given: write def {name}(trial) and let it ask "
+            "trial.float('learning_rate', 1e-5, 1e-1, log=True), or give tune() a space"
+        )
+
+
 class NotFetched(Exception):
     """The checkpoints of one trial cannot be had from where they are, though others can."""
 
@@ -210,6 +224,8 @@ def reason_of(error: BaseException, config: Mapping[str, Any] | None = None) -> 
     words = shorten(_words(error), _MESSAGE) + (absent_name(error, config) if config else "")
     if isinstance(error, Stopped):
         return Reason(Kind.STOPPED, words)
+    if any(kind.__name__ == "TrialPruned" for kind in type(error).__mro__):  # Optuna's
+        return Reason(Kind.STOPPED, words or "pruned")
     if isinstance(error, NotFetched):
         return Reason(Kind.LOST, words)
     if isinstance(error, SystemExit):

@@ -5,10 +5,12 @@ one, started ahead of time). The objective travels by cloudpickle, so lambdas, c
 of a notebook are fine. Messages, each a pickled tuple over a socket:
 
     to the worker       (objective, metric, sys.path, folder)     once
-                        (trial, attempt, config, seed, reported)  for each trial
-                        None | Reason                             after each report: go on, or stop
+                        (trial, attempt, config, seed, reported, asked, given)  for each trial
+                        None | Reason                             after each report and question: go on, or stop
     from the worker     ("report", *sender, step, metrics)        sender: trial, attempt, process id (of its init, if any)
-                        ("exit", *sender, returned, reason, cost)
+                        ("ask", *sender, question)                see `run.asks.Question`
+                        ("note", *sender, name)                   a suggested value is used; no answer
+                        ("exit", *sender, returned, reason, cost, tags)
                         ("fault", *sender, text)                  this machine's, not the trial's
                         ("broken", reason)                        the objective cannot be unpickled
 
@@ -25,16 +27,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import PathFinder
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, Final
 
 from tunesmith.core.errors import ExecutorError, JobError
-from tunesmith.core.events import Exited, Reported, Start, Stop
+from tunesmith.core.events import Asked, Exited, Reported, Start, Stop
 from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run import init, process_tree
+from tunesmith.run.asks import Question
 from tunesmith.run.base import Happened
 from tunesmith.run.folder import Folder, made
 from tunesmith.run.marks import ATTEMPT_MARK, SESSION_MARK
@@ -80,6 +83,8 @@ class Worker:
         self.start: Start | None = None
         self.began = 0.0
         self.reporting = False
+        #: The names that the present trial has asked for, where it asks.
+        self.asked: list[str] = []
         #: Whose messages count: trial, attempt, process id.
         self.sender = (-1, -1, -1)
         self.supervisor: Supervisor | None = None
@@ -116,12 +121,16 @@ class Worker:
         self.start = start
         self.began = time.perf_counter()
         self.reporting = False
+        self.asked = []
         self.sender = (start.trial, start.attempt, self.process.pid)
         if self.log.seek(0, os.SEEK_END) > _LOG_BYTES:
             self.log.truncate(0)
         self._log_start = self.log.seek(0, os.SEEK_END)
         self.supervisor = Supervisor(self.process.pid, self.mark, memory_limit, dumps_on_usr1=True)
-        self.connection.send((start.trial, start.attempt, start.config, start.seed, start.reported))
+        asks = (start.asked, start.given)
+        self.connection.send(
+            (start.trial, start.attempt, start.config, start.seed, start.reported, *asks)
+        )
 
     def output(self) -> str:
         """The last lines that the present trial has printed."""
@@ -194,6 +203,8 @@ class ProcessExecutor:
         for connection in wait(list(connections), timeout_s):
             worker = connections[connection]  # type: ignore[index]
             event = self._receive(worker)
+            while event is None and not worker.connection.closed and worker.connection.poll():
+                event = self._receive(worker)  # behind notes
             if event is not None:
                 happened.append(event)
         for worker in list(self._workers.values()):
@@ -274,11 +285,24 @@ class ProcessExecutor:
         if kind == "report":
             worker.reporting = True
             return Reported(now, start.trial, start.attempt, *content)
-        returned, reason, cost = content
-        return self._exited(worker, now, returned, reason, cost)
+        if kind == "ask":
+            worker.reporting = True
+            question: Question = content[0]
+            worker.asked += [name for name in question.parameters if name not in worker.asked]
+            return Asked(now, start.trial, start.attempt, *question)
+        if kind == "note":
+            worker.asked.append(content[0])
+            return None
+        return self._exited(worker, now, *content)
 
     def _exited(
-        self, worker: Worker, now: float, returned: Any, reason: Reason | None, cost: Cost
+        self,
+        worker: Worker,
+        now: float,
+        returned: Any,
+        reason: Reason | None,
+        cost: Cost,
+        tags: Mapping[str, str],
     ) -> Exited:
         start, supervisor = worker.start, worker.supervisor
         assert start is not None
@@ -297,12 +321,17 @@ class ProcessExecutor:
         broken_off = stopped is not None and stopped.kind not in (Kind.STOPPED, Kind.PAUSED)
         if self._isolate or broken_off:
             self._discard(worker)
-        return Exited(now, start.trial, start.attempt, returned, reason, cost)
+        asked = _asked(start, worker)
+        return Exited(
+            now, start.trial, start.attempt, returned, reason, cost, asked=asked, tags=tags
+        )
 
     def _drain(self, worker: Worker) -> Happened | None:
         """The last message of a worker that has died after sending it, or its death."""
-        if worker.connection.poll():
-            return self._receive(worker)
+        while worker.connection.poll():
+            event = self._receive(worker)
+            if event is not None or worker.connection.closed:
+                return event
         return self._died(worker)
 
     def _died(self, worker: Worker) -> Exited | None:
@@ -330,7 +359,13 @@ class ProcessExecutor:
         wall_s = time.perf_counter() - worker.began
         cost = Cost(wall_s, memory_bytes=supervisor.peak_bytes or None)
         reason = Reason(reason.kind, reason.message, output)
-        return Exited(time.time(), start.trial, start.attempt, None, reason, cost)
+        asked = _asked(start, worker)
+        return Exited(time.time(), start.trial, start.attempt, None, reason, cost, asked=asked)
+
+
+def _asked(start: Start, worker: Worker) -> tuple[str, ...] | None:
+    """See `Exited.asked`."""
+    return None if start.asked is None else tuple(worker.asked)
 
 
 def pickled(objective: Callable[..., Any]) -> bytes:

@@ -1,10 +1,12 @@
 """Checkpoints at a URL (fsspec): copies of what trials write on their hosts, so that they go on at another one.
 
+s3://bucket/tuning/digits/.study                       which study's they are
 s3://bucket/tuning/digits/000012/checkpoints.json      the manifest: which are whole, and whose attempt wrote them
                                  step-9-6f0c2a9d1b34/   a checkpoint's files; no two uploads share a folder
 
 A checkpoint is uploaded file by file, and is there once the manifest names it. An attempt that others took for dead may
-still run: it finds a later one's manifest, and leaves that alone.
+still run: it finds a later one's manifest, and leaves that alone. Where there are those of another study of this name (one that
+was deleted, or is in another database), this one's are beside, in ``digits-5f0c2a9d``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 from queue import Queue
 from typing import Any, Final, NamedTuple
@@ -25,6 +28,7 @@ from typing import Any, Final, NamedTuple
 from tunesmith.core.errors import ExecutorError
 from tunesmith.core.trial import State
 from tunesmith.run.checkpoint import complete
+from tunesmith.run.claim import SIGN
 
 _MANIFEST: Final = "checkpoints.json"
 _PROBE: Final = ".tunesmith"
@@ -57,9 +61,11 @@ class Remote:
     Raises ExecutorError where the URL cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, identity: str = "") -> None:
         self.url = url
-        self._files, self._root = _file_system(url)
+        self._identity = identity
+        self._files, self._base = _file_system(url)
+        self._found: str | None = None
         #: The trials that run here, and their attempts: nobody else writes their checkpoints.
         self._mine: dict[int, int] = {}
         #: What was fetched, by trial and step: the folder there, and the stamp here.
@@ -73,12 +79,17 @@ class Remote:
     # -- what the study's process asks for ---------------------------------------------------------
 
     def check(self) -> None:
-        """Raise ExecutorError unless files can be written, read and removed there."""
-        path = f"{self._root}/{_PROBE}-{uuid.uuid4().hex[:8]}"
+        """Raise ExecutorError unless files can be written, read and removed there; make the folder this study's."""
         try:
+            path = f"{self._root}/{_PROBE}-{uuid.uuid4().hex[:8]}"
             self._write(path, b"tunesmith")
             assert self._files.cat_file(path) == b"tunesmith"
             self._files.rm(path)
+            if self._identity and self._signed(self._root) != self._identity:
+                self._write(f"{self._root}/{SIGN}", self._identity.encode())
+                if self._signed(self._root) != self._identity:  # another study was as quick
+                    self._found = None
+                    self._write(f"{self._root}/{SIGN}", self._identity.encode())
         except Exception as error:
             raise ExecutorError(
                 f"checkpoints cannot be kept in {self.url}: {_words(error)}; let it be written there, or name another "
@@ -273,6 +284,28 @@ class Remote:
         return _Saved(step, folder, stamp, sizes)
 
     # -- files there --------------------------------------------------------------------------------
+
+    @property
+    def _root(self) -> str:
+        """The folder of the study: the one of its name, unless that is another's."""
+        if self._found is None:
+            own = f"{self._base}-{blake2b(self._identity.encode(), digest_size=4).hexdigest()}"
+            if not self._identity or (
+                self._signed(own) != self._identity
+                and self._signed(self._base) in (None, self._identity)
+            ):
+                own = self._base
+            self._found = own
+        return self._found
+
+    def _signed(self, root: str) -> str | None:
+        """Which study's a folder is; None where it does not say so."""
+        self._files.invalidate_cache()
+        try:
+            content: bytes = self._files.cat_file(f"{root}/{SIGN}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return content.decode("utf-8", "replace")
 
     def _path(self, number: int, *parts: str) -> str:
         return "/".join([self._root, f"{number:06d}", *parts])

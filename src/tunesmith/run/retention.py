@@ -64,7 +64,7 @@ class Keeper:
         with contextlib.suppress(OSError):  # whoever needs the folder says what is wrong with it
             (folder.path / FULL).unlink()
         self._warned = False
-        self._remote = None if folder.url is None else Remote(folder.url)
+        self._remote = None if folder.url is None else Remote(folder.url, folder.identity)
         self._looked_s = -_LOOK_S
         if self._remote is not None:
             self._remote.check()

@@ -68,32 +68,45 @@ def _serve(connection: Connection, stopper: _Stopper) -> None:
         return
 
     while True:
-        trial, attempt, config, seed, reported = connection.recv()
+        trial, attempt, config, seed, reported, asked, given = connection.recv()
         sender = (trial, attempt, os.getppid() if sys.platform == "linux" else os.getpid())
 
-        def send(
-            step: int,
-            metrics: dict[str, float | None],
-            sender: tuple[int, int, int] = sender,
-        ) -> Reason | None:
+        def tell(*message: Any, kind: str, answered: bool = True, sender: Any = sender) -> Any:
             with stopper.later():
-                connection.send(("report", *sender, step, metrics))
-                stop: Reason | None = connection.recv()
-            if stop is None:
+                connection.send((kind, *sender, *message))
+                stop: Reason | None = connection.recv() if answered else None
+            if stop is None and answered:
                 stopper.heed()
             return stop
 
-        channel = Channel(trial, send)
+        channel = Channel(
+            trial,
+            partial(tell, kind="report"),
+            partial(tell, kind="ask"),
+            partial(tell, kind="note", answered=False),
+        )
         folder = partial(Path, directory, f"{trial:06d}")
-        live = LiveTrial(trial, attempt, config, seed, folder, channel, reported)
+        live = LiveTrial(
+            trial,
+            attempt,
+            config,
+            seed,
+            folder,
+            channel,
+            reported,
+            asked=asked,
+            given=given,
+            metrics=objective.metrics,
+        )
         try:
-            returned, reason, cost = _run(stopper.during(objective), live)
+            alone = asked is not None
+            returned, reason, cost = _run(stopper.during(objective), live, alone=alone)
         except ExecutorError as error:
             connection.send(("fault", *sender, str(error)))
             return
         channel.close()
         _flush()
-        connection.send(("exit", *sender, returned, reason, cost))
+        connection.send(("exit", *sender, returned, reason, cost, live.tags))
 
 
 def _flush() -> None:
@@ -128,7 +141,7 @@ class _Stopper:
     def during(self, objective: ObjectiveFunction) -> Callable[..., Any]:
         """The objective, which is stopped by a signal while it runs, and only then."""
 
-        def stoppable(config: dict[str, Any], trial: Callable[[], LiveTrial]) -> Any:
+        def stoppable(config: dict[str, Any] | None, trial: Callable[[], LiveTrial]) -> Any:
             self._came, self._listens = False, True
             try:
                 return objective(config, trial)
@@ -150,11 +163,13 @@ class _Stopper:
             self._waits = False
 
 
-def _run(objective: Callable[..., Any], live: LiveTrial) -> tuple[Any, Reason | None, Cost]:
-    """Call the objective, and measure what it takes."""
+def _run(
+    objective: Callable[..., Any], live: LiveTrial, *, alone: bool
+) -> tuple[Any, Reason | None, Cost]:
+    """Call the objective, and measure what it takes. `alone`: it is given the trial and no config."""
     _reset_peak()
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
-    returned, reason = call(objective, live.config, lambda: live)
+    returned, reason = call(objective, None if alone else live.config, lambda: live)
     return returned, reason, Cost(time.perf_counter() - wall_s, _cpu_s() - cpu_s, _peak_bytes())
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from tunesmith.core import codec, events
+from tunesmith.core import asking, codec, events
 from tunesmith.core.errors import ConfigError, StudyError, TransitionError
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import State
 
 _CONFIGS: Final = (events.Suggested, events.Enqueued, events.Forked)
-_OF_AN_ATTEMPT: Final = (events.Reported, events.Finished, events.Requeued, events.Paused)
+_OF_AN_ATTEMPT: Final = (
+    events.Reported,
+    events.Asked,
+    events.Finished,
+    events.Requeued,
+    events.Paused,
+)
 _MOST_PID: Final = 2**31
 
 
@@ -22,7 +28,9 @@ def check(ledger: Ledger, event: Event) -> None:
     number: Any = getattr(event, "trial", None)
     if "\\u0000" in codec.encode(event):
         raise StudyError("a text has the character NUL, which databases cannot keep")
-    if isinstance(event, _CONFIGS):
+    if isinstance(event, _CONFIGS) and ledger.spec.learned:
+        asking.check(ledger.spec.space, event.config)
+    elif isinstance(event, _CONFIGS):
         if not (membership := ledger.spec.space.contains(event.config)):
             raise ConfigError(
                 f"the config of trial {event.trial} does not fit the space: {membership}"
@@ -33,7 +41,7 @@ def check(ledger: Ledger, event: Event) -> None:
         _check_attempt(event.trial, event.attempt, max(0, ledger.attempt(event.trial)))
     elif isinstance(event, events.Opened):
         _check_session(ledger, event)
-    values: Any = getattr(event, "values", None)
+    values: Any = None if isinstance(event, events.Asked) else getattr(event, "values", None)
     if isinstance(event, events.Finished) and event.state is State.COMPLETED and not values:
         raise StudyError(f"trial {number} is completed without a value")
     if values is not None and (

@@ -70,6 +70,7 @@ def make(
     jobs: Jobs | None = None,
     sagemaker: Callable[[Studies], Desk] | None = None,
     vizier: Endpoint | None = None,
+    say: Callable[[str], None] = lambda _: None,
     hosts: tuple[str, ...] = (),
     secure: bool = False,
     proxies: tuple[str, ...] = (),
@@ -81,7 +82,7 @@ def make(
 
     `tokens` are who may what; `login` has the one-time code and the cookies of the page, `audit` is told who did what. `jobs`,
     which has started, runs programs (None: nobody's). `hosts` are the names under which it is reached, beside those of loopback;
-    `sagemaker` makes what takes the jobs of SageMaker's clients, and at `vizier` Vizier's are served; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
+    `sagemaker` makes what takes the jobs of SageMaker's clients, and at `vizier` Vizier's are served, which `say` is told once they are; `secure` says that it is reached by HTTPS; `proxies` are addresses that may say who asks; `open_to_all` lets everybody do
     everything; `log` is given a line of JSON for each request.
     """
     studies, readings = Studies(store, storage, clock=clock), page.Readings(store)
@@ -96,6 +97,7 @@ def make(
         threading.Thread(target=page.read_ahead, args=[readings], name="ahead", daemon=True).start()
         if door is not None:
             await door.start()
+            say(f"Vizier's clients at {door.endpoint.said}")
         yield
         if door is not None:
             await door.stop(_GRACE_S)
@@ -138,7 +140,7 @@ def make(
         from tunesmith.service.vizier.rpc import Door
 
         vizier_desk = VizierDesk(studies, groups, wire)
-        door = Door(vizier, vizier_desk, tokens, where)
+        door = Door(vizier, vizier_desk, tokens, audit, where)
         app.include_router(Rest(vizier_desk, where).router)
     if desk is not None:
         app.include_router(SageMakerRoutes(desk, tokens, studies).router)

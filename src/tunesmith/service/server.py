@@ -8,7 +8,8 @@ import itertools
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -150,66 +151,60 @@ def serve(
     access_log: bool = False,
 ) -> None:
     """Serve `store` until a signal comes; `say` is told where, and with `access_log` of each request. Raises StudyError, OSError."""
-    listening = _listen(address)
-    port: int = listening.getsockname()[1]
-    address = Address(**{**address.__dict__, "port": port})
-    state = state_of(storage)
-    tokens = Tokens(state / "tokens.json")
-    login = Login(tokens, f"tunesmith_{port}")
-    jobs = desk = endpoint = None
-    try:
-        if address.vizier is not None:
-            endpoint = _endpoint(address.vizier, address)
+    with ExitStack() as closing:  # what does not come to be served is ended all the same
+        listening = closing.enter_context(_listen(address))
+        port: int = listening.getsockname()[1]
+        address = replace(address, port=port)
+        state = state_of(storage)
+        tokens = Tokens(state / "tokens.json")
+        login = Login(tokens, f"tunesmith_{port}")
+        endpoint = None if address.vizier is None else _endpoint(address.vizier, address)
         configuration = None if address.sagemaker is None else load(address.sagemaker)
+        jobs = desk = None
         if address.jobs is not None:
             jobs = Jobs(
                 state / "jobs", tokens, address.url_here, address.jobs, keep_s=address.keep_jobs_s,
                 containers=container.find() if address.containers else None,
             )  # fmt: skip
+            closing.callback(jobs.close)
             jobs.start()
         if address.sagemaker is not None and configuration is not None:
-            desk = _desk(address.sagemaker, configuration, state, tokens, address)
-    except BaseException:
-        if jobs is not None:
-            jobs.close()
-        listening.close()
-        raise
-    _shorten_pauses()
-    app = make(
-        store,
-        storage=storage,
-        tokens=tokens,
-        login=login,
-        audit=Audit(state / "audit.log"),
-        jobs=jobs,
-        sagemaker=desk,
-        vizier=endpoint,
-        hosts=(address.host, *address.names),
-        secure=address.certificate is not None,
-        proxies=address.proxies,
-        open_to_all=not address.tokens,
-        log=say if access_log else None,
-    )
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
-        ssl_certfile=address.certificate,
-        ssl_keyfile=None if address.key is None else str(address.key),
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
-        **limits(),
-    )
-    say(
-        f"tunesmith serves {storage}: {address.url}/"
-        + (f"?code={login.code()}" if address.tokens else "")
-    )
-    if endpoint is not None:
-        say(f"Vizier's clients at {endpoint.said}")
-    server = _Server(config, app.studies.end)
-    with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            desk = _desk(address.sagemaker, configuration, state, tokens, address, closing)
+        app = make(
+            store,
+            storage=storage,
+            tokens=tokens,
+            login=login,
+            audit=Audit(state / "audit.log"),
+            jobs=jobs,
+            sagemaker=desk,
+            vizier=endpoint,
+            say=say,
+            hosts=(address.host, *address.names),
+            secure=address.certificate is not None,
+            proxies=address.proxies,
+            open_to_all=not address.tokens,
+            log=say if access_log else None,
+        )
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=address.certificate,
+            ssl_keyfile=None if address.key is None else str(address.key),
+            ssl_version=ssl.PROTOCOL_TLS_SERVER,
+            **limits(),
+        )
+        say(
+            f"tunesmith serves {storage}: {address.url}/"
+            + (f"?code={login.code()}" if address.tokens else "")
+        )
+        _shorten_pauses()
+        server = _Server(config, app.studies.end)
+        runner = closing.enter_context(asyncio.Runner(loop_factory=config.get_loop_factory()))
         runner.run(server.serve(sockets=[listening]))
 
 
@@ -225,11 +220,17 @@ def _endpoint(where: str, address: Address) -> Endpoint:
 
 
 def _desk(
-    path: Path, configuration: Configuration, state: Path, tokens: Tokens, address: Address
+    path: Path,
+    configuration: Configuration,
+    state: Path,
+    tokens: Tokens,
+    address: Address,
+    closing: ExitStack,
 ) -> Callable[[Studies], Desk]:
-    """What takes the jobs of SageMaker's clients. Raises StudyError."""
+    """What takes the jobs of SageMaker's clients; `closing` ends what is begun for it. Raises StudyError."""
     folder = state / "sagemaker"
     jobs = Jobs(folder / "jobs", tokens, address.url_here, configuration.at_a_time)
+    closing.callback(jobs.close)
     jobs.start()
 
     def begin(studies: Studies) -> Desk:

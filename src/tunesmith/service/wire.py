@@ -211,8 +211,12 @@ class Wire:
             await self._check_same(name, of)
             batch = self._decoded(body)
             _check_author(token, batch)
-            if any(isinstance(event, _STEERING) for event in batch):
+            if any(isinstance(event, _STEERING) and not _learns(event) for event in batch):
                 require(request, "control", name)
+            if any(map(_learns, batch)):
+                study = await self._studies.quick(self._studies.store.load, name)
+                if not study.learned:
+                    require(request, "control", name)
             holder = turn or f"append {id(request)}"
             await self.writing.take(name, holder, WRITING_S)
             try:
@@ -356,13 +360,22 @@ class Wire:
         return answer([*await self._studies.think(self._tabular.costs, name)])
 
 
+def _learns(event: Event) -> bool:
+    """Whether it is the edit of a space that whoever runs a trial makes of what that asked for: see `core.asking`."""
+    return (
+        isinstance(event, events.Edited)
+        and event.by == OURSELVES
+        and event.changes.keys() == {"space"}
+    )
+
+
 def _check_author(token: Token, batch: Sequence[Event]) -> None:
     """Raise Problem for what is written in another's name; an ``admin`` may bring a history as it was."""
     if token.may("admin"):
         return
     for event in batch:
         by = getattr(event, "by", token.name)
-        said_by_us = isinstance(event, events.Annotated) and by == OURSELVES
+        said_by_us = (isinstance(event, events.Annotated) and by == OURSELVES) or _learns(event)
         if by != token.name and not said_by_us:
             raise Problem(
                 403,

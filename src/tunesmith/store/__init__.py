@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import StoreError
 from tunesmith.store.base import Durability, Lease, Store, Summary
-from tunesmith.store.location import Database, Location, Service, file_of, location_of
+from tunesmith.store.location import Database, File, Location, Service, file_of, location_of
 
 if TYPE_CHECKING:
     from tunesmith.store.memory import MemoryStore
@@ -26,7 +26,7 @@ def open_store(where: str | Location | Store | None, *, durability: Durability =
         return MemoryStore()
     location = location_of(where)
     if location is None:
-        assert not isinstance(where, (str, Path, Database, Service))
+        assert not isinstance(where, (str, Path, File, Database, Service))
         return where
     if isinstance(location, Service):
         from tunesmith.store.http import HttpStore
@@ -42,12 +42,14 @@ def open_store(where: str | Location | Store | None, *, durability: Durability =
         return open_postgres(location)
     from tunesmith.store.sqlite import open_sqlite
 
-    return open_sqlite(location, durability=durability)
+    path = location.path if isinstance(location, File) else location
+    return open_sqlite(path, durability=durability)
 
 
 __all__ = [
     "Database",
     "Durability",
+    "File",
     "Lease",
     "Location",
     "MemoryStore",

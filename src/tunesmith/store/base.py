@@ -92,6 +92,11 @@ class Store(Protocol):
         """The study as it was created (edits are events). Raises StudyNotFound."""
         ...
 
+    def made_at(self, name: str) -> float:
+        """When it was created, as `create` was told: with its name, what tells it from one that was deleted. Raises
+        StudyNotFound."""
+        ...
+
     def names(self) -> list[str]:
         """The studies' names, oldest first."""
         ...
@@ -186,10 +191,15 @@ class Tabular(Protocol):
 
 @runtime_checkable
 class Listing(Protocol):
-    """What a store may offer beside its promises: all its studies at once."""
+    """What a store may offer beside its promises: its studies without their histories."""
 
     def activity(self) -> list[Activity]:
         """Oldest first: O(studies), whatever their histories."""
+        ...
+
+    def born(self, name: str) -> float:
+        """When the study that has this name now was created: O(1), and never what is remembered of an earlier one.
+        Raises StudyNotFound."""
         ...
 
     def labels(self, names: Sequence[str]) -> dict[str, Labels]:

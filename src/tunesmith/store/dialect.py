@@ -24,6 +24,10 @@ class Prepared:
             dialect=engine.dialect, column_keys=list(columns) if insert else None
         )
         self.sql = str(compiled)
+        #: An INSERT taken apart: what stands before the values of a row, those, and what stands behind.
+        self.head, _, rest = self.sql.partition(" VALUES ")
+        self.row, on_conflict, end = rest.partition(" ON CONFLICT")
+        self.tail = on_conflict + end
         self._columns = columns
         self._positional = compiled.positional
         #: Where the statement's own parameters stand among `columns`, if they have no names.

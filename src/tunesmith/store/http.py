@@ -102,6 +102,9 @@ class HttpStore:
     def load(self, name: str) -> StudySpec:
         return self._created(name)[0]
 
+    def made_at(self, name: str) -> float:
+        return self._created(name)[1]
+
     def names(self) -> list[str]:
         names: list[str] = self._request("GET", "/names").data["names"]
         return names

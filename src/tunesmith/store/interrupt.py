@@ -9,16 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+#: Whether the main thread is in a block of `held_back`: to ask for the handler costs microseconds.
+_holding = False
+
 
 @contextmanager
 def held_back() -> Iterator[None]:
     """While the block runs, the first Ctrl-C waits for its end: a KeyboardInterrupt in the middle of a message to a
     server, or between a commit and what is noted of it, leaves neither side knowing what the other has. A second one
     comes at once, as the block may wait for others."""
-    handler = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not callable(handler) or getattr(handler, "holds_back", False):
+    global _holding
+    if _holding or threading.current_thread() is not threading.main_thread():
         yield  # within another such block nothing needs to be done
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        yield
         return
     process, came = os.getpid(), list[FrameType | None]()
 
@@ -32,13 +38,15 @@ def held_back() -> Iterator[None]:
                 handler(number, came[0])
             handler(number, frame)
 
-    hold.holds_back = True  # type: ignore[attr-defined]
     signal.signal(signal.SIGINT, hold)
     try:
+        _holding = True
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is hold:
-            signal.signal(signal.SIGINT, handler)
+        _holding = False
+        now = signal.signal(signal.SIGINT, handler)
+        if now is not hold:  # the block has set another one
+            signal.signal(signal.SIGINT, now)
         if len(came) == 1:
             handler(signal.SIGINT, came[0])
 

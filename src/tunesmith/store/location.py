@@ -197,6 +197,55 @@ class Service:
         return _taken_apart(self.url)
 
 
+@dataclass(frozen=True)
+class File:
+    """A file whose trials keep their files elsewhere: ``sqlite:///study.db?trials=...``; any other one is a plain path."""
+
+    path: Path
+    #: A folder, or a URL.
+    where: str
+
+    def __post_init__(self) -> None:
+        if not self.where:
+            raise StoreError(
+                f"{self}: trials= names no folder and no URL, such as s3://bucket/tuning"
+            )
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def trials(self) -> Path | None:
+        """The folder for the files of its studies' trials; None for the one beside it."""
+        return None if self.trials_url else Path(self.where).expanduser().absolute()
+
+    @property
+    def names_trials(self) -> bool:
+        """Whether ``?trials=`` names a folder."""
+        return self.trials_url is None
+
+    @property
+    def trials_url(self) -> str | None:
+        """Where checkpoints are copied to, as for a database."""
+        return self.where.rstrip("/") if "://" in self.where else None
+
+
+def _file(url: str, rest: str) -> Path | File:
+    """What ``sqlite:///`` and `rest` mean. Raises StoreError."""
+    name, query, text = rest.partition("?")
+    path = Path(name.removeprefix("/")).expanduser()
+    if not query:
+        return path
+    options = dict(parse_qsl(text, keep_blank_values=True))
+    if options.keys() != {"trials"}:
+        unknown = min(options.keys() - {"trials"}, default=text)
+        raise StoreError(
+            f"{url!r}: the URL of a file has no option {unknown!r}; known: trials (a ? in the file's name: name the file "
+            "itself, not its URL)"
+        )
+    return File(path, options["trials"])
+
+
 def _taken_apart(url: str) -> _Parts:
     rest = url.partition("://")[2]
     head, _, query = rest.partition("?")
@@ -208,7 +257,7 @@ def _taken_apart(url: str) -> _Parts:
 
 
 #: Where studies are: a file, a database, or a service.
-Location: TypeAlias = Path | Database | Service
+Location: TypeAlias = Path | File | Database | Service
 
 
 def default_storage() -> Location:
@@ -221,6 +270,8 @@ def default_storage() -> Location:
 def file_of(where: str | Location | Store | None) -> Path | None:
     """The file that a location means; None if it is a database, a store, or memory. Raises StoreError."""
     location = location_of(where)
+    if isinstance(location, File):
+        return location.path
     return location if isinstance(location, Path) else None
 
 
@@ -229,13 +280,16 @@ def location_of(where: str | Location | Store | None) -> Location | None:
 
     Raises StoreError for a URL of another kind; like every error of ours, without its password.
     """
-    if isinstance(where, (Database, Service)):
+    if isinstance(where, (File, Database, Service)):
         return where
     if not isinstance(where, (str, Path)):
         return None
     text = str(where)
     match = _SCHEME.match(_DRIVE.sub(r"\1:/", text) if os.name != "nt" else text)
     if match is None:
+        name, query, trials = text.partition("?trials=")
+        if query:
+            raise StoreError(f"{text!r}: write it as a URL: sqlite:///{name}?trials={trials}")
         return Path(text).expanduser()
     scheme, slashes = match[1].lower(), match[2]
     kind = scheme.partition("+")[0]
@@ -243,7 +297,7 @@ def location_of(where: str | Location | Store | None) -> Location | None:
         instead = "name the file itself, such as study.db, or pass" if kind == "sqlite" else "pass"
         raise StoreError(f"{text!r}: {instead} the URL as text")
     if kind == "sqlite":
-        return Path(text[match.end() :].removeprefix("/")).expanduser()
+        return _file(text, text[match.end() :])
     if kind in _POSTGRESQL:
         return Database(text)
     if scheme in _HTTP:

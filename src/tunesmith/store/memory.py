@@ -78,6 +78,9 @@ class MemoryStore:
     def load(self, name: str) -> StudySpec:
         return self._study(name).spec
 
+    def made_at(self, name: str) -> float:
+        return self._study(name).created_at
+
     def names(self) -> list[str]:
         return list(self._studies)
 

@@ -63,8 +63,8 @@ SILENT_WRITER_S: Final = 20
 ASKING_TIMEOUT_S: Final = 60
 #: How long at a time behind a pooler (s), which has few connections: whoever has the turn needs one to end it.
 _TURN_S: Final = 0.1
-#: So many rows go with another message to the server; more have one of their own.
-_AT_ONCE: Final = 50
+#: So many rows go into one statement: planned once, they cost the server a third less.
+_AT_ONCE: Final = 500
 #: For advisory locks: "tune" and what follows, so that no other program has the same.
 _SCHEMAS: Final = 0x74756E65
 _WRITERS, _ASKERS = _SCHEMAS + 1, _SCHEMAS + 2
@@ -200,9 +200,9 @@ class PostgresSchema:
     ) -> Iterator[int | None]:
         self._put_off.clear()
         self._expected = None
-        with connection.begin():
-            driver: Any = connection.connection.driver_connection
-            begin = self._write if write else self._read
+        driver: Any = connection.connection.driver_connection
+        begin = self._write if write else self._read
+        try:
             if study is None:
                 driver.execute(begin).close()
                 yield None
@@ -214,6 +214,15 @@ class PostgresSchema:
                 yield None if lazy else _last_row(driver.execute(f"{begin}; {last}"))
             if self._put_off:
                 self._send(driver, "; COMMIT")
+        except BaseException:
+            # where that fails it has broken, and is done away with
+            with suppress(SQLAlchemyError, psycopg.Error):
+                connection.rollback() if connection.in_transaction() else driver.rollback()
+            raise
+        if connection.in_transaction():
+            connection.commit()
+        elif driver.info.transaction_status is not TransactionStatus.IDLE:
+            driver.commit()
 
     def _key(self, study: int) -> int:
         """A study's advisory locks: one that two have in common makes them wait, and does no more harm."""
@@ -222,16 +231,17 @@ class PostgresSchema:
     def put(self, connection: Connection, statement: Prepared, rows: Rows) -> None:
         """It goes with the next message to the server, which is that of the commit as a rule."""
         driver: Any = connection.connection.driver_connection
-        few = rows if len(rows) <= _AT_ONCE else rows[:1]  # the first one is what `expect` is about
         escape = psycopg.pq.Escaping(driver.pgconn).escape_literal
-        for row in statement.parameters(few):
-            values = {name: _literal(value, escape) for name, value in row.items()}
-            if self._expected is not None:
-                values["seq"], self._expected = self._expected, None
-            self._put_off.append(statement.sql % values)
-        if len(few) < len(rows):
-            self.flush(connection)
-            statement.many(connection, rows[1:])
+        for k in range(0, len(rows), _AT_ONCE):
+            if k:
+                self.flush(connection)
+            texts = []
+            for row in statement.parameters(rows[k : k + _AT_ONCE]):
+                values = {name: _literal(value, escape) for name, value in row.items()}
+                if self._expected is not None:  # it is about the first row
+                    values["seq"], self._expected = self._expected, None
+                texts.append(statement.row % values)
+            self._put_off.append(f"{statement.head} VALUES {', '.join(texts)}{statement.tail}")
 
     def expect(self, study: int, last: int) -> None:
         """The next event has no number, which is an error, unless the last one is there: it keeps the rest of the message

@@ -131,6 +131,10 @@ class SqlStore:
         self._select_after = Prepared(
             engine, after.where(event.study == study, event.seq > seq), ["study", "seq"]
         )
+        bodies = after.with_only_columns(event.body)
+        self._select_bodies = Prepared(
+            engine, bodies.where(event.study == study, event.seq > seq), ["study", "seq"]
+        )
         self._select_digest = Prepared(
             engine,
             sa.select(event.digest).where(event.study == study, event.seq == seq),
@@ -140,12 +144,20 @@ class SqlStore:
             engine, sa.select(sa.func.max(event.seq)).where(event.study == study), ["study"]
         )
         edited: Any = sa.literal_column("'edited'")
-        whole = event.trial.is_(None)  # there is an index for this
-        edits = sa.select(event.body).where(event.study == study, whole, event.kind == edited)
+        edits = sa.select(event.body).where(_of_trials(study, [None]), event.kind == edited)
         self._select_edits = Prepared(engine, edits.order_by(event.seq), ["study"])
         opened: Any = sa.literal_column("'opened'")
-        says = sa.select(event.body).where(event.study == study, whole, event.kind == opened)
+        says = sa.select(event.body).where(_of_trials(study, [None]), event.kind == opened)
         self._select_opened = Prepared(engine, says.order_by(event.seq), ["study"])
+        mine = event.study == studies.c.id
+        newest = sa.select(event.seq, event.at).where(mine).order_by(event.seq.desc())
+        newest = newest.limit(sa.literal_column("1")).offset(sa.literal_column("0"))
+        last, at = (newest.with_only_columns(c).scalar_subquery() for c in (event.seq, event.at))
+        made = sa.select(studies.c.name, studies.c.created_at, last, at).order_by(studies.c.id)
+        self._select_activity = Prepared(engine, made, [])
+        named: Any = sa.bindparam("name")
+        one = sa.select(studies.c.id, studies.c.created_at).where(studies.c.name == named)
+        self._select_born = Prepared(engine, one, ["name"])
         row = trials.c
         counts = sa.select(row.state, sa.func.count()).where(row.study == study)
         self._select_counts = Prepared(engine, counts.group_by(row.state), ["study"])
@@ -394,6 +406,9 @@ class SqlStore:
     def load(self, name: str) -> StudySpec:
         return self._made(name)[0]
 
+    def made_at(self, name: str) -> float:
+        return self._made(name)[1]
+
     def _spec(self, connection: Connection, study: int) -> tuple[StudySpec, float]:
         row = connection.execute(
             sa.select(studies.c.spec, studies.c.created_at).where(studies.c.id == study)
@@ -563,8 +578,16 @@ class SqlStore:
 
     @_again
     def _next_page(self, study: int, cursor: int) -> list[Event]:
+        """As `_page`, which gives numbers and digests with them: of a long history that takes a third more."""
         with self._begin() as connection:
-            return self._page(connection, study, cursor)
+            selected = self._select_bodies.rows(connection, study, cursor)
+            bodies = [body for (body,) in selected.fetchmany(_PAGE)]
+            selected.close()
+            last = cursor + len(bodies)
+            row = self._select_digest.rows(connection, study, last).fetchone()
+            if row is not None:  # else there is a gap, or the study has gone: see `_reaches`
+                self._heads[study] = (last, row[0])
+        return codec.decode_many(bodies)
 
     @_again
     def _reaches(self, study: int, cursor: int) -> bool:
@@ -576,7 +599,7 @@ class SqlStore:
     ) -> Iterator[Event]:
         mine = (events.c.study == study) & (events.c.seq > cursor)
         if trial is not None:
-            mine &= events.c.trial == trial
+            mine = _of_trials(study, [trial], cursor)
         query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
         query = query.execution_options(yield_per=_PAGE)  # some drivers fetch all there is
         for page in connection.execute(query).scalars().partitions():
@@ -593,14 +616,12 @@ class SqlStore:
     @_again
     def part(self, name: str, trials: Sequence[int]) -> Iterable[tuple[int, Event]]:
         with self._begin() as connection:
-            mine = events.c.study == self._id(connection, name)
+            study = self._id(connection, name)
             rows: list[tuple[int, str]] = []
-            some = [events.c.trial.is_(None)]
-            some += [
-                events.c.trial.in_(trials[k : k + _MANY]) for k in range(0, len(trials), _MANY)
-            ]
+            some: list[Sequence[int | None]] = [[None]]
+            some += [trials[k : k + _MANY] for k in range(0, len(trials), _MANY)]
             for which in some:
-                query = sa.select(events.c.seq, events.c.body).where(mine, which)
+                query = sa.select(events.c.seq, events.c.body).where(_of_trials(study, which))
                 rows += [(row.seq, row.body) for row in connection.execute(query)]
         rows.sort()
         decoded = codec.decode_many(body for _, body in rows)
@@ -624,15 +645,21 @@ class SqlStore:
 
     @_again
     def activity(self) -> list[Activity]:
-        mine = events.c.study == studies.c.id
-        last = sa.select(events.c.seq).where(mine).order_by(events.c.seq.desc()).limit(1)
-        at = sa.select(events.c.at).where(mine).order_by(events.c.seq.desc()).limit(1)
-        query = sa.select(
-            studies.c.name, studies.c.created_at, last.scalar_subquery(), at.scalar_subquery()
-        )
         with self._begin() as connection:
-            rows = connection.execute(query.order_by(studies.c.id))
+            rows = self._select_activity.rows(connection).fetchall()
             return [Activity(n, made, seq or 0, at or made) for n, made, seq, at in rows]
+
+    @_again
+    def born(self, name: str) -> float:
+        with self._begin() as connection:
+            row = self._select_born.rows(connection, name).fetchone()
+            if row is None or self._ids.get(name, row[0]) != row[0]:
+                self._forget(name)
+            if row is None:
+                self._id(connection, name)  # raises
+                raise AssertionError
+            self._ids[name] = row[0]
+            return float(row[1])
 
     @_again
     def labels(self, names: Sequence[str]) -> dict[str, Labels]:
@@ -646,8 +673,11 @@ class SqlStore:
                     made[study] = (name, of_spec(spec))
             ids = [*made]
             for k in range(0, len(ids), _MANY):
-                whole = event.study.in_(ids[k : k + _MANY]), event.trial.is_(None)
-                edits = sa.select(event.study, event.body).where(*whole, event.kind == "edited")
+                index = events.alias()
+                whole = sa.select(index.c.study, index.c.seq).where(index.c.trial.is_(None))
+                whole = whole.where(index.c.study.in_(ids[k : k + _MANY]))
+                mine = sa.tuple_(event.study, event.seq).in_(whole)
+                edits = sa.select(event.study, event.body).where(mine, event.kind == "edited")
                 for study, body in connection.execute(edits.order_by(event.study, event.seq)):
                     tags = of_edit(body)
                     if tags is not None:
@@ -896,6 +926,17 @@ os.register_at_fork(
     after_in_parent=lambda: _after_fork(child=False),
     after_in_child=lambda: _after_fork(child=True),
 )
+
+
+def _of_trials(study: Any, which: Sequence[int | None], after: int = 0) -> Any:
+    """The events of a study about any of these trials ([None]: about no trial) behind event `after`. Their numbers are asked
+    for apart: these are in an index, which SQLite does not use otherwise, and reads the whole history instead."""
+    index = events.alias()
+    about = index.c.trial.is_(None) if which == [None] else index.c.trial.in_(which)
+    numbers = sa.select(index.c.seq).where(index.c.study == study, about)
+    if after:
+        numbers = numbers.where(index.c.seq + 0 > after)  # not by the key
+    return (events.c.study == study) & events.c.seq.in_(numbers)
 
 
 def _number(value: float | None) -> float | None:

@@ -13,6 +13,7 @@ They need Hypothesis (``pip install "tunesmith[testing]"``), and work with any t
 from __future__ import annotations
 
 from tunesmith.testing.check import Check
+from tunesmith.testing.distant import distant_store_checks
 from tunesmith.testing.doors import door_checks
 from tunesmith.testing.executors import behave, executor_checks
 from tunesmith.testing.schedulers import scheduler_checks
@@ -22,6 +23,7 @@ from tunesmith.testing.stores import store_checks
 __all__ = [
     "Check",
     "behave",
+    "distant_store_checks",
     "door_checks",
     "executor_checks",
     "scheduler_checks",

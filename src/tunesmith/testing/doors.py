@@ -25,6 +25,7 @@ from tunesmith.core.space.parameter import Int
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.study import Strategy, StudySpec
 from tunesmith.core.trial import Cost, Kind, Reason
+from tunesmith.run.base import Happened
 from tunesmith.testing.check import Check
 
 
@@ -139,7 +140,7 @@ class ScriptedExecutor:
     def stop(self, command: Stop) -> None:
         self._stopped = command.reason
 
-    def events(self, timeout_s: float) -> list[Reported | Exited]:
+    def events(self, timeout_s: float) -> list[Happened]:
         self._turns += 1
         assert self._turns < 10 * _MOST_ATTEMPTS, "the study does not end"
         if not self._waiting:

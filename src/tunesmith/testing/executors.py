@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 
 from tunesmith.core import codec
-from tunesmith.core.events import Exited, Finished, Reported, Start, Stop
+from tunesmith.core.events import Asked, Exited, Finished, Reported, Start, Stop
 from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.run.base import Executor, Happened, storable
 from tunesmith.run.live import LiveTrial
@@ -34,9 +34,20 @@ from tunesmith.testing.check import Check, collect
 _PATIENCE_S = 60.0
 
 
-def behave(config: dict[str, Any], trial: LiveTrial) -> Any:
-    """Do what ``config["do"]`` says, with ``config["with"]``."""
+def behave(config: Any, trial: LiveTrial | None = None) -> Any:
+    """Do what ``config["do"]`` says, with ``config["with"]``; a trial alone is asked."""
+    if trial is None:
+        return _ask(config)
     return _BEHAVIOURS[config["do"]](config.get("with"), trial)
+
+
+def _ask(trial: LiveTrial) -> float:
+    """Ask for what was suggested, for what was not, and not for all that was."""
+    x, y = trial.float("x", 0.0, 1.0), trial.float("y", 0.0, 1.0)
+    if trial.number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    trial.set_user_attr("x", str(x))
+    return x + 10 * y
 
 
 def _report(steps: Any, trial: LiveTrial) -> None:
@@ -198,15 +209,19 @@ _BEHAVIOURS: Final[dict[str, Callable[[Any, LiveTrial], Any]]] = {
 }
 
 
-def executor_checks(make: Callable[[], Executor], *, isolated: bool = True) -> list[Check]:
+def executor_checks(
+    make: Callable[[], Executor], *, isolated: bool = True, asks: bool = False
+) -> list[Check]:
     """The checks for the executor that `make` gives, whose objective is `behave` and whose trials have
     a memory limit of 400 MB.
 
     `isolated` says that trials run in processes of their own, so that they can be killed, run at the
-    same time, and die without harm.
+    same time, and die without harm; `asks`, that they are functions, which may ask for their parameters.
     """
     checks = collect(_Anywhere(make))
-    return checks + collect(_Isolated(make)) if isolated else checks
+    checks += collect(_Isolated(make)) if isolated else []
+    checks += collect(_Asking(make)) if asks else []
+    return checks + collect(_AskingApart(make)) if asks and isolated else checks
 
 
 class _Suite:
@@ -246,6 +261,7 @@ def follow(executor: Executor, trial: int) -> tuple[list[Reported], Exited]:
                 continue
             if isinstance(event, Exited):
                 return reports, event
+            assert isinstance(event, Reported)
             reports.append(event)
     raise AssertionError(f"trial {trial} did not end within {_PATIENCE_S} s")
 
@@ -434,3 +450,58 @@ def _lives(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+_X: Final = {"float": [0.0, 1.0]}
+
+
+class _Asking(_Suite):
+    """What executors of functions do for a study whose space is learned."""
+
+    def check_a_trial_gets_what_was_suggested_and_draws_the_rest(self) -> None:
+        with self._executor() as executor:
+            ends = [
+                _asked(executor, Start(0, k, {"x": 0.25, "z": 1}, 1, asked={"x": _X}))
+                for k in (0, 1)
+            ]
+        for exited in ends:
+            assert exited.reason is None, exited.reason
+            assert exited.asked == ("x", "y")
+            assert exited.tags == {"x": '"0.25"'}
+        assert ends[0].returned == ends[1].returned, "every attempt draws the same"
+
+    def check_another_range_fails_the_trial(self) -> None:
+        with self._executor() as executor:
+            exited = _asked(executor, Start(0, 0, {}, 1, asked={"x": {"float": [0.0, 2.0]}}))
+        assert exited.reason is not None
+        assert exited.reason.kind is Kind.ERROR
+        assert "trial.float('x', 0.0, 2.0) before" in exited.reason.message
+
+
+class _AskingApart(_Suite):
+    """The same, where trials may be killed."""
+
+    def check_what_a_killed_trial_had_asked_for_is_known(self) -> None:
+        with self._executor() as executor:
+            exited = _asked(executor, Start(1, 0, {"x": 0.25, "z": 1}, 1, asked={"x": _X}))
+        assert exited.reason is not None
+        assert exited.asked == ("x", "y")
+
+    def check_a_question_is_stored_before_it_is_answered(self) -> None:
+        with self._executor() as executor:
+            executor.start(Start(0, 0, {"x": 0.25}, 1, asked={"x": _X}))
+            asked = until(executor, lambda e: e.trial == 0)
+            assert isinstance(asked, Asked), asked
+            assert asked.parameters == {"y": _X}
+            executor.stop(Stop(0, Reason(Kind.ERROR, "refused"), 30.0))
+            exited = until(executor, lambda e: isinstance(e, Exited))
+            assert isinstance(exited, Exited)
+            assert exited.reason is not None
+            assert (exited.reason.kind, exited.reason.message) == (Kind.ERROR, "refused")
+
+
+def _asked(executor: Executor, begin: Start) -> Exited:
+    executor.start(begin)
+    exited = until(executor, lambda e: isinstance(e, Exited) and e.trial == begin.trial)
+    assert isinstance(exited, Exited)
+    return exited

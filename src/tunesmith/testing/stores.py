@@ -54,7 +54,7 @@ def completed(number: int, value: float) -> Event:
 
 
 def one_of_each() -> list[Event]:
-    """A legal history with every kind of event."""
+    """A legal history with every kind of event, of a study whose space is learned."""
     return [
         opened(),
         suggested(0),
@@ -64,6 +64,7 @@ def one_of_each() -> list[Event]:
         events.Started(3.5, 1, 0, "s"),
         events.Requeued(4.0, 1, 0, Reason(Kind.LOST, "gone", "last lines\n\u2603")),
         events.Started(4.5, 1, 1, "s"),
+        events.Asked(4.55, 1, 1, {"y": {"float": [0.0, 1.0]}}, {"y": 0.5}, ("x", "c", "y")),
         events.Decided(4.6, 1, "stop", "hopeless"),
         events.Finished(5.0, 1, 1, State.FAILED, None, {}, Reason(Kind.ERROR, "boom"), Cost()),
         events.Corrected(6.0, 0, (0.125,), {"loss": 0.125}, "typo", "me"),
@@ -108,6 +109,7 @@ class _StoreSuite:
             a.delete("one")
             assert b.names() == ["two"]
             a.create(spec("one"), 3.0)
+            assert (a.made_at("one"), b.made_at("two")) == (3.0, 2.0)
             assert list(b.changes("one")) == []
 
     def check_unknown_and_known_names(self) -> None:
@@ -128,7 +130,7 @@ class _StoreSuite:
 
     def check_every_event_comes_back_the_same(self) -> None:
         with self._two() as (a, b):
-            a.create(spec(), 1.0)
+            a.create(spec(learned=True), 1.0)
             history = one_of_each()
             assert a.append("study", history, 0) == len(history)
             assert list(b.changes("study")) == history
@@ -305,7 +307,7 @@ class _StoreSuite:
 
     def check_an_honest_history_is_verified(self) -> None:
         with self._two() as (a, b):
-            a.create(spec(), 1.0)
+            a.create(spec(learned=True), 1.0)
             a.append("study", one_of_each(), 0)
             assert b.verify("study") is None
 

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import astuple, dataclass
 from typing import Any, Final
 
-from tunesmith.analysis.style import BLUE, ORANGE, Figure, figure, to_figure
+from tunesmith.analysis.drawn import to_figure
+from tunesmith.analysis.style import BLUE, ORANGE, Figure, figure
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.quantity import show_bytes, size_bytes
 from tunesmith.core.space.parameter import Group, Int

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.analysis.style import BLUE, GREY, ORANGE, Figure, figure, to_figure
+from tunesmith.analysis.drawn import to_figure
+from tunesmith.analysis.style import BLUE, GREY, ORANGE, Figure, figure
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.quantity import count
 from tunesmith.core.space.parameter import Float, Group

@@ -9,6 +9,7 @@ from tunesmith.core.objective import Goal, Use
 from tunesmith.core.space.space import Space
 from tunesmith.core.strategy import Scheduler, Searcher
 from tunesmith.run.executors import Where, of_function
+from tunesmith.run.objective import check_asking
 from tunesmith.store import Durability
 from tunesmith.tuning import fingerprint
 from tunesmith.tuning.display import progress_watcher
@@ -23,7 +24,7 @@ from tunesmith.tuning.warm_start import Earlier
 
 def tune(
     objective: Callable[..., Any],
-    space: Space | Mapping[str, Any],
+    space: Space | Mapping[str, Any] | None = None,
     *,
     metric: str | Sequence[str] = "value",
     goal: Goal | Sequence[Goal] = "minimize",
@@ -60,7 +61,8 @@ def tune(
     """Tune `objective` over `space`, and return what was found.
 
     ``objective(config)`` or ``objective(config, trial)`` returns a number or ``{metric: number}``, or
-    yields reports. `storage` names a file in which the study is kept, or a database (``postgresql://user@host/database``); the same call again goes on
+    yields reports. Without a `space` it is ``objective(trial)``, which asks for its parameters as it goes
+    (``trial.float("lr", 1e-5, 1e-1, log=True)``), and the space is learned from that. `storage` names a file in which the study is kept, or a database (``postgresql://user@host/database``); the same call again goes on
     where it stopped, and a changed space, searcher or limit is taken as an edit of the study. If the objective's
     code has changed since, that is said, and `on_change` decides: "continue" goes on, "refuse" raises StudyError, "new"
     begins a study of its own. Going on, `changed` says what becomes of the results so far: "discount" (they count as an
@@ -109,6 +111,8 @@ def tune(
         tags=tags,
         limits=limits,
     )
+    if spec.learned:
+        check_asking(objective)
     runner = of_function(
         objective,
         spec,

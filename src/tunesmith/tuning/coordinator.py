@@ -19,6 +19,7 @@ from tunesmith.core.engine import Engine, Happening
 from tunesmith.core.errors import Conflict, StoreFull, StoreLost, StudyBusy, TunesmithError
 from tunesmith.core.events import (
     Annotated,
+    Asked,
     Closed,
     Command,
     Event,
@@ -273,8 +274,8 @@ class Loop:
 
     # -- a turn -------------------------------------------------------------------------------
 
-    def deliver(self, reported: Reported) -> None:
-        """Handle a report of a trial that runs in this thread (see `run.inline`)."""
+    def deliver(self, reported: Reported | Asked) -> None:
+        """Handle a report, or a question, of a trial that runs in this thread (see `run.inline`)."""
         self._handle([reported], self._clock())
 
     def _handle(self, happened: Sequence[Happening], now: float) -> None:
@@ -338,7 +339,7 @@ class Loop:
         """Show the first error of each kind where it happens, whoever else looks at the study later; errors within
         our own recipes are for these to judge."""
         for event in events if self._program else ():
-            if isinstance(event, Annotated) and event.note not in self._notes_shown:
+            if isinstance(event, Annotated) and event.note and event.note not in self._notes_shown:
                 self._notes_shown.add(event.note)
                 self._say(f"trial {event.trial}: {event.note}")
             if not isinstance(event, Finished) or event.reason is None:

@@ -18,7 +18,7 @@ from tunesmith.run.output import STEP
 from tunesmith.run.remote import Remote
 from tunesmith.run.resources import cores, visible_gpus
 from tunesmith.run.usage import warnings
-from tunesmith.store import Location, open_store
+from tunesmith.store import Location, file_of, open_store
 from tunesmith.store.network import network_of
 from tunesmith.tuning.job import Job, load_job
 from tunesmith.tuning.place import network_hint
@@ -50,8 +50,10 @@ def check_environment(storage: Location) -> Iterator[Finding]:
         f"tunesmith {__version__}, Python {platform.python_version()}, {count(cores(), 'core')}, {memory} of "
         f"memory free, {listed}",
     )
-    place = storage.absolute().parent if isinstance(storage, Path) else storage.trials.parent
-    files = storage if isinstance(storage, Path) else storage.trials
+    file = file_of(storage)
+    files = file if isinstance(storage, Path) else storage.trials or file
+    assert files is not None
+    place = files.absolute().parent
     if not place.is_dir():
         yield Finding("error", f"the folder of {files} does not exist; make it, or use --storage")
         return
@@ -65,7 +67,7 @@ def check_environment(storage: Location) -> Iterator[Finding]:
             yield Finding("ok", f"checkpoints can be kept in {url}")
         except TunesmithError as error:
             yield Finding("error", str(error))
-    if not isinstance(storage, Path) or storage.exists():
+    if file is None or file.exists():
         try:
             store = open_store(storage)
             names = store.names()

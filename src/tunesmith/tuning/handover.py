@@ -12,7 +12,7 @@ from tunesmith.core.errors import JobError, StoreError
 from tunesmith.store.line import Line
 from tunesmith.store.location import Location, Service, default_storage
 from tunesmith.tuning.job import load_job
-from tunesmith.tuning.parcel import File, check_name, check_path, file_at, pack
+from tunesmith.tuning.parcel import File, check_name, check_path, file_at, pack, pack_data
 
 _OVER = ("ended", "failed", "cancelled")
 #: How long a request waits for more of a log (s).
@@ -83,14 +83,15 @@ class Handover:
         name: str | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> Mapping[str, Any]:
-        """Send a table, and have a model found for it, with options of `tunesmith fit`. Raises as `submit`."""
+        """Send a table, or a folder of images, and have a model found for it, with options of `tunesmith fit`. Raises as
+        `submit`."""
+        data = data.resolve()
         try:
-            files = [file_at(data, data.name)]
+            files = pack_data(data) if data.is_dir() else [file_at(data, data.name)]
         except OSError as error:
-            raise JobError(f"{data} cannot be read: {error.strerror}") from None
-        return self._hand_over(
-            data.absolute().parent, files, say, study=name or data.stem, file=data.name, fit=options
-        )
+            raise JobError(f"{error.filename or data} cannot be read: {error.strerror}") from None
+        name = name or (data.name if data.is_dir() else data.stem)
+        return self._hand_over(data.parent, files, say, study=name, file=data.name, fit=options)
 
     def _hand_over(
         self, folder: Path, files: Sequence[File], say: Callable[[str], None], **what: Any
@@ -188,9 +189,9 @@ def _inside(path: Path, folder: Path) -> str:
     return absolute.resolve().relative_to(folder.resolve()).as_posix()
 
 
-def fit_options(target: str, texts: Sequence[str]) -> dict[str, Any]:
+def fit_options(target: str | None, texts: Sequence[str]) -> dict[str, Any]:
     """Options of `tunesmith fit` from NAME=VALUE; one that is repeated is a list. Raises JobError."""
-    options: dict[str, list[str]] = {"target": [target]}
+    options: dict[str, list[str]] = {} if target is None else {"target": [target]}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:

@@ -9,7 +9,7 @@ import copy
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
@@ -42,7 +42,7 @@ from tunesmith.run.output import STEP
 from tunesmith.run.program import Program, compile_sources
 from tunesmith.run.usage import check_environment, check_usage, warnings
 from tunesmith.store import Durability
-from tunesmith.store.location import Location, default_storage, file_of, location_of
+from tunesmith.store.location import File, Location, default_storage, file_of, location_of
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.launch import launch
 from tunesmith.tuning.place import folder_of
@@ -632,6 +632,8 @@ def _storage(path: Path, model: JobModel, override: Any) -> Location:
     location = location_of(model.storage)
     if isinstance(location, Path):
         return path.parent / location
+    if isinstance(location, File):
+        return replace(location, path=path.parent / location.path)
     return default_storage() if location is None else location
 
 

@@ -18,7 +18,7 @@ import msgspec
 from tunesmith.core import decide
 from tunesmith.core.engine import start_of
 from tunesmith.core.errors import StoreFull, StudyOver, StudyWaits, TunesmithError
-from tunesmith.core.events import Event, Exited, Reported, Stop
+from tunesmith.core.events import Asked, Event, Exited, Reported, Stop
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import Kind, Reason
 from tunesmith.run.base import Elastic, Executor, Happened, storable
@@ -128,8 +128,8 @@ class Joined:
 
     # -- what happened here -------------------------------------------------------------------
 
-    def deliver(self, reported: Reported) -> None:
-        """Handle a report of a trial that runs in this thread (see `run.inline`)."""
+    def deliver(self, reported: Reported | Asked) -> None:
+        """Handle a report, or a question, of a trial that runs in this thread (see `run.inline`)."""
         self._take(reported)
         self._watch(self._clock())
 
@@ -145,6 +145,8 @@ class Joined:
         at = self._clock()
         if isinstance(event, Exited):
             self._exited(event._replace(at=at))
+        elif isinstance(event, Asked):
+            self._asked(msgspec.structs.replace(event, at=at))
         else:
             self._reported(msgspec.structs.replace(event, at=at))
         if self._keeper is not None and self.ledger.attempt(event.trial) == event.attempt:
@@ -162,6 +164,15 @@ class Joined:
         reason = self.ledger.stop_reasons.get(event.trial)
         if reason is not None:
             self._stop(event.trial, reason)
+
+    def _asked(self, event: Asked) -> None:
+        if self._own.get(event.trial) != event.attempt:
+            return
+        stored, refused = self._study._record_asked(event)  # noqa: SLF001
+        if refused is not None:
+            self._stop(event.trial, refused)
+        elif not stored:
+            self._stop(event.trial, Reason(Kind.LOST, self._handed_out(event.trial)), grace_s=0.0)
 
     def _exited(self, event: Exited) -> None:
         if self._own.get(event.trial) != event.attempt:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from tunesmith import schedule, streams
 from tunesmith.analysis import versions
+from tunesmith.core import asking
 from tunesmith.core.errors import StudyError, StudyExists, StudyNotFound, shorten
 from tunesmith.core.events import Edited
 from tunesmith.core.program import UNKNOWN, Fingerprint
@@ -24,8 +24,9 @@ from tunesmith.core.strategy import instant, pauses
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import CODES, State
+from tunesmith.run.claim import claimed, identity_of
 from tunesmith.run.executors import Context, Factory
-from tunesmith.store import Durability, Location, Store, location_of, open_store
+from tunesmith.store import Durability, Location, Store, file_of, location_of, open_store
 from tunesmith.tuning.coordinator import Loop
 from tunesmith.tuning.feed import Watcher
 from tunesmith.tuning.joined import Joined
@@ -78,7 +79,7 @@ def launch(
         refuse_network(storage, "join")
     check_on_change(on_change, changed)
     say = say or (lambda _: None)
-    configs = [spec.space.filled(config) for config in enqueue]
+    configs = [asking.queued(spec, config) for config in enqueue]
     with ExitStack() as stack:
         store = stack.enter_context(_opened(storage, durability))
         if on_change == "new":
@@ -102,6 +103,9 @@ def launch(
             opened(study)
         folder = folder_of(storage, spec.name)
         stack.callback(folder.close)
+        identity = identity_of(spec.name, store.made_at(spec.name))
+        stack.enter_context(claimed(folder, identity, say))
+        folder = replace(folder, identity=identity)
         if join:
             part = Joined(study, spec.limits.parallel, watcher=watcher, say=say)
             part.run(executor, folder)
@@ -174,10 +178,10 @@ def _say_what_was_there(
     result: Result, there: int, storage: Storage, session: str, say: Callable[[str], None]
 ) -> None:
     """How many trials an earlier call had left, and how many this one has run."""
-    ledger, location = result.ledger, location_of(storage)
+    ledger, location, path = result.ledger, location_of(storage), file_of(storage)
     where = "the storage" if location is None else str(location)
-    if isinstance(location, Path):
-        where = location.name
+    if path is not None:
+        where = path.name
     began = ledger.sessions[session].at
     now = ledger.column("started_at") >= began
     now[list(ledger.forks)] = False  # they go on where another trial was
@@ -233,11 +237,13 @@ def _fill_queue(
 def check_same(study: Study, spec: StudySpec, seed: int | None) -> None:
     """Raise StudyError where a study that is to be joined is not `spec`, but for its limits, which hold for all."""
     now = study.spec
+    _check_learned(now, spec)
     wanted, there = spec.to_dict(), now.to_dict()
+    kept = {"limits", *(["space"] if spec.learned else [])}
     differ = [
         name
         for name, default in {**_EDITABLE, "objectives": None, "deterministic": False}.items()
-        if name != "limits" and wanted.get(name, default) != there.get(name, default)
+        if name not in kept and wanted.get(name, default) != there.get(name, default)
     ]
     if seed is not None and seed != now.seed:
         differ.append("seed")
@@ -300,16 +306,32 @@ def match(study: Study, spec: StudySpec, seed: int | None) -> list[str]:
                 f"study {spec.name!r} is there already, with other {what} ({old}, not {new}), and its "
                 "results would not compare; choose another name, or another storage"
             )
+    _check_learned(now, spec)
     wanted, there = spec.to_dict(), now.to_dict()
     changes = {
         key: wanted.get(key, default)
         for key, default in _EDITABLE.items()
-        if wanted.get(key, default) != there.get(key, default)
+        if not (spec.learned and key == "space")
+        and wanted.get(key, default) != there.get(key, default)
     }
     if missing := [tag for tag in spec.tags if tag not in now.tags]:  # others' are left alone
         changes["tags"] = [*now.tags, *missing]
     edited = study.commit(lambda: edit_events(study.spec, changes, me(study.store)))
     return [name for event in edited if isinstance(event, Edited) for name in event.changes]
+
+
+def _check_learned(there: StudySpec, wanted: StudySpec) -> None:
+    """Raise StudyError where one space is declared and the other learned."""
+    if there.learned != wanted.learned:
+        is_, not_ = (
+            ("learned from what its trials ask for", "declared")
+            if there.learned
+            else ("declared", "left to what trials ask for")
+        )
+        raise StudyError(
+            f"study {there.name!r} is there already, and its space is {is_}, not {not_}; choose another name, or another "
+            "storage"
+        )
 
 
 def _in_words(spec: StudySpec) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tunesmith.core.errors import JobError, shown
 from tunesmith.core.quantity import show_bytes
@@ -24,6 +24,7 @@ _LONGEST_PART: Final = 200
 _LONGEST_NAME: Final = 100
 _DEEPEST: Final = 20
 _LEAVE_OUT: Final = "name what is not needed in a .gitignore, and let the program read large data from where the service runs"
+_TOO_MUCH: Final = "copy the folder to where the service runs, and run `tunesmith fit` there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,51 +40,88 @@ class File:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+class _Rule(Protocol):
+    """What is left out of a folder."""
+
+    def has(self, path: Path, directory: bool) -> bool: ...
+    def within(self, folder: Path) -> _Rule: ...
+
+
+class _Hidden:
+    """Names that begin with a dot."""
+
+    def has(self, path: Path, directory: bool) -> bool:
+        return path.name.startswith(".")
+
+    def within(self, folder: Path) -> _Hidden:
+        return self
+
+
 def pack(folder: Path) -> list[File]:
     """The files in `folder` that no .gitignore leaves out, nor git itself. Raises JobError, OSError."""
+    return _gather(folder, Ignored.above(folder), "", _LEAVE_OUT)
+
+
+def pack_data(folder: Path) -> list[File]:
+    """All files in a folder of data, as files in a folder of its name; but those that are hidden. Raises JobError, OSError."""
+    return _gather(folder, _Hidden(), f"{folder.resolve().name}/", _TOO_MUCH)
+
+
+def _gather(folder: Path, rule: _Rule, within: str, hint: str) -> list[File]:
     files: list[File] = []
     total = 0
-    for path in _walk(folder, Ignored.above(folder)):
-        file = file_at(path, path.relative_to(folder).as_posix())
+    for path in _walk(folder, rule):
+        file = read(path, f"{within}{path.relative_to(folder).as_posix()}", hint)[0]
         total += file.size
         if total > MOST_BYTES or len(files) >= MOST_FILES:
             raise JobError(
-                f"{folder} has more than {MOST_FILES} files or {show_bytes(MOST_BYTES)}; {_LEAVE_OUT}"
+                f"{folder} has more than {MOST_FILES} files or {show_bytes(MOST_BYTES)}; {hint}"
             )
         files.append(file)
+    if not files:
+        raise JobError(f"{folder} has no files")
     check(files)
     return files
 
 
 def file_at(path: Path, name: str) -> File:
     """The file at `path`, called `name` where it is sent to. Raises JobError, OSError."""
+    return read(path, name)[0]
+
+
+def read(path: Path, name: str, hint: str = _LEAVE_OUT) -> tuple[File, bytes]:
+    """The same, and its contents: it may change meanwhile. Raises JobError, OSError."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise JobError(f"{path} is no file")
-    if status.st_size > MOST_FILE:
+    size, contents = status.st_size, b""
+    if size <= MOST_FILE:
+        contents = path.read_bytes()
+        size = len(contents)
+    if size > MOST_FILE:
         raise JobError(
-            f"{name} has {show_bytes(status.st_size)}, and a file that is sent at most "
-            f"{show_bytes(MOST_FILE)}; {_LEAVE_OUT}"
+            f"{name} has {show_bytes(size)}, and a file that is sent at most "
+            f"{show_bytes(MOST_FILE)}; {hint}"
         )
-    digest = sha256(path.read_bytes()).hexdigest()
-    return File(name, digest, status.st_size, bool(status.st_mode & stat.S_IXUSR))
+    executable = bool(status.st_mode & stat.S_IXUSR)
+    return File(name, sha256(contents).hexdigest(), size, executable), contents
 
 
-def _walk(folder: Path, ignored: Ignored) -> Iterator[Path]:
+def _walk(folder: Path, rule: _Rule) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
         directory = entry.is_dir(follow_symlinks=False)
-        if ignored.has(path, directory):
+        if rule.has(path, directory):
             continue
         if directory:
-            yield from _walk(path, ignored.within(path))
+            yield from _walk(path, rule.within(path))
         elif entry.is_file(follow_symlinks=False):
             yield path
         else:
             kind = "a link" if entry.is_symlink() else "no regular file"
             raise JobError(
-                f"{path} is {kind}, and only files and folders are sent; name it in a .gitignore if it is not needed, or "
-                "put the file itself there"
+                f"{path} is {kind}, and only files and folders are sent; put the file itself there, or, if it is not needed, "
+                + ("take it away" if isinstance(rule, _Hidden) else "name it in a .gitignore")
             )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from tunesmith.core.errors import StoreError, StudyNotFound
 from tunesmith.run.folder import Folder
-from tunesmith.store import Location, Store, file_of, location_of
+from tunesmith.store import File, Location, Store, file_of, location_of
 from tunesmith.store.network import network_of
 
 _INSTEAD: Final = (
@@ -19,20 +20,23 @@ _INSTEAD: Final = (
 
 
 def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
-    """Beside its file; for a database or a service the folder that its URL names, or one of its own in the current one.
+    """Beside its file, or the folder that its URL names; for a database or a service else one of its own in the current one.
     For a study in memory, and where a store is passed, a temporary one."""
     location = location_of(storage)
-    if location is not None and not isinstance(location, Path):
-        url = location.trials_url
-        return Folder(location.trials / study, url=None if url is None else f"{url}/{study}")
-    return Folder.beside(location, study)
+    if location is None or isinstance(location, Path):
+        return Folder.beside(location, study)
+    url = None if location.trials_url is None else f"{location.trials_url}/{study}"
+    if location.trials is None:
+        assert isinstance(location, File)
+        return replace(Folder.beside(location.path, study), url=url)
+    return Folder(location.trials / study, url=url)
 
 
 def state_of(location: Location) -> Path:
     """The folder of a service's own files: beside the file with the studies; for a database in the user's folder for such
     things, wherever the service is started."""
-    if isinstance(location, Path):
-        return location.absolute().with_suffix(".service")
+    if (path := file_of(location)) is not None:
+        return path.absolute().with_suffix(".service")
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     which = blake2b(str(location).encode(), digest_size=8).hexdigest()
     return state / "tunesmith" / f"{which}.service"
@@ -61,5 +65,6 @@ def refuse_network(storage: str | Location | Store | None, why: str) -> None:
 
 def check_there(location: Location | None, remedy: str) -> None:
     """Raise StudyNotFound for a file that is not there, with the `remedy`."""
-    if isinstance(location, Path) and not location.exists():
-        raise StudyNotFound(f"there is no file {location}; {remedy}")
+    path = file_of(location)
+    if path is not None and not path.exists():
+        raise StudyNotFound(f"there is no file {path}; {remedy}")

@@ -14,6 +14,7 @@ import msgspec
 
 from tunesmith import schedule, search
 from tunesmith.core import events
+from tunesmith.core.asking import redraws
 from tunesmith.core.decide import Strategies, resumption, verdict
 from tunesmith.core.errors import StrategyNotAllowed, StudyNotFound
 from tunesmith.core.events import Event
@@ -108,6 +109,7 @@ class _Pass:
         for i, event in enumerate(self._history):
             self._suggest_again(self._due.pop(self._ledger.cursor, []))
             self._resume_again(event)
+            self._draw_again(event)
             self._ledger.apply(event)
             if isinstance(event, events.Edited):
                 self._memo.clear()
@@ -171,6 +173,16 @@ class _Pass:
         if again != done:
             self._comparison.problems.append(
                 f"the scheduler said {done}, but again it would be {again}"
+            )
+
+    def _draw_again(self, event: Event) -> None:
+        """The values that a trial was given for what nobody had suggested."""
+        if not isinstance(event, events.Asked):
+            return
+        number = event.trial
+        for name in redraws(self._ledger.seed(number), number, self._ledger.plan(number), event):
+            self._comparison.problems.append(
+                f"trial {number}: {name} was {event.values.get(name)!r}, which is not what is drawn for it"
             )
 
     def _decide_again(

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -26,8 +27,10 @@ from tunesmith.core.space.space import Config
 from tunesmith.core.strategy import Outlook
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
+from tunesmith.files import drafted
 from tunesmith.numeric.hypervolume import hypervolume
 from tunesmith.tuning import table
+from tunesmith.tuning.frames import Frame, frame
 
 if TYPE_CHECKING:
     from tunesmith.analysis.figures import Figures
@@ -350,15 +353,18 @@ class Result:
         """
         return table.rows(self)
 
-    def table(self) -> Any:
-        """A pandas DataFrame of `rows` if pandas is installed, else the list of them."""
-        rows = list(self.rows())
-        try:
-            import pandas as pd
-        except ImportError:
-            return rows
-        names = table.Columns.of(self._ledger).names
-        return pd.DataFrame(rows, columns=list(names)).set_index("number")
+    def table(self, kind: Frame | None = None) -> Any:
+        """The trials as a data frame of ``"pandas"``, ``"polars"`` or ``"arrow"`` (`pyarrow.Table`): the columns of `rows`, and
+        the times ``created_at``, ``started_at`` and ``ended_at`` in UTC. Ints stay ints, choices are categories, and what a
+        trial has not is null. Without a `kind` one of pandas if that is installed, else the list of `rows`. Raises StudyError for a
+        library that is not installed."""
+        if kind is None and find_spec("pandas") is None:
+            return list(self.rows())
+        return frame(self, kind or "pandas")
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The table for whatever reads Arrow: ``polars.DataFrame(result)``, ``pyarrow.table(result)``, DuckDB. Needs pyarrow."""
+        return self.table("arrow").__arrow_c_stream__(requested_schema)
 
     def curves(self) -> Any:
         """Learning curves: a pandas DataFrame with a row for each report (its trial, its step, the seconds since the
@@ -388,9 +394,17 @@ class Result:
         )
 
     def write_parquet(self, path: str | os.PathLike[str]) -> Path:
-        """Write `rows` as a Parquet file (package ``pyarrow``), whole or not at all; lists and mappings, and columns
+        """Write `table` as a Parquet file (package ``pyarrow``), whole or not at all; lists and mappings, and columns
         of several types, as texts. Raises StudyError, OSError."""
-        return table.write_parquet(Path(path), self.rows(), table.Columns.of(self._ledger).names)
+        try:
+            from pyarrow import parquet
+        except ImportError:
+            raise StudyError(
+                "Parquet files need the package pyarrow: pip install pyarrow, or write .csv or .jsonl"
+            ) from None
+        with drafted(Path(path)) as draft:
+            parquet.write_table(frame(self, "arrow"), draft)
+        return Path(path)
 
     def to_dict(self) -> dict[str, Any]:
         """The study and all its trials in JSON's types."""

@@ -24,7 +24,7 @@ from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Use, objectives_of
 from tunesmith.core.preference import preference_of
 from tunesmith.core.space.lattice import Count
-from tunesmith.core.space.parameter import Fixed
+from tunesmith.core.space.parameter import MISSING, Fixed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
 from tunesmith.core.study import Strategy, StudySpec, tags_of
@@ -106,7 +106,7 @@ class LimitOptions(TypedDict, total=False):
 
 
 def make_spec(
-    space: Space | Mapping[str, Any],
+    space: Space | Mapping[str, Any] | None,
     *,
     name: str,
     metric: str | Sequence[str] = "value",
@@ -127,9 +127,11 @@ def make_spec(
 ) -> StudySpec:
     """A StudySpec from what users write. Raises SpaceError, StudyError or StrategyError.
 
-    A constraint that names parameters alone is known before a trial: it becomes a relation of the space.
+    A constraint that names parameters alone is known before a trial: it becomes a relation of the space. Without a space it
+    is learned from what trials ask for.
     """
     check_arguments(limits)
+    learned, space = space is None, {} if space is None else space
     space = space if isinstance(space, Space) else Space.from_dict(space)
     later = []
     for constraint in constraints_of(constraints, at_most, at_least):
@@ -150,12 +152,27 @@ def make_spec(
         seed=secrets.randbits(32) if seed is None else seed,
         deterministic=deterministic,
         duplicates=duplicates,
+        learned=learned,
         job=job or {},
         tags=tags_of(tags),
     )
+    if learned:
+        _check_learnable(spec)
     search.make(spec.searcher)  # an unknown name or option is an error now, not at the first trial
     check_space(schedule.make(spec.scheduler), spec.space)
     return spec
+
+
+def _check_learnable(spec: StudySpec) -> None:
+    """Raise StudyError for what needs a declared space."""
+    if isinstance(search.make(spec.searcher), Countable):
+        raise StudyError(
+            f"searcher {spec.searcher.name!r} goes through a declared space: give it one, or take another searcher"
+        )
+    if spec.deterministic and spec.limits.parallel > 1:
+        raise StudyError(
+            "deterministic with parallel trials needs a declared space: which one asks first for what is chance"
+        )
 
 
 def check_arguments(limits: Mapping[str, Any]) -> None:
@@ -163,10 +180,32 @@ def check_arguments(limits: Mapping[str, Any]) -> None:
     known = LimitOptions.__annotations__
     for name in limits:
         if name not in known:
+            if name in _ELSEWHERE:
+                raise StudyError(f"there is no argument {name!r}: here it is {_ELSEWHERE[name]}")
             others = inspect.signature(make_spec).parameters.keys() - {"limits", "job"}
             hint = did_you_mean(name, [*known, *others, *_OF_TUNE])
             raise StudyError(f"there is no argument {name!r}{hint}")
 
+
+#: What others call our arguments.
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "n_trials": "trials",
+    "num_samples": "trials",
+    "max_evals": "trials",
+    "timeout": "time",
+    "n_jobs": "parallel",
+    "max_concurrent": "parallel",
+    "direction": 'goal ("minimize" or "maximize")',
+    "directions": "goal, a list",
+    "mode": 'goal ("minimize" or "maximize")',
+    "study_name": "name",
+    "sampler": "searcher",
+    "search_alg": "searcher",
+    "pruner": "scheduler",
+    "callbacks": "loggers (they are told what happens), or watcher (called as the study goes on)",
+    "load_if_exists": "what always happens: the same call goes on where it stopped",
+    "show_progress_bar": "progress",
+}
 
 #: What `tunesmith.tune` takes beside what makes a study.
 _OF_TUNE: Final = (
@@ -231,7 +270,7 @@ def check_limits(spec: StudySpec) -> None:
     countable = all(p.size is not None for p in spec.space.tunables.values())
     if (
         all(limit is None for limit in ends)
-        and (spec.duplicates or not countable)
+        and (spec.duplicates or spec.learned or not countable)
         and not isinstance(search.make(spec.searcher), Countable)
     ):
         raise StudyError(
@@ -259,6 +298,8 @@ def edit_events(spec: StudySpec, changes: Mapping[str, Any], by: str) -> list[Ev
 def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
     """Those of `configs` (complete and clean) that a call has yet to queue, so that the same call again queues
     none twice. Where the study allows duplicates, a config that is named twice is queued twice."""
+    if ledger.spec.learned:
+        return _missing_asked(ledger, configs)
     space, keys = ledger.spec.space, [_key(ledger.spec.space, config) for config in configs]
     if ledger.spec.duplicates:
         queued = [
@@ -277,6 +318,27 @@ def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
         if missing[key] > 0:
             missing[key] -= 1
             new.append(config)
+    return new
+
+
+def _missing_asked(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
+    """`missing_configs` where configs name what trials may not have asked for yet."""
+    queued = [
+        ledger.plan(number)
+        for number in range(ledger.size)
+        if ledger.origin(number).searcher == USER and ledger.origin(number).why == ENQUEUED
+    ]
+    new: list[Config] = []
+    for config in configs:
+        # a trial's plan has what was drawn for it, too
+        same = (
+            plan for plan in queued if all(plan.get(n, MISSING) == v for n, v in config.items())
+        )
+        there = next(same, None)
+        if there is None and (ledger.spec.duplicates or config not in new):
+            new.append(config)
+        elif there is not None and ledger.spec.duplicates:
+            queued.remove(there)
     return new
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -14,10 +16,11 @@ import msgspec
 import numpy as np
 
 from tunesmith import schedule, search
-from tunesmith.core import decide, events
+from tunesmith.core import asking, decide, events
 from tunesmith.core.aging import data_part
 from tunesmith.core.constraint import constraints_of
 from tunesmith.core.decide import Strategies, Wait
+from tunesmith.core.engine import start_of
 from tunesmith.core.errors import (
     StoreFull,
     StrategyError,
@@ -59,19 +62,23 @@ from tunesmith.core.trial import (
     State,
     Trial,
 )
+from tunesmith.run.asks import Question
 from tunesmith.run.checkpoint import complete
+from tunesmith.run.claim import claimed, identity_of, is_anothers
 from tunesmith.run.folder import CHECKPOINT
-from tunesmith.run.live import checked_report
+from tunesmith.run.live import Channel, LiveTrial, checked_report
 from tunesmith.run.remote import Remote
 from tunesmith.store import Durability, Location, Store, location_of, open_store
 from tunesmith.store.base import Summary
 from tunesmith.store.journal import Journal
+from tunesmith.tuning.display import progress_watcher
 from tunesmith.tuning.place import check_there, folder_of, network_hint, refuse_network
 from tunesmith.tuning.result import Result, Trials
 from tunesmith.tuning.session import (
     Heartbeat,
     Session,
     abandoned,
+    at_work,
     describe,
     describe_all,
     give_up_dead,
@@ -130,6 +137,8 @@ class Study:
         self._looked_at = -LOOK_S
         #: The strategies, and the study (before it is edited) for which they were made.
         self._made: tuple[StudySpec, Strategies] | None = None
+        #: Running trials as `live` gives them.
+        self._live: dict[int, LiveTrial] = {}
         #: Why `report` said that trials are to end, where that is no scheduler's wish.
         self._halted: dict[int, Reason] = {}
         #: What `result` reads while sessions are dead, and for which events and sessions it was made: O(trials).
@@ -142,7 +151,7 @@ class Study:
     @classmethod
     def create(
         cls,
-        space: Space | Mapping[str, Any],
+        space: Space | Mapping[str, Any] | None = None,
         *,
         metric: str | Sequence[str] = "value",
         goal: Goal | Sequence[Goal] = "minimize",
@@ -167,7 +176,7 @@ class Study:
     ) -> Study:
         """A new study. `storage` is a file, the URL of a database, or None for this process's memory; `enqueue`,
         configs to run first; `warm_start`, earlier studies (or their results, or names in the same storage)
-        to learn from; `data_version`, a word or number of yours that changes with the data (see `open`); `tags`, words by which people find it.
+        to learn from; without a `space`, trials ask for their parameters (see `live`); `data_version`, a word or number of yours that changes with the data (see `open`); `tags`, words by which people find it.
 
         Raises StudyExists; SpaceError, StudyError or StrategyError for what makes no sense; StoreError.
         """
@@ -191,7 +200,7 @@ class Study:
         )
         data = data_part(data_version)
         store = open_store(storage, durability=durability)
-        configs = [spec.space.filled(config) for config in enqueue]
+        configs = [asking.queued(spec, config) for config in enqueue]
         store.create(
             replace(spec, past=pasts(warm_start, store, spec), owner=me(store)), time.time()
         )
@@ -340,6 +349,26 @@ class Study:
         """What the study has found so far; trials whose process is gone are waiting to be run again."""
         return Result(self._without_the_dead())
 
+    def watch(self) -> Result:
+        """Show how the study goes on, whoever runs it, until it is over or this is interrupted (Ctrl-C, a notebook's stop
+        button): a line in a terminal, in a notebook a cell. What it has come to by then."""
+        with progress_watcher(True, also=None) as shown, suppress(KeyboardInterrupt):
+            waits = False
+            while True:
+                ledger = self._without_the_dead()
+                if shown.watch is not None:
+                    shown.watch(ledger, self._clock())
+                if ledger.ended is not None and not ledger.running:
+                    break
+                idle = not ledger.running and not at_work(ledger)
+                if idle and not waits:
+                    shown.say(
+                        f"nobody runs study {self._name!r} at the moment; waiting for somebody who does"
+                    )
+                waits = idle
+                self._store.wait(self._name, ledger.cursor, LOOK_S)
+        return self.result()
+
     def _without_the_dead(self) -> Ledger:
         """The history, in which trials whose process is gone are waiting."""
         ledger = self._refresh()
@@ -361,9 +390,13 @@ class Study:
         if self._storage is None:
             return None
         files = folder_of(self._storage, self._name)
+        identity = identity_of(self._name, self._store.made_at(self._name))
         folder = files.trial(_number(trial)) / CHECKPOINT
         if files.url is not None and fetch:
-            Remote(files.url).fetch(_number(trial), folder)
+            with claimed(files, identity, _warn):
+                Remote(files.url, identity).fetch(_number(trial), folder)
+        if is_anothers(files.path, identity):
+            return None
         checkpoints = complete(folder)
         return checkpoints[-1].path if checkpoints else None
 
@@ -588,6 +621,7 @@ class Study:
         if the trial is not running.
         """
         number = _number(trial)
+        live = self._live.get(number)
 
         def finish(ledger: Ledger) -> list[Event]:
             now = self._clock()
@@ -607,14 +641,70 @@ class Study:
                 reason = ledger.stop_reasons.get(number) or reason  # `report` has said so
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
             exited = Exited(now, number, ledger.attempt(number), result, reason, cost)
-            return [decide.ending(ledger, exited, requested=True)]
+            if live is not None and live.attempt == exited.attempt:
+                exited = exited._replace(asked=tuple(live.config), tags=live.tags)
+            return decide.ends(ledger, exited, requested=True)
 
         if failed is None and isinstance(result, str):
             raise StudyError(f"tell() takes a number or metrics; for a failure: failed={result!r}")
         self._journal.write(finish)
         self._halted.pop(number, None)
+        self._live.pop(number, None)
         self._settle()
         return self._ledger.trial(number)
+
+    def live(self, trial: Trial | int) -> LiveTrial:
+        """A running trial as objectives see it (see `LiveTrial`): it gives parameters their values by name
+        (``live.float("lr", 1e-5, 1e-1, log=True)``) and reports. End it with ``tell``."""
+        number = _number(trial)
+        there = self._live.get(number)
+        if there is not None and there.attempt == self._refresh().attempt(number):
+            return there
+        with self._journal.lock:
+            ledger = self._refresh()
+            if number not in ledger.running:
+                raise TransitionError(
+                    f"trial {number} is {ledger.state(number)}: only a running one asks and reports"
+                )
+            start = start_of(ledger, events.Started(0.0, number, ledger.attempt(number), ""))
+        assert start is not None
+
+        def send(step: int, metrics: Mapping[str, float | None]) -> Reason | None:
+            values = {name: math.nan if v is None else v for name, v in metrics.items()}
+            decision = self._report(number, step, values)
+            return (
+                None if decision.verdict is Verdict.CONTINUE else Reason(Kind.STOPPED, decision.why)
+            )
+
+        def ask(question: Question) -> Reason | None:
+            asked = events.Asked(self._clock(), number, start.attempt, *question)
+            stored, refused = self._record_asked(asked)
+            if refused is None and not stored:
+                raise TransitionError(
+                    f"trial {number} was handed out again, and is another process's now"
+                )
+            return refused
+
+        def directory() -> Path:
+            if self._storage is None:
+                raise StudyError(
+                    "a study in memory has no folder for its trials: give it a storage"
+                )
+            return folder_of(self._storage, self._name).make(number)
+
+        self._live[number] = LiveTrial(
+            number,
+            start.attempt,
+            start.config,
+            start.seed,
+            directory,
+            Channel(number, send, ask),
+            start.reported,
+            asked=start.asked,
+            given=start.given,
+            metrics=[objective.metric for objective in ledger.spec.objectives],
+        )
+        return self._live[number]
 
     def report(self, trial: Trial | int, step: int | None = None, **metrics: float) -> Decision:
         """Record metrics of a running trial at a step (by default one more than its last).
@@ -677,6 +767,20 @@ class Study:
                 self._ask_scheduler(reported.trial)
             return stored
 
+    def _record_asked(self, asked: events.Asked) -> tuple[bool, Reason | None]:
+        """Store what a trial that runs here asks for: whether it still does, and why it is to fail if it is."""
+        refused: Reason | None = None
+
+        def stored() -> list[Event]:
+            nonlocal refused
+            refused = None
+            if not self._runs(asked.trial, asked.attempt):
+                return []
+            refused = decide.refusal(self._ledger, asked)
+            return [] if refused is not None else [asked]
+
+        return bool(self.commit(stored)), refused
+
     def _end(self, exited: Exited, *, requested: bool) -> bool:
         """Store the end of a trial that ran here; as a note, and False, if it is others' now."""
 
@@ -687,14 +791,16 @@ class Study:
                     return []
                 late = f"attempt {exited.attempt} returned {exited.returned!r}, after the trial had been handed out again"
                 return [events.Annotated(exited.at, number, late[:1000], {}, OURSELVES)]
-            end = decide.ending(ledger, exited, requested=requested)
-            completed = isinstance(end, events.Finished) and end.state is State.COMPLETED
+            ends = decide.ends(ledger, exited, requested=requested)
+            completed = any(
+                isinstance(e, events.Finished) and e.state is State.COMPLETED for e in ends
+            )
             note = [events.Annotated(exited.at, number, exited.note, {}, OURSELVES)]
-            return [end, *(note if exited.note and completed else [])]
+            return [*ends, *(note if exited.note and completed else [])]
 
         stored = self.commit(ended)
         self._settle()
-        return bool(stored) and not isinstance(stored[0], events.Annotated)
+        return any(not isinstance(event, events.Annotated) for event in stored)
 
     def _refuse_pausing(self) -> None:
         self._refresh()
@@ -726,7 +832,7 @@ class Study:
             ledger = self._ledger
             if key and key in ledger.keys:
                 return []
-            full = ledger.spec.space.filled(config)
+            full = asking.queued(ledger.spec, config)
             origin = Origin(USER, _text("why", why))
             mother = None if parent is None else ledger.trial(_number(parent)).number
             at, number = self._clock(), ledger.size
@@ -769,7 +875,7 @@ class Study:
         why = f"it failed, and is run again as trial {ledger.size}"
         return [
             events.Retracted(at, number, why, me(self._store)),
-            events.Enqueued(at, ledger.size, ledger.config(number), origin, ledger.tags(number)),
+            events.Enqueued(at, ledger.size, ledger.plan(number), origin, ledger.tags(number)),
         ]
 
     def _queue(self, configs: Sequence[Config]) -> None:
@@ -778,7 +884,10 @@ class Study:
 
             def enqueued(config: Config = config) -> list[Event]:
                 ledger = self._ledger
-                if not ledger.spec.duplicates and ledger.find(config) is not None:
+                known = ledger.find(config) is not None
+                if ledger.spec.learned:
+                    known = not missing_configs(ledger, [config])
+                if not ledger.spec.duplicates and known:
                     return []
                 return [events.Enqueued(self._clock(), ledger.size, config, Origin(USER, ENQUEUED))]
 
@@ -977,6 +1086,10 @@ class Study:
                 f"study {self._name!r} is being run by {describe(opened)}; enqueue configs for it, or "
                 "stop it first"
             )
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, UserWarning, stacklevel=5)
 
 
 def _alone(spec: StudySpec, number: int, history: Iterable[Event]) -> Trial:

@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol, TextIO
 
 import numpy as np
@@ -25,7 +24,6 @@ from tunesmith.core.incumbent import front_first
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.expression import Expression
 from tunesmith.core.trial import CODES, STATES, State
-from tunesmith.files import drafted
 
 Row = dict[str, Any]
 Ints = NDArray[np.int64]
@@ -75,7 +73,7 @@ class Columns:
         last = (*LAST, *(["broken"] if ledger.spec.constraints else []))
         taken = {*FIRST, *last}
         by_metric = _distinct(metrics, "metric.", taken)
-        by_parameter = _distinct(ledger.spec.space, "config.", taken)
+        by_parameter = _distinct(ledger.names, "config.", taken)
         names = (*FIRST, *by_metric.values(), *by_parameter.values(), *last)
         return cls(by_metric, by_parameter, names)
 
@@ -316,33 +314,6 @@ def to_csv(made: Iterable[Row], names: Sequence[str]) -> str:
     out = io.StringIO()
     write_csv(out, made, names)
     return out.getvalue()
-
-
-def write_parquet(path: Path, made: Iterable[Row], names: Sequence[str]) -> Path:
-    """See `Result.write_parquet`."""
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise StudyError(
-            "Parquet files need the package pyarrow: pip install pyarrow, or write .csv or .jsonl"
-        ) from None
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for row in made:
-        for name, cells in columns.items():
-            cells.append(cell(row.get(name)))
-    arrays = {name: _one_type(cells) for name, cells in columns.items()}
-    with drafted(path) as draft:
-        parquet.write_table(pa.table(arrays), draft)
-    return path
-
-
-def _one_type(cells: list[Any]) -> list[Any]:
-    """A column as Parquet takes it: numbers may be mixed, other types are written as texts."""
-    types = {type(value) for value in cells} - {type(None)}
-    if len(types) <= 1 or types <= {int, float}:
-        return [float(v) if v is not None and types == {int, float} else v for v in cells]
-    return [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in cells]
 
 
 def cell(value: Any) -> Any:

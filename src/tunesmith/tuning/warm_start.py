@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,7 +17,7 @@ from tunesmith.core.objective import Objective
 from tunesmith.core.prior_study import PriorStudy
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State, Trial
-from tunesmith.store import Store, location_of, open_store
+from tunesmith.store import Store, file_of, open_store
 from tunesmith.tuning.result import Result
 
 if TYPE_CHECKING:
@@ -97,8 +96,8 @@ def _result(earlier: Any, store: Store, name: str) -> Result:
             raise StudyError(
                 f"warm_start: {dict(earlier)!r} names no study; write {{storage: file, study: name}}"
             )
-        path = location_of(earlier["storage"])
-        if isinstance(path, Path) and not path.exists():
+        path = file_of(earlier["storage"])
+        if path is not None and not path.exists():
             raise StudyError(f"warm_start: there is no file {path}")
         elsewhere = open_store(earlier["storage"])
         try:

@@ -270,3 +270,33 @@ def test_what_a_callback_raises_is_wrapped_and_still_a_stop() -> None:
             scheduler={"threshold": {"worst": 0.5}},
         )
         assert [t.state for t in result.trials] == [ts.State.STOPPED], result.trials[0].reason
+
+
+def test_the_hyperparameter_search_of_transformers(tmp_path: Path) -> None:
+    """Its backend for Optuna hands a sampler over: no door of its own is needed."""
+    from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+
+    from tunesmith.integrations.optuna import TunesmithSampler
+
+    def model() -> Any:
+        sizes = {"vocab_size": 16, "hidden_size": 8, "num_hidden_layers": 1}
+        return BertForSequenceClassification(
+            BertConfig(**sizes, num_attention_heads=1, intermediate_size=8)
+        )
+
+    rows = [{"input_ids": [i % 7 + 1, 2, 3], "labels": i % 2} for i in range(16)]
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path), num_train_epochs=1, per_device_train_batch_size=16, eval_strategy="epoch",
+        report_to=[], use_cpu=True, save_strategy="no", disable_tqdm=True, logging_strategy="no",
+    )  # fmt: skip
+    trainer = Trainer(args=arguments, model_init=model, train_dataset=rows, eval_dataset=rows)
+    url = f"sqlite:///{tmp_path / 'o.db'}"
+    best = trainer.hyperparameter_search(
+        lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True)},
+        n_trials=3, backend="optuna", sampler=TunesmithSampler(seed=0), storage=url, study_name="t",
+    )  # fmt: skip
+    assert 1e-5 <= best.hyperparameters["learning_rate"] <= 1e-2
+    import optuna
+
+    trials = optuna.load_study(study_name="t", storage=url).trials
+    assert any("tunesmith:suggested" in trial.system_attrs for trial in trials)

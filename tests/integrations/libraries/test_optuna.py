@@ -364,3 +364,27 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         )
         == 16
     )
+
+
+def test_an_objective_of_optunas_runs_as_it_is_in_tune() -> None:
+    def objective(trial: Any) -> float:
+        loss: float
+        model = trial.suggest_categorical("model", ["ridge", "forest"])
+        if model == "ridge":
+            loss = abs(trial.suggest_float("alpha", 1e-4, 1e2, log=True) - 1.0) / 100
+        else:
+            loss = trial.suggest_int("max depth", 2, 32, log=True) / 32
+        for step in range(4):
+            trial.report(loss + 1 / (step + 1), step=step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        trial.set_user_attr("model", model)
+        return loss
+
+    there = optuna.create_study()
+    there.optimize(objective, n_trials=6)
+    result = ts.tune(objective, trials=20, scheduler="median", seed=1, progress=False)
+    states = {str(trial.state) for trial in result.trials}
+    assert states <= {"completed", "stopped"}
+    assert result.spec.space["alpha"].when == {"model": ["ridge"]}
+    assert result.best.tags["model"] == result.best.config["model"]

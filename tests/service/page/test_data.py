@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 import pytest
 
 import tunesmith as ts
+from tunesmith.analysis.landscape import Landscape
 from tunesmith.core.errors import ExpressionError, StudyError, StudyNotFound
 from tunesmith.service.labelled import Labelled
-from tunesmith.service.page import axes, overview, read_ahead
+from tunesmith.service.page import axes, overview, predicted, read_ahead
+from tunesmith.service.page.files import StaticFiles
 from tunesmith.service.page.listing import Part, csv_of, expression, fitting, page_of
 from tunesmith.service.page.output import TAIL, output_of
 from tunesmith.service.page.readings import Reading, Readings
@@ -306,6 +310,37 @@ class TestTrial:
         assert [e["number"] for e in few][-1] == 1
 
 
+class TestPredicted:
+    def test_who_waits_for_the_history_does_not_wait_for_the_model(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = ts.Space(x=ts.Float(0, 1), y=ts.Float(0, 1))
+        study = ts.Study.create(space, metric="loss", storage=store, name="s", searcher="random")
+        for k in range(12):
+            study.enqueue({"x": k / 12, "y": (5 * k % 12) / 12})
+            study.tell(study.ask(), (k / 12 - 0.4) ** 2)
+        reading, along = Reading(store, "s"), Landscape.along
+        asked: list[str] = []
+
+        def look() -> None:
+            with reading.result():
+                pass
+
+        def slowly(self: Landscape, name: str) -> Any:
+            looking = threading.Thread(target=look, daemon=True)
+            looking.start()
+            looking.join(30)
+            assert not looking.is_alive()
+            asked.append(name)
+            return along(self, name)
+
+        monkeypatch.setattr(Landscape, "along", slowly)
+        made = predicted.slices(reading, 0, ["x", "z", "y"])
+        assert asked == ["x", "y"]
+        assert len(made["slices"]) == 2
+        assert all("<path" in one for one in made["slices"])
+
+
 class TestOverview:
     def test_what_goes_on(self, reading: Reading) -> None:
         live = overview.live(reading)
@@ -321,6 +356,32 @@ class TestOverview:
         assert "<script" not in html
         assert report["title"].startswith("digits: ")
         json.dumps(report, allow_nan=False)
+
+    def test_its_beginning_is_as_in_the_whole_and_waits_for_no_model(
+        self, reading: Reading, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as without:
+            without.setattr("tunesmith.search.look_ahead", lambda *_: pytest.fail("a model"))
+            first = overview.report(reading, first=True)
+        whole = overview.report(reading)
+        n = overview.FIRST
+        assert first["head"] == whole["head"]
+        assert first["sections"][:n] == whole["sections"][:n]
+        assert {one["html"] for one in first["sections"][n:]} == {""}
+        assert [one["anchor"] for one in first["sections"]] == [
+            one["anchor"] for one in whole["sections"]
+        ]
+        assert all(one["html"] for one in whole["sections"])
+        assert whole == {
+            **overview.report(Reading(reading.store, reading.name)),
+            "made_at": whole["made_at"],
+        }
+
+    def test_a_beginning_of_before_is_not_gone_on_with(self, store: Store) -> None:
+        study, reading = made(store), Reading(store, "digits")
+        overview.report(reading, first=True)
+        study.tell(study.ask(), 0.001)
+        assert "0.001" in overview.report(reading)["head"]
 
     def test_an_empty_study(self, store: Store) -> None:
         ts.Study.create(SPACE, metric="loss", storage=store, name="new")
@@ -446,3 +507,32 @@ def test_the_study_of_late_is_read_before_anybody_looks(
     read_ahead(Readings(store))
     read_ahead(Readings(MemoryStore()))
     store.close()
+
+
+class TestShell:
+    def shell(self, **asked: str) -> str:
+        return bytes(StaticFiles().shell(asked=asked).body).decode()
+
+    def links(self, **asked: str) -> set[str]:
+        """The modules that a browser is told of, without their digests."""
+        return set(
+            re.findall(r'"modulepreload" href="static/(\w+)\.\w+\.mjs"', self.shell(**asked))
+        )
+
+    def test_it_names_what_its_view_needs_and_no_more(self) -> None:
+        assert {"app", "studies", "dom"} <= self.links()
+        assert not {"overview", "trials", "parallel"} & self.links()
+        assert {"app", "parallel", "trials", "lines"} <= self.links(study="a", view="parallel")
+        assert {"app", "overview"} <= self.links(study="a")
+
+    def test_it_names_what_is_asked_for_first(self) -> None:
+        asked = re.compile(r'as="fetch" crossorigin href="([^"]*)"')
+        assert asked.findall(self.shell()) == ["page/me", "page/studies?sort=last&amp;begin=0"]
+        assert asked.findall(self.shell(q="x")) == ["page/me"]
+        trials = self.shell(study="a b/c", view="trials")
+        assert asked.findall(trials) == ["page/me", "page/studies/a%20b%2Fc/live"]
+
+    def test_a_name_is_no_html(self) -> None:
+        shell = self.shell(study='"><script>alert(1)</script>', view="<b>")
+        assert "<script>" not in shell
+        assert "<b>" not in shell

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -13,6 +15,7 @@ from tests.service.page.browser import PATIENCE_MS, Watched, violations
 from tests.service.page.test_data import made
 from tests.service.page.test_views import VIEWS, rich
 from tests.service.running import Service
+from tests.service.test_jobs import pictures
 
 from tunesmith.store import open_store
 
@@ -113,6 +116,65 @@ def test_jobs(browser: Browser, service: Service, tmp_path: Path) -> None:
     window.close()
     assert window.wrong == []
     assert window.hosts == {f"127.0.0.1:{service.port}"}
+
+
+def test_a_model_for_a_table(browser: Browser, service: Service, tmp_path: Path) -> None:
+    """From the form to the end: how good the best one is stands there, and its files can be had."""
+    window = Watched(browser, accept_downloads=True)
+    page = window.page
+    log_in(window, service, service.token("submit"))
+    page.get_by_role("link", name="Jobs").click()
+    table = tmp_path / "flats.csv"
+    rows = [f"{n % 17},{n % 5},{3 * (n % 17) - n % 5}" for n in range(120)]
+    table.write_text("\n".join(["a,b,price", *rows]))
+    page.get_by_label("Table", exact=True).set_input_files(table)
+    expect(page.get_by_label("Column to predict")).to_have_value("price")
+    page.get_by_label("Models to try").fill("2")
+    page.get_by_label("Time", exact=True).fill("5m")
+    page.get_by_role("button", name="Hand it over").click()
+    detail = page.get_by_role("region", name="A job")
+    expect(detail).to_contain_text("its study is over")
+    log = page.get_by_label("Log")
+    expect(log).to_contain_text("rmse")
+    expect(log).to_contain_text("predict: tunesmith predict")
+    with page.expect_download() as downloading:
+        detail.get_by_role("link", name="model.json", exact=True).click()
+    described = json.loads(Path(downloading.value.path()).read_text())
+    assert described["target"] == "price"
+    assert violations(page) == []
+    window.close()
+    assert window.wrong == []
+    assert window.hosts == {f"127.0.0.1:{service.port}"}
+
+
+def test_a_folder_of_images_is_handed_over(
+    browser: Browser, service: Service, tmp_path: Path
+) -> None:
+    window = Watched(browser)
+    page, token = window.page, service.token("submit")
+    log_in(window, service, token)
+    slow = submit(service, token, "slow", SLOW)
+    page.get_by_role("link", name="Jobs").click()
+    pictures(tmp_path / "shades")
+    (tmp_path / "shades" / "dark" / ".hidden").write_text("x")
+    page.get_by_label("Data", exact=True).select_option("A folder of images")
+    expect(page.get_by_label("Column to predict")).to_be_hidden()
+    page.get_by_label("Folder", exact=True).set_input_files(tmp_path / "shades")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("shades")
+    page.get_by_role("button", name="Hand it over").click()
+    detail = page.get_by_role("region", name="A job")
+    expect(detail).to_contain_text("Models for shades; handed over by test")
+    expect(detail).to_contain_text("queued")
+    assert violations(page) == []
+    job = parse_qs(urlsplit(page.url).query)["job"][0]
+    sent = Path(str(service.location)).with_suffix(".service") / "jobs" / job / "work" / "shades"
+    assert sorted(path.name for path in sent.iterdir()) == ["dark", "light"]
+    assert len([*sent.glob("dark/*")]) == 12
+    page.get_by_role("button", name="Cancel it").click()
+    expect(detail).to_contain_text("cancelled")
+    service.ask("POST", f"/api/v1/jobs/{slow}/cancel", {}, token=token)
+    window.close()
+    assert window.wrong == []
 
 
 def test_tokens(browser: Browser, service: Service) -> None:

@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -341,38 +342,128 @@ class TestSeveral:
         assert len(tuned) == 6
 
 
-def test_an_algorithm_of_sagemakers(cloud: Cloud) -> None:
-    """Its image needs no entry and its metrics no definition."""
+def test_search(cloud: Cloud) -> None:
+    """What the SDK looks for, and the rest of expressions: filters, nested ones, and, or, orders, pages."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/data"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+    one = definition(InputDataConfig=[channel], StaticHyperParameters={"seek": "7"})
+    cloud.tune("sought", one, config(3, 3), Tags=[{"Key": "team", "Value": "search"}])
+    cloud.over("sought")
+    best = cloud.trainings("sought", SortBy="FinalObjectiveMetricValue")[0]
+    place = cloud.training(best["TrainingJobName"])["ModelArtifacts"]["S3ModelArtifacts"]
+    value = best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+
+    def names(*filters: tuple[str, ...], **more: Any) -> list[str]:
+        keys = ("Name", "Operator", "Value")
+        expression = {"Filters": [dict(zip(keys, one, strict=False)) for one in filters], **more}
+        found = cloud.client.search(
+            Resource="TrainingJob",
+            SearchExpression=expression,
+            SortBy=f"Metrics.{METRIC}",
+            SortOrder="Ascending",
+        )
+        assert found["TotalHits"]["Value"] == len(found["Results"])
+        return [one["TrainingJob"]["TrainingJobName"] for one in found["Results"]]
+
+    seek = ("HyperParameters.seek", "Equals", "7")
+    assert names(("ModelArtifacts.S3ModelArtifacts", "Equals", place)) == [best["TrainingJobName"]]
+    ordered = cloud.trainings("sought", SortBy="FinalObjectiveMetricValue")
+    assert names(seek) == [one["TrainingJobName"] for one in ordered]
+    assert (
+        len(
+            names(
+                ("Tags.team", "Equals", "search"), ("TrainingJobStatus", "In", "Failed, Completed")
+            )
+        )
+        == 3
+    )
+    assert len(names(seek, (f"Metrics.{METRIC}", "GreaterThan", repr(value)))) == 2
+    assert names(seek, ("CreationTime", "LessThan", "2020-01-01T00:00:00Z")) == []
+    assert names(seek, ("FailureReason", "Exists")) == []
+    assert (
+        len(
+            names(
+                ("HyperParameters.seek", "Equals", "8"),
+                SubExpressions=[{"Filters": [{"Name": "Tags.team", "Value": "search"}]}],
+                Operator="Or",
+            )
+        )
+        == 3
+    )
+    nested = {
+        "NestedPropertyName": "InputDataConfig",
+        "Filters": [{"Name": "InputDataConfig.DataSource.S3DataSource.S3Uri", "Operator": "Contains", "Value": "bucket/data"}],
+    }  # fmt: skip
+    assert len(names(seek, NestedFilters=[nested])) == 3
+    with pytest.raises(ClientError, match="numbers and times"):
+        names(seek, (f"Metrics.{METRIC}", "LessThan", "many"))
+    pages = cloud.client.get_paginator("search").paginate(
+        Resource="HyperParameterTuningJob", PaginationConfig={"PageSize": 1}
+    )
+    found = [one["HyperParameterTuningJob"] for page in pages for one in page["Results"]]
+    assert "sought" in [one["HyperParameterTuningJobName"] for one in found]
+    times = [one["LastModifiedTime"] for one in found]
+    assert times == sorted(times, reverse=True)
+    assert cloud.client.search(Resource="ModelCard")["Results"] == []
+
+
+def test_xgboost_direct_marketing(cloud: Cloud) -> None:
+    """The notebook's request, by boto3: its image needs no entry, its metrics no definition, and two machines are one."""
     rows = "\n".join(f"{int(n % 7 > 3)},{n % 7},{n % 3}" for n in range(60))
     for channel in ("train", "validation"):
-        (cloud.bucket / "boost" / channel).mkdir(parents=True)
-        (cloud.bucket / "boost" / channel / "part.csv").write_text(rows)
-    channels = [
-        {
-            "ChannelName": name,
-            "ContentType": "text/csv",
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": f"s3://bucket/boost/{name}",
-                    "S3DataDistributionType": "FullyReplicated",
-                }
-            },
-        }
-        for name in ("train", "validation")
-    ]
-    image = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:latest"
-    one = definition(
-        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
-        InputDataConfig=channels,
-        StaticHyperParameters={"objective": "binary:logistic", "num_round": "5"},
-    )
-    objective = {"Type": "Maximize", "MetricName": "validation:auc"}
-    ranges = {"ContinuousParameterRanges": [{"Name": "eta", "MinValue": "0.1", "MaxValue": "1"}]}
-    how = config(
-        1, 1, HyperParameterTuningJobObjective=objective, ParameterRanges=ranges
-    )  # fmt: skip
-    cloud.tune("boost", one, how)
-    shown = cloud.over("boost")
-    metric = "FinalHyperParameterTuningJobObjectiveMetric"
-    assert shown["BestTrainingJob"][metric]["Value"] > 0.9
+        (cloud.bucket / "direct" / channel).mkdir(parents=True)
+        (cloud.bucket / "direct" / channel / f"{channel}.csv").write_text(rows)
+    bounds = {"eta": (0, 1), "min_child_weight": (1, 10), "alpha": (0, 2)}
+    how = {
+        "ParameterRanges": {
+            "CategoricalParameterRanges": [],
+            "ContinuousParameterRanges": [
+                {"Name": name, "MinValue": str(low), "MaxValue": str(high)}
+                for name, (low, high) in bounds.items()
+            ],
+            "IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "1", "MaxValue": "10"}],
+        },
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 3},
+        "Strategy": "Bayesian",
+        "HyperParameterTuningJobObjective": {"MetricName": "validation:auc", "Type": "Maximize"},
+    }
+    one = {
+        "AlgorithmSpecification": {
+            "TrainingImage": "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:latest",
+            "TrainingInputMode": "File",
+        },
+        "InputDataConfig": [
+            {
+                "ChannelName": name,
+                "CompressionType": "None",
+                "ContentType": "csv",
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataDistributionType": "FullyReplicated",
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": f"s3://bucket/direct/{name}",
+                    }
+                },
+            }
+            for name in ("train", "validation")
+        ],
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/direct/output"},
+        "ResourceConfig": {
+            "InstanceCount": 2, "InstanceType": "ml.c4.2xlarge", "VolumeSizeInGB": 10,
+        },
+        "RoleArn": ROLE,
+        "StaticHyperParameters": {
+            "eval_metric": "auc", "num_round": "5", "objective": "binary:logistic", "rate_drop": "0.3",
+            "tweedie_variance_power": "1.4",
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 43200},
+    }  # fmt: skip
+    cloud.tune("direct", one, how)
+    shown = cloud.over("direct")
+    assert shown["TrainingJobStatusCounters"]["Completed"] == 3
+    best = shown["BestTrainingJob"]
+    assert set(best["TunedHyperParameters"]) == {*bounds, "max_depth"}
+    assert best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] > 0.9
+    place = cloud.training(best["TrainingJobName"])["ModelArtifacts"]["S3ModelArtifacts"]
+    with tarfile.open(cloud.bucket / place.removeprefix("s3://bucket/")) as packed:
+        assert packed.getnames() == ["xgboost-model"]

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.service.sagemaker.clients import METRIC, config, definition, request
 
 from tunesmith.core.errors import StudyError
 from tunesmith.core.space.space import Space
-from tunesmith.service.sagemaker import shapes, tuning
+from tunesmith.service.sagemaker import images, shapes, tuning
 from tunesmith.service.sagemaker.configuration import Configuration, Image, load
 from tunesmith.service.sagemaker.images import first_group
 from tunesmith.service.sagemaker.protocol import Fault, decode
@@ -210,6 +211,26 @@ class TestDefinitions:
         with pytest.raises(Fault, match=why):
             study(one=definition(**more))
 
+    def test_what_looks_into_a_training(self) -> None:
+        for more in (
+            {"TensorBoardOutputConfig": {"S3OutputPath": "s3://bucket/t"}},
+            {"RemoteDebugConfig": {"EnableRemoteDebug": True}},
+        ):
+            body = json.dumps(definition(TrainingJobName="a", **more)).encode()
+            asked = decode(body, shapes.CreateTraining)
+            with pytest.raises(Fault, match="remote debugging"):
+                images.training(asked, {}, None, CONFIGURATION)
+
+    def test_machines_that_share_the_work(self) -> None:
+        """Those of an algorithm of ours are one: the result is the same. Those of a program are what an operator says."""
+        one = definition(ResourceConfig={"InstanceCount": 2, "InstanceType": "ml.c4.2xlarge"})
+        configuration = msgspec.structs.replace(CONFIGURATION, ignore=["instances"])
+        for image, known in (("local/train", configuration), ("1.dkr/xgboost:1", CONFIGURATION)):
+            one["AlgorithmSpecification"]["TrainingImage"] = image
+            asked = decode(json.dumps(request(one=one)).encode(), shapes.CreateTuning)
+            made = tuning.study_of(asked, known, {})
+            assert made.trainings[""].resources["InstanceCount"] == 2
+
     @pytest.mark.parametrize(
         ("change", "why"),
         [
@@ -270,6 +291,10 @@ class TestConfiguration:
             ("keys: {}\nimages: {a: {script: b, gpus: 1}}", "gpus"),
             ("keys: {}\nbuckets: {a: relative}", "whole path"),
             ("keys: {}\nunheard: 1", "unheard"),
+            ("keys: {}\nexecutor: kubernetes", "kubernetes"),
+            ("keys: {}\nexecutor: {ray: {adress: a}}", "address"),
+            ("keys: {}\nresources: {cpu: 2}", "parallel"),
+            ("keys: {}\nexecutor: ray\nresources: {cpus: 2}", "cpu"),
             ("keys: [", "sagemaker"),
         ],
     )

@@ -162,12 +162,15 @@ class TestContract:
         assert run.moves[-1].metrics["loss"][0] == 0.25
         assert not (run.trial / "opt/ml/model").exists()
 
-    @pytest.mark.parametrize("quoted", [False, True])
-    def test_a_script_that_the_client_sent(self, tmp_path: Path, quoted: bool) -> None:
-        """Version 2 of the SDK quotes its texts, version 3 does not."""
+    @pytest.mark.parametrize("quoted", [0, 1, 2])
+    def test_a_script_that_the_client_sent(self, tmp_path: Path, quoted: int) -> None:
+        """Version 2 of the SDK quotes its texts, and once more those of a tuner that was attached; version 3 does not."""
 
         def text(value: str) -> str:
-            return json.dumps(value) if quoted else value
+            return text_of(value, quoted)
+
+        def text_of(value: str, times: int) -> str:
+            return text_of(json.dumps(value), times - 1) if times else value
 
         sent = {
             "sagemaker_program": text("train.py"),
@@ -186,6 +189,47 @@ class TestContract:
         code, printed = run.run()
         assert code == 0, printed
         assert seen(run)[3] == ["--optimizer", "adam", "-x", "1", "--learning-rate", "0.5"]
+
+    @pytest.mark.parametrize(
+        ("source", "arguments"),
+        [
+            ({"entry_script": "train.py"}, ["--optimizer", "adam", "--x", "1", "--learning-rate", "0.5"]),
+            ({"command": "python3 train.py", "args": ["a b", "$x"]}, ["a b", "$x"]),
+        ],
+    )  # fmt: skip
+    def test_a_script_in_channels(
+        self, tmp_path: Path, source: dict[str, Any], arguments: list[str]
+    ) -> None:
+        """Version 3 of the SDK sends a training alone so, with its own way to start it."""
+        run = Run(
+            tmp_path,
+            command=None,
+            script=sys.executable,
+            drivers=True,
+            hyperparameters={"optimizer": "adam", "x": "1"},
+            channels=[
+                {
+                    "ChannelName": name,
+                    "DataSource": {
+                        "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://b/{name}/"}
+                    },
+                }
+                for name in ("code", "sm_drivers")
+            ],
+        )
+        for folder, name, contents in (
+            ("code", "train.py", dedent(LOOKS)),
+            ("sm_drivers", "sourcecode.json", json.dumps({"source_dir": "code", **source})),
+            ("sm_drivers", "distributed.json", "{}"),
+        ):
+            (run.bucket / folder).mkdir(exist_ok=True)
+            (run.bucket / folder / name).write_text(contents)
+        code, printed = run.run()
+        assert code == 0, printed
+        assert seen(run)[3] == arguments
+        (run.bucket / "sm_drivers" / "distributed.json").write_text('{"smp": null}')
+        assert run.run()[0] == 1
+        assert "distributed cannot be had" in run.moves[-1].message
 
     def test_an_archive_that_leads_elsewhere(self, tmp_path: Path) -> None:
         sent = {"sagemaker_program": "a.py", "sagemaker_submit_directory": "s3://b/evil.tar.gz"}

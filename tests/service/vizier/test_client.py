@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.postgres import server
 from tests.service.vizier.client import config, study
 from tests.service.vizier.conftest import Door
 from vizier.service import pyvizier as vz
@@ -84,10 +85,10 @@ class TestTheLoop:
         seen = set()
         for trial in made.suggest(count=20, client_id="w"):
             values = trial.parameters
-            seen.add((values["model"], values.get("layers")))
+            seen.add(values["model"])
             assert values["rate"] <= 1.0 if values["model"] == "linear" else values["rate"] >= 10.0
             assert ("layers" in values) == (values["model"] == "dnn")
-        assert len(seen) == 4
+        assert len(seen) == 2
 
     def test_several_metrics_and_safety(self, door: Door) -> None:
         """A front is listed; what breaks a safety threshold is not in it."""
@@ -172,3 +173,20 @@ class TestKilled:
                 assert there[number].final_measurement_or_die.metrics["loss"].value == value
         finally:
             door.close()
+
+
+class TestTwoServices:
+    def test_of_one_database(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each has what the other has done."""
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        url = server().url()
+        one, other = Door(url), Door(url)
+        try:
+            here, there = study(one, "both"), study(other, "both")
+            (trial,) = here.suggest(count=1, client_id="w")
+            assert there.suggest(count=1, client_id="w")[0].id == trial.id
+            there.get_trial(1).complete(measured(loss=1.0))
+            assert [t.id for t in here.optimal_trials()] == [1]
+        finally:
+            one.close()
+            other.close()

@@ -374,6 +374,21 @@ class Space:
             for name, number in self._numberers
         ]
 
+    def partial_row(self, config: Mapping[str, Any]) -> list[float] | None:
+        """The numbers of what `config` has of mine, NaN for the rest; None where a value is none of its parameter's."""
+        out = []
+        for name, parameter in self._parameters.items():
+            value = config.get(name, MISSING)
+            if value is not MISSING and parameter.problem(value) is not None:
+                return None
+            if not isinstance(parameter, Fixed):
+                out.append(_NAN if value is MISSING else parameter.number(value))
+        return out
+
+    def active(self, config: Mapping[str, Any]) -> set[str]:
+        """The parameters whose conditions hold in `config`, as far as it goes."""
+        return {step.name for step in self._plan if step.active is None or step.active(config)}
+
     def from_row(self, row: Sequence[float]) -> Config:
         """The config with these numbers: the inverse of `row`."""
         config: Config = {}
@@ -516,6 +531,13 @@ def _check_name(name: object, spec: Any) -> None:
             f"{name!r} cannot name a parameter: letters, digits and underscores (dots between "
             f"parts), not starting with a digit; write {suggestion or 'a_name'!r}?"
         )
+
+
+def parameter_name(wanted: str) -> str:
+    """`wanted`, or the nearest name that a parameter may have."""
+    parts = [re.sub(r"[^A-Za-z0-9_]+", "_", part) for part in str(wanted).split(".")]
+    name = ".".join(part if _NAME.fullmatch(part) else f"_{part}" for part in parts)
+    return f"{name}_" if name == RELATIONS else name
 
 
 def _relation(spec: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from tunesmith.core.errors import JobError
 from tunesmith.core.quantity import show_bytes
 from tunesmith.service.problems import Problem
-from tunesmith.tuning.parcel import MOST_FILE, File, file_at
+from tunesmith.tuning.parcel import MOST_FILE, File, read
 
 #: What all blobs together may take (bytes); those that were longest not used are forgotten for new ones.
 MOST_ALL: Final = 4 << 30
@@ -84,12 +84,12 @@ class Blobs:
 
     def keep(self, path: Path, name: str) -> File:
         """Keep a file of this machine; as which file of a parcel, called `name`. Raises JobError, OSError."""
-        file = file_at(path, name)
+        file, contents = read(path, name)
         if not self.has(file.sha256):
             self._make_room(file.size)
             draft = self._draft()
             try:
-                draft.write_bytes(path.read_bytes())
+                draft.write_bytes(contents)
                 self._take(draft, self.path(file.sha256), file.size)
             finally:
                 draft.unlink(missing_ok=True)
@@ -110,7 +110,8 @@ class Blobs:
         with self._counting:
             if self._bytes + size <= self._most:
                 return
-            old = sorted((path.stat().st_mtime, path) for path in self._folder.iterdir())
+            blobs = (path for path in self._folder.iterdir() if _DIGEST.fullmatch(path.name))
+            old = sorted((path.stat().st_mtime, path) for path in blobs)
             for used_at, path in old:
                 if used_at > time.time() - _FRESH_S:
                     break

@@ -149,7 +149,8 @@ class Jobs:
                     return one
             check(files)
             paths = {file.path for file in files}
-            if path not in paths:
+            folder = fit is not None and any(one.startswith(f"{path}/") for one in paths)
+            if path not in paths and not folder:
                 raise JobError("the job's own file is not among those that were sent")
             environment.check(wanted, paths, self._containers)
             if missing := self.blobs.missing(files):

@@ -31,6 +31,8 @@ _TAIL: Final = 64 << 10
 #: How long a job may take to end on request (s); how often the request is looked for.
 GRACE_S: Final = 30.0
 _LOOK_S: Final = 0.2
+#: By how much jobs are behind the service when both want a processor, which is to answer however many they are.
+_NICE: Final = 5
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -180,6 +182,7 @@ def _signal(group: int, number: signal.Signals) -> None:
 
 def main(folder: Path, lock: int) -> None:
     """Run the plan on stdin."""
+    os.nice(_NICE)
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
     end = Keeper(folder, lock, plan).run()
     if end is not None:

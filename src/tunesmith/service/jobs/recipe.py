@@ -1,4 +1,4 @@
-"""A recipe as a job: `tunesmith fit` on a table that was sent, with options of its own and no others."""
+"""A recipe as a job: `tunesmith fit` on a table or images that were sent, with options of its own and no others."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class _New(msgspec.Struct, forbid_unknown_fields=True):
     file: str
     files: list[_File]
     environment: Environment = Environment()
-    #: Options of `tunesmith fit`: `file` is a table, and no job file.
+    #: Options of `tunesmith fit`: `file` is a table or a folder of images, and no job file.
     fit: dict[str, str | int | float | list[str]] | None = None
 
 
@@ -104,7 +104,7 @@ class Routes:
         return Response(status_code=204)
 
     async def submit(self, request: Request) -> Response:
-        """Run a job file, which is among the files, as a study of this service; with `fit`, find a model for a table. With the header Idempotency-Key it may be sent again."""
+        """Run a job file, which is among the files, as a study of this service; with `fit`, find a model for a table or a folder of images. With the header Idempotency-Key it may be sent again."""
         token = require(request, "submit")
         jobs = self._jobs()
         new: _New = await read(request, _New)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from tunesmith.core.errors import TunesmithError
@@ -12,6 +14,7 @@ from tunesmith.store.base import Listing
 
 #: A study with fewer events is read in a moment.
 LONG: Final = 20_000
+_TURN_S: Final = 0.02
 
 
 def read_ahead(readings: Readings) -> None:
@@ -24,4 +27,7 @@ def read_ahead(readings: Readings) -> None:
         if last is None or last.cursor < LONG:
             return
         if readings.may_keep(sum(store.summary(last.name).counts.values())):
-            overview.report(readings.of(last.name))
+            reading = readings.of(last.name)
+            for make in (overview.live, partial(overview.report, first=True), overview.report):
+                make(reading)
+                time.sleep(_TURN_S)  # who asks meanwhile is answered in between

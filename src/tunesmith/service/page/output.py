@@ -6,6 +6,7 @@ import os
 from typing import Any, Final
 
 from tunesmith.core.text import without_codes
+from tunesmith.run.claim import identity_of, is_anothers
 from tunesmith.run.folder import OUTPUT
 from tunesmith.service.page.readings import Reading
 from tunesmith.store import Location
@@ -24,7 +25,10 @@ def output_of(reading: Reading, storage: Location | None, number: int) -> dict[s
     nothing = {"text": "", "size": 0, "files": []}
     if storage is None:
         return nothing
-    folder = folder_of(storage, reading.name).trial(number)
+    study = folder_of(storage, reading.name)
+    if is_anothers(study.path, identity_of(reading.name, reading.store.made_at(reading.name))):
+        return nothing
+    folder = study.trial(number)
     try:
         # each step by itself: nobody's link leads out of it
         at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

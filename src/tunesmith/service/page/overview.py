@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tunesmith.analysis.findings import headline
-from tunesmith.analysis.report import parts_of
+from tunesmith.analysis.report import Draft, Parts
 from tunesmith.analysis.trials import TrialArrays
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.quantity import show_number, show_seconds
@@ -19,6 +19,7 @@ from tunesmith.tuning.session import at_work, brief, describe, running_session
 #: A report that took so long (s) is not made again before this many times as long has passed.
 PATIENCE: Final = 10.0
 _REPORT: Final = "report"
+_DRAFT: Final = "draft"
 #: Sections that a screen shows at first.
 FIRST: Final = 2
 
@@ -137,23 +138,27 @@ def report(reading: Reading, *, narrow: bool = False, first: bool = False) -> di
             if cursor == ledger.cursor or time.monotonic() - made["_at"] < PATIENCE * made["_took"]:
                 return _shown(made, narrow=narrow, first=first)
         began = time.monotonic()
-        parts = parts_of(ledger)
-        now = time.monotonic()
-        made = {
-            "title": parts.title,
-            "head": parts.head,
-            "sections": [
-                {"anchor": a, "heading": h, "html": inner} for a, h, inner in parts.sections
-            ],
-            "tips": parts.tips,
-            "cursor": ledger.cursor,
-            "size": ledger.size,
-            "made_at": time.time(),
-            "_took": now - began,
-            "_at": now,
-        }
-        reading.keep(_REPORT, ledger.cursor, made)
+        draft = reading.made(_DRAFT, ledger, lambda: Draft(ledger))
+        made = _made(ledger, draft.parts(FIRST if first else None), began)
+        if not first:
+            reading.keep(_REPORT, ledger.cursor, made)
+            reading.forget(_DRAFT)
         return _shown(made, narrow=narrow, first=first)
+
+
+def _made(ledger: Ledger, parts: Parts, began: float) -> dict[str, Any]:
+    now = time.monotonic()
+    return {
+        "title": parts.title,
+        "head": parts.head,
+        "sections": [{"anchor": a, "heading": h, "html": inner} for a, h, inner in parts.sections],
+        "tips": parts.tips,
+        "cursor": ledger.cursor,
+        "size": ledger.size,
+        "made_at": time.time(),
+        "_took": now - began,
+        "_at": now,
+    }
 
 
 def _shown(made: dict[str, Any], *, narrow: bool, first: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a model of the results expects along each parameter, and over two of them.
 
-Fitted, and asked for a plane, while nobody waits for the history; but where naming the best trial needs a model of its own
+Fitted, and asked, while nobody waits for the history; but where naming the best trial needs a model of its own
 (see `analysis.certainty`), that is fitted under `Reading.result`.
 """
 
@@ -27,16 +27,18 @@ def slices(reading: Reading, objective: int, names: list[str]) -> dict[str, Any]
     model = model_of(reading, objective)
     if isinstance(model, str):
         return {"why": model}
+    known = model.fitted.space.space.tunables
+    lines = {name: model.along(name) for name in names if name in known}
     with reading.result() as result:
         trials, drawings = _by(result.ledger, objective), Drawings(_SLICES)
         tunables = result.ledger.spec.space.tunables
         made = [
-            drawings.add(parameters.slice_of(trials, name, model), small=True)
-            for name in names
-            if name in tunables
+            drawings.add(parameters.slice_of(trials, name, model, line), small=True)
+            for name, line in lines.items()
+            if name in tunables  # not edited away since
         ]
         shown = {"slices": made, **_about(trials, model, drawings)}
-        if any(name in tunables and not model.uses(name) for name in names):
+        if any(name in tunables and not model.uses(name) for name in lines):
             shown["note"] += (
                 f" Trial {model.trial} does not use all parameters: along the others nothing is predicted."
             )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from tunesmith.core.ledger import Ledger
-from tunesmith.store.base import Store
+from tunesmith.store.base import Listing, Store
 from tunesmith.tuning.result import Result
 from tunesmith.tuning.study import Study
 
@@ -63,6 +63,9 @@ class Reading:
         """Remember what was made of the history after `cursor` events."""
         self._made[key] = (cursor, value)
 
+    def forget(self, key: Hashable) -> None:
+        self._made.pop(key, None)
+
 
 class Readings:
     """The studies that were looked at last."""
@@ -78,7 +81,7 @@ class Readings:
 
     def of(self, name: str) -> Reading:
         """Raises StudyNotFound."""
-        born = self.store.summary(name).created_at  # a later one of its name is another one
+        born = _born(self.store, name)  # a later one of its name is another one
         with self._lock:
             reading = self._open.get(name)
             if reading is None or reading.born != born:
@@ -87,3 +90,7 @@ class Readings:
             while len(self._open) > 1 and sum(r.size for r in self._open.values()) > self._trials:
                 self._open.popitem(last=False)
         return reading
+
+
+def _born(store: Store, name: str) -> float:
+    return store.born(name) if isinstance(store, Listing) else store.summary(name).created_at

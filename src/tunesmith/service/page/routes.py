@@ -103,8 +103,8 @@ def _files(page: APIRouter) -> None:
     files = StaticFiles()
 
     @page.get("/")
-    async def shell() -> Response:
-        return files.shell()
+    async def shell(request: Request) -> Response:
+        return files.shell(asked=request.query_params)
 
     @page.get(LOGIN)
     async def login() -> Response:
@@ -157,8 +157,8 @@ def _list(page: APIRouter, studies: Studies, labelled: Labelled, look: Make, *, 
 
     @page.get("/page/studies/{name}/glance")
     async def glance(request: Request, name: str) -> Response:
-        require(request, "read", name)
-        return await look(request, lambda: row_of(studies.store.summary(name)))
+        require(request, "read", name)  # not behind looks that wait for a history
+        return await studies.quick(lambda: answer(request, row_of(studies.store.summary(name))))
 
 
 def _moments(page: APIRouter, about: Look) -> None:

@@ -15,6 +15,7 @@ from tunesmith.core import codec, events
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Fixed
+from tunesmith.core.text import shorten, text_of
 from tunesmith.core.trial import ENDED, TABLE, State, Trial
 from tunesmith.service.page.readings import Reading
 from tunesmith.tuning.table import json_safe
@@ -181,6 +182,9 @@ def _words(event: Event) -> str:  # noqa: C901 (one case a kind)
             return f"attempt {event.attempt} began" + _because(event.why)
         case events.Reported():
             return f"step {event.step}: {_metrics(event.metrics)}"
+        case events.Asked():
+            asked = ", ".join(f"{name} {shorten(text_of(v))}" for name, v in event.values.items())
+            return f"asked for {asked or ', '.join(event.only or ())}"
         case events.Finished():
             values = _metrics(event.metrics)
             return (

@@ -229,6 +229,13 @@ def training(standing: Standing, number: int | None) -> dict[str, Any]:
     return shown
 
 
+def trainings(standing: Standing) -> list[dict[str, Any]]:
+    """`training` of each that there is."""
+    if not standing.plan.tuning:
+        return [training(standing, 0 if standing.size else None)]
+    return [training(standing, number) for number in range(standing.size)]
+
+
 def alone(standing: Standing, trial: Trial | None) -> str:
     """The status of a training job that no tuning job has."""
     if trial is None:

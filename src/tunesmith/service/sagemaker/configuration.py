@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import stat
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta, Struct
 
 from tunesmith.core.errors import StudyError, TextError
 from tunesmith.core.yaml_text import read
+from tunesmith.run.executors import Where, of_program
+from tunesmith.run.program import Program
 
 #: What is asked for, cannot be given here, and may be left out without a word if the operator says so.
-Ignored: TypeAlias = Literal["vpc", "kms", "network_isolation", "debugger", "experiments"]
+Ignored: TypeAlias = Literal[
+    "vpc", "kms", "network_isolation", "debugger", "experiments", "instances"
+]
 
 
 class AccessKey(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +61,15 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     at_a_time: Annotated[int, Meta(ge=1)] = 4
     parallel: Annotated[int, Meta(ge=1)] = 100
     ignore: list[Ignored] = []
+    #: Where trainings run, and what each needs there, as job files say it. Clusters see the service's files at the same paths.
+    executor: str | dict[str, dict[str, Any]] = "auto"
+    resources: dict[str, Any] | None = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """`executor` and `resources`, for a job file."""
+        found: dict[str, Any] = {} if self.executor == "auto" else {"executor": self.executor}
+        return found | ({} if self.resources is None else {"resources": self.resources})
 
     def image(self, name: str) -> Image | None:
         """The entry for an image: the one of its very name, else the first whose pattern fits."""
@@ -87,6 +101,11 @@ def load(path: Path) -> Configuration:
         made = msgspec.convert(data, Configuration)
     except (TextError, msgspec.ValidationError) as error:
         raise StudyError(f"--sagemaker {path}: {error}; see the guide From SageMaker") from None
+    try:
+        program = Program([sys.executable], ())
+        of_program(program, where=cast(Where, made.executor), resources=made.resources)
+    except StudyError as error:
+        raise StudyError(f"--sagemaker {path}: {error}") from None
     for name, image in made.images.items():
         ways = [
             way for way in ("command", "script", "algorithm") if getattr(image, way) is not None

@@ -18,10 +18,11 @@ from tunesmith.core.text import text_of
 from tunesmith.files import write_json
 from tunesmith.run.program import PARAMETER_PREFIX
 from tunesmith.run.withheld import inherited
-from tunesmith.service.sagemaker import objects
+from tunesmith.service.sagemaker import objects, sent
 from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.names import TRAINING, arn
 from tunesmith.service.sagemaker.plan import Plan, Training
+from tunesmith.service.sagemaker.sent import parsed, plain
 
 #: Single machines are called so: other names would have to resolve.
 HOST: Final = "localhost"
@@ -54,6 +55,7 @@ class Contents:
     def __init__(self, base: Path, training: Training, configuration: Configuration) -> None:
         self.base, self._training, self._configuration = base, training, configuration
         self.cwd = base / "code"
+        self._code = sent.Code(self.cwd)
         self._hyperparameters: dict[str, str] = {}
         #: The checkpoints that have been copied, and as of when.
         self._kept: dict[Path, int] = {}
@@ -86,7 +88,10 @@ class Contents:
             self._download(channel)
         self._fetch_checkpoints(name)
         if training.script is not None:
-            self._fetch_code()
+            self._code = sent.unpack(
+                self.base, self._hyperparameters, self._configuration, drivers=training.drivers
+            )
+            self.cwd = self._code.folder
         if training.cwd is not None:
             self.cwd = Path(training.cwd)
 
@@ -195,28 +200,6 @@ class Contents:
 
     # -- the program ----------------------------------------------------------------------------
 
-    def _fetch_code(self) -> None:
-        """The code that the client sent: an archive at ``sagemaker_submit_directory``. Raises StudyError, OSError."""
-        uri = plain(self._hyperparameters.get("sagemaker_submit_directory", ""))
-        if not uri:
-            raise StudyError(
-                "the hyperparameter sagemaker_submit_directory is missing: the archive with the code"
-            )
-        archive = self.base / "sourcedir.tar.gz"
-        archive.unlink(missing_ok=True)
-        if uri.startswith("s3://"):
-            found = objects.place(uri, self._configuration)
-            if found.path is not None and not found.path.is_file():
-                raise StudyError(f"there is no archive at {uri}")
-            objects.fetch(found, archive)
-        else:
-            raise StudyError(f"sagemaker_submit_directory is s3://..., not {uri!r}")
-        try:
-            with tarfile.open(archive) as packed:
-                packed.extractall(self.base / "code", filter="data")
-        except tarfile.TarError as error:
-            raise StudyError(f"{uri} is no archive that can be unpacked: {error}") from None
-
     def words(self, name: str) -> list[str]:
         """The program's command line. Raises OSError where there is none."""
         training = self._training
@@ -233,12 +216,7 @@ class Contents:
                 stands_for.get(word, word.replace("{base}", str(self.base)))
                 for word in training.command
             ]
-        entry = plain(self._hyperparameters.get("sagemaker_program", ""))
-        if not entry or ".." in Path(entry).parts or not (self.base / "code" / entry).is_file():
-            raise FileNotFoundError(
-                f"sagemaker_program is a file of the code that was sent, not {entry!r}"
-            )
-        return [training.script or sys.executable, entry, *self.arguments]
+        return self._code.words(training.script or sys.executable, self.cwd, self.arguments)
 
     @property
     def _own(self) -> dict[str, str]:
@@ -253,7 +231,8 @@ class Contents:
     def arguments(self) -> list[str]:
         words: list[str] = []
         for name, text in self._own.items():
-            words += [f"--{name}" if len(name) > 1 else f"-{name}", text]
+            long = len(name) > 1 or self._training.drivers
+            words += [f"--{name}" if long else f"-{name}", text]
         return words
 
     def variables(self, plan: Plan, name: str) -> dict[str, str]:
@@ -274,7 +253,7 @@ class Contents:
             "SM_OUTPUT_INTERMEDIATE_DIR": base / "output" / "intermediate",
             "SM_INPUT_DIR": base / "input",
             "SM_INPUT_CONFIG_DIR": base / "input" / "config",
-            "SM_MODULE_DIR": base / "code",
+            "SM_MODULE_DIR": self._code.folder,
             **{
                 f"SM_CHANNEL_{channel.upper().replace('-', '_')}": data / channel
                 for channel in channels
@@ -295,7 +274,7 @@ class Contents:
             "SM_CURRENT_INSTANCE_TYPE": self._machines()["current_instance_type"],
             "SM_NETWORK_INTERFACE_NAME": "lo",
             "SM_JOB_NAME": name,
-            "SM_USER_ENTRY_POINT": plain(self._hyperparameters.get("sagemaker_program", "")),
+            "SM_USER_ENTRY_POINT": self._code.entry,
             "SM_LOG_LEVEL": 20,
         }
         facts["SM_TRAINING_ENV"] = {
@@ -364,17 +343,3 @@ class Contents:
         """Remove what is kept elsewhere now."""
         for folder in ("input/data", "model", "code"):
             shutil.rmtree(self.base / folder, ignore_errors=True)
-
-
-def plain(text: str) -> str:
-    """A hyperparameter as a program gets it: version 2 of the SDK writes texts as JSON, in quotes."""
-    value = parsed(text)
-    return value if isinstance(value, str) else text
-
-
-def parsed(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if not isinstance(value, float) or value == value else text

@@ -70,7 +70,7 @@ class Desk:
         for record in [*self.records.all("tuning"), *self.records.all("training")]:
             if not record.job:
                 try:
-                    self._submit(record)
+                    self.records.change(record, job=self._hand_over(record).id)
                 except (TunesmithError, Fault, Problem, OSError) as error:
                     _LOG.warning(
                         "%s job %s could not be begun: %s", record.kind, record.name, error
@@ -136,20 +136,8 @@ class Desk:
         self, asked: shapes.CreateTraining, raw: dict[str, Any], token: Token, region: str
     ) -> Record:
         """Raises Fault."""
-        algorithm = asked.AlgorithmSpecification
-        if algorithm.ContainerEntrypoint:
-            raise invalid(
-                "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
-            )
         run = images.training(asked, asked.HyperParameters, None, self.configuration)
-        if algorithm.ContainerArguments:
-            if run.command is None:
-                raise invalid(
-                    "ContainerArguments: no command stands for this image; leave them out"
-                )
-            run = msgspec.structs.replace(
-                run, command=[*run.command, *algorithm.ContainerArguments]
-            )
+        run = images.worded(run, asked.AlgorithmSpecification)
         record = self._record("training", asked.TrainingJobName, raw, asked.Tags, token, region)
         described = Plan(
             job=record.name,
@@ -217,6 +205,7 @@ class Desk:
             draft.mkdir(mode=0o700, parents=True)
             whole = {
                 **job,
+                **self.configuration.place,
                 "command": [
                     sys.executable,
                     "-P",
@@ -240,9 +229,17 @@ class Desk:
             record = msgspec.structs.replace(record, study=study)
             self.records.add(record)
             undo.callback(self.records.remove, record)
-            taken = self._submit(record)
+            handed = self._hand_over(record)
+            undo.callback(self._call_off, handed.id)
+            taken = self.records.change(record, job=handed.id)
             undo.pop_all()
             return taken
+
+    def _call_off(self, job_id: str) -> None:
+        """Remove a job that nobody knows of; one that runs already is told to end."""
+        with contextlib.suppress(Problem):
+            if self._jobs.cancel(job_id, "it could not be written down").over:
+                self._jobs.delete(job_id)
 
     def _delete(self, study: str) -> None:
         with contextlib.suppress(StudyNotFound):
@@ -267,13 +264,13 @@ class Desk:
                 continue
             return name
 
-    def _submit(self, record: Record) -> Record:
+    def _hand_over(self, record: Record) -> Job:
         """Hand a record's job over; asked again, it is the same. Raises Fault."""
         folder = self._folder / "files" / record.identity
         files = [self._jobs.blobs.keep(folder / name, name) for name in (_JOB, plan.FILE)]
         token = Token(record.token, record.by, "submit", "", 0.0)
         try:
-            job = self._jobs.submit(
+            return self._jobs.submit(
                 token,
                 record.study,
                 _JOB,
@@ -287,7 +284,6 @@ class Desk:
             raise Fault("ResourceLimitExceeded", problem.detail) from None
         except TunesmithError as error:
             raise invalid(str(error)) from None
-        return self.records.change(record, job=job.id)
 
     # -- looking --------------------------------------------------------------------------------
 
@@ -401,12 +397,27 @@ class Desk:
         with contextlib.suppress(StudyNotFound):
             self._studies.on(record.study, tell)
 
+    def _waits_too_long(self, record: Record) -> bool:
+        """Whether a training job has waited for its turn for longer than it may (MaxPendingTimeInSeconds)."""
+        most: float | None = record.request.get("StoppingCondition", {}).get(
+            "MaxPendingTimeInSeconds"
+        )
+        if most is None or time.time() - record.created_at <= most:
+            return False
+        job = self._job(record)
+        return job is not None and job.state == "queued" and not job.attempt
+
     def _work(self) -> None:
         while not self._closing.wait(_LOOK_S):
             for record in [*self.records.all("tuning"), *self.records.all("training")]:
-                if record.stopping_at is None or record.end is not None:
+                if record.end is not None or not (
+                    record.stopping_at or self._waits_too_long(record)
+                ):
                     continue
                 try:
-                    self._see_to(record)
+                    if record.stopping_at is None:
+                        self._stop(record)
+                    else:
+                        self._see_to(record)
                 except (TunesmithError, OSError, Problem) as error:
                     _LOG.warning("%s could not be told to stop: %s", record.name, error)

@@ -13,10 +13,21 @@ from tunesmith.service.sagemaker import algorithms, objects
 from tunesmith.service.sagemaker.configuration import Configuration, Image
 from tunesmith.service.sagemaker.plan import Training
 from tunesmith.service.sagemaker.protocol import invalid
-from tunesmith.service.sagemaker.shapes import Algorithm, Channel, TuningResources
+from tunesmith.service.sagemaker.shapes import (
+    Algorithm,
+    Channel,
+    TrainingAlgorithm,
+    TuningResources,
+)
 
 #: Below it are a training's folders, wherever it runs.
 BASE: Final = "/opt/ml"
+#: The channel in which version 3 of the SDK sends its own way to start a script, and the program that containers are to begin with.
+DRIVERS: Final = "sm_drivers"
+_SHELL: Final = ["/bin/bash"]
+_TRAIN: Final = (
+    f"chmod +x {BASE}/input/data/{DRIVERS}/sm_train.sh && {BASE}/input/data/{DRIVERS}/sm_train.sh"
+)
 
 
 def training(
@@ -28,6 +39,7 @@ def training(
     """The plan for a definition or a training job. Raises Fault for what cannot be had here."""
     _refuse(one, configuration)
     name, image = _image(one.AlgorithmSpecification, configuration)
+    _check_machines(one, image, configuration)
     defined = {
         metric.Name: check_pattern(metric.Name, metric.Regex)
         for metric in one.AlgorithmSpecification.MetricDefinitions
@@ -77,6 +89,22 @@ def training(
     )
 
 
+def worded(run: Training, algorithm: TrainingAlgorithm) -> Training:
+    """A training job's plan with the words that its request has for the container. Raises Fault."""
+    entry, words = algorithm.ContainerEntrypoint, algorithm.ContainerArguments or []
+    channels = [channel["ChannelName"] for channel in run.channels]
+    theirs = entry == _SHELL and words[1:2] == [_TRAIN]
+    if run.script is not None and theirs and DRIVERS in channels:
+        return msgspec.structs.replace(run, drivers=True)
+    if entry:
+        raise invalid(
+            "ContainerEntrypoint: what runs is what the service's operator says of the image; leave it out"
+        )
+    if words and run.command is None:
+        raise invalid("ContainerArguments: no command stands for this image; leave them out")
+    return msgspec.structs.replace(run, command=[*run.command, *words]) if run.command else run
+
+
 def _image(algorithm: Algorithm, configuration: Configuration) -> tuple[str, Image]:
     if algorithm.AlgorithmName is not None:
         raise invalid(
@@ -104,7 +132,11 @@ def _refuse(one: Any, configuration: Configuration) -> None:
         ("vpc", "VpcConfig", one.VpcConfig is not None),
         ("kms", "KmsKeyId", any(keys)),
         ("network_isolation", "EnableNetworkIsolation", one.EnableNetworkIsolation),
-        ("debugger", "the debugger and the profiler", _debugs(one)),
+        (
+            "debugger",
+            "the debugger, the profiler, TensorBoard's output and remote debugging",
+            _debugs(one),
+        ),
         ("experiments", "ExperimentConfig", getattr(one, "ExperimentConfig", None) is not None),
     ]
     for word, what, is_there in asked:
@@ -125,18 +157,31 @@ def _refuse(one: Any, configuration: Configuration) -> None:
         raise invalid("TrainingInputMode: Pipe cannot be had here; take File or FastFile")
     if getattr(one.AlgorithmSpecification, "TrainingImageConfig", None):
         raise invalid("TrainingImageConfig: there are no registries here; leave it out")
+
+
+def _check_machines(one: Any, image: Image, configuration: Configuration) -> None:
+    """Raise Fault for several machines, unless they would only share an algorithm's work."""
+    machine, tuning = one.ResourceConfig, getattr(one, "HyperParameterTuningResourceConfig", None)
     counts = [m.InstanceCount or 1 for m in (machine, tuning) if m is not None]
-    counts += [one.InstanceCount for one in (tuning.InstanceConfigs if tuning else ())]
-    groups = machine.InstanceGroups if machine else ()
-    if any(count > 1 for count in counts) or groups:
-        raise invalid("InstanceCount: a training has one machine here; set it to 1")
+    counts += [instance.InstanceCount for instance in (tuning.InstanceConfigs if tuning else ())]
+    several = any(count > 1 for count in counts) and image.algorithm is None
+    if machine is not None and machine.InstanceGroups:
+        raise invalid("InstanceGroups: a training has one machine here; leave them out")
+    if several and "instances" not in configuration.ignore:
+        raise invalid(
+            "InstanceCount: a training has one machine here; set it to 1, or let the service's operator say that it does not matter "
+            "(ignore: [instances] in the file of --sagemaker)"
+        )
 
 
 def _debugs(one: Any) -> bool:
-    """Whether rules are to be watched; hooks without them change nothing that a client sees."""
+    """Whether rules are to be watched, or a training is to be looked into; hooks without them change nothing that a client sees."""
+    remote = getattr(one, "RemoteDebugConfig", None) or {}
     return bool(
         getattr(one, "DebugRuleConfigurations", None)
         or getattr(one, "ProfilerRuleConfigurations", None)
+        or getattr(one, "TensorBoardOutputConfig", None)
+        or remote.get("EnableRemoteDebug")
     )
 
 

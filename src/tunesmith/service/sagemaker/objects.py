@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -60,21 +61,31 @@ def place(uri: str, configuration: Configuration) -> Place:
     return Place(None, system, f"{root.rstrip('/')}/{key}".rstrip("/"))
 
 
+@contextlib.contextmanager
+def _reaching(found: Place) -> Iterator[None]:
+    """A fault as an OSError that names the object: each client has its own, such as that of a server that does not answer."""
+    try:
+        yield
+    except Exception as error:
+        raise OSError(f"{found.key}: {error}") from error
+
+
 def below(uri: str, configuration: Configuration) -> list[Found]:
     """The objects whose names begin with `uri`, as SageMaker lays them out: below it, if that is a folder; else by the names that they
     have in the folder above. Raises StudyError, and OSError for what cannot be listed."""
     there = place(uri, configuration)
     if there.path is not None:
         return list(_files(there.path, uri.endswith("/")))
-    if there.system.isfile(there.key):
-        return [Found(there.key.rpartition("/")[2], there)]
-    keys: list[str] = there.system.find(there.key)
-    if keys:
-        base = there.key.rstrip("/") + "/"
-    else:
-        base = there.key.rpartition("/")[0] + "/"
-        listed: list[str] = there.system.find(base)
-        keys = [key for key in listed if key.startswith(there.key)]
+    with _reaching(there):
+        if there.system.isfile(there.key):
+            return [Found(there.key.rpartition("/")[2], there)]
+        keys: list[str] = there.system.find(there.key)
+        if keys:
+            base = there.key.rstrip("/") + "/"
+        else:
+            base = there.key.rpartition("/")[0] + "/"
+            listed: list[str] = there.system.find(base)
+            keys = [key for key in listed if key.startswith(there.key)]
     return [Found(key.removeprefix(base), there._replace(key=key)) for key in keys]
 
 
@@ -97,7 +108,7 @@ def fetch(found: Place, target: Path) -> None:
     if found.path is not None:
         target.symlink_to(found.path.absolute())
         return
-    with drafted(target) as draft:
+    with drafted(target) as draft, _reaching(found):
         found.system.get_file(found.key, str(draft))
 
 
@@ -105,15 +116,18 @@ def text(found: Place) -> str:
     """Raises OSError."""
     if found.path is not None:
         return found.path.read_text(encoding="utf-8")
-    return str(found.system.cat_file(found.key).decode("utf-8"))
+    with _reaching(found):
+        return str(found.system.cat_file(found.key).decode("utf-8"))
 
 
 def put(file: Path, uri: str, configuration: Configuration) -> None:
     """Keep a file at `uri`, whole or not at all. Raises StudyError, OSError."""
     there = place(uri, configuration)
     if there.path is None:
-        there.system.makedirs(there.key.rpartition("/")[0], exist_ok=True)
-        there.system.put_file(str(file), there.key)
+        with _reaching(there):
+            if there.system.protocol in ("file", ("file", "local")):  # others have no folders
+                there.system.makedirs(there.key.rpartition("/")[0], exist_ok=True)
+            there.system.put_file(str(file), there.key)
         return
     there.path.parent.mkdir(parents=True, exist_ok=True)
     with drafted(there.path) as draft:

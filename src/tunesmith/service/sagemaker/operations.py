@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from tunesmith.service.sagemaker import answers, names, shapes
+from tunesmith.service.sagemaker import answers, names, search, shapes
 from tunesmith.service.sagemaker.desk import Desk
 from tunesmith.service.sagemaker.listing import page, within
 from tunesmith.service.sagemaker.protocol import Fault, decode, invalid
-from tunesmith.service.sagemaker.records import Kind, Record, not_found
+from tunesmith.service.sagemaker.records import KINDS, Kind, Record, not_found
 from tunesmith.service.sagemaker.standing import OVER, STATUSES, Standing
 from tunesmith.service.tokens import Scope, Token
 
@@ -57,6 +57,7 @@ class Operations:
             "DescribeTrainingJob": Operation(shapes.TrainingJob, "read", self._describe_training),
             "ListTrainingJobs": Operation(shapes.ListTraining, "read", self._list_training),
             "StopTrainingJob": Operation(shapes.TrainingJob, "control", self._stop_training),
+            "Search": Operation(shapes.Search, "read", self._search),
             "AddTags": Operation(shapes.AddTags, "control", self._add_tags),
             "ListTags": Operation(shapes.ListTags, "read", self._list_tags),
             "DeleteTags": Operation(shapes.DeleteTags, "control", self._delete_tags),
@@ -247,6 +248,37 @@ class Operations:
             return None
         there = self._desk.look(record, lambda standing: member.number < standing.size)
         return (record, member.number) if there else None
+
+    # -- search ---------------------------------------------------------------------------------
+
+    def _search(self, asked: shapes.Search, caller: Caller, _: Any) -> dict[str, Any]:
+        """Of tuning jobs and of trainings; of all else that clients may look for, there is none here."""
+        found: list[tuple[str, dict[str, Any]]] = []
+        if asked.Resource == "HyperParameterTuningJob":
+            for record in self._desk.records.all("tuning"):
+                if caller.token.sees(record.study):
+                    described = self._describe_tuning(shapes.TuningJob(record.name), caller, None)
+                    found.append((record.name, {**described, "Tags": _tags(record)}))
+        elif asked.Resource == "TrainingJob":
+            for kind in KINDS:
+                for record in self._desk.records.all(kind):
+                    if caller.token.sees(record.study):
+                        every = self._desk.look(record, answers.trainings)
+                        tags = _tags(record)
+                        found += [(one["TrainingJobName"], {**one, "Tags": tags}) for one in every]
+        hits = [one for one in found if search.fits(asked.SearchExpression, one[1])]
+        part, following = page(
+            hits,
+            lambda one: search.place(one[1], asked.SortBy, one[0]),
+            descending=_descending(asked, by_default=True),
+            after=asked.NextToken,
+            limit=asked.MaxResults,
+        )
+        shown = {
+            "Results": [{asked.Resource: one} for _, one in part],
+            "TotalHits": {"Value": len(hits), "Relation": "EqualTo"},
+        }
+        return _with_token(shown, following)
 
     # -- tags -----------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ class Training(Struct, frozen=True, omit_defaults=True):
     #: What is run: one of these, see `configuration.Image`.
     command: list[str] | None = None
     script: str | None = None
+    #: Whether what the script is, is said in a channel of the SDK's, version 3, and no hyperparameters.
+    drivers: bool = False
     algorithm: str | None = None
     cwd: str | None = None
     environment: dict[str, str] = {}

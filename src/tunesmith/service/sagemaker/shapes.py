@@ -365,6 +365,40 @@ class ListOfTuning(_List, frozen=True, kw_only=True):
     SortBy: Literal["Name", "CreationTime", "Status", "FinalObjectiveMetricValue"] = "Name"
 
 
+Property: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A.+\Z")]
+
+
+class Filter(Shape, frozen=True):
+    Name: Property
+    Operator: Literal[
+        "Equals", "NotEquals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo", "Contains", "Exists",
+        "NotExists", "In",
+    ] = "Equals"  # fmt: skip
+    Value: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
+
+
+Filters: TypeAlias = Annotated[list[Filter], Meta(max_length=20)]
+
+
+class NestedFilters(Shape, frozen=True):
+    NestedPropertyName: Property
+    Filters: Annotated[list[Filter], Meta(min_length=1, max_length=20)]
+
+
+class Expression(Shape, frozen=True):
+    Filters: Filters = []
+    NestedFilters: Annotated[list[NestedFilters], Meta(max_length=20)] = []
+    SubExpressions: Annotated[list[Expression], Meta(max_length=20)] = []
+    Operator: Literal["And", "Or"] = "And"
+
+
+class Search(_List, frozen=True, kw_only=True):
+    Resource: Annotated[str, Meta(min_length=1, max_length=64)]
+    SearchExpression: Expression = Expression()
+    SortBy: Property = "LastModifiedTime"
+    CrossAccountFilterOption: Literal["SameAccount"] = "SameAccount"
+
+
 class Arn(Shape, frozen=True):
     ResourceArn: Annotated[str, Meta(max_length=256, pattern=r"\Aarn:.*\Z")]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tunesmith.core import decide, events
-from tunesmith.core.errors import StudyOver, StudyWaits
+from tunesmith.core.errors import StudyOver, StudyWaits, shorten
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import Outcome, finite, outcome_of
@@ -37,7 +37,9 @@ from tunesmith.tuning.spec import edit_events, me
 from tunesmith.tuning.study import Study
 
 #: What only a session can begin, and nobody runs: trials that are added with their results.
-ADDED = "vizier:added"
+ADDED: Final = "vizier:added"
+#: The longest reason that is kept whole (characters).
+_REASON: Final = 10_000
 
 
 def refused(message: str) -> Problem:
@@ -95,15 +97,14 @@ def more(
     """The trials of a client, `count` at most, and new ones if there are fewer; None if it takes a model that thinks and is not
     to (`instant`). Raises StudyWaits where no trial may begin yet, and the client has none."""
     with study._journal.lock:  # noqa: SLF001
-        have = mine(ledger_of(study), session)[:count]
         ended = False
-        while len(have) < count and not ended:
+        # looked at again before each: the client may be asking another service, too
+        while len(have := mine(ledger_of(study), session)[:count]) < count and not ended:
             check_mutable(study._ledger)  # noqa: SLF001
-            waiting = study._ledger.next_waiting() is not None  # noqa: SLF001
-            if instant and not waiting and not studies.instant(study):
+            if instant and not studies.instant(study):
                 return None
             try:
-                have.append(studies.next_of(study, session).number)
+                studies.next_of(study, session)
             except StudyOver:
                 ended = True
             except StudyWaits:
@@ -283,7 +284,7 @@ def _end(
     note = {} if final is None else {FINAL: final_text(final, client)}
     noted = [events.Annotated(at, number, "", note, me(study.store))] if note else []
     if infeasible is not None:
-        text = infeasible or "infeasible"
+        text = shorten(infeasible, _REASON) or "infeasible"
         reason = msgspec.structs.replace(Reason.told(text), message=text)
         known = finite({**latest, **({} if final is None else final.metrics)})
         return [
@@ -337,7 +338,7 @@ def _same_end(ledger: Ledger, number: int, final: Measured | None, infeasible: s
         return (
             failed
             and trial.reason is not None
-            and trial.reason.message == (infeasible or "infeasible")
+            and trial.reason.message == (shorten(infeasible, _REASON) or "infeasible")
         )
     if final is None:
         return not failed
@@ -401,6 +402,7 @@ def set_state(study: Study, state: str) -> None:
         if state == "ACTIVE":
             if now != "ACTIVE":
                 study.resume()
+                _change_job(study, lambda asked: {k: v for k, v in asked.items() if k != "state"})
             return
         _change_job(study, lambda asked: {**asked, "state": state})
         if now != state:

@@ -32,6 +32,8 @@ MOST: Final = 1000
 _CHUNK: Final = 500
 #: Who is meant where a session's machine is: nobody looks for its process.
 _REMOTE: Final = "vizier"
+#: So many studies' parameters are kept.
+_KEPT: Final = 500
 
 
 class Desk:
@@ -48,8 +50,8 @@ class Desk:
     # -- studies --------------------------------------------------------------------------------
 
     async def create_study(self, who: Token, request: Any) -> Any:
-        """Make a study. One that is there is given back: of OSS Vizier's whatever is asked for, as its clients expect; of Vertex
-        AI's the same one, and another one is an error."""
+        """Make a study. The same one that is there is given back; another one is an error (Vizier gives it back without a
+        word, with other parameters than its client has)."""
         parent = names.resource(request.parent, "parent")
         wanted = request.study
         if wanted.name:
@@ -60,11 +62,12 @@ class Desk:
         allow(who, "work")
         there = await self._studies.think(self._make, who, parent, resource, wanted)
         shown = await self._shown(who, names.resource(resource, "study"))
-        if there and parent.vertex and not spec.alike(shown.study_spec, wanted.study_spec):
+        if there and not spec.alike(shown.study_spec, wanted.study_spec):
             raise Problem(
                 409,
                 "StudyExists",
-                f"there is a study {names.shortened(wanted.display_name)} already, and it is another one",
+                f"there is a study {names.shortened(wanted.display_name)} already, with another study_spec: take another name, "
+                "load it as it is (Study.from_resource_name), or delete it",
             )
         return shown
 
@@ -219,7 +222,7 @@ class Desk:
                     have = acts.more(self._studies, study, session, count, instant=False)
                 return self._suggested(study, self._of(study, resource), resource, have or [])
 
-            async with self._wire.asking.turn(name, f"{session.id} {id(found)}", 2 * MOST_WAIT_S):
+            async with self._wire.asking.turn(name, f"{session.id} {id(session)}", 2 * MOST_WAIT_S):
                 found = await self._studies.think(self._studies.on, name, think, thinking=True)
         found.start_time.FromNanoseconds(round(begun * 1e9))
         found.end_time.FromNanoseconds(round(self._studies.clock() * 1e9))
@@ -392,6 +395,8 @@ class Desk:
             raise _missing(resource)
         key = (study.name, origin.id)
         if key not in self._parameters:
+            if len(self._parameters) >= _KEPT:
+                self._parameters.clear()
             self._parameters[key] = Parameters(spec.described(asked).parameters)
         return self._parameters[key]
 

@@ -19,6 +19,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from tunesmith.core.errors import StudyError
+from tunesmith.service.audit import Audit
 from tunesmith.service.gate import LOOPBACK
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Token, Tokens
@@ -34,6 +35,8 @@ _AT_A_TIME: Final = 4096
 #: How long a request for suggestions waits (s) before its client is told to ask again.
 WAIT_S: Final = 20.0
 _UNIX: Final = "unix:"
+#: What takes a token beyond `work`.
+_AUDITED: Final = ("DeleteStudy", "DeleteTrial", "SetStudyState")
 _CODES: Final = {code.name: code for code in grpc.StatusCode}
 
 
@@ -66,7 +69,19 @@ class Endpoint:
     def ready(self) -> Endpoint:
         """This one, its port chosen where that is 0, if nobody else listens there. Raises StudyError."""
         if self.unix:
-            return self
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(self.address.removeprefix(_UNIX))
+                except (
+                    FileNotFoundError,
+                    ConnectionRefusedError,
+                ):  # none yet, or what a killed one has left
+                    return self
+                except OSError as error:
+                    raise StudyError(
+                        f"--vizier {self.address}: {error.strerror or error}"
+                    ) from None
+            raise StudyError(f"--vizier {self.address}: another one is running there")
         host, _, port = self.address.rpartition(":")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -105,13 +120,16 @@ class Endpoint:
 class Door:
     """The gRPC server."""
 
-    def __init__(self, endpoint: Endpoint, desk: Desk, tokens: Tokens, where: str) -> None:
-        self._endpoint, self._desk, self._tokens, self._where = endpoint, desk, tokens, where
+    def __init__(
+        self, endpoint: Endpoint, desk: Desk, tokens: Tokens, audit: Audit, where: str
+    ) -> None:
+        self.endpoint, self._desk, self._tokens = endpoint, desk, tokens
+        self._audit, self._where = audit, where
         self._server: Any = None
 
     async def start(self) -> None:
         """Listen. Raises StudyError."""
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", MOST),
@@ -173,21 +191,32 @@ class Door:
         self, name: str, call: Callable[[Token, Any], Awaitable[Any]], body: bytes, context: Any
     ) -> bytes:
         """Carry out a call: what goes over the wire is read here, so that what cannot be read is said."""
+        who: Token | None = None
         try:
             who = self._who(context)
             made = await call(who, _read(name, body))
+            self._note(name, who, context, 200)
             return bytes(made.SerializeToString())
         except Exception as error:  # noqa: BLE001 (a client is told what it is to know)
             status, text = status_of(error, self._where)
+        self._note(name, who, context, STATUSES[status][1])
         await context.abort(_CODES[status], text)
         raise AssertionError
+
+    def _note(self, name: str, who: Token | None, context: Any, status: int) -> None:
+        """Write down what takes more than to work on a study, and what was refused."""
+        about = {"token": who, "audited": name in _AUDITED}
+        path = f"/vizier.VizierService/{name}"
+        self._audit.note(
+            {"state": about, "client": (context.peer(), 0), "method": "POST", "path": path}, status
+        )
 
     def _who(self, context: Any) -> Token:
         """Raises Problem."""
         given = [
             value for key, value in context.invocation_metadata() or () if key == "authorization"
         ]
-        if not given and self._endpoint.here:
+        if not given and self.endpoint.here:
             return GUEST
         kind, _, secret = (given[0] if len(given) == 1 else "").partition(" ")
         token = self._tokens.find(secret.strip()) if kind.lower() == "bearer" else None

@@ -39,6 +39,7 @@ ELAPSED: Final = "vizier.elapsed_s"
 _UNNAMED: Final = "unnamed"
 #: The longest text of a study (bytes).
 LONGEST: Final = 1 << 20
+_LONGEST_S: Final = 1e9
 
 
 def metric_name(id: str) -> str:  # noqa: A002 (theirs)
@@ -161,8 +162,8 @@ def _limits(spec: Any) -> dict[str, Any]:
 def seconds(duration: Any) -> float:
     """A duration in seconds. Raises Problem."""
     value = float(duration.seconds + duration.nanos / 1e9)
-    if value < 0:
-        raise invalid("a duration is not negative")
+    if not 0 <= value <= _LONGEST_S:
+        raise invalid(f"a duration is from 0 to {_LONGEST_S:.0e} seconds")
     return value
 
 

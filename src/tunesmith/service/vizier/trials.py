@@ -20,6 +20,9 @@ STOPPING: Final = "vizier.stopping"
 DELETED: Final = "vizier.deleted"
 BEFORE: Final = "vizier.before"
 FINAL: Final = "vizier.final"
+#: Of a measurement: the last step, and the most metrics.
+_STEPS: Final = 2**53
+_METRICS: Final = 500
 
 
 class Measured(NamedTuple):
@@ -32,9 +35,13 @@ class Measured(NamedTuple):
     @classmethod
     def of(cls, message: Any) -> Measured:
         """Raises Problem."""
-        if message.step_count < 0:
-            raise invalid("step_count is not negative")
+        if not 0 <= message.step_count <= _STEPS:
+            raise invalid(f"step_count is from 0 to 2^53, not {message.step_count}")
         metrics: dict[str, float] = {}
+        if len(message.metrics) > _METRICS:
+            raise invalid(
+                f"a measurement has {_METRICS} metrics at most, not {len(message.metrics)}"
+            )
         for one in message.metrics:
             name = metric_name(one.metric_id)
             if name in metrics:
@@ -58,16 +65,14 @@ class Measured(NamedTuple):
     def fill(self, message: Any) -> None:
         if self.step > 0:
             message.step_count = self.step
-        whole = int(self.elapsed_s)
-        message.elapsed_duration.seconds = whole
-        message.elapsed_duration.nanos = round((self.elapsed_s - whole) * 1e9) % 1_000_000_000
+        message.elapsed_duration.FromNanoseconds(round(self.elapsed_s * 1e9))
         for name, value in self.metrics.items():
             message.metrics.add(metric_id=metric_id(name), value=value)
 
 
 def texts(many: Iterable[Measured]) -> str:
-    """Measurements as a text."""
-    return json.dumps([[m.step, m.elapsed_s, dict(m.metrics)] for m in many])
+    """Measurements as a text. Raises Problem."""
+    return _short(json.dumps([[m.step, m.elapsed_s, dict(m.metrics)] for m in many]))
 
 
 def read(text: str) -> list[Measured]:
@@ -75,8 +80,18 @@ def read(text: str) -> list[Measured]:
 
 
 def final_text(final: Measured, client: str) -> str:
-    """What is kept of a final measurement beside its numbers: its step, its time, whose metrics it has, and who told it."""
-    return json.dumps([final.step, final.elapsed_s, list(final.metrics), client])
+    """What is kept of a final measurement beside its numbers: its step, its time, whose metrics it has, and who told it.
+    Raises Problem."""
+    return _short(json.dumps([final.step, final.elapsed_s, list(final.metrics), client]))
+
+
+def _short(text: str) -> str:
+    """A tag's text, which is cut where it is too long."""
+    if len(text) > metadata.VALUE:
+        raise invalid(
+            "these measurements are too many, or their metrics' names too long, to be kept"
+        )
+    return text
 
 
 def is_there(ledger: Ledger, number: int) -> bool:

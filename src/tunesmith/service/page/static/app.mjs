@@ -4,38 +4,48 @@ import { fill, h, number, say, state as stateOf, empty } from "./dom.mjs";
 import { get, here, Live, send } from "./net.mjs";
 import { changed, go, link, read } from "./address.mjs";
 import { watch } from "./tips.mjs";
-import * as studies from "./studies.mjs";
-import * as overview from "./overview.mjs";
-import * as trials from "./trials.mjs";
-import * as trial from "./trial.mjs";
-import * as parallel from "./parallel.mjs";
-import * as compare from "./compare.mjs";
-import * as curves from "./curves.mjs";
-import * as influence from "./influence.mjs";
-import * as timeline from "./timeline.mjs";
-import * as journal from "./journal.mjs";
-import * as steer from "./steer.mjs";
-import * as jobs from "./jobs.mjs";
-import * as tokens from "./tokens.mjs";
 
+// A view's module is fetched when it is looked at, and the others once there is nothing else to do.
 const views = [
-  ["", "Overview", overview],
-  ["trials", "Trials", trials],
-  ["curves", "Curves", curves],
-  ["parallel", "Parallel", parallel],
-  ["influence", "What mattered", influence],
-  ["timeline", "Timeline", timeline],
-  ["journal", "Decisions", journal],
-  ["compare", "Compare", compare],
-  ["steer", "Steer", steer],
+  ["", "Overview", () => import("./overview.mjs")],
+  ["trials", "Trials", () => import("./trials.mjs")],
+  ["curves", "Curves", () => import("./curves.mjs")],
+  ["parallel", "Parallel", () => import("./parallel.mjs")],
+  ["influence", "What mattered", () => import("./influence.mjs")],
+  ["timeline", "Timeline", () => import("./timeline.mjs")],
+  ["journal", "Decisions", () => import("./journal.mjs")],
+  ["compare", "Compare", () => import("./compare.mjs")],
+  ["steer", "Steer", () => import("./steer.mjs")],
 ];
 
 // What is about no study.
 const places = [
-  ["", "Studies", studies, () => true],
-  ["jobs", "Jobs", jobs, () => context.jobs],
-  ["tokens", "Tokens", tokens, () => context.may.has("admin") && context.id],
+  ["", "Studies", () => import("./studies.mjs"), () => true],
+  ["jobs", "Jobs", () => import("./jobs.mjs"), () => context.jobs],
+  ["tokens", "Tokens", () => import("./tokens.mjs"), () => context.may.has("admin") && context.id],
 ];
+const beside_it = () => import("./trial.mjs");
+
+// A service that was renewed has other modules.
+async function had(module) {
+  try {
+    return await module();
+  } catch (error) {
+    throw new Error(`A part of this page cannot be had: load it again. (${error.message})`);
+  }
+}
+
+let fetched = false;
+function fetch_rest() {
+  if (fetched) return;
+  fetched = true;
+  const rest = [...views, ...places].map(([, , module]) => module).concat(beside_it);
+  const next = () => {
+    const module = rest.shift();
+    if (module) module().then(() => setTimeout(next), () => {});
+  };
+  setTimeout(next, 1000);
+}
 
 const main = document.getElementById("main"),
   top = document.getElementById("top"),
@@ -179,7 +189,9 @@ async function render() {
     document.title = name || title;
     fill(main, empty("Loading …"));
     main.className = `view-${state.view || (name ? "overview" : "studies")}`;
-    const mine = shown;
+    const mine = shown,
+      code = had(module);
+    code.catch(() => {}); // it is told below
     try {
       if (name) {
         if (another || !context.now) context.now = null;
@@ -190,7 +202,9 @@ async function render() {
         fill(pill, stateOf(now.state.word));
         document.title = `${name}: ${now.headline}`;
       }
-      mine.module = await module.open(main, state, context);
+      const { open } = await code;
+      if (shown !== mine) return;
+      mine.module = await open(main, state, context);
       if (shown !== mine) {
         if (mine.module.close) mine.module.close();
         return;
@@ -202,6 +216,7 @@ async function render() {
     if (name && !live) live = new Live(name, context.now.cursor, refresh, told);
     if (!name) told("");
     say(`${title} shown`);
+    fetch_rest();
   } else {
     head(state);
     if (context.now) fill(pill, stateOf(context.now.state.word));
@@ -253,7 +268,7 @@ async function aside(state) {
   drawer.hidden = false;
   document.body.classList.add("beside");
   try {
-    beside = await trial.open(drawer, state, context);
+    beside = await (await had(beside_it)).open(drawer, state, context);
   } catch (error) {
     beside = { number: Number(state.trial), study: state.study };
     fill(

@@ -26,7 +26,7 @@ export async function open(root, state, context) {
       { class: "soft" },
       "Programs that this service runs. One with its code is handed over by ",
       h("code", {}, "tunesmith submit job.yaml"),
-      submits ? "; a table can be handed over below." : ".",
+      submits ? "; a table or images can be handed over below." : ".",
     ),
     list,
     detail,
@@ -97,7 +97,7 @@ function one(root, id, submits, changed) {
     sentence = h("p", {}),
     act = h("div", { class: "act" }),
     told = h("p", { role: "status" }),
-    log = h("pre", { class: "output", tabindex: "0", "aria-label": "Log" }),
+    log = h("pre", { class: "output", tabindex: "0", role: "region", "aria-label": "Log" }),
     files = h("div", {});
   fill(root, title, sentence, act, told, h("h3", {}, "Log"), log, files);
   const self = { id, job: {}, stands, close: () => stopping.abort() };
@@ -215,81 +215,137 @@ function plain(text) {
   return text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replace(/\r\n/g, "\n").replace(/[^\n]*\r(?=[^\n])/g, "");
 }
 
-// -- a table, and no program ----------------------------------------------------------------------
+// -- a table or images, and no program -------------------------------------------------------------
 
 const options = [
   ["time", "Time", "10m", "As 90s, 10m or 2h."],
   ["trials", "Models to try", "", "At most so many; empty: as many as the time allows."],
-  ["metric", "Metric", "", "mae, accuracy, ...; empty: what suits the target."],
+  ["metric", "Metric", "", "mae, accuracy, ...; empty: what suits the data."],
 ];
+// What the service takes of one job.
+const mostFiles = 5000,
+  mostFile = 32 << 20,
+  mostBytes = 256 << 20;
 
 function recipe(done) {
-  const file = h("input", { id: "table", type: "file", required: true }),
-    target = h("input", { id: "target", type: "text", required: true, autocomplete: "off", list: "columns" }),
+  const kind = h(
+      "select",
+      { id: "kind" },
+      h("option", { value: "table" }, "A table"),
+      h("option", { value: "images" }, "A folder of images"),
+    ),
+    file = h("input", { id: "table", type: "file" }),
+    folder = h("input", { id: "folder", type: "file", webkitdirectory: true, multiple: true }),
+    target = h("input", { id: "target", type: "text", autocomplete: "off", list: "columns" }),
     columns = h("datalist", { id: "columns" }),
     name = h("input", { id: "study-name", type: "text", required: true, autocomplete: "off", pattern: "[A-Za-z0-9][A-Za-z0-9_.\\-]*" }),
+    sent = h("p", { class: "soft", role: "status" }),
     rest = options.map(([key, label, value, hint]) => ({
       key,
       label,
       hint,
       input: h("input", { id: `fit-${key}`, type: "text", autocomplete: "off", value }),
     }));
+  const field = (id, label, input, hint) =>
+    h("div", { class: "field" }, h("label", { for: id }, label), input, hint ? h("small", {}, hint) : null);
+  const ofTable = [
+      field("table", "Table", file, "CSV, Parquet or a spreadsheet, 32 MiB at most."),
+      field("target", "Column to predict", [target, columns]),
+    ],
+    ofImages = [field("folder", "Folder", folder, "In it a folder for each class; 5,000 images and 256 MiB at most.")];
+  const images = () => kind.value === "images";
+  function turn() {
+    ofTable.forEach((one) => (one.hidden = images()));
+    ofImages.forEach((one) => (one.hidden = !images()));
+    file.required = target.required = !images();
+    folder.required = images();
+  }
+  kind.addEventListener("change", turn);
+  turn();
+  const call = (text) => {
+    if (!name.value) name.value = text.replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "") || "data";
+  };
   file.addEventListener("change", async () => {
     const chosen = file.files[0];
     if (!chosen) return;
-    if (!name.value) name.value = chosen.name.replace(/\..*$/, "").replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "") || "table";
+    call(chosen.name.replace(/\..*$/, ""));
     const names = heads(await chosen.slice(0, head).text());
     fill(columns, names.map((one) => h("option", { value: one })));
     if (!names.includes(target.value)) target.value = names[names.length - 1] || "";
   });
-  const field = (id, label, input, hint) =>
-    h("div", { class: "field" }, h("label", { for: id }, label), input, hint ? h("small", {}, hint) : null);
+  folder.addEventListener("change", () => folder.files[0] && call(folder.files[0].webkitRelativePath.split("/")[0]));
+  // The files to send: [path, File]; what is hidden stays here.
+  function chosen() {
+    if (!images()) return [[file.files[0].name, file.files[0]]];
+    const all = [...folder.files]
+      .map((one) => [one.webkitRelativePath, one])
+      .filter(([path]) => !path.split("/").some((part) => part.startsWith(".")));
+    if (!all.length) throw new Error("There are no files in this folder.");
+    if (all.length > mostFiles || all.reduce((sum, [, one]) => sum + one.size, 0) > mostBytes)
+      throw new Error(
+        "This folder has more than 5,000 files or 256 MiB: copy it to where the service runs, and run tunesmith fit there.",
+      );
+    return all;
+  }
   let key = crypto.randomUUID(); // sent again after a lost answer it is the same job
-  const act = async () => {
-    const chosen = file.files[0];
-    const data = await chosen.arrayBuffer();
-    const sum = [...new Uint8Array(await crypto.subtle.digest("SHA-256", data))]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join("");
-    const there = await send("POST", "api/v1/blobs/missing", { sha256: [sum] });
-    if (there.missing.length)
-      await ask(`api/v1/blobs/${sum}`, {
+  async function act() {
+    const files = chosen(),
+      listed = [];
+    for (const [path, one] of files) {
+      if (one.size > mostFile) throw new Error(`${path} has more than 32 MiB, which is the most that is taken of one file.`);
+      listed.push({ path, sha256: await sum(one), size: one.size });
+      if (files.length > 1) sent.textContent = `${listed.length.toLocaleString("en")} of ${files.length.toLocaleString("en")} files read`;
+    }
+    const { missing } = await send("POST", "api/v1/blobs/missing", { sha256: [...new Set(listed.map((one) => one.sha256))] });
+    const by = new Map(listed.map((one, k) => [one.sha256, files[k][1]]));
+    for (const [k, digest] of missing.entries()) {
+      await ask(`api/v1/blobs/${digest}`, {
         method: "PUT",
-        body: data,
+        body: await by.get(digest).arrayBuffer(),
         headers: { "Content-Type": "application/json" }, // what no other site's page may send
       });
-    const fit = { target: target.value.trim() };
+      if (files.length > 1) sent.textContent = `${(k + 1).toLocaleString("en")} of ${missing.length.toLocaleString("en")} files sent`;
+    }
+    sent.textContent = "";
+    const fit = images() ? {} : { target: target.value.trim() };
     for (const one of rest) if (one.input.value.trim()) fit[one.key] = one.input.value.trim();
     const job = await send(
       "POST",
       "api/v1/jobs",
-      { study: name.value.trim(), file: chosen.name, files: [{ path: chosen.name, sha256: sum, size: data.byteLength }], fit },
+      { study: name.value.trim(), file: files[0][0].split("/")[0], files: listed, fit },
       { "Idempotency-Key": key },
     );
     key = crypto.randomUUID();
     done(job);
     return `Job ${job.id} is ${job.state}.`;
-  };
+  }
   return h(
     "section",
     { class: "panel" },
-    h("h2", {}, "Find a model for a table"),
-    h("p", { class: "soft" }, "Many models are trained on it, and the best one is kept. The file goes to this service, and nowhere else."),
+    h("h2", {}, "Find a model for a table or images"),
+    h("p", { class: "soft" }, "Many models are trained, and the best one is kept. The files go to this service, and nowhere else."),
     form(
       "Hand it over",
       [
         h(
           "div",
           { class: "fields" },
-          field("table", "Table", file, "CSV, Parquet or a spreadsheet, 32 MiB at most."),
-          field("target", "Column to predict", [target, columns]),
+          field("kind", "Data", kind),
+          ofTable,
+          ofImages,
           field("study-name", "Name", name, "Letters, digits and _.-"),
           rest.map((one) => field(`fit-${one.key}`, one.label, one.input, one.hint)),
         ),
+        sent,
       ],
       act,
     ),
   );
+}
+
+async function sum(file) {
+  const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // The names in the first line of a text table; none where it is none.

@@ -82,7 +82,10 @@ def main() -> None:
         )
     except (ValueError, xgboost.core.XGBoostError) as error:
         fail(f"XGBoost: {str(error).splitlines()[-1] if str(error) else error}")
-    model.save_model(inputs.model / "xgboost-model.json")
+    # by SageMaker's name; the kind of file is said by an ending, which that has not
+    written = inputs.model / "model.ubj"
+    model.save_model(written)
+    written.rename(inputs.model / "xgboost-model")
 
 
 if __name__ == "__main__":

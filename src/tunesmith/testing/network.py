@@ -1,4 +1,4 @@
-"""A network for the tests, which can be cut."""
+"""A network that can be cut, for tests of what is at its other end."""
 
 from __future__ import annotations
 

@@ -1,0 +1,140 @@
+"""Whose files they are: a study's folder says which study made it, for another one may have had its name.
+
+study.trials/digits/.study      the study's identity; locked (shared) by every process that works with the folder
+
+Else a host would take the checkpoints of a study that was deleted elsewhere, and made anew, for those of the new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from tunesmith.core.errors import ExecutorError
+from tunesmith.run.folder import Folder
+
+SIGN: Final = ".study"
+#: How long to wait for processes of the earlier study to be done with its folder (s).
+PATIENCE_S: Final = 5.0
+
+
+def identity_of(study: str, made_at: float) -> str:
+    """What tells a study from another one of its name, wherever it is kept and whoever reads it."""
+    return json.dumps({"study": study, "made_at": made_at})
+
+
+def is_anothers(path: Path, identity: str) -> bool:
+    """Whether a study's folder is there, and another study's. One without a sign is of an earlier tunesmith."""
+    try:
+        return (path / SIGN).read_text() not in ("", identity)
+    except OSError:
+        return False
+
+
+@contextmanager
+def claimed(folder: Folder, identity: str, say: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, the folder is this study's. One of an earlier study is set aside under another name.
+
+    Raises ExecutorError where a process still works with that one. A folder that cannot be made is no matter: there is
+    nothing in it to be mistaken about.
+    """
+    if folder.temporary:
+        yield
+        return
+    sign = _claim(folder.path, identity, say)
+    try:
+        yield
+    finally:
+        if sign is not None:
+            _leave(folder.path, sign)
+
+
+def _claim(path: Path, identity: str, say: Callable[[str], None]) -> int | None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            sign = os.open(path / SIGN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except FileNotFoundError:
+            # somebody has just set it aside, or removed it as nothing was in it
+            if time.monotonic() > deadline:
+                return None
+            continue
+        except OSError:
+            return None
+        try:
+            if _owned(path, sign, identity, say):
+                return sign
+        except BlockingIOError:  # somebody else has it
+            if time.monotonic() > deadline:
+                os.close(sign)
+                raise ExecutorError(
+                    f"{path} has the trials' files of another study of this name, and a process still works with them; end "
+                    "that first, or name another folder (?trials=FOLDER in the URL)"
+                ) from None
+        except BaseException:
+            os.close(sign)
+            raise
+        os.close(sign)
+        time.sleep(random.uniform(0.0, 0.02))
+
+
+def _owned(path: Path, sign: int, identity: str, say: Callable[[str], None]) -> bool:
+    """Whether the folder is ours, by its sign; else it is to be looked at again. Raises BlockingIOError."""
+    _lock(sign, fcntl.LOCK_SH)
+    text = os.pread(sign, 4096, 0).decode("utf-8", "replace")
+    if text == identity and _is_there(path, sign):
+        return True
+    _lock(sign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not _is_there(path, sign) or os.pread(sign, 4096, 0).decode("utf-8", "replace") != text:
+        return False
+    if not text:
+        os.pwrite(sign, identity.encode(), 0)
+        _lock(sign, fcntl.LOCK_SH)
+        return _is_there(path, sign)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.name}.{stamp}-{os.getpid()}")
+    path.rename(aside)
+    say(
+        f"{path} had the trials' files of another study of this name, an earlier one or one kept elsewhere: they are in "
+        f"{aside} now; remove that if nobody needs it"
+    )
+    return False
+
+
+def _leave(path: Path, sign: int) -> None:
+    """Remove a folder in which nothing is, unless somebody else works with it."""
+    try:
+        with suppress(OSError):
+            _lock(sign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_there(path, sign) and [*path.iterdir()] == [path / SIGN]:
+                (path / SIGN).unlink()
+                path.rmdir()
+                path.parent.rmdir()  # if no other study has any
+    finally:
+        os.close(sign)
+
+
+def _is_there(path: Path, sign: int) -> bool:
+    """Whether the file that is open is still the folder's sign."""
+    try:
+        return os.path.samestat((path / SIGN).stat(), os.fstat(sign))
+    except OSError:
+        return False
+
+
+def _lock(sign: int, how: int) -> None:
+    """Raises BlockingIOError. Some network file systems know no locks: then all go on without."""
+    try:
+        fcntl.flock(sign, how)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return

@@ -1,0 +1,153 @@
+"""A study's folder says whose it is."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from tunesmith.core.errors import ExecutorError
+from tunesmith.core.trial import State
+from tunesmith.run import checkpoint, claim
+from tunesmith.run.claim import SIGN, claimed, identity_of, is_anothers
+from tunesmith.run.folder import Folder
+from tunesmith.run.remote import Remote
+
+OLD, NEW = identity_of("s", 1.0), identity_of("s", 2.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "db.trials" / "s")
+
+
+def use(folder: Folder, identity: str) -> list[str]:
+    """Work with the folder, and leave a file; what is said."""
+    said: list[str] = []
+    with claimed(folder, identity, said.append):
+        assert not is_anothers(folder.path, identity)
+        (folder.make(0) / "file").write_text(identity)
+    return said
+
+
+def test_the_same_study_finds_what_it_left(folder: Folder) -> None:
+    assert use(folder, OLD) == use(folder, OLD) == []
+    assert (folder.trial(0) / "file").read_text() == OLD
+    assert is_anothers(folder.path, NEW)
+
+
+def test_what_an_earlier_one_left_is_set_aside(folder: Folder) -> None:
+    use(folder, OLD)
+    (said,) = use(folder, NEW)
+    (aside,) = (p for p in folder.path.parent.iterdir() if p != folder.path)
+    assert str(aside) in said
+    assert (aside / "000000" / "file").read_text() == OLD
+    assert (folder.trial(0) / "file").read_text() == NEW
+
+
+def test_one_without_a_sign_is_of_an_earlier_version(folder: Folder) -> None:
+    (folder.make(0) / "file").write_text("")
+    assert not is_anothers(folder.path, NEW)
+    assert use(folder, NEW) == []
+    assert is_anothers(folder.path, OLD)
+
+
+def test_nothing_is_left_where_nothing_was_needed(folder: Folder, tmp_path: Path) -> None:
+    with claimed(folder, OLD, print), claimed(folder, OLD, print):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_still_use_is_left(folder: Folder) -> None:
+    with claimed(folder, OLD, print):
+        with claimed(folder, OLD, print):
+            pass
+        assert json.loads((folder.path / SIGN).read_text())["made_at"] == 1.0
+
+
+def test_one_in_which_a_process_still_works_is_refused(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "PATIENCE_S", 0.05)
+    with claimed(folder, OLD, print):
+        with pytest.raises(ExecutorError, match="of another study of this name"):
+            use(folder, NEW)
+        assert not is_anothers(folder.path, OLD)
+    assert use(folder, NEW) == []
+
+
+def test_a_place_that_cannot_be_written_is_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "db.trials").write_text("")
+    with claimed(Folder(tmp_path / "db.trials" / "s"), OLD, print):
+        pass
+
+
+def test_of_many_at_once_one_sets_it_aside(folder: Folder) -> None:
+    use(folder, OLD)
+    together = Barrier(8)
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: (together.wait(), use(folder, NEW))[1], range(8)))
+    assert sum(map(len, said)) == 1
+    assert (folder.trial(0) / "file").read_text() == NEW
+    assert len(list(folder.path.parent.iterdir())) == 2
+
+
+def _work(path: Path, begun: Any, end: Any) -> None:
+    with claimed(Folder(path), OLD, print):
+        begun.set()
+        end.wait(60)
+
+
+def test_who_was_killed_leaves_no_lock(folder: Folder) -> None:
+    context = multiprocessing.get_context("spawn")
+    begun, end = context.Event(), context.Event()
+    process = context.Process(target=_work, args=(folder.path, begun, end))
+    process.start()
+    assert begun.wait(60)
+    process.kill()
+    process.join()
+    assert len(use(folder, NEW)) == 1
+
+
+class TestUrl:
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"file://{tmp_path}/bucket/s"
+
+    def saved(self, url: str, identity: str, here: Path, step: int) -> None:
+        there = Remote(url, identity)
+        there.check()
+        there.begin(3, 0, here)
+        checkpoint.save(here, step, step)
+        there.upload(3, here, State.RUNNING)
+        there.settle()
+        there.close()
+
+    def steps(self, url: str, identity: str, here: Path) -> list[int]:
+        Remote(url, identity).fetch(3, here)
+        return [one.step for one in checkpoint.complete(here)]
+
+    def test_each_study_finds_its_own(self, url: str, tmp_path: Path) -> None:
+        self.saved(url, OLD, tmp_path / "old", 1)
+        assert self.steps(url, NEW, tmp_path / "none") == []
+        self.saved(url, NEW, tmp_path / "new", 2)
+        assert self.steps(url, OLD, tmp_path / "a") == [1]
+        assert self.steps(url, NEW, tmp_path / "b") == [2]
+        assert len(list((tmp_path / "bucket").iterdir())) == 2
+
+    def test_it_stays_where_it_is_when_the_old_one_is_removed(
+        self, url: str, tmp_path: Path
+    ) -> None:
+        self.saved(url, OLD, tmp_path / "old", 1)
+        self.saved(url, NEW, tmp_path / "new", 2)
+        (tmp_path / "bucket" / "s").rename(tmp_path / "gone")
+        assert self.steps(url, NEW, tmp_path / "b") == [2]
+
+    def test_what_an_earlier_version_left_is_the_study_s(self, url: str, tmp_path: Path) -> None:
+        self.saved(url, "", tmp_path / "old", 1)
+        assert self.steps(url, NEW, tmp_path / "b") == [1]

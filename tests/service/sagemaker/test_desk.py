@@ -1,0 +1,58 @@
+"""The desk: what could not be taken leaves nothing."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.service.sagemaker.clients import request
+
+from tunesmith.service.jobs.jobs import Jobs
+from tunesmith.service.sagemaker import shapes
+from tunesmith.service.sagemaker.configuration import Configuration, Image
+from tunesmith.service.sagemaker.desk import Desk
+from tunesmith.service.sagemaker.protocol import decode
+from tunesmith.service.sagemaker.records import Record, Records
+from tunesmith.service.studies import Studies
+from tunesmith.service.tokens import Tokens
+from tunesmith.store import MemoryStore
+
+CONFIGURATION = Configuration(
+    keys={}, images={"local/train": Image(command=["true"])}, buckets={"bucket": "/data"}
+)
+
+
+def test_a_job_of_which_nothing_could_be_written_down_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = Tokens(None)
+    token = tokens.find(tokens.create("ana", "submit")[0])
+    assert token is not None
+    store = MemoryStore()
+    studies = Studies(store)
+    jobs = Jobs(tmp_path / "jobs", tokens, "http://127.0.0.1:1", 1)  # none is begun
+    desk = Desk(tmp_path, tmp_path / "sagemaker.yaml", CONFIGURATION, jobs, studies)
+    raw: dict[str, Any] = request()
+    asked = decode(json.dumps(raw).encode(), shapes.CreateTuning)
+    write = Records._write
+
+    def full(self: Records, record: Record) -> Record:
+        if record.job:
+            raise OSError(28, "No space left on device")
+        return write(self, record)
+
+    with closing(studies), monkeypatch.context() as disk:
+        disk.setattr(Records, "_write", full)
+        with pytest.raises(OSError, match="No space"):
+            desk.create_tuning(asked, raw, token, "eu-west-1")
+        assert [one.state for one in jobs.all()] == []
+        assert store.names() == []
+        assert desk.records.all("tuning") == []
+        assert [*(tmp_path / "files").iterdir()] == []
+    with closing(studies):
+        made = desk.create_tuning(asked, raw, token, "eu-west-1")
+    assert made.study == made.name
+    assert [one.id for one in jobs.all()] == [made.job]
