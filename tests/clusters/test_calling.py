@@ -78,7 +78,7 @@ def made(name: str, make: Callable[[Site], Any], work: Any) -> FleetExecutor:
 CHECKS = [
     pytest.param(check, id=f"{name}-{check}")
     for name, make, work in (("slurm, programs", on_slurm, PROGRAM), ("dask, functions", on_dask, FUNCTION))
-    for check in executor_checks(lambda name=name, make=make, work=work: made(name, make, work))  # type: ignore[misc]
+    for check in executor_checks(lambda name=name, make=make, work=work: made(name, make, work), asks=work is FUNCTION)  # type: ignore[misc]
 ]  # fmt: skip
 
 
