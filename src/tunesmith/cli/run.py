@@ -66,7 +66,9 @@ def run(
     ] = False,
     on: Annotated[
         str | None,
-        typer.Option(metavar="ray", help="Run trials on a cluster (default: what the job says)."),
+        typer.Option(
+            metavar="ray|slurm|dask", help="Run trials on a cluster (default: what the job says)."
+        ),
     ] = None,
     address: Annotated[
         str | None,

@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 
 #: Where the trials of a Python function run on this machine, and where those of anything run on others.
 Here: TypeAlias = Literal["auto", "inline", "process"]
-There: TypeAlias = Literal["ray"]
+There: TypeAlias = Literal["ray", "slurm", "dask"]
 #: By name, or a cluster with its options: ``{"ray": {"address": "10.0.0.1:6379"}}``.
 Where: TypeAlias = Here | There | Mapping[str, Mapping[str, Any]]
 #: What may be said of a cluster.
-OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {"ray": ("address", "runtime_env")}
+OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ray": ("address", "runtime_env"),
+    "slurm": ("partition", "time", "host", "options", "cluster"),
+    "dask": ("address", "host"),
+}
+#: The packages that speak with them.
+_PACKAGES: Final = {"ray": "ray", "slurm": "submitit", "dask": "distributed"}
 
 
 class Context(NamedTuple):
@@ -153,12 +159,15 @@ def on(name: str | None, address: str | None, where: Where) -> Where:
         return where
     before = _cluster_of(where)
     if name is None and before is None:
-        raise StudyError(f"--address is that of a cluster: add --on {' or '.join(OPTIONS)}")
+        having = [name for name, options in OPTIONS.items() if "address" in options]
+        raise StudyError(f"--address is that of a cluster: add --on {' or '.join(having)}")
     name = name or (before.name if before is not None else "")
     if name not in OPTIONS:
         if address is None and name in get_args(Here):
             return cast(Where, name)
         raise StudyError(f"--on is {' or '.join(OPTIONS)}, not {shown(name)}")
+    if address is not None and "address" not in OPTIONS[name]:
+        raise StudyError(f"{name} has no --address; it is the one of this machine")
     options = dict(before.options) if before is not None and before.name == name else {}
     return {name: {**options, **({} if address is None else {"address": address})}}
 
@@ -243,10 +252,11 @@ def _made(place: _Place) -> Callable[..., Cluster]:
     try:
         module = import_module(f"tunesmith.run.{place.name}")
     except ImportError as error:
-        if (error.name or "").partition(".")[0] != place.name:
+        package = _PACKAGES[place.name]
+        if (error.name or "").partition(".")[0] != package:
             raise
         raise ExecutorError(
-            f"{place.name} is not installed: pip install 'tunesmith[{place.name}]'"
+            f"{package} is not installed: pip install 'tunesmith[{place.name}]'"
         ) from error
     cluster: Callable[..., Cluster] = module.CLUSTER
     return cluster

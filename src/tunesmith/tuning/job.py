@@ -198,7 +198,7 @@ class JobModel(BaseModel):
     )
     executor: str | dict[str, Any] = Field(
         "auto",
-        description="Where trials run: on this machine, or on a cluster (`ray`, or with options: `{ray: {address: HOST:PORT, "
+        description="Where trials run: on this machine, or on a cluster (`ray`, `slurm`, `dask`, or with options: `{ray: {address: HOST:PORT, "
         "runtime_env: {working_dir: .}}}`, the folder relative to the job file). `--on` and `--address` count more.",
         examples=["ray"],
     )

@@ -1,0 +1,229 @@
+"""Agents that call back: as Slurm's jobs (submitit's local mode) and as Dask's tasks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import distributed
+import psutil
+import pytest
+from tests.clusters.kept import FUNCTION, PROGRAM, Kept
+
+import tunesmith as ts
+from tunesmith.core.errors import ExecutorError, StudyError
+from tunesmith.core.trial import State
+from tunesmith.run.agent import Site
+from tunesmith.run.calling import CallingCluster
+from tunesmith.run.dask import dask
+from tunesmith.run.demand import Demand
+from tunesmith.run.fleet import FleetExecutor, Gone
+from tunesmith.run.line import Lines, attend
+from tunesmith.run.slurm import slurm
+from tunesmith.testing import Check, executor_checks
+from tunesmith.testing.executors import gone
+
+#: submitit and Dask leave processes to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+LOCAL: dict[str, Any] = {"host": "127.0.0.1"}
+SPACE = ts.Space(x=ts.Float(0.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[distributed.Client]:
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=":0", resources={"GPU": 1}) as cluster,
+        distributed.Client(cluster) as client,
+    ):  # fmt: skip
+        yield client
+
+
+KEPT: dict[str, Kept] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def let_go() -> Iterator[None]:
+    yield
+    for kept in KEPT.values():
+        kept.cluster.close()
+    KEPT.clear()
+
+
+def on_slurm(site: Site) -> CallingCluster:
+    return slurm(site, Demand(), cluster="local", **LOCAL)
+
+
+def on_dask(site: Site) -> CallingCluster:
+    return dask(site, Demand(), **LOCAL)
+
+
+def made(name: str, make: Callable[[Site], Any], work: Any) -> FleetExecutor:
+    if name not in KEPT:
+        KEPT[name] = Kept(work, make)
+    kept = KEPT[name]
+    return FleetExecutor(kept, folder=kept.folder, sign="none", parallel=2)
+
+
+CHECKS = [
+    pytest.param(check, id=f"{name}-{check}")
+    for name, make, work in (("slurm, programs", on_slurm, PROGRAM), ("dask, functions", on_dask, FUNCTION))
+    for check in executor_checks(lambda name=name, make=make, work=work: made(name, make, work), asks=work is FUNCTION)  # type: ignore[misc]
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("check", CHECKS)
+def test_conformance(check: Check) -> None:
+    check()
+
+
+def training(pids: Path) -> Any:
+    def train(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        done = trial.restore(0)
+        (pids / str(os.getpid())).touch()
+        for step in range(done + 1, 9):
+            time.sleep(0.1)
+            trial.save(step, step=step)
+            trial.report(step=step, loss=config["x"] / step)
+        return float(config["x"] / 8)
+
+    return train
+
+
+def tuned(folder: Path, executor: Any, **options: Any) -> ts.Result:
+    (folder / "pids").mkdir()
+    return ts.tune(
+        training(folder / "pids"), SPACE, metric="loss", trials=6, parallel=2, seed=0, searcher="random", storage=str(folder / "s.db"),
+        name="s", progress=False, executor=executor, **options,
+    )  # fmt: skip
+
+
+def check(result: ts.Result, folder: Path) -> None:
+    assert result.counts[State.COMPLETED] == 6, [t.reason for t in result.trials]
+    assert all([r.step for r in t.reports] == list(range(1, 9)) for t in result.trials)
+    assert gone([int(pid.name) for pid in (folder / "pids").iterdir()])
+
+
+def test_a_study_on_dask_while_a_worker_is_killed(
+    tmp_path: Path, client: distributed.Client
+) -> None:
+    over = threading.Event()
+    killed: list[int] = []
+
+    def kill() -> None:
+        pids = tmp_path / "pids"
+        while not killed and not over.wait(0.05):
+            if pids.is_dir() and len(list(pids.iterdir())) > len(killed):
+                workers = list(client.run(os.getpid, on_error="ignore").values())
+                if workers:
+                    os.kill(workers[0], signal.SIGKILL)
+                    killed.append(workers[0])
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        result = tuned(tmp_path, {"dask": LOCAL}, resources={"gpu": 1})
+    finally:
+        over.set()
+        killer.join()
+    assert killed
+    check(result, tmp_path)
+
+
+def test_a_study_on_slurms_jobs(tmp_path: Path) -> None:
+    result = tuned(tmp_path, {"slurm": {**LOCAL, "cluster": "local", "time": "10m"}})
+    check(result, tmp_path)
+
+
+def test_jobs_end_with_their_coordinator(tmp_path: Path) -> None:
+    """It is killed: nothing of it is left, and whoever takes the study over finishes it."""
+    (tmp_path / "study.py").write_text(
+        "import sys; from pathlib import Path; from tests.clusters.test_calling import tuned\n"
+        "tuned(Path(sys.argv[1]), {'slurm': {'host': '127.0.0.1', 'cluster': 'local'}})"
+    )
+    root = Path(__file__).parents[2]
+    study = psutil.Popen(
+        [sys.executable, str(tmp_path / "study.py"), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    pids = tmp_path / "pids"
+    deadline = time.monotonic() + 120
+    while not (pids.is_dir() and list(pids.iterdir())):
+        assert time.monotonic() < deadline
+        assert study.is_running()
+        time.sleep(0.05)
+    agents = [p.pid for p in study.children(recursive=True)]
+    os.kill(study.pid, signal.SIGKILL)
+    study.wait()
+    assert gone([*agents, *(int(path.name) for path in pids.iterdir())])
+
+
+def test_who_does_not_know_the_secret_is_not_heard(tmp_path: Path) -> None:
+    site = Site(FUNCTION, tmp_path, "sign", None, {}, ())
+    lines = Lines(site, "127.0.0.1")
+    call = lines.expect()
+    with socket.create_connection((call.host, call.port)) as stranger:
+        stranger.sendall(b"GET / HTTP/1.0\r\n\r\n" * 100)
+    with pytest.raises(Exception, match="digest"):
+        attend(call._replace(secret=b"another"))
+    assert lines.heard(0.2) == []
+    assert lines.waited_for() == [call.agent]
+    agent = threading.Thread(target=attend, args=(call,), daemon=True)
+    agent.start()
+    ((number, hello),) = lines.heard(30.0)
+    assert number == call.agent
+    assert hello.host == socket.gethostname()  # type: ignore[union-attr]
+    attend(call)  # a second one of the same number is sent away
+    lines.end(number)
+    agent.join(30)
+    assert not agent.is_alive()
+    lines.close()
+    with pytest.raises(ExecutorError, match=r"no coordinator answers at 127\.0\.0\.1"):
+        attend(call)
+
+
+def test_agents_that_never_call(tmp_path: Path) -> None:
+    class Nobody:
+        def start(self, calls: Any) -> None: ...
+        def ended(self, agent: int) -> str:
+            return f"job {agent} has ended"
+
+        def forget(self, agent: int, *, called: bool) -> None: ...
+        def close(self) -> None: ...
+
+    cluster = CallingCluster(
+        Site(FUNCTION, tmp_path, "sign", None, {}, ()), Demand(), Nobody(), "127.0.0.1"
+    )
+    try:
+        for _ in range(3):
+            agent = cluster.ask()
+            cluster._looked_s = 0.0
+            assert cluster.heard(0.1) == [(agent, Gone(f"job {agent} has ended"))]
+        cluster.ask()
+        cluster._looked_s = 0.0
+        with pytest.raises(ExecutorError, match="job 3 has ended; so did others"):
+            cluster.heard(0.1)
+    finally:
+        cluster.close()
+
+
+def test_what_they_do_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.run.dask._CONNECT_S", 0.5)
+    site = Site(FUNCTION, Path(tempfile.gettempdir()), "sign", None, {}, ())
+    with pytest.raises(StudyError, match="slurm_constraint"):
+        slurm(site, Demand(label={"a": "b"}))
+    with pytest.raises(StudyError, match="no labels"):
+        dask(site, Demand(label={"a": "b"}))
+    with pytest.raises(ExecutorError, match="no Dask cluster at 'tcp:"):
+        dask(site, Demand(), address="tcp://127.0.0.1:1")
