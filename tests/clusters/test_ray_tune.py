@@ -111,6 +111,27 @@ def test_failures_several_objectives_and_the_end(tmp_path: Path) -> None:
     assert states == ["completed", "failed", "completed"]
 
 
+def test_a_paused_trial_that_is_given_up_has_what_it_reported_last(tmp_path: Path) -> None:
+    search = TunesmithSearch({"x": tune.uniform(0, 1)}, "loss", "min", seed=0)
+    for name in ("paused", "silent", "broken"):
+        search.suggest(name)
+    search.on_trial_result("paused", {"loss": 2.0})
+    search.on_trial_result("paused", {"loss": 1.0})
+    search.on_trial_result("paused", {"other": 0.0, "loss": None})
+    search.on_trial_result("broken", {"loss": 3.0})
+    search.on_trial_result("unknown", {"loss": 3.0})
+    search.save(str(tmp_path / "state"))
+    restored = TunesmithSearch({"x": tune.uniform(0, 1)}, "loss", "min")
+    restored.restore(str(tmp_path / "state"))
+    for each in (search, restored):
+        each.on_trial_complete("paused")
+        each.on_trial_complete("silent")
+        each.on_trial_complete("broken", error=True)
+        trials = each._study()[0].study.trials
+        assert [t.value for t in trials] == [1.0, None, None]
+        assert [str(t.state) for t in trials] == ["completed", "failed", "failed"]
+
+
 @pytest.mark.parametrize(
     "space", [{"x": tune.grid_search([1, 2])}, {"x": tune.sample_from(lambda _: 1)}]
 )
