@@ -219,16 +219,15 @@ def _parameter(name: str, domain: Any) -> Read:
     log = isinstance(sampler, LogUniform)
     if isinstance(domain, Integer) and isinstance(sampler, (Uniform, LogUniform)):
         high = domain.upper - int(step is None)
-        whole = OurInt(domain.lower, high, log=log, step=1 if log else int(step or 1))
+        whole = OurInt(domain.lower, high, log=log, step=int(step or 1))
         return read_parameter(name, whole)
     if isinstance(domain, Float) and isinstance(sampler, (Uniform, LogUniform)):
-        return read_parameter(
-            name, OurFloat(domain.lower, domain.upper, log=log, step=None if log else step)
-        )
-    if isinstance(domain, Float) and isinstance(sampler, Normal):
+        return read_parameter(name, OurFloat(domain.lower, domain.upper, log=log, step=step))
+    if isinstance(domain, Float) and isinstance(sampler, Normal) and step is None:
         low, high = (sampler.mean + sign * DEVIATIONS * sampler.sd for sign in (-1, 1))
         return read_parameter(name, OurFloat(low, high, prior=OurNormal(sampler.mean, sampler.sd)))
+    steps = "" if step is None else f" in steps of {step}"
     raise SpaceError(
-        f"{name}: {type(domain).__name__} with {type(sampler).__name__} has no place in a space; write tune.uniform, loguniform, "
+        f"{name}: {type(domain).__name__} with {type(sampler).__name__}{steps} has no place in a space; write tune.uniform, loguniform, "
         "randint, choice, or a space of tunesmith's"
     )
