@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
 import pytest
 
@@ -97,20 +97,21 @@ def test_of_many_at_once_one_sets_it_aside(folder: Folder) -> None:
     assert len(list(folder.path.parent.iterdir())) == 2
 
 
-def _work(path: Path, begun: Any, end: Any) -> None:
-    with claimed(Folder(path), OLD, print):
-        begun.set()
-        end.wait(60)
-
-
 def test_who_was_killed_leaves_no_lock(folder: Folder) -> None:
-    context = multiprocessing.get_context("spawn")
-    begun, end = context.Event(), context.Event()
-    process = context.Process(target=_work, args=(folder.path, begun, end))
-    process.start()
-    assert begun.wait(60)
-    process.kill()
-    process.join()
+    working = f"""
+from pathlib import Path
+from tunesmith.run.claim import claimed
+from tunesmith.run.folder import Folder
+with claimed(Folder(Path({str(folder.path)!r})), {OLD!r}, print):
+    print("begun", flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", working], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.kill()
     assert len(use(folder, NEW)) == 1
 
 
