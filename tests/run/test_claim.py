@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -143,7 +144,7 @@ def test_who_holds_it_without_a_sign_is_not_called_another_study(
 @pytest.mark.parametrize("torn", [b"\0" * len(NEW), OLD[:9].encode(), b"\xff\xfe", b"[]"])
 def test_what_is_left_of_a_sign_is_no_other_study_s(folder: Folder, torn: bytes) -> None:
     use(folder, OLD)
-    (folder.path / SIGN).write_bytes(torn + b"\0" * 99)
+    (folder.path / SIGN).write_bytes(torn)
     assert not is_anothers(folder.path, OLD)
     assert use(folder, OLD) == []
     assert (folder.path / SIGN).read_text() == OLD
@@ -166,20 +167,21 @@ def test_what_cannot_be_written_is_said(folder: Folder, monkeypatch: pytest.Monk
     assert use(folder, OLD) == []
 
 
-def _work(path: Path, begun: Any, end: Any) -> None:
-    with claimed(Folder(path), OLD, print):
-        begun.set()
-        end.wait(60)
-
-
 def test_who_was_killed_leaves_no_lock(folder: Folder) -> None:
-    context = multiprocessing.get_context("spawn")
-    begun, end = context.Event(), context.Event()
-    process = context.Process(target=_work, args=(folder.path, begun, end))
-    process.start()
-    assert begun.wait(60)
-    process.kill()
-    process.join()
+    working = f"""
+from pathlib import Path
+from tunesmith.run.claim import claimed
+from tunesmith.run.folder import Folder
+with claimed(Folder(Path({str(folder.path)!r})), {OLD!r}, print):
+    print("begun", flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", working], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.kill()
     assert len(use(folder, NEW)) == 1
 
 
