@@ -111,9 +111,50 @@ def test_failures_several_objectives_and_the_end(tmp_path: Path) -> None:
     assert states == ["completed", "failed", "completed"]
 
 
+def test_a_paused_trial_that_is_given_up_has_what_it_reported_last(tmp_path: Path) -> None:
+    search = TunesmithSearch({"x": tune.uniform(0, 1)}, "loss", "min", seed=0)
+    for name in ("paused", "silent", "broken"):
+        search.suggest(name)
+    search.on_trial_result("paused", {"loss": 2.0})
+    search.on_trial_result("paused", {"loss": 1.0})
+    search.on_trial_result("paused", {"other": 0.0, "loss": None})
+    search.on_trial_result("broken", {"loss": 3.0})
+    search.on_trial_result("unknown", {"loss": 3.0})
+    search.save(str(tmp_path / "state"))
+    restored = TunesmithSearch({"x": tune.uniform(0, 1)}, "loss", "min")
+    restored.restore(str(tmp_path / "state"))
+    for each in (search, restored):
+        each.on_trial_complete("paused")
+        each.on_trial_complete("silent")
+        each.on_trial_complete("broken", error=True)
+        trials = each._study()[0].study.trials
+        assert [t.value for t in trials] == [1.0, None, None]
+        assert [str(t.state) for t in trials] == ["completed", "failed", "failed"]
+
+
 @pytest.mark.parametrize(
-    "space", [{"x": tune.grid_search([1, 2])}, {"x": tune.sample_from(lambda _: 1)}]
+    "space",
+    [
+        {"x": tune.grid_search([1, 2])},
+        {"x": tune.sample_from(lambda _: 1)},
+        {"x": tune.qrandn(0, 1, 0.5)},
+    ],
 )
 def test_what_has_no_place(space: dict[str, Any]) -> None:
     with pytest.raises(SpaceError, match="has no place"):
         TunesmithSearch(space, "loss", "min")
+
+
+def test_ranges_keep_their_steps() -> None:
+    space = {
+        "units": tune.qlograndint(8, 64, 8),
+        "rate": tune.qloguniform(0.1, 1, 0.1),
+        "layers": tune.qrandint(2, 8, 2),
+    }
+    search = TunesmithSearch(space, "loss", "min", seed=0)
+    for k in range(20):
+        config = search.suggest(f"t{k}")
+        assert isinstance(config, dict)
+        assert config["units"] in range(8, 65, 8)
+        assert config["layers"] in range(2, 9, 2)
+        assert config["rate"] * 10 == pytest.approx(round(config["rate"] * 10))

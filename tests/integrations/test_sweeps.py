@@ -259,7 +259,7 @@ SAGEMAKER = {
             "IntegerParameterRanges": [
                 {"Name": "n", "MinValue": "1", "MaxValue": "4", "ScalingType": "Linear"}
             ],
-            "CategoricalParameterRanges": [{"Name": "kind", "Values": ["a", "b c"]}],
+            "CategoricalParameterRanges": [{"Name": "kind", "Values": ["a", '"b c"', r'"\"d\""']}],
         },
         "RandomSeed": 3,
     },
@@ -285,13 +285,14 @@ def test_a_tuning_request_of_sagemaker_runs(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
         "import argparse\np = argparse.ArgumentParser()\np.add_argument('--learning-rate', type=float)\n"
         "p.add_argument('-n', type=int)\np.add_argument('--kind')\np.add_argument('--epochs', type=int)\n"
-        "p.add_argument('--word')\na = p.parse_args()\nassert a.kind in ('a', 'b c') and a.epochs == 2 and a.word == '{x}'\n"
+        "p.add_argument('--word')\na = p.parse_args()\nassert a.kind in ('a', 'b c', 'd') and a.epochs == 2 and a.word == '{x}'\n"
         "print(f'score={a.n};')\n"
     )
     path = tmp_path / "request.json"
     path.write_text(json.dumps(SAGEMAKER))
     said: list[str] = []
     job = load(path, {"storage": str(tmp_path / "s.db")}, said.append)
+    assert job.spec.space["kind"] == ts.Choice("a", "b c", "d")
     result = run_job(job)
     assert [t.value for t in result.trials] == [t.config["n"] for t in result.trials]
     assert len(result.trials) == 3

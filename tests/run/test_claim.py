@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
-import multiprocessing
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -97,20 +101,87 @@ def test_of_many_at_once_one_sets_it_aside(folder: Folder) -> None:
     assert len(list(folder.path.parent.iterdir())) == 2
 
 
-def _work(path: Path, begun: Any, end: Any) -> None:
-    with claimed(Folder(path), OLD, print):
-        begun.set()
-        end.wait(60)
+def test_many_begin_at_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "PATIENCE_S", 60.0)
+    together, ended = Barrier(16), Barrier(16)
+
+    def begin(_: int) -> None:
+        together.wait()
+        with claimed(folder, NEW, print):
+            ended.wait(60)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(begin, range(16)))
+
+
+def test_a_child_that_was_forked_keeps_no_lock(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "PATIENCE_S", 0.05)
+    folder.make(0)
+    sign = claim._claim(folder.path, OLD, print)
+    assert sign is not None
+    forked = os.dup(sign)  # the same open file, as a child has it
+    try:
+        claim._leave(folder.path, sign)
+        assert use(folder, OLD) == []
+        assert len(use(folder, NEW)) == 1
+    finally:
+        os.close(forked)
+
+
+def test_who_holds_it_without_a_sign_is_not_called_another_study(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "PATIENCE_S", 0.05)
+    folder.make(0)
+    with (folder.path / SIGN).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ExecutorError, match="stays locked by another process"):
+            use(folder, NEW)
+
+
+@pytest.mark.parametrize("torn", [b"\0" * len(NEW), OLD[:9].encode(), b"\xff\xfe", b"[]"])
+def test_what_is_left_of_a_sign_is_no_other_study_s(folder: Folder, torn: bytes) -> None:
+    use(folder, OLD)
+    (folder.path / SIGN).write_bytes(torn)
+    assert not is_anothers(folder.path, OLD)
+    assert use(folder, OLD) == []
+    assert (folder.path / SIGN).read_text() == OLD
+
+
+def test_what_cannot_be_written_is_said(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    use(folder, OLD)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail)
+        with pytest.raises(ExecutorError, match=r"cannot be set aside.*full"):
+            use(folder, NEW)
+    (folder.path / SIGN).write_text("")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        with pytest.raises(ExecutorError, match=r"\.study cannot be written: .*full"):
+            use(folder, OLD)
+    assert use(folder, OLD) == []
 
 
 def test_who_was_killed_leaves_no_lock(folder: Folder) -> None:
-    context = multiprocessing.get_context("spawn")
-    begun, end = context.Event(), context.Event()
-    process = context.Process(target=_work, args=(folder.path, begun, end))
-    process.start()
-    assert begun.wait(60)
-    process.kill()
-    process.join()
+    working = f"""
+from pathlib import Path
+from tunesmith.run.claim import claimed
+from tunesmith.run.folder import Folder
+with claimed(Folder(Path({str(folder.path)!r})), {OLD!r}, print):
+    print("begun", flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", working], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.kill()
     assert len(use(folder, NEW)) == 1
 
 

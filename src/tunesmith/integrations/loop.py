@@ -50,4 +50,4 @@ class Loop:
         if self._reporter is None:
             self._reporter = Reporter(self._trial, list(metrics))
         self._save({"epoch": self._epoch, "state": self._taken()}, step=self._epoch)
-        return self._reporter(self._epoch, metrics)
+        return self._reporter.send(self._epoch, {n: float(v) for n, v in metrics.items()})

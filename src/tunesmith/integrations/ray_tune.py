@@ -90,12 +90,18 @@ class TunesmithSearch(Searcher):  # type: ignore[misc]
         self._trials[trial_id] = {"config": config}
         return self._nested(read.parameters(config))
 
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        values = self._values(result)
+        if trial_id in self._trials and len(values) == len(self._metrics):
+            self._trials[trial_id]["last"] = values
+
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         if trial_id not in self._trials:
             return
-        values = {m: float(result[m]) for m in self._metrics if m in result} if result else None
+        # a paused trial that Tune's scheduler gives up has no result here
+        values = self._values(result) if result else self._trials[trial_id].get("last")
         end: dict[str, Any] = {
             "values": None if error else values,
             "failed": "failed in Ray Tune" if error else "",
@@ -146,6 +152,9 @@ class TunesmithSearch(Searcher):  # type: ignore[misc]
         if named is None:
             raise StudyError("TunesmithSearch needs a metric and a mode, here or in TuneConfig")
         return [named] if isinstance(named, str) else list(named)
+
+    def _values(self, result: Mapping[str, Any]) -> dict[str, float]:
+        return {m: float(result[m]) for m in self._metrics if result.get(m) is not None}
 
     def _study(self) -> tuple[Elsewhere, Distributions]:
         """The study, with all that is known."""
@@ -210,16 +219,15 @@ def _parameter(name: str, domain: Any) -> Read:
     log = isinstance(sampler, LogUniform)
     if isinstance(domain, Integer) and isinstance(sampler, (Uniform, LogUniform)):
         high = domain.upper - int(step is None)
-        whole = OurInt(domain.lower, high, log=log, step=1 if log else int(step or 1))
+        whole = OurInt(domain.lower, high, log=log, step=int(step or 1))
         return read_parameter(name, whole)
     if isinstance(domain, Float) and isinstance(sampler, (Uniform, LogUniform)):
-        return read_parameter(
-            name, OurFloat(domain.lower, domain.upper, log=log, step=None if log else step)
-        )
-    if isinstance(domain, Float) and isinstance(sampler, Normal):
+        return read_parameter(name, OurFloat(domain.lower, domain.upper, log=log, step=step))
+    if isinstance(domain, Float) and isinstance(sampler, Normal) and step is None:
         low, high = (sampler.mean + sign * DEVIATIONS * sampler.sd for sign in (-1, 1))
         return read_parameter(name, OurFloat(low, high, prior=OurNormal(sampler.mean, sampler.sd)))
+    steps = "" if step is None else f" in steps of {step}"
     raise SpaceError(
-        f"{name}: {type(domain).__name__} with {type(sampler).__name__} has no place in a space; write tune.uniform, loguniform, "
+        f"{name}: {type(domain).__name__} with {type(sampler).__name__}{steps} has no place in a space; write tune.uniform, loguniform, "
         "randint, choice, or a space of tunesmith's"
     )

@@ -43,6 +43,10 @@ class Reporter:
         values = {ours: float(metrics[key]) for ours, key in keys.items() if key is not None}
         if len(values) < len(self._names):
             return self.stop
+        return self.send(step, values)
+
+    def send(self, step: int, values: Mapping[str, float]) -> bool:
+        """Report `values`; whether training is to end."""
         self._reported = True
         try:
             self._send(step, **values)

@@ -22,7 +22,7 @@ _SEARCHERS: Final = {"Bayesian": "auto", "Random": "random", "Grid": "grid", "Hy
 #: Hyperparameters that say what to run, and are none of the script's.
 _OURS: Final = "sagemaker_"
 #: From so many times the least value on, a range's scale is logarithmic where the request says Auto.
-_WIDE: Final = 100.0
+WIDE: Final = 100.0
 _USED: Final = {"AlgorithmSpecification", "StaticHyperParameters", "HyperParameterRanges", "TuningObjective", "DefinitionName"}  # fmt: skip
 
 
@@ -105,10 +105,10 @@ def _ranges(ranges: Mapping[str, Any], sweep: Sweep) -> None:
 def _range(kind: str, one: Mapping[str, Any]) -> dict[str, Any]:
     name = str(one["Name"])
     if kind == "CategoricalParameterRanges":
-        return {"choice": [str(value) for value in one.get("Values") or []]}
+        return {"choice": [plain(str(value)) for value in one.get("Values") or []]}
     low, high = numbers(name, one.get("MinValue"), one.get("MaxValue"))
     scale = one.get("ScalingType", "Auto")
-    wide = scale == "Auto" and low > 0 and high >= _WIDE * low
+    wide = scale == "Auto" and low > 0 and high >= WIDE * low
     log: dict[str, Any] = {"log": True} if scale == "Logarithmic" or wide else {}
     if kind == "IntegerParameterRanges":
         return {"int": [int(low), int(high)], **log}
@@ -124,7 +124,7 @@ def _metrics(one: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _command(one: Mapping[str, Any], sweep: Sweep) -> list[str]:
-    static = {str(k): _plain(str(v)) for k, v in (one.get("StaticHyperParameters") or {}).items()}
+    static = {str(k): plain(str(v)) for k, v in (one.get("StaticHyperParameters") or {}).items()}
     program = static.get(f"{_OURS}program")
     image = (one.get("AlgorithmSpecification") or {}).get("TrainingImage")
     if not program:
@@ -152,13 +152,21 @@ def _argument(name: str) -> str:
     return literal(f"-{name}" if len(name) == 1 else f"--{name}")
 
 
-def _plain(value: str) -> str:
-    """Without the JSON that version 2 of the SDK writes texts in."""
+def plain(text: str) -> str:
+    """A hyperparameter as a program gets it: version 2 of the SDK writes texts as JSON, in quotes."""
+    value = parsed(text)
+    return value if isinstance(value, str) else text
+
+
+def parsed(text: str) -> Any:
+    """A hyperparameter's value. A text may have been quoted several times: a tuner that is attached quotes it once more."""
     try:
-        read = json.loads(value)
+        value = json.loads(text)
     except ValueError:
-        return value
-    return read if isinstance(read, str) else value
+        return text
+    if isinstance(value, str):
+        return parsed(value) if value[:1] == value[-1:] == '"' and len(value) > 1 else value
+    return value if not isinstance(value, float) or value == value else text
 
 
 def _limits(config: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Else a host would take the checkpoints of a study that was deleted elsewhere, an
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -33,7 +34,7 @@ def identity_of(study: str, made_at: float) -> str:
 def is_anothers(path: Path, identity: str) -> bool:
     """Whether a study's folder is there, and another study's. One without a sign is of an earlier tunesmith."""
     try:
-        return (path / SIGN).read_text() not in ("", identity)
+        return _signed((path / SIGN).read_bytes()) not in ("", identity)
     except OSError:
         return False
 
@@ -42,8 +43,8 @@ def is_anothers(path: Path, identity: str) -> bool:
 def claimed(folder: Folder, identity: str, say: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, the folder is this study's. One of an earlier study is set aside under another name.
 
-    Raises ExecutorError where a process still works with that one. A folder that cannot be made is no matter: there is
-    nothing in it to be mistaken about.
+    Raises ExecutorError where a process still works with that one, or its sign cannot be written. A folder that cannot be
+    made is no matter: there is nothing in it to be mistaken about.
     """
     if folder.temporary:
         yield
@@ -74,34 +75,39 @@ def _claim(path: Path, identity: str, say: Callable[[str], None]) -> int | None:
                 return sign
         except BlockingIOError:  # somebody else has it
             if time.monotonic() > deadline:
-                os.close(sign)
-                raise ExecutorError(
-                    f"{path} has the trials' files of another study of this name, and a process still works with them; end "
-                    "that first, or name another folder (?trials=FOLDER in the URL)"
-                ) from None
+                error = _refusal(path, sign, identity)
+                _let_go(sign)
+                raise error from None
         except BaseException:
-            os.close(sign)
+            _let_go(sign)
             raise
-        os.close(sign)
+        _let_go(sign)
         time.sleep(random.uniform(0.0, 0.02))
 
 
 def _owned(path: Path, sign: int, identity: str, say: Callable[[str], None]) -> bool:
     """Whether the folder is ours, by its sign; else it is to be looked at again. Raises BlockingIOError."""
-    _lock(sign, fcntl.LOCK_SH)
-    text = os.pread(sign, 4096, 0).decode("utf-8", "replace")
-    if text == identity and _is_there(path, sign):
-        return True
-    _lock(sign, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if not _is_there(path, sign) or os.pread(sign, 4096, 0).decode("utf-8", "replace") != text:
+    # none shares a lock that it wants alone in the end: many who begin together would keep one another from it
+    ours = _read(sign) == identity
+    _lock(sign, (fcntl.LOCK_SH if ours else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    text = _read(sign)
+    if not _is_there(path, sign) or (text == identity) != ours:
         return False
+    if ours:
+        return True
     if not text:
-        os.pwrite(sign, identity.encode(), 0)
-        _lock(sign, fcntl.LOCK_SH)
+        _write(path, sign, identity)
+        _lock(sign, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return _is_there(path, sign)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     aside = path.with_name(f"{path.name}.{stamp}-{os.getpid()}")
-    path.rename(aside)
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise ExecutorError(
+            f"{path} has the trials' files of another study of this name, and cannot be set aside: {error}; move it, or name "
+            "another folder (?trials=FOLDER in the URL)"
+        ) from error
     say(
         f"{path} had the trials' files of another study of this name, an earlier one or one kept elsewhere: they are in "
         f"{aside} now; remove that if nobody needs it"
@@ -119,7 +125,48 @@ def _leave(path: Path, sign: int) -> None:
                 path.rmdir()
                 path.parent.rmdir()  # if no other study has any
     finally:
-        os.close(sign)
+        _let_go(sign)
+
+
+def _let_go(sign: int) -> None:
+    """Unlocked first: children that were forked meanwhile have the file open too, and the lock is the open file's."""
+    _lock(sign, fcntl.LOCK_UN)
+    os.close(sign)
+
+
+def _signed(text: bytes) -> str:
+    """The identity in a sign; none in what a power cut or a full disk has left of one."""
+    try:
+        identity = text.decode()
+        return identity if isinstance(json.loads(identity), dict) else ""
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _read(sign: int) -> str:
+    return _signed(os.pread(sign, 1 << 16, 0))
+
+
+def _write(path: Path, sign: int, identity: str) -> None:
+    """Raises ExecutorError."""
+    text = identity.encode()
+    try:
+        os.ftruncate(sign, 0)
+        if os.pwrite(sign, text, 0) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(sign)
+    except OSError as error:
+        raise ExecutorError(f"{path / SIGN} cannot be written: {error}") from error
+
+
+def _refusal(path: Path, sign: int, identity: str) -> ExecutorError:
+    if _read(sign) in ("", identity):
+        what = f"{path / SIGN} stays locked by another process"
+    else:
+        what = f"{path} has the trials' files of another study of this name, and a process still works with them"
+    return ExecutorError(
+        f"{what}; end that first, or name another folder (?trials=FOLDER in the URL)"
+    )
 
 
 def _is_there(path: Path, sign: int) -> bool:

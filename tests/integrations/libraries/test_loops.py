@@ -65,6 +65,27 @@ def test_an_attempt_that_is_killed_goes_on(train: Any, tmp_path: Path) -> None:
     ]
 
 
+def test_each_epoch_reports_what_it_has() -> None:
+    from tunesmith.integrations.loop import Loop
+
+    def objective(config: dict[str, Any], trial: ts.LiveTrial) -> float:
+        loop = Loop(trial, 3, dict, lambda state: None)
+        for epoch in loop:
+            loop.report(
+                **[{"train": 1.0, "loss": 1.0}, {"loss": 2.0}, {"loss": 3.0, "accuracy": 0.5}][
+                    epoch - 1
+                ]
+            )
+        return 3.0
+
+    result = ts.tune(objective, {"x": 1}, metric="loss", trials=1, progress=False)
+    assert [(r.step, dict(r.metrics)) for r in result.ledger.curves.of(0)] == [
+        (1, {"train": 1.0, "loss": 1.0}),
+        (2, {"loss": 2.0}),
+        (3, {"loss": 3.0, "accuracy": 0.5}),
+    ]
+
+
 @pytest.mark.parametrize("train", [with_torch, with_jax])
 def test_a_stop_leaves_the_model(train: Any) -> None:
     values = []

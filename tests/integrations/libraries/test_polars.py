@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import polars as pl
+import pytest
 
 import tunesmith as ts
+
+pl = pytest.importorskip("polars", reason="runs in the environment 'libraries' (tools/check)")
 
 SPACE = ts.Space(
     x=ts.Float(0, 1),

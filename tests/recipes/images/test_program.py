@@ -21,6 +21,8 @@ SPACE = space(8, EPOCHS)
 FIRST: dict[str, Any] = SPACE.default() | {"depth": 1, "filters": 8, "convolutions": 1}
 #: What a scheduler has to be told.
 NEEDED: dict[str, dict[str, Any]] = {
+    "bandit": {"factor": 0.2},
+    "truncation": {"percent": 30},
     "pb2": {"interval": 4},
     "threshold": {"worst": 0.4, "after": 2},
     "scripted": {"schedule": [[0, FIRST], [4, FIRST | {"crop": 0.2}]]},

@@ -16,13 +16,13 @@ from typing import Any, Final
 from tunesmith.core.errors import StudyError
 from tunesmith.core.text import text_of
 from tunesmith.files import write_json
+from tunesmith.integrations.sagemaker import parsed, plain
 from tunesmith.run.program import PARAMETER_PREFIX
 from tunesmith.run.withheld import inherited
 from tunesmith.service.sagemaker import objects, sent
 from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.names import TRAINING, arn
 from tunesmith.service.sagemaker.plan import Plan, Training
-from tunesmith.service.sagemaker.sent import parsed, plain
 
 #: Single machines are called so: other names would have to resolve.
 HOST: Final = "localhost"

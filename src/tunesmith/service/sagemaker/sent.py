@@ -8,9 +8,10 @@ import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tunesmith.core.errors import StudyError
+from tunesmith.integrations.sagemaker import plain
 from tunesmith.service.sagemaker import objects
 from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.images import DRIVERS
@@ -98,20 +99,3 @@ def _extract(archive: Path, folder: Path, what: str) -> None:
             packed.extractall(folder, filter="data")
     except tarfile.TarError as error:
         raise StudyError(f"{what} is no archive that can be unpacked: {error}") from None
-
-
-def plain(text: str) -> str:
-    """A hyperparameter as a program gets it: version 2 of the SDK writes texts as JSON, in quotes."""
-    value = parsed(text)
-    return value if isinstance(value, str) else text
-
-
-def parsed(text: str) -> Any:
-    """A hyperparameter's value. A text may have been quoted several times: a tuner that is attached quotes it once more."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, str):
-        return parsed(value) if value[:1] == value[-1:] == '"' and len(value) > 1 else value
-    return value if not isinstance(value, float) or value == value else text

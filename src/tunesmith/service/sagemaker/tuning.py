@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tunesmith.integrations.sagemaker import WIDE
 from tunesmith.service.sagemaker import images
 from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.names import parameter_names
@@ -33,8 +34,6 @@ EPOCHS: Final = (
     "epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs", "num_round", "num_boost_round",
 )  # fmt: skip
 _MOST_EPOCHS: Final = 20_000
-#: From so many times the least value on, a range's scale is logarithmic where nobody names one.
-_WIDE: Final = 100.0
 _STRATEGIES: Final[Mapping[str, Any]] = {
     "Bayesian": "auto", "Random": "random", "Hyperband": "auto", "Grid": "grid",
 }  # fmt: skip
@@ -214,7 +213,7 @@ def _logarithmic(one: Range, low: float, high: float) -> bool:
         raise invalid(
             f"{one.Name}: Logarithmic is for ranges above 0, and MinValue is {one.MinValue}"
         )
-    wide = low > 0 and high / low >= _WIDE
+    wide = low > 0 and high / low >= WIDE
     return one.ScalingType == "Logarithmic" or (one.ScalingType == "Auto" and wide)
 
 
