@@ -9,7 +9,6 @@ from tunesmith.core.errors import ConfigError
 from tunesmith.core.objective import Goal
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Searcher
-from tunesmith.core.trial import ENDED
 from tunesmith.tuning.study import Study
 
 
@@ -34,7 +33,8 @@ class Elsewhere:
             same_error=None,
         )
         self._metrics = list(metrics)
-        self._numbers: dict[str, int] = {}
+        #: Of what runs; None for what has ended.
+        self._numbers: dict[str, int | None] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._numbers
@@ -54,20 +54,13 @@ class Elsewhere:
         self.ask(name)
         return True
 
-    def report(self, name: str, step: int, metrics: Mapping[str, float]) -> None:
-        if self.running(name):
-            self.study.report(self._numbers[name], step, **metrics)
-
-    def running(self, name: str) -> bool:
-        number = self._numbers.get(name)
-        return number is not None and self.study.trials[number].state not in ENDED
-
     def tell(self, name: str, values: Mapping[str, float] | None, failed: str = "") -> None:
-        """How a trial ended: its values, or why it failed. One that is not known here is passed over."""
-        if not self.running(name):
+        """How a trial ended: its values, or why it failed. One that is not known here, or has ended, is passed over."""
+        number = self._numbers.get(name)
+        if number is None:
             return
-        number = self._numbers[name]
         if values is not None and all(metric in values for metric in self._metrics):
             self.study.tell(number, {metric: float(values[metric]) for metric in self._metrics})
         else:
             self.study.tell(number, failed=failed or "it has no value")
+        self._numbers[name] = None

@@ -143,13 +143,12 @@ def _read(
     """The space, how a value of it is an override, and the overrides that do not change. Raises SpaceError."""
     here: dict[str, Any] = {}
     words: dict[str, Callable[[Any], str]] = {}
+    keys: dict[str, str] = {}
     fixed: dict[str, str] = {}
     for override in overrides:
         key = override.get_key_element()
-        for name in [
-            n for n, word in words.items() if word.__defaults__ and word.__defaults__[0] == key
-        ]:
-            del here[name], words[name]  # the command line comes after params
+        for name in [name for name, known in keys.items() if known == key]:
+            del here[name], words[name], keys[name]  # the command line comes after params
         fixed.pop(key, None)
         if not override.is_sweep_override():
             fixed[key] = f"{key}={override.get_value_element_as_str()}"
@@ -164,7 +163,7 @@ def _read(
         def word(value: Any, key: str = key, texts: Mapping[Any, str] = texts) -> str:
             return f"{key}={texts.get(value, value)}"
 
-        words[name] = word
+        words[name], keys[name] = word, key
     return Space(here), words, list(fixed.values())
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from tunesmith.core.errors import StudyError
 from tunesmith.core.study import StudySpec
+from tunesmith.core.trial import Trial
 
 
 class Kept:
     """The trials of a study that are there, by number: where each is, and whether as a whole."""
 
     def __init__(self, path: Path, study: StudySpec) -> None:
-        self._path = path
+        self._path, self._study = path, study
         self._trials: dict[int, dict[str, Any]] = {}
         mine = {"study": study.name, "seed": study.seed}
         there = _lines(path)
@@ -22,12 +23,15 @@ class Kept:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(mine) + "\n")
         elif there[0] != mine:
-            raise StudyError(
-                f"{path} is of another study {study.name!r}, whose seed is {there[0].get('seed')}: name another folder "
-                "for this one's runs, or another study"
-            )
+            raise self._other(f", whose seed is {there[0].get('seed')}")
         for line in there[1:]:
             self._trials[line["trial"]] = line
+
+    def check(self, trial: Trial) -> None:
+        """Raises StudyError if what is here is of another study's trial, which has the same number."""
+        made = self._trials.get(trial.number, {}).get("made")
+        if made is not None and made != trial.created_at:
+            raise self._other(", of an earlier call with another storage or none")
 
     def whole(self, number: int) -> bool:
         return bool(self._trials.get(number, {}).get("whole"))
@@ -36,11 +40,17 @@ class Kept:
         """Where the trial is, whole or not; "" for one that is not there."""
         return str(self._trials.get(number, {}).get("where", ""))
 
-    def begin(self, number: int, where: str) -> None:
-        self._add({"trial": number, "where": where, "whole": False})
+    def begin(self, trial: Trial, where: str) -> None:
+        self._add({"trial": trial.number, "where": where, "whole": False, "made": trial.created_at})
 
     def end(self, number: int) -> None:
         self._add({**self._trials[number], "whole": True})
+
+    def _other(self, which: str) -> StudyError:
+        return StudyError(
+            f"{self._path} is of another study {self._study.name!r}{which}: name another folder for this one's runs, or "
+            "another study"
+        )
 
     def _add(self, line: dict[str, Any]) -> None:
         self._trials[line["trial"]] = line

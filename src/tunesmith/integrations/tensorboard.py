@@ -57,11 +57,12 @@ class TensorboardLogger:
         self._write(self._folder, [Event(wall_time=time.time(), summary=config)])
 
     def start(self, trial: Trial) -> None:
+        self._kept.check(trial)
         if self._kept.whole(trial.number):
             return
         folder = self._run(trial.number)
         (folder / _FILE).unlink(missing_ok=True)  # an earlier call did not come to its end
-        self._kept.begin(trial.number, folder.name)
+        self._kept.begin(trial, folder.name)
         self._last[trial.number] = {}
         at = trial.started_at or time.time()
         values = {name: _value(value) for name, value in trial.config.items()}

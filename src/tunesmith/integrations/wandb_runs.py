@@ -40,6 +40,7 @@ class WandbLogger:
         self._kept = Kept(self._dir / "wandb" / f"tunesmith-{study.name}.jsonl", study)
 
     def start(self, trial: Trial) -> None:
+        self._kept.check(trial)
         number = trial.number
         if self._kept.whole(number):
             return
@@ -58,7 +59,7 @@ class WandbLogger:
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
         )
         self._runs[number] = run
-        self._kept.begin(number, Path(run.settings.sync_dir).name)
+        self._kept.begin(trial, Path(run.settings.sync_dir).name)
         run.summary["tunesmith.trial"] = number
 
     def report(self, trial: int, reports: Sequence[Report]) -> None:

@@ -103,6 +103,19 @@ def test_runs_of_another_study_are_not_mixed(
     assert "is of another study 'digits'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("which", ["tensorboard", "wandb"])
+def test_a_study_anew_is_not_taken_for_one_that_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], which: str
+) -> None:
+    """Of the same name and seed, without a storage."""
+    options = {"logdir": tmp_path} if which == "tensorboard" else {"dir": tmp_path}
+    for trials, said in ((1, False), (2, True)):
+        ts.tune(
+            lambda c: c["x"], SPACE, trials=trials, name="digits", seed=0, progress=False, loggers=[{which: options}]
+        )  # fmt: skip
+        assert ("is of another study 'digits'" in capsys.readouterr().err) is said
+
+
 def records(file: bytes) -> Iterator[bytes]:
     """What W&B's files hold: LevelDB's log format, in blocks of 32 KiB, after a header of 7 bytes."""
     at, whole = 7, b""
