@@ -13,7 +13,7 @@ from tests.service.sagemaker.clients import METRIC, config, definition, request
 
 from tunesmith.core.errors import StudyError
 from tunesmith.core.space.space import Space
-from tunesmith.service.sagemaker import images, shapes, tuning
+from tunesmith.service.sagemaker import images, search, shapes, tuning
 from tunesmith.service.sagemaker.configuration import Configuration, Image, load
 from tunesmith.service.sagemaker.images import first_group
 from tunesmith.service.sagemaker.protocol import Fault, decode
@@ -311,3 +311,15 @@ class TestConfiguration:
         path.chmod(0o644)
         with pytest.raises(StudyError, match="chmod 600"):
             load(path)
+
+
+@pytest.mark.parametrize("nested", ["FinalMetricDataList", "Names"])
+def test_a_search_for_what_items_do_not_have(nested: str) -> None:
+    """Items of a list have no tags, and may be no objects."""
+    described = {"Tags": [], "Names": ["a"], "FinalMetricDataList": [{"MetricName": "m", "Value": 1.0}]}  # fmt: skip
+    asked = {
+        "NestedPropertyName": nested,
+        "Filters": [{"Name": f"{nested}.Tags.x", "Operator": "Equals", "Value": "y"}],
+    }
+    body = json.dumps({"NestedFilters": [asked]}).encode()
+    assert not search.fits(decode(body, shapes.Expression), described)

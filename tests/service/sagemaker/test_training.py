@@ -162,6 +162,24 @@ class TestContract:
         assert run.moves[-1].metrics["loss"][0] == 0.25
         assert not (run.trial / "opt/ml/model").exists()
 
+    def test_a_manifest_leads_nowhere_else(self, tmp_path: Path) -> None:
+        """Nor to a file of this machine by its whole path."""
+        target = tmp_path / "elsewhere.csv"
+        source = {"S3DataType": "ManifestFile", "S3Uri": "s3://b/list.manifest"}
+        channels = [{"ChannelName": "listed", "DataSource": {"S3DataSource": source}}]
+        run = Run(tmp_path, LOOKS, channels=channels)
+        there = run.bucket / "below" / str(target).lstrip("/")
+        there.parent.mkdir(parents=True)
+        there.write_text("x")
+        (run.bucket / "list.manifest").write_text(
+            json.dumps([{"prefix": "s3://b/below"}, str(target)])
+        )
+        code, printed = run.run()
+        assert code != 0
+        assert "leads elsewhere" in f"{printed} {run.moves}"
+        assert not target.exists()
+        assert not target.is_symlink()
+
     @pytest.mark.parametrize("quoted", [0, 1, 2])
     def test_a_script_that_the_client_sent(self, tmp_path: Path, quoted: int) -> None:
         """Version 2 of the SDK quotes its texts, and once more those of a tuner that was attached; version 3 does not."""

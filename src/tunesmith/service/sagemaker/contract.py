@@ -135,7 +135,7 @@ class Contents:
         unpacked = channel.get("CompressionType", "None") == "Gzip"
         for one in found:
             target = folder / one.name
-            if ".." in Path(one.name).parts or target.is_symlink() or target.exists():
+            if _leads_out(one.name) or target.is_symlink() or target.exists():
                 raise StudyError(
                     f"Data download failed: {one.name} is there twice, or leads elsewhere"
                 )
@@ -179,7 +179,7 @@ class Contents:
             return
         for one in objects.below(f"{self._training.checkpoints}/{name}/", self._configuration):
             target = self._checkpoints / one.name
-            if ".." not in Path(one.name).parts and not target.exists():
+            if not _leads_out(one.name) and not target.exists():
                 objects.fetch(one.place, target)
 
     def keep_checkpoints(self, name: str) -> None:
@@ -343,3 +343,9 @@ class Contents:
         """Remove what is kept elsewhere now."""
         for folder in ("input/data", "model", "code"):
             shutil.rmtree(self.base / folder, ignore_errors=True)
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a path is none below the folder that it is for."""
+    path = Path(name)
+    return path.is_absolute() or ".." in path.parts

@@ -82,7 +82,9 @@ class Operations:
         return {"HyperParameterTuningJobArn": self._arn(names.TUNING, record)}
 
     def _describe_tuning(self, asked: shapes.TuningJob, caller: Caller, _: Any) -> dict[str, Any]:
-        record = self._seen("tuning", asked.HyperParameterTuningJobName, caller)
+        return self._described(self._seen("tuning", asked.HyperParameterTuningJobName, caller))
+
+    def _described(self, record: Record) -> dict[str, Any]:
         overall = self._overall(record)
         return self._desk.look(
             record, lambda standing: answers.tuning(standing, _better(standing, overall))
@@ -255,10 +257,11 @@ class Operations:
         """Of tuning jobs and of trainings; of all else that clients may look for, there is none here."""
         found: list[tuple[str, dict[str, Any]]] = []
         if asked.Resource == "HyperParameterTuningJob":
-            for record in self._desk.records.all("tuning"):
-                if caller.token.sees(record.study):
-                    described = self._describe_tuning(shapes.TuningJob(record.name), caller, None)
-                    found.append((record.name, {**described, "Tags": _tags(record)}))
+            found = [
+                (record.name, {**self._described(record), "Tags": _tags(record)})
+                for record in self._desk.records.all("tuning")
+                if caller.token.sees(record.study)
+            ]
         elif asked.Resource == "TrainingJob":
             for kind in KINDS:
                 for record in self._desk.records.all(kind):

@@ -35,7 +35,7 @@ def _value(found: Mapping[str, Any], path: str) -> Any:
     """A property of a description, by its name; None where there is none."""
     kind, _, name = path.partition(".")
     if kind == "Tags":
-        return next((tag["Value"] for tag in found["Tags"] if tag["Key"] == name), None)
+        return next((tag["Value"] for tag in found.get("Tags", ()) if tag["Key"] == name), None)
     if kind == "Metrics":
         values = found.get("FinalMetricDataList", ())
         return next((one["Value"] for one in values if one["MetricName"] == name), None)
@@ -115,4 +115,5 @@ def _nested(one: NestedFilters, found: Mapping[str, Any]) -> bool:
     return isinstance(items, list) and any(
         all(_holds(f, _value(item, f.Name.removeprefix(prefix))) for f in one.Filters)
         for item in items
+        if isinstance(item, Mapping)
     )
