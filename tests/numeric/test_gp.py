@@ -54,8 +54,10 @@ def test_the_marginal_likelihood_has_the_gradient_it_says(theta: Any) -> None:
 def test_prior_has_the_gradient_it_says(d: int) -> None:
     theta = np.random.default_rng(d).normal(size=d + 2)
     begin = gp.start([j % 3 for j in range(d)])
-    expected = _difference(lambda t: gp.log_prior(t, begin)[0], theta)
-    np.testing.assert_allclose(gp.log_prior(theta, begin)[1], expected, rtol=1e-5, atol=1e-6)
+    for prior in (gp.USUAL, gp.LITERAL):
+        slope = gp.log_prior(theta, begin, prior)[1]
+        expected = _difference(lambda t, prior=prior: gp.log_prior(t, begin, prior)[0], theta)
+        np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("k", [2, 5, 40])
@@ -211,3 +213,19 @@ def test_a_watch_follows_what_is_believed() -> None:
         model = model.believe(new[first:last])[0]
         for followed, predicted in zip(watch.follow(model), model.predict(pool), strict=True):
             assert followed == pytest.approx(predicted, abs=1e-6)
+
+
+def test_results_of_a_rough_function_are_taken_at_their_word_by_the_literal_prior() -> None:
+    """Thirty results of waves that are shorter than their distances: the usual prior takes them for noise."""
+    points = np.random.default_rng(0).random((30, 2))
+    y = np.cos(25.0 * points).sum(axis=1)
+    features = Features([0, 0])
+    share = [
+        math.exp(theta[-1] - theta[-2])
+        for theta, _ in (
+            gp.fit(features(points), features.owner, y, gp.start([0, 0]), prior=prior)
+            for prior in (gp.USUAL, gp.LITERAL)
+        )
+    ]
+    assert share[0] > 0.05
+    assert share[1] < 0.01

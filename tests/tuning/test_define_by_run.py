@@ -19,6 +19,7 @@ from tests.service.running import Service
 
 import tunesmith as ts
 from tunesmith.core import events
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.trial import State
 from tunesmith.store import open_store
 from tunesmith.tuning.replay import replay
@@ -348,6 +349,52 @@ def test_ask_and_tell(tmp_path: Path) -> None:
     assert study.space["b"].when == {"kind": ["b"]}
     study.close()
     check_replay(storage, "study")
+
+
+def test_what_is_asked_for_after_a_report_is_in_the_study_with_the_next(tmp_path: Path) -> None:
+    storage = tmp_path / "s.db"
+    with ts.Study.create(metric="loss", trials=8, seed=3, storage=storage) as study:
+        first = study.live(study.ask())
+        loss = first.float("x", 0, 1) + first.float("y", 0, 1)
+        study.tell(first.number, loss)
+        live = study.live(study.ask())
+        live.float("x", 0, 1)
+        live.report(step=1, loss=1.0)
+        assert study.trials[live.number].config.keys() == {"x"}
+        live.float("y", 0, 1)
+        live.report(step=2, loss=1.0)
+        assert study.trials[live.number].config == live.config
+        live.float("z", 0, 1)  # nobody has suggested it
+        live.report(step=3, loss=1.0)
+        assert study.trials[live.number].config == live.config
+        assert len(live.config) == 3
+    store = open_store(storage)
+    asked = [e for e in store.changes("study", trial=1) if isinstance(e, events.Asked)]
+    store.close()
+    assert len(asked) == 3, "nothing is said twice"
+    check_replay(storage, "study")
+
+
+def test_another_attempt_begins_with_all_that_was_suggested() -> None:
+
+    def objective(trial: ts.LiveTrial) -> float:
+        x = trial.float("x", 0, 1)
+        if trial.number == 2 and trial.attempt == 0:
+            trial.report(step=1, value=x)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x + trial.float("y", 0, 1)
+
+    store = open_store(None)
+    result = ts.tune(
+        objective, trials=3, executor="process", seed=1, retries=1, storage=store, progress=False
+    )
+    assert result.trials[2].config.keys() == {"x", "y"}
+    ledger, begun = Ledger(store.load("objective")), []
+    for event in store.changes("objective"):
+        ledger.apply(event)
+        if isinstance(event, events.Started) and event.trial == 2:
+            begun.append(sorted(ledger.config(2)))
+    assert begun == [["x", "y"]], "the first began with its suggestion"
 
 
 # -- others at the same time, and kills -------------------------------------------------------

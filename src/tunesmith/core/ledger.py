@@ -566,6 +566,10 @@ class Ledger:
         self._reasons.pop(i, None)
         self.paused.pop(i, None)
         self.running[i] = Running(e.session, e.at, e.why)
+        if (
+            plan := self.asking.plans.pop(i, None)
+        ) is not None:  # what the attempt asks for is to be seen
+            self.table.set_config(i, plan)
         if self.versions:
             self._set_version(i, e.session)
 

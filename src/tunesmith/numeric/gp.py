@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -34,6 +34,19 @@ LENGTH_PRIOR: Final = 0.3
 #: log v ~ N(log NOISE_MEDIAN, NOISE_SPREAD^2)
 NOISE_MEDIAN: Final = 1e-3
 NOISE_SPREAD: Final = 2.0
+
+
+class Prior(NamedTuple):
+    """What is believed of the hyperparameters before any result: see `log_prior`."""
+
+    length_weight: float = LENGTH_PRIOR
+    noise_median: float = NOISE_MEDIAN
+    noise_spread: float = NOISE_SPREAD
+
+
+USUAL: Final = Prior()
+#: ... where results are taken at their word: hardly any noise, and functions as rough as that needs.
+LITERAL: Final = Prior(0.02, 1e-4, 0.7)
 #: A fit ends where no slope is above the one, or a step gains less than the other, as a share of the value.
 GTOL: Final = 5e-2
 FTOL: Final = 1e-5
@@ -101,23 +114,25 @@ def start(sizes: Sequence[int]) -> Floats:
     return theta
 
 
-def log_prior(theta: Floats, begin: Floats) -> tuple[float, Floats]:
+def log_prior(theta: Floats, begin: Floats, prior: Prior = USUAL) -> tuple[float, Floats]:
     """The log density of theta up to a constant, and its gradient; `begin` has the mode of the lengthscales.
 
-    With w = (mode / l)^2: -LENGTH_PRIOR (w + 1/w), as Optuna's GPSampler has it. It is steep on
+    With w = (mode / l)^2: -length_weight (w + 1/w), as Optuna's GPSampler has it. It is steep on
     both sides. That matters under noise: a prior that forgives long lengthscales makes "nothing
     matters, all is noise" the best explanation of few noisy results, and the search stops looking.
-    s ~ Gamma(2, 1); log v ~ N(log NOISE_MEDIAN, NOISE_SPREAD^2).
+    s ~ Gamma(2, 1); log v ~ N(log noise_median, noise_spread^2).
     """
     d = len(theta) - 2
     gradient = np.empty_like(theta)
     w = np.exp(2.0 * (begin[:d] - theta[:d]))
-    gradient[:d] = 2.0 * LENGTH_PRIOR * (w - 1.0 / w)
+    gradient[:d] = 2.0 * prior.length_weight * (w - 1.0 / w)
     signal = math.exp(theta[d])
     gradient[d] = 1.0 - signal
-    noisy = (theta[d + 1] - math.log(NOISE_MEDIAN)) / NOISE_SPREAD
-    gradient[d + 1] = -noisy / NOISE_SPREAD
-    value = -LENGTH_PRIOR * float((w + 1.0 / w).sum()) + theta[d] - signal - 0.5 * noisy * noisy
+    noisy = (theta[d + 1] - math.log(prior.noise_median)) / prior.noise_spread
+    gradient[d + 1] = -noisy / prior.noise_spread
+    value = (
+        -prior.length_weight * float((w + 1.0 / w).sum()) + theta[d] - signal - 0.5 * noisy * noisy
+    )
     return value, gradient
 
 
@@ -189,6 +204,7 @@ def fit(
     extra: Floats | float = 0.0,
     *,
     steps: int = 50,
+    prior: Prior = USUAL,
 ) -> tuple[Floats, float]:
     """The theta of the highest posterior density that L-BFGS finds from `begin`, the prior's mode, in at most `steps`
     evaluations, and its log."""
@@ -197,8 +213,8 @@ def fit(
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         value, gradient = likelihood(theta)
-        prior, slope = log_prior(theta, begin)
-        return -(value + prior), -(gradient + slope)
+        before, slope = log_prior(theta, begin, prior)
+        return -(value + before), -(gradient + slope)
 
     bounds = np.log([LENGTH_BOUNDS] * d + [SIGNAL_BOUNDS, NOISE_BOUNDS])
     theta, value = descend(

@@ -83,7 +83,8 @@ class Asks:
         #: How this very trial has asked, and by which name of the program's.
         self._declared: dict[str, Mapping[str, Any]] = {}
         self._names: dict[str, str] = {}
-        self._said: set[str] | None = None
+        #: The names that its config in the study is made of.
+        self._stored: set[str] = set(config)
         self._stopped: Reason | None = None
         self._process: Final = os.getpid()
         self._asking = threading.Lock()
@@ -214,6 +215,7 @@ class Asks:
                     self._line.note(name)
                 return value
         self._tell(Question({name: declaration}, {name: value}))
+        self._stored.add(name)
         return value
 
     def _of_declared(self, name: str, parameter: Tunable, planned: Any, problem: str | None) -> Any:
@@ -227,15 +229,14 @@ class Asks:
         return parameter.clean(planned)
 
     def _say_only(self) -> None:
-        """Have it stored what the trial has asked for so far, where its config has more."""
-        if self._asked is None or self.config.keys() in (self._plan.keys(), self._said):
+        """Have it stored what the trial has asked for so far, where its config in the study is another one."""
+        if self._asked is None:
             return
         with self._asking:
             names = tuple(self.config)
-            if self._said == set(names) or self._plan.keys() <= self.config.keys():
-                return
-            self._said = set(names)
-        self._tell(Question({}, {}, names))
+            if names and self._stored != set(names):
+                self._tell(Question({}, {}, names))
+                self._stored = set(names)
 
     def _tell(self, question: Question) -> None:
         reason = None if self._line is None else self._line.ask(question)

@@ -52,7 +52,7 @@ def test_what_a_token_is_for(door: Door) -> None:
     call(door, "DeleteStudy", delete)
     log = (door.tokens._path or Path()).with_name("audit.log").read_text()
     assert (
-        '"name":"vizier","method":"POST","path":"/vizier.VizierService/DeleteStudy","status":200'
+        '"name":"vizier","method":"POST","path":"/vizier.VizierService/DeleteStudy owners/ana/studies/seen","status":200'
         in log
     )
 
@@ -69,6 +69,35 @@ def test_studies_of_other_doors(door: Door) -> None:
     made = study(door, "private")  # of the same name, and another one
     assert made.resource_name == "owners/ana/studies/private"
     assert not list(made.trials())
+
+
+def test_a_name_that_another_study_has_now(door: Door) -> None:
+    """It is not deleted for the one that had it."""
+    token = door.url(door.token()).split("//")[1].split("@")[0]
+    made = study(door, "passed-on")
+    assert door.ask("DELETE", "/api/v1/studies/passed-on", token=token).status < 300
+    spec = {"name": "passed-on", "space": {"x": {"float": [0, 1]}}, "objectives": [{"metric": "m", "goal": "minimize"}]}  # fmt: skip
+    assert door.ask("POST", "/api/v1/studies", {"spec": spec, "at": 0}, token=token).status == 201
+    delete = messages.of("DeleteStudyRequest")(name=made.resource_name)
+    assert refused(door, "DeleteStudy", delete)[0] is grpc.StatusCode.NOT_FOUND
+    assert door.ask("GET", "/api/v1/studies/passed-on", token=token).status == 200
+
+
+def test_a_mark_that_anybody_wrote(door: Door) -> None:
+    """A study that says it is another one's is not taken for it."""
+    token = door.url(door.token()).split("//")[1].split("@")[0]
+    made = study(door, "real")
+    mark = {"name": made.resource_name, "display_name": "real", "spec": "{}", "metadata": {}}
+    unreal = {**mark, "name": "owners/ana/studies/unreal", "display_name": "unreal"}
+    for name, job in (("feigned", mark), ("another", unreal)):
+        spec = {"name": name, "space": {"x": {"float": [0, 1]}}, "objectives": [{"metric": "m", "goal": "minimize"}], "job": {"vizier": job}}  # fmt: skip
+        assert door.ask("POST", "/api/v1/studies", {"spec": spec, "at": 0}, token=token).status == 201  # fmt: skip
+    shown = [s.name for s in call(door, "ListStudies", list_of("ana")).studies]
+    assert shown.count(made.resource_name) == 1
+    get = messages.of("GetStudyRequest")(name="owners/ana/studies/unreal")
+    assert refused(door, "GetStudy", get)[0] is grpc.StatusCode.NOT_FOUND
+    call(door, "DeleteStudy", messages.of("DeleteStudyRequest")(name=made.resource_name))
+    assert door.ask("GET", "/api/v1/studies/feigned", token=token).status == 200
 
 
 def test_a_socket(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.service.vizier.client import config, study
 from tests.service.vizier.conftest import Door
 from vizier.service import pyvizier as vz
 
-from tunesmith.service.vizier import messages
+from tunesmith.service.vizier import messages, names
 
 CALLS = {
     "CreateStudy": "Study", "GetStudy": "Study", "ListStudies": "ListStudiesResponse", "DeleteStudy": "Empty",
@@ -149,14 +149,24 @@ def test_what_is_too_long(door: Door) -> None:
     for step in range(5000):
         trial.trial.measurements.add(step_count=step).metrics.add(metric_id="loss", value=1.0)
     assert "too many" in refused(door, "CreateTrial", trial)[1]
+    del trial.trial.measurements[:]
+    trial.trial.state = trial.trial.SUCCEEDED
+    for metric in ["loss", *(f"{n:0>200}" for n in range(450))]:
+        trial.trial.final_measurement.metrics.add(metric_id=metric, value=1.0)
+    assert "too many" in refused(door, "CreateTrial", trial)[1]
+    assert not list(made.trials())  # nor is one left that nobody runs
+    operation = names.operation_name(study_name, 1_000_000, "c")
+    get = messages.of("GetOperationRequest")(name=operation)
+    assert "from 1 to 1000, not 1000000" in refused(door, "GetOperation", get)[1]
+    assert not list(made.trials())
 
 
 def test_names(door: Door) -> None:
     """A slash is no part of a name; anything else is, and names that look alike here are different studies."""
     create = messages.of("CreateStudyRequest")(parent="owners/a/b")
     assert "names no parent" in refused(door, "CreateStudy", create)[1]
-    names = ["wie geht's?", "wie geht's!", "..", "ü", "-", "x" * 200]
-    made = {name: study(door, name, owner="o'w n") for name in names}
+    called = ["wie geht's?", "wie geht's!", "..", "ü", "-", "x" * 200]
+    made = {name: study(door, name, owner="o'w n") for name in called}
     for name, one in made.items():
         assert one.resource_name == f"owners/o'w n/studies/{name}"
         (trial,) = one.suggest(count=1, client_id=f"{name[:9]}\n/")

@@ -35,6 +35,8 @@ TELLING: Final = 10
 NARROWEST: Final = 0.02
 #: Results are noisy if noise is more than this share of the variance.
 NOISY: Final = 0.01
+#: What is more than this share may be roughness as well, near the best.
+ROUGH: Final = 0.05
 
 
 #: How losses are warped: the bad tail compressed, not at all, or by their logs.
@@ -120,7 +122,8 @@ class Model:
         result.
 
         Its hyperparameters are its own, fitted to what was near at the last checkpoint; their prior takes the range of
-        those points for the range of the parameters.
+        those points for the range of the parameters. Where much would be noise, results are taken at their word instead:
+        on a rough function they tell more so, and with noise it does no harm (docs/decisions/0036).
         """
         domain = self.domain
         rows = self._around(self.incumbent, np.arange(len(self.known)), count)
@@ -140,7 +143,12 @@ class Model:
             begin, numbers = domain.begin, domain.numbers
             span = math.sqrt(12.0) * np.nan_to_num(points[:, numbers], nan=0.5).std(axis=0)
             begin[numbers] += np.log(np.clip(span, NARROWEST, 1.0))
-            return gp.fit(features, domain.owner, targets, begin, extra, steps=steps)[0]
+            fitted = gp.fit(features, domain.owner, targets, begin, extra, steps=steps)[0]
+            if fitted[-1] - fitted[-2] <= math.log(ROUGH):
+                return fitted
+            return gp.fit(
+                features, domain.owner, targets, begin, extra, steps=steps, prior=gp.LITERAL
+            )[0]
 
         theta = domain.theta("near", data, make)
         near = Model(

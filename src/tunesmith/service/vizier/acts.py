@@ -177,6 +177,8 @@ def add(study: Study, parameters: Parameters, message: Any, session: Session) ->
         latest = measured[-1].metrics if measured else {}
         if infeasible is None:
             _outcome(study._ledger, final, latest)  # noqa: SLF001 (before anything is stored)
+        if final is not None:
+            final_text(final, message.client_id)  # raises, likewise
         full = parameters.space.filled(config)
         study.by(session)._join()  # noqa: SLF001
         with _whole(study):
@@ -194,7 +196,8 @@ def add(study: Study, parameters: Parameters, message: Any, session: Session) ->
 
 @contextmanager
 def _whole(study: Study) -> Iterator[None]:
-    """What is stored in the block is stored together, or not at all; each step is decided on the one before."""
+    """What is stored in the block is stored together, or not at all; each step is decided on the one before. Within others'
+    block what was decided stays, so nothing here may raise."""
     if study._journal._together is not None:  # noqa: SLF001 (it is a part of others')
         yield
     else:

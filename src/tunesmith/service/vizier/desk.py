@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -108,16 +109,20 @@ class Desk:
         allow(who, "read")
         prefix = f"{parent.parent}/studies/"
 
-        def listed() -> list[Any]:
+        def listed() -> tuple[list[Any], str]:
             found = [
                 (resource, name)
                 for name in self._studies.store.names()
                 if who.sees(name) and (resource := self._resource_of(name)).startswith(prefix)
             ]
-            self._known.update(found)
+            for resource, name in found:
+                self._known.setdefault(resource, name)
             shown, following = _page(found, request)
-            looks = [(name, partial(self._study, resource=resource)) for resource, name in shown]
-            return [[self._studies.on(name, look) for name, look in looks], following]
+            made = []
+            for resource, name in shown:
+                with suppress(StudyNotFound):  # deleted meanwhile
+                    made.append(self._studies.on(name, partial(self._study, resource=resource)))
+            return made, following
 
         made, following = await self._studies.think(listed)
         return messages.of("ListStudiesResponse")(studies=made, next_page_token=following)
@@ -125,8 +130,19 @@ class Desk:
     async def delete_study(self, who: Token, request: Any) -> Any:
         resource = names.resource(request.name, "study")
         name = await self._name(who, "control", resource)
-        await self._studies.quick(self._studies.delete, name)
-        self._known.pop(resource.name, None)
+
+        def delete() -> (
+            None
+        ):  # whose name it is now: the one that is known may be another study's by now
+            self._studies.forget(name)
+            if self._resource_of(name) != resource.name:
+                raise _missing(resource)
+            self._studies.delete(name)
+
+        try:
+            await self._found(resource, self._studies.quick(delete))
+        finally:
+            self._known.pop(resource.name, None)
         return messages.of("Empty")()
 
     async def set_study_state(self, who: Token, request: Any) -> Any:
@@ -165,9 +181,6 @@ class Desk:
             raise invalid("contexts are not known here; leave them out")
         client = request.client_id
         count = request.suggestion_count
-        if not 1 <= count <= MOST:
-            raise invalid(f"suggestion_count is from 1 to {MOST}, not {count}")
-        names.session_of(client)
         return await self._operation(who, resource, count, client, wait_s)
 
     async def get_operation(self, who: Token, request: Any, wait_s: float) -> Any:
@@ -178,6 +191,9 @@ class Desk:
     async def _operation(
         self, who: Token, resource: Resource, count: int, client: str, wait_s: float
     ) -> Any:
+        if not 1 <= count <= MOST:
+            raise invalid(f"suggestion_count is from 1 to {MOST}, not {count}")
+        names.session_of(client)  # raises
         operation = messages.of("Operation")(
             name=names.operation_name(resource.name, count, client)
         )
@@ -288,8 +304,10 @@ class Desk:
         infeasible = request.infeasible_reason if request.trial_infeasible else None
 
         def complete(study: Study, number: int) -> None:
-            asked = spec.described(study._refresh().spec.job[spec.JOB])  # noqa: SLF001
-            best = asked.measurement_selection_type == asked.BEST_MEASUREMENT
+            best = False
+            if final is None and infeasible is None:
+                asked = spec.described(study._refresh().spec.job[spec.JOB])  # noqa: SLF001
+                best = asked.measurement_selection_type == asked.BEST_MEASUREMENT
             acts.complete(study, number, final, infeasible, best=best)
 
         return await self._act(who, "work", request.name, complete)
@@ -373,8 +391,9 @@ class Desk:
             return known
         for name in self._studies.store.names():
             if found := self._resource_of(name):
-                self._known[found] = name
+                self._known.setdefault(found, name)
                 if found == resource:
+                    self._known[resource] = name
                     return name
         return None
 
@@ -384,7 +403,12 @@ class Desk:
             asked = spec.asked_for(self._studies.origin(name).spec)
         except TunesmithError:
             return ""
-        return "" if asked is None else str(asked["name"])
+        if asked is None:
+            return ""
+        resource = str(asked["name"])
+        # whoever makes a study may write such a mark in it: it counts where `_make` would give the study this name
+        called = names.study_names(resource, str(asked.get("display_name", "")))
+        return resource if name in called else ""
 
     def _of(self, study: Study, resource: Resource) -> Parameters:
         """A study's parameters, if it is the one that is meant."""
