@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from tunesmith.core.errors import ExecutorError, StudyError
 from tunesmith.core.trial import State
 from tunesmith.run.agent import Site
 from tunesmith.run.calling import CallingCluster
-from tunesmith.run.dask import dask
+from tunesmith.run.dask import accompany, dask
 from tunesmith.run.demand import Demand
 from tunesmith.run.fleet import FleetExecutor, Gone
 from tunesmith.run.line import Lines, attend
@@ -191,6 +193,88 @@ def test_who_does_not_know_the_secret_is_not_heard(tmp_path: Path) -> None:
     lines.close()
     with pytest.raises(ExecutorError, match=r"no coordinator answers at 127\.0\.0\.1"):
         attend(call)
+
+
+def test_callers_are_let_in_after_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = [OSError(errno.EMFILE, "no file is free"), ConnectionAbortedError()]
+
+    class Listener(socket.socket):
+        def accept(self) -> Any:
+            if faults:
+                raise faults.pop()
+            return super().accept()
+
+    def listener(address: Any) -> socket.socket:
+        made = Listener()
+        made.bind(address)
+        made.listen()
+        return made
+
+    monkeypatch.setattr(socket, "create_server", listener)
+    before = set(threading.enumerate())
+    lines = Lines(Site(FUNCTION, tmp_path, "sign", None, {}, ()), "127.0.0.1")
+    (listening,) = (t for t in set(threading.enumerate()) - before if t.name == "lines")
+    try:
+        agent = threading.Thread(target=attend, args=(lines.expect(),), daemon=True)
+        agent.start()
+        assert len(lines.heard(30.0)) == 1
+        assert not faults
+    finally:
+        lines.close()
+    agent.join(30)
+    assert not agent.is_alive()
+    listening.join(30)
+    assert not listening.is_alive()
+
+
+def test_a_caller_that_does_not_read_is_in_nobodys_way(tmp_path: Path) -> None:
+    site = Site(FUNCTION, tmp_path, "sign", None, {"large": "x" * (1 << 26)}, ())
+    lines = Lines(site, "127.0.0.1")
+    call = lines.expect()
+    other = threading.Thread(target=lines.expect, daemon=True)
+    with Connection(socket.create_connection((call.host, call.port)).detach()) as line:
+        answer_challenge(line, call.secret)
+        deliver_challenge(line, call.secret)
+        line.send(call.agent)
+        assert line.poll(30)  # the site is on its way
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+    lines.close()
+
+
+def test_an_agent_that_is_sent_away_ends_as_it_should(tmp_path: Path) -> None:
+    """Beside whoever holds its input open."""
+    lines = Lines(Site(FUNCTION, tmp_path, "sign", None, {}, ()), "127.0.0.1")
+    call = lines.expect()
+    lines.end(call.agent)
+    try:
+        accompany(call)
+    finally:
+        lines.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"), [("pending", False), ("finished", True), ("lost", True), ("error", True)]
+)
+def test_a_task_that_is_over_is_said(
+    client: distributed.Client, status: str, ended: bool, tmp_path: Path
+) -> None:
+    class Task:
+        def exception(self) -> Exception:
+            return ValueError("it")
+
+    Task.status = status  # type: ignore[attr-defined]
+    cluster = dask(Site(FUNCTION, tmp_path, "sign", None, {}, ()), Demand(), **LOCAL)
+    try:
+        tasks: Any = cluster._starter
+        tasks._tasks[0] = Task()
+        assert bool(tasks.ended(0)) == ended
+        tasks._client = None
+        with pytest.raises(ExecutorError, match="tasks could not be handed in"):
+            tasks.start([cluster._lines.expect()])
+    finally:
+        cluster.close()
 
 
 def test_agents_that_never_call(tmp_path: Path) -> None:

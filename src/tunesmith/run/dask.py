@@ -46,14 +46,17 @@ class _Tasks:
         self._tasks: dict[int, Any] = {}
 
     def start(self, calls: Sequence[Call]) -> None:
-        for call in calls:
-            self._tasks[call.agent] = self._client.submit(
-                accompany, call, pure=False, retries=0, resources=self._resources or None
-            )
+        try:
+            for call in calls:
+                self._tasks[call.agent] = self._client.submit(
+                    accompany, call, pure=False, retries=0, resources=self._resources or None
+                )
+        except Exception as error:
+            raise ExecutorError(f"tasks could not be handed in: {error}") from error
 
     def ended(self, agent: int) -> str:
         task = self._tasks.get(agent)
-        if task is None or task.status not in ("error", "cancelled", "lost"):
+        if task is None or task.status == "pending":
             return ""
         error = task.exception() if task.status == "error" else None
         return f"its task on Dask has ended ({task.status}) before it began{f': {error}' if error else ''}"
@@ -77,9 +80,7 @@ def accompany(call: Call) -> None:
         with contextlib.suppress(BrokenPipeError):
             pickle.dump(call, process.stdin)
             process.stdin.flush()
-        while process.poll() is None:  # `wait` would close its input
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(1.0)
+        process.wait()
     if process.returncode:
         raise ExecutorError(
             f"an agent has ended with status {process.returncode}; what it printed is with its worker's output"

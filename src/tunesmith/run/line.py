@@ -15,11 +15,12 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from queue import Empty, SimpleQueue
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tunesmith.core.errors import ExecutorError
 from tunesmith.core.events import Stop
@@ -28,6 +29,8 @@ from tunesmith.run.fleet import Gone, Heard
 
 #: How long a caller may take to prove itself, and to be connected (s).
 _PATIENCE_S: Final = 30.0
+#: How long to wait where no caller can be let in just now (s).
+_PAUSE_S: Final = 0.1
 #: How soon the kernel asks about a silent line, how often, and after how many questions without an answer it is cut.
 _ALIVE: Final = (15, 5, 3)
 
@@ -54,6 +57,7 @@ class Lines:
         self._lines: dict[int, Connection | None] = {}
         self._heard: SimpleQueue[tuple[int, Heard]] = SimpleQueue()
         self._count = 0
+        self._closed = False
         threading.Thread(target=self._listen, name="lines", daemon=True).start()
 
     def expect(self) -> Call:
@@ -91,6 +95,7 @@ class Lines:
             return self._lines.pop(agent, None) is not None
 
     def close(self) -> None:
+        self._closed = True
         for agent in list(self._lines):
             self.end(agent)
         with contextlib.suppress(OSError):  # `close` alone leaves who waits in `accept` there
@@ -100,11 +105,12 @@ class Lines:
     # -- threads ------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        while True:
+        while not self._closed:
             try:
                 caller, _ = self._listener.accept()
-            except OSError:
-                return  # closed
+            except OSError:  # closed; or a caller that has gone, or no file is free just now
+                time.sleep(0.0 if self._closed else _PAUSE_S)
+                continue
             threading.Thread(target=self._greet, args=(caller,), daemon=True).start()
 
     def _greet(self, caller: socket.socket) -> None:
@@ -118,6 +124,8 @@ class Lines:
             deliver_challenge(line, self._secret)
             answer_challenge(line, self._secret)
             number = line.recv()
+            cut.cancel()
+            line.send(self._site)
         except (AuthenticationError, OSError, EOFError, AssertionError):
             line.close()
             return
@@ -127,7 +135,6 @@ class Lines:
             if self._lines.get(number, line) is not None:  # unknown, ended, or here already
                 line.close()
                 return
-            line.send(self._site)
             self._lines[number] = line
         self._follow(number, line)
 
@@ -143,8 +150,9 @@ class Lines:
             line.close()  # and stays in the table: nobody else is this agent
 
 
-def attend(call: Call, lifeline: IO[bytes] | None = None) -> None:
-    """Be an agent, until its coordinator ends it or is gone, or `lifeline` ends. Raises ExecutorError where nobody answers."""
+def attend(call: Call, lifeline: int | None = None) -> None:
+    """Be an agent, until its coordinator ends it or is gone, or `lifeline` ends, the number of an open file. Raises
+    ExecutorError where nobody answers."""
     try:
         caller = socket.create_connection((call.host, call.port), timeout=_PATIENCE_S)
     except OSError as error:
@@ -164,8 +172,9 @@ def attend(call: Call, lifeline: IO[bytes] | None = None) -> None:
             _serve(line, call)
 
 
-def _end_with(lifeline: IO[bytes], line: Connection) -> None:
-    lifeline.read()
+def _end_with(lifeline: int, line: Connection) -> None:
+    while os.read(lifeline, 1024):  # a file object's lock, held when the interpreter ends, is fatal
+        pass
     _cut(line)
 
 
@@ -222,4 +231,4 @@ def _cut(line: Connection) -> None:
 
 
 if __name__ == "__main__":  # beside whoever holds its standard input open
-    attend(pickle.load(sys.stdin.buffer), sys.stdin.buffer)  # noqa: S301 (from whoever has started it)
+    attend(pickle.load(sys.stdin.buffer), sys.stdin.fileno())  # noqa: S301 (from whoever has started it)

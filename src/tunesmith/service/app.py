@@ -141,7 +141,7 @@ def make(
 
         vizier_desk = VizierDesk(studies, groups, wire)
         door = Door(vizier, vizier_desk, tokens, audit, where)
-        app.include_router(Rest(vizier_desk, where).router)
+        app.include_router(Rest(vizier_desk, studies, where).router)
     if desk is not None:
         app.include_router(SageMakerRoutes(desk, tokens, studies).router)
     app.include_router(page.router(studies, news, readings, labelled, jobs=jobs is not None))

@@ -52,7 +52,7 @@ def test_what_a_token_is_for(door: Door) -> None:
     call(door, "DeleteStudy", delete)
     log = (door.tokens._path or Path()).with_name("audit.log").read_text()
     assert (
-        '"name":"vizier","method":"POST","path":"/vizier.VizierService/DeleteStudy","status":200'
+        '"name":"vizier","method":"POST","path":"/vizier.VizierService/DeleteStudy owners/ana/studies/seen","status":200'
         in log
     )
 

@@ -26,7 +26,7 @@ def output_of(reading: Reading, storage: Location | None, number: int) -> dict[s
     if storage is None:
         return nothing
     study = folder_of(storage, reading.name)
-    if is_anothers(study.path, identity_of(reading.name, reading.store.made_at(reading.name))):
+    if is_anothers(study.path, identity_of(reading.name, reading.born)):
         return nothing
     folder = study.trial(number)
     try:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Request
 from google.protobuf import json_format
@@ -14,14 +14,19 @@ from starlette.responses import Response
 
 from tunesmith.service.gate import token_of
 from tunesmith.service.problems import Problem
+from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Token
 from tunesmith.service.vizier import messages
 from tunesmith.service.vizier.desk import Desk
 from tunesmith.service.vizier.names import invalid
 from tunesmith.service.vizier.statuses import STATUSES, status_of
 
+T = TypeVar("T")
+
 #: How long a request for suggestions waits (s): clients give up after 5.
 WAIT_S: Final = 2.5
+#: So many bytes are read, or written as JSON, on the event loop.
+_AT_ONCE: Final = 32 << 10
 #: Vertex AI's numbers of algorithms: its clients send these for words.
 _ALGORITHMS: Final = {0: "ALGORITHM_UNSPECIFIED", 2: "GRID_SEARCH", 3: "RANDOM_SEARCH"}
 _PARENT: Final = "projects/[^/:]+/locations/[^/:]+"
@@ -76,8 +81,8 @@ _AUDITED: Final = ("DeleteStudy", "DeleteTrial")
 class Rest:
     """The routes below /v1/projects."""
 
-    def __init__(self, desk: Desk, where: str) -> None:
-        self._where = where
+    def __init__(self, desk: Desk, studies: Studies, where: str) -> None:
+        self._studies, self._where = studies, where
         self._calls: Mapping[str, Callable[[Token, Any], Awaitable[Any]]] = {
             "CreateStudy": desk.create_study,
             "ListStudies": desk.list_studies,
@@ -112,15 +117,24 @@ class Rest:
             match = _PATH.fullmatch(request.url.path)
             assert match is not None
             route, named = _find(request.method, match[2])
-            asked = _read(route, named, await request.body(), request.query_params)
+            body = await request.body()
+            asked = await self._apart(
+                len(body), partial(_read, route, named, body, request.query_params)
+            )
             if route.operation in _AUDITED:
                 request.state.audited = True
             made = await self._calls[route.operation](token_of(request), asked)
-            return _json(_shown(route.operation, made, match[1], named))
+            return await self._apart(
+                made.ByteSize(), lambda: _json(_shown(route.operation, made, match[1], named))
+            )
         except Exception as error:  # noqa: BLE001 (a client is told what it is to know)
             status, text = status_of(error, self._where)
             code = STATUSES[status][1]
             return _json({"error": {"code": code, "message": text, "status": status}}, code)
+
+    async def _apart(self, size: int, call: Callable[[], T]) -> T:
+        """What `call` makes of so many bytes: of many, in a thread, so that nobody else waits for it."""
+        return call() if size <= _AT_ONCE else await self._studies.think(call)
 
 
 def _find(method: str, path: str) -> tuple[_Route, str]:

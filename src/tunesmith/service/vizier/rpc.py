@@ -192,23 +192,27 @@ class Door:
     ) -> bytes:
         """Carry out a call: what goes over the wire is read here, so that what cannot be read is said."""
         who: Token | None = None
+        about = ""
         try:
             who = self._who(context)
-            made = await call(who, _read(name, body))
-            self._note(name, who, context, 200)
+            request = _read(name, body)
+            if name in _AUDITED:
+                about = request.parent if name == "SetStudyState" else request.name
+            made = await call(who, request)
+            self._note(name, who, context, 200, about)
             return bytes(made.SerializeToString())
         except Exception as error:  # noqa: BLE001 (a client is told what it is to know)
             status, text = status_of(error, self._where)
-        self._note(name, who, context, STATUSES[status][1])
+        self._note(name, who, context, STATUSES[status][1], about)
         await context.abort(_CODES[status], text)
         raise AssertionError
 
-    def _note(self, name: str, who: Token | None, context: Any, status: int) -> None:
-        """Write down what takes more than to work on a study, and what was refused."""
-        about = {"token": who, "audited": name in _AUDITED}
-        path = f"/vizier.VizierService/{name}"
+    def _note(self, name: str, who: Token | None, context: Any, status: int, about: str) -> None:
+        """Write down what takes more than to work on a study, which one it was about, and what was refused."""
+        state = {"token": who, "audited": name in _AUDITED}
+        path = f"/vizier.VizierService/{name} {about}".rstrip()
         self._audit.note(
-            {"state": about, "client": (context.peer(), 0), "method": "POST", "path": path}, status
+            {"state": state, "client": (context.peer(), 0), "method": "POST", "path": path}, status
         )
 
     def _who(self, context: Any) -> Token:
