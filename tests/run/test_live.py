@@ -53,6 +53,14 @@ class TestReport:
         trial.report(loss=0)
         assert [step for step, _ in sent.reports] == [1, 2, 10, 11]
 
+    def test_as_optuna_spells_it_by_name(self, sent: Sent, tmp_path: Path) -> None:
+        for metric in ("loss", "value"):
+            live = LiveTrial(7, 0, {}, 9, lambda: tmp_path, sent, metrics=[metric])
+            live.report(value=0.5, step=3)
+            assert sent.reports.pop() == (3, {metric: 0.5})
+        LiveTrial(7, 0, {}, 9, lambda: tmp_path, sent).report(value=0.5, step=3)
+        assert sent.reports == [(3, {"value": 0.5})], "of a study whose metrics are not known"
+
     @pytest.mark.parametrize("step", [3.0, np.int64(3), np.float32(3)])
     def test_a_whole_step_of_any_type(self, trial: LiveTrial, sent: Sent, step: Any) -> None:
         trial.report(step, loss=1)

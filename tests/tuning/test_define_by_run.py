@@ -375,6 +375,53 @@ def test_what_is_asked_for_after_a_report_is_in_the_study_with_the_next(tmp_path
     check_replay(storage, "study")
 
 
+def test_a_condition_outlives_another_range() -> None:
+    """Whose trial has not ended when another edits the space."""
+    with ts.Study.create(metric="loss", trials=20, seed=3, searcher="random") as study:
+
+        def ask(number: int) -> ts.LiveTrial:
+            study.enqueue({"kind": "ab"[number % 2]})
+            live = study.live(study.ask())
+            if live.choice("kind", "a", "b") == "b" and number < 6:
+                live.float("y", 0, 1)
+            return live
+
+        for number in range(6):
+            study.tell(ask(number).number, 0.5)
+        assert study.space["y"].when == {"kind": ["b"]}
+        number = ask(7).number  # of another version of the program
+        asked = events.Asked(9e9, number, 0, {"y": ts.Float(0, 4).to_dict()}, {"y": 2.0})
+        study.commit(lambda: [asked])
+        other = ask(8)
+        other.float("w", 0, 1)
+        study.tell(other.number, 0.5)
+        assert study.space["y"] == ts.Float(0, 4, when={"kind": ["b"]})
+
+
+def test_what_a_person_has_added_to_the_space_stays_and_is_not_looked_for() -> None:
+    """Whatever it is called."""
+    store = open_store(None)
+    with ts.Study.create(metric="loss", trials=20, seed=3, storage=store) as study:
+        for number in range(8):
+            live = study.live(study.ask())
+            live.choice("kind", "a", "b")
+            live.float("x", 0, 1)
+            if number > 4:
+                live.float("y", 0, 1)
+            study.tell(live.number, 0.5)
+            if number == 2:
+                added = {"where": ts.Fixed("here"), "z": ts.Float(0, 1, when={"kind": ["a", "b"]})}
+                study.edit(space=ts.Space({**study.space.parameters, **added}))
+        assert study.space["where"] == ts.Fixed("here")
+        assert study.space["z"] == added["z"]
+        assert "y" in study.space
+        name = study.name
+    edits = [e for e in store.changes(name) if isinstance(e, events.Edited)]
+    for edit in edits:  # as it is written for anybody
+        ts.Space.from_dict(edit.changes["space"])
+    assert len(edits) <= 4, "kind; the person's; y, and its condition"
+
+
 def test_another_attempt_begins_with_all_that_was_suggested() -> None:
 
     def objective(trial: ts.LiveTrial) -> float:

@@ -10,7 +10,7 @@ from tunesmith.core.asking import differs, same
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.space.parameter import Parameter, parameter_from_dict
 from tunesmith.core.space.rules import replace_when, rule
-from tunesmith.core.space.space import RELATIONS, Config
+from tunesmith.core.space.space import Config, Space
 from tunesmith.core.trial import CODES, State
 
 #: Conditions are found in so many trials at most, the newest.
@@ -44,8 +44,8 @@ def learned(ledger: Ledger, number: int, config: Config, state: State) -> dict[s
     wrong = {n for n in config if n in asking.declared and (n not in active or n in asking.changed)}
     if whole:
         for name in active - config.keys():
-            if space.condition(name) is not None or (
-                name in asking.declared and not _missed(ledger, name)
+            if name in asking.declared and (
+                space.condition(name) is not None or not _missed(ledger, name)
             ):
                 wrong.add(name)
     if not wrong:
@@ -86,7 +86,7 @@ def _edited(
             parameters[name] = parameter_from_dict(name, asking.declared[name].declaration)
         else:
             parameters[name] = space[name]
-    for name in wrong & place.keys():
+    for name in (wrong | asking.changed) & place.keys() & parameters.keys():
         having = [config for config, _ in ended.values() if name in config]
         lacking = [config for config, whole in ended.values() if whole and name not in config]
         before = {
@@ -96,7 +96,7 @@ def _edited(
         }
         when = rule(having, lacking, before) if having else None
         parameters[name] = replace_when(parameters[name], when or None)
-    out: dict[str, Any] = {name: p.to_dict() for name, p in parameters.items()}
-    if space.relations:
-        out[RELATIONS] = [relation.text for relation in space.relations]
-    return out
+    made = Space(parameters)
+    for relation in space.relations:
+        made.require(relation.text)
+    return made.to_dict()

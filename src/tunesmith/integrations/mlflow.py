@@ -15,6 +15,7 @@ from typing import Any, Final
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
+from tunesmith.core.errors import StudyError
 from tunesmith.core.study import StudySpec
 from tunesmith.core.text import text_of
 from tunesmith.core.trial import Report, State, Trial
@@ -23,6 +24,8 @@ from tunesmith.core.trial import Report, State, Trial
 STUDY: Final = "tunesmith.study"
 TRIAL: Final = "tunesmith.trial"
 STATE: Final = "tunesmith.state"
+#: When a trial was made: the same for a study that is resumed.
+_MADE: Final = "tunesmith.made"
 _PARENT: Final = "mlflow.parentRunId"
 _NAME: Final = "mlflow.runName"
 _STATUS: Final[Mapping[State, str]] = {
@@ -50,8 +53,10 @@ class MlflowLogger:
         #: The runs of trials, by number; and of those that MLflow has whole already.
         self._runs: dict[int, str] = {}
         self._whole: set[int] = set()
+        self._made: dict[int, str] = {}
 
     def begin(self, study: StudySpec) -> None:
+        self._name = study.name
         there = self._client.get_experiment_by_name(self._experiment)
         self._id = (
             self._client.create_experiment(self._experiment)
@@ -70,6 +75,13 @@ class MlflowLogger:
         self._parent = self._client.create_run(self._id, tags=tags).info.run_id
 
     def start(self, trial: Trial) -> None:
+        made = repr(trial.created_at)
+        if self._made.get(trial.number, made) != made:
+            self.close()
+            raise StudyError(
+                f"the experiment {self._experiment!r} has another study {self._name!r}, of an earlier call with another storage "
+                "or none: name another experiment for this one's runs, or another study"
+            )
         if trial.number in self._runs:
             return
         tags = {
@@ -77,6 +89,7 @@ class MlflowLogger:
             _PARENT: self._parent,
             TRIAL: str(trial.number),
             STATE: State.RUNNING,
+            _MADE: made,
         }
         run = self._client.create_run(
             self._id, tags={k: str(v) for k, v in tags.items()}
@@ -119,6 +132,8 @@ class MlflowLogger:
             for run in page:
                 number = int(run.data.tags[TRIAL])
                 self._runs[number] = run.info.run_id
+                if _MADE in run.data.tags:
+                    self._made[number] = run.data.tags[_MADE]
                 if run.info.status in _STATUS.values():
                     self._whole.add(number)
             token = page.token

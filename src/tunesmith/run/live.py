@@ -185,6 +185,14 @@ class LiveTrial(Asks):
         self, place: tuple[Any, ...], step: int | None, metrics: dict[str, float]
     ) -> tuple[Any, dict[str, float], bool]:
         """Step and metrics of a report, and whether it is one as in Optuna. Raises ValueError."""
+        if (
+            len(self._metrics) == 1
+            and not place
+            and step is not None
+            and [*metrics] == ["value"]
+            and "value" not in self._metrics
+        ):
+            place, metrics = (metrics["value"],), {}
         if metrics:
             if len(place) > 1 or (place and step is not None):
                 raise ValueError(

@@ -73,6 +73,18 @@ def test_a_resumed_study_goes_on_with_its_runs(tmp_path: Path) -> None:
     assert {r.info.status for r in runs} <= {"FINISHED", "FAILED", "KILLED"}
 
 
+def test_a_study_anew_is_not_taken_for_one_that_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the same name and seed, in another storage."""
+    tuned(tmp_path, 2)
+    (tmp_path / "s.db").unlink()
+    _, _, runs = tuned(tmp_path, 4)
+    assert "has another study 'digits'" in capsys.readouterr().err
+    assert len(runs) == 3
+    assert {r.info.status for r in runs} <= {"FINISHED", "FAILED", "KILLED"}
+
+
 def test_a_server_that_is_gone_ends_no_study(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
