@@ -161,18 +161,19 @@ def reports(repeats: int) -> None:
 
 
 def asha(trials: int, repeats: int) -> None:
+    def with_ray_tune(_: Nodes) -> Any:
+        scheduler = ray_tune.schedulers.ASHAScheduler(
+            max_t=STEPS, grace_period=1, reduction_factor=3
+        )
+        return their_study(trials, 4, 1.0, STEPS, 0.1, True, scheduler)
+
     for _ in range(repeats):
         ours_s, ours = killed(
             lambda cluster: our_study(cluster, training, trials, 4, 1.0, {"asha": {"max": STEPS}})
         )
         states = {str(state): n for state, n in ours.counts.items() if n}
         show(what="ours", wall_s=ours_s, best=ours.best.value, states=states)
-        scheduler = ray_tune.schedulers.ASHAScheduler(
-            max_t=STEPS, grace_period=1, reduction_factor=3
-        )
-        theirs_s, grid = killed(
-            lambda _, s=scheduler: their_study(trials, 4, 1.0, STEPS, 0.1, True, s)  # type: ignore[misc]
-        )
+        theirs_s, grid = killed(with_ray_tune)
         losses = [r.metrics["loss"] for r in grid if r.metrics and "loss" in r.metrics]
         ended = sum(r.error is None for r in grid)
         show(what="Ray Tune", wall_s=theirs_s, best=min(losses), ended=ended)

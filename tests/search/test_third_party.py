@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.packages import install
 
 import tunesmith as ts
 from tunesmith import search
@@ -40,13 +41,8 @@ def _nothing_is_allowed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installed package with a searcher."""
-    (tmp_path / "corner_search.py").write_text(MODULE)
-    info = tmp_path / "corner_search-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: corner-search\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[tunesmith.searchers]\ncorner = corner_search:Corner\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "corner_search", raising=False)
+    point = "tunesmith.searchers: corner = corner_search:Corner"
+    install(tmp_path, monkeypatch, "corner_search", MODULE, point)
     return tmp_path
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.packages import install
 
 import tunesmith as ts
 
@@ -23,12 +24,8 @@ class Mine:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "trackers_of_mine.py").write_text(MODULE)
-    info = tmp_path / "trackers_of_mine-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trackers-of-mine\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[tunesmith.trackers]\nmine = trackers_of_mine:Mine\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    point = "tunesmith.trackers: mine = trackers_of_mine:Mine"
+    install(tmp_path, monkeypatch, "trackers_of_mine", MODULE, point)
     return tmp_path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -140,6 +141,14 @@ class Report(NamedTuple):
     step: int
     metrics: Mapping[str, float]
     at: float
+
+
+def alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether these are the same metrics with the same values; what was not finite is like what was not."""
+    return one.keys() == other.keys() and all(
+        value == other[name] or (math.isnan(value) and math.isnan(other[name]))
+        for name, value in one.items()
+    )
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):

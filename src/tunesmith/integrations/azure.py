@@ -145,32 +145,30 @@ def _range(where: Path_, kind: str, written: Mapping[str, Any], sweep: Sweep) ->
     first, second, *rest = [_number((*where, key), written[key]) for key in _NUMBERS[kind]]
     if rest and rest[0] <= 0:
         raise Located((*where, "q"), f"{dotted(where)}.q is above 0, not {rest[0]:g}")
-    prior = None
-    if kind.endswith("normal"):
-        if second <= 0:
-            raise Located((*where, "sigma"), f"{dotted(where)}.sigma is above 0, not {second:g}")
-        prior, width = [first, second], DEVIATIONS * second
-        first, second = first - width, first + width
-        sweep.lost.append(f"{where[-1]} is searched within {DEVIATIONS:g} deviations of its mean")
-    if first > second:
-        raise Located(where, f"{dotted(where)}: min_value {first:g} is above max_value {second:g}")
-    log = "log" in kind
-    if log:
-        first, second = _power(where, kind, first), _power(where, kind, second)
-        prior = prior and [math.exp(prior[0]), math.exp(prior[1])]
+    log, normal = "log" in kind, kind.endswith("normal")
+    if normal and second <= 0:
+        raise Located((*where, "sigma"), f"{dotted(where)}.sigma is above 0, not {second:g}")
+    width = DEVIATIONS * second
+    low, high = (first - width, first + width) if normal else (first, second)
+    if low > high:
+        raise Located(where, f"{dotted(where)}: min_value {low:g} is above max_value {high:g}")
+    for exponent in (low, high) if log else ():
+        if abs(exponent) > _EXPONENT:
+            raise Located(
+                where,
+                f"{dotted(where)}: e to the power of {exponent:g} is no number of use: the ends of {kind} are exponents, as "
+                "-9.2 is of 0.0001",
+            )
+    if normal:
+        described = sweep.normal(str(where[-1]), first, second, log=log)
+    else:
+        ends = [math.exp(end) for end in (low, high)] if log else [low, high]
+        described = _described("float", ends, log=log, prior=None)
     if not rest:
-        return _described("float", [first, second], log=log, prior=prior)
-    return _stepped(where, first, second, rest[0], log=log, prior=prior)
-
-
-def _power(where: Path_, kind: str, exponent: float) -> float:
-    if abs(exponent) > _EXPONENT:
-        raise Located(
-            where,
-            f"{dotted(where)}: e to the power of {exponent:g} is no number of use: the ends of {kind} are exponents, as "
-            "-9.2 is of 0.0001",
-        )
-    return math.exp(exponent)
+        return described
+    low, high = described["float"]
+    prior = described["prior"]["normal"] if normal else None
+    return _stepped(where, low, high, rest[0], log=log, prior=prior)
 
 
 def _choice(where: Path_, values: Any) -> dict[str, Any]:

@@ -52,13 +52,9 @@ class ObjectiveFunction:
 
         `trial` makes the trial, for functions that want it. Without a config it is the trial alone that they are given, to ask.
         """
-        if config is None:
+        if config is None or self.with_trial:
             live = trial()
-            returned = self.function(live)
-            return self._drain(returned, live) if isinstance(returned, Generator) else returned
-        if self.with_trial:
-            live = trial()
-            returned = self.function(config, live)
+            returned = self.function(live) if config is None else self.function(config, live)
             return self._drain(returned, live) if isinstance(returned, Generator) else returned
         returned = self.function(config)
         return self._drain(returned, trial()) if isinstance(returned, Generator) else returned

@@ -23,7 +23,7 @@ from tunesmith.core.errors import ConfigError, StudyError, StudyWaits, Transitio
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import outcome_of
 from tunesmith.core.space.space import Space
-from tunesmith.core.trial import ENDED, Report, State, Trial
+from tunesmith.core.trial import ENDED, Report, State, Trial, alike
 from tunesmith.service.bodies import answer, read
 from tunesmith.service.gate import require
 from tunesmith.service.groups import Groups
@@ -411,12 +411,6 @@ def _stored(curve: Iterator[Report], points: Sequence[Point]) -> int:
     last = list(islice(curve, len(points)))[::-1]
     for n in range(len(last), 0, -1):
         again = zip(last[-n:], points[:n], strict=True)
-        if all(r.step == p.step and _alike(r.metrics, _numbers(p)) for r, p in again):
+        if all(r.step == p.step and alike(r.metrics, _numbers(p)) for r, p in again):
             return n
     return 0
-
-
-def _alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return one.keys() == other.keys() and all(
-        one[k] == other[k] or (math.isnan(one[k]) and math.isnan(other[k])) for k in one
-    )

@@ -302,11 +302,7 @@ def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
         return _missing_asked(ledger, configs)
     space, keys = ledger.spec.space, [_key(ledger.spec.space, config) for config in configs]
     if ledger.spec.duplicates:
-        queued = [
-            ledger.config(number)
-            for number in range(ledger.size)
-            if ledger.origin(number).searcher == USER and ledger.origin(number).why == ENQUEUED
-        ]
+        queued = [ledger.config(number) for number in _queued(ledger)]
         missing = Counter(keys)
         missing.subtract(_key(space, config) for config in queued if space.contains(config))
     else:
@@ -323,11 +319,7 @@ def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
 
 def _missing_asked(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
     """`missing_configs` where configs name what trials may not have asked for yet."""
-    queued = [
-        ledger.plan(number)
-        for number in range(ledger.size)
-        if ledger.origin(number).searcher == USER and ledger.origin(number).why == ENQUEUED
-    ]
+    queued = [ledger.plan(number) for number in _queued(ledger)]
     new: list[Config] = []
     for config in configs:
         # a trial's plan has what was drawn for it, too
@@ -340,6 +332,14 @@ def _missing_asked(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
         elif there is not None and ledger.spec.duplicates:
             queued.remove(there)
     return new
+
+
+def _queued(ledger: Ledger) -> list[int]:
+    """The trials that such calls have made. O(trials)."""
+    origins = map(ledger.origin, range(ledger.size))
+    return [
+        n for n, origin in enumerate(origins) if (origin.searcher, origin.why) == (USER, ENQUEUED)
+    ]
 
 
 def _key(space: Space, config: Config) -> bytes:

@@ -884,10 +884,7 @@ class Study:
 
             def enqueued(config: Config = config) -> list[Event]:
                 ledger = self._ledger
-                known = ledger.find(config) is not None
-                if ledger.spec.learned:
-                    known = not missing_configs(ledger, [config])
-                if not ledger.spec.duplicates and known:
+                if not ledger.spec.duplicates and not missing_configs(ledger, [config]):
                     return []
                 return [events.Enqueued(self._clock(), ledger.size, config, Origin(USER, ENQUEUED))]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,25 +116,23 @@ def test_a_socket(tmp_path: Path) -> None:
         service.close()
 
 
-def test_a_certificate(tmp_path: Path) -> None:
+def test_a_certificate(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     """Beyond this machine it takes TLS and a token, which a client's own stub brings."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl on this machine, to make a certificate")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tuner", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
     port = free_port()
-    options = ("--tls-cert", str(certificate), "--tls-key", str(key), "--vizier", f"0.0.0.0:{port}")
+    options = (
+        "--tls-cert",
+        str(certificate[0]),
+        "--tls-key",
+        str(certificate[1]),
+        "--vizier",
+        f"0.0.0.0:{port}",
+    )
     service = Service(tmp_path / "studies.db", *options)
     try:
         from vizier._src.service import vizier_client, vizier_service_pb2_grpc
         from vizier.service import clients
 
-        trusted = grpc.ssl_channel_credentials(certificate.read_bytes())
+        trusted = grpc.ssl_channel_credentials(certificate[0].read_bytes())
         with grpc.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
             grpc.channel_ready_future(channel).result(60)
 

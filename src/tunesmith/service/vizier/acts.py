@@ -14,7 +14,7 @@ from tunesmith.core.errors import StudyOver, StudyWaits, shorten
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import Outcome, finite, outcome_of
-from tunesmith.core.trial import ENDED, USER, Cost, Kind, Origin, Reason, State
+from tunesmith.core.trial import ENDED, USER, Cost, Kind, Origin, Reason, State, alike
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
 from tunesmith.service.vizier import metadata
@@ -325,11 +325,7 @@ def _alike(one: Measured, other: Measured) -> bool:
     return (
         one.step in (0, other.step)
         and one.elapsed_s == other.elapsed_s
-        and one.metrics.keys() == other.metrics.keys()
-        and all(
-            v == other.metrics[n] or (v != v and other.metrics[n] != other.metrics[n])
-            for n, v in one.metrics.items()
-        )
+        and alike(one.metrics, other.metrics)
     )
 
 

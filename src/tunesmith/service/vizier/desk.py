@@ -1,4 +1,4 @@
-"""The operations of Vizier, for the service's event loop; who asks and how is the doors' matter (`grpc`, `rest`)."""
+"""The operations of Vizier, for the service's event loop; who asks and how is the doors' matter (`rpc`, `rest`)."""
 
 from __future__ import annotations
 
@@ -47,6 +47,29 @@ class Desk:
         self._parameters: dict[tuple[str, str], Parameters] = {}
         #: Requests for suggestions that take longer than their clients wait, by the operation's name.
         self._asking: dict[str, asyncio.Task[Any]] = {}
+
+    def calls(self, wait_s: float) -> dict[str, Callable[[Token, Any], Awaitable[Any]]]:
+        """All operations by their names; suggestions are waited for so long (s)."""
+        return {
+            "CreateStudy": self.create_study,
+            "GetStudy": self.get_study,
+            "LookupStudy": self.lookup_study,
+            "ListStudies": self.list_studies,
+            "DeleteStudy": self.delete_study,
+            "SetStudyState": self.set_study_state,
+            "UpdateMetadata": self.update_metadata,
+            "SuggestTrials": partial(self.suggest_trials, wait_s=wait_s),
+            "GetOperation": partial(self.get_operation, wait_s=wait_s),
+            "CreateTrial": self.create_trial,
+            "GetTrial": self.get_trial,
+            "ListTrials": self.list_trials,
+            "ListOptimalTrials": self.list_optimal_trials,
+            "AddTrialMeasurement": self.add_trial_measurement,
+            "CompleteTrial": self.complete_trial,
+            "StopTrial": self.stop_trial,
+            "DeleteTrial": self.delete_trial,
+            "CheckTrialEarlyStoppingState": self.check_trial_early_stopping_state,
+        }
 
     # -- studies --------------------------------------------------------------------------------
 
@@ -155,7 +178,7 @@ class Desk:
         return await self._shown(who, resource)
 
     async def update_metadata(self, who: Token, request: Any) -> Any:
-        """Keep notes; what is wrong is said in the answer, as Vizier does it."""
+        """Keep notes: all of them, or none."""
         resource = names.resource(request.name, "study")
         on_study = metadata.written(
             d.metadatum for d in request.delta if not d.HasField("trial_id")

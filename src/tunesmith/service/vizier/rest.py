@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -15,7 +15,6 @@ from starlette.responses import Response
 from tunesmith.service.gate import token_of
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
-from tunesmith.service.tokens import Token
 from tunesmith.service.vizier import messages
 from tunesmith.service.vizier.desk import Desk
 from tunesmith.service.vizier.names import invalid
@@ -46,13 +45,9 @@ class _Route(NamedTuple):
 
 
 def _route(method: str, path: str, operation: str, named: str, body: str = "") -> _Route:
-    return _Route(
-        method,
-        re.compile(f"({path.partition('|')[0]}){path.partition('|')[2]}"),
-        operation,
-        named,
-        body,
-    )
+    """`path`: the resource, and behind | what is done with it."""
+    resource, _, verb = path.partition("|")
+    return _Route(method, re.compile(f"({resource}){verb}"), operation, named, body)
 
 
 _ROUTES: Final = (
@@ -74,6 +69,9 @@ _ROUTES: Final = (
     _route("GET", _OPERATION, "GetOperation", "name"),
     _route("POST", f"{_OPERATION}|:wait", "GetOperation", "name", "ignored"),
 )  # fmt: skip
+_PAGES: Final = {
+    "pageSize": "page_size", "page_size": "page_size", "pageToken": "page_token", "page_token": "page_token",
+}  # fmt: skip
 #: What takes a token beyond `work`: it is in the audit log.
 _AUDITED: Final = ("DeleteStudy", "DeleteTrial")
 
@@ -83,24 +81,7 @@ class Rest:
 
     def __init__(self, desk: Desk, studies: Studies, where: str) -> None:
         self._studies, self._where = studies, where
-        self._calls: Mapping[str, Callable[[Token, Any], Awaitable[Any]]] = {
-            "CreateStudy": desk.create_study,
-            "ListStudies": desk.list_studies,
-            "LookupStudy": desk.lookup_study,
-            "GetStudy": desk.get_study,
-            "DeleteStudy": desk.delete_study,
-            "CreateTrial": desk.create_trial,
-            "ListTrials": desk.list_trials,
-            "SuggestTrials": partial(desk.suggest_trials, wait_s=WAIT_S),
-            "GetOperation": partial(desk.get_operation, wait_s=WAIT_S),
-            "ListOptimalTrials": desk.list_optimal_trials,
-            "GetTrial": desk.get_trial,
-            "DeleteTrial": desk.delete_trial,
-            "AddTrialMeasurement": desk.add_trial_measurement,
-            "CompleteTrial": desk.complete_trial,
-            "StopTrial": desk.stop_trial,
-            "CheckTrialEarlyStoppingState": desk.check_trial_early_stopping_state,
-        }
+        self._calls = desk.calls(WAIT_S)
         self.router = APIRouter()
         methods = ["GET", "POST", "DELETE", "PATCH", "PUT"]
         for version in ("v1", "v1beta1"):
@@ -160,16 +141,8 @@ def _read(route: _Route, named: str, body: bytes, query: Mapping[str, str]) -> A
         if not isinstance(read, dict):
             raise invalid("the body is an object")
         given = read if route.body == "*" else {route.body: read}
-    elif not route.body:
-        known = {
-            "pageSize": "page_size",
-            "page_size": "page_size",
-            "pageToken": "page_token",
-            "page_token": "page_token",
-        }
-        given = {known[name]: value for name, value in query.items() if name in known}
-        if not route.operation.startswith("List"):
-            given = {}
+    elif route.operation in ("ListStudies", "ListTrials"):
+        given = {_PAGES[name]: value for name, value in query.items() if name in _PAGES}
     made = messages.of(f"{route.operation}Request")()
     try:
         json_format.ParseDict(_worded(given), made, max_recursion_depth=100)

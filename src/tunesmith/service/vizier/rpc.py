@@ -140,7 +140,8 @@ class Door:
         )
         calls = {
             name: grpc.unary_unary_rpc_method_handler(partial(self._answer, name, call))
-            for name, call in self._calls().items()
+            for name, call in self._desk.calls(WAIT_S).items()
+            if name != "LookupStudy"  # that is Vertex AI's alone
         }
         handler = grpc.method_handlers_generic_handler("vizier.VizierService", calls)
         self._server.add_generic_rpc_handlers((handler,))
@@ -164,28 +165,6 @@ class Door:
     async def stop(self, grace_s: float) -> None:
         if self._server is not None:
             await self._server.stop(grace_s)
-
-    def _calls(self) -> dict[str, Callable[[Token, Any], Awaitable[Any]]]:
-        desk = self._desk
-        return {
-            "CreateStudy": desk.create_study,
-            "GetStudy": desk.get_study,
-            "ListStudies": desk.list_studies,
-            "DeleteStudy": desk.delete_study,
-            "SetStudyState": desk.set_study_state,
-            "SuggestTrials": partial(desk.suggest_trials, wait_s=WAIT_S),
-            "GetOperation": partial(desk.get_operation, wait_s=WAIT_S),
-            "CreateTrial": desk.create_trial,
-            "GetTrial": desk.get_trial,
-            "ListTrials": desk.list_trials,
-            "AddTrialMeasurement": desk.add_trial_measurement,
-            "CompleteTrial": desk.complete_trial,
-            "DeleteTrial": desk.delete_trial,
-            "CheckTrialEarlyStoppingState": desk.check_trial_early_stopping_state,
-            "StopTrial": desk.stop_trial,
-            "ListOptimalTrials": desk.list_optimal_trials,
-            "UpdateMetadata": desk.update_metadata,
-        }
 
     async def _answer(
         self, name: str, call: Callable[[Token, Any], Awaitable[Any]], body: bytes, context: Any
