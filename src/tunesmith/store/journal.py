@@ -42,9 +42,11 @@ CROWDED_S: Final = 1.0
 
 Decide: TypeAlias = Callable[[Ledger], Sequence[Event]]
 
-#: What may come in between a suggestion and the history that it was made from.
+#: What may come in between a suggestion and the history that it was made from. (What trials ask for changes no space: that
+#: is edited when one of them has ended.)
 _LEAVES_SUGGESTIONS: Final = (
     events.Reported,
+    events.Asked,
     events.Finished,
     events.Requeued,
     events.Paused,
