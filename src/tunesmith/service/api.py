@@ -265,7 +265,7 @@ class Api:
         key = await key_of(request)
 
         async def make() -> Response:
-            trial = await self._do(request, "work", name, lambda study: study.enqueue(
+            trial = await self._do(request, "work", name, lambda study: study._enqueue(  # noqa: SLF001
                 wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why, key=key
             ))  # fmt: skip
             return answer(_shown(trial), 201)

@@ -655,18 +655,26 @@ class Study:
 
     def live(self, trial: Trial | int) -> LiveTrial:
         """A running trial as objectives see it (see `LiveTrial`): it gives parameters their values by name
-        (``live.float("lr", 1e-5, 1e-1, log=True)``) and reports. End it with ``tell``."""
+        (``live.float("lr", 1e-5, 1e-1, log=True)``) and reports. End it with ``tell``.
+
+        The same one for all threads of this process. One that another process has begun goes on; of the values that it
+        was given as they had been suggested, those are known that it has said in a report.
+        """
         number = _number(trial)
-        there = self._live.get(number)
-        if there is not None and there.attempt == self._refresh().attempt(number):
-            return there
         with self._journal.lock:
             ledger = self._refresh()
             if number not in ledger.running:
+                self._live.pop(number, None)
                 raise TransitionError(
                     f"trial {number} is {ledger.state(number)}: only a running one asks and reports"
                 )
-            start = start_of(ledger, events.Started(0.0, number, ledger.attempt(number), ""))
+            there = self._live.get(number)
+            if there is None or there.attempt != ledger.attempt(number):
+                there = self._live[number] = self._begin_live(ledger, number)
+            return there
+
+    def _begin_live(self, ledger: Ledger, number: int) -> LiveTrial:
+        start = start_of(ledger, events.Started(0.0, number, ledger.attempt(number), ""))
         assert start is not None
 
         def send(step: int, metrics: Mapping[str, float | None]) -> Reason | None:
@@ -692,7 +700,7 @@ class Study:
                 )
             return folder_of(self._storage, self._name).make(number)
 
-        self._live[number] = LiveTrial(
+        return LiveTrial(
             number,
             start.attempt,
             start.config,
@@ -703,8 +711,9 @@ class Study:
             asked=start.asked,
             given=start.given,
             metrics=[objective.metric for objective in ledger.spec.objectives],
+            so_far=ledger.running[number].asked,
+            stored=ledger.config(number),
         )
-        return self._live[number]
 
     def report(self, trial: Trial | int, step: int | None = None, **metrics: float) -> Decision:
         """Record metrics of a running trial at a step (by default one more than its last).
@@ -777,7 +786,12 @@ class Study:
             if not self._runs(asked.trial, asked.attempt):
                 return []
             refused = decide.refusal(self._ledger, asked)
-            return [] if refused is not None else [asked]
+            if refused is not None:
+                return []
+            if asked.only is None:
+                return [asked]
+            only = decide.asked_so_far(self._ledger, asked.trial, asked.only)
+            return [msgspec.structs.replace(asked, only=only)]
 
         return bool(self.commit(stored)), refused
 
@@ -825,8 +839,25 @@ class Study:
         """Put a config at the end of the queue; what it leaves out takes its default.
 
         Queued configs are run before the searcher's, and run even if they ran before, whatever the study's
-        `duplicates`; only the same `key` again is the trial that is there. Raises ConfigError, naming the parameter.
+        `duplicates`; only the same `key` again is the trial that is there. Raises ConfigError, naming the parameter; where
+        trials ask for their parameters they may ask for new ones, so that a name that looks misspelt is a warning, and a
+        note with the trial.
         """
+        trial = self._enqueue(config, tags=tags, parent=parent, why=why, key=key)
+        for note in () if key else trial.notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        return trial
+
+    def _enqueue(
+        self,
+        config: Mapping[str, Any],
+        *,
+        tags: Mapping[str, str] | None = None,
+        parent: Trial | int | None = None,
+        why: str = "",
+        key: str = "",
+    ) -> Trial:
+        """See `enqueue`; a note is for whoever shows the trial."""
 
         def enqueued() -> list[Event]:
             ledger = self._ledger
@@ -843,7 +874,16 @@ class Study:
         with self._journal.lock:
             made = self.commit(enqueued)
             number: int = made[-1].trial if made else self._ledger.keys[key]  # type: ignore[union-attr]
+            if made:
+                self._note_misspelt(number)
             return self._ledger.trial(number)
+
+    def _note_misspelt(self, number: int) -> None:
+        """Keep it with a trial in the queue that its names look as if others were meant."""
+        ledger = self._ledger
+        given = ledger.asking.given.get(number, {})
+        if note := asking.misspelt(ledger.spec.space, ledger.asking, given):
+            self.commit(lambda: [events.Annotated(self._clock(), number, note, {}, OURSELVES)])
 
     def retry_failed(self) -> list[Trial]:
         """Put the configs of the trials that failed into the queue once more, as new trials.
@@ -880,15 +920,19 @@ class Study:
 
     def _queue(self, configs: Sequence[Config]) -> None:
         """Enqueue those of `configs` that are missing; decided one by one, whoever else does the same."""
-        for config in missing_configs(self._refresh(), configs):
+        ledger = self._refresh()
+        since = ledger.size
+        for config in missing_configs(ledger, configs):
 
             def enqueued(config: Config = config) -> list[Event]:
                 ledger = self._ledger
-                if not ledger.spec.duplicates and not missing_configs(ledger, [config]):
+                if not ledger.spec.duplicates and not missing_configs(ledger, [config], since):
                     return []
                 return [events.Enqueued(self._clock(), ledger.size, config, Origin(USER, ENQUEUED))]
 
-            self.commit(enqueued)
+            with self._journal.lock:
+                for made in self.commit(enqueued):
+                    self._note_misspelt(made.trial)  # type: ignore[union-attr]
 
     def cancel(self, trial: Trial | int) -> Trial:
         """Cancel a waiting trial, or one that somebody asked for and will not tell."""
