@@ -32,7 +32,7 @@ from tunesmith.core.errors import (
 )
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
-from tunesmith.store.base import Store
+from tunesmith.store.base import Identified, Store
 from tunesmith.store.interrupt import held_back
 from tunesmith.store.pause import pause_s, pauses
 from tunesmith.store.rescue import Rescue, rescued
@@ -75,8 +75,8 @@ class Journal:
         self._crowded_until_s = 0.0
         #: What has been decided in a block of `together`, while that runs; for who has the lock.
         self._together: list[Event] | None = None
-        store.cursor(name)  # raises if there is no such study
-        self._identity = self._identify()
+        #: Which study it is; None where the store cannot tell it from others of its name.
+        self.identity = self._identify(anew=True)
         _journals.add(self)
 
     @property
@@ -96,21 +96,33 @@ class Journal:
                 return (
                     self._ledger
                 )  # nobody else can have written, and it has what is not stored yet
-            if self._identify() != self._identity:
-                raise StudyNotFound(
-                    f"study {self.name!r} has been deleted meanwhile, and made anew; open it again"
-                )
             ledger = self._ledger
             if ledger is None:
                 ledger = Ledger(self.store.load(self.name))
-            if news := self.store.changes(self.name, ledger.cursor):
+            if news := self._news(ledger.cursor):
                 self._fold(ledger, news)
             self._ledger = ledger  # only now: `ledger` is read without the lock
             return ledger
 
-    def _identify(self) -> object:
-        identity = getattr(self.store, "identity", None)
-        return None if identity is None else identity(self.name)
+    def _news(self, cursor: int) -> Iterable[Event]:
+        """What others have written, if it is still to this study: that shows as it is read."""
+        news = self.store.changes(self.name, cursor)
+        self.check_same()
+        return news
+
+    def check_same(self) -> None:
+        """Raise StudyNotFound if another study has the name now, as far as the store has seen."""
+        if self._identify() != self.identity:
+            raise StudyNotFound(
+                f"study {self.name!r} has been deleted meanwhile, and made anew; open it again"
+            )
+
+    def _identify(self, *, anew: bool = False) -> object:
+        if isinstance(self.store, Identified):
+            return self.store.identity(self.name, anew=anew)
+        if anew:
+            self.store.cursor(self.name)  # raises if there is no such study
+        return None
 
     def _fold(self, ledger: Ledger, news: Iterable[Event]) -> None:
         """Take in what is stored. A Ctrl-C leaves half of an event: the study is read anew then."""
@@ -160,6 +172,7 @@ class Journal:
         if not self._distant or time.monotonic() < self._crowded_until_s:
             return None
         ledger = self.ledger
+        self.check_same()
         try:
             decided = decide(ledger)
             for event in decided:
@@ -189,7 +202,7 @@ class Journal:
 
         def rebased() -> Sequence[Event]:
             ledger = self.ledger
-            if news := list(self.store.changes(self.name, ledger.cursor)):
+            if news := list(self._news(ledger.cursor)):
                 self._fold(ledger, news)
                 if any(map(_moves, answer)) or not all(
                     isinstance(event, _LEAVES_SUGGESTIONS) for event in news
@@ -274,6 +287,7 @@ class Journal:
             before = self.ledger.cursor
             try:
                 if self._distant and time.monotonic() >= self._crowded_until_s:
+                    self.check_same()
                     self._take_in(batch, expect, check)
                     append_once(self.store, self.name, batch, expect)
                 else:

@@ -307,6 +307,7 @@ class Study:
         cursor = self._store.cursor(self._name)
         if self._summarized is None or self._summarized[0] != cursor:
             self._summarized = (cursor, self._store.summary(self._name))
+        self._journal.check_same()
         return self._summarized[1]
 
     @property
