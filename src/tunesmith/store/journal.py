@@ -75,6 +75,7 @@ class Journal:
         self._crowded_until_s = 0.0
         #: What has been decided in a block of `together`, while that runs; for who has the lock.
         self._together: list[Event] | None = None
+        self._identified = store if isinstance(store, Identified) else None
         #: Which study it is; None where the store cannot tell it from others of its name.
         self.identity = self._identify(anew=True)
         _journals.add(self)
@@ -118,8 +119,8 @@ class Journal:
             )
 
     def _identify(self, *, anew: bool = False) -> object:
-        if isinstance(self.store, Identified):
-            return self.store.identity(self.name, anew=anew)
+        if self._identified is not None:
+            return self._identified.identity(self.name, anew=anew)
         if anew:
             self.store.cursor(self.name)  # raises if there is no such study
         return None

@@ -139,8 +139,8 @@ class Study:
         self._made: tuple[StudySpec, Strategies] | None = None
         #: Running trials as `live` gives them.
         self._live: dict[int, LiveTrial] = {}
-        #: Why `report` said that trials are to end, where that is no scheduler's wish.
-        self._halted: dict[int, Reason] = {}
+        #: Why `report` said that trials are to end, where that is no scheduler's wish, and to which attempt.
+        self._halted: dict[int, tuple[int, Reason]] = {}
         #: What `result` reads while sessions are dead, and for which events and sessions it was made: O(trials).
         self._without_dead: tuple[tuple[object, ...], Ledger] | None = None
         #: The store's summary, and after how many events it was made.
@@ -637,7 +637,7 @@ class Study:
             if failed is not None:
                 reason = Reason.told(_text("failed", failed))
             elif result is None:
-                reason = self._halted.get(number)
+                reason = self._told_to_halt(number)
             if reason is None or reason.kind is Kind.ERROR:
                 reason = ledger.stop_reasons.get(number) or reason  # `report` has said so
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
@@ -740,13 +740,22 @@ class Study:
         with self._journal.lock:  # the scheduler is asked before anybody else's reports come in
             self.commit(reported)
             self._ask_scheduler(number)
-            ledger = self._ledger
-            reason = ledger.stop_reasons.get(number)
-            if reason is None and number in ledger.running:
-                reason = decide.halt(ledger, number, self._clock())
-                if reason is not None:
-                    self._halted[number] = reason
+            reason = self._why_stop(number)
+            if reason is not None and number not in self._ledger.stop_reasons:
+                self._halted[number] = (self._ledger.attempt(number), reason)
         return CONTINUE if reason is None else Decision(Verdict.STOP, reason.message)
+
+    def _why_stop(self, number: int) -> Reason | None:
+        """Why a running trial is to stop; None for one that goes on. Who has been told so once is told it again."""
+        ledger = self._ledger
+        reason = ledger.stop_reasons.get(number) or self._told_to_halt(number)
+        if reason is None and number in ledger.running:
+            reason = decide.halt(ledger, number, self._clock())
+        return reason
+
+    def _told_to_halt(self, number: int) -> Reason | None:
+        attempt, reason = self._halted.get(number, (-1, None))
+        return reason if attempt == self._ledger.attempt(number) else None
 
     def _ask_scheduler(self, number: int) -> None:
         """Ask the scheduler about a trial that has just reported; what it wants is stored."""
