@@ -11,7 +11,7 @@ import numpy as np
 
 from tunesmith.service.sagemaker import answers, names, search, shapes
 from tunesmith.service.sagemaker.desk import Desk
-from tunesmith.service.sagemaker.listing import page, within
+from tunesmith.service.sagemaker.listing import page, page_of_numbers, within
 from tunesmith.service.sagemaker.protocol import Fault, decode, invalid
 from tunesmith.service.sagemaker.records import KINDS, Kind, Record, not_found
 from tunesmith.service.sagemaker.standing import OVER, STATUSES, Standing
@@ -380,16 +380,14 @@ def _trainings(standing: Standing, asked: shapes.ListOfTuning) -> dict[str, Any]
         keys = sign * ledger.column("losses")[numbers, 0] + 0.0
     else:
         keys = numbers.astype(np.float64)
-    descending = _descending(asked, by_default=False)
-    places = list(zip(keys.tolist(), numbers.tolist(), strict=True))
-    part, following = page(
-        places,
-        lambda one: one,
-        descending=descending,
+    part, following = page_of_numbers(
+        keys,
+        numbers,
+        descending=_descending(asked, by_default=False),
         after=asked.NextToken,
         limit=asked.MaxResults,
     )
-    shown = [answers.summary(standing, number, int(statuses[number])) for _, number in part]
+    shown = [answers.summary(standing, number, int(statuses[number])) for number in part]
     return _with_token({"TrainingJobSummaries": shown}, following)
 
 
