@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -115,42 +116,54 @@ def large(trials: int) -> None:
 def many(jobs: int, at_a_time: int) -> None:
     """So many tuning jobs of four trainings each; the service is killed once half are over."""
     cloud = Cloud(Path(tempfile.mkdtemp(prefix="sagemaker-")), at_a_time=at_a_time)
-    took: list[float] = []
+    took: dict[str, list[float]] = {"create": [], "list": [], "describe": []}
 
-    def ask(call: Callable[[], Any]) -> Any:
+    def ask(what: str, call: Callable[[], Any]) -> Any:
         begun = time.perf_counter()
         try:
             return call()
         finally:
-            took.append(time.perf_counter() - begun)
+            took[what].append(time.perf_counter() - begun)
+            if took[what][-1] > 1.0:
+                print(f"{what} took {took[what][-1]:.1f} s, {over} were over", flush=True)
 
-    begun = time.monotonic()
-    for n in range(jobs):
-        ask(partial(cloud.tune, f"job-{n}", definition(), config(4, 4)))
-    print(f"{jobs} were taken in {time.monotonic() - begun:.0f} s")
-    killed = False
+    def listed(token: dict[str, str]) -> Any:
+        return cloud.client.list_hyper_parameter_tuning_jobs(
+            StatusEquals="Completed", MaxResults=100, **token
+        )
+
     over = 0
+    begun, loads = time.monotonic(), [os.getloadavg()[0]]
+    for n in range(jobs):
+        ask("create", partial(cloud.tune, f"job-{n}", definition(), config(4, 4)))
+    print(f"{jobs} were taken in {time.monotonic() - begun:.0f} s", flush=True)
+    killed = False
     while over < jobs:
         time.sleep(1.0)
-        pages = cloud.client.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
-            StatusEquals="Completed", PaginationConfig={"PageSize": 100}
-        )
-        listed = ask(partial(list, pages))
-        over = sum(len(page["HyperParameterTuningJobSummaries"]) for page in listed)
-        ask(lambda: cloud.described(f"job-{jobs // 2}"))
+        page = ask("list", partial(listed, {}))
+        over = len(page["HyperParameterTuningJobSummaries"])
+        while (token := page.get("NextToken")) is not None:
+            page = ask("list", partial(listed, {"NextToken": token}))
+            over += len(page["HyperParameterTuningJobSummaries"])
+        ask("describe", lambda: cloud.described(f"job-{jobs // 2}"))
+        loads.append(os.getloadavg()[0])
         if not killed and over >= jobs // 2:
             killed = True
+            print(f"{over} are over after {time.monotonic() - begun:.0f} s: the service is killed")
             cloud.service.stop()
             cloud.service.start()
+    took_s = time.monotonic() - begun
     values = [
         cloud.described(f"job-{n}")["ObjectiveStatusCounters"]["Succeeded"] for n in range(jobs)
     ]
-    took.sort()
-    print(
-        f"{sum(values)} of {4 * jobs} trainings in {time.monotonic() - begun:.0f} s; {len(took)} requests: "
-        f"median {took[len(took) // 2] * 1e3:.0f}, 99 % {took[int(len(took) * 0.99)] * 1e3:.0f}, worst {took[-1] * 1e3:.0f} ms"
-    )
-    print(f"load {os.getloadavg()[0]:.1f}")
+    print(f"{sum(values)} of {4 * jobs} trainings in {took_s:.0f} s")
+    for what, some in [*took.items(), ("all", [*chain(*took.values())])]:
+        some.sort()
+        print(
+            f"{what}: {len(some)} requests: median {some[len(some) // 2] * 1e3:.0f}, "
+            f"99 % {some[int(len(some) * 0.99)] * 1e3:.0f}, worst {some[-1] * 1e3:.0f} ms"
+        )
+    print(f"load {min(loads):.1f} to {max(loads):.1f}")
     cloud.close()
 
 
