@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +132,20 @@ def main() -> None:
     parser.add_argument("--only", default="callback,sampler,copies")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows: list[tuple[str, float]] = []
-    if "callback" in given.only:
-        rows += callback()
-    if "sampler" in given.only:
+    new = not given.results.exists()
+    with given.results.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["what", "seconds", "load"])
+        for what, seconds in measured(given.only.split(",")):
+            writer.writerow([what, f"{seconds:.6g}", f"{os.getloadavg()[0]:.1f}"])
+            file.flush()
+
+
+def measured(wanted: Sequence[str]) -> Iterator[tuple[str, float]]:
+    if "callback" in wanted:
+        yield from callback()
+    if "sampler" in wanted:
         import optuna
 
         from tunesmith.integrations.optuna import TunesmithSampler
@@ -144,15 +155,9 @@ def main() -> None:
             "TPESampler": lambda: optuna.samplers.TPESampler(seed=0),
             "GPSampler": lambda: optuna.samplers.GPSampler(seed=0),
         }.items():
-            rows.append((f"{name}, a trial at 200 trials", sampler(make)))
-    if "copies" in given.only:
-        rows += copies()
-    new = not given.results.exists()
-    with given.results.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["what", "seconds"])
-        writer.writerows([(what, f"{seconds:.6g}") for what, seconds in rows])
+            yield f"{name}, a trial at 200 trials", sampler(make)
+    if "copies" in wanted:
+        yield from copies()
 
 
 if __name__ == "__main__":
