@@ -6,14 +6,13 @@ import dataclasses
 import inspect
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
-import tunesmith
+import python_names
 from tunesmith.cli import errors
 from tunesmith.cli.app import app
 from tunesmith.core.limits import Limits
@@ -21,8 +20,6 @@ from tunesmith.run.template import BUILT_IN
 from tunesmith.tuning.job import JobModel
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
-#: Characters in a line of a signature: what a page shows without scrolling.
-WIDTH = 88
 NOTE = "<!-- Written by tools/reference.py from the code: change it there. -->\n\n"
 
 SPACE = """\
@@ -134,7 +131,7 @@ Two parameters that would share an environment variable (`model.lr` and `model_l
 
 def job_file() -> str:
     """The job file's reference, from its model."""
-    lines = [NOTE, "# Job files\n\n", f"{inspect.getdoc(JobModel)}\n\n", "## Keys\n\n"]
+    lines = ["# Job files\n\n", f"{inspect.getdoc(JobModel)}\n\n", "## Keys\n\n"]
     for name, info in JobModel.model_fields.items():
         default = (
             "" if info.is_required() else _default(info.get_default(call_default_factory=True))
@@ -169,7 +166,7 @@ def _default(value: Any) -> str:
 
 def cli() -> str:
     """The command line's reference, from its own help."""
-    lines = [NOTE, "# Command line\n\n", "`tunesmith COMMAND --help` says the same.\n\n"]
+    lines = ["# Command line\n\n", "`tunesmith COMMAND --help` says the same.\n\n"]
     group = typer.main.get_command(app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         lines.append(f"## tunesmith {name}\n\n{inspect.cleandoc(command.help or '')}\n\n")
@@ -203,87 +200,28 @@ def exit_codes() -> Iterator[tuple[str, str]]:
         yield match[1], " ".join(match[2].split())
 
 
-def python() -> str:
-    """The Python names, from their docstrings."""
-    lines = [NOTE, "# Python\n\n", "Everything is in `tunesmith`: `import tunesmith as ts`.\n\n"]
-    for name in tunesmith.__all__:
-        value = getattr(tunesmith, name)
-        if name.startswith("__") or (inspect.isclass(value) and issubclass(value, Exception)):
-            continue
-        lines.append(f"## {name}\n\n{_signature(name, value)}{_doc(value)}\n\n")
-        if inspect.isclass(value):
-            lines += [f"{row}\n" for row in _members(value)]
-            lines.append("\n")
-        if inspect.ismodule(value):
-            for inner in getattr(value, "__all__", ()):
-                item = getattr(value, inner)
-                head = f"### {name}.{inner}\n\n{_signature(inner, item)}"
-                lines.append(f"{head}{_doc(item)}\n\n")
-    lines.append("## Errors\n\n```\n")
-    module = inspect.getdoc(sys.modules["tunesmith.core.errors"]) or ""
-    tree = module.partition("\n\n")[2]
-    lines.append(inspect.cleandoc(tree) + "\n```\n")
-    return "".join(lines)
-
-
-def _signature(name: str, value: Any) -> str:
-    try:
-        parameters = inspect.signature(value)
-    except (TypeError, ValueError):
-        return ""
-    if inspect.isclass(value) and getattr(value, "_is_protocol", False):
-        return ""
-    plain = [p.replace(annotation=p.empty) for p in parameters.parameters.values()]
-    text = str(parameters.replace(parameters=plain, return_annotation=parameters.empty))
-    call = f"{name}{re.sub(r'<[^>]*>', '...', text)}"
-    if len(call) > WIDTH:
-        call = textwrap.fill(
-            call, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
-    return f"```py\n{call}\n```\n\n"
-
-
-def _doc(value: Any) -> str:
-    doc = inspect.getdoc(value) or ""
-    return _examples_fenced(re.sub(r"``([^`]*)``", r"`\1`", doc))
-
-
-def _examples_fenced(doc: str) -> str:
-    """Doctests as blocks of text (they are run where they stand, in the code)."""
-    return re.sub(
-        r"((?:^>>> .*\n(?:^(?!>>>|\s*$).*\n?)*)+)",
-        lambda m: f"```pycon\n{m[1].rstrip()}\n```\n",
-        f"{doc}\n",
-        flags=re.MULTILINE,
-    ).rstrip()
-
-
-def _members(cls: type[Any]) -> Iterator[str]:
-    """Public methods and properties, a line each."""
-    for name, member in vars(cls).items():
-        if name.startswith("_"):
-            continue
-        plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
-        doc = inspect.getdoc(plain) if callable(plain) or isinstance(plain, property) else None
-        if doc:
-            call = "" if isinstance(plain, property) else "()"
-            first = " ".join(doc.split("\n\n")[0].split()).replace("``", "`")
-            yield f"- **{name}{call}** {first}"
-
-
-PAGES = {"job-file.md": job_file, "cli.md": cli, "python.md": python}
+PAGES = {
+    "job-file.md": job_file,
+    "cli.md": cli,
+    **python_names.pages(),
+}
 
 
 def main() -> int:
-    stale = []
+    check, stale = "--check" in sys.argv, []
     for name, make in PAGES.items():
-        path, text = REFERENCE / name, make().rstrip() + "\n"
+        path, text = REFERENCE / name, f"{NOTE}{make().rstrip()}\n"
         if not path.exists() or path.read_text() != text:
             stale.append(name)
-            if "--check" not in sys.argv:
-                REFERENCE.mkdir(parents=True, exist_ok=True)
+            if not check:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-    if stale and "--check" in sys.argv:
+    for path in sorted(REFERENCE.rglob("*.md")):
+        if (name := path.relative_to(REFERENCE).as_posix()) not in PAGES:  # of what is gone
+            stale.append(name)
+            if not check:
+                path.unlink()
+    if stale and check:
         print(f"out of date: {', '.join(stale)}; run python tools/reference.py", file=sys.stderr)
         return 1
     return 0

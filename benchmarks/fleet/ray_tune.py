@@ -207,7 +207,7 @@ def killed(act: Callable[[Nodes], Any]) -> tuple[float, Any]:
 
 
 def show(**figures: Any) -> None:
-    rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}
+    rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in figures.items()}
     print(json.dumps({**rounded, "load": load()}), flush=True)
 
 

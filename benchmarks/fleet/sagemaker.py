@@ -14,10 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -31,20 +33,30 @@ from tunesmith.store import open_store
 STEPS = ("Starting", "Downloading", "Training", "Uploading", "Completed")
 
 
-def timed(what: str, call: Callable[[], Any], rounds: int = 30) -> Any:
+def timed(service: int, what: str, call: Callable[[], Any], rounds: int = 30) -> Any:
     begun = time.perf_counter()
     answer = call()
     first, took = time.perf_counter() - begun, []
+    before = _processor_s(os.getpid()), _processor_s(service)
     for _ in range(rounds):
         begun = time.perf_counter()
         call()
         took.append(time.perf_counter() - begun)
+    spent = [
+        (_processor_s(pid) - was) / rounds * 1e3
+        for pid, was in zip((os.getpid(), service), before, strict=True)
+    ]
     took.sort()
     print(
         f"{what}: first {first * 1e3:.0f} ms; of {rounds}: median {took[rounds // 2] * 1e3:.1f}, "
-        f"least {took[0] * 1e3:.1f}, worst {took[-1] * 1e3:.1f} ms"
+        f"least {took[0] * 1e3:.1f}, worst {took[-1] * 1e3:.1f} ms; processor: boto3 {spent[0]:.1f}, service {spent[1]:.1f} ms"
     )
     return answer
+
+
+def _processor_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def large(trials: int) -> None:
@@ -84,12 +96,19 @@ def large(trials: int) -> None:
         cursor = store.append("large", batch[begin : begin + 2000], cursor)
     store.close()
     cloud.service.start()
-    shown = timed("describe the tuning job", lambda: cloud.described("large"))
+    cloud.trainings("large")
+    time.sleep(5.0)  # what a service does once it has begun is over
+    timed_here = partial(timed, cloud.service.pid)
+    shown = timed_here("describe the tuning job", lambda: cloud.described("large"))
     assert shown["TrainingJobStatusCounters"]["Completed"] == trials
-    page = timed("a page of 100 trainings", lambda: cloud.trainings("large"))
-    timed("a page by value", lambda: cloud.trainings("large", SortBy="FinalObjectiveMetricValue"))
-    timed("describe a training", lambda: cloud.training(page[50]["TrainingJobName"]))
-    timed("list all training jobs, 100", lambda: cloud.client.list_training_jobs(MaxResults=100))
+    page = timed_here("a page of 100 trainings", lambda: cloud.trainings("large"))
+    timed_here(
+        "a page by value", lambda: cloud.trainings("large", SortBy="FinalObjectiveMetricValue")
+    )
+    timed_here("describe a training", lambda: cloud.training(page[50]["TrainingJobName"]))
+    timed_here(
+        "list all training jobs, 100", lambda: cloud.client.list_training_jobs(MaxResults=100)
+    )
     print(f"load {os.getloadavg()[0]:.1f}")
     cloud.close()
 
@@ -97,42 +116,54 @@ def large(trials: int) -> None:
 def many(jobs: int, at_a_time: int) -> None:
     """So many tuning jobs of four trainings each; the service is killed once half are over."""
     cloud = Cloud(Path(tempfile.mkdtemp(prefix="sagemaker-")), at_a_time=at_a_time)
-    took: list[float] = []
+    took: dict[str, list[float]] = {"create": [], "list": [], "describe": []}
 
-    def ask(call: Callable[[], Any]) -> Any:
+    def ask(what: str, call: Callable[[], Any]) -> Any:
         begun = time.perf_counter()
         try:
             return call()
         finally:
-            took.append(time.perf_counter() - begun)
+            took[what].append(time.perf_counter() - begun)
+            if took[what][-1] > 1.0:
+                print(f"{what} took {took[what][-1]:.1f} s, {over} were over", flush=True)
 
-    begun = time.monotonic()
-    for n in range(jobs):
-        ask(partial(cloud.tune, f"job-{n}", definition(), config(4, 4)))
-    print(f"{jobs} were taken in {time.monotonic() - begun:.0f} s")
-    killed = False
+    def listed(token: dict[str, str]) -> Any:
+        return cloud.client.list_hyper_parameter_tuning_jobs(
+            StatusEquals="Completed", MaxResults=100, **token
+        )
+
     over = 0
+    begun, loads = time.monotonic(), [os.getloadavg()[0]]
+    for n in range(jobs):
+        ask("create", partial(cloud.tune, f"job-{n}", definition(), config(4, 4)))
+    print(f"{jobs} were taken in {time.monotonic() - begun:.0f} s", flush=True)
+    killed = False
     while over < jobs:
         time.sleep(1.0)
-        pages = cloud.client.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
-            StatusEquals="Completed", PaginationConfig={"PageSize": 100}
-        )
-        listed = ask(partial(list, pages))
-        over = sum(len(page["HyperParameterTuningJobSummaries"]) for page in listed)
-        ask(lambda: cloud.described(f"job-{jobs // 2}"))
+        page = ask("list", partial(listed, {}))
+        over = len(page["HyperParameterTuningJobSummaries"])
+        while (token := page.get("NextToken")) is not None:
+            page = ask("list", partial(listed, {"NextToken": token}))
+            over += len(page["HyperParameterTuningJobSummaries"])
+        ask("describe", lambda: cloud.described(f"job-{jobs // 2}"))
+        loads.append(os.getloadavg()[0])
         if not killed and over >= jobs // 2:
             killed = True
+            print(f"{over} are over after {time.monotonic() - begun:.0f} s: the service is killed")
             cloud.service.stop()
             cloud.service.start()
+    took_s = time.monotonic() - begun
     values = [
         cloud.described(f"job-{n}")["ObjectiveStatusCounters"]["Succeeded"] for n in range(jobs)
     ]
-    took.sort()
-    print(
-        f"{sum(values)} of {4 * jobs} trainings in {time.monotonic() - begun:.0f} s; {len(took)} requests: "
-        f"median {took[len(took) // 2] * 1e3:.0f}, 99 % {took[int(len(took) * 0.99)] * 1e3:.0f}, worst {took[-1] * 1e3:.0f} ms"
-    )
-    print(f"load {os.getloadavg()[0]:.1f}")
+    print(f"{sum(values)} of {4 * jobs} trainings in {took_s:.0f} s")
+    for what, some in [*took.items(), ("all", [*chain(*took.values())])]:
+        some.sort()
+        print(
+            f"{what}: {len(some)} requests: median {some[len(some) // 2] * 1e3:.0f}, "
+            f"99 % {some[int(len(some) * 0.99)] * 1e3:.0f}, worst {some[-1] * 1e3:.0f} ms"
+        )
+    print(f"load {min(loads):.1f} to {max(loads):.1f}")
     cloud.close()
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ def copies() -> Iterator[tuple[str, float]]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     from tunesmith.integrations.optuna import export_study, import_study
+    from tunesmith.integrations.optuna_rows import add_trials
 
     rng = np.random.default_rng(0)
     space = {
@@ -98,7 +100,8 @@ def copies() -> Iterator[tuple[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/optuna.db"
         made = optuna.create_study(study_name="train", storage=url)
-        made.add_trials(
+        add_trials(  # Optuna's own takes minutes
+            made,
             [
                 optuna.trial.create_trial(
                     params={
@@ -112,7 +115,7 @@ def copies() -> Iterator[tuple[str, float]]:
                     intermediate_values={s: float(k + s) for s in range(3)},
                 )
                 for k in range(COPIED)
-            ]
+            ],
         )
         wall, began = time.perf_counter(), time.process_time()
         import_study(url, "train", storage=f"{folder}/study.db")
@@ -131,10 +134,20 @@ def main() -> None:
     parser.add_argument("--only", default="callback,sampler,copies")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows: list[tuple[str, float]] = []
-    if "callback" in given.only:
-        rows += callback()
-    if "sampler" in given.only:
+    new = not given.results.exists()
+    with given.results.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["what", "seconds", "load"])
+        for what, seconds in measured(given.only.split(",")):
+            writer.writerow([what, f"{seconds:.6g}", f"{os.getloadavg()[0]:.1f}"])
+            file.flush()
+
+
+def measured(wanted: Sequence[str]) -> Iterator[tuple[str, float]]:
+    if "callback" in wanted:
+        yield from callback()
+    if "sampler" in wanted:
         import optuna
 
         from tunesmith.integrations.optuna import TunesmithSampler
@@ -144,15 +157,9 @@ def main() -> None:
             "TPESampler": lambda: optuna.samplers.TPESampler(seed=0),
             "GPSampler": lambda: optuna.samplers.GPSampler(seed=0),
         }.items():
-            rows.append((f"{name}, a trial at 200 trials", sampler(make)))
-    if "copies" in given.only:
-        rows += copies()
-    new = not given.results.exists()
-    with given.results.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["what", "seconds"])
-        writer.writerows([(what, f"{seconds:.6g}") for what, seconds in rows])
+            yield f"{name}, a trial at 200 trials", sampler(make)
+    if "copies" in wanted:
+        yield from copies()
 
 
 if __name__ == "__main__":

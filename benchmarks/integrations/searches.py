@@ -254,6 +254,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0-2")
     parser.add_argument("--budget", type=float, default=10.0)
     parser.add_argument("--only", default=",".join(CONTESTANTS))
+    parser.add_argument("--pairs", default="", help="words of their names, with commas; all else")
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("searches.csv"))
     given = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
@@ -269,6 +270,8 @@ def main() -> None:
     first, _, last = given.seeds.partition("-")
     for seed in range(int(first), int(last or first) + 1):
         for pair in pairs():
+            if not any(word in pair for word in given.pairs.split(",")):
+                continue
             for name in np.random.default_rng(seed).permutation(given.only.split(",")):  # in turns
                 if (name, pair, str(seed)) in had:
                     continue

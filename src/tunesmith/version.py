@@ -2,4 +2,4 @@
 
 __version__ = "0.1.0"
 #: Of what searchers and schedulers compute: raised where the same history gives other suggestions or decisions.
-EDITION = "14"
+EDITION = "15"

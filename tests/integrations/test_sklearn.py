@@ -186,6 +186,42 @@ def test_our_spaces() -> None:
     assert searched(SVC(), {"C": ts.Float(0.1, 1), "gamma": [0.1, 1.0]}).best_score_ > 0.5
 
 
+def first(estimator: Any, written: Any) -> dict[str, Any]:
+    """What is tried first."""
+    read = read_distributions(written).beginning_with(estimator.get_params())
+    found: dict[str, Any] = read.parameters(read.space.default())
+    return found
+
+
+def test_the_estimator_as_it_is_comes_first() -> None:
+    space = {"C": loguniform(1e-3, 1e3), "kernel": ["linear", "poly"], "degree": randint(1, 9)}
+    found = searched(SVC(C=7.0, kernel="poly", degree=4), space, 3, searcher="auto")
+    assert found.cv_results_["params"][0] == {
+        "C": pytest.approx(7.0),
+        "kernel": "poly",
+        "degree": 4,
+    }
+
+
+def test_what_is_no_value_of_the_space_is_as_near_as_it_gets() -> None:
+    assert first(SVC(C=50.0), {"C": uniform(0, 10)}) == {"C": 10.0}
+    assert first(SVC(C=-1.0), {"C": loguniform(1e-3, 10)}) == {"C": pytest.approx(1e-3)}
+    assert first(SVC(degree=7), {"degree": range(2, 9, 4)}) == {"degree": 6}
+    middle = {"gamma": pytest.approx(0.1), "C": 0.5}
+    assert first(SVC(gamma="scale"), {"gamma": loguniform(1e-3, 10), "C": [0.5, 2.0]}) == middle
+    assert first(SVC(C=float("nan")), {"C": uniform(0, 10)}) == {"C": 5.0}
+    assert first(SVC(shrinking=True), {"shrinking": ts.Int(0, 4)}) == {"shrinking": 2}
+    assert first(SVC(C=8.0), ts.Space(C=ts.Float(0, 10, default=2.0))) == {"C": 2.0}
+
+
+def test_values_that_say_nothing_of_their_being_equal() -> None:
+    """Arrays, which are compared element by element."""
+    priors = [np.array([0.5, 0.5]), np.array([0.2, 0.8])]
+    estimator = GaussianNB(priors=np.array([0.2, 0.8]))
+    assert first(estimator, {"priors": priors})["priors"] is priors[0]
+    assert first(GaussianNB(priors=priors[1]), {"priors": priors})["priors"] is priors[1]
+
+
 @pytest.mark.parametrize(
     ("written", "message"),
     [

@@ -296,26 +296,6 @@ def test_exploration_moves_the_search() -> None:
         Bayes(exploration="wild")  # type: ignore[arg-type]
 
 
-def test_it_is_bolder_beside_running_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is suggested beside others is less sure for it; a suggestion of its own stays as it is."""
-
-    def unsure(running: int) -> float:
-        spreads: list[float] = []
-        for seed in range(6):
-            ledger = run(MIXED, mixed, 30, seed=seed)
-            for number in range(30, 30 + running):
-                ((config, origin),) = propose(ledger, Bayes(), 1, {})
-                ledger.apply(events.Suggested(float(number), number, config, origin, "s"))
-            (suggestion,) = suggest(ledger)
-            spreads.append(float(suggestion.why.split("± ")[-1]))
-        return float(np.mean(spreads))
-
-    alone, beside = unsure(0), unsure(7)
-    monkeypatch.setattr("tunesmith.search.bayes.AMID_OTHERS", 1.0)
-    assert unsure(0) == alone
-    assert unsure(7) < beside
-
-
 # -- survival ---------------------------------------------------------------------------------
 
 HOSTILE: dict[str, Callable[[Config], float]] = {

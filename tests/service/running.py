@@ -112,13 +112,13 @@ class Answer(NamedTuple):
 class Service:
     """`tunesmith serve` for the studies at `storage`, on a port that stays the same."""
 
-    def __init__(self, storage: str | Path, *options: str) -> None:
+    def __init__(self, storage: str | Path, *options: str, python: str = sys.executable) -> None:
         location = location_of(storage)
         assert location is not None
         self.location: Location = location
         self.storage = str(storage)
         self.port = free_port()
-        self._options = options
+        self._options, self._python = options, python
         self._process: subprocess.Popen[bytes] | None = None
         #: Its stderr: a pipe that nobody reads would fill, and hold it up.
         self._log, path = tempfile.mkstemp()
@@ -131,7 +131,7 @@ class Service:
         """Begin, and be there."""
         before = len(self.said)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, "serve", "-s", self.storage, "--port", str(self.port), *self._options],
+            [self._python, "-c", _PROGRAM, "serve", "-s", self.storage, "--port", str(self.port), *self._options],
             stderr=self._log, env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         while (match := re.search(r"https?://\S+\n", self.said[before:])) is None:

@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 from ruamel.yaml import YAML
 
 import gallery
+from tunesmith.analysis.page import HOVER
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -245,6 +246,7 @@ def main() -> int:
     site = Site()
     site.write()
     shutil.copyfile(HERE / "style.css", PAGES / "style.css")
+    (PAGES / "figures.js").write_text(f"(() => {{{HOVER}}})();\n")
     mark = ROOT / "src" / "tunesmith" / "service" / "page" / "static" / "icon.svg"
     shutil.copyfile(mark, PAGES / "mark.svg")
     config = YAML(typ="safe").load(HERE / "site.yml")

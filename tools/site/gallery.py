@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -119,11 +120,13 @@ def figures() -> Mapping[str, str]:
         "hypervolume": fronts.hypervolume(two),
         "objectives": parallel.objectives(two),
     }
-    drawings = Drawings()
-    return {
-        name: f'<div class="figure">{drawings.add(figure, heading=False)}</div>'
-        for name, figure in made.items()
-    }
+    return {name: _drawn(figure, number) for number, (name, figure) in enumerate(made.items())}
+
+
+def _drawn(figure: Figure, number: int) -> str:
+    drawings = Drawings(number)
+    drawn = drawings.add(figure, heading=False)
+    return f'<div class="figure" data-tips="{html.escape(drawings.json())}">{drawn}</div>'
 
 
 def write(folder: Path) -> list[str]:

@@ -99,13 +99,16 @@ footer { color: var(--soft); font-size: 13px; padding-top: 40px; padding-bottom:
 @media print { nav, button { display: none; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
 """
 
-#: What is nearest to the pointer is said in a box beside it; buttons copy what stands beside them.
-_SCRIPT: Final = """
-const tips = JSON.parse(document.getElementById("tips").textContent), box = document.getElementById("tip");
-const known = new Map();
+#: What is nearest to the pointer is said in a box beside it. Of one figure: what its marks say is its `data-tips`.
+HOVER: Final = """
+const known = new WeakMap();
+let box = document.getElementById("tip");
 function spots(drawing) {
   if (known.has(drawing)) return known.get(drawing);
-  const places = [], words = tips.figures[drawing.dataset.figure] || [];
+  const of = drawing.closest("[data-tips]");
+  const tips = JSON.parse(of ? of.dataset.tips : document.getElementById("tips").textContent);
+  const places = [], said = tips.figures[drawing.dataset.figure - (tips.first || 0)] || [];
+  const words = said.map(marks => marks.map(k => tips.texts[k]));
   for (const path of drawing.querySelectorAll("[data-marks]")) {
     const texts = words[path.dataset.marks] || [], rows = path.dataset.rows ? path.dataset.rows.split(",") : null;
     const off = +path.dataset.offset, down = path.dataset.symbol === "x" ? off : 0;
@@ -127,6 +130,7 @@ function spots(drawing) {
 }
 function point(event) {
   const drawing = event.target.closest ? event.target.closest("svg[data-figure]") : null;
+  if (!box) { box = document.body.appendChild(document.createElement("div")); box.id = "tip"; }
   box.style.display = "none";
   if (!drawing) return;
   const frame = drawing.getBoundingClientRect(), scale = drawing.viewBox.baseVal.width / frame.width;
@@ -137,7 +141,7 @@ function point(event) {
     if (away < least) { least = away; near = spot; }
   }
   if (!near) return;
-  box.textContent = tips.texts[near[2]];
+  box.textContent = near[2];
   box.style.display = "block";
   const left = Math.min(event.clientX + 14, innerWidth - box.offsetWidth - 8);
   const above = event.clientY - box.offsetHeight - 12;
@@ -146,7 +150,12 @@ function point(event) {
 }
 addEventListener("pointermove", point);
 addEventListener("pointerdown", point);
-addEventListener("scroll", () => { box.style.display = "none"; }, { passive: true });
+addEventListener("scroll", () => { if (box) box.style.display = "none"; }, { passive: true });
+"""
+#: The report's own: buttons copy what stands beside them.
+_SCRIPT: Final = (
+    HOVER
+    + """
 for (const button of document.querySelectorAll("button")) button.addEventListener("click", () => {
   const pre = button.parentElement.querySelector("pre");
   const done = () => { button.textContent = "copied"; setTimeout(() => { button.textContent = "copy"; }, 1500); };
@@ -158,6 +167,7 @@ for (const button of document.querySelectorAll("button")) button.addEventListene
   else if (document.execCommand("copy")) done();
 });
 """
+)
 
 _LONG: Final = re.compile(r"[^\s;&]{22,}")
 _JOINT: Final = re.compile(r"([._/-])(?=[A-Za-z])")

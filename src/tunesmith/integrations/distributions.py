@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +16,7 @@ from tunesmith.core.space.labels import labelled
 from tunesmith.core.space.parameter import Choice, Fixed, Float, Int, Parameter, parameter_from_dict
 from tunesmith.core.space.rules import replace_when
 from tunesmith.core.space.space import Config, Space, parameter_name
+from tunesmith.spaces.compose import overridden
 
 #: The parameter that says which of several grids a config is of.
 GRID: Final = "grid"
@@ -59,9 +62,33 @@ class Distributions:
             return value
         for label in parameter.values:
             original = back(label)
-            if original is value or (type(original) is type(value) and original == value):
+            if original is value or (type(original) is type(value) and _equal(original, value)):
                 return label
         return value
+
+    def beginning_with(self, values: Mapping[str, Any]) -> Distributions:
+        """The same, but a search tries `values` first, as near as the space has them. A default or a prior that a parameter
+        has itself comes before."""
+        begun = {}
+        for here, (there, _) in self._names.items():
+            parameter = self.space[here]
+            if isinstance(parameter, Fixed) or parameter.has_default or parameter.prior is not None:
+                continue
+            if there in values and not parameter.problem(near := self._near(here, values[there])):
+                begun[here] = parameter.to_dict() | {"default": near}
+        return replace(self, space=overridden(self.space, begun)) if begun else self
+
+    def _near(self, here: str, value: Any) -> Any:
+        """What in the range of a parameter is nearest to a number; any other value as it is stored."""
+        parameter, back = self.space[here], self._names[here][1]
+        if not isinstance(parameter, (Float, Int)):
+            return self.stored(here, value)
+        number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+        if back is not None or not number or not math.isfinite(value):
+            return None
+        return parameter.decode(
+            float(parameter.unit(min(max(float(value), parameter.low), parameter.high)))
+        )
 
     def parameters(self, config: Config) -> dict[str, Any]:
         """The values of a config of `space` by the names and of the types that were asked for."""
@@ -71,6 +98,13 @@ class Distributions:
                 there, back = self._names[here]
                 out[there] = value if back is None else back(value)
         return out
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):  # arrays, and what holds them
+        return False
 
 
 def read_distributions(written: Any) -> Distributions:

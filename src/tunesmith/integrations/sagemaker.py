@@ -9,12 +9,12 @@ Needs nothing of AWS's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tunesmith.core.errors import JobError, shown
+from tunesmith.integrations.hyperparameters import plain
 from tunesmith.integrations.sweeps import Sweep, literal, numbers, read
 from tunesmith.tuning.job import Job
 
@@ -150,23 +150,6 @@ def _command(one: Mapping[str, Any], sweep: Sweep) -> list[str]:
 def _argument(name: str) -> str:
     """As SageMaker's containers write it."""
     return literal(f"-{name}" if len(name) == 1 else f"--{name}")
-
-
-def plain(text: str) -> str:
-    """A hyperparameter as a program gets it: version 2 of the SDK writes texts as JSON, in quotes."""
-    value = parsed(text)
-    return value if isinstance(value, str) else text
-
-
-def parsed(text: str) -> Any:
-    """A hyperparameter's value. A text may have been quoted several times: a tuner that is attached quotes it once more."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, str):
-        return parsed(value) if value[:1] == value[-1:] == '"' and len(value) > 1 else value
-    return value if not isinstance(value, float) or value == value else text
 
 
 def _limits(config: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,9 @@ class Search:
         self.context = None
         if getattr(cv, "_skl_callbacks", None):
             self.context = context.subcontext(task_name="search", max_subtasks=None)
-        self.read: Distributions = read_distributions(cv.param_distributions)
+        read = read_distributions(cv.param_distributions)
+        #: What the estimator has already, which somebody has chosen, is tried first.
+        self.read: Distributions = read.beginning_with(cv.estimator.get_params())
         self.metrics = _metrics(cv)
         self.method, self.options = _method(cv.early_stopping)
         self.rungs = self._rungs() if self.method == "halving" else [1]

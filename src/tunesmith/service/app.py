@@ -16,7 +16,7 @@ from tunesmith.service import health, page
 from tunesmith.service.accounts import Accounts
 from tunesmith.service.api import Api
 from tunesmith.service.audit import Audit
-from tunesmith.service.gate import EVERYBODY, Gate
+from tunesmith.service.gate import EVERYBODY, Gate, Strangers
 from tunesmith.service.groups import Groups
 from tunesmith.service.health import Counters
 from tunesmith.service.jobs.jobs import Jobs
@@ -123,7 +123,7 @@ def make(
 
     news = News(studies)
     wire = Wire(studies, news)
-    counters = Counters()
+    counters, strangers = Counters(), Strangers()
     groups = Groups(studies, wire.writing, news)
     labelled = Labelled(store)
     api = Api(studies, news, wire, groups)
@@ -140,10 +140,10 @@ def make(
         from tunesmith.service.vizier.rpc import Door
 
         vizier_desk = VizierDesk(studies, groups, wire)
-        door = Door(vizier, vizier_desk, tokens, audit, where)
+        door = Door(vizier, vizier_desk, tokens, strangers, audit, where)
         app.include_router(Rest(vizier_desk, studies, where).router)
     if desk is not None:
-        app.include_router(SageMakerRoutes(desk, tokens, studies).router)
+        app.include_router(SageMakerRoutes(desk, tokens, strangers, studies).router)
     app.include_router(page.router(studies, news, readings, labelled, jobs=jobs is not None))
     gate = Gate(
         Shortcut(app, ask=api.ask, tell=api.tell, reports=api.report, where=where),
@@ -151,6 +151,7 @@ def make(
         login=login,
         audit=audit,
         counters=counters,
+        strangers=strangers,
         hosts=hosts,
         secure=secure,
         proxies=proxies,

@@ -91,6 +91,27 @@ class Counts(Protocol):
     def count(self, scope: Connection, status: int, seconds: float) -> None: ...
 
 
+class Strangers:
+    """Wrong tokens by the addresses that they come from, whichever door they come to."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._wrong: dict[str, list[float]] = {}
+
+    def count(self, address: str) -> None:
+        """One more. Raises Problem where there were too many; a valid one is let in all the same."""
+        now = self._clock()
+        if len(self._wrong) > _ADDRESSES:
+            self._wrong.clear()
+        recent = [at for at in self._wrong.get(address, []) if now - at < _MINUTE_S]
+        self._wrong[address] = [*recent, now][-WRONG:]
+        if len(recent) >= WRONG:
+            headers = {"Retry-After": str(int(_MINUTE_S))}
+            raise Problem(
+                429, "wrong_tokens", "too many wrong tokens and keys from this address", headers
+            )
+
+
 class Gate:
     """The middleware that every request passes first; ``scope["state"]["token"]`` is who it let in."""
 
@@ -102,13 +123,13 @@ class Gate:
         login: Login,
         audit: Audit,
         counters: Counts,
+        strangers: Strangers,
         hosts: tuple[str, ...] = (),
         secure: bool = False,
         proxies: tuple[str, ...] = (),
         signed: bool = False,
         open_to: Token | None = None,
         log: Callable[[str], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._tokens, self._login, self._audit = app, tokens, login, audit
         self._counters, self._log = counters, log
@@ -119,8 +140,7 @@ class Gate:
         self._headers = (*_HEADERS, _BY_TLS) if secure else _HEADERS
         #: Who everybody is, where no tokens are wanted.
         self._open_to = open_to
-        self._clock = clock
-        self._wrong: dict[str, list[float]] = {}
+        self._strangers = strangers
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -175,7 +195,7 @@ class Gate:
         if scope["method"] == "GET" and _CODE.search(scope["query_string"]):
             response = self._login.redeem(scope["query_string"], secure=scope["secure"])
             if response is None:
-                self._count_wrong(scope)
+                self._strangers.count(scope["client"][0] if scope["client"] else "")
                 raise self._stranger(
                     "this code was used already, or is too old; `tunesmith token create NAME` makes a token to log in with"
                 )
@@ -244,7 +264,7 @@ class Gate:
         if len(given) == 1 and kind.lower() == "bearer":
             token = self._tokens.find(secret.strip())
         if token is None or token.cookie:
-            self._count_wrong(scope)
+            self._strangers.count(scope["client"][0] if scope["client"] else "")
             raise self._stranger("this token is not valid (any more)")
         return token
 
@@ -258,18 +278,6 @@ class Gate:
 
     def _stranger(self, why: str) -> Problem:
         return Problem(401, "token", why, {"WWW-Authenticate": 'Bearer realm="tunesmith"'})
-
-    def _count_wrong(self, scope: Connection) -> None:
-        """Raise Problem where too many wrong tokens have come from this address. A valid one is let in all the same."""
-        address = scope["client"][0] if scope["client"] else ""
-        now = self._clock()
-        if len(self._wrong) > _ADDRESSES:
-            self._wrong.clear()
-        recent = [at for at in self._wrong.get(address, []) if now - at < _MINUTE_S]
-        self._wrong[address] = [*recent, now][-WRONG:]
-        if len(recent) >= WRONG:
-            headers = {"Retry-After": str(int(_MINUTE_S))}
-            raise Problem(429, "wrong_tokens", "too many wrong tokens from this address", headers)
 
 
 def token_of(request: Request) -> Token:

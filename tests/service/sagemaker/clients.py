@@ -80,10 +80,7 @@ class Cloud:
     def close(self) -> None:
         """End the service, and the jobs that would wait for it to come back."""
         self.service.close()
-        for process in psutil.process_iter(["cmdline"]):
-            if any(str(self.folder) in word for word in process.info["cmdline"] or ()):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+        end_below(self.folder)
 
     def tune(self, name: str, *parts: dict[str, Any], **more: Any) -> str:
         """Create a tuning job; its name."""
@@ -111,6 +108,14 @@ class Cloud:
     def training(self, name: str) -> dict[str, Any]:
         shown: dict[str, Any] = self.client.describe_training_job(TrainingJobName=name)
         return shown
+
+
+def end_below(folder: Path) -> None:
+    """Kill the processes in whose command lines a folder is."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in word for word in process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def until(condition: Callable[[], Any]) -> Any:

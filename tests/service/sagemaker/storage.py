@@ -18,12 +18,12 @@ _KEY: Final = {"key": "AKIASTORE", "secret": "store/secret"}
 class Storage:
     """With one bucket, called bucket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str | Path = sys.executable) -> None:
         self.port = free_port()
         words = ["-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         with (folder / "s3.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [python, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         deadline = time.monotonic() + 120
         while not _listens(self.port):

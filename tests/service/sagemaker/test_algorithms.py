@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tunesmith.run.output import Scanner, compile_metrics
 from tunesmith.service.sagemaker import algorithms
+from tunesmith.service.sagemaker.algorithms import recordio
+from tunesmith.service.sagemaker.algorithms.inputs import Inputs
 
 
 def table(path: Path, kind: str, seed: int) -> None:
@@ -155,3 +161,111 @@ def test_knn(
 )
 def test_images(image: str, name: str | None) -> None:
     assert algorithms.of_image(image) == name
+
+
+def inputs(folder: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, kind: str) -> Inputs:
+    """What an algorithm is given in its channel train."""
+    config, place = folder / "input" / "config", folder / "input" / "data" / "train"
+    for one in (config, place):
+        one.mkdir(parents=True, exist_ok=True)
+    (config / "hyperparameters.json").write_text("{}")
+    described = {"train": {"ContentType": kind} if kind else {}}
+    (config / "inputdataconfig.json").write_text(json.dumps(described))
+    (place / "part").write_bytes(data)
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(folder))
+    return Inputs()
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        (b"1,2,3\n0,4,5\n", [[1, 2, 3], [0, 4, 5]]),
+        (b"True,False,2\nFALSE,true,3\n", [[1, 0, 2], [0, 1, 3]]),  # as pandas writes its dummies
+        (b"\xef\xbb\xbf1,2\r\n\r\n0,\r\n", [[1, 2], [0, np.nan]]),
+        (b'"1","2.5"\n', [[1, 2.5]]),
+    ],
+)
+def test_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, rows: list[list[float]]
+) -> None:
+    found = inputs(tmp_path, monkeypatch, data, "csv").rows("train")
+    np.testing.assert_array_equal(np.column_stack([found.labels, found.features]), rows)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"y,x\n1,2\n", "part:1: column 1 has 'y', which is no number"),
+        (b"1,blue\n0,3\n", "part:1: column 2 has 'blue', which is no number"),
+        (b"1,1_000\n", "column 2 has '1_000'"),
+        (b"1,2\n1,2,3\n", "part:2: 3 columns, and 2 before"),
+        (b"\n", "part is empty"),
+        (b",2\n", "label that is no number"),
+    ],
+)
+def test_what_is_no_table_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, said: str
+) -> None:
+    """A category that was taken for a missing value would be a model of something else, without a word."""
+    with pytest.raises(SystemExit):
+        inputs(tmp_path, monkeypatch, data, "text/csv").rows("train")
+    assert said in (tmp_path / "output" / "failure").read_text()
+
+
+def number(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def field(tag: int, content: bytes) -> bytes:
+    return number(tag << 3 | 2) + number(len(content)) + content
+
+
+def record(label: bytes, features: bytes) -> bytes:
+    parts = [
+        field(tag, field(1, b"values") + field(2, value))
+        for tag, value in ((1, features), (2, label))
+    ]
+    whole = b"".join(parts)
+    return recordio.MAGIC + struct.pack("<I", len(whole)) + whole + bytes(-len(whole) % 4)
+
+
+ONE = field(2, field(1, struct.pack("<f", 1.0)))
+DENSE = field(2, field(1, struct.pack("<3f", 0.5, -2.0, 3.0)))
+DOUBLES = field(3, field(1, struct.pack("<3d", 0.5, -2.0, 3.0)))
+WHOLE = field(7, field(1, number(7) + number((1 << 64) - 2) + number(0)))
+SPARSE = field(
+    2,
+    field(1, struct.pack("<2f", 4.0, 5.0)) + field(2, number(2) + number(0)) + field(3, number(3)),
+)
+
+
+def test_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SageMaker's SDK writes arrays: dense and sparse, of both widths and of whole numbers."""
+    data = b"".join(record(ONE, features) for features in (DENSE, DOUBLES, WHOLE, SPARSE))
+    for kind in ("", "application/x-recordio-protobuf"):
+        found = inputs(tmp_path, monkeypatch, data, kind).rows("train")
+        assert found.labels.tolist() == [1.0] * 4
+        assert found.features.tolist() == [[0.5, -2, 3], [0.5, -2, 3], [7, -2, 0], [5, 0, 4]]
+
+
+@given(cut=st.integers(1, 60), at=st.integers(0, 60), byte=st.integers(0, 255))
+def test_records_that_are_none(cut: int, at: int, byte: int) -> None:
+    """Cut off or changed anywhere: a table, or a reason, and soon."""
+    whole = record(ONE, DENSE) + record(ONE, SPARSE)
+    for data in (whole[:-cut], whole[:at] + bytes([byte]) + whole[at + 1 :]):
+        with contextlib.suppress(ValueError):
+            assert recordio.table(data).shape[1] <= recordio.WIDEST + 1
+
+
+def test_a_record_without_its_label_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = field(1, field(1, b"values") + field(2, DENSE))
+    data = recordio.MAGIC + struct.pack("<I", len(whole)) + whole + bytes(-len(whole) % 4)
+    with pytest.raises(SystemExit):
+        inputs(tmp_path, monkeypatch, data, "").rows("train")
+    assert "features and a label" in (tmp_path / "output" / "failure").read_text()

@@ -18,7 +18,7 @@ from tests.service.vizier.test_hostile import call, refused
 
 from tunesmith.core.errors import StudyError
 from tunesmith.service.vizier import messages
-from tunesmith.service.vizier.rpc import Endpoint
+from tunesmith.service.vizier.rpc import Endpoint, _address
 
 
 def list_of(owner: str) -> Any:
@@ -192,3 +192,28 @@ def test_without_grpcio(tmp_path: Path) -> None:
     )  # fmt: skip
     assert run.returncode != 0
     assert "pip install 'tunesmith[serve,vizier]'" in run.stderr.replace("\n", " ")
+
+
+def test_wrong_tokens_are_counted_at_all_doors(tmp_path: Path) -> None:
+    """Else this door would be the one to guess at. A valid one is let in all the same."""
+    door = Door(tmp_path / "studies.db")
+    try:
+        codes = [
+            refused(door, "ListStudies", list_of("ana"), bearer(f"ts_{n}"))[0] for n in range(11)
+        ]
+        assert codes[0] is grpc.StatusCode.UNAUTHENTICATED
+        assert codes[-1] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert door.ask("GET", "/api/v1/names", token="ts_wrong").status == 429
+        assert not call(door, "ListStudies", list_of("ana"), bearer(door.token())).studies
+        assert not call(door, "ListStudies", list_of("ana")).studies
+    finally:
+        door.close()
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [("ipv4:127.0.0.1:5000", "127.0.0.1"), ("ipv6:%5B::1%5D:5000", "::1"), ("ipv6:[2001:db8::7]:9", "2001:db8::7"),
+     ("unix:", "unix"), ("unix:/tmp/a", "unix")],
+)  # fmt: skip
+def test_addresses(peer: str, address: str) -> None:
+    assert _address(peer) == address

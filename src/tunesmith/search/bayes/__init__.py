@@ -45,8 +45,6 @@ KNOWN: Final = 5
 #: By how much the model's uncertainty is scaled. The likeliest hyperparameters are surer than all that
 #: are likely together, and with 1 the search stays around the first good optimum.
 CURIOSITY: Final = {"low": 0.7, "balanced": 1.4, "high": 2.0}
-#: ... and by how much more while other trials run, so that they do not all refine the same place.
-AMID_OTHERS: Final = 1.43
 
 
 def check_exploration(owner: str, exploration: object) -> None:
@@ -144,8 +142,6 @@ class Bayes:
     ) -> tuple[Model | Joint, Judge]:
         """The model of the results, and what makes one judge by cost, and by how likely a trial fails, too."""
         curiosity = CURIOSITY[self.exploration]
-        if len(evidence.pending):
-            curiosity *= AMID_OTHERS
         model: Model | Joint
         failing = Failing.of(domain, history)
         if len(history.objectives) > 1 or history.constraints:

@@ -6,15 +6,16 @@ import stat
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta, Struct
 
 from tunesmith.core.errors import StudyError, TextError
 from tunesmith.core.yaml_text import read
-from tunesmith.run.executors import Where, of_program
-from tunesmith.run.program import Program
+
+if TYPE_CHECKING:
+    from tunesmith.run.executors import Where
 
 #: What is asked for, cannot be given here, and may be left out without a word if the operator says so.
 Ignored: TypeAlias = Literal[
@@ -86,7 +87,21 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Configuration:
-    """Raises StudyError."""
+    """What a file says, checked as a service does as it starts. Raises StudyError."""
+    from tunesmith.run.executors import of_program
+    from tunesmith.run.program import Program
+
+    made = read_again(path)
+    try:
+        program = Program([sys.executable], ())
+        of_program(program, where=cast("Where", made.executor), resources=made.resources)
+    except StudyError as error:
+        raise StudyError(f"--sagemaker {path}: {error}") from None
+    return made
+
+
+def read_again(path: Path) -> Configuration:
+    """What a file says, for trainings: there are many, and what runs them is no matter of theirs. Raises StudyError."""
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8-sig")
@@ -101,11 +116,6 @@ def load(path: Path) -> Configuration:
         made = msgspec.convert(data, Configuration)
     except (TextError, msgspec.ValidationError) as error:
         raise StudyError(f"--sagemaker {path}: {error}; see the guide From SageMaker") from None
-    try:
-        program = Program([sys.executable], ())
-        of_program(program, where=cast(Where, made.executor), resources=made.resources)
-    except StudyError as error:
-        raise StudyError(f"--sagemaker {path}: {error}") from None
     for name, image in made.images.items():
         ways = [
             way for way in ("command", "script", "algorithm") if getattr(image, way) is not None

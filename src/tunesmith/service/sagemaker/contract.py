@@ -16,7 +16,7 @@ from typing import Any, Final
 from tunesmith.core.errors import StudyError
 from tunesmith.core.text import text_of
 from tunesmith.files import write_json
-from tunesmith.integrations.sagemaker import parsed, plain
+from tunesmith.integrations.hyperparameters import parsed, plain
 from tunesmith.run.program import PARAMETER_PREFIX
 from tunesmith.run.withheld import inherited
 from tunesmith.service.sagemaker import objects, sent

@@ -19,7 +19,7 @@ import msgspec
 from tunesmith.core.errors import StudyExists, StudyNotFound, TunesmithError
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import State
-from tunesmith.run.folder import Folder
+from tunesmith.run.folder import OUTPUT, Folder
 from tunesmith.service.jobs.job import Environment, Job
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.problems import Problem
@@ -308,6 +308,10 @@ class Desk:
         now = self.records.find(record.kind, record.name, deleted=True) or record
         if now.end is not None:
             return now.end
+        job = self._job(now)
+        if job is not None and job.state == "queued" and not job.attempt:
+            # nothing has begun: its history, which would have to be read for each that waits, is empty
+            return standing.frozen(Standing(now, self._plan(now), None, job, self._moves_of(now)))
         found = self.look(now, standing.frozen)
         job = self._job(now)
         if found["status"] in OVER and job is not None and job.over:
@@ -372,8 +376,14 @@ class Desk:
         self._ask_to_end(record, number)
 
     def _ask_to_end(self, record: Record, number: int) -> None:
-        trials = Folder(self._jobs.folder(record.job) / "trials" / record.study)
-        (trials.make(number) / plan.STOP).touch()
+        (self._trials(record).make(number) / plan.STOP).touch()
+
+    def output(self, record: Record, number: int) -> Path:
+        """The file with what a training prints."""
+        return self._trials(record).trial(number) / OUTPUT
+
+    def _trials(self, record: Record) -> Folder:
+        return Folder(self._jobs.folder(record.job) / "trials" / record.study)
 
     def _see_to(self, record: Record) -> None:
         """Tell whoever runs a job that it is to stop, until it has heard of it."""

@@ -11,7 +11,7 @@ from tunesmith.core.errors import JobError, StudyError
 from tunesmith.run.pattern import Pattern
 from tunesmith.service.sagemaker import algorithms, objects
 from tunesmith.service.sagemaker.configuration import Configuration, Image
-from tunesmith.service.sagemaker.plan import Training
+from tunesmith.service.sagemaker.plan import DRIVERS, Training
 from tunesmith.service.sagemaker.protocol import invalid
 from tunesmith.service.sagemaker.shapes import (
     Algorithm,
@@ -22,8 +22,7 @@ from tunesmith.service.sagemaker.shapes import (
 
 #: Below it are a training's folders, wherever it runs.
 BASE: Final = "/opt/ml"
-#: The channel in which version 3 of the SDK sends its own way to start a script, and the program that containers are to begin with.
-DRIVERS: Final = "sm_drivers"
+#: What version 3 of the SDK has containers begin with.
 _SHELL: Final = ["/bin/bash"]
 _TRAIN: Final = (
     f"chmod +x {BASE}/input/data/{DRIVERS}/sm_train.sh && {BASE}/input/data/{DRIVERS}/sm_train.sh"

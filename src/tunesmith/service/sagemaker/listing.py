@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.service.sagemaker.protocol import invalid
 
@@ -26,7 +28,7 @@ def page(
     ordered = sorted(items, key=place, reverse=descending)
     begin = 0
     if after is not None:
-        last = _decode(after)
+        last = tuple(_decode(after, list))
         try:
             begin = sum(
                 1 for one in ordered if (place(one) >= last if descending else place(one) <= last)
@@ -38,15 +40,37 @@ def page(
     return part, _encode(place(part[-1])) if part and more else None
 
 
+def page_of_numbers(
+    keys: NDArray[np.float64],
+    numbers: NDArray[np.intp],
+    *,
+    descending: bool,
+    after: str | None,
+    limit: int,
+) -> tuple[list[int], str | None]:
+    """`page` of trials' numbers by their keys, none of which is NaN, and where these are equal by themselves. Raises Fault."""
+    sign = -1 if descending else 1
+    order = np.lexsort((sign * numbers, sign * keys))
+    begin = 0
+    if after is not None:
+        key, number = _decode(after, tuple[float, float])
+        before = (sign * keys < sign * key) | ((keys == key) & (sign * numbers <= sign * number))
+        begin = int(before.sum())
+    part = order[begin : begin + limit]
+    more = len(part) and begin + limit < len(order)
+    token = _encode((keys.item(part[-1]), numbers.item(part[-1]))) if more else None
+    return numbers[part].tolist(), token
+
+
 def _encode(place: tuple[Any, ...]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
 
-def _decode(token: str) -> tuple[Any, ...]:
+def _decode(token: str, kind: Any) -> Any:
     try:
-        return tuple(msgspec.json.decode(base64.urlsafe_b64decode(token.encode()), type=list))
+        return msgspec.json.decode(base64.urlsafe_b64decode(token.encode()), type=kind)
     except (ValueError, binascii.Error, msgspec.DecodeError):
-        raise invalid("NextToken is none of this service's") from None
+        raise invalid("NextToken is none of this list's") from None
 
 
 def within(asked: Any, name: str, created_at: float, modified_at: float) -> bool:

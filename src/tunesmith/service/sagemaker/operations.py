@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from tunesmith.service.sagemaker import answers, names, search, shapes
+from tunesmith.service.sagemaker import answers, logs, names, search, shapes
 from tunesmith.service.sagemaker.desk import Desk
-from tunesmith.service.sagemaker.listing import page, within
+from tunesmith.service.sagemaker.listing import page, page_of_numbers, within
 from tunesmith.service.sagemaker.protocol import Fault, decode, invalid
 from tunesmith.service.sagemaker.records import KINDS, Kind, Record, not_found
 from tunesmith.service.sagemaker.standing import OVER, STATUSES, Standing
@@ -61,6 +61,8 @@ class Operations:
             "AddTags": Operation(shapes.AddTags, "control", self._add_tags),
             "ListTags": Operation(shapes.ListTags, "read", self._list_tags),
             "DeleteTags": Operation(shapes.DeleteTags, "control", self._delete_tags),
+            "DescribeLogStreams": Operation(logs.Streams, "read", self._log_streams),
+            "GetLogEvents": Operation(logs.Events, "read", self._log_events),
         }
 
     def named(self, name: str) -> Operation:
@@ -324,6 +326,38 @@ class Operations:
             raise invalid(f"{name} has the tags of its tuning job; change them there")
         return self._seen("tuning" if kind == names.TUNING else "training", name, caller)
 
+    # -- what trainings print -------------------------------------------------------------------
+
+    def _log_streams(self, asked: logs.Streams, caller: Caller, _: Any) -> dict[str, Any]:
+        if asked.logGroupName != logs.GROUP:
+            raise logs.missing("log group")
+        training = asked.logStreamNamePrefix.partition("/")[0]
+        return logs.streams(training, self._log(training, caller))
+
+    def _log_events(self, asked: logs.Events, caller: Caller, _: Any) -> dict[str, Any]:
+        log = self._log(logs.training_of(asked.logStreamName), caller)
+        if log is None or asked.logGroupName != logs.GROUP:
+            raise logs.missing("log stream")
+        return logs.events(asked, log)
+
+    def _log(self, training: str, caller: Caller) -> logs.Log | None:
+        """The output of a training, if there is one that has begun."""
+        record, number = self._member(training, caller) or (None, 0)
+        if record is None:
+            record = self._desk.records.find("training", training)
+        if record is None or not caller.token.sees(record.study):
+            return None
+        path = self._desk.output(record, number)
+
+        def log(standing: Standing) -> logs.Log | None:
+            if standing.ledger is None or number >= standing.size:
+                return None
+            began = standing.ledger.trial(number).created_at
+            over = STATUSES[int(standing.statuses[number])] in OVER
+            return logs.Log(path, int(began * 1000), over)
+
+        return self._desk.look(record, log)
+
     # -- both -----------------------------------------------------------------------------------
 
     def _seen(self, kind: Kind, name: str, caller: Caller) -> Record:
@@ -380,16 +414,14 @@ def _trainings(standing: Standing, asked: shapes.ListOfTuning) -> dict[str, Any]
         keys = sign * ledger.column("losses")[numbers, 0] + 0.0
     else:
         keys = numbers.astype(np.float64)
-    descending = _descending(asked, by_default=False)
-    places = list(zip(keys.tolist(), numbers.tolist(), strict=True))
-    part, following = page(
-        places,
-        lambda one: one,
-        descending=descending,
+    part, following = page_of_numbers(
+        keys,
+        numbers,
+        descending=_descending(asked, by_default=False),
         after=asked.NextToken,
         limit=asked.MaxResults,
     )
-    shown = [answers.summary(standing, number, int(statuses[number])) for _, number in part]
+    shown = [answers.summary(standing, number, int(statuses[number])) for number in part]
     return _with_token({"TrainingJobSummaries": shown}, following)
 
 

@@ -14,6 +14,8 @@ MOVES = "moves.jsonl"
 STOP = "stop-requested"
 #: The metric of a training job that no tuning job has: how long it took (s).
 SECONDS = "training_seconds"
+#: The channel in which version 3 of the SDK sends its own way to start a script.
+DRIVERS = "sm_drivers"
 
 
 class Training(Struct, frozen=True, omit_defaults=True):

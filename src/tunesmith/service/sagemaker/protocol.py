@@ -23,7 +23,9 @@ TYPE: Final = "application/x-amz-json-1.1"
 SKEW_S: Final = 900.0
 
 _PART: Final = re.compile(r"(\w+)=([^,\s]+)")
-_CREDENTIAL: Final = re.compile(r"([\w-]{1,128})/(\d{8})/([a-z0-9-]{1,64})/sagemaker/aws4_request")
+_CREDENTIAL: Final = re.compile(
+    r"([\w-]{1,128})/(\d{8})/([a-z0-9-]{1,64})/(sagemaker|logs)/aws4_request"
+)
 _TIME: Final = re.compile(r"\d{8}T\d{6}Z")
 #: What a signature has to be of, beside the body: what is done where, and when.
 _SIGNED: Final = ("host", "x-amz-date", "x-amz-target")
@@ -32,9 +34,12 @@ _SPACES: Final = re.compile(r" +")
 Code: TypeAlias = Literal[
     "ValidationException",
     "ResourceNotFound",
+    "ResourceNotFoundException",
     "ResourceInUse",
     "ResourceLimitExceeded",
     "AccessDeniedException",
+    "ThrottlingException",
+    "InvalidParameterException",
     "UnknownOperationException",
     "SerializationException",
     "InternalFailure",
@@ -94,6 +99,8 @@ class Signature(NamedTuple):
     key: str
     region: str
     day: str
+    #: SageMaker's own, or that of CloudWatch's logs.
+    service: str
     headers: tuple[str, ...]
     value: str
 
@@ -116,7 +123,9 @@ def signature_of(headers: Headers) -> Signature:
             "x-amz-target, and Signature "
             "are needed",
         )
-    return Signature(credential[1], credential[3], credential[2], signed, parts["Signature"])
+    return Signature(
+        credential[1], credential[3], credential[2], credential[4], signed, parts["Signature"]
+    )
 
 
 def check(signature: Signature, secret: str, headers: Headers, body: bytes, now: float) -> None:
@@ -142,10 +151,10 @@ def check(signature: Signature, secret: str, headers: Headers, body: bytes, now:
     ]
     digest = sha256(body).hexdigest()
     request = "\n".join(["POST", "/", "", *lines, "", ";".join(signature.headers), digest])
-    scope = f"{signature.day}/{signature.region}/sagemaker/aws4_request"
+    scope = f"{signature.day}/{signature.region}/{signature.service}/aws4_request"
     text = "\n".join([ALGORITHM, time, scope, sha256(request.encode()).hexdigest()])
     key = f"AWS4{secret}".encode()
-    for part in (signature.day, signature.region, "sagemaker", "aws4_request"):
+    for part in (signature.day, signature.region, signature.service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     if not hmac.compare_digest(
         hmac.digest(key, text.encode(), "sha256").hex().encode(), signature.value.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Final
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from tunesmith.core.errors import TunesmithError
+from tunesmith.service.gate import Strangers
 from tunesmith.service.problems import Problem
 from tunesmith.service.sagemaker import protocol
 from tunesmith.service.sagemaker.desk import Desk
@@ -18,16 +20,19 @@ from tunesmith.service.sagemaker.protocol import Fault
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Scope, Token, Tokens
 
-_PREFIX: Final = "SageMaker."
+#: Of targets: SageMaker's own, and that of CloudWatch's logs, which its SDKs show.
+_PREFIX: Final = re.compile(r"(?:SageMaker|Logs_20140328)\.")
 _LOG: Final = logging.getLogger(__name__)
+_WRONG: Final = ("UnrecognizedClientException", "InvalidSignatureException")
 _AUDITED: Final = ("control", "submit", "admin")
 
 
 class Routes:
     """``POST /``, as SageMaker's clients send it."""
 
-    def __init__(self, desk: Desk, tokens: Tokens, studies: Studies) -> None:
+    def __init__(self, desk: Desk, tokens: Tokens, strangers: Strangers, studies: Studies) -> None:
         self._desk, self._tokens, self._studies = desk, tokens, studies
+        self._strangers = strangers
         self._operations = Operations(desk)
         self.router = APIRouter()
         self.router.add_api_route("/", self.act, methods=["POST"], include_in_schema=False)
@@ -38,14 +43,15 @@ class Routes:
             body = await request.body()
             caller = self._caller(request, body)
             target = request.headers.get("x-amz-target", "")
-            if not target.startswith(_PREFIX):
+            prefix = _PREFIX.match(target)
+            if prefix is None:
                 raise Fault("UnknownOperationException", "X-Amz-Target is SageMaker.OPERATION")
-            operation = self._operations.named(target.removeprefix(_PREFIX))
+            operation = self._operations.named(target[prefix.end() :])
             self._require(request, caller.token, operation.scope)
             asked, raw = parse(operation, body)
             return protocol.answer(await self._studies.think(operation.call, asked, caller, raw))
         except Fault as fault:
-            return fault.answer
+            return self._counted(request, fault).answer
         except TunesmithError as error:
             return _fault(Problem.of(error, str(self._studies.storage or ""))).answer
         except Problem as problem:
@@ -53,6 +59,15 @@ class Routes:
         except Exception:  # noqa: BLE001 (clients know of no other shape)
             _LOG.exception("an operation of SageMaker's failed")
             return Fault("InternalFailure", "the service failed; its log says where").answer
+
+    def _counted(self, request: Request, fault: Fault) -> Fault:
+        """What is answered: where too many wrong keys and signatures have come from an address, that."""
+        if fault.code in _WRONG:
+            try:
+                self._strangers.count(request.client.host if request.client else "")
+            except Problem as problem:
+                return Fault("ThrottlingException", problem.detail)
+        return fault
 
     def _caller(self, request: Request, body: bytes) -> Caller:
         """Who has signed a request. Raises Fault."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tunesmith.core.errors import StudyError
-from tunesmith.integrations.sagemaker import plain
+from tunesmith.integrations.hyperparameters import plain
 from tunesmith.service.sagemaker import objects
 from tunesmith.service.sagemaker.configuration import Configuration
-from tunesmith.service.sagemaker.images import DRIVERS
+from tunesmith.service.sagemaker.plan import DRIVERS
 
 
 class Code(NamedTuple):

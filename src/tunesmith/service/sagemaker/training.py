@@ -23,7 +23,7 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.run.output import Scanner, compile_metrics
 from tunesmith.service.jobs.output import printed
 from tunesmith.service.sagemaker import contract, plan
-from tunesmith.service.sagemaker.configuration import load
+from tunesmith.service.sagemaker.configuration import read_again
 from tunesmith.service.sagemaker.names import training_name
 from tunesmith.service.sagemaker.plan import Move, Plan
 
@@ -86,7 +86,7 @@ class Process:
         self.move("Starting")
         began = time.monotonic()
         try:
-            configuration = load(Path(self._plan.configuration))
+            configuration = read_again(Path(self._plan.configuration))
             contents = contract.Contents(self._folder / "opt" / "ml", self.training, configuration)
             self.move("Downloading")
             contents.lay_out(self._plan, self.name, self.tuned)

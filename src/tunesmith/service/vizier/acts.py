@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -91,20 +91,31 @@ def mine(ledger: Ledger, session: Session) -> list[int]:
     )
 
 
+class Have(NamedTuple):
+    """The trials of a client, and whether those are all that it is to have by now."""
+
+    numbers: list[int]
+    whole: bool
+
+
 def more(
-    studies: Studies, study: Study, session: Session, count: int, *, instant: bool
-) -> list[int] | None:
-    """The trials of a client, `count` at most, and new ones if there are fewer; None if it takes a model that thinks and is not
-    to (`instant`). Raises StudyWaits where no trial may begin yet, and the client has none."""
+    studies: Studies, study: Study, session: Session, count: int, *, instant: bool, at_most: int
+) -> Have | None:
+    """The trials of a client, `count` at most, and new ones if there are fewer, `at_most` of them: others wait meanwhile. None if
+    it takes a model that thinks and is not to (`instant`). Raises StudyWaits where no trial may begin yet, and the client has
+    none."""
     with study._journal.lock:  # noqa: SLF001
-        ended = False
+        ended, asked = False, 0
         # looked at again before each: the client may be asking another service, too
         while len(have := mine(ledger_of(study), session)[:count]) < count and not ended:
             check_mutable(study._ledger)  # noqa: SLF001
+            if asked == at_most:
+                return Have(have, whole=False)
             if instant and not studies.instant(study):
                 return None
             try:
                 studies.next_of(study, session)
+                asked += 1
             except StudyOver:
                 ended = True
             except StudyWaits:
@@ -112,7 +123,7 @@ def more(
                     raise
                 ended = True
         _flush(study, have)
-        return have
+        return Have(have, whole=True)
 
 
 def _flush(study: Study, numbers: Sequence[int]) -> None:

@@ -18,6 +18,7 @@ from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Scope, Token
 from tunesmith.service.vizier import acts, messages, metadata, names, spec
 from tunesmith.service.vizier.names import Resource, invalid
+from tunesmith.service.vizier.pages import page
 from tunesmith.service.vizier.space import Parameters
 from tunesmith.service.vizier.trials import Measured, is_there, message_of
 from tunesmith.service.wire import MOST_WAIT_S, Wire
@@ -27,8 +28,11 @@ from tunesmith.tuning.study import Study
 
 T = TypeVar("T")
 
-#: Suggestions of one request, at most.
+#: Suggestions of one request, at most; and how many are made before others have their turn.
 MOST: Final = 1000
+_AT_A_TIME: Final = 10
+#: Instead of an answer that is not whole yet.
+_PART: Final = object()
 #: Trials that are written into an answer while a study's history is kept from others.
 _CHUNK: Final = 500
 #: Who is meant where a session's machine is: nobody looks for its process.
@@ -140,7 +144,7 @@ class Desk:
             ]
             for resource, name in found:
                 self._known.setdefault(resource, name)
-            shown, following = _page(found, request)
+            shown, following = page(sorted(found), lambda one: one[0], request)
             made = []
             for resource, name in shown:
                 with suppress(StudyNotFound):  # deleted meanwhile
@@ -250,29 +254,36 @@ class Desk:
         begun = self._studies.clock()
 
         def at_once(study: Study, parameters: Parameters) -> Any:
-            have = acts.more(self._studies, study, session, count, instant=True)
-            return None if have is None else self._suggested(study, parameters, resource, have)
+            have = acts.more(self._studies, study, session, count, instant=True, at_most=_AT_A_TIME)
+            return have and self._suggested(study, parameters, resource, have)
 
-        found = await self._do(who, "work", resource, at_once)
-        if found is None:
+        def think(study: Study) -> Any:
+            with writing_as(who.name):
+                have = acts.more(self._studies, study, session, count, instant=False, at_most=1)
+            return have and self._suggested(study, self._of(study, resource), resource, have)
 
-            def think(study: Study) -> Any:
-                with writing_as(who.name):
-                    have = acts.more(self._studies, study, session, count, instant=False)
-                return self._suggested(study, self._of(study, resource), resource, have or [])
-
-            async with self._wire.asking.turn(name, f"{session.id} {id(session)}", 2 * MOST_WAIT_S):
-                found = await self._studies.think(self._studies.on, name, think, thinking=True)
+        found: Any = _PART
+        while found is _PART:
+            found = await self._do(who, "work", resource, at_once)
+            if found is None:
+                turn = self._wire.asking.turn(name, f"{session.id} {id(session)}", 2 * MOST_WAIT_S)
+                async with turn:
+                    found = await self._studies.think(self._studies.on, name, think, thinking=True)
         found.start_time.FromNanoseconds(round(begun * 1e9))
         found.end_time.FromNanoseconds(round(self._studies.clock() * 1e9))
         return found
 
     def _suggested(
-        self, study: Study, parameters: Parameters, resource: Resource, have: list[int]
+        self, study: Study, parameters: Parameters, resource: Resource, have: acts.Have
     ) -> Any:
+        """The answer; _PART where there are more to come."""
+        if not have.whole:
+            return _PART
         with study._journal.lock:  # noqa: SLF001
             ledger = study._ledger  # noqa: SLF001
-            trials = [message_of(ledger, parameters, resource.name, number) for number in have]
+            trials = [
+                message_of(ledger, parameters, resource.name, number) for number in have.numbers
+            ]
             state = messages.of("Study").State.Value(acts.state_of(ledger))
         return messages.of("SuggestTrialsResponse")(trials=trials, study_state=state)
 
@@ -464,7 +475,7 @@ class Desk:
             with study._journal.lock:  # noqa: SLF001
                 ledger = acts.ledger_of(study)
                 numbers = [n for n in which(ledger) if is_there(ledger, n)]
-            shown, following = _page(numbers, request)
+            shown, following = page(sorted(numbers), int, request)
             made = []
             for chunk in _chunks(shown):
                 with study._journal.lock:  # noqa: SLF001
@@ -495,18 +506,6 @@ class Desk:
 
 def _missing(resource: Resource) -> Problem:
     return Problem(404, "StudyNotFound", f"there is no study {resource.name}")
-
-
-def _page(items: list[T], request: Any) -> tuple[list[T], str]:
-    """A page of a list, and the token of the next one. All of it without a page_size: OSS Vizier's client asks for no second."""
-    if request.page_size < 0:
-        raise invalid("page_size is not negative")
-    token = request.page_token
-    if token and not (token.isascii() and token.isdigit() and len(token) < 16):
-        raise invalid("this page_token was not given out here")
-    begin = int(token or 0)
-    end = begin + request.page_size if request.page_size else len(items)
-    return items[begin:end], str(end) if end < len(items) else ""
 
 
 def _chunks(items: list[T]) -> Iterator[list[T]]:

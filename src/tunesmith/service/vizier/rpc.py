@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -20,7 +21,7 @@ from google.protobuf.message import DecodeError
 
 from tunesmith.core.errors import StudyError
 from tunesmith.service.audit import Audit
-from tunesmith.service.gate import LOOPBACK
+from tunesmith.service.gate import LOOPBACK, Strangers
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Token, Tokens
 from tunesmith.service.vizier import messages
@@ -121,9 +122,16 @@ class Door:
     """The gRPC server."""
 
     def __init__(
-        self, endpoint: Endpoint, desk: Desk, tokens: Tokens, audit: Audit, where: str
+        self,
+        endpoint: Endpoint,
+        desk: Desk,
+        tokens: Tokens,
+        strangers: Strangers,
+        audit: Audit,
+        where: str,
     ) -> None:
-        self.endpoint, self._desk, self._tokens = endpoint, desk, tokens
+        self.endpoint, self._desk = endpoint, desk
+        self._tokens, self._strangers = tokens, strangers
         self._audit, self._where = audit, where
         self._server: Any = None
 
@@ -204,6 +212,8 @@ class Door:
         kind, _, secret = (given[0] if len(given) == 1 else "").partition(" ")
         token = self._tokens.find(secret.strip()) if kind.lower() == "bearer" else None
         if token is None or token.cookie:
+            if given:
+                self._strangers.count(_address(context.peer()))
             why = "this token is not valid (any more)" if given else "a token is needed"
             raise Problem(
                 401,
@@ -211,6 +221,12 @@ class Door:
                 f"{why}: the metadata are authorization: Bearer ts_..., see `tunesmith token`",
             )
         return token
+
+
+def _address(peer: str) -> str:
+    """The address in gRPC's word for a peer (ipv4:127.0.0.1:5000, ipv6:%5B::1%5D:5000, unix:), as HTTP's requests have it."""
+    kind, _, rest = peer.partition(":")
+    return unquote(rest).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else kind
 
 
 def _read(name: str, body: bytes) -> Any:

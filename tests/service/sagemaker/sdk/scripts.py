@@ -54,6 +54,7 @@ class Clouds:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "scripts"
+        self.said = ""
         self.storage = Storage(folder)
         self.cloud = Cloud(
             folder,
@@ -80,10 +81,11 @@ class Clouds:
         )
 
     def run(self, script: str) -> Any:
-        """Run a script; what it printed last, as JSON."""
+        """Run a script; what it printed last, as JSON, and in `said` all that it printed."""
         (self.folder / "script.py").write_text(dedent(script))
         moved = {
             "AWS_ENDPOINT_URL_SAGEMAKER": f"http://127.0.0.1:{self.cloud.service.port}",
+            "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": f"http://127.0.0.1:{self.cloud.service.port}",
             "AWS_ENDPOINT_URL_S3": self.storage.url,
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -101,6 +103,7 @@ class Clouds:
             check=False,
         )
         assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+        self.said = ran.stdout + ran.stderr
         return json.loads(ran.stdout.splitlines()[-1])
 
     def close(self) -> None:

@@ -110,7 +110,7 @@ def test_xgboost_random_and_log(clouds: Clouds) -> None:
 
 
 def test_a_training_alone_and_a_job_that_is_stopped(clouds: Clouds) -> None:
-    """`Estimator.fit` without logs; several estimators in one job; `stop_tuning_job`."""
+    """`Estimator.fit`, which shows what is printed; several estimators in one job; `stop_tuning_job`."""
     found = clouds.run("""
         import json
         import time
@@ -129,7 +129,7 @@ def test_a_training_alone_and_a_job_that_is_stopped(clouds: Clouds) -> None:
             )
 
         alone = estimator(1)
-        alone.fit({"training": inputs}, logs="None")
+        alone.fit({"training": inputs})
         metric = {"Name": "loss", "Regex": "Average loss: ([0-9\\\\.]+)"}
         tuner = HyperparameterTuner.create(
             estimator_dict={"short": estimator(1), "long": estimator(10**6)},
@@ -151,4 +151,38 @@ def test_a_training_alone_and_a_job_that_is_stopped(clouds: Clouds) -> None:
         print(json.dumps({"model": alone.model_data, "status": tuner.describe()["HyperParameterTuningJobStatus"], "said": said}))
     """)
     assert found["model"].removeprefix("s3://bucket/") in clouds.storage.names()
+    assert "Test set: Average loss: " in clouds.said
     assert found["status"] == "Stopped", found["said"]
+
+
+def test_linear_learner_and_knn(clouds: Clouds) -> None:
+    """Amazon's algorithms by their own estimators, which send arrays as RecordIO in a manifest of shards."""
+    found = clouds.run("""
+        import json
+        import numpy as np
+        import sagemaker
+        from sagemaker.tuner import ContinuousParameter, HyperparameterTuner, IntegerParameter
+
+        session = sagemaker.Session()
+        role = "arn:aws:iam::123456789012:role/SageMaker"
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(400, 5)).astype("float32")
+        y = (x[:, 0] - x[:, 1] > 0).astype("float32")
+        linear = sagemaker.LinearLearner(
+            role, 1, "ml.m5.xlarge", predictor_type="binary_classifier", epochs=5, mini_batch_size=50, sagemaker_session=session
+        )
+        records = [linear.record_set(x[:300], y[:300]), linear.record_set(x[300:], y[300:], channel="validation")]
+        tuner = HyperparameterTuner(
+            linear, "validation:binary_classification_accuracy", {"learning_rate": ContinuousParameter(0.05, 0.5)},
+            max_jobs=2, max_parallel_jobs=2,
+        )
+        tuner.fit(records, mini_batch_size=50)
+        knn = sagemaker.KNN(role, 1, "ml.m5.xlarge", k=5, sample_size=300, predictor_type="classifier", sagemaker_session=session)
+        near = HyperparameterTuner(
+            knn, "test:accuracy", {"k": IntegerParameter(1, 20)}, max_jobs=2, max_parallel_jobs=2, strategy="Random",
+        )
+        near.fit([knn.record_set(x[:300], y[:300]), knn.record_set(x[300:], y[300:], channel="test")], mini_batch_size=50)
+        print(json.dumps([list(one.analytics().dataframe()["FinalObjectiveValue"]) for one in (tuner, near)]))
+    """)
+    assert [len(values) for values in found] == [2, 2]
+    assert all(value > 0.85 for values in found for value in values)

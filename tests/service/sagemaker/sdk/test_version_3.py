@@ -77,12 +77,12 @@ def test_tune(clouds: Clouds) -> None:
 
 
 def test_train(clouds: Clouds) -> None:
-    """A training alone: its container would be told to run the SDK's own driver."""
+    """A training alone, and what it prints: its container would be told to run the SDK's own driver."""
     found = clouds.run(
         _SETUP
         + """
         model = trainer(epochs=1, lr=0.05)
-        model.train(input_data_config=inputs, logs=False)
+        model.train(input_data_config=inputs)
         job = model._latest_training_job
         job.refresh()
         print(json.dumps({"status": job.training_job_status, "model": job.model_artifacts.s3_model_artifacts}))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.service.sagemaker.algorithms import recordio
+
 Floats = NDArray[np.float64]
-#: Whose data is in one table, without a label of its own there.
+_CSV: Final = ("text/csv", "csv")
 _LIBSVM: Final = ("text/libsvm", "text/x-libsvm", "libsvm")
+_RECORDS: Final = ("application/x-recordio-protobuf", "x-recordio-protobuf", "")
+#: Of a table's cells: what is no number to `float`.
+_WORDS: Final = {"": np.nan, "true": 1.0, "false": 0.0}
 
 
 class Rows(NamedTuple):
@@ -68,11 +75,15 @@ class Inputs:
         )
         if not files:
             fail(f"the channel {channel} has no files")
-        kind = str(self._channels[channel].get("ContentType", "text/csv")).partition(";")[0].strip()
+        kind = str(self._channels[channel].get("ContentType", "")).partition(";")[0].strip().lower()
+        if kind not in (*_CSV, *_LIBSVM, *_RECORDS):
+            fail(
+                f"the channel {channel} has {kind}; text/csv, text/libsvm and application/x-recordio-protobuf can be read here"
+            )
         read = _libsvm if kind in _LIBSVM else _csv
-        if kind not in (*_LIBSVM, "text/csv", "csv"):
-            fail(f"the channel {channel} has {kind}; text/csv and text/libsvm can be read here")
-        tables = [read(file) for file in files]
+        tables = [
+            (_records if kind in _RECORDS and _has_records(file) else read)(file) for file in files
+        ]
         width = max(table.shape[1] for table in tables)
         if any(table.shape[1] < width for table in tables):
             if kind not in _LIBSVM:
@@ -90,12 +101,55 @@ class Inputs:
 
 def _csv(file: Path) -> Floats:
     try:
-        table = np.genfromtxt(file, delimiter=",", dtype=np.float64, ndmin=2, invalid_raise=True)
-    except ValueError as error:
-        fail(f"{file.name} is no table of numbers: {error}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there is nothing in it, is said below
+            table = np.loadtxt(file, delimiter=",", ndmin=2, comments=None, quotechar='"')
+    except ValueError:
+        table = _cells(file)  # slower; and what is no number is either known, or said
     if not table.size:
         fail(f"{file.name} is empty")
-    return np.asarray(table)
+    return table
+
+
+def _cells(file: Path) -> Floats:
+    rows: list[list[float]] = []
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+        for number, cells in enumerate(csv.reader(text), 1):
+            if not cells:
+                continue
+            if rows and len(cells) != len(rows[0]):
+                fail(f"{file.name}:{number}: {len(cells)} columns, and {len(rows[0])} before")
+            row = []
+            for column, cell in enumerate(cells, 1):
+                value = _cell(cell)
+                if value is None:
+                    fail(
+                        f"{file.name}:{number}: column {column} has {cell[:80]!r}, which is no number; a table has no header, "
+                        "and categories as numbers"
+                    )
+                row.append(value)
+            rows.append(row)
+    return np.array(rows, dtype=np.float64)
+
+
+def _cell(text: str) -> float | None:
+    try:
+        return float(text) if "_" not in text else None
+    except ValueError:
+        return _WORDS.get(text.strip().lower())
+
+
+def _has_records(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(4) == recordio.MAGIC
+
+
+def _records(file: Path) -> Floats:
+    try:
+        table = recordio.table(file.read_bytes())
+    except ValueError as error:
+        fail(f"{file.name} is no RecordIO of labelled rows: {error}")
+    return table
 
 
 def _libsvm(file: Path) -> Floats:

@@ -1,0 +1,122 @@
+"""What trainings print, as CloudWatch's logs: SageMaker's SDKs show it while they wait (`fit()`, `logs_for_job`).
+
+Shapes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference. A training has one stream, TRAINING/algo-1-BEGAN; a
+page's token is a place in its file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+
+from msgspec import Meta
+
+from tunesmith.service.sagemaker.protocol import Fault
+from tunesmith.service.sagemaker.shapes import Shape, Token
+
+GROUP: Final = "/aws/sagemaker/TrainingJobs"
+#: An answer's text at most (bytes), and its lines.
+_MOST: Final = 1 << 20
+_LINES: Final = 10_000
+_STREAM: Final = re.compile(r"([A-Za-z0-9-]{1,63})/algo-1-\d{1,15}")
+_PLACE: Final = re.compile(r"([fb])/(\d{1,15})", re.ASCII)
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=512)]
+_Time: TypeAlias = Annotated[int, Meta(ge=0)]
+
+
+class Streams(Shape, frozen=True):
+    """`DescribeLogStreams`."""
+
+    logGroupName: Name  # noqa: N815 (theirs)
+    logStreamNamePrefix: Name  # noqa: N815
+    orderBy: Literal["LogStreamName", "LastEventTime"] = "LogStreamName"  # noqa: N815
+    descending: bool = False
+    nextToken: Token | None = None  # noqa: N815
+    limit: Annotated[int, Meta(ge=1, le=50)] = 50
+
+
+class Events(Shape, frozen=True):
+    """`GetLogEvents`."""
+
+    logGroupName: Name  # noqa: N815
+    logStreamName: Name  # noqa: N815
+    startTime: _Time = 0  # noqa: N815
+    endTime: _Time | None = None  # noqa: N815
+    nextToken: Token | None = None  # noqa: N815
+    limit: Annotated[int, Meta(ge=1, le=_LINES)] = _LINES
+    startFromHead: bool = False  # noqa: N815
+    unmask: bool = False
+
+
+class Log(NamedTuple):
+    """A training's output: its file, since when (ms since the epoch), and whether there will be no more."""
+
+    path: Path
+    began_ms: int
+    over: bool
+
+
+def streams(training: str, log: Log | None) -> dict[str, Any]:
+    """The stream of a training that has begun."""
+    if log is None or not log.path.exists():
+        return {"logStreams": []}
+    name = f"{training}/algo-1-{log.began_ms}"
+    return {"logStreams": [{"logStreamName": name, "creationTime": log.began_ms}]}
+
+
+def training_of(stream: str) -> str:
+    """The training whose stream this is. Raises Fault."""
+    match = _STREAM.fullmatch(stream)
+    if match is None:
+        raise missing("log stream")
+    return match[1]
+
+
+def missing(what: str) -> Fault:
+    return Fault("ResourceNotFoundException", f"The specified {what} does not exist.")
+
+
+def events(asked: Events, log: Log) -> dict[str, Any]:
+    """The lines from a place on, or before it; all have the time at which their training began. Raises Fault."""
+    try:
+        size = log.path.stat().st_size
+    except FileNotFoundError:
+        raise missing("log stream") from None
+    way, place = "f" if asked.startFromHead else "b", 0 if asked.startFromHead else size
+    if asked.nextToken is not None:
+        match = _PLACE.fullmatch(asked.nextToken)
+        if match is None:
+            raise Fault("InvalidParameterException", "The specified nextToken is invalid.")
+        way, place = match[1], int(match[2])
+    if place > size:  # it was begun anew
+        place = 0 if way == "f" else size
+    begin = place if way == "f" else max(0, place - _MOST)
+    with log.path.open("rb") as file:
+        file.seek(begin)
+        data = file.read(_MOST if way == "f" else place - begin)
+    lines = data.splitlines(keepends=True)
+    if way == "f":
+        whole = log.over and begin + len(data) >= size
+        if lines and not lines[-1].endswith(b"\n") and not whole:
+            # the rest of the last line is in the next page, or still to come
+            lines = lines[:-1] if len(lines) > 1 or len(data) < _MOST else lines
+        lines = lines[: asked.limit]
+        end = begin + sum(map(len, lines))
+    else:
+        if begin and len(lines) > 1:
+            lines = lines[1:]  # the first one begins before
+        lines = lines[-asked.limit :]
+        begin, end = place - sum(map(len, lines)), place
+    in_time = asked.startTime <= log.began_ms and (
+        asked.endTime is None or log.began_ms < asked.endTime
+    )
+    shown = [
+        {
+            "timestamp": log.began_ms,
+            "ingestionTime": log.began_ms,
+            "message": line.decode(errors="replace").rstrip("\r\n"),
+        }
+        for line in (lines if in_time else ())
+    ]
+    return {"events": shown, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{begin}"}
