@@ -269,3 +269,9 @@ def test_a_record_without_its_label_is_said(
     with pytest.raises(SystemExit):
         inputs(tmp_path, monkeypatch, data, "").rows("train")
     assert "features and a label" in (tmp_path / "output" / "failure").read_text()
+
+
+def test_a_table_that_is_called_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit):
+        inputs(tmp_path, monkeypatch, b"1,2\n", "application/x-recordio-protobuf").rows("train")
+    assert "at byte 0 there is no record" in (tmp_path / "output" / "failure").read_text()
