@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tunesmith.service.sagemaker.configuration import Configuration, Image
 from tunesmith.service.sagemaker.desk import Desk
 from tunesmith.service.sagemaker.protocol import decode
 from tunesmith.service.sagemaker.records import Record, Records
+from tunesmith.service.sagemaker.standing import frozen
 from tunesmith.service.studies import Studies
 from tunesmith.service.tokens import Tokens
 from tunesmith.store import MemoryStore
@@ -56,3 +58,31 @@ def test_a_job_of_which_nothing_could_be_written_down_does_not_run(
         made = desk.create_tuning(asked, raw, token, "eu-west-1")
     assert made.study == made.name
     assert [one.id for one in jobs.all()] == [made.job]
+
+
+def test_whoever_looks_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for a disk to which jobs and records are being written, nor for the histories of jobs that have not begun."""
+    tokens = Tokens(None)
+    token = tokens.find(tokens.create("ana", "submit")[0])
+    assert token is not None
+    studies = Studies(MemoryStore())
+    jobs = Jobs(tmp_path / "jobs", tokens, "http://127.0.0.1:1", 1)  # none is begun
+    desk = Desk(tmp_path, tmp_path / "sagemaker.yaml", CONFIGURATION, jobs, studies)
+    raw: dict[str, Any] = request()
+    asked = decode(json.dumps(raw).encode(), shapes.CreateTuning)
+    record = desk.create_tuning(asked, raw, token, "eu-west-1")
+    whole = desk.look(record, frozen)
+    monkeypatch.setattr(desk, "look", None)
+    found: list[Any] = []
+    with jobs._changed, desk.records._lock:
+        looking = threading.Thread(
+            target=lambda: found.extend(
+                [desk.summary(record), jobs.all(), desk.records.all("tuning")]
+            )
+        )
+        looking.start()
+        looking.join(60)
+        assert not looking.is_alive()
+    assert found[0] == whole
+    assert [len(one) for one in found[1:]] == [1, 1]
+    studies.close()

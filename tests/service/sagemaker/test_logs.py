@@ -142,3 +142,11 @@ def test_attempts(tmp_path: Path) -> None:
     assert said == [f"{letter}{number}" for number in range(11) for letter in "ab"]
     last = events(Events("g", "s", limit=3), log)["events"]
     assert [one["message"] for one in last] == ["b9", "a10", "b10"]
+    with log.path.open("a") as file:
+        file.write("half")
+    page = events(Events("g", "s", limit=1), log)
+    assert [one["message"] for one in page["events"]] == ["b10"]
+    with log.path.open("a") as file:
+        file.write(" and half\n")
+    asked = Events("g", "s", nextToken=page["nextForwardToken"])
+    assert [one["message"] for one in events(asked, log)["events"]] == ["half and half"]

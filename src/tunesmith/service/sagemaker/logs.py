@@ -130,6 +130,8 @@ def events(asked: Events, log: Log) -> dict[str, Any]:
     else:
         if begin and len(lines) > 1:
             lines = lines[1:]  # the first one begins before
+        if place == size and not log.over and lines and not lines[-1].endswith(b"\n"):
+            place -= len(lines.pop())  # its rest is still to come
         lines = lines[-asked.limit :]
         begin, end = place - sum(map(len, lines)), place
     in_time = asked.startTime <= log.began_ms and (
