@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
+import tunesmith as ts
 from tunesmith.core.errors import ExecutorError
 from tunesmith.core.trial import State
 from tunesmith.run import checkpoint, claim
@@ -52,6 +54,44 @@ def test_what_an_earlier_one_left_is_set_aside(folder: Folder) -> None:
     assert str(aside) in said
     assert (aside / "000000" / "file").read_text() == OLD
     assert (folder.trial(0) / "file").read_text() == NEW
+
+
+def test_studies_that_are_kept_in_two_places_do_not_take_one_folder_from_each_other(
+    tmp_path: Path,
+) -> None:
+    def train(config: dict[str, float], trial: ts.LiveTrial) -> float:
+        trial.save(config, step=1)
+        return config["x"]
+
+    def tune(where: str) -> ts.Result:
+        storage = f"sqlite:///{tmp_path}/{where}.db?trials={tmp_path}/shared"
+        space = ts.Space(x=ts.Float(0, 1))
+        return ts.tune(train, space, trials=2, name="s", storage=storage, progress=False)
+
+    for _ in range(2):
+        assert len(tune("one").trials) == 2
+        with pytest.raises(
+            ExecutorError, match=r"a study of this name in .*one\.db, and this one is"
+        ):
+            tune("other")
+    with ts.Study.open(storage=f"sqlite:///{tmp_path}/one.db?trials={tmp_path}/shared") as study:
+        assert study.checkpoint(study.best) is not None
+    assert [p.name for p in (tmp_path / "shared").iterdir()] == ["s"]
+    (tmp_path / "one.db").unlink()  # then nobody misses it
+    assert len(tune("other").trials) == 2
+    assert len([*(tmp_path / "shared").iterdir()]) == 2
+
+
+def test_a_later_study_of_the_same_place_sets_aside_what_an_earlier_one_left(
+    folder: Folder,
+) -> None:
+    places = ["postgresql://h/one", "postgresql://h/other"]
+    one, other = (replace(folder, kept_in=place) for place in places)
+    use(one, OLD)
+    assert use(one, OLD) == use(other, OLD) == []  # as other hosts may write its address
+    with pytest.raises(ExecutorError, match="postgresql://h/one, and this one is in postgresql"):
+        use(other, NEW)
+    assert len(use(one, NEW)) == 1
 
 
 def test_one_without_a_sign_is_of_an_earlier_version(folder: Folder) -> None:
@@ -119,7 +159,7 @@ def test_a_child_that_was_forked_keeps_no_lock(
 ) -> None:
     monkeypatch.setattr(claim, "PATIENCE_S", 0.05)
     folder.make(0)
-    sign = claim._claim(folder.path, OLD, print)
+    sign = claim._claim(folder, OLD, print)
     assert sign is not None
     forked = os.dup(sign)  # the same open file, as a child has it
     try:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tunesmith as ts
 from tunesmith.core.errors import Stopped, TunesmithError
 from tunesmith.core.trial import Kind, Reason
-from tunesmith.run.live import LiveTrial
+from tunesmith.run.live import Channel, LiveTrial
 
 
 class Sent:
@@ -119,6 +120,25 @@ class TestStop:
         with pytest.raises(Stopped, match="hopeless"):
             trial.report(loss=2)
         assert len(sent.reports) == 1
+
+    @pytest.mark.parametrize("told", ["by the report", "as it says what it asked for"])
+    def test_a_report_as_in_optuna_never_raises(
+        self, sent: Sent, tmp_path: Path, told: str
+    ) -> None:
+        stop = Reason(Kind.STOPPED, "hopeless")
+        first = told == "by the report"
+        channel = Channel(7, sent, lambda _: None if first else stop)
+        sent.answer = stop if first else None
+        x = ts.Float(0, 1).to_dict()
+        plan = {"x": 0.5, "y": 0.5}
+        live = LiveTrial(7, 0, plan, 9, lambda: tmp_path, channel, asked={"x": x}, metrics=["loss"])
+        live.float("x", 0, 1)
+        for step in range(3):
+            live.report(0.5, step)
+            assert live.should_prune()
+        assert len(sent.reports) == first
+        with pytest.raises(Stopped, match="hopeless"):
+            live.report(loss=0.5)
 
     def test_is_no_error_of_tunesmith(self) -> None:
         assert not issubclass(Stopped, TunesmithError)

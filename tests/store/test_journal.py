@@ -69,6 +69,21 @@ class TestAsk:
         assert journal.ledger.cursor == 6
         assert journal.ledger.counts == Journal(stores[1], "study").ledger.counts
 
+    def test_what_trials_ask_for_is_not_either_but_a_space_learned_from_it_is(self) -> None:
+        store = MemoryStore()
+        store.create(ts.Study.create(trials=9).spec, 1.0)
+        store.append("study", [opened(), suggested(0), suggested(1)], 0)
+        journal, other = Journal(store, "study"), Journal(store, "study")
+        x = ts.Float(0, 1).to_dict()
+        asked = events.Asked(3.0, 0, 0, {"x": x}, {"x": 0.5})
+        decide, thoughts = asks(lambda: other.write(lambda _: [asked]))
+        journal.ask(decide)
+        assert thoughts == [3]
+        edited = events.Edited(4.0, {"space": {"x": x}}, "tunesmith")
+        decide, thoughts = asks(lambda: other.write(lambda _: [edited]))
+        journal.ask(decide)
+        assert thoughts == [5, 6]
+
     def test_another_suggestion_is(self, stores: tuple[Store, Store]) -> None:
         journal, other = Journal(stores[0], "study"), Journal(stores[1], "study")
         decide, thoughts = asks(lambda: other.write(lambda ledger: [suggested(ledger.size)]))

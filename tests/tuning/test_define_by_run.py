@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from tests.service.running import Service
 import tunesmith as ts
 from tunesmith.core import events
 from tunesmith.core.ledger import Ledger
-from tunesmith.core.trial import State
+from tunesmith.core.trial import Kind, Origin, Reason, State
 from tunesmith.store import open_store
 from tunesmith.tuning.replay import replay
 
@@ -300,6 +302,75 @@ def test_configs_that_are_named_run_first_and_as_they_are(tmp_path: Path) -> Non
     assert "x is 7, outside 0 .. 1" in str(wrong.reason)
 
 
+def test_a_misspelt_name_in_the_queue_is_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = tmp_path / "s.db"
+
+    def objective(trial: ts.LiveTrial) -> float:
+        rate = trial.float("rate", 0, 1)
+        sizes = [trial.int(f"units{i}", 1, 9) for i in range(trial.int("layers", 1, 2))]
+        return rate + sum(sizes)
+
+    options: dict[str, Any] = {"storage": storage, "seed": 1, "progress": True}
+    wrong = [{"lyers": 2}]
+    first = ts.tune(objective, trials=4, enqueue=wrong, **options).trials[0]
+    note = "it was given 'lyers', for which no trial has asked so far; did you mean 'layers'?"
+    assert "lyers" not in first.config
+    assert first.notes == (note,)
+    assert f"trial 0: {note}" in capsys.readouterr().err
+    with ts.Study.open(storage=storage) as study:
+        with pytest.warns(UserWarning, match="no trial has asked for 'raet' so far; did you mean"):
+            queued = study.enqueue({"raet": 0.5, "layers": 1})
+        assert queued.notes == ("no trial has asked for 'raet' so far; did you mean 'rate'?",)
+        number = study.enqueue({"layers": 2, "units7": 3, "momentum": 0.9}).number  # may be new
+        assert not study.trials[number].notes
+        study.edit(trials=6)
+    result = ts.tune(objective, trials=6, **options)
+    assert "'raet'" in result.trials[4].notes[1]
+    assert "'units7'" in result.trials[5].notes[0]
+    assert "'momentum'" in result.trials[5].notes[0]
+    assert not any(trial.notes for trial in result.trials[1:4])
+
+
+def test_calls_that_name_configs_again_queue_none_twice(tmp_path: Path) -> None:
+    """Whatever trials have asked for beside what was named; another config is another one."""
+    options: dict[str, Any] = {"storage": tmp_path / "s.db", "seed": 1, "progress": False}
+
+    def objective(trial: ts.LiveTrial) -> float:
+        return trial.float("x", 0, 1) + trial.float("y", 0, 1)
+
+    named = [{"x": 0.5, "y": 0.25}, {"y": 0.75}]
+    assert len(ts.tune(objective, trials=2, enqueue=named, **options).trials) == 2
+    again = ts.tune(objective, trials=3, enqueue=[*named, {"x": 0.5}], **options)
+    assert [t.origin.why for t in again.trials] == ["enqueued"] * 3
+    assert again.trials[2].config["x"] == 0.5
+
+
+def test_the_names_of_all_configs_are_kept_as_they_come_and_go() -> None:
+    """Not looked for in all of them whenever somebody asks."""
+    ledger = Ledger(ts.Study.create(trials=9).spec)
+    origin = Origin("user")
+    ledger.apply(events.Enqueued(1.0, 0, {"x": 1, "late": 2}, origin))
+    ledger.apply(events.Enqueued(1.0, 1, {"y": 1, "late": 2}, origin))
+    assert ledger.names == ["x", "late", "y"]
+    for number in range(2):
+        ledger.apply(events.Started(2.0, number, 0, "s"))
+        x = {"z": ts.Float(0, 1).to_dict()}
+        ledger.apply(events.Asked(3.0, number, 0, x, {"z": 0.5}, ("y", "z")))
+    assert ledger.names == ["y", "z"]
+    ledger.apply(events.Requeued(4.0, 0, 0, Reason(Kind.LOST, "gone")))
+    ledger.apply(events.Started(5.0, 0, 1, "s"))
+    assert ledger.names == ["y", "z", "x", "late"]
+
+    class Unread(list[Any]):
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+    ledger.table._own = Unread(ledger.table.own)
+    assert ledger.names == ["y", "z", "x", "late"]
+
+
 def test_a_person_narrows_the_space_of_a_study(tmp_path: Path) -> None:
     def objective(trial: ts.LiveTrial) -> float:
         return trial.float("x", 0, 1)
@@ -373,6 +444,53 @@ def test_what_is_asked_for_after_a_report_is_in_the_study_with_the_next(tmp_path
     store.close()
     assert len(asked) == 3, "nothing is said twice"
     check_replay(storage, "study")
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_what_another_process_has_asked_for_stays_in_the_config(
+    tmp_path: Path, reports: bool
+) -> None:
+    """A trial that goes on where `live` is called once more, and is told from there."""
+    storage = tmp_path / "s.db"
+    with ts.Study.create(metric="loss", trials=8, seed=3, storage=storage) as study:
+        first = study.live(study.ask())
+        study.tell(first.number, first.float("x", 0, 1) + first.float("y", 0, 1))
+        begun = study.live(study.ask())
+        x = begun.float("x", 0, 1)
+        z = begun.float("z", 0, 1)
+        begun.report(step=1, loss=0.5)
+        with ts.Study.open(storage=storage) as other:
+            live = other.live(begun.number)
+            assert live.config == {"x": x, "z": z}
+            assert live.float("x", 0, 1) == x
+            w = live.float("w", 0, 1)
+            late = begun.float("late", 0, 1)  # what the second has not heard of
+            if reports:
+                live.report(step=2, loss=0.5)
+                assert other.trials[live.number].config == {"x": x, "z": z, "w": w, "late": late}
+            told = other.tell(live.number, 0.5)
+        assert told.config == {"x": x, "z": z, "w": w, "late": late}
+        with pytest.raises(ts.TransitionError, match="only a running one"):
+            study.live(begun.number)
+        assert study.trials[begun.number].config == told.config
+    check_replay(storage, "study")
+
+
+def test_threads_that_take_the_same_trial_have_one_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ts.Study.create(metric="loss", trials=8, seed=3) as study:
+        number = study.ask().number
+        refresh, both = study._refresh, threading.Barrier(2)
+
+        def slow() -> Ledger:
+            ledger = refresh()
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.3)  # as if both came at the same moment
+            return ledger
+
+        monkeypatch.setattr(study, "_refresh", slow)
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(study.live, [number, number])
+        assert one is other
 
 
 def test_a_condition_outlives_another_range() -> None:

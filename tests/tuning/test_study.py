@@ -1039,3 +1039,20 @@ def test_the_history_is_read_once_while_sessions_are_dead(
     assert len(whole) == 2
     study.tell(first, 0.5)
     assert study.result().best.value == 0.5
+
+
+def test_what_one_attempt_was_told_is_not_told_to_the_next() -> None:
+    """Which has its time yet."""
+    now_s = [1000.0]
+    store = MemoryStore()
+    store.create(create(trial_time=60, name="s").spec, 1000.0)
+    study = ts.Study(store, "s", clock=lambda: now_s[0])
+    trial = study.ask()
+    assert study.report(trial, loss=1.0).verdict is ts.Verdict.CONTINUE
+    now_s[0] += 100.0
+    assert study.report(trial, loss=1.0).verdict is ts.Verdict.STOP
+    study._leave("its process has left")
+    again = study.ask()
+    assert (again.number, again.attempt) == (trial.number, 1)
+    assert study.report(again, loss=1.0).verdict is ts.Verdict.CONTINUE
+    assert str(study.tell(again).state) == "completed"

@@ -34,5 +34,7 @@ def enqueue(
         except TextError as error:
             raise ConfigError(f"{name}: this is no YAML: {error}") from None
     with open_study(study, storage) as opened:
-        trial = opened.enqueue(config, why=why)
+        trial = opened._enqueue(config, why=why)  # noqa: SLF001
     typer.echo(f"trial {trial.number}: {show_config(trial.config)}")
+    for note in trial.notes:
+        typer.echo(note, err=True)

@@ -11,11 +11,12 @@ space as it is, so they are functions of the history as anywhere else.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from tunesmith.core import events
-from tunesmith.core.errors import ConfigError, shown
+from tunesmith.core.errors import ConfigError, did_you_mean, shown
 from tunesmith.core.rng import stream
 from tunesmith.core.space.parameter import MISSING, Parameter, parameter_from_dict, plain
 from tunesmith.core.space.space import Config, Space
@@ -23,6 +24,8 @@ from tunesmith.core.study import StudySpec
 
 #: The origin of a trial about whose parameters nothing is known yet.
 BLANK: Final = "blank"
+#: What tells the members of a family of names apart: ``units0``, ``units1``.
+_NUMBERS: Final = re.compile(r"\d+")
 
 
 class Declared(NamedTuple):
@@ -43,6 +46,8 @@ class Asking:
         self.changed: set[str] = set()
         #: What trials were given to run with, where that is not what they asked for.
         self.plans: dict[int, Config] = {}
+        #: What people have put into the queue, as they named it, by trial.
+        self.given: dict[int, Config] = {}
 
     def take(self, e: events.Asked, version: int, config: Config) -> Config:
         """The config that the trial has after `e`."""
@@ -114,6 +119,34 @@ def queued(spec: StudySpec, config: Mapping[str, Any]) -> Config:
         raise ConfigError(f"a config is a mapping of names to values, not {shown(config)}")
     check(spec.space, config)
     return {str(name): plain(value) for name, value in config.items()}
+
+
+def unheard(space: Space, asking: Asking, config: Iterable[str]) -> list[str]:
+    """The names of a config that no trial has asked for so far, nor anybody declared."""
+    return [name for name in config if name not in space and name not in asking.declared]
+
+
+def misspelt(space: Space, asking: Asking, config: Iterable[str]) -> str:
+    """What to say of a config's names that look as if others were meant; else empty: trials may ask for new ones."""
+    known = {*space, *asking.declared}
+    families = {_NUMBERS.sub("0", name) for name in known}
+    said = [
+        f"no trial has asked for {name!r} so far{near}"
+        for name in unheard(space, asking, config)
+        if _NUMBERS.sub("0", name) not in families
+        and (near := did_you_mean(name, known, listed=False))
+    ]
+    return ". ".join(said)
+
+
+def unused(space: Space, asking: Asking, config: Iterable[str]) -> str:
+    """What to say of a trial that has not asked for names that a person gave it, and no other has; else empty."""
+    known = {*space, *asking.declared}
+    said = [
+        f"it was given {name!r}, for which no trial has asked so far{did_you_mean(name, known)}"
+        for name in unheard(space, asking, config)
+    ]
+    return ". ".join(said)
 
 
 def check(space: Space, config: Mapping[str, Any]) -> None:

@@ -7,13 +7,13 @@ and give events, or a reason to wait or to end; they store nothing and start not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from tunesmith.core import confirm, events, learning
-from tunesmith.core.asking import queued
+from tunesmith.core.asking import queued, unused
 from tunesmith.core.errors import StrategyError, TunesmithError
 from tunesmith.core.events import Event, Exited, Quit
 from tunesmith.core.history import History
@@ -156,12 +156,14 @@ def complete(ledger: Ledger, strategies: Strategies) -> Quit | None:
 
 
 def halt(ledger: Ledger, number: int, at: float) -> Reason | None:
-    """Why a running trial is to end before its time: its own limit, or one of the study's that does not wait
-    for running trials. O(running trials)."""
+    """Why a running trial is to end before its time: its own limit, or `halt_all`. O(running trials)."""
+    return over_its_time(ledger, number, at) or halt_all(ledger, at)
+
+
+def halt_all(ledger: Ledger, at: float) -> Reason | None:
+    """Why all running trials are to end: a limit of the study's that does not wait for them, or a request. O(running
+    trials)."""
     limits = ledger.spec.limits
-    late = over_its_time(ledger, number, at)
-    if late is not None:
-        return late
     request = ledger.stop_requested
     if request is not None and at - request.at >= limits.grace:
         return Reason(Kind.INTERRUPTED, ON_REQUEST.detail)
@@ -444,16 +446,28 @@ def ends(ledger: Ledger, exited: Exited, *, requested: bool = False) -> list[Eve
     config = ledger.config(number)
     if exited.asked is not None:
         plan = ledger.plan(number)
-        only = tuple(name for name in exited.asked if name in plan)
+        only = tuple(name for name in asked_so_far(ledger, number, exited.asked) if name in plan)
         if set(only) != config.keys():
             made.append(events.Asked(at, number, exited.attempt, only=only))
             config = {name: plan[name] for name in only}
     made.append(end)
     if isinstance(end, events.Finished) and end.state is not State.CANCELLED:
+        given = ledger.asking.given.get(number, {})
+        if exited.asked is not None and end.state in (State.COMPLETED, State.STOPPED):
+            left = [name for name in given if name not in config]
+            note = unused(ledger.spec.space, ledger.asking, left)
+            if note:
+                made.append(events.Annotated(at, number, note, {}, OURSELVES))
         space = learning.learned(ledger, number, config, end.state)
         if space is not None:
             made.append(events.Edited(at, {"space": space}, OURSELVES))
     return made
+
+
+def asked_so_far(ledger: Ledger, number: int, names: Iterable[str]) -> tuple[str, ...]:
+    """`names`, which one process knows to be asked for by a running trial, and those that others have said so of."""
+    running = ledger.running.get(number)
+    return tuple(dict.fromkeys([*(running.asked if running else ()), *names]))
 
 
 def refusal(ledger: Ledger, asked: events.Asked) -> Reason | None:

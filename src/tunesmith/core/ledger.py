@@ -43,6 +43,7 @@ from tunesmith.core.trial import (
     ENDING_MOVE,
     STATES,
     TABLE,
+    USER,
     Cost,
     Kind,
     Origin,
@@ -75,7 +76,7 @@ _STOP_KINDS: Final = {"stop": Kind.STOPPED, "pause": Kind.PAUSED}
 class Running:
     """What is known of a trial only while it runs."""
 
-    __slots__ = ("heard_at", "key", "keyed", "reports", "session", "why")
+    __slots__ = ("asked", "heard_at", "key", "keyed", "reports", "session", "why")
 
     def __init__(self, session: str, at: float, why: str = "") -> None:
         self.session = session
@@ -86,6 +87,8 @@ class Running:
         #: The last request with a key that brought reports, and how many of them.
         self.key = ""
         self.keyed = 0
+        #: The names that this attempt has said it asked for, where the space is learned from that.
+        self.asked: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -121,7 +124,8 @@ class Ledger:
         self.stop_reasons: dict[int, Reason] = {}
         #: Trials that the scheduler would have stopped and that go on, to see what they come to.
         self.audited: set[int] = set()
-        #: The trials that requests with a key have put into the queue.
+        #: The trials that people have put into the queue, in order; those that requests with a key have.
+        self.by_hand: list[int] = []
         self.keys: dict[str, int] = {}
         self.ended: events.Ended | None = None
         self.stop_requested: events.StopRequested | None = None
@@ -185,10 +189,9 @@ class Ledger:
 
     @property
     def names(self) -> list[str]:
-        """The parameters of all configs: in a space that is learned also what trials that run have just asked for. O(trials)
-        there."""
-        own = (name for config in self.table.own for name in config)
-        return [*dict.fromkeys([*self.spec.space, *own])]
+        """The parameters of all configs: in a space that is learned also what trials that run have just asked for.
+        O(names)."""
+        return [*dict.fromkeys([*self.spec.space, *self.table.own_names])]
 
     def plan(self, number: int) -> Config:
         """What the trial is to run with: its config, and what was suggested and it has not asked for, where the space is
@@ -542,6 +545,10 @@ class Ledger:
         i = self._add(e.trial, e.config, e.origin, e.at)
         self._tally[_WAITING] += 1
         heapq.heappush(self._queue, i)
+        if e.origin.searcher == USER:
+            self.by_hand.append(i)
+            if self.spec.learned:
+                self.asking.given[i] = e.config
         if e.tags:
             self._tags[i] = dict(e.tags)
         if e.key:
@@ -595,7 +602,9 @@ class Ledger:
         self._check_asks(e)
         version = int(self.table.version[e.trial])
         self.table.set_config(e.trial, self.asking.take(e, version, self.config(e.trial)))
-        self.running[e.trial].heard_at = max(self.running[e.trial].heard_at, e.at)
+        running = self.running[e.trial]
+        running.asked = tuple(dict.fromkeys([*running.asked, *e.parameters, *(e.only or ())]))
+        running.heard_at = max(running.heard_at, e.at)
 
     def _check_asks(self, e: events.Asked) -> None:
         if not self.spec.learned:

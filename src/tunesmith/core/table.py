@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -103,6 +104,8 @@ class Table:
         #: The config of every trial, where the space is learned from them: what a trial did not ask for is inactive in it,
         #: whatever the conditions say.
         self._own: list[Config] | None = [] if learned else None
+        #: How many of these have each name.
+        self._having: Counter[str] = Counter()
         for name, (dtype, fill) in _COLUMNS.items():
             setattr(self, name, np.full(self._capacity, fill, dtype=dtype))
         self.losses = np.full((self._capacity, len(objectives)), np.nan)
@@ -145,6 +148,11 @@ class Table:
     def own(self) -> Sequence[Config]:
         """Every trial's config, of a space that is learned; not to be changed."""
         return self._own or ()
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        """The names that any of `own` has, in the order in which they came. O(names)."""
+        return self._having.keys()
 
     def values(self, i: int) -> tuple[float, ...] | None:
         """The objectives' values as the user's metrics have them."""
@@ -193,6 +201,7 @@ class Table:
             self._grow()
         if self._own is not None:
             self._own.append(dict(config))
+            self._having.update(config.keys())
             self._write_asked(i)
         else:
             self._write_numbers(i, config)
@@ -215,7 +224,12 @@ class Table:
     def set_config(self, i: int, config: Config) -> None:
         """Row `i` has another config, of a space that is learned; `find` still finds the one before, too."""
         assert self._own is not None
-        self._own[i] = config
+        before, self._own[i] = self._own[i], config
+        self._having.update(name for name in config if name not in before)
+        for name in before.keys() - config.keys():
+            self._having[name] -= 1
+            if not self._having[name]:
+                del self._having[name]
         self._write_asked(i)
         if i < self._points_done:
             self.points[i] = self.space.units(self.numbers[i : i + 1])[0]

@@ -27,6 +27,7 @@ from tunesmith.core.text import from_tag
 from tunesmith.core.trial import State, Trial
 from tunesmith.integrations.asked import Asked, learn, switches, widened
 from tunesmith.integrations.distributions import Read, read_optuna
+from tunesmith.integrations.optuna_rows import add_trials
 from tunesmith.integrations.optuna_trials import (
     Recorder,
     constraint_metrics,
@@ -80,10 +81,14 @@ def export_study(study: Study | Result, url: str | Path) -> optuna.Study:
         raise StudyExists(
             f"{url} has a study {spec.name!r} already; name another storage, or delete it there (optuna delete-study)"
         ) from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        made.set_metric_names([o.metric for o in spec.objectives])
-    made.add_trials(trials)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            made.set_metric_names([o.metric for o in spec.objectives])
+        add_trials(made, trials)
+    except BaseException:
+        optuna.delete_study(study_name=spec.name, storage=made._storage)  # noqa: SLF001 (nothing half-written stays)
+        raise
     return made
 
 

@@ -126,6 +126,16 @@ class Mixture:
 
     def interval(self, features: Floats, level: float) -> tuple[Floats, Floats]:
         """From where to where f is with probability `level` at `features`, shape (m,) each. O(parts m n^2)."""
+        return self._interval(*self._normals(features), level)
+
+    def band(self, features: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+        """The median of f, and its `interval`, at `features`: shape (m,) each."""
+        normals = self._normals(features)
+        chances = np.array([part.chance for part in self.parts])
+        return (_within(chances, *normals, 0.0)[0], *self._interval(*normals, level))
+
+    def _normals(self, features: Floats) -> tuple[Floats, Floats]:
+        """Each part's means and deviations, shape (parts, m)."""
         from scipy.linalg.lapack import dtrtrs
 
         apart, m = distances(self.features, features), len(features)
@@ -136,6 +146,10 @@ class Mixture:
             variance = math.exp(part.theta[-2]) + rough - np.square(solved).sum(axis=0)
             means[k] = part.mean + part.alpha @ cross
             deviations[k] = STRETCH * np.sqrt(np.maximum(variance, 1e-12))
+        return means, deviations
+
+    def _interval(self, means: Floats, deviations: Floats, level: float) -> tuple[Floats, Floats]:
+        """Of all parts; where it is in doubt whether the rest is noise, it holds that of the noisy ones as well."""
         chances = np.array([part.chance for part in self.parts])
         ends = _within(chances, means, deviations, level)
         noise = np.array([part.share <= HALF for part in self.parts])
@@ -191,7 +205,7 @@ def _within(
     ends = []
     for share in ((1.0 - level) / 2.0, (1.0 + level) / 2.0):
         low, high = (means - 9.0 * deviations).min(axis=0), (means + 9.0 * deviations).max(axis=0)
-        for _ in range(60):
+        for _ in range(40):
             middle = (low + high) / 2.0
             below = weights @ ndtr((middle - means) / deviations) < share * weights.sum()
             low, high = np.where(below, middle, low), np.where(below, high, middle)

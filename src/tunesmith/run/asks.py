@@ -11,7 +11,7 @@ import copy
 import math
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from tunesmith.core.asking import differs, drawn, same
@@ -67,15 +67,21 @@ class Asks:
         asked: Mapping[str, Mapping[str, Any]] | None,
         given: bool,
         line: Line | None,
+        so_far: Iterable[str] = (),
+        stored: Iterable[str] | None = None,
     ) -> None:
+        """`so_far` are the names that this attempt has asked for elsewhere; `stored`, those that its config in the study has,
+        where that is not all of `config`."""
         #: The trial's number in its study, from 0 on.
         self.number = number
         #: A 32-bit seed of the trial's own, the same in every attempt.
         self.seed = seed
         #: What it runs with: all of it, or, in a study without a declared space, what it has asked for so far.
-        self.config: Config = config if asked is None else {}
+        self.config: Config = config
+        if asked is not None:
+            self.config = {name: config[name] for name in so_far if name in config}
         #: The same as the program has it: objects for their names, names that no space may have.
-        self.params: dict[str, Any] = dict(config) if asked is None else {}
+        self.params: dict[str, Any] = dict(self.config)
         #: What the program wants kept with the trial: see `set_user_attr`.
         self.user_attrs: dict[str, Any] = {}
         self.tags: dict[str, str] = {}
@@ -84,7 +90,7 @@ class Asks:
         self._declared: dict[str, Mapping[str, Any]] = {}
         self._names: dict[str, str] = {}
         #: The names that its config in the study is made of.
-        self._stored: set[str] = set(config)
+        self._stored: set[str] = set(config if stored is None else stored)
         self._stopped: Reason | None = None
         self._process: Final = os.getpid()
         self._asking = threading.Lock()

@@ -22,6 +22,8 @@ from tunesmith.core.errors import ExecutorError
 from tunesmith.run.folder import Folder
 
 SIGN: Final = ".study"
+#: What a sign says of where the study is kept, beside its identity.
+_KEPT_IN: Final = "kept_in"
 #: How long to wait for processes of the earlier study to be done with its folder (s).
 PATIENCE_S: Final = 5.0
 
@@ -43,13 +45,14 @@ def is_anothers(path: Path, identity: str) -> bool:
 def claimed(folder: Folder, identity: str, say: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, the folder is this study's. One of an earlier study is set aside under another name.
 
-    Raises ExecutorError where a process still works with that one, or its sign cannot be written. A folder that cannot be
-    made is no matter: there is nothing in it to be mistaken about.
+    Raises ExecutorError where a process still works with that one, where it is of a study that is kept elsewhere (the two
+    would set each other's files aside), or its sign cannot be written. A folder that cannot be made is no matter: there is
+    nothing in it to be mistaken about.
     """
     if folder.temporary:
         yield
         return
-    sign = _claim(folder.path, identity, say)
+    sign = _claim(folder, identity, say)
     try:
         yield
     finally:
@@ -57,7 +60,8 @@ def claimed(folder: Folder, identity: str, say: Callable[[str], None]) -> Iterat
             _leave(folder.path, sign)
 
 
-def _claim(path: Path, identity: str, say: Callable[[str], None]) -> int | None:
+def _claim(folder: Folder, identity: str, say: Callable[[str], None]) -> int | None:
+    path = folder.path
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -71,7 +75,7 @@ def _claim(path: Path, identity: str, say: Callable[[str], None]) -> int | None:
         except OSError:
             return None
         try:
-            if _owned(path, sign, identity, say):
+            if _owned(path, sign, identity, folder.kept_in, say):
                 return sign
         except BlockingIOError:  # somebody else has it
             if time.monotonic() > deadline:
@@ -85,8 +89,8 @@ def _claim(path: Path, identity: str, say: Callable[[str], None]) -> int | None:
         time.sleep(random.uniform(0.0, 0.02))
 
 
-def _owned(path: Path, sign: int, identity: str, say: Callable[[str], None]) -> bool:
-    """Whether the folder is ours, by its sign; else it is to be looked at again. Raises BlockingIOError."""
+def _owned(path: Path, sign: int, identity: str, kept_in: str, say: Callable[[str], None]) -> bool:
+    """Whether the folder is ours, by its sign; else it is to be looked at again. Raises BlockingIOError, ExecutorError."""
     # none shares a lock that it wants alone in the end: many who begin together would keep one another from it
     ours = _read(sign) == identity
     _lock(sign, (fcntl.LOCK_SH if ours else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -96,9 +100,16 @@ def _owned(path: Path, sign: int, identity: str, say: Callable[[str], None]) -> 
     if ours:
         return True
     if not text:
-        _write(path, sign, identity)
+        place = {_KEPT_IN: kept_in} if kept_in else {}
+        _write(path, sign, json.dumps({**json.loads(identity), **place}))
         _lock(sign, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return _is_there(path, sign)
+    if other := _elsewhere(sign, kept_in):
+        raise ExecutorError(
+            f"{path} has the trials' files of a study of this name in {other}, and this one is in {kept_in}: studies that are "
+            "kept in two places need a folder each, or another name; name another folder (?trials=FOLDER in the URL), or "
+            f"remove {path} if that study is no more"
+        )
     stamp = time.strftime("%Y%m%d-%H%M%S")
     aside = path.with_name(f"{path.name}.{stamp}-{os.getpid()}")
     try:
@@ -137,19 +148,30 @@ def _let_go(sign: int) -> None:
 def _signed(text: bytes) -> str:
     """The identity in a sign; none in what a power cut or a full disk has left of one."""
     try:
-        identity = text.decode()
-        return identity if isinstance(json.loads(identity), dict) else ""
+        said = json.loads(text.decode())
+        if not isinstance(said, dict):
+            return ""
+        return json.dumps({key: value for key, value in said.items() if key != _KEPT_IN})
     except (ValueError, RecursionError):
         return ""
+
+
+def _elsewhere(sign: int, kept_in: str) -> str:
+    """Where the study is kept that has signed, if that is elsewhere; "" too where it was in a file that is no more, and where
+    nobody has said."""
+    other = json.loads(os.pread(sign, 1 << 16, 0)).get(_KEPT_IN) or ""
+    if not kept_in or other == kept_in or ("://" not in other and not Path(other).exists()):
+        return ""
+    return str(other)
 
 
 def _read(sign: int) -> str:
     return _signed(os.pread(sign, 1 << 16, 0))
 
 
-def _write(path: Path, sign: int, identity: str) -> None:
+def _write(path: Path, sign: int, said: str) -> None:
     """Raises ExecutorError."""
-    text = identity.encode()
+    text = said.encode()
     try:
         os.ftruncate(sign, 0)
         if os.pwrite(sign, text, 0) < len(text):

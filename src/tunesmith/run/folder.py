@@ -38,6 +38,8 @@ class Folder:
     url: str | None = None
     #: What tells the study from others of its name; "" where nobody has asked (see `run.claim`).
     identity: str = ""
+    #: Where the study is kept, if studies that are kept elsewhere may have this folder, too (``?trials=FOLDER``).
+    kept_in: str = ""
 
     @classmethod
     def beside(cls, storage: Path | None, study: str) -> Folder:

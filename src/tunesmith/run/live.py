@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeAlias, overload
 
-from tunesmith.core.errors import TransitionError
+from tunesmith.core.errors import Stopped, TransitionError
 from tunesmith.core.outcome import STEPS, Unusable, finite, number, whole
 from tunesmith.core.trial import Reason
 from tunesmith.run import checkpoint
@@ -82,10 +82,11 @@ class LiveTrial(Asks):
         asked: Mapping[str, Mapping[str, Any]] | None = None,
         given: bool = False,
         metrics: Sequence[str] = (),
+        so_far: Iterable[str] = (),
+        stored: Iterable[str] | None = None,
     ) -> None:
-        super().__init__(
-            number, config, seed, asked, given, send if isinstance(send, Channel) else None
-        )
+        line = send if isinstance(send, Channel) else None
+        super().__init__(number, config, seed, asked, given, line, so_far, stored)
         #: 0 at first; more if earlier attempts were lost.
         self.attempt = attempt
         #: The last step that earlier attempts reported.
@@ -160,20 +161,21 @@ class LiveTrial(Asks):
         Returns once it is stored.
 
         Raises Stopped if the trial should end here (Paused, which is one, if it may go on later): let it
-        pass. As Optuna has it, ``report(value, step)``, of a study with one objective: then it is `should_prune` that says so.
+        pass. As Optuna has it, ``report(value, step)``, of a study with one objective, does not: then it is `should_prune` that
+        says so.
         Raises ValueError for what is no number, or no step. Threads may report too, as long as the
         objective runs, but not processes that it forked: both get a TransitionError.
         """
         self._check_process("report for it: hand the metrics over to")
         step, metrics, asks = self._placed(place, named.pop("step", None), named)
-        self._say_only()
+        with suppress(Stopped) if asks else nullcontext():
+            self._say_only()
         with self._lock:
             step, values = checked_report(step, metrics, self._step)
             self._step = step
-            waits = asks and self._stopped is None
             if self._stopped is None:
                 self._stopped = self._send(step, finite(values))
-        if self._stopped is not None and not waits:
+        if self._stopped is not None and not asks:
             raise stopped(self._stopped)
 
     def should_prune(self) -> bool:

@@ -18,7 +18,6 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from tunesmith.core import decide
 from tunesmith.core.errors import ConfigError, StudyError, StudyWaits, TransitionError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.outcome import outcome_of
@@ -265,7 +264,7 @@ class Api:
         key = await key_of(request)
 
         async def make() -> Response:
-            trial = await self._do(request, "work", name, lambda study: study.enqueue(
+            trial = await self._do(request, "work", name, lambda study: study._enqueue(  # noqa: SLF001
                 wanted.config, tags=wanted.tags, parent=wanted.parent, why=wanted.why, key=key
             ))  # fmt: skip
             return answer(_shown(trial), 201)
@@ -365,10 +364,7 @@ def _shown(trial: Trial) -> Mapping[str, Any]:
 
 def _stops(study: Study, number: int) -> str:
     """Why a running trial is to stop; "" for one that goes on."""
-    ledger = study._journal.ledger  # noqa: SLF001
-    reason = ledger.stop_reasons.get(number) or study._halted.get(number)  # noqa: SLF001
-    if reason is None and number in ledger.running:
-        reason = decide.halt(ledger, number, study._clock())  # noqa: SLF001
+    reason = study._why_stop(number)  # noqa: SLF001
     return "" if reason is None else reason.message or str(reason.kind)
 
 

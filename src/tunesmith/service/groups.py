@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from tunesmith.core.errors import StoreLost, TunesmithError
+from tunesmith.core.errors import StoreLost, StudyNotFound, TunesmithError
 from tunesmith.service.news import News
 from tunesmith.service.problems import Problem
 from tunesmith.service.studies import Studies
@@ -108,6 +108,11 @@ class Groups:
             done = [_Done(one, None, lost) for one in taken]
             if done:
                 return done, None
+        except StudyNotFound as gone:  # what was meant for it is for no later study of its name
+            self._studies.forget(name)
+            if not taken:
+                taken.append(waiting.popleft())
+            return [_Done(one, None, gone) for one in taken], None
         except Exception:  # noqa: BLE001 (each of them hears of it, if it is still so)
             if taken:
                 self._alone_until[name] = begun + ALONE_S

@@ -22,6 +22,7 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Trial
 from tunesmith.service.admission import check
 from tunesmith.store import Location, Store
+from tunesmith.store.base import Identified
 from tunesmith.tuning.session import Session
 from tunesmith.tuning.study import Study
 
@@ -61,7 +62,8 @@ class Studies:
         self._lock = threading.Lock()
         #: By name, and whether for a model that thinks.
         self._opened: OrderedDict[tuple[str, bool], Study] = OrderedDict()
-        self._origins: dict[str, Origin] = {}
+        #: Each with what the store tells the study by.
+        self._origins: dict[str, tuple[object, Origin]] = {}
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
         self._thinking = ThreadPoolExecutor(max(4, os.cpu_count() or 1), "thinking")
         #: Whether the service has been told to end: streams look at it.
@@ -73,9 +75,10 @@ class Studies:
         key = (name, thinking)
         with self._lock:
             study = self._opened.get(key)
-            if study is not None:
+            if study is not None and self._knows(name, study._journal.identity):  # noqa: SLF001
                 self._opened.move_to_end(key)
                 return study
+            self._opened.pop(key, None)
         study = Study(self.store, name, self.storage, clock=self.clock)
         with self._lock:
             study = self._opened.setdefault(key, study)
@@ -97,16 +100,26 @@ class Studies:
 
     def known_origin(self, name: str) -> Origin | None:
         """See `origin`; None where that has to be read."""
-        return self._origins.get(name)
+        identity, origin = self._origins.get(name, (None, None))
+        return origin if self._knows(name, identity) else None
+
+    def _knows(self, name: str, identity: object) -> bool:
+        """Whether the study that has this name is still the same one, as far as the store has seen: another service may
+        have made it anew. Asks nobody."""
+        known = getattr(self.store, "known_identity", None)
+        return known is None or known(name) == identity
 
     def origin(self, name: str) -> Origin:
         """The study as it was created. Raises StudyNotFound."""
-        origin = self._origins.get(name)
+        origin = self.known_origin(name)
         if origin is None:
-            spec, created_at = self.store.load(name), self.store.summary(name).created_at
+            store = self.store
+            identity = store.identity(name, anew=True) if isinstance(store, Identified) else None
+            spec, created_at = store.load(name), store.made_at(name)
             text = f"{created_at!r} {json.dumps(spec.to_dict())}"
             digest = blake2b(text.encode(), digest_size=8).hexdigest()
-            origin = self._origins[name] = Origin(spec, created_at, digest)
+            origin = Origin(spec, created_at, digest)
+            self._origins[name] = (identity, origin)
         return origin
 
     def append(self, name: str, batch: Sequence[Event], expect: int) -> int:
@@ -156,6 +169,13 @@ class Studies:
         except StudyNotFound:
             self.forget(name)
             raise
+
+    def look(self, name: str, look: Callable[[Study], T]) -> T:
+        """As `on`, for what changes nothing: it may be of a study that was made anew meanwhile."""
+        try:
+            return self.on(name, look)
+        except StudyNotFound:
+            return self.on(name, look)
 
     async def quick(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call what takes some milliseconds at most, in a thread."""

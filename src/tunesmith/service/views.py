@@ -74,7 +74,7 @@ class Views:
             with study._journal.lock:  # noqa: SLF001
                 return look(study.result())
 
-        return await self._studies.think(self._studies.on, name, locked)
+        return await self._studies.think(self._studies.look, name, locked)
 
     async def _apart(self, request: Request, name: str, look: Callable[[Result], T]) -> T:
         """What `look` makes of the study, which may take seconds: of the page's history, so that only other such looks wait."""

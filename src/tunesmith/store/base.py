@@ -190,6 +190,15 @@ class Tabular(Protocol):
 
 
 @runtime_checkable
+class Identified(Protocol):
+    """What a store may offer beside its promises: to tell a study from an earlier or later one of its name."""
+
+    def identity(self, name: str, *, anew: bool = False) -> object:
+        """What does, as far as is known, or looked up `anew`. Raises StudyNotFound."""
+        ...
+
+
+@runtime_checkable
 class Listing(Protocol):
     """What a store may offer beside its promises: its studies without their histories."""
 

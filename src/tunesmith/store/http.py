@@ -85,6 +85,13 @@ class HttpStore:
         self._ids[name] = data["id"]
         return codec.decode_spec(json.dumps(data["spec"])), float(data["created_at"])
 
+    def identity(self, name: str, *, anew: bool = False) -> str:
+        """What tells the study from an earlier or later one of its name: as far as is known, or asked for `anew`. Raises
+        StudyNotFound."""
+        if anew:
+            self._created(name)
+        return self._of(name)
+
     # -- studies ------------------------------------------------------------------------------
 
     def create(self, spec: StudySpec, at: float) -> None:
@@ -181,9 +188,12 @@ class HttpStore:
             if not (lost and self._holds(name, batch, expect)):
                 raise
         except Gone as gone:
-            self._ids.pop(name, None)
-            raise StudyNotFound(str(gone)) from None
+            raise self._gone(name, gone) from None
         return expect + len(batch)
+
+    def _gone(self, name: str, gone: Gone) -> StudyNotFound:
+        self._ids.pop(name, None)
+        return StudyNotFound(str(gone))
 
     def _holds(self, name: str, batch: Sequence[Event], expect: int) -> bool:
         """Whether `batch` is stored behind `expect`: its answer was lost, and its texts say so."""
@@ -211,8 +221,11 @@ class HttpStore:
             answer = self._request(
                 "GET", f"{_path(name)}/events", after=cursor, trial=trial, of=self._of(name), turn=turn
             )  # fmt: skip
-        except Gone:
-            return [], 0  # as a study that has nothing: whoever wants to append is told
+        except Gone as gone:  # who has read the one must not go on with the other
+            error = self._gone(name, gone)
+            if cursor:
+                raise error from None
+            return self._page(name, cursor, trial, mine)
         if mine is not None and turn:
             mine.has_turn = answer.headers.get("tunesmith-turn") == "1"
         texts = answer.body.decode().split("\n") if answer.body else []
@@ -236,8 +249,8 @@ class HttpStore:
             answer = self._request(
                 "GET", f"{_path(name)}/events", limit=0, of=self._of(name), turn=turn
             )
-        except Gone:
-            return 0
+        except Gone as gone:
+            raise self._gone(name, gone) from None
         if mine is not None and turn:
             mine.has_turn = answer.headers.get("tunesmith-turn") == "1"
         return int(answer.headers["tunesmith-cursor"])

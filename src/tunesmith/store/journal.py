@@ -32,7 +32,7 @@ from tunesmith.core.errors import (
 )
 from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
-from tunesmith.store.base import Store
+from tunesmith.store.base import Identified, Store
 from tunesmith.store.interrupt import held_back
 from tunesmith.store.pause import pause_s, pauses
 from tunesmith.store.rescue import Rescue, rescued
@@ -42,9 +42,11 @@ CROWDED_S: Final = 1.0
 
 Decide: TypeAlias = Callable[[Ledger], Sequence[Event]]
 
-#: What may come in between a suggestion and the history that it was made from.
+#: What may come in between a suggestion and the history that it was made from. (What trials ask for changes no space: that
+#: is edited when one of them has ended.)
 _LEAVES_SUGGESTIONS: Final = (
     events.Reported,
+    events.Asked,
     events.Finished,
     events.Requeued,
     events.Paused,
@@ -73,8 +75,9 @@ class Journal:
         self._crowded_until_s = 0.0
         #: What has been decided in a block of `together`, while that runs; for who has the lock.
         self._together: list[Event] | None = None
-        store.cursor(name)  # raises if there is no such study
-        self._identity = self._identify()
+        self._identified = store if isinstance(store, Identified) else None
+        #: Which study it is; None where the store cannot tell it from others of its name.
+        self.identity = self._identify(anew=True)
         _journals.add(self)
 
     @property
@@ -94,21 +97,33 @@ class Journal:
                 return (
                     self._ledger
                 )  # nobody else can have written, and it has what is not stored yet
-            if self._identify() != self._identity:
-                raise StudyNotFound(
-                    f"study {self.name!r} has been deleted meanwhile, and made anew; open it again"
-                )
             ledger = self._ledger
             if ledger is None:
                 ledger = Ledger(self.store.load(self.name))
-            if news := self.store.changes(self.name, ledger.cursor):
+            if news := self._news(ledger.cursor):
                 self._fold(ledger, news)
             self._ledger = ledger  # only now: `ledger` is read without the lock
             return ledger
 
-    def _identify(self) -> object:
-        identity = getattr(self.store, "identity", None)
-        return None if identity is None else identity(self.name)
+    def _news(self, cursor: int) -> Iterable[Event]:
+        """What others have written, if it is still to this study: that shows as it is read."""
+        news = self.store.changes(self.name, cursor)
+        self.check_same()
+        return news
+
+    def check_same(self) -> None:
+        """Raise StudyNotFound if another study has the name now, as far as the store has seen."""
+        if self._identify() != self.identity:
+            raise StudyNotFound(
+                f"study {self.name!r} has been deleted meanwhile, and made anew; open it again"
+            )
+
+    def _identify(self, *, anew: bool = False) -> object:
+        if self._identified is not None:
+            return self._identified.identity(self.name, anew=anew)
+        if anew:
+            self.store.cursor(self.name)  # raises if there is no such study
+        return None
 
     def _fold(self, ledger: Ledger, news: Iterable[Event]) -> None:
         """Take in what is stored. A Ctrl-C leaves half of an event: the study is read anew then."""
@@ -158,6 +173,7 @@ class Journal:
         if not self._distant or time.monotonic() < self._crowded_until_s:
             return None
         ledger = self.ledger
+        self.check_same()
         try:
             decided = decide(ledger)
             for event in decided:
@@ -187,7 +203,7 @@ class Journal:
 
         def rebased() -> Sequence[Event]:
             ledger = self.ledger
-            if news := list(self.store.changes(self.name, ledger.cursor)):
+            if news := list(self._news(ledger.cursor)):
                 self._fold(ledger, news)
                 if any(map(_moves, answer)) or not all(
                     isinstance(event, _LEAVES_SUGGESTIONS) for event in news
@@ -272,6 +288,7 @@ class Journal:
             before = self.ledger.cursor
             try:
                 if self._distant and time.monotonic() >= self._crowded_until_s:
+                    self.check_same()
                     self._take_in(batch, expect, check)
                     append_once(self.store, self.name, batch, expect)
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,8 @@ from tunesmith.store.fold import summarize
 class _Study:
     spec: StudySpec
     created_at: float
+    #: No other one of this process has it.
+    number: int = field(default_factory=itertools.count().__next__)
     events: list[Event] = field(default_factory=list)
     lease: Lease | None = None
     beats: dict[str, float] = field(default_factory=dict)
@@ -74,6 +77,10 @@ class MemoryStore:
                     f"a study {spec.name!r} is there already; open it with Study.open, or choose another name"
                 )
             self._studies[spec.name] = _Study(spec, at)
+
+    def identity(self, name: str, *, anew: bool = False) -> int:
+        """What tells the study from an earlier or later one of its name. Raises StudyNotFound."""
+        return self._study(name).number
 
     def load(self, name: str) -> StudySpec:
         return self._study(name).spec

@@ -158,6 +158,8 @@ class SqlStore:
         named: Any = sa.bindparam("name")
         one = sa.select(studies.c.id, studies.c.created_at).where(studies.c.name == named)
         self._select_born = Prepared(engine, one, ["name"])
+        there = sa.select(studies.c.id).where(studies.c.id == study)
+        self._select_id = Prepared(engine, there, ["study"])
         row = trials.c
         counts = sa.select(row.state, sa.func.count()).where(row.study == study)
         self._select_counts = Prepared(engine, counts.group_by(row.state), ["study"])
@@ -339,9 +341,19 @@ class SqlStore:
     def asking(self, name: str) -> AbstractContextManager[object]:
         return self._dialect.asking(self._look_up(name))
 
-    def identity(self, name: str) -> int:
-        """What tells the study from an earlier or later one of its name, as far as is known. Raises StudyNotFound."""
-        return self._look_up(name)
+    def identity(self, name: str, *, anew: bool = False) -> int:
+        """What tells the study from an earlier or later one of its name: as far as is known, or looked up `anew`. Raises
+        StudyNotFound."""
+        return self._look_up_anew(name) if anew else self._look_up(name)
+
+    def known_identity(self, name: str) -> int | None:
+        """The same, if it is known, without asking the database."""
+        return self._ids.get(name)
+
+    @_again
+    def _look_up_anew(self, name: str) -> int:
+        with self._begin() as connection:
+            return self._there(connection, name)[0]
 
     @_again
     def _look_up(self, name: str) -> int:
@@ -364,6 +376,25 @@ class SqlStore:
                 )
             self._ids[name] = number
         return number
+
+    def _there(self, connection: Connection, name: str) -> tuple[int, float]:
+        """The id of the study that has this name now, whatever is remembered of an earlier one, and when it was created."""
+        row = self._select_born.rows(connection, name).fetchone()
+        if row is None or self._ids.get(name, row[0]) != row[0]:
+            self._forget(name)
+        if row is None:
+            self._id(connection, name)  # raises
+            raise AssertionError
+        self._ids[name] = row[0]
+        return row[0], float(row[1])
+
+    def _refuse_if_gone(self, connection: Connection, name: str, study: int) -> None:
+        """Raise StudyNotFound if there is no such study any more, though perhaps a later one of its name: who has read the
+        one must not go on with the other."""
+        if connection is self._writing:  # what is appended is refused
+            return
+        if self._select_id.rows(connection, study).fetchone() is None:
+            raise self._gone(name)
 
     # -- studies ------------------------------------------------------------------------------
 
@@ -401,7 +432,7 @@ class SqlStore:
     @_again
     def _made(self, name: str) -> tuple[StudySpec, float]:
         with self._begin() as connection:
-            return self._spec(connection, self._id(connection, name))
+            return self._spec(connection, self._there(connection, name)[0])
 
     def load(self, name: str) -> StudySpec:
         return self._made(name)[0]
@@ -544,12 +575,14 @@ class SqlStore:
     @_again
     def changes(self, name: str, cursor: int = 0, trial: int | None = None) -> Iterable[Event]:
         with self._begin() as connection:
-            study = self._id(connection, name)
+            study = self._id(connection, name) if cursor else self._there(connection, name)[0]
             if trial is not None:
                 return list(self._read(connection, study, cursor, trial))
             if self._last == (study, cursor):
                 return []
             first = self._page(connection, study, cursor)
+            if not first and cursor:
+                self._refuse_if_gone(connection, name, study)
         if len(first) < _PAGE:
             return first
         return itertools.chain(first, self._pages(name, study, cursor + _PAGE))
@@ -608,7 +641,7 @@ class SqlStore:
     @_again
     def heads(self, name: str) -> list[Head]:
         with self._begin() as connection:
-            mine = trials.c.study == self._id(connection, name)
+            mine = trials.c.study == self._there(connection, name)[0]
             query = sa.select(trials.c.number, trials.c.state, trials.c.value).where(mine)
             rows = connection.execute(query.order_by(trials.c.number))
             return [Head(number, _STATES[state], value) for number, state, value in rows]
@@ -616,7 +649,7 @@ class SqlStore:
     @_again
     def part(self, name: str, trials: Sequence[int]) -> Iterable[tuple[int, Event]]:
         with self._begin() as connection:
-            study = self._id(connection, name)
+            study = self._there(connection, name)[0]
             rows: list[tuple[int, str]] = []
             some: list[Sequence[int | None]] = [[None]]
             some += [trials[k : k + _MANY] for k in range(0, len(trials), _MANY)]
@@ -630,7 +663,8 @@ class SqlStore:
     @_again
     def time_of(self, name: str, number: int) -> float:
         with self._begin() as connection:
-            mine = (events.c.study == self._id(connection, name)) & (events.c.seq == number)
+            study = self._there(connection, name)[0]
+            mine = (events.c.study == study) & (events.c.seq == number)
             at: float | None = connection.execute(sa.select(events.c.at).where(mine)).scalar()
             return 0.0 if at is None else at
 
@@ -638,7 +672,8 @@ class SqlStore:
     def costs(self, name: str) -> Iterable[Cost]:
         with self._begin() as connection:
             ends = ("finished", "requeued", "paused")
-            mine = (events.c.study == self._id(connection, name)) & events.c.kind.in_(ends)
+            study = self._there(connection, name)[0]
+            mine = (events.c.study == study) & events.c.kind.in_(ends)
             query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
             bodies = connection.execute(query).scalars().all()
         return codec.decode_costs(bodies)
@@ -652,14 +687,7 @@ class SqlStore:
     @_again
     def born(self, name: str) -> float:
         with self._begin() as connection:
-            row = self._select_born.rows(connection, name).fetchone()
-            if row is None or self._ids.get(name, row[0]) != row[0]:
-                self._forget(name)
-            if row is None:
-                self._id(connection, name)  # raises
-                raise AssertionError
-            self._ids[name] = row[0]
-            return float(row[1])
+            return self._there(connection, name)[1]
 
     @_again
     def labels(self, names: Sequence[str]) -> dict[str, Labels]:
@@ -696,7 +724,11 @@ class SqlStore:
     @_again
     def cursor(self, name: str) -> int:
         with self._begin() as connection:
-            return self._cursor(connection, self._id(connection, name))
+            study = self._id(connection, name)
+            last = self._cursor(connection, study)
+            if not last:
+                self._refuse_if_gone(connection, name, study)
+            return last
 
     def _cursor(self, connection: Connection, study: int) -> int:
         if self._last is not None and self._last[0] == study:
@@ -706,7 +738,7 @@ class SqlStore:
     @_again
     def summary(self, name: str) -> Summary:
         with self._begin() as connection:
-            study = self._id(connection, name)
+            study = self._there(connection, name)[0]
             created, created_at = self._spec(connection, study)
             spec = created
             confirms = spec.limits.confirm is not None
@@ -786,7 +818,9 @@ class SqlStore:
             )
             row = connection.execute(
                 sa.select(studies.c.lease_holder, studies.c.lease_until).where(mine)
-            ).one()
+            ).first()
+            if row is None:
+                raise self._gone(name)
             return Lease(row[0], row[1])
 
     @_again
@@ -815,7 +849,7 @@ class SqlStore:
     @_again
     def silent_s(self, name: str) -> dict[str, float]:
         with self._begin() as connection:
-            mine = heartbeats.c.study == self._id(connection, name)
+            mine = heartbeats.c.study == self._there(connection, name)[0]
             query = sa.select(heartbeats.c.session, heartbeats.c.at).where(mine)
             beats = connection.execute(query).all()
             now = self._dialect.now(connection)
@@ -830,7 +864,7 @@ class SqlStore:
     @_again
     def verify(self, name: str) -> str | None:
         with self._begin() as connection:
-            study = self._id(connection, name)
+            study = self._there(connection, name)[0]
             text = connection.execute(sa.select(studies.c.spec).where(studies.c.id == study))
             digest = first_digest(text.scalar_one())
             query = events.select().where(events.c.study == study).order_by(events.c.seq)

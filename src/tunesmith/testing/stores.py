@@ -19,8 +19,9 @@ from tunesmith.core.space.parameter import Choice, Float
 from tunesmith.core.space.space import Space
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Cost, Kind, Origin, Reason, State
-from tunesmith.store.base import Store
+from tunesmith.store.base import Store, Tabular
 from tunesmith.store.fold import summarize
+from tunesmith.store.journal import Journal
 from tunesmith.testing.check import Check, collect
 from tunesmith.testing.strategies import pasts, spaces
 
@@ -111,6 +112,59 @@ class _StoreSuite:
             a.create(spec("one"), 3.0)
             assert (a.made_at("one"), b.made_at("two")) == (3.0, 2.0)
             assert list(b.changes("one")) == []
+
+    def check_a_study_made_anew_is_another_one(self) -> None:
+        """For whoever has read the earlier one, too, through another handle."""
+        history = [opened(), suggested(0), completed(0, 0.5)]
+        looks: list[Callable[[Any, str], object]] = [
+            lambda store, name: store.load(name).seed,
+            lambda store, name: store.made_at(name),
+            lambda store, name: store.summary(name),
+            lambda store, name: store.silent_s(name),
+            lambda store, name: store.verify(name),
+            lambda store, name: list(store.changes(name)),
+            lambda store, name: list(store.changes(name, trial=0)),
+        ]
+        rows: list[Callable[[Any, str], object]] = [
+            lambda store, name: store.heads(name),
+            lambda store, name: list(store.costs(name)),
+            lambda store, name: store.time_of(name, 1),
+            lambda store, name: list(store.part(name, [0])),
+        ]
+        with self._two() as (a, b):
+            for k, look in enumerate([*looks, *(rows if isinstance(b, Tabular) else [])]):
+                name: Any = f"study{k}"  # each look is the first that hears of it
+                a.create(spec(name), 1.0)
+                a.append(name, history, 0)
+                a.beat(name, "one")
+                journal = Journal(b, name)
+                assert journal.ledger.size == 1
+                a.delete(name)
+                a.create(spec(name, seed=7), 2.0)
+                a.append(name, [opened("other")], 0)
+                assert look(b, name) == look(a, name)
+                _raises(StudyNotFound, journal.refresh)
+                a.append(name, history[1:], 1)  # as many as there were
+                _raises(StudyNotFound, lambda j=journal: j.write(lambda _: [suggested(1)]))  # type: ignore[misc]
+                assert a.cursor(name) == b.cursor(name) == 3
+                assert Journal(b, name).ledger.spec.seed == 7
+
+    def check_who_reads_on_does_not_read_another_study(self) -> None:
+        with self._two() as (a, b):
+            a.create(spec(), 1.0)
+            a.append("study", [opened(), suggested(0)], 0)
+            journal = Journal(b, "study")
+            assert journal.ledger.size == 1
+            a.delete("study")
+            a.create(spec(seed=7), 2.0)
+            a.append("study", [opened(), suggested(0), completed(0, 0.5), suggested(1)], 0)
+            _raises(StudyNotFound, journal.refresh)
+            assert journal.ledger.size == 1
+            _raises(StudyNotFound, lambda: journal.ask(lambda _: [suggested(2)]))
+            assert Journal(b, "study").ledger.size == 2
+            a.delete("study")
+            _raises(StudyNotFound, journal.refresh)
+            _raises(StudyNotFound, lambda: b.summary("study"))
 
     def check_unknown_and_known_names(self) -> None:
         with self._two() as (a, b):

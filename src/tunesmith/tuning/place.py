@@ -29,7 +29,11 @@ def folder_of(storage: str | Location | Store | None, study: str) -> Folder:
     if location.trials is None:
         assert isinstance(location, File)
         return replace(Folder.beside(location.path, study), url=url)
-    return Folder(location.trials / study, url=url)
+    kept_in = ""
+    if location.names_trials:
+        path = file_of(location)
+        kept_in = str(location if path is None else path.resolve())
+    return Folder(location.trials / study, url=url, kept_in=kept_in)
 
 
 def state_of(location: Location) -> Path:

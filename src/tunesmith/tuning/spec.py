@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import inspect
+import itertools
+import json
 import os
 import secrets
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypedDict
@@ -24,12 +26,11 @@ from tunesmith.core.limits import Limits
 from tunesmith.core.objective import Goal, Use, objectives_of
 from tunesmith.core.preference import preference_of
 from tunesmith.core.space.lattice import Count
-from tunesmith.core.space.parameter import MISSING, Fixed
+from tunesmith.core.space.parameter import Fixed
 from tunesmith.core.space.space import Config, Space
 from tunesmith.core.strategy import Countable, Scheduler, Searcher, check_space, objectives_seen
 from tunesmith.core.study import Strategy, StudySpec, tags_of
 from tunesmith.core.text import text_of
-from tunesmith.core.trial import USER
 from tunesmith.store import Store
 
 #: Why a trial is there that was named when the study was started.
@@ -295,20 +296,25 @@ def edit_events(spec: StudySpec, changes: Mapping[str, Any], by: str) -> list[Ev
     return [events.Edited(time.time(), real, by)]
 
 
-def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
+def missing_configs(ledger: Ledger, configs: Sequence[Config], since: int = 0) -> list[Config]:
     """Those of `configs` (complete and clean) that a call has yet to queue, so that the same call again queues
-    none twice. Where the study allows duplicates, a config that is named twice is queued twice."""
+    none twice. Where the study allows duplicates, a config that is named twice is queued twice. Of trials before `since` it
+    is known that they are none of them. O(configs), and, with duplicates or in a space that is learned, O(configs that people
+    have queued since)."""
+    space, duplicates, missing = ledger.spec.space, ledger.spec.duplicates, Counter[Hashable]()
+    keys: list[Hashable]
     if ledger.spec.learned:
-        return _missing_asked(ledger, configs)
-    space, keys = ledger.spec.space, [_key(ledger.spec.space, config) for config in configs]
-    if ledger.spec.duplicates:
-        queued = [ledger.config(number) for number in _queued(ledger)]
-        missing = Counter(keys)
+        keys = [_named(config) for config in configs]
+        missing.update(keys if duplicates else set(keys))
+        missing.subtract(_named(ledger.asking.given[number]) for number in _queued(ledger, since))
+    elif duplicates:
+        keys = [_key(space, config) for config in configs]
+        queued = [ledger.config(number) for number in _queued(ledger, since)]
+        missing.update(keys)
         missing.subtract(_key(space, config) for config in queued if space.contains(config))
     else:
-        missing = Counter(
-            {key: ledger.find(c) is None for key, c in zip(keys, configs, strict=True)}
-        )
+        keys = [_key(space, config) for config in configs]
+        missing.update({key: ledger.find(c) is None for key, c in zip(keys, configs, strict=True)})
     new: list[Config] = []
     for key, config in zip(keys, configs, strict=True):
         if missing[key] > 0:
@@ -317,29 +323,17 @@ def missing_configs(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
     return new
 
 
-def _missing_asked(ledger: Ledger, configs: Sequence[Config]) -> list[Config]:
-    """`missing_configs` where configs name what trials may not have asked for yet."""
-    queued = [ledger.plan(number) for number in _queued(ledger)]
-    new: list[Config] = []
-    for config in configs:
-        # a trial's plan has what was drawn for it, too
-        same = (
-            plan for plan in queued if all(plan.get(n, MISSING) == v for n, v in config.items())
-        )
-        there = next(same, None)
-        if there is None and (ledger.spec.duplicates or config not in new):
-            new.append(config)
-        elif there is not None and ledger.spec.duplicates:
-            queued.remove(there)
-    return new
+def _queued(ledger: Ledger, since: int) -> Iterator[int]:
+    """The trials that such calls have made, from number `since` on; the newest first."""
+    for number in itertools.takewhile(lambda n: n >= since, reversed(ledger.by_hand)):
+        if ledger.origin(number).why == ENQUEUED:
+            yield number
 
 
-def _queued(ledger: Ledger) -> list[int]:
-    """The trials that such calls have made. O(trials)."""
-    origins = map(ledger.origin, range(ledger.size))
-    return [
-        n for n, origin in enumerate(origins) if (origin.searcher, origin.why) == (USER, ENQUEUED)
-    ]
+def _named(config: Config) -> Hashable:
+    """The same for equal configs of a space that is learned."""
+    values = ((n, json.dumps(v) if isinstance(v, (list, dict)) else v) for n, v in config.items())
+    return frozenset(values)
 
 
 def _key(space: Space, config: Config) -> bytes:

@@ -139,8 +139,8 @@ class Study:
         self._made: tuple[StudySpec, Strategies] | None = None
         #: Running trials as `live` gives them.
         self._live: dict[int, LiveTrial] = {}
-        #: Why `report` said that trials are to end, where that is no scheduler's wish.
-        self._halted: dict[int, Reason] = {}
+        #: Why `report` said that trials are to end, where that is no scheduler's wish, and to which attempt.
+        self._halted: dict[int, tuple[int, Reason]] = {}
         #: What `result` reads while sessions are dead, and for which events and sessions it was made: O(trials).
         self._without_dead: tuple[tuple[object, ...], Ledger] | None = None
         #: The store's summary, and after how many events it was made.
@@ -307,6 +307,7 @@ class Study:
         cursor = self._store.cursor(self._name)
         if self._summarized is None or self._summarized[0] != cursor:
             self._summarized = (cursor, self._store.summary(self._name))
+        self._journal.check_same()
         return self._summarized[1]
 
     @property
@@ -636,7 +637,7 @@ class Study:
             if failed is not None:
                 reason = Reason.told(_text("failed", failed))
             elif result is None:
-                reason = self._halted.get(number)
+                reason = self._told_to_halt(number)
             if reason is None or reason.kind is Kind.ERROR:
                 reason = ledger.stop_reasons.get(number) or reason  # `report` has said so
             cost = Cost(wall_s=max(0.0, now - ledger.started_at(number)))
@@ -655,18 +656,26 @@ class Study:
 
     def live(self, trial: Trial | int) -> LiveTrial:
         """A running trial as objectives see it (see `LiveTrial`): it gives parameters their values by name
-        (``live.float("lr", 1e-5, 1e-1, log=True)``) and reports. End it with ``tell``."""
+        (``live.float("lr", 1e-5, 1e-1, log=True)``) and reports. End it with ``tell``.
+
+        The same one for all threads of this process. One that another process has begun goes on; of the values that it
+        was given as they had been suggested, those are known that it has said in a report.
+        """
         number = _number(trial)
-        there = self._live.get(number)
-        if there is not None and there.attempt == self._refresh().attempt(number):
-            return there
         with self._journal.lock:
             ledger = self._refresh()
             if number not in ledger.running:
+                self._live.pop(number, None)
                 raise TransitionError(
                     f"trial {number} is {ledger.state(number)}: only a running one asks and reports"
                 )
-            start = start_of(ledger, events.Started(0.0, number, ledger.attempt(number), ""))
+            there = self._live.get(number)
+            if there is None or there.attempt != ledger.attempt(number):
+                there = self._live[number] = self._begin_live(ledger, number)
+            return there
+
+    def _begin_live(self, ledger: Ledger, number: int) -> LiveTrial:
+        start = start_of(ledger, events.Started(0.0, number, ledger.attempt(number), ""))
         assert start is not None
 
         def send(step: int, metrics: Mapping[str, float | None]) -> Reason | None:
@@ -692,7 +701,7 @@ class Study:
                 )
             return folder_of(self._storage, self._name).make(number)
 
-        self._live[number] = LiveTrial(
+        return LiveTrial(
             number,
             start.attempt,
             start.config,
@@ -703,8 +712,9 @@ class Study:
             asked=start.asked,
             given=start.given,
             metrics=[objective.metric for objective in ledger.spec.objectives],
+            so_far=ledger.running[number].asked,
+            stored=ledger.config(number),
         )
-        return self._live[number]
 
     def report(self, trial: Trial | int, step: int | None = None, **metrics: float) -> Decision:
         """Record metrics of a running trial at a step (by default one more than its last).
@@ -730,13 +740,22 @@ class Study:
         with self._journal.lock:  # the scheduler is asked before anybody else's reports come in
             self.commit(reported)
             self._ask_scheduler(number)
-            ledger = self._ledger
-            reason = ledger.stop_reasons.get(number)
-            if reason is None and number in ledger.running:
-                reason = decide.halt(ledger, number, self._clock())
-                if reason is not None:
-                    self._halted[number] = reason
+            reason = self._why_stop(number)
+            if reason is not None and number not in self._ledger.stop_reasons:
+                self._halted[number] = (self._ledger.attempt(number), reason)
         return CONTINUE if reason is None else Decision(Verdict.STOP, reason.message)
+
+    def _why_stop(self, number: int) -> Reason | None:
+        """Why a running trial is to stop; None for one that goes on. Who has been told so once is told it again."""
+        ledger = self._ledger
+        reason = ledger.stop_reasons.get(number) or self._told_to_halt(number)
+        if reason is None and number in ledger.running:
+            reason = decide.halt(ledger, number, self._clock())
+        return reason
+
+    def _told_to_halt(self, number: int) -> Reason | None:
+        attempt, reason = self._halted.get(number, (-1, None))
+        return reason if attempt == self._ledger.attempt(number) else None
 
     def _ask_scheduler(self, number: int) -> None:
         """Ask the scheduler about a trial that has just reported; what it wants is stored."""
@@ -777,7 +796,12 @@ class Study:
             if not self._runs(asked.trial, asked.attempt):
                 return []
             refused = decide.refusal(self._ledger, asked)
-            return [] if refused is not None else [asked]
+            if refused is not None:
+                return []
+            if asked.only is None:
+                return [asked]
+            only = decide.asked_so_far(self._ledger, asked.trial, asked.only)
+            return [msgspec.structs.replace(asked, only=only)]
 
         return bool(self.commit(stored)), refused
 
@@ -825,8 +849,25 @@ class Study:
         """Put a config at the end of the queue; what it leaves out takes its default.
 
         Queued configs are run before the searcher's, and run even if they ran before, whatever the study's
-        `duplicates`; only the same `key` again is the trial that is there. Raises ConfigError, naming the parameter.
+        `duplicates`; only the same `key` again is the trial that is there. Raises ConfigError, naming the parameter; where
+        trials ask for their parameters they may ask for new ones, so that a name that looks misspelt is a warning, and a
+        note with the trial.
         """
+        trial = self._enqueue(config, tags=tags, parent=parent, why=why, key=key)
+        for note in () if key else trial.notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        return trial
+
+    def _enqueue(
+        self,
+        config: Mapping[str, Any],
+        *,
+        tags: Mapping[str, str] | None = None,
+        parent: Trial | int | None = None,
+        why: str = "",
+        key: str = "",
+    ) -> Trial:
+        """See `enqueue`; a note is for whoever shows the trial."""
 
         def enqueued() -> list[Event]:
             ledger = self._ledger
@@ -843,7 +884,16 @@ class Study:
         with self._journal.lock:
             made = self.commit(enqueued)
             number: int = made[-1].trial if made else self._ledger.keys[key]  # type: ignore[union-attr]
+            if made:
+                self._note_misspelt(number)
             return self._ledger.trial(number)
+
+    def _note_misspelt(self, number: int) -> None:
+        """Keep it with a trial in the queue that its names look as if others were meant."""
+        ledger = self._ledger
+        given = ledger.asking.given.get(number, {})
+        if note := asking.misspelt(ledger.spec.space, ledger.asking, given):
+            self.commit(lambda: [events.Annotated(self._clock(), number, note, {}, OURSELVES)])
 
     def retry_failed(self) -> list[Trial]:
         """Put the configs of the trials that failed into the queue once more, as new trials.
@@ -880,15 +930,19 @@ class Study:
 
     def _queue(self, configs: Sequence[Config]) -> None:
         """Enqueue those of `configs` that are missing; decided one by one, whoever else does the same."""
-        for config in missing_configs(self._refresh(), configs):
+        ledger = self._refresh()
+        since = ledger.size
+        for config in missing_configs(ledger, configs):
 
             def enqueued(config: Config = config) -> list[Event]:
                 ledger = self._ledger
-                if not ledger.spec.duplicates and not missing_configs(ledger, [config]):
+                if not ledger.spec.duplicates and not missing_configs(ledger, [config], since):
                     return []
                 return [events.Enqueued(self._clock(), ledger.size, config, Origin(USER, ENQUEUED))]
 
-            self.commit(enqueued)
+            with self._journal.lock:
+                for made in self.commit(enqueued):
+                    self._note_misspelt(made.trial)  # type: ignore[union-attr]
 
     def cancel(self, trial: Trial | int) -> Trial:
         """Cancel a waiting trial, or one that somebody asked for and will not tell."""

@@ -17,8 +17,14 @@ import tunesmith as ts
 
 optuna = pytest.importorskip("optuna", reason="runs in the environment 'libraries' (tools/check)")
 
+from optuna.distributions import (  # noqa: E402
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState  # noqa: E402
 
+from tunesmith.integrations import optuna_rows  # noqa: E402
 from tunesmith.integrations.optuna import (  # noqa: E402
     TunesmithSampler,
     export_study,
@@ -270,6 +276,78 @@ def test_there_and_back(tmp_path: Path) -> None:
     with pytest.raises(ts.StudyExists, match="has a study 'varied' already"):
         export_study(again, tmp_path / "back.log")
     again.close()
+
+
+def strange(objectives: int) -> list[Any]:
+    """Trials that have everything that Optuna keeps."""
+    ranges = {
+        "x": FloatDistribution(0, 1, step=0.25),
+        "y": FloatDistribution(1e-5, 1, log=True),
+        "n": IntDistribution(1, 64, log=True),
+        "k": CategoricalDistribution([None, "a", True, 2.5]),
+    }
+    made = []
+    for k, value in enumerate([1.0, math.inf, -math.inf, 0.1 + 0.2]):
+        params = {"x": 0.25 * k, "y": 0.1**k, "n": 2**k, "k": ranges["k"].choices[k]}
+        made.append(
+            optuna.trial.create_trial(
+                params=params,
+                distributions=ranges,
+                values=[value, 2.0][:objectives],
+                intermediate_values={} if objectives > 1 else {0: math.nan, 7: value, 3: -value},
+                user_attrs={"ä": [1, {"b": None}], "t": "x"},
+                system_attrs={"fixed_params": {"x": 0.5}},
+                constraints=None if k else {"c": -1.0},
+            )
+        )
+    some = {"params": {"n": 3}, "distributions": {"n": ranges["n"]}}
+    made.append(optuna.trial.create_trial(state=TrialState.FAIL, system_attrs={"fail_reason": "r"}))
+    made.append(optuna.trial.create_trial(state=TrialState.WAITING))
+    if objectives == 1:
+        ended = {"value": 2.0, "intermediate_values": {4: 2.0}}
+        made.append(optuna.trial.create_trial(state=TrialState.PRUNED, **some, **ended))
+        made.append(optuna.trial.create_trial(state=TrialState.PRUNED, **some))
+    return made
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_that_are_added_at_once_are_those_of_optuna(
+    tmp_path: Path, objectives: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, trials = f"sqlite:///{tmp_path / 'optuna.db'}", strange(objectives)
+    if not known:  # a later Optuna, which has another column
+        monkeypatch.setitem(optuna_rows._COLUMNS, "TrialParamModel", {"trial_id"})
+    directions = ["minimize"] * objectives
+    theirs, ours = (
+        optuna.create_study(study_name=name, storage=url, directions=directions)
+        for name in ("theirs", "ours")
+    )
+    theirs.add_trials(trials)
+    optuna_rows.add_trials(ours, trials)
+    for study in (ours, optuna.load_study(study_name="ours", storage=url)):
+        assert [_without_id(t) for t in study.trials] == [_without_id(t) for t in theirs.trials]
+    ours.optimize(lambda t: [t.suggest_int("n", 1, 64, log=True) * 1.0] * objectives, n_trials=1)
+    assert [t.number for t in ours.trials] == list(
+        range(len(trials))
+    )  # it took the one that waited
+
+
+def _without_id(trial: Any) -> str:
+    """All of a trial, by its text (NaN is not equal to itself)."""
+    kept = {k: v for k, v in vars(trial).items() if k != "_trial_id"}
+    return repr(sorted(kept.items()))
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    result = ts.tune(lambda c: c["x"], ts.Space(x=ts.Float(0, 1)), trials=3, progress=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(optuna_rows, "distribution_to_json", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            export_study(result, url)
+    assert optuna.get_all_study_names(url) == []
+    assert len(export_study(result, url).trials) == 3
 
 
 def test_several_objectives_there_and_back(tmp_path: Path) -> None:

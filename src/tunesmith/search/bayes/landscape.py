@@ -19,9 +19,7 @@ from tunesmith.search.bayes.surrogate import Model, needed
 
 Floats = NDArray[np.float64]
 
-#: Functions drawn at each place, the parts of the mixture that they are drawn by, and the places that are drawn together.
-DRAWS: Final = 600
-PICKS: Final = 24
+#: Places that are worked out together.
 TOGETHER: Final = 64
 #: The band holds the function with this probability.
 COVERED: Final = 0.9
@@ -93,14 +91,11 @@ class Landscape:
 
     def predict(self, points: Floats) -> Band:
         """At snapped points, shape (m, d): the average over runs, over plausible hyperparameters, noise and roughness."""
-        tail = (1.0 - COVERED) / 2.0
-        rng = stream(self.results.seed, len(points), "landscape")
         made = np.empty((3, len(points)))
         with one_thread(), np.errstate(all="ignore"):
             for k in range(0, len(points), TOGETHER):
                 features = self.results.domain.features(points[k : k + TOGETHER])
-                drawn, _ = self.mixture.sample(features, DRAWS, rng, PICKS)
-                made[:, k : k + TOGETHER] = np.quantile(drawn, [tail, 0.5, 1.0 - tail], axis=0)
+                made[:, k : k + TOGETHER] = self.mixture.band(features, COVERED)
         back = np.vectorize(self.model.back, otypes=[float])
-        low, middle, high = self.results.sign * back(made)
+        middle, low, high = self.results.sign * back(made)
         return Band(middle, np.minimum(low, high), np.maximum(low, high))

@@ -35,8 +35,9 @@ def enqueue(study: Study, body: Body) -> dict[str, Any]:
     config = body.get("config")
     if not isinstance(config, Mapping):
         raise StudyError("config: a value for each parameter that is not to take its default")
-    trial = study.enqueue(config, why=str(body.get("why") or ""))
-    return {"done": f"Trial {trial.number} is in the queue.", "trial": trial.number}
+    trial = study._enqueue(config, why=str(body.get("why") or ""))  # noqa: SLF001
+    done = " ".join([f"Trial {trial.number} is in the queue.", *trial.notes])
+    return {"done": done, "trial": trial.number}
 
 
 def edit(study: Study, body: Body) -> dict[str, Any]:
@@ -110,8 +111,7 @@ def cancel(study: Study, number: int, _: Body) -> dict[str, Any]:
 def again(study: Study, number: int, body: Body) -> dict[str, Any]:
     """The same config once more, as a new trial."""
     why = str(body.get("why") or "") or f"trial {number} once more"
-    trial = study.enqueue(study.trials[number].config, why=why)
-    return {"done": f"Trial {trial.number} is in the queue.", "trial": trial.number}
+    return enqueue(study, {"config": study.trials[number].config, "why": why})
 
 
 def _values(body: Body) -> dict[str, float]:
