@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import boto3
+import msgspec
 import pytest
-from tests.service.sagemaker.clients import request
+from tests.service.running import Here
+from tests.service.sagemaker.clients import KEY, SECRET, request
 
 from tunesmith.service.jobs.jobs import Jobs
 from tunesmith.service.sagemaker import shapes
-from tunesmith.service.sagemaker.configuration import Configuration, Image
+from tunesmith.service.sagemaker.configuration import AccessKey, Configuration, Image
 from tunesmith.service.sagemaker.desk import Desk
 from tunesmith.service.sagemaker.protocol import decode
 from tunesmith.service.sagemaker.records import Record, Records
@@ -86,3 +90,32 @@ def test_whoever_looks_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.Monk
     assert found[0] == whole
     assert [len(one) for one in found[1:]] == [1, 1]
     studies.close()
+
+
+def test_models_that_think_hold_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads for them may be taken for minutes, by Vizier's clients or by who asks over HTTP."""
+
+    def desk(studies: Studies) -> Desk:
+        keys = {KEY: AccessKey(SECRET, "ana")}
+        jobs = Jobs(tmp_path / "jobs", Tokens(None), "http://127.0.0.1:1", 1)
+        described = msgspec.structs.replace(CONFIGURATION, keys=keys)
+        return Desk(tmp_path, tmp_path / "sagemaker.yaml", described, jobs, studies)
+
+    async def thinking(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Studies, "think", thinking)
+    here = Here(MemoryStore(), sagemaker=desk)
+    client = boto3.client(
+        "sagemaker",
+        region_name="eu-west-1",
+        endpoint_url=f"http://127.0.0.1:{here.port}",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+    )
+    try:
+        client.create_hyper_parameter_tuning_job(**request())
+        listed = client.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+        assert [one["HyperParameterTuningJobStatus"] for one in listed] == ["InProgress"]
+    finally:
+        here.close()
