@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -53,6 +54,11 @@ class Inputs:
     def take(self, name: str, default: Any = None) -> Any:
         """A hyperparameter that is not the library's; it is there no more."""
         return self.values.pop(name, default)
+
+    def say_unused(self, names: Iterable[str]) -> None:
+        """Say which hyperparameters change nothing here."""
+        if given := [name for name in names if name in self.values]:
+            say(f"without effect here: {', '.join(given)}")
 
     def number(self, name: str, default: float, *, least: float = -np.inf) -> float:
         value = self.take(name, default)
