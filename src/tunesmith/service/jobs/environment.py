@@ -18,7 +18,8 @@ RUN: Final = "run"
 #: The service's variables that jobs get, and what such variables begin with.
 _PASSED: Final = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX",
-     "SSL_CERT_FILE", "SSL_CERT_DIR", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")
+     "SSL_CERT_FILE", "SSL_CERT_DIR", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH",
+     "RAY_USE_TLS", "RAY_TLS_CA_CERT", "RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY")
 )  # fmt: skip
 _PASSED_BEGIN: Final = ("LC_", "CUDA_", "NVIDIA_", "ROCR_", "HIP_", "OMP_", "OPENBLAS_", "MKL_")
 #: A Python that finds no modules in the current folder, which is the job's.
