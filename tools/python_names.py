@@ -50,7 +50,7 @@ Each module is imported by its name, such as `from tunesmith.integrations.optuna
 that it is for. `TunesmithSearchCV` is in `tunesmith`, too."""
 #: What is there for users in tunesmith.integrations, by module.
 INTEGRATIONS: Final = {
-    "sklearn": ["TunesmithSearchCV"],
+    "sklearn": ["TunesmithSearchCV", "ReportCallback"],
     "optuna": ["TunesmithSampler", "export_study", "import_study"],
     "ray_tune": ["TunesmithSearch"],
     "keras_tuner": ["TunesmithOracle", "TunesmithTuner"],

@@ -36,7 +36,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import tunesmith as ts
 from tunesmith.integrations.distributions import read_distributions
-from tunesmith.integrations.sklearn import TunesmithSearchCV
+from tunesmith.integrations.sklearn import ReportCallback, TunesmithSearchCV
 
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::2], Y[::2]
@@ -463,3 +463,49 @@ def test_it_stands_for_a_randomized_search() -> None:
         for s in (RandomizedSearchCV, ts.TunesmithSearchCV)
     )
     assert theirs.cv_results_.keys() == ours.cv_results_.keys()
+
+
+# -- callbacks of estimators ------------------------------------------------------------------
+
+
+def iterations(trial: Any, monitor: Any, data: Any = None) -> Any:
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 has callbacks")
+    model = LogisticRegression(max_iter=200)
+    return model.set_callbacks(ReportCallback(trial, monitor=monitor, data=data)).fit(X, Y)
+
+
+def test_an_estimator_reports_its_iterations() -> None:
+    held_out = X[::2], Y[::2]
+    models = []
+
+    def objective(config: Any, trial: Any) -> float:
+        monitor = {"neg_log_loss": "score", "accuracy": "accuracy"}
+        models.append(iterations(trial, monitor, held_out))
+        return float(models[-1].score(*held_out))
+
+    result = ts.tune(objective, {"x": 1}, metric="score", goal="maximize", trials=1, progress=False)
+    (trial,) = result.trials
+    reports = list(result.ledger.curves.of(trial.number))
+    assert [r.step for r in reports] == list(range(1, models[0].n_iter_[0] + 1))
+    last = reports[-1].metrics
+    assert last["accuracy"] == pytest.approx(models[0].score(*held_out))
+    assert last["score"] > reports[0].metrics["score"]
+
+
+def test_an_estimator_goes_on_and_its_trial_is_stopped() -> None:
+    fitted = []
+
+    def objective(config: Any, trial: Any) -> float:
+        fitted.append(iterations(trial, {"neg_log_loss": "loss"}))
+        return 0.0
+
+    result = ts.tune(
+        objective, {"x": 1}, metric="loss", goal="maximize", trials=1, progress=False,
+        scheduler={"threshold": {"worst": 5.0}},
+    )  # fmt: skip
+    assert result.trials[0].state is ts.State.STOPPED
+    assert fitted[0].predict(X).shape == Y.shape
+
+
+def test_a_callback_alone_does_nothing() -> None:
+    assert iterations(None, "accuracy").predict(X).shape == Y.shape

@@ -1,7 +1,8 @@
-"""scikit-learn: `TunesmithSearchCV`, in the place of ``GridSearchCV`` and its relatives.
+"""scikit-learn: `TunesmithSearchCV`, in the place of ``GridSearchCV`` and its relatives, and a callback for estimators.
 
     search = TunesmithSearchCV(pipeline, {"svc__C": loguniform(1e-3, 1e3)}, n_iter=50, random_state=0)
     search.fit(X, y).best_params_
+    LogisticRegression().set_callbacks(ReportCallback(trial, monitor="neg_log_loss", data=(X_valid, y_valid)))
 
 Needs scikit-learn: ``pip install 'tunesmith[sklearn]'``.
 """
@@ -14,11 +15,14 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
 from sklearn.model_selection._search import BaseSearchCV
 
 from tunesmith.core.program import digest
 from tunesmith.core.space.labels import ADDRESS
+from tunesmith.integrations.reporting import Monitor, Reporter
 from tunesmith.integrations.sklearn_search import Search, Task
+from tunesmith.run.live import LiveTrial
 
 
 class TunesmithSearchCV(BaseSearchCV):  # type: ignore[misc]
@@ -139,3 +143,49 @@ class TunesmithSearchCV(BaseSearchCV):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_task"}
+
+
+class ReportCallback:
+    """Reports scores after each iteration of an estimator that takes callbacks (scikit-learn 1.9: ``LogisticRegression``).
+
+    `monitor` is a scoring, several, or ``{scoring: ours}``; they are of `data`, ``(X, y)`` as that estimator sees it, or of the
+    training data. Steps are iterations from 1 on. scikit-learn 1.9 goes on to the end of the fit whatever a callback
+    says; a trial that was told to stop is ``stopped`` then.
+    """
+
+    def __init__(
+        self,
+        trial: LiveTrial | None = None,
+        *,
+        monitor: Monitor,
+        data: tuple[Any, Any] | None = None,
+    ) -> None:
+        self._reporter = Reporter(trial, monitor)
+        self._scorings = [monitor] if isinstance(monitor, str) else list(monitor)
+        self._data = data
+        self._scores: Any = None
+        self._step = 0
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        self._step, self._scores = 0, check_scoring(estimator, self._scorings)
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        self._reporter.end()
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Nothing: there is a score when it has ended."""
+
+    def on_fit_task_end(
+        self,
+        estimator: Any,
+        context: Any,
+        *,
+        X: Any = None,  # noqa: N803
+        y: Any = None,
+        fitted_estimator: Any = None,
+    ) -> bool:
+        if fitted_estimator is None or context.max_subtasks != 0:  # no iteration
+            return self._reporter.stop
+        self._step += 1
+        inputs, targets = (X, y) if self._data is None else self._data
+        return self._reporter(self._step, self._scores(fitted_estimator, inputs, targets))
