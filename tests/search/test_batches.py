@@ -19,7 +19,7 @@ from tunesmith.core.objective import Objective
 from tunesmith.core.propose import propose, recompute
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Cost, Kind, Origin, Reason, State
-from tunesmith.search.bayes import Bayes
+from tunesmith.search.bayes import Bayes, _domain
 from tunesmith.search.bayes.acquire import Maximiser
 from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.failing import Failing, Risky
@@ -141,3 +141,24 @@ def test_a_batch_replays(case: str) -> None:
     assert len(batch) == 20
     again = recompute(ledger, searcher, batch[0][1], {})
     assert [config for config, _ in batch] == list(again)
+
+
+def test_of_many_that_run_the_model_believes_the_most_tempting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tunesmith.search.bayes.surrogate.MOST_PENDING", 5)
+    space = ts.Space(x=ts.Float(0, 1))
+    ledger = Ledger(StudySpec(name="s", space=space, objectives=(Objective("loss"),)))
+    ledger.apply(events.Opened(0.0, "s", "host", 1, 0.0))
+    places = [0.9, 0.31, 0.95, 0.29, 0.8, 0.33, 0.85, 0.27, 0.98, 0.35]
+    for number, x in enumerate([*np.linspace(0.0, 1.0, 8).tolist(), *places]):
+        ledger.apply(events.Suggested(0.0, number, {"x": x}, Origin(USER), "s"))
+        if number < 8:
+            loss = (x - 0.3) ** 2
+            ledger.apply(events.Finished(0.0, number, 0, State.COMPLETED, (loss,), {"loss": loss}))
+    history = History(ledger)
+    evidence = Evidence.ranked(history)
+    model = Model.of(_domain(history.space, history), history, evidence, 1.0)
+    assert len(model._gp.alpha) == 8 + 5
+    believed = model._gp.scaled[8:, 0] / model._gp.weights[0]
+    assert sorted(believed) == pytest.approx(sorted(x for x in places if x < 0.5))

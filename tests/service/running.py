@@ -69,11 +69,15 @@ class Here:
     """A service in a thread of this process: its clock can be ours. Its only token may do everything."""
 
     def __init__(
-        self, store: Store, clock: Callable[[], float] = time.time, vizier: Any = None
+        self,
+        store: Store,
+        clock: Callable[[], float] = time.time,
+        vizier: Any = None,
+        sagemaker: Any = None,
     ) -> None:
         tokens = Tokens(None)
         self.token, _ = tokens.create("ana", "admin")
-        self.app = make(store, tokens=tokens, clock=clock, vizier=vizier)
+        self.app = make(store, tokens=tokens, clock=clock, vizier=vizier, sagemaker=sagemaker)
         config = uvicorn.Config(self.app, log_level="warning", **limits())
         self._server = uvicorn.Server(config)
         self._listening = socket.create_server(("127.0.0.1", 0))

@@ -156,12 +156,14 @@ def complete(ledger: Ledger, strategies: Strategies) -> Quit | None:
 
 
 def halt(ledger: Ledger, number: int, at: float) -> Reason | None:
-    """Why a running trial is to end before its time: its own limit, or one of the study's that does not wait
-    for running trials. O(running trials)."""
+    """Why a running trial is to end before its time: its own limit, or `halt_all`. O(running trials)."""
+    return over_its_time(ledger, number, at) or halt_all(ledger, at)
+
+
+def halt_all(ledger: Ledger, at: float) -> Reason | None:
+    """Why all running trials are to end: a limit of the study's that does not wait for them, or a request. O(running
+    trials)."""
     limits = ledger.spec.limits
-    late = over_its_time(ledger, number, at)
-    if late is not None:
-        return late
     request = ledger.stop_requested
     if request is not None and at - request.at >= limits.grace:
         return Reason(Kind.INTERRUPTED, ON_REQUEST.detail)

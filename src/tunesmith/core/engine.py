@@ -298,7 +298,10 @@ class Engine:
     def _fill(self, at: float, out: list[Command]) -> None:
         """Start trials while there is room."""
         free = self.ledger.spec.limits.parallel - len(self._own)
-        free = free if self.room is None else min(free, self.room)
+        if (
+            self.room is not None and self.wanted
+        ):  # else this is the study's end, without a place as well
+            free = min(free, self.room)
         while free > 0:
             step = decide.begin(self.ledger, self.strategies, at, self.session, self._own, free)
             if isinstance(step, Quit):

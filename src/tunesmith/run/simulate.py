@@ -20,22 +20,55 @@ from tunesmith.core.trial import Cost, Kind, Reason
 from tunesmith.run.base import Happened
 from tunesmith.run.objective import reason_of
 
-_GOES_ON: Final = frozenset({Kind.PAUSED, Kind.INTERRUPTED})
+#: Ends after which a trial may go on where it was.
+GOES_ON: Final = frozenset({Kind.PAUSED, Kind.INTERRUPTED, Kind.LOST})
 Step: TypeAlias = tuple[float, float | Mapping[str, float]]
 Curve: TypeAlias = Callable[[dict[str, Any]], Iterable[Step]]
 
 
-@dataclass
-class _Running:
+@dataclass(slots=True)
+class Running:
+    """A trial, and where on its curve it is."""
+
     start: Start
     steps: Iterator[Step]
     began: float
     step: int = 0
     #: What it reported last.
     metrics: Mapping[str, float] | None = None
-    #: What it reports next, and when; None if it ends then.
-    following: Mapping[str, float] | None = None
+    #: What it reports next, after how many seconds; None if it ends then.
+    following: tuple[float, Mapping[str, float]] | None = None
     stopped: Reason | None = None
+
+    @classmethod
+    def of(cls, curve: Curve, start: Start, at: float, step: int) -> Running:
+        """Begun `at`; a copy goes on at its `step`."""
+        return cls(start, islice(curve(dict(start.config)), step, None), at, step)
+
+    def advance(self, metric: str) -> float:
+        """See what it does next; in how many seconds. What was broken off is done again."""
+        if self.following is None:
+            try:
+                step = next(self.steps, None)
+            except Exception as error:  # noqa: BLE001 (a curve may fail as a training does)
+                self.stopped, step = reason_of(error), None
+            if step is not None:
+                seconds, measured = step
+                metrics = measured if isinstance(measured, Mapping) else {metric: measured}
+                self.following = seconds, {name: float(v) for name, v in metrics.items()}
+        return 0.0 if self.following is None else self.following[0]
+
+    def reported(self, at: float) -> Reported:
+        """What it had before it."""
+        assert self.following is not None
+        (_, self.metrics), self.following = self.following, None
+        self.step += 1
+        return Reported(at, self.start.trial, self.start.attempt, self.step, finite(self.metrics))
+
+    def exited(self, at: float) -> Exited:
+        returned = None if self.stopped else self.metrics
+        cost = Cost(at - self.began)
+        return Exited(at, self.start.trial, self.start.attempt, returned, self.stopped, cost)
 
 
 class SimulateExecutor:
@@ -49,9 +82,9 @@ class SimulateExecutor:
         self.busy_s = 0.0
         #: When each running trial's next event is, with its number.
         self._agenda: list[tuple[float, int]] = []
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         #: Trials that are off and may go on, and at which step every trial was last.
-        self._off: dict[int, _Running] = {}
+        self._off: dict[int, Running] = {}
         self._steps: dict[int, int] = {}
         #: The trial whose report is being thought about.
         self._reported: int | None = None
@@ -64,8 +97,7 @@ class SimulateExecutor:
         running = self._off.pop(command.trial, None)
         if running is None:
             step = 0 if command.parent is None else self._steps.get(command.parent, 0)
-            steps = islice(self._curve(dict(command.config)), step, None)
-            running = _Running(command, steps, self._now, step)
+            running = Running.of(self._curve, command, self._now, step)
         else:
             running.start, running.began, running.stopped = command, self._now, None
         self._running[command.trial] = running
@@ -91,38 +123,25 @@ class SimulateExecutor:
         running = self._running[number]
         if running.stopped is not None or running.following is None:
             return [self._exit(running)]
-        running.step += 1
-        running.metrics = running.following
         self._reported = number
+        reported = running.reported(self._now)
         self._steps[number] = running.step
-        metrics = finite(running.metrics)
-        return [Reported(self._now, number, running.start.attempt, running.step, metrics)]
+        return [reported]
 
     def close(self) -> None:
         self.busy_s += sum(self._now - running.began for running in self._running.values())
         self._running.clear()
         self._agenda.clear()
 
-    def _plan(self, running: _Running) -> None:
+    def _plan(self, running: Running) -> None:
         """Put the trial's next report, or its end, on the agenda."""
-        seconds, running.following = 0.0, None
-        try:
-            step = next(running.steps, None)
-        except Exception as error:  # noqa: BLE001 (a curve may fail as a training does)
-            running.stopped = reason_of(error)
-        else:
-            if step is not None:
-                seconds, measured = step
-                metrics = measured if isinstance(measured, Mapping) else {self._metric: measured}
-                running.following = {name: float(value) for name, value in metrics.items()}
+        seconds = running.advance(self._metric)
         heapq.heappush(self._agenda, (self._now + seconds, running.start.trial))
 
-    def _exit(self, running: _Running) -> Exited:
-        start = running.start
-        del self._running[start.trial]
-        if running.stopped is not None and running.stopped.kind in _GOES_ON:
-            self._off[start.trial] = running
-        cost = Cost(self._now - running.began)
+    def _exit(self, running: Running) -> Exited:
+        number = running.start.trial
+        del self._running[number]
+        if running.stopped is not None and running.stopped.kind in GOES_ON:
+            self._off[number] = running
         self.busy_s += self._now - running.began
-        returned = None if running.stopped else running.metrics
-        return Exited(self._now, start.trial, start.attempt, returned, running.stopped, cost)
+        return running.exited(self._now)

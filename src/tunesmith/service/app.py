@@ -101,6 +101,8 @@ def make(
         yield
         if door is not None:
             await door.stop(_GRACE_S)
+        if signed is not None:
+            signed.close()
         if desk is not None:
             desk.close()
         if jobs is not None:
@@ -142,8 +144,10 @@ def make(
         vizier_desk = VizierDesk(studies, groups, wire)
         door = Door(vizier, vizier_desk, tokens, strangers, audit, where)
         app.include_router(Rest(vizier_desk, studies, where).router)
+    signed = None
     if desk is not None:
-        app.include_router(SageMakerRoutes(desk, tokens, strangers, studies).router)
+        signed = SageMakerRoutes(desk, tokens, strangers, studies)
+        app.include_router(signed.router)
     app.include_router(page.router(studies, news, readings, labelled, jobs=jobs is not None))
     gate = Gate(
         Shortcut(app, ask=api.ask, tell=api.tell, reports=api.report, where=where),

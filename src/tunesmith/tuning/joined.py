@@ -212,7 +212,7 @@ class Joined:
         if not self._own:
             return
         ledger = self._study._refresh()  # noqa: SLF001
-        silence_s = decide.longest_silence_s(ledger)
+        silence_s, halt = decide.longest_silence_s(ledger), decide.halt_all(ledger, at)
         hurried = self._interrupts.count > 1
         killing, self._killed = hurried and not self._killed, hurried
         leaving = self._drain_at is not None and (
@@ -225,7 +225,7 @@ class Joined:
             elif leaving and (killing or number not in self._stopping):
                 reason = Reason(Kind.INTERRUPTED, "the process that ran it was told to leave")
                 self._stop(number, reason, grace_s=0.0 if killing else None, again=killing)
-            elif (late := decide.halt(ledger, number, at)) is not None:
+            elif (late := decide.over_its_time(ledger, number, at) or halt) is not None:
                 self._stop(number, late, dump=late.kind is Kind.TIMEOUT)
             elif silence_s is not None and at - running.heard_at >= silence_s:
                 self._stop(number, decide.silence(ledger, number, at), dump=True)

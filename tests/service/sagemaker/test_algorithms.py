@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,26 @@ def test_a_record_without_its_label_is_said(
     with pytest.raises(SystemExit):
         inputs(tmp_path, monkeypatch, data, "").rows("train")
     assert "features and a label" in (tmp_path / "output" / "failure").read_text()
+
+
+def test_a_table_that_is_called_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit):
+        inputs(tmp_path, monkeypatch, b"1,2\n", "application/x-recordio-protobuf").rows("train")
+    assert "at byte 0 there is no record" in (tmp_path / "output" / "failure").read_text()
+
+
+def test_what_has_no_effect_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = inputs(tmp_path, monkeypatch, b"1,2\n", "csv")
+    given.values = {"k": 3, "index_type": "faiss.Flat", "feature_dim": 2}
+    given.say_unused(algorithms.WITHOUT_EFFECT["knn"])
+    assert capsys.readouterr().out == "without effect here: feature_dim, index_type\n"
+
+
+@pytest.mark.parametrize("name", algorithms.USED)
+def test_hyperparameters_are_listed(name: str) -> None:
+    """Those that a program takes are those that may be tuned."""
+    source = Path(importlib.import_module(f"{algorithms.__name__}.{name}").__file__ or "")
+    taken = set(re.findall(r'inputs\.(?:take|number)\(\s*"(\w+)"', source.read_text()))
+    assert taken == set(algorithms.USED[name])

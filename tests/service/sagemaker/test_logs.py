@@ -93,8 +93,9 @@ def test_while_it_runs(cloud: Cloud) -> None:
 )  # fmt: skip
 def test_pages_are_the_whole(tmp_path_factory: Any, text: str, limit: int, over: bool) -> None:
     """Read on and back: each line once, and none before it is whole."""
-    path: Path = tmp_path_factory.getbasetemp() / "output.log"
-    data = text.encode()
+    folder: Path = tmp_path_factory.getbasetemp() / "log"
+    folder.mkdir(exist_ok=True)
+    path, data = folder / "output.log", text.encode()
     path.write_bytes(data)
     log = Log(path, 1000, over)
     asked = Events("g", "s", limit=limit, startFromHead=True)
@@ -121,4 +122,31 @@ def test_a_token_that_is_none(tmp_path: Path) -> None:
     for token in ("x", "f/", "f/-1", "b/1e3", "f/" + "9" * 30):
         with pytest.raises(Fault, match="nextToken"):
             events(Events("g", "s", nextToken=token), log)
-    assert events(Events("g", "s", nextToken="f/999"), log)["events"][0]["message"] == "a"
+    assert events(Events("g", "s", nextToken="f/999"), log)["events"] == []
+
+
+def test_attempts(tmp_path: Path) -> None:
+    """Of one after the other: the SDK counts lines, and would leave out as many of a second attempt as the first one had."""
+    log = Log(tmp_path / "output.log", 1000, over=False)
+    with pytest.raises(Fault, match="does not exist"):
+        events(Events("g", "s"), log)
+    for number in range(11):
+        log.path.write_text(f"a{number}\nb{number}\n")
+        if number < 10:
+            log.path.replace(tmp_path / f"output-{number}.log")
+    (tmp_path / "output-x.log").write_text("none\n")
+    asked, said = Events("g", "s", limit=3, startFromHead=True), []
+    while found := (page := events(asked, log))["events"]:
+        said += [one["message"] for one in found]
+        asked = Events("g", "s", limit=3, nextToken=page["nextForwardToken"])
+    assert said == [f"{letter}{number}" for number in range(11) for letter in "ab"]
+    last = events(Events("g", "s", limit=3), log)["events"]
+    assert [one["message"] for one in last] == ["b9", "a10", "b10"]
+    with log.path.open("a") as file:
+        file.write("half")
+    page = events(Events("g", "s", limit=1), log)
+    assert [one["message"] for one in page["events"]] == ["b10"]
+    with log.path.open("a") as file:
+        file.write(" and half\n")
+    asked = Events("g", "s", nextToken=page["nextForwardToken"])
+    assert [one["message"] for one in events(asked, log)["events"]] == ["half and half"]

@@ -323,3 +323,29 @@ def test_a_search_for_what_items_do_not_have(nested: str) -> None:
     }
     body = json.dumps({"NestedFilters": [asked]}).encode()
     assert not search.fits(decode(body, shapes.Expression), described)
+
+
+def linear(tuned: str, **static: str) -> tuning.Study:
+    """A request for SageMaker's linear learner."""
+    algorithm = {
+        "TrainingImage": "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1",
+        "TrainingInputMode": "File",
+    }
+    described = {"Name": tuned, "MinValue": "0.1", "MaxValue": "0.2"}
+    objective = {"Type": "Minimize", "MetricName": "validation:objective_loss"}
+    return study(
+        one=definition(AlgorithmSpecification=algorithm, StaticHyperParameters=static),
+        how={**ranges("Continuous", described), "HyperParameterTuningJobObjective": objective},
+    )
+
+
+def test_hyperparameters_of_the_built_in_algorithms() -> None:
+    """What would be tuned and changes nothing would look like a result."""
+    made = linear("learning_rate", predictor_type="regressor", num_models="32", feature_dim="5")
+    assert list(made.job["space"]) == ["learning_rate"]
+    with pytest.raises(Fault, match="target_recall has no effect on linear_learner here"):
+        linear("target_recall", predictor_type="regressor")
+    with pytest.raises(Fault, match="no hyperparameter 'learnin_rate'; did you mean"):
+        linear("learnin_rate", predictor_type="regressor")
+    with pytest.raises(Fault, match="no hyperparameter 'predictor'"):
+        linear("wd", predictor="regressor")

@@ -185,8 +185,8 @@ def _inside(
     region = Region.of(domain, model, history, evidence)
     if region is None:
         return None
-    running = [*history.points[evidence.pending], *proposals.taken]
-    region.model.believe(np.array(running).reshape(-1, domain.d))
+    running = np.array([*history.points[evidence.pending], *proposals.taken])
+    region.model.believe(region.model.tempting(running.reshape(-1, domain.d)))
     return Maximiser(domain, judged(region.model), proposals, rng, region)
 
 

@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 #: The model sees at most this many trials: cost stays flat beyond.
 MOST_POINTS: Final = 250
+#: ... and believes at most this many that run: with a thousand, each suggestion would cost 130 ms instead of 25.
+MOST_PENDING: Final = 250
 #: ... and its hyperparameters are fitted to at most this many of them.
 MOST_FITTED: Final = 128
 #: The model's hyperparameters are fitted again when there are this many times as many results.
@@ -114,8 +116,16 @@ class Model:
         )
         model.curiosity = curiosity
         model._sign = history.first_objective.sign
-        model.believe(history.points[evidence.pending])
+        model.believe(model.tempting(history.points[evidence.pending]))
         return model
+
+    def tempting(self, points: Floats) -> Floats:
+        """Of the points that run, those where the model would try again first: what is known of the others changes
+        little. In their order."""
+        if len(points) <= MOST_PENDING:
+            return points
+        most = np.argpartition(-self.score(points), MOST_PENDING)[:MOST_PENDING]
+        return points[np.sort(most)]
 
     def near(self, count: int, steps: int) -> Model | None:
         """Of the `count` known points nearest to the best, as if there were no others; None where hardly any has a

@@ -25,7 +25,7 @@ import msgspec
 from tunesmith.core.errors import JobError, StudyError, TunesmithError
 from tunesmith.service.jobs import container, environment, job, keeper, recipe
 from tunesmith.service.jobs.blobs import Blobs
-from tunesmith.service.jobs.job import Environment, Job
+from tunesmith.service.jobs.job import Environment, Job, State
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Token, Tokens
 from tunesmith.tuning.job import load_job
@@ -117,14 +117,16 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """The newest first."""
-        with self._changed:
-            return sorted(self._jobs.values(), key=lambda one: (-one.submitted_at, one.id))
+        return sorted(self._all(), key=lambda one: (-one.submitted_at, one.id))
+
+    def _all(self) -> list[Job]:
+        """Without the lock, as `get`: whoever looks is not to wait for a disk, or for a process to begin."""
+        return list(self._jobs.values())
 
     def get(self, which: str) -> Job:
         """Raises Problem."""
-        with self._changed:
-            if which in self._jobs:
-                return self._jobs[which]
+        if (found := self._jobs.get(which)) is not None:
+            return found
         raise Problem(404, "JobError", "there is no such job; `tunesmith jobs` lists them")
 
     def submit(
@@ -255,30 +257,47 @@ class Jobs:
     def _work(self) -> None:
         while True:
             self._tidy()
+            failed = False
+            try:
+                self._look()
+            except (OSError, TunesmithError) as error:  # a full disk, a damaged file of tokens
+                _LOG.warning("jobs wait: %s", error)
+                failed = True
             with self._changed:
                 if self._closing:
                     return
-                try:
-                    self._look()
-                except (OSError, TunesmithError) as error:  # a full disk, a damaged file of tokens
-                    _LOG.warning("jobs wait: %s", error)
-                    pause_s: float | None = _AGAIN_S
-                else:
-                    active = any(one.state == "running" for one in self._jobs.values())
-                    rest_s = None if self._keep_s is None else _TIDY_S
-                    pause_s = _LOOK_S if active else rest_s
+                # one that came meanwhile is queued; so is one that waits for what an earlier attempt has left
+                active = any(one.state in ("running", "queued") for one in self._all())
+                rest_s = None if self._keep_s is None else _TIDY_S
+                pause_s = _AGAIN_S if failed else _LOOK_S if active else rest_s
                 self._changed.wait(pause_s)
 
     def _look(self) -> None:
-        """Take notice of what has ended, and begin what is due."""
-        for one in [one for one in self._jobs.values() if one.state == "running"]:
-            if not self._runs(one):
-                self._finish(one)
-            elif self._orphaned(one):
-                self._remove_container(one)
+        """Take notice of what has ended, and begin what is due: one by one, as others wait for the lock, and each takes a flush
+        of the disk, or a process."""
+        for one in self._all():
+            if one.state == "running":
+                with self._as_it_is(one, "running") as now:
+                    if now is not None:
+                        self._see_to(now)
         self._removing = {i: p for i, p in self._removing.items() if p.poll() is None}
         for one in self._due():
-            self._begin(one)
+            with self._as_it_is(one, "queued") as now:
+                if now is not None:
+                    self._begin(now)
+
+    @contextlib.contextmanager
+    def _as_it_is(self, one: Job, state: State) -> Iterator[Job | None]:
+        """A job, which does not change meanwhile, if it is still in this state."""
+        with self._changed:
+            now = self._jobs.get(one.id)
+            yield now if now is not None and now.state == state else None
+
+    def _see_to(self, one: Job) -> None:
+        if not self._runs(one):
+            self._finish(one)
+        elif self._orphaned(one):
+            self._remove_container(one)
 
     def _tidy(self) -> None:
         """Delete the jobs that have been over for so long. Not with the lock: large folders take a while."""
@@ -294,11 +313,11 @@ class Jobs:
                 _LOG.warning("job %s could not be deleted: %s", one.id, error)
                 self._tidy_at = time.monotonic() + _TIDY_S
 
-    def _due(self) -> Iterator[Job]:
+    def _due(self) -> list[Job]:
         """Those that are to begin, in the order in which they came."""
-        running = sum(one.state == "running" for one in self._jobs.values())
+        running = sum(one.state == "running" for one in self._all())
         waiting = [one for one in reversed(self.all()) if one.state == "queued"]
-        yield from waiting[: max(0, self._at_a_time - running)]
+        return waiting[: max(0, self._at_a_time - running)]
 
     def _begin(self, one: Job) -> None:
         """Start a job's process. That it runs is written first, so that no service can begin it twice."""

@@ -45,6 +45,7 @@ def training(
     }
     if image.algorithm is not None:
         algorithms.check(image.algorithm)
+        algorithms.check_names(image.algorithm, hyperparameters)
         known = algorithms.metrics(image.algorithm)
     else:
         known = {metric: check_pattern(metric, text) for metric, text in image.metrics.items()}

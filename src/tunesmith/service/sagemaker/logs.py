@@ -7,6 +7,8 @@ page's token is a place in its file.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -20,6 +22,7 @@ GROUP: Final = "/aws/sagemaker/TrainingJobs"
 _MOST: Final = 1 << 20
 _LINES: Final = 10_000
 _STREAM: Final = re.compile(r"([A-Za-z0-9-]{1,63})/algo-1-\d{1,15}")
+_EARLIER: Final = re.compile(r".+-(\d+)", re.ASCII)
 _PLACE: Final = re.compile(r"([fb])/(\d{1,15})", re.ASCII)
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=512)]
 _Time: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -56,10 +59,34 @@ class Log(NamedTuple):
     began_ms: int
     over: bool
 
+    def parts(self) -> list[tuple[Path, int]]:
+        """The outputs of all attempts, oldest first, and how long they are: whoever counts lines is not to lose any."""
+        earlier = [
+            (int(match[1]), path)
+            for path in self.path.parent.glob(f"{self.path.stem}-*.log")
+            if (match := _EARLIER.fullmatch(path.stem))
+        ]
+        found = []
+        for path in (*(path for _, path in sorted(earlier)), self.path):
+            with suppress(FileNotFoundError):  # it has just become an earlier one
+                found.append((path, path.stat().st_size))
+        return found
+
+
+def _read(parts: Sequence[tuple[Path, int]], begin: int, end: int) -> bytes:
+    data = b""
+    for path, size in parts:
+        if begin < size and end > 0:
+            with path.open("rb") as file:
+                file.seek(max(0, begin))
+                data += file.read(min(size, end) - max(0, begin))
+        begin, end = begin - size, end - size
+    return data
+
 
 def streams(training: str, log: Log | None) -> dict[str, Any]:
     """The stream of a training that has begun."""
-    if log is None or not log.path.exists():
+    if log is None or not log.parts():
         return {"logStreams": []}
     name = f"{training}/algo-1-{log.began_ms}"
     return {"logStreams": [{"logStreamName": name, "creationTime": log.began_ms}]}
@@ -79,22 +106,19 @@ def missing(what: str) -> Fault:
 
 def events(asked: Events, log: Log) -> dict[str, Any]:
     """The lines from a place on, or before it; all have the time at which their training began. Raises Fault."""
-    try:
-        size = log.path.stat().st_size
-    except FileNotFoundError:
-        raise missing("log stream") from None
+    if not (parts := log.parts()):
+        raise missing("log stream")
+    size = sum(length for _, length in parts)
     way, place = "f" if asked.startFromHead else "b", 0 if asked.startFromHead else size
     if asked.nextToken is not None:
         match = _PLACE.fullmatch(asked.nextToken)
         if match is None:
             raise Fault("InvalidParameterException", "The specified nextToken is invalid.")
         way, place = match[1], int(match[2])
-    if place > size:  # it was begun anew
-        place = 0 if way == "f" else size
+    if place > size:  # the middle of a long one was cut out
+        place = size
     begin = place if way == "f" else max(0, place - _MOST)
-    with log.path.open("rb") as file:
-        file.seek(begin)
-        data = file.read(_MOST if way == "f" else place - begin)
+    data = _read(parts, begin, min(size, begin + _MOST) if way == "f" else place)
     lines = data.splitlines(keepends=True)
     if way == "f":
         whole = log.over and begin + len(data) >= size
@@ -106,6 +130,8 @@ def events(asked: Events, log: Log) -> dict[str, Any]:
     else:
         if begin and len(lines) > 1:
             lines = lines[1:]  # the first one begins before
+        if place == size and not log.over and lines and not lines[-1].endswith(b"\n"):
+            place -= len(lines.pop())  # its rest is still to come
         lines = lines[-asked.limit :]
         begin, end = place - sum(map(len, lines)), place
     in_time = asked.startTime <= log.began_ms and (

@@ -53,7 +53,7 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
         self._records: dict[tuple[Kind, str], Record] = {}
         for kind in KINDS:
             (folder / kind).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,17 +62,17 @@ class Records:
                 self._records[kind, record.name] = record
 
     def all(self, kind: Kind) -> list[Record]:
-        with self.lock:
-            return [one for one in self._records.values() if one.kind == kind and not one.deleted]
+        """Without the lock, as `find`: whoever looks does not wait for a disk."""
+        every = list(self._records.values())
+        return [one for one in every if one.kind == kind and not one.deleted]
 
     def find(self, kind: Kind, name: str, *, deleted: bool = False) -> Record | None:
-        with self.lock:
-            record = self._records.get((kind, name))
+        record = self._records.get((kind, name))
         return None if record is None or (record.deleted and not deleted) else record
 
     def add(self, record: Record) -> None:
         """Keep a new one."""
-        with self.lock:
+        with self._lock:
             self._write(record)
 
     def change(self, record: Record, **changes: Any) -> Record:
@@ -80,13 +80,13 @@ class Records:
         return self.update(record, lambda now: msgspec.structs.replace(now, **changes))
 
     def remove(self, record: Record) -> None:
-        with self.lock:
+        with self._lock:
             del self._records[record.kind, record.name]
             self._path(record).unlink(missing_ok=True)
 
     def update(self, record: Record, call: Callable[[Record], Record]) -> Record:
         """The record as `call` makes it of how it stands."""
-        with self.lock:
+        with self._lock:
             now = self._records[record.kind, record.name]
             if now.identity != record.identity:  # it was deleted, and made anew
                 return now

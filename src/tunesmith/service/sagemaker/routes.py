@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -23,6 +26,7 @@ from tunesmith.service.tokens import Scope, Token, Tokens
 #: Of targets: SageMaker's own, and that of CloudWatch's logs, which its SDKs show.
 _PREFIX: Final = re.compile(r"(?:SageMaker|Logs_20140328)\.")
 _LOG: Final = logging.getLogger(__name__)
+_THREADS: Final = 8
 _WRONG: Final = ("UnrecognizedClientException", "InvalidSignatureException")
 _AUDITED: Final = ("control", "submit", "admin")
 
@@ -33,9 +37,15 @@ class Routes:
     def __init__(self, desk: Desk, tokens: Tokens, strangers: Strangers, studies: Studies) -> None:
         self._desk, self._tokens, self._studies = desk, tokens, studies
         self._strangers = strangers
+        #: Of its own: those for models that think may all be thinking.
+        self._threads = ThreadPoolExecutor(_THREADS, "sagemaker")
         self._operations = Operations(desk)
         self.router = APIRouter()
         self.router.add_api_route("/", self.act, methods=["POST"], include_in_schema=False)
+
+    def close(self) -> None:
+        """Wait for what is being done."""
+        self._threads.shutdown(cancel_futures=True)
 
     async def act(self, request: Request) -> Response:
         """Carry out an operation."""
@@ -49,7 +59,9 @@ class Routes:
             operation = self._operations.named(target[prefix.end() :])
             self._require(request, caller.token, operation.scope)
             asked, raw = parse(operation, body)
-            return protocol.answer(await self._studies.think(operation.call, asked, caller, raw))
+            work = partial(operation.call, asked, caller, raw)
+            loop = asyncio.get_running_loop()
+            return protocol.answer(await loop.run_in_executor(self._threads, work))
         except Fault as fault:
             return self._counted(request, fault).answer
         except TunesmithError as error:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tunesmith.integrations.sagemaker import WIDE
-from tunesmith.service.sagemaker import images
+from tunesmith.service.sagemaker import algorithms, images
 from tunesmith.service.sagemaker.configuration import Configuration
 from tunesmith.service.sagemaker.names import parameter_names
 from tunesmith.service.sagemaker.plan import Training
@@ -369,6 +369,8 @@ def _training(
     run = images.training(
         one, one.StaticHyperParameters, one.HyperParameterTuningResourceConfig, configuration
     )
+    if run.algorithm is not None:
+        algorithms.check_names(run.algorithm, (), names.values())
     metrics = run.metrics or dict(inherited)
     metric = objective.MetricName
     if metric not in metrics:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -18,7 +19,7 @@ from tunesmith.service.sagemaker.algorithms import recordio
 Floats = NDArray[np.float64]
 _CSV: Final = ("text/csv", "csv")
 _LIBSVM: Final = ("text/libsvm", "text/x-libsvm", "libsvm")
-_RECORDS: Final = ("application/x-recordio-protobuf", "x-recordio-protobuf", "")
+_RECORDS: Final = ("application/x-recordio-protobuf", "x-recordio-protobuf")
 #: Of a table's cells: what is no number to `float`.
 _WORDS: Final = {"": np.nan, "true": 1.0, "false": 0.0}
 
@@ -54,6 +55,11 @@ class Inputs:
         """A hyperparameter that is not the library's; it is there no more."""
         return self.values.pop(name, default)
 
+    def say_unused(self, names: Iterable[str]) -> None:
+        """Say which hyperparameters change nothing here."""
+        if given := [name for name in names if name in self.values]:
+            say(f"without effect here: {', '.join(given)}")
+
     def number(self, name: str, default: float, *, least: float = -np.inf) -> float:
         value = self.take(name, default)
         if value in ("auto", "None", None):
@@ -76,14 +82,15 @@ class Inputs:
         if not files:
             fail(f"the channel {channel} has no files")
         kind = str(self._channels[channel].get("ContentType", "")).partition(";")[0].strip().lower()
-        if kind not in (*_CSV, *_LIBSVM, *_RECORDS):
+        if kind not in ("", *_CSV, *_LIBSVM, *_RECORDS):
             fail(
                 f"the channel {channel} has {kind}; text/csv, text/libsvm and application/x-recordio-protobuf can be read here"
             )
-        read = _libsvm if kind in _LIBSVM else _csv
-        tables = [
-            (_records if kind in _RECORDS and _has_records(file) else read)(file) for file in files
-        ]
+        read = _libsvm if kind in _LIBSVM else _records if kind in _RECORDS else _csv
+        if not kind:  # as the SDK sends arrays
+            tables = [_records(file) if _has_records(file) else _csv(file) for file in files]
+        else:
+            tables = [read(file) for file in files]
         width = max(table.shape[1] for table in tables)
         if any(table.shape[1] < width for table in tables):
             if kind not in _LIBSVM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tunesmith.service.sagemaker.algorithms import scores
+from tunesmith.service.sagemaker.algorithms import WITHOUT_EFFECT, scores
 from tunesmith.service.sagemaker.algorithms.inputs import Floats, Inputs, fail, fit_width, say
 
 _AT_A_TIME = 256
@@ -12,6 +12,7 @@ _AT_A_TIME = 256
 
 def main() -> None:
     inputs = Inputs()
+    inputs.say_unused(WITHOUT_EFFECT["knn"])
     if not inputs.has("train"):
         fail("there is no channel train")
     train = inputs.rows("train")

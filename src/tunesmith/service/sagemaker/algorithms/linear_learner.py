@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from tunesmith.service.sagemaker.algorithms import scores
+from tunesmith.service.sagemaker.algorithms import WITHOUT_EFFECT, scores
 from tunesmith.service.sagemaker.algorithms.inputs import Floats, Inputs, Rows, fail, fit_width, say
 
 _KINDS: Final = ("regressor", "binary_classifier", "multiclass_classifier")
@@ -31,7 +31,10 @@ class Learner:
         self.l1 = inputs.number("l1", 0.0, least=0.0)
         self.decay = inputs.number("wd", 0.0, least=0.0)
         self.batch = int(inputs.number("mini_batch_size", 1000, least=1))
-        self.adam = str(inputs.take("optimizer", "auto")) in ("auto", "adam")
+        optimizer = str(inputs.take("optimizer", "auto"))
+        if optimizer not in ("auto", "adam", "sgd"):
+            fail(f"optimizer is adam or sgd here, not {optimizer!r}")
+        self.adam = optimizer != "sgd"
         self.bias = str(inputs.take("use_bias", True)).lower() != "false"
         normal = str(inputs.take("normalize_data", "auto")).lower() != "false"
         self.centre = train.features.mean(axis=0) if normal else np.zeros(train.features.shape[1])
@@ -130,6 +133,7 @@ def _softmax(x: Floats) -> Floats:
 
 def main() -> None:
     inputs = Inputs()
+    inputs.say_unused(WITHOUT_EFFECT["linear_learner"])
     if not inputs.has("train"):
         fail("there is no channel train")
     train = inputs.rows("train")
