@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import random
 import signal
 import socket
 import sys
@@ -90,12 +92,12 @@ def test_conformance(check: Check) -> None:
     check()
 
 
-def training(pids: Path) -> Any:
+def training(pids: Path, step_s: float = 0.1) -> Any:
     def train(config: dict[str, Any], trial: ts.LiveTrial) -> float:
         done = trial.restore(0)
         (pids / str(os.getpid())).touch()
         for step in range(done + 1, 9):
-            time.sleep(0.1)
+            time.sleep(step_s)
             trial.save(step, step=step)
             trial.report(step=step, loss=config["x"] / step)
         return float(config["x"] / 8)
@@ -311,3 +313,82 @@ def test_what_they_do_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
         dask(site, Demand(label={"a": "b"}))
     with pytest.raises(ExecutorError, match="no Dask cluster at 'tcp:"):
         dask(site, Demand(), address="tcp://127.0.0.1:1")
+
+
+def test_a_job_that_is_sent_signals_is_left(tmp_path: Path) -> None:
+    """As Slurm does before it takes a job away: to all of its processes. No trial is charged, and all go on."""
+    over, sent = threading.Event(), list[int]()
+
+    def send() -> None:
+        pids = tmp_path / "pids"
+        numbers = [signal.SIGUSR2, signal.SIGTERM, signal.SIGUSR1]
+        while numbers and not over.wait(0.5):
+            running = [int(p.name) for p in pids.iterdir()] if pids.is_dir() else []
+            for trial in running:
+                if trial not in sent and psutil.pid_exists(trial):
+                    number = numbers.pop()
+                    for process in job_of(trial):
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(process, number)
+                    sent.append(trial)
+                    break
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        result = tuned(tmp_path, {"slurm": {**LOCAL, "cluster": "local"}}, retries=0)
+    finally:
+        over.set()
+        sender.join()
+    assert len(sent) == 3
+    check(result, tmp_path)
+    assert any(trial.attempt for trial in result.trials)
+
+
+def job_of(trial: int) -> list[int]:
+    """All processes of a trial's job, its agent first or last, as it happens."""
+    above = psutil.Process(trial)
+    while "submitit" not in " ".join(above.cmdline()):
+        above = psutil.Process(above.ppid())
+    found = [above.pid, *(child.pid for child in above.children(recursive=True))]
+    random.shuffle(found)
+    return found
+
+
+def test_nothing_is_left_of_a_study_on_slurms_jobs(tmp_path: Path) -> None:
+    """No thread here, no process there, when it has ended."""
+    before, jobs = set(threading.enumerate()), set[int]()
+    others = {child.pid for child in psutil.Process().children(recursive=True)}
+
+    def watch(ledger: Any, at: float) -> None:
+        jobs.update(child.pid for child in psutil.Process().children(recursive=True))
+
+    (tmp_path / "pids").mkdir()
+    ts.tune(
+        training(tmp_path / "pids"), SPACE, metric="loss", time="4s", parallel=2, seed=0, searcher="random", storage=str(tmp_path / "s.db"),
+        name="s", progress=False, executor={"slurm": {**LOCAL, "cluster": "local"}}, watcher=watch, grace="0.1s",
+    )  # fmt: skip
+    assert {t for t in threading.enumerate() if t.name == "lines"} <= before
+    assert gone([int(pid.name) for pid in (tmp_path / "pids").iterdir()], 0.1)
+    assert jobs > others
+    assert gone(list(jobs - others))
+
+
+def test_who_closes_waits_for_those_that_are_let_in(tmp_path: Path) -> None:
+    lines = Lines(
+        Site(FUNCTION, tmp_path, "sign", None, {"large": "x" * (1 << 26)}, ()), "127.0.0.1"
+    )
+    before = {t for t in threading.enumerate() if t.name == "lines"}
+    call = lines.expect()
+    with (
+        socket.create_connection((call.host, call.port)),
+        Connection(socket.create_connection((call.host, call.port)).detach()) as deaf,
+    ):
+        answer_challenge(deaf, call.secret)
+        deliver_challenge(deaf, call.secret)
+        deaf.send(call.agent)
+        assert deaf.poll(30)  # the site is on its way, and not read
+        began = time.monotonic()
+        lines.close()
+        assert time.monotonic() - began < 9.0
+    assert not {t for t in threading.enumerate() if t.name == "lines"} & before

@@ -33,6 +33,7 @@ import psutil
 
 from tunesmith.core.errors import ExecutorError, JobError, TunesmithError
 from tunesmith.core.events import Exited, Start, Stop
+from tunesmith.core.trial import Kind, Reason
 from tunesmith.files import drafted
 from tunesmith.run import checkpoint
 from tunesmith.run.base import Executor, Happened
@@ -43,6 +44,8 @@ from tunesmith.version import __version__
 #: How long a turn takes in which nothing happens (s), and how soon one is told something during it.
 TURN_S: Final = 30.0
 _LOOK_S: Final = 0.05
+#: How long an end is not believed that may have to do with a signal which this process has not seen yet (s).
+_DOUBT_S: Final = 2.0
 #: What a program prints is sent every so often (s), so much at a time; of more than all that, the beginning.
 _SEND_EVERY_S: Final = 1.0
 _SEND_BYTES: Final = 256 << 10
@@ -127,6 +130,11 @@ class Agent:
         self._lock = threading.Lock()
         self._told: SimpleQueue[Stop] = SimpleQueue()
         self._closing = False
+        #: Why this place is about to be taken away; "" if it is not. May be set by a signal handler.
+        self.leaving = ""
+        #: Whether somebody handles the signals by which that is told.
+        self.hears_signals = False
+        self._told_to_stop = False
         self._executor: Executor | None = None
         self._folder = Folder(site.folder)
         self._shares = False
@@ -181,15 +189,15 @@ class Agent:
                 self._begin(order)
                 executor.start(order)
             elif isinstance(order, Stop):
-                executor.stop(order)
+                self._stop(executor, order)
             else:
                 self._put(order)
         deadline = time.monotonic() + timeout_s
         while not self._closing:
             with contextlib.suppress(Empty):
                 while True:
-                    executor.stop(self._told.get_nowait())
-            happened = executor.events(_LOOK_S)
+                    self._stop(executor, self._told.get_nowait())
+            happened = [self._taken_away(event) for event in executor.events(_LOOK_S)]
             over = any(isinstance(event, Exited) for event in happened)
             printed = self._printed(now=over)
             if happened or printed or time.monotonic() >= deadline:
@@ -199,8 +207,30 @@ class Agent:
                 return News(happened, files, printed)
         return News()
 
+    def _stop(self, executor: Executor, order: Stop) -> None:
+        self._told_to_stop = True
+        executor.stop(order)
+
+    def _taken_away(self, event: Happened) -> Happened:
+        """The end of a trial by the signal that tells that its place is taken away: all of a job's processes may get it,
+        and none of that is the trial's."""
+        if not isinstance(event, Exited) or event.reason is None or self._told_to_stop:
+            return event
+        kind = event.reason.kind
+        by_signal = kind in (Kind.STOPPED, Kind.LOST) or "SIG" in event.reason.message
+        if not by_signal and not (self.leaving and kind is Kind.ERROR):
+            return event
+        deadline = time.monotonic() + _DOUBT_S
+        while self.hears_signals and not self.leaving and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        if not self.leaving:
+            return event
+        reason = Reason(Kind.INTERRUPTED, self.leaving, event.reason.output)
+        return event._replace(reason=reason, blameless=True)
+
     def _begin(self, start: Start) -> None:
         self._start, self._home = start, set()
+        self._told_to_stop = False
         self._sent_bytes, self._sent_at = 0, time.monotonic()
         if not self._shares:
             self._home = {one.step for one in checkpoint.complete(self._of(start.trial))}

@@ -3,7 +3,7 @@
 The coordinator listens (`Lines`), and each agent is told where, as which number, and with what secret (`Call`). Both sides
 prove the secret before anything else is read, as it is data that can run code (pickles, as executors of one study exchange
 them). What is said is not encrypted: this is for the inside of a cluster. An agent whose line breaks ends with its trial, so that nothing
-outlives the coordinator.
+outlives the coordinator. One that is sent a signal, as Slurm does before it takes a job away, says so while there is time.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import contextlib
 import os
 import pickle
 import secrets
+import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from queue import Empty, SimpleQueue
@@ -24,8 +26,9 @@ from typing import Any, Final, NamedTuple
 
 from tunesmith.core.errors import ExecutorError
 from tunesmith.core.events import Stop
+from tunesmith.run import signals
 from tunesmith.run.agent import Agent, Order, Site
-from tunesmith.run.fleet import Gone, Heard
+from tunesmith.run.fleet import Gone, Heard, Leaving
 
 #: How long a caller may take to prove itself, and to be connected (s).
 _PATIENCE_S: Final = 30.0
@@ -33,6 +36,11 @@ _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.1
 #: How soon the kernel asks about a silent line, how often, and after how many questions without an answer it is cut.
 _ALIVE: Final = (15, 5, 3)
+#: How long who closes waits for its threads (s).
+_JOIN_S: Final = 10.0
+#: By what signals an agent learns that its place is taken away, and how long it still has, at least (s): Slurm kills 30 s after
+#: SIGTERM, unless told otherwise; the others are sent when users say, some 90 s before.
+_LEAVE: Final = {signal.SIGTERM: 30.0, signal.SIGUSR1: 60.0, signal.SIGUSR2: 60.0}
 
 
 class Call(NamedTuple):
@@ -58,7 +66,10 @@ class Lines:
         self._heard: SimpleQueue[tuple[int, Heard]] = SimpleQueue()
         self._count = 0
         self._closed = False
-        threading.Thread(target=self._listen, name="lines", daemon=True).start()
+        #: Callers, and whether they have been let in.
+        self._callers: dict[Connection, bool] = {}
+        self._threads: set[threading.Thread] = set()
+        self._start(self._listen)
 
     def expect(self) -> Call:
         """What the next agent is to be told."""
@@ -95,29 +106,64 @@ class Lines:
             return self._lines.pop(agent, None) is not None
 
     def close(self) -> None:
+        """End all; no thread is left."""
         self._closed = True
         for agent in list(self._lines):
             self.end(agent)
         with contextlib.suppress(OSError):  # `close` alone leaves who waits in `accept` there
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        deadline = time.monotonic() + _JOIN_S
+        while True:  # agents hang up when what they ran has ended
+            late = time.monotonic() > deadline
+            with self._lock:
+                threads = list(self._threads)
+                for line, followed in self._callers.items():
+                    if late or not followed:
+                        _cut(line, socket.SHUT_RD if followed else socket.SHUT_RDWR)
+            if not threads or time.monotonic() > deadline + 1.0:
+                break
+            threads[0].join(0.05)
 
     # -- threads ------------------------------------------------------------------------------------
+
+    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
+        def run() -> None:
+            try:
+                work(*arguments)
+            finally:
+                with self._lock:
+                    self._threads.discard(threading.current_thread())
+
+        thread = threading.Thread(target=run, name="lines", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
 
     def _listen(self) -> None:
         while not self._closed:
             try:
                 caller, _ = self._listener.accept()
+                _keep_alive(caller)
             except OSError:  # closed; or a caller that has gone, or no file is free just now
                 time.sleep(0.0 if self._closed else _PAUSE_S)
                 continue
-            threading.Thread(target=self._greet, args=(caller,), daemon=True).start()
+            line = Connection(caller.detach())
+            with self._lock:
+                self._callers[line] = False
+            self._start(self._greet, line)
 
-    def _greet(self, caller: socket.socket) -> None:
-        """Let a caller in that knows the secret and a number that is waited for."""
-        _keep_alive(caller)
-        line = Connection(caller.detach())
-        cut = threading.Timer(_PATIENCE_S, _cut, (line,))
+    def _greet(self, line: Connection) -> None:
+        try:
+            self._let_in(line)
+        finally:
+            with self._lock:  # so that nobody cuts a file of this number that is another by then
+                del self._callers[line]
+                line.close()
+
+    def _let_in(self, line: Connection) -> None:
+        """Follow a caller that knows the secret and a number that is waited for."""
+        cut = threading.Timer(_PATIENCE_S, _cut, (line, socket.SHUT_RDWR))
         cut.daemon = True
         cut.start()
         try:
@@ -127,15 +173,14 @@ class Lines:
             cut.cancel()
             line.send(self._site)
         except (AuthenticationError, OSError, EOFError, AssertionError):
-            line.close()
             return
         finally:
             cut.cancel()
+            cut.join()
         with self._lock:
             if self._lines.get(number, line) is not None:  # unknown, ended, or here already
-                line.close()
                 return
-            self._lines[number] = line
+            self._lines[number], self._callers[line] = line, True
         self._follow(number, line)
 
     def _follow(self, number: int, line: Connection) -> None:
@@ -143,11 +188,10 @@ class Lines:
             while True:
                 self._heard.put((number, line.recv()))
         except (OSError, EOFError):
+            # it stays in the table: nobody else is this agent
             self._heard.put(
                 (number, Gone("its line to here has ended: its machine, or its job, is gone"))
             )
-        finally:
-            line.close()  # and stays in the table: nobody else is this agent
 
 
 def attend(call: Call, lifeline: int | None = None) -> None:
@@ -186,24 +230,48 @@ def _serve(line: Connection, call: Call) -> None:
         with lock, contextlib.suppress(OSError):
             line.send(what)
 
+    def leave(number: int) -> None:
+        """A handler: it may have come in the midst of anything, `say` included."""
+        name = signal.Signals(number).name
+        agent.leaving = agent.leaving or f"its place is taken away ({name})"
+        came.put(Leaving(agent.leaving, _LEAVE[signal.Signals(number)]))
+
+    came: SimpleQueue[Leaving | None] = SimpleQueue()
     orders: SimpleQueue[Sequence[Order] | None] = SimpleQueue()
+
+    def pass_on() -> None:
+        while (leaving := came.get()) is not None:
+            say(leaving)
 
     def work() -> None:
         while (given := orders.get()) is not None:
             say(agent.turn(given))
 
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    try:
-        say(agent.hello(f"{socket.gethostname()}/{call.agent}"))
-        while (message := line.recv()) is not None:
-            if isinstance(message, Stop):
-                agent.tell(message)
-            else:
-                orders.put(message)
-    finally:
-        orders.put(None)
-        agent.close()
+    threads = [threading.Thread(target=target, daemon=True) for target in (work, pass_on)]
+    for thread in threads:
+        thread.start()
+    with _heeded(agent, leave):
+        try:
+            say(agent.hello(f"{socket.gethostname()}/{call.agent}"))
+            while (message := line.recv()) is not None:
+                if isinstance(message, Stop):
+                    agent.tell(message)
+                else:
+                    orders.put(message)
+        finally:
+            orders.put(None)
+            came.put(None)
+            agent.close()
+            for thread in threads:
+                thread.join(_JOIN_S)
+
+
+def _heeded(agent: Agent, leave: Callable[[int], None]) -> AbstractContextManager[None]:
+    """Signals are, where this is the main thread: others get none."""
+    if threading.current_thread() is not threading.main_thread():
+        return contextlib.nullcontext()
+    agent.hears_signals = True
+    return signals.handling(_LEAVE, leave)
 
 
 def own_address() -> str:
@@ -224,10 +292,10 @@ def _keep_alive(line: socket.socket) -> None:
             line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _cut(line: Connection) -> None:
-    """End a line in whose reading another thread waits."""
+def _cut(line: Connection, way: int = socket.SHUT_RD) -> None:
+    """Let another thread that waits in a line's reading (or writing) find its end; what has been sent arrives."""
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(line.fileno())) as caller:
-        caller.shutdown(socket.SHUT_RDWR)
+        caller.shutdown(way)
 
 
 if __name__ == "__main__":  # beside whoever holds its standard input open

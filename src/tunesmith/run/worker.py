@@ -36,6 +36,8 @@ def main(socket: int, lifeline: int) -> None:
     os.set_inheritable(lifeline, False)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
+    # Slurm sends it to all processes of a job whose time is nearly over: whoever runs this one ends it in good order
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     connection = Connection(socket)
     os.register_at_fork(after_in_child=connection.close)  # only this process answers
