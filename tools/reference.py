@@ -17,7 +17,7 @@ from tunesmith.cli import errors
 from tunesmith.cli.app import app
 from tunesmith.core.limits import Limits
 from tunesmith.run.template import BUILT_IN
-from tunesmith.tuning.job import JobModel
+from tunesmith.tuning.job_model import JobModel
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 NOTE = "<!-- Written by tools/reference.py from the code: change it there. -->\n\n"

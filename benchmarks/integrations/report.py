@@ -9,7 +9,11 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).parent
+HOW = "Mean rank, 1 is best; a pair counts the same however many runs it has, and the error is that of the mean over pairs."
+NOTE = HERE / "notes.md"
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -20,65 +24,74 @@ def rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def ranks() -> tuple[dict[str, list[float]], set[str], set[str]]:
-    """Ranks by search, over the pairs and seeds that all have run; those pairs, and those that not all have."""
+def ranks() -> tuple[dict[str, dict[str, list[float]]], set[str]]:
+    """Ranks by pair and search, over the pairs and seeds that all have run; and the pairs that have none of these."""
     blocks: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for row in rows("searches.csv"):
         blocks[row["pair"], row["seed"]][row["search"]] = float(row["score"])
     every = {search for block in blocks.values() for search in block}
-    found: dict[str, list[float]] = defaultdict(list)
-    whole, part = set(), set()
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (pair, _), block in blocks.items():
         if block.keys() != every:
-            part.add(pair)
             continue
-        whole.add(pair)
         for search, score in block.items():
             better = sum(other > score for other in block.values())
-            found[search].append(better + (sum(o == score for o in block.values()) + 1) / 2)
-    return found, whole, part - whole
+            same = sum(other == score for other in block.values())
+            found[pair][search].append(better + (same + 1) / 2)
+    return found, {pair for pair, _ in blocks} - found.keys()
+
+
+def searches() -> list[str]:
+    found, missing = ranks()
+    if not found:
+        return []
+    every = sorted({search for of in found.values() for search in of})
+    mean = {s: [float(np.mean(of[s])) for of in found.values()] for s in every}
+    order = sorted(every, key=lambda s: float(np.mean(mean[s])))
+    runs = sum(len(of[every[0]]) for of in found.values())
+    budget = max(float(row["budget_s"]) for row in rows("searches.csv"))
+    lines = [
+        f"{budget:g} s each, {len(found)} of 8 pairs of model and data, {runs} runs of each search. {HOW}",
+        "",
+        f"| pair | runs | {' | '.join(order)} |",
+        f"|---|---|{'---|' * len(order)}",
+    ]
+    for pair, of in found.items():
+        cells = " | ".join(f"{np.mean(of[s]):.2f}" for s in order)
+        lines.append(f"| {pair} | {len(of[every[0]])} | {cells} |")
+    cells = " | ".join(
+        f"**{np.mean(mean[s]):.2f}** ± {np.std(mean[s], ddof=1) / len(found) ** 0.5:.2f}"
+        for s in order
+    )
+    lines.append(f"| **all** | {runs} | {cells} |")
+    if missing:
+        lines += ["", f"No complete run: {'; '.join(sorted(missing))}."]
+    return [*lines, "", NOTE.read_text().strip()]
 
 
 def main() -> None:
-    found, whole, part = ranks()
     lines = [
         "# What integrations are worth, and what they cost",
         "",
-        "Made by `python -m benchmarks.integrations.report` from what `searches.py` and `overheads.py` have measured.",
+        "Made by `python -m benchmarks.integrations.report` from what `searches.py` and `overheads.py` have measured, and notes.md.",
         "",
         "## Searches for scikit-learn, equal processor time",
         "",
+        *searches(),
     ]
-    if found:
-        count = len(next(iter(found.values())))
-        budget = max(float(row["budget_s"]) for row in rows("searches.csv"))
-        lines += [
-            f"{budget:g} s each, {len(whole)} of 8 pairs of model and data, {count} runs of each search: "
-            f"{'; '.join(sorted(whole))}."
-            + (f" Not complete: {'; '.join(sorted(part))}." if part else ""),
-            "",
-            "| search | mean rank (1 is best) |",
-            "|---|---|",
-        ]
-        for search, of in sorted(found.items(), key=lambda item: sum(item[1])):
-            lines.append(f"| {search} | {sum(of) / len(of):.2f} |")
-        if len(whole) < 8:
-            lines += [
-                "",
-                "Not all pairs have run: this does not settle who is first.",
-            ]
-    measured = rows("overheads.csv")
-    if measured:
+    if measured := rows("overheads.csv"):
         lines += [
             "",
             "## Overheads",
             "",
-            "Processor time, if nothing else is said.",
+            "Processor time, if nothing else is said; load is the machine's, of 2 cores, at the end of each.",
             "",
-            "| what | seconds |",
-            "|---|---|",
+            "| what | seconds | load |",
+            "|---|---|---|",
         ]
-        lines += [f"| {row['what']} | {float(row['seconds']):.3g} |" for row in measured]
+        lines += [
+            f"| {row['what']} | {float(row['seconds']):.3g} | {row['load']} |" for row in measured
+        ]
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
 
 

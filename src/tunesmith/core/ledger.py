@@ -1,17 +1,15 @@
-"""The fold of a study's events.
+"""A study as its events make it.
 
-`Ledger.apply` is the only place where the state of a study changes, and the TABLE in `trial` says
-which changes are legal. Adding a trial or an event is O(1) amortised in the number of trials; an
-edit of the space is O(trials). The trials themselves are in `table`, their reports in `curves`.
+`Ledger.apply` is the only place where the state of a study changes; what each event does is in `effects`. Adding a trial
+or an event is O(1) amortised in the number of trials; an edit of the space is O(trials). The trials themselves are in
+`table`, their reports in `curves`.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +19,7 @@ from tunesmith.core import events
 from tunesmith.core.aging import Aging
 from tunesmith.core.asking import Asking
 from tunesmith.core.curves import Curves
+from tunesmith.core.effects import APPLY, BY_HAND, Running
 from tunesmith.core.errors import StudyError
 from tunesmith.core.events import Event
 from tunesmith.core.incumbent import (
@@ -31,27 +30,13 @@ from tunesmith.core.incumbent import (
     front,
     valid,
 )
+from tunesmith.core.moves import check
 from tunesmith.core.objective import LAST
 from tunesmith.core.rng import derive_seed
 from tunesmith.core.space.space import Config
 from tunesmith.core.study import StudySpec
 from tunesmith.core.table import Table, known
-from tunesmith.core.trial import (
-    BLAMED,
-    CODES,
-    CONFIRM,
-    ENDING_MOVE,
-    STATES,
-    TABLE,
-    USER,
-    Cost,
-    Kind,
-    Origin,
-    Reason,
-    State,
-    Trial,
-    move,
-)
+from tunesmith.core.trial import CODES, STATES, Cost, Kind, Origin, Reason, State, Trial
 
 #: Of so many trials the ends are remembered in order.
 RECENT: Final = 20
@@ -59,36 +44,7 @@ _RUNNING: Final = CODES[State.RUNNING]
 _WAITING: Final = CODES[State.WAITING]
 _PAUSED: Final = CODES[State.PAUSED]
 _COMPLETED: Final = CODES[State.COMPLETED]
-_CANCELLED: Final = CODES[State.CANCELLED]
-#: The TABLE by codes, and some states by name: a member of an enum takes ten times as long to find.
-_MOVES: Final = {(CODES[state], verb): CODES[after] for (state, verb), after in TABLE.items()}
-#: By state, whether a trial in it counts against the limit.
-_COUNTS: Final = tuple(state not in (State.WAITING, State.CANCELLED) for state in STATES)
-_FAILED: Final = State.FAILED
-_CALLED_OFF: Final = State.CANCELLED
-_DROPPED: Final = State.STOPPED
-_DELIVERED: Final = State.COMPLETED
-_TIMEOUT: Final = Kind.TIMEOUT
-#: The kind of reason with which a decision ends a trial's job.
-_STOP_KINDS: Final = {"stop": Kind.STOPPED, "pause": Kind.PAUSED}
-
-
-class Running:
-    """What is known of a trial only while it runs."""
-
-    __slots__ = ("asked", "heard_at", "key", "keyed", "reports", "session", "why")
-
-    def __init__(self, session: str, at: float, why: str = "") -> None:
-        self.session = session
-        #: Why its scheduler let it go on.
-        self.why = why
-        self.heard_at = at
-        self.reports = 0
-        #: The last request with a key that brought reports, and how many of them.
-        self.key = ""
-        self.keyed = 0
-        #: The names that this attempt has said it asked for, where the space is learned from that.
-        self.asked: tuple[str, ...] = ()
+_NO_COST: Final = Cost()
 
 
 class Ledger:
@@ -441,417 +397,23 @@ class Ledger:
 
     def apply(self, event: Event) -> None:
         """Take in the next event. Raises TransitionError if it is illegal (and changes nothing)."""
-        _APPLY[type(event)](self, event)
+        APPLY[type(event)](self, event)
         self.cursor += 1
         if event.at > self.last_at:
             self.last_at = event.at
-            if type(event) not in _BY_HAND:
+            if type(event) not in BY_HAND:
                 self.worked_at = event.at
 
     def check(self, event: Event) -> None:
         """Raise what `apply` would raise (TransitionError, StudyError, SpaceError); change nothing."""
-        if isinstance(event, (events.Suggested, events.Enqueued, events.Forked)):
-            self._check_next(event.trial)
-            if isinstance(event, events.Forked):
-                self._check(event.parent)
-        elif isinstance(event, events.Asked):
-            self._check_asks(event)
-        elif isinstance(event, events.Edited):
-            self.spec.edited(event.changes)
-        elif (number := getattr(event, "trial", None)) is not None:
-            code: int = self.table.state.item(self._check(number))
-            verb = _verb(event)
-            if verb is not None and (code, verb) not in _MOVES:
-                move(STATES[code], verb, number)  # raises, and says why
+        check(self, event)
 
     def extend(self, many: Iterable[Event]) -> Ledger:
         for event in many:  # `apply`, without the call: most of a long history is small events
-            _APPLY[type(event)](self, event)
+            APPLY[type(event)](self, event)
             self.cursor += 1
             if event.at > self.last_at:
                 self.last_at = event.at
-                if type(event) not in _BY_HAND:
+                if type(event) not in BY_HAND:
                     self.worked_at = event.at
         return self
-
-    def _opened(self, e: events.Opened) -> None:
-        if e.coordinator or self.coordinator not in self.open_sessions:
-            self._settle(self.worked_at)
-            self._session_began = e.at
-        if e.coordinator or not self.open_sessions:
-            self.stop_requested = None
-        if e.coordinator or self.ended is not None:
-            self.ended = None
-            self.stop_requested = None
-            self.failures.clear()
-            self.session_successes = 0
-        if e.coordinator:
-            self.coordinator = e.session
-        self.sessions[e.session] = e
-        self.open_sessions.add(e.session)
-        if e.program:
-            self._open_version(e)
-
-    def _open_version(self, e: events.Opened) -> None:
-        """The session runs a version of the program: trials of others may count no more, or count again."""
-        table, n = self.table, self.size
-        if self.aging.names_data_first(e):
-            before = (table.version[:n] == 0) & (table.attempt[:n] >= 0)
-            if before.any():
-                table.version[:n][before] = self.aging.unnamed()
-        self.aging.open(e)
-        aged = self.aging.ages(table.version[:n])
-        if not np.array_equal(aged, table.aged[:n]):
-            table.age(aged)
-            self.aging.generation += 1
-            self.improvement.search(table, self.confirming)
-            self.improvement.elapsed_s = self._elapsed_s
-
-    def _set_version(self, i: int, session: str) -> None:
-        """Trial `i` is run by a session."""
-        aging, table = self.aging, self.table
-        table.version[i] = version = aging.of(session)
-        old = aging.is_old(version)
-        if old or table.aged[i]:
-            table.aged[i] = old
-            table.remember(i)
-            aging.generation += 1
-
-    def _closed(self, e: events.Closed) -> None:
-        self.open_sessions.discard(e.session)
-        opened = self.sessions.get(e.session)
-        if opened is not None and (opened.coordinator or not self.open_sessions):
-            self._settle(e.at)
-
-    def _settle(self, at: float) -> None:
-        if self._session_began is not None:
-            self._elapsed_s += max(0.0, at - self._session_began)
-            self._session_began = None
-
-    def _suggested(self, e: events.Suggested) -> None:
-        table = self.table
-        i = self._add(e.trial, e.config, e.origin, e.at)
-        self.ended = None
-        table.state[i] = _RUNNING
-        table.attempt[i] = 0
-        table.started_at[i] = e.at
-        self._tally[_RUNNING] += 1
-        self._begun += 1
-        self.running[i] = Running(e.session, e.at)
-        if self.versions:
-            self._set_version(i, e.session)
-
-    def _enqueued(self, e: events.Enqueued) -> None:
-        i = self._add(e.trial, e.config, e.origin, e.at)
-        self._tally[_WAITING] += 1
-        heapq.heappush(self._queue, i)
-        if e.origin.searcher == USER:
-            self.by_hand.append(i)
-            if self.spec.learned:
-                self.asking.given[i] = e.config
-        if e.tags:
-            self._tags[i] = dict(e.tags)
-        if e.key:
-            self.keys[e.key] = i
-        if e.parent is not None:
-            self._parents[i] = e.parent
-            if e.origin.searcher == CONFIRM:
-                self.confirmations.setdefault(e.parent, []).append(i)
-                self.confirming.add(i)
-
-    def _forked(self, e: events.Forked) -> None:
-        self._suggested(events.Suggested(e.at, e.trial, e.config, e.origin, e.session))
-        self._parents[e.trial] = e.parent
-        self.forks[e.trial] = e.step
-        self._begun -= 1
-
-    def _started(self, e: events.Started) -> None:
-        i = self._move(e.trial, "start")
-        self.ended = None
-        self.table.attempt[i] = e.attempt
-        self.table.started_at[i] = e.at
-        self._reasons.pop(i, None)
-        self.paused.pop(i, None)
-        self.running[i] = Running(e.session, e.at, e.why)
-        if (
-            plan := self.asking.plans.pop(i, None)
-        ) is not None:  # what the attempt asks for is to be seen
-            self.table.set_config(i, plan)
-        if self.versions:
-            self._set_version(i, e.session)
-
-    def _reported(self, e: events.Reported) -> None:
-        i, at = e.trial, e.at
-        running = self.running.get(i)
-        if running is None:
-            move(self.state(i), "report", i)  # raises, and says why
-            raise AssertionError
-        first = not running.reports
-        self.curves.add(i, e.step, e.metrics, at, first=first)
-        if self.judged is not self.curves:
-            self.judged.add(i, e.step, self._judge(i, e.metrics, first=first), at, first=first)
-        if at - running.heard_at > self.longest_gap_s:
-            self.longest_gap_s = at - running.heard_at
-        running.heard_at = at
-        running.reports += 1
-        if e.key:
-            running.keyed = running.keyed + 1 if e.key == running.key else 1
-            running.key = e.key
-
-    def _asked(self, e: events.Asked) -> None:
-        self._check_asks(e)
-        version = int(self.table.version[e.trial])
-        self.table.set_config(e.trial, self.asking.take(e, version, self.config(e.trial)))
-        running = self.running[e.trial]
-        running.asked = tuple(dict.fromkeys([*running.asked, *e.parameters, *(e.only or ())]))
-        running.heard_at = max(running.heard_at, e.at)
-
-    def _check_asks(self, e: events.Asked) -> None:
-        if not self.spec.learned:
-            raise StudyError(
-                f"study {self.spec.name!r} has a declared space: its trials ask for nothing"
-            )
-        if e.trial not in self.running:
-            move(self.state(e.trial), "report", e.trial)  # raises, and says why
-
-    def _judge(
-        self, trial: int, metrics: Mapping[str, float | None], *, first: bool
-    ) -> Mapping[str, float | None]:
-        """The metrics of a trial's newest report as its objectives use them. O(window)."""
-        values = dict(metrics)
-        for objective in self.spec.objectives:
-            name = objective.metric
-            if objective.use == LAST or name not in metrics:
-                continue
-            newest = (r.metrics[name] for r in self.curves.back(trial) if name in r.metrics)
-            if objective.window is None and not first:  # the report before has the best of all
-                before = (r.metrics[name] for r in self.judged.back(trial) if name in r.metrics)
-                reported = [*islice(before, 1), *islice(newest, 1)]
-            else:
-                reported = [*islice(newest, objective.window)][::-1]
-            value = objective.value_of(reported)
-            values[name] = value if math.isfinite(value) else None
-        return values
-
-    def _finished(self, e: events.Finished) -> None:
-        state, table, improvement = e.state, self.table, self.improvement
-        i = self._move(e.trial, ENDING_MOVE[state])
-        table.ended_at[i] = e.at
-        if self.decided:
-            self.decided.discard(i)
-            self.stop_reasons.pop(i, None)
-        paused = self.paused.pop(i, None) is not None
-        if i in self.running:
-            if e.reason is None or e.reason.kind is not _TIMEOUT:  # how long it hung is no example
-                self._heard(i, e.at)
-            del self.running[i]
-        if e.values is not None:
-            table.set_values(i, e.values)
-        table.set_metrics(i, e.metrics)
-        if e.reason is not None:
-            self._reasons[i] = e.reason
-        if e.cost is not _NO_COST:
-            self._set_cost(i, e.cost)
-        table.judge(i)
-        self._came_to(i)
-        if state is _FAILED:
-            self._blame(i, e.reason)
-            self.failures.append(i)
-        elif state is not _CALLED_OFF:
-            self.session_successes += 1
-            self.failures.clear()
-        if state is not _CALLED_OFF:
-            self.recent.append(state is _FAILED)
-            dropped = paused and state is _DROPPED
-            counts = i not in self.confirming and not table.aged[i]
-            if counts and not (dropped and improvement.trial is None):
-                improvement.trials_since += 1
-        if state is _DELIVERED and i not in self.confirming and improvement.consider(table, i):
-            improvement.elapsed_s = self.elapsed_s(e.at)
-
-    def _blame(self, i: int, reason: Reason | None) -> None:
-        """The config of trial `i` is blamed for its failure, unless the machine is to blame."""
-        kind = Kind.ERROR if reason is None else reason.kind
-        if kind not in BLAMED:
-            return
-        self.table.blamed[i] = 1 + BLAMED.index(kind)
-        limit = self._limit(kind)
-        if limit is not None:
-            self._limits_then[i] = (kind, limit)
-
-    def _limit(self, kind: Kind) -> float | None:
-        """The limit on each trial that failures of this kind run into, if there is one."""
-        limits = self.spec.limits
-        return {Kind.TIMEOUT: limits.trial_time, Kind.OUT_OF_MEMORY: limits.trial_memory}.get(kind)
-
-    def _requeued(self, e: events.Requeued) -> None:
-        i = self._move(e.trial, "requeue")
-        self._off(i, e.reason, e.cost)
-        if e.counted:
-            self._lost[i] = self._lost.get(i, 0) + 1
-        heapq.heappush(self._queue, i)
-
-    def _paused(self, e: events.Paused) -> None:
-        i = self._move(e.trial, "pause")
-        self._off(i, e.reason, e.cost)
-        self.paused[i] = e.at
-
-    def _off(self, i: int, reason: Reason, cost: Cost) -> None:
-        """Trial `i` does not run any more, and has not ended."""
-        self.decided.discard(i)
-        self.stop_reasons.pop(i, None)
-        self.audited.discard(i)
-        self.running.pop(i, None)
-        self._reasons[i] = reason
-        if cost is not _NO_COST:
-            self._set_cost(i, cost)
-
-    def _decided(self, e: events.Decided) -> None:
-        self.decided.add(self._check(e.trial))
-        if e.decision == "audit":
-            self.audited.add(e.trial)
-        elif (kind := _STOP_KINDS.get(e.decision)) is not None:
-            self.stop_reasons[e.trial] = Reason(kind, e.why)
-
-    def _corrected(self, e: events.Corrected) -> None:
-        i = self._move(e.trial, "correct")
-        self._reasons.pop(i, None)
-        self._limits_then.pop(i, None)
-        self.table.blamed[i] = 0
-        self.table.set_values(i, e.values)
-        self.table.set_metrics(i, e.metrics)
-        self.table.judge(i)
-        self._came_to(i)
-        self.improvement.search(self.table, self.confirming)
-
-    def _came_to(self, i: int) -> None:
-        """What trial `i` has come to is another thing now."""
-        if self.table.aged.item(i):
-            self.aging.generation += 1
-
-    def _retract(self, e: events.Retracted) -> None:
-        i = self._move(e.trial, "retract")
-        if bool(self.table.retracted[i]) == e.undo:
-            self.table.retracted[i] = not e.undo
-            if i not in self.forks:
-                self._begun += 1 if e.undo else -1
-        self._came_to(i)
-        self.improvement.search(self.table, self.confirming)
-
-    def _annotated(self, e: events.Annotated) -> None:
-        i = self._check(e.trial)
-        if e.note:
-            self._notes[i] = (*self._notes.get(i, ()), e.note)
-        if e.tags:
-            merged = {**self._tags.get(i, {}), **e.tags}
-            self._tags[i] = {name: value for name, value in merged.items() if value}
-
-    def _edited(self, e: events.Edited) -> None:
-        spec = self.spec.edited(e.changes)
-        if "space" in e.changes:
-            self.table.move_to(spec.space)
-            self.asking.changed -= {*spec.space}
-        if "space" in e.changes or "constraints" in e.changes:
-            self.table.bind(spec.constraints)
-            self.improvement.search(self.table, self.confirming)
-        self.spec = spec
-        for i, (kind, then) in self._limits_then.items():  # under a wider limit it might end well
-            limit = self._limit(kind)
-            wider = limit is None or limit > then
-            self.table.blamed[i] = 0 if wider else 1 + BLAMED.index(kind)
-
-    def _stop(self, e: events.StopRequested) -> None:
-        self.stop_requested = e
-
-    def _end(self, e: events.Ended) -> None:
-        self.ended = e
-
-    # -- rows ---------------------------------------------------------------------------------
-
-    def _add(self, number: int, config: Config, origin: Origin, at: float) -> int:
-        self._check_next(number)
-        return self.table.add(config, origin, at)
-
-    def _check_next(self, number: int) -> None:
-        if number != self.size:
-            raise StudyError(f"trial {number} cannot come next: the study has {self.size}")
-
-    def _move(self, number: int, verb: str) -> int:
-        i = self._check(number)
-        before: int = self.table.state.item(i)
-        after = _MOVES.get((before, verb))
-        if after is None:
-            move(STATES[before], verb, i)  # raises, and says why
-            raise AssertionError
-        self.table.state[i] = after
-        self._tally[before] -= 1
-        self._tally[after] += 1
-        if _COUNTS[before] is not _COUNTS[after]:
-            self._count(i, before, after)
-        return i
-
-    def _count(self, i: int, before: int, after: int) -> None:
-        """Keep `started_count` after a move. A copy is a later part of another's run: while it waits to be started
-        again, that run has no part that has begun."""
-        if i in self.forks:
-            self._begun += (before == _WAITING) - (after == _WAITING)
-        else:
-            self._begun += _COUNTS[after] - _COUNTS[before]
-
-    def _heard(self, i: int, at: float) -> None:
-        """A sign of life: what a trial's longest silence may be is learned from its siblings."""
-        running = self.running[i]
-        self.longest_gap_s = max(self.longest_gap_s, at - running.heard_at)
-        running.heard_at = at
-
-    def _set_cost(self, i: int, cost: Cost) -> None:
-        self.table.add_cost(i, cost)
-        self.compute_time_s += cost.wall_s or 0.0
-        self.money += cost.money or 0.0
-
-
-_NO_COST: Final = Cost()
-
-#: What people do to a study, whether or not anybody runs it.
-_BY_HAND: Final = frozenset({
-    events.Enqueued, events.Corrected, events.Retracted, events.Annotated, events.Edited, events.StopRequested,
-})  # fmt: skip
-
-#: The moves of events that are always the same one, for `Ledger.check`.
-_VERBS: Final[dict[type[Any], str]] = {
-    events.Started: "start",
-    events.Reported: "report",
-    events.Requeued: "requeue",
-    events.Paused: "pause",
-    events.Corrected: "correct",
-    events.Retracted: "retract",
-}
-
-
-def _verb(event: Event) -> str | None:
-    """The move that `event` is, if it is one."""
-    if isinstance(event, events.Finished):
-        return ENDING_MOVE[event.state]
-    return _VERBS.get(type(event))
-
-
-_APPLY: Final[dict[type[Any], Callable[[Ledger, Any], None]]] = {
-    events.Opened: Ledger._opened,
-    events.Closed: Ledger._closed,
-    events.Suggested: Ledger._suggested,
-    events.Enqueued: Ledger._enqueued,
-    events.Forked: Ledger._forked,
-    events.Started: Ledger._started,
-    events.Reported: Ledger._reported,
-    events.Asked: Ledger._asked,
-    events.Finished: Ledger._finished,
-    events.Requeued: Ledger._requeued,
-    events.Paused: Ledger._paused,
-    events.Decided: Ledger._decided,
-    events.Corrected: Ledger._corrected,
-    events.Retracted: Ledger._retract,
-    events.Annotated: Ledger._annotated,
-    events.Edited: Ledger._edited,
-    events.StopRequested: Ledger._stop,
-    events.Ended: Ledger._end,
-}

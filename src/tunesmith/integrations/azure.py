@@ -20,7 +20,8 @@ from tunesmith.core.study import Strategy
 from tunesmith.integrations.azure_trial import LOGGED, Trial, checked, dotted, mapping
 from tunesmith.integrations.sweeps import DEVIATIONS, Sweep, read
 from tunesmith.schedule import make
-from tunesmith.tuning.job import Job, Located, Path_
+from tunesmith.tuning.job import Job
+from tunesmith.tuning.job_mistakes import Located, Path_
 
 _KNOWN: Final = {
     "$schema", "type", "name", "display_name", "experiment_name", "description", "sampling_algorithm", "search_space", "objective",

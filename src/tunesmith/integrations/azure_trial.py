@@ -12,7 +12,7 @@ from typing import Any, Final
 from tunesmith.core.errors import JobError, SpaceError, StrategyError, did_you_mean, shown
 from tunesmith.integrations.sweeps import Sweep, literal
 from tunesmith.run.template import Template
-from tunesmith.tuning.job import Located, Path_
+from tunesmith.tuning.job_mistakes import Located, Path_
 
 _TRIAL: Final = {"command", "code", "environment", "environment_variables", "distribution", "resources", "type"}  # fmt: skip
 #: ``${{search_space.lr}}``.

@@ -110,8 +110,7 @@ class Groups:
                 return done, None
         except StudyNotFound as gone:  # what was meant for it is for no later study of its name
             self._studies.forget(name)
-            if not taken:
-                taken.append(waiting.popleft())
+            taken += [waiting.popleft() for _ in range(len(waiting))]  # others may come meanwhile
             return [_Done(one, None, gone) for one in taken], None
         except Exception:  # noqa: BLE001 (each of them hears of it, if it is still so)
             if taken:

@@ -27,7 +27,6 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from tunesmith.core import codec
-from tunesmith.core.aging import DATA, KEEP
 from tunesmith.core.errors import (
     Conflict,
     StoreError,
@@ -37,35 +36,32 @@ from tunesmith.core.errors import (
     StudyNotFound,
     did_you_mean,
 )
-from tunesmith.core.events import Edited, Event, Opened
+from tunesmith.core.events import Event
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.study import StudySpec
-from tunesmith.core.trial import Cost, State
+from tunesmith.core.trial import Cost
+from tunesmith.store.audit import chained, misfolded
 from tunesmith.store.base import Activity, Head, Labels, Lease, Summary
 from tunesmith.store.chain import first_digest, next_digest
-from tunesmith.store.dialect import Dialect, Prepared, StudyGone
+from tunesmith.store.dialect import Dialect, StudyGone
 from tunesmith.store.fold import (
-    confirming,
     edits_space,
     retractions,
     row_changes,
     summarize,
-    winner,
 )
+from tunesmith.store.glance import STATES, Glance
 from tunesmith.store.interrupt import held_back, interrupt_of
 from tunesmith.store.labels import of_edit, of_spec
 from tunesmith.store.pause import pauses
 from tunesmith.store.schema import events, heartbeats, studies, trials
+from tunesmith.store.statements import PAGE, Statements, of_trials
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Events read at a time: the body of each is a few hundred bytes.
-_PAGE: Final = 5000
-#: Values in one condition, and the states by their texts.
+#: Values in one condition.
 _MANY: Final = 500
-_EVERY: Final = 2**31 - 1
-_STATES: Final = {str(state): state for state in State}
 
 
 def _again(
@@ -115,66 +111,7 @@ class SqlStore:
         self._lost: StoreLost | None = None
         #: Whether asking it takes longer than deciding: see `Journal`.
         self.distant = not dialect.readers_apart
-        upsert = dialect.insert(trials)
-        states = upsert.on_conflict_do_update(
-            index_elements=[trials.c.study, trials.c.number],
-            set_={"state": upsert.excluded.state, "value": upsert.excluded.value},
-        )
-        event = events.c
-        study: Any = sa.bindparam("study")
-        seq: Any = sa.bindparam("seq")
-        after = sa.select(event.seq, event.body, event.digest).order_by(event.seq)
-        page: Any = sa.literal_column(str(_PAGE))
-        after = after.limit(page).offset(sa.literal_column("0"))  # some drivers fetch all there is
-        self._insert_events = Prepared(engine, events.insert(), [c.name for c in events.columns])
-        self._upsert_trials = Prepared(engine, states, ["study", "number", "state", "value"])
-        self._select_after = Prepared(
-            engine, after.where(event.study == study, event.seq > seq), ["study", "seq"]
-        )
-        bodies = after.with_only_columns(event.body)
-        self._select_bodies = Prepared(
-            engine, bodies.where(event.study == study, event.seq > seq), ["study", "seq"]
-        )
-        self._select_digest = Prepared(
-            engine,
-            sa.select(event.digest).where(event.study == study, event.seq == seq),
-            ["study", "seq"],
-        )
-        self._select_last = Prepared(
-            engine, sa.select(sa.func.max(event.seq)).where(event.study == study), ["study"]
-        )
-        edited: Any = sa.literal_column("'edited'")
-        edits = sa.select(event.body).where(_of_trials(study, [None]), event.kind == edited)
-        self._select_edits = Prepared(engine, edits.order_by(event.seq), ["study"])
-        opened: Any = sa.literal_column("'opened'")
-        says = sa.select(event.body).where(_of_trials(study, [None]), event.kind == opened)
-        self._select_opened = Prepared(engine, says.order_by(event.seq), ["study"])
-        mine = event.study == studies.c.id
-        newest = sa.select(event.seq, event.at).where(mine).order_by(event.seq.desc())
-        newest = newest.limit(sa.literal_column("1")).offset(sa.literal_column("0"))
-        last, at = (newest.with_only_columns(c).scalar_subquery() for c in (event.seq, event.at))
-        made = sa.select(studies.c.name, studies.c.created_at, last, at).order_by(studies.c.id)
-        self._select_activity = Prepared(engine, made, [])
-        named: Any = sa.bindparam("name")
-        one = sa.select(studies.c.id, studies.c.created_at).where(studies.c.name == named)
-        self._select_born = Prepared(engine, one, ["name"])
-        there = sa.select(studies.c.id).where(studies.c.id == study)
-        self._select_id = Prepared(engine, there, ["study"])
-        row = trials.c
-        counts = sa.select(row.state, sa.func.count()).where(row.study == study)
-        self._select_counts = Prepared(engine, counts.group_by(row.state), ["study"])
-        completed: Any = sa.literal_column(f"'{State.COMPLETED}'")
-        feasible = (row.study == study, row.state == completed, ~row.retracted, ~row.outside)
-        most: Any = sa.bindparam("most", type_=sa.Integer)
-        ranked = sa.select(row.number, row.value).where(*feasible)
-        ranked = ranked.limit(most).offset(sa.literal_column("0"))  # else that is a parameter too
-        #: The feasible trials of one objective, the least first, and the greatest first.
-        self._select_least = Prepared(
-            engine, ranked.order_by(row.value, row.number), ["study", "most"]
-        )
-        self._select_greatest = Prepared(
-            engine, ranked.order_by(row.value.desc(), row.number), ["study", "most"]
-        )
+        self._statements = Statements(engine, dialect)
         _open_stores.add(self)
 
     # -- transactions -------------------------------------------------------------------------
@@ -271,7 +208,7 @@ class SqlStore:
             there = connection.execute(
                 sa.select(studies.c.id).where(studies.c.id == study)
             ).scalar()
-            row = self._select_digest.rows(connection, study, seq).fetchone()
+            row = self._statements.select_digest.rows(connection, study, seq).fetchone()
             if there is not None and (row is None or row[0] != digest):
                 self._lost = self._dialect.lost(f"event {seq} of one of its studies is gone")
                 raise self._lost
@@ -379,7 +316,7 @@ class SqlStore:
 
     def _there(self, connection: Connection, name: str) -> tuple[int, float]:
         """The id of the study that has this name now, whatever is remembered of an earlier one, and when it was created."""
-        row = self._select_born.rows(connection, name).fetchone()
+        row = self._statements.select_born.rows(connection, name).fetchone()
         if row is None or self._ids.get(name, row[0]) != row[0]:
             self._forget(name)
         if row is None:
@@ -393,7 +330,7 @@ class SqlStore:
         one must not go on with the other."""
         if connection is self._writing:  # what is appended is refused
             return
-        if self._select_id.rows(connection, study).fetchone() is None:
+        if self._statements.select_id.rows(connection, study).fetchone() is None:
             raise self._gone(name)
 
     # -- studies ------------------------------------------------------------------------------
@@ -507,7 +444,9 @@ class SqlStore:
                 return False
             for event in batch:
                 digest = next_digest(digest, codec.encode(event))
-            last = self._select_digest.rows(connection, study, expect + len(batch)).fetchone()
+            last = self._statements.select_digest.rows(
+                connection, study, expect + len(batch)
+            ).fetchone()
             return last is not None and last[0] == digest
 
     def _append(self, name: str, batch: Sequence[Event], expect: int) -> int:
@@ -527,7 +466,7 @@ class SqlStore:
                 rows.append((study, seq, codec.kind_of(e), trial, e.at, body, digest))
             try:
                 if rows:
-                    self._dialect.put(connection, self._insert_events, rows)
+                    self._dialect.put(connection, self._statements.insert_events, rows)
             except self._driver.IntegrityError:
                 raise _conflict(name, expect) from None
             self._fold(connection, study, batch)
@@ -546,7 +485,7 @@ class SqlStore:
             if spec is None:
                 raise _conflict(str(study), seq)
             return first_digest(spec)
-        row = self._select_digest.rows(connection, study, seq).fetchone()
+        row = self._statements.select_digest.rows(connection, study, seq).fetchone()
         if row is None:
             raise _conflict(str(study), seq)
         digest: str = row[0]
@@ -558,7 +497,7 @@ class SqlStore:
             for number, row in row_changes(batch).items()
         ]
         if changed:
-            self._dialect.put(connection, self._upsert_trials, changed)
+            self._dialect.put(connection, self._statements.upsert_trials, changed)
         retracting, editing = retractions(batch), edits_space(batch)
         if retracting or editing:
             self._dialect.flush(connection)
@@ -583,14 +522,14 @@ class SqlStore:
             first = self._page(connection, study, cursor)
             if not first and cursor:
                 self._refuse_if_gone(connection, name, study)
-        if len(first) < _PAGE:
+        if len(first) < PAGE:
             return first
-        return itertools.chain(first, self._pages(name, study, cursor + _PAGE))
+        return itertools.chain(first, self._pages(name, study, cursor + PAGE))
 
     def _page(self, connection: Connection, study: int, cursor: int) -> list[Event]:
-        """The next events, `_PAGE` at most."""
-        selected = self._select_after.rows(connection, study, cursor)
-        rows = selected.fetchmany(_PAGE)
+        """The next events, `PAGE` at most."""
+        selected = self._statements.select_after.rows(connection, study, cursor)
+        rows = selected.fetchmany(PAGE)
         selected.close()
         if rows:
             self._heads[study] = (rows[-1][0], rows[-1][2])
@@ -603,7 +542,7 @@ class SqlStore:
             page = self._next_page(study, cursor)
             yield from page
             cursor += len(page)
-            full = len(page) == _PAGE
+            full = len(page) == PAGE
         if not self._reaches(study, cursor):
             raise StudyNotFound(
                 f"study {name!r} in {self._dialect.where} was deleted while it was read"
@@ -613,11 +552,11 @@ class SqlStore:
     def _next_page(self, study: int, cursor: int) -> list[Event]:
         """As `_page`, which gives numbers and digests with them: of a long history that takes a third more."""
         with self._begin() as connection:
-            selected = self._select_bodies.rows(connection, study, cursor)
-            bodies = [body for (body,) in selected.fetchmany(_PAGE)]
+            selected = self._statements.select_bodies.rows(connection, study, cursor)
+            bodies = [body for (body,) in selected.fetchmany(PAGE)]
             selected.close()
             last = cursor + len(bodies)
-            row = self._select_digest.rows(connection, study, last).fetchone()
+            row = self._statements.select_digest.rows(connection, study, last).fetchone()
             if row is not None:  # else there is a gap, or the study has gone: see `_reaches`
                 self._heads[study] = (last, row[0])
         return codec.decode_many(bodies)
@@ -625,16 +564,19 @@ class SqlStore:
     @_again
     def _reaches(self, study: int, cursor: int) -> bool:
         with self._begin() as connection:
-            return self._select_digest.rows(connection, study, cursor).fetchone() is not None
+            return (
+                self._statements.select_digest.rows(connection, study, cursor).fetchone()
+                is not None
+            )
 
     def _read(
         self, connection: Connection, study: int, cursor: int, trial: int | None
     ) -> Iterator[Event]:
         mine = (events.c.study == study) & (events.c.seq > cursor)
         if trial is not None:
-            mine = _of_trials(study, [trial], cursor)
+            mine = of_trials(study, [trial], cursor)
         query = sa.select(events.c.body).where(mine).order_by(events.c.seq)
-        query = query.execution_options(yield_per=_PAGE)  # some drivers fetch all there is
+        query = query.execution_options(yield_per=PAGE)  # some drivers fetch all there is
         for page in connection.execute(query).scalars().partitions():
             yield from codec.decode_many(page)
 
@@ -644,7 +586,7 @@ class SqlStore:
             mine = trials.c.study == self._there(connection, name)[0]
             query = sa.select(trials.c.number, trials.c.state, trials.c.value).where(mine)
             rows = connection.execute(query.order_by(trials.c.number))
-            return [Head(number, _STATES[state], value) for number, state, value in rows]
+            return [Head(number, STATES[state], value) for number, state, value in rows]
 
     @_again
     def part(self, name: str, trials: Sequence[int]) -> Iterable[tuple[int, Event]]:
@@ -654,7 +596,7 @@ class SqlStore:
             some: list[Sequence[int | None]] = [[None]]
             some += [trials[k : k + _MANY] for k in range(0, len(trials), _MANY)]
             for which in some:
-                query = sa.select(events.c.seq, events.c.body).where(_of_trials(study, which))
+                query = sa.select(events.c.seq, events.c.body).where(of_trials(study, which))
                 rows += [(row.seq, row.body) for row in connection.execute(query)]
         rows.sort()
         decoded = codec.decode_many(body for _, body in rows)
@@ -681,7 +623,7 @@ class SqlStore:
     @_again
     def activity(self) -> list[Activity]:
         with self._begin() as connection:
-            rows = self._select_activity.rows(connection).fetchall()
+            rows = self._statements.select_activity.rows(connection).fetchall()
             return [Activity(n, made, seq or 0, at or made) for n, made, seq, at in rows]
 
     @_again
@@ -733,69 +675,19 @@ class SqlStore:
     def _cursor(self, connection: Connection, study: int) -> int:
         if self._last is not None and self._last[0] == study:
             return self._last[1]
-        return int(self._select_last.rows(connection, study).fetchone()[0] or 0)
+        return int(self._statements.select_last.rows(connection, study).fetchone()[0] or 0)
 
     @_again
     def summary(self, name: str) -> Summary:
         with self._begin() as connection:
             study = self._there(connection, name)[0]
             created, created_at = self._spec(connection, study)
-            spec = created
-            confirms = spec.limits.confirm is not None
-            edits = self._select_edits.rows(connection, study).fetchall()
-            for event in codec.decode_many(body for (body,) in edits):
-                assert isinstance(event, Edited)
-                spec = spec.edited(event.changes)
-                confirms = confirms or spec.limits.confirm is not None
-            # which rows alone cannot tell
-            if spec.constraints or spec.prefer is not None or self._ages(connection, study):
+            glance = Glance(connection, self._statements, study)
+            cursor = self._cursor(connection, study)
+            summary = glance.summary(name, created, created_at, cursor)
+            if summary is None:  # which rows alone cannot tell
                 return summarize(created, self._read(connection, study, 0, None), created_at)
-            counts = dict.fromkeys(State, 0)
-            for state, count in self._select_counts.rows(connection, study).fetchall():
-                counts[_STATES[state]] = count
-            best = None
-            if len(spec.objectives) == 1:
-                runs = self._confirming(connection, study) if confirms else {}
-                best = self._best(connection, study, spec, runs)
-            return Summary(
-                name,
-                created_at,
-                spec,
-                self._cursor(connection, study),
-                counts,
-                None if best is None else best[0],
-                None if best is None else best[1],
-            )
-
-    def _ages(self, connection: Connection, study: int) -> bool:
-        """Whether trials may be of a version of the program that is set aside: O(sessions)."""
-        opened = codec.decode_many(
-            body for (body,) in self._select_opened.rows(connection, study).fetchall()
-        )
-        says = [e for e in opened if isinstance(e, Opened) and e.program]
-        if not says or (says[-1].changed or KEEP) == KEEP:
-            return False
-        return any(DATA in e.program or e.program != says[0].program for e in says)
-
-    def _best(
-        self, connection: Connection, study: int, spec: StudySpec, confirming: Mapping[int, int]
-    ) -> tuple[int, float] | None:
-        """The incumbent and its value, of one objective; `confirming` has the trial that each run confirms."""
-        k = spec.limits.confirm or 0
-        select = self._select_least if spec.first_objective.sign > 0 else self._select_greatest
-        rows = select.rows(connection, study, max(1, k) + len(confirming)).fetchall()
-        ranked = [(n, v) for n, v in rows if n not in confirming][: max(1, k)]
-        if confirming and k and ranked:
-            values = dict(select.rows(connection, study, _EVERY).fetchall())
-            confirmed = winner(spec, ranked, confirming, values)
-            ranked = [pair for pair in ranked if pair[0] == confirmed] or ranked
-        return ranked[0] if ranked else None
-
-    def _confirming(self, connection: Connection, study: int) -> dict[int, int]:
-        """The runs that confirm others, each with the other one: O(events), for studies that confirm only."""
-        enqueued = (events.c.study == study) & (events.c.kind == "enqueued")
-        bodies = connection.execute(sa.select(events.c.body).where(enqueued)).scalars()
-        return confirming(codec.decode_many(bodies))
+            return summary
 
     # -- leases -------------------------------------------------------------------------------
 
@@ -865,52 +757,18 @@ class SqlStore:
     def verify(self, name: str) -> str | None:
         with self._begin() as connection:
             study = self._there(connection, name)[0]
-            text = connection.execute(sa.select(studies.c.spec).where(studies.c.id == study))
-            digest = first_digest(text.scalar_one())
-            query = events.select().where(events.c.study == study).order_by(events.c.seq)
-            rows = connection.execute(query.execution_options(yield_per=_PAGE))
-            history: list[Event] = []
-            for expected, row in enumerate(rows, 1):
-                digest = next_digest(digest, row.body)
-                event = codec.decode(row.body)
-                history.append(event)
-                columns = (codec.kind_of(event), getattr(event, "trial", None), event.at)
-                if row.seq != expected:
-                    return f"event {expected} is missing"
-                if row.digest != digest or columns != (row.kind, row.trial, row.at):
-                    about = "" if row.trial is None else f" of trial {row.trial}"
-                    return f"event {row.seq} ({row.kind}{about}) is not what was written"
+            history, wrong = chained(connection, study)
+            if wrong is not None:
+                return wrong
             spec, created_at = self._spec(connection, study)
             if spec.name != name:
                 return f"the study is called {name!r}, but was made as {spec.name!r}"
-            wrong = self._misfolded(connection, study, spec, history)
+            wrong = misfolded(connection, study, spec, history)
             wrong = wrong or self._dialect.damage(connection)
             if wrong is not None:
                 return wrong
         if summarize(spec, history, created_at) != self.summary(name):
             return "the summary does not follow from the events"
-        return None
-
-    def _misfolded(
-        self, connection: Connection, study: int, spec: StudySpec, history: Sequence[Event]
-    ) -> str | None:
-        """The first row of the table of trials that does not follow from the events."""
-        rows = row_changes(history)
-        retracted = retractions(history)
-        edited = edits_space(history)
-        outside = Ledger(spec).extend(history).column("outside").tolist() if edited else []
-        query = sa.select(trials).where(trials.c.study == study).order_by(trials.c.number)
-        stored = {row.number: row for row in connection.execute(query)}
-        for number in sorted(rows.keys() | stored.keys()):
-            row, expected = stored.get(number), rows.get(number)
-            if row is None or expected is None:
-                return f"trial {number} is {'missing in' if row is None else 'only in'} the table of trials"
-            value = None if expected.value != expected.value else expected.value
-            wanted = (str(expected.state), value, retracted.get(number, False))
-            if (row.state, row.value, row.retracted) != wanted or row.outside != (
-                edited and outside[number]
-            ):
-                return f"trial {number} in the table of trials does not follow from the events"
         return None
 
     def close(self) -> None:
@@ -960,17 +818,6 @@ os.register_at_fork(
     after_in_parent=lambda: _after_fork(child=False),
     after_in_child=lambda: _after_fork(child=True),
 )
-
-
-def _of_trials(study: Any, which: Sequence[int | None], after: int = 0) -> Any:
-    """The events of a study about any of these trials ([None]: about no trial) behind event `after`. Their numbers are asked
-    for apart: these are in an index, which SQLite does not use otherwise, and reads the whole history instead."""
-    index = events.alias()
-    about = index.c.trial.is_(None) if which == [None] else index.c.trial.in_(which)
-    numbers = sa.select(index.c.seq).where(index.c.study == study, about)
-    if after:
-        numbers = numbers.where(index.c.seq + 0 > after)  # not by the key
-    return (events.c.study == study) & events.c.seq.in_(numbers)
 
 
 def _number(value: float | None) -> float | None:

@@ -20,7 +20,8 @@ SCRIPTS = Path(__file__).parents[3] / "examples" / "others"
 
 def run(folder: Path, *words: str) -> str:
     for file in SCRIPTS.iterdir():
-        shutil.copy(file, folder)
+        if file.is_file():
+            shutil.copy(file, folder)
     scripts = Path(sys.executable).parent
     environment = {
         **os.environ, "WANDB_MODE": "offline", "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONWARNINGS": "ignore",
