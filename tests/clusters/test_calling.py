@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import distributed
@@ -145,6 +146,37 @@ def test_a_study_on_dask_while_a_worker_is_killed(
     check(result, tmp_path)
 
 
+def test_a_study_on_dask_whose_workers_die_again_and_again(tmp_path: Path) -> None:
+    """Nannies bring them back: no trial is lost or charged, and the study ends."""
+    over, kills = threading.Event(), list[int]()
+    (tmp_path / "pids").mkdir()
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", resources={"GPU": 1}) as cluster:  # fmt: skip
+
+        def kill() -> None:
+            while len(kills) < 4 and not over.wait(2.5):
+                if any((tmp_path / "pids").iterdir()):
+                    nanny = cluster.workers[len(kills) % 2]
+                    if nanny.pid and nanny.pid not in kills:
+                        os.kill(nanny.pid, signal.SIGKILL)
+                        kills.append(nanny.pid)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+
+        try:
+            result = ts.tune(
+                training(tmp_path / "pids", 0.6), SPACE, metric="loss", trials=6, parallel=2, seed=0, searcher="random",
+                storage=str(tmp_path / "s.db"), name="s", progress=False, retries=0, resources={"gpu": 1},
+                executor={"dask": {**LOCAL, "address": cluster.scheduler_address}},
+            )  # fmt: skip
+        finally:
+            over.set()
+            killer.join()
+    assert len(kills) > 1
+    assert result.counts[State.COMPLETED] == 6, [t.reason for t in result.trials]
+    assert all([r.step for r in t.reports] == list(range(1, 9)) for t in result.trials)
+
+
 def test_a_study_on_slurms_jobs(tmp_path: Path) -> None:
     result = tuned(tmp_path, {"slurm": {**LOCAL, "cluster": "local", "time": "10m"}})
     check(result, tmp_path)
@@ -245,8 +277,12 @@ def test_a_caller_that_does_not_read_is_in_nobodys_way(tmp_path: Path) -> None:
     lines.close()
 
 
-def test_an_agent_that_is_sent_away_ends_as_it_should(tmp_path: Path) -> None:
+def test_an_agent_that_is_sent_away_ends_as_it_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Beside whoever holds its input open."""
+    worker = SimpleNamespace(address="tcp://here", log_event=lambda topic, text: None)
+    monkeypatch.setattr(distributed, "get_worker", lambda: worker)
     lines = Lines(Site(FUNCTION, tmp_path, "sign", None, {}, ()), "127.0.0.1")
     call = lines.expect()
     lines.end(call.agent)
@@ -257,21 +293,65 @@ def test_an_agent_that_is_sent_away_ends_as_it_should(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "ended"), [("pending", False), ("finished", True), ("lost", True), ("error", True)]
+    ("status", "error", "ends_after"),
+    [
+        ("pending", None, None),
+        ("finished", None, 0),
+        ("error", ValueError("it"), 0),
+        ("lost", None, 10),
+        ("error", distributed.KilledWorker("task", SimpleNamespace(address="tcp://a:1"), 3), 10),
+    ],
 )
 def test_a_task_that_is_over_is_said(
-    client: distributed.Client, status: str, ended: bool, tmp_path: Path
+    client: distributed.Client,
+    status: str,
+    error: Exception | None,
+    ends_after: int | None,
+    tmp_path: Path,
 ) -> None:
-    class Task:
-        def exception(self) -> Exception:
-            return ValueError("it")
+    """Where its worker has died, it is handed in again, but not for ever."""
+    cancelled, submitted, begun = [0], [0], list[tuple[float, str]]()
 
-    Task.status = status  # type: ignore[attr-defined]
+    class Future:
+        def __init__(self) -> None:
+            self.status = status
+
+        def exception(self) -> Exception | None:
+            return error
+
+        def cancel(self) -> None:
+            cancelled[0] += 1
+
+    class Client:
+        def submit(self, *_: Any, **__: Any) -> Future:
+            submitted[0] += 1
+            return Future()
+
+        def scheduler_info(self, *, n_workers: int) -> Any:
+            return {"workers": {"tcp://here": {}}}
+
+        def get_events(self, topic: str) -> list[tuple[float, str]]:
+            return [(0.0, "tcp://gone"), *begun]
+
     cluster = dask(Site(FUNCTION, tmp_path, "sign", None, {}, ()), Demand(), **LOCAL)
     try:
         tasks: Any = cluster._starter
-        tasks._tasks[0] = Task()
-        assert bool(tasks.ended(0)) == ended
+        tasks._client = Client()
+        call = cluster._lines.expect()
+        tasks.start([call])
+        for _ in range(ends_after or 0):
+            assert tasks.ended(call.agent) == ""
+        assert bool(tasks.ended(call.agent)) == (ends_after is not None)
+        assert submitted[0] == 1 + (ends_after or 0)
+        if status == "pending":  # behind a busy worker, say
+            tasks._tasks[call.agent].again_at = 0.0
+            assert tasks.ended(call.agent) == ""
+            assert tasks.ended(call.agent) == ""
+            assert (submitted[0], cancelled[0]) == (2, 1)
+            begun.append((1.0, "tcp://here"))  # it takes its time
+            tasks._tasks[call.agent].again_at = 0.0
+            assert tasks.ended(call.agent) == ""
+            assert (submitted[0], cancelled[0]) == (2, 1)
         tasks._client = None
         with pytest.raises(ExecutorError, match="tasks could not be handed in"):
             tasks.start([cluster._lines.expect()])
