@@ -387,8 +387,7 @@ def stops(study: Study, number: int) -> bool:
         ledger = ledger_of(study, number)
         if ledger.state(number) is not State.RUNNING:
             raise _not_running(ledger, number, "only trials that run can be asked about")
-        decided = STOPPING in ledger.tags(number) or number in ledger.stop_reasons
-        return decided or decide.halt(ledger, number, study._clock()) is not None  # noqa: SLF001
+        return STOPPING in ledger.tags(number) or study._why_stop(number) is not None  # noqa: SLF001
 
 
 def delete(study: Study, number: int) -> None:
