@@ -60,6 +60,21 @@ def test_the_budget_of_a_deterministic_study_is_by_what_is_seen() -> None:
     assert left(compute_time=100.0) is None, "seconds are by the clock, whatever a cost is by"
 
 
+def test_how_many_trials_fit_into_what_may_be_spent() -> None:
+    def expected(prices: list[float], **limits: object) -> int | None:
+        begun = [suggested(k) for k in range(len(prices))]
+        ended = [completed(k, 0.5, cost=Cost(9.0, money=price)) for k, price in enumerate(prices)]
+        made = ledger(opened(), *begun, *ended, cost_metric="price", **limits)
+        return History(made).trials_expected
+
+    assert expected([2.0, 4.0], cost=30.0) == 10
+    assert expected([2.0, 4.0], cost=30.0, trials=8) == 8, "that ends it first"
+    assert expected([2.0, 4.0], cost=30.0, trials=50) == 10
+    assert expected([2.0, 4.0], trials=50) == 50
+    assert expected([], cost=30.0) is None, "nothing tells"
+    assert expected([]) is None
+
+
 def test_hidden_results_look_like_running_trials() -> None:
     history = History(study(), visible=1)
     running = CODES[State.RUNNING]

@@ -27,6 +27,7 @@ from tunesmith.core.strategy import Suggestion
 from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import USER, Kind, Origin, Reason, State
 from tunesmith.search.bayes import Bayes
+from tunesmith.search.bayes.domain import Domain
 from tunesmith.search.bayes.prior import Prior
 from tunesmith.tuning.result import Result
 
@@ -294,6 +295,13 @@ def test_exploration_moves_the_search() -> None:
     assert spread("low") < spread("high")
     with pytest.raises(ts.StrategyError, match="bayes: exploration is 'low', 'balanced', 'high'"):
         Bayes(exploration="wild")  # type: ignore[arg-type]
+
+
+def test_a_design_is_that_of_its_size_whatever_was_asked_for_before() -> None:
+    space = ts.Space(a=ts.Choice(*"pqr"), b=ts.Choice(*"st"), x=ts.Float(0, 1))
+    one, other = Domain(space, 0), Domain(space, 0)
+    one.design(3)
+    assert np.array_equal(one.design(7), other.design(7))
 
 
 # -- survival ---------------------------------------------------------------------------------

@@ -54,6 +54,19 @@ class TestLimit:
         cheap = run(cost=1e9, trials=15)
         assert [t.config for t in cheap.trials] == [t.config for t in free.trials]
 
+    def test_the_initial_design_is_a_quarter_of_what_fits(self) -> None:
+        six = ts.Space({f"x{j}": ts.Float(0, 1) for j in range(6)})
+
+        def design(**limits: Any) -> int:
+            result = ts.tune(
+                lambda c: {"loss": sum(c.values()), "seconds": 5.0}, six, metric="loss",
+                cost_metric="seconds", seed=4, progress=False, **limits,
+            )  # fmt: skip
+            return sum("initial design" in t.origin.why for t in result.trials)
+
+        assert design(cost=50) == design(trials=10) == 3
+        assert design(cost=150) == design(trials=30) == 7
+
     def test_replays(self) -> None:
         store = MemoryStore()
         run(cost=1000, storage=store, name="study")

@@ -112,6 +112,17 @@ class History:
         return self._ledger.spec.limits.trials
 
     @property
+    def trials_expected(self) -> int | None:
+        """How many trials the study will have had at its end: as many as its limit on cost or time allows if all are as
+        dear as those so far, else `trials_limit`."""
+        left, limit = self.budget_left, self.trials_limit
+        if left is None or left >= 1.0:
+            return limit
+        ended = int((np.isin(self.states, TRIED) & ~self._ledger.column("retracted")).sum())
+        fit = round(ended / (1.0 - left))
+        return fit if limit is None else min(fit, limit)
+
+    @property
     def full(self) -> bool:
         """Whether no more trials will begin, but for those that confirm the best: the limit on trials is
         reached, the space is exhausted, or what is left of the time is for the best. Trials that still wait

@@ -244,13 +244,13 @@ def _domain(space: Space, history: History) -> Domain:
 
 
 def _design_size(domain: Domain, history: History) -> int:
-    """A few more than parameters, enough for each of few choices, and no more than a quarter."""
+    """A few more than parameters, enough for each of few choices, and no more than a quarter of all trials."""
     widest = max((k for k in domain.points.choices if k <= 8), default=0)
     size = min(max(6, domain.d + 2, widest + 1), 12)
     if domain.transfer:
         size = len(domain.transfer.tried) + size // 3
-    limit = history.trials_limit
-    return size if limit is None else min(size, max(LEAST, limit // 4))
+    trials = history.trials_expected
+    return size if trials is None else min(size, max(LEAST, trials // 4))
 
 
 SEARCHER = Bayes

@@ -55,7 +55,8 @@ class Domain:
         self._seed = seed
         self._fits: dict[str, tuple[tuple[NDArray[Any], ...], Floats]] = {}
         self._spread: Floats | None = None
-        self._design: Floats | None = None
+        #: The last one asked for, and its size.
+        self._design: tuple[int, Floats] | None = None
         size = self.points.size
         self.everything: Floats | None = None
         if size is not None and size <= SMALL:
@@ -110,11 +111,12 @@ class Domain:
 
     def design(self, size: int) -> Floats:
         """The initial design, snapped, shape (at least `size`, d)."""
-        if self._design is None or len(self._design) < 8 * (size - 1):
+        if self._design is None or self._design[0] != size:
             seed = derive_seed(self._seed, 0, "design")
             design = stratified(size - 1, self.points.choices, seed)
-            self._design = self.points.snap(self.prior.bend(design) if self.prior else design)
-        return self._design
+            bent = self.prior.bend(design) if self.prior else design
+            self._design = size, self.points.snap(bent)
+        return self._design[1]
 
     def fitted(
         self, model: str, points: Floats, targets: Floats, extra: Floats | None = None
