@@ -82,6 +82,30 @@ def test_studies_that_are_kept_in_two_places_do_not_take_one_folder_from_each_ot
     assert len([*(tmp_path / "shared").iterdir()]) == 2
 
 
+def test_a_file_that_we_may_not_see_or_that_is_another_hosts_is_there(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = replace(folder, kept_in=str(tmp_path / "ours.db"))
+    secret = tmp_path / "secret" / "s.db"
+    use(replace(folder, kept_in=str(secret)), OLD)
+    stat = Path.stat
+
+    def refused(path: Path, **options: Any) -> os.stat_result:
+        if path == secret:
+            raise PermissionError(errno.EACCES, "you may not")
+        return stat(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", refused)
+        with pytest.raises(ExecutorError, match=r"in .*secret/s\.db, and this one is in"):
+            use(ours, NEW)
+    with monkeypatch.context() as patched:
+        patched.setattr("socket.gethostname", lambda: "elsewhere")
+        with pytest.raises(ExecutorError, match=r"secret/s\.db on \S+, and this one is in"):
+            use(ours, NEW)
+    assert len(use(ours, NEW)) == 1, "here we see that it is no more"
+
+
 def test_a_later_study_of_the_same_place_sets_aside_what_an_earlier_one_left(
     folder: Folder,
 ) -> None:

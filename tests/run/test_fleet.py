@@ -17,7 +17,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ExecutorError, JobError
-from tunesmith.core.events import Reported, Start, Stop
+from tunesmith.core.events import Exited, Reported, Start, Stop
 from tunesmith.core.trial import Kind, Reason, State
 from tunesmith.run import agent as agents
 from tunesmith.run import fleet
@@ -399,3 +399,40 @@ def test_a_study_on_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert {t.state for t in result.trials} == {State.COMPLETED}
     begun = sorted(t.started_at or 0.0 for t in result.trials)
     assert all(later - earlier >= 0.4 for earlier, later in pairwise(begun))
+
+
+def test_an_agent_told_too_late_to_stop_a_trial_does_not_mix_it_up_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place that is taken away is not the next trial's fault, whatever the one before was told."""
+    agent = Agent(Site(PROGRAM, tmp_path, "sign", None, {}, ()))
+    agent.hears_signals, agent.leaving = True, "its node goes"
+
+    class Executing:
+        def stop(self, order: Stop) -> None:
+            pass
+
+    died = Exited(1.0, 2, 0, reason=Reason(Kind.ERROR, "its process died: signal SIGTERM"))
+    agent._begin(Start(2, 0, {}, 0))
+    agent._stop(Executing(), Stop(1, Reason(Kind.STOPPED, "no"), 1.0))  # type: ignore[arg-type]
+    taken = agent._taken_away(died)
+    assert isinstance(taken, Exited)
+    assert taken.blameless
+    agent._stop(Executing(), Stop(2, Reason(Kind.STOPPED, "no"), 1.0))  # type: ignore[arg-type]
+    assert agent._taken_away(died) is died
+
+
+def test_a_trials_own_words_are_not_taken_for_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent(Site(PROGRAM, tmp_path, "sign", None, {}, ()))
+    agent.hears_signals = True
+    slept: list[float] = []
+    monkeypatch.setattr("tunesmith.run.agent.time.sleep", slept.append)
+    monkeypatch.setattr(agents, "_DOUBT_S", 0.01)
+    agent._begin(Start(2, 0, {}, 0))
+    for message, doubted in (("SIGMA must be positive", False), ("it got signal SIGTERM", True)):
+        slept.clear()
+        ended = Exited(1.0, 2, 0, reason=Reason(Kind.ERROR, message))
+        assert agent._taken_away(ended) is ended
+        assert bool(slept) is doubted

@@ -184,7 +184,10 @@ class ReportCallback:
         y: Any = None,
         fitted_estimator: Any = None,
     ) -> bool:
-        if fitted_estimator is None or context.max_subtasks != 0:  # no iteration
+        # scikit-learn 1.9 goes on after that: what would be scored then is for nobody
+        if (
+            self._reporter.stop or fitted_estimator is None or context.max_subtasks != 0
+        ):  # or no iteration
             return self._reporter.stop
         self._step += 1
         inputs, targets = (X, y) if self._data is None else self._data

@@ -132,7 +132,7 @@ class Mixture:
         """The median of f, and its `interval`, at `features`: shape (m,) each."""
         normals = self._normals(features)
         chances = np.array([part.chance for part in self.parts])
-        return (_within(chances, *normals, 0.0)[0], *self._interval(*normals, level))
+        return (_quantile(chances, *normals, 0.5), *self._interval(*normals, level))
 
     def _normals(self, features: Floats) -> tuple[Floats, Floats]:
         """Each part's means and deviations, shape (parts, m)."""
@@ -200,17 +200,22 @@ def _within(
     weights: Floats, means: Floats, deviations: Floats, level: float
 ) -> tuple[Floats, Floats]:
     """The ends of the middle `level` of mixtures of normal distributions, shape (m,) each; means and deviations (k, m)."""
+    shares = (1.0 - level) / 2.0, (1.0 + level) / 2.0
+    low, high = (_quantile(weights, means, deviations, share) for share in shares)
+    return low, high
+
+
+def _quantile(weights: Floats, means: Floats, deviations: Floats, share: float) -> Floats:
+    """Below which such mixtures have `share` of their weight, shape (m,)."""
     from scipy.special import ndtr
 
-    ends = []
-    for share in ((1.0 - level) / 2.0, (1.0 + level) / 2.0):
-        low, high = (means - 9.0 * deviations).min(axis=0), (means + 9.0 * deviations).max(axis=0)
-        for _ in range(40):
-            middle = (low + high) / 2.0
-            below = weights @ ndtr((middle - means) / deviations) < share * weights.sum()
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        ends.append((low + high) / 2.0)
-    return ends[0], ends[1]
+    low, high = (means - 9.0 * deviations).min(axis=0), (means + 9.0 * deviations).max(axis=0)
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        below = weights @ ndtr((middle - means) / deviations) < share * weights.sum()
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    found: Floats = (low + high) / 2.0
+    return found
 
 
 def distances(a: Floats, b: Floats) -> Floats:

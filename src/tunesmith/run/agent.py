@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -51,6 +53,8 @@ _SEND_EVERY_S: Final = 1.0
 _SEND_BYTES: Final = 256 << 10
 _OUTPUT_BYTES: Final = 8 << 20
 _TEMPORARY: Final = "tunesmith-agent-"
+#: A signal's name, in an end's words.
+_SIGNAL: Final = re.compile(rf"\b({'|'.join(s.name for s in signal.Signals)})\b")
 
 
 class Function(NamedTuple):
@@ -208,7 +212,10 @@ class Agent:
         return News()
 
     def _stop(self, executor: Executor, order: Stop) -> None:
-        self._told_to_stop = True
+        if (
+            self._start is not None and self._start.trial == order.trial
+        ):  # not too late, for one before
+            self._told_to_stop = True
         executor.stop(order)
 
     def _taken_away(self, event: Happened) -> Happened:
@@ -217,7 +224,7 @@ class Agent:
         if not isinstance(event, Exited) or event.reason is None or self._told_to_stop:
             return event
         kind = event.reason.kind
-        by_signal = kind in (Kind.STOPPED, Kind.LOST) or "SIG" in event.reason.message
+        by_signal = kind in (Kind.STOPPED, Kind.LOST) or bool(_SIGNAL.search(event.reason.message))
         if not by_signal and not (self.leaving and kind is Kind.ERROR):
             return event
         deadline = time.monotonic() + _DOUBT_S

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,8 +23,9 @@ from tunesmith.core.errors import ExecutorError
 from tunesmith.run.folder import Folder
 
 SIGN: Final = ".study"
-#: What a sign says of where the study is kept, beside its identity.
+#: What a sign says of where the study is kept, beside its identity: the place, and the host that signed.
 _KEPT_IN: Final = "kept_in"
+_KEPT_ON: Final = "kept_on"
 #: How long to wait for processes of the earlier study to be done with its folder (s).
 PATIENCE_S: Final = 5.0
 
@@ -100,7 +102,7 @@ def _owned(path: Path, sign: int, identity: str, kept_in: str, say: Callable[[st
     if ours:
         return True
     if not text:
-        place = {_KEPT_IN: kept_in} if kept_in else {}
+        place = {_KEPT_IN: kept_in, _KEPT_ON: socket.gethostname()} if kept_in else {}
         _write(path, sign, json.dumps({**json.loads(identity), **place}))
         _lock(sign, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return _is_there(path, sign)
@@ -151,18 +153,32 @@ def _signed(text: bytes) -> str:
         said = json.loads(text.decode())
         if not isinstance(said, dict):
             return ""
-        return json.dumps({key: value for key, value in said.items() if key != _KEPT_IN})
+        return json.dumps({key: said[key] for key in said if key not in (_KEPT_IN, _KEPT_ON)})
     except (ValueError, RecursionError):
         return ""
 
 
 def _elsewhere(sign: int, kept_in: str) -> str:
-    """Where the study is kept that has signed, if that is elsewhere; "" too where it was in a file that is no more, and where
-    nobody has said."""
-    other = json.loads(os.pread(sign, 1 << 16, 0)).get(_KEPT_IN) or ""
-    if not kept_in or other == kept_in or ("://" not in other and not Path(other).exists()):
+    """Where the study is kept that has signed, if that is elsewhere; "" too where it was in a file of this host's that is no
+    more, and where nobody has said."""
+    said = json.loads(os.pread(sign, 1 << 16, 0))
+    other, host = str(said.get(_KEPT_IN) or ""), said.get(_KEPT_ON)
+    if not kept_in or other in ("", kept_in):
         return ""
-    return str(other)
+    if "://" in other:
+        return other
+    if host not in (None, socket.gethostname()):
+        return f"{other} on {host}"
+    return "" if _is_no_more(other) else other
+
+
+def _is_no_more(file: str) -> bool:
+    """Whether there is no such file; one that we may not see is there."""
+    try:
+        Path(file).stat()
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return False
 
 
 def _read(sign: int) -> str:

@@ -138,7 +138,7 @@ class Lines:
         thread = threading.Thread(target=run, name="lines", daemon=True)
         with self._lock:
             self._threads.add(thread)
-        thread.start()
+            thread.start()  # nobody joins one that has not been started
 
     def _listen(self) -> None:
         while not self._closed:

@@ -254,6 +254,7 @@ class FleetSimulator:
     def _exit(self, running: Running) -> Exited:
         trial = running.start.trial
         del self._running[trial]
+        self._reported.discard(trial)  # what comes next is another attempt
         number = self._where.pop(trial)
         node = self._nodes[number]
         node.running.discard(trial)

@@ -22,7 +22,7 @@ from tunesmith.core.study import StudySpec
 from tunesmith.core.trial import Trial
 from tunesmith.service.admission import check
 from tunesmith.store import Location, Store
-from tunesmith.store.base import Identified
+from tunesmith.store.base import Identified, Remembering
 from tunesmith.tuning.session import Session
 from tunesmith.tuning.study import Study
 
@@ -106,8 +106,8 @@ class Studies:
     def _knows(self, name: str, identity: object) -> bool:
         """Whether the study that has this name is still the same one, as far as the store has seen: another service may
         have made it anew. Asks nobody."""
-        known = getattr(self.store, "known_identity", None)
-        return known is None or known(name) == identity
+        store = self.store
+        return not isinstance(store, Remembering) or store.known_identity(name) == identity
 
     def origin(self, name: str) -> Origin:
         """The study as it was created. Raises StudyNotFound."""

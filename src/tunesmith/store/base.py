@@ -199,6 +199,15 @@ class Identified(Protocol):
 
 
 @runtime_checkable
+class Remembering(Identified, Protocol):
+    """One that can also say so without asking anybody."""
+
+    def known_identity(self, name: str) -> object:
+        """What tells the study from others of its name, if that is known; else None."""
+        ...
+
+
+@runtime_checkable
 class Listing(Protocol):
     """What a store may offer beside its promises: its studies without their histories."""
 

@@ -213,6 +213,23 @@ def test_what_is_no_table_is_said(
     assert said in (tmp_path / "output" / "failure").read_text()
 
 
+@pytest.mark.parametrize("name", ["linear_learner", "knn"])
+@pytest.mark.parametrize("cell", ["", "inf", "nan"])
+def test_algorithms_that_know_no_missing_values_refuse_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, cell: str
+) -> None:
+    """All weights would be NaN, and accuracies numbers all the same."""
+    inputs(tmp_path, monkeypatch, f"1,2,3\n0,{cell},5\n".encode(), "text/csv")
+    values = {
+        "predictor_type": "binary_classifier" if name == "linear_learner" else "classifier",
+        "k": "1",
+    }
+    (tmp_path / "input" / "config" / "hyperparameters.json").write_text(json.dumps(values))
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"tunesmith.service.sagemaker.algorithms.{name}").main()
+    assert "the channel train has empty cells" in (tmp_path / "output" / "failure").read_text()
+
+
 def number(value: int) -> bytes:
     out = bytearray()
     while value > 127:

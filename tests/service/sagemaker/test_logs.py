@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,20 @@ def test_attempts(tmp_path: Path) -> None:
         file.write(" and half\n")
     asked = Events("g", "s", nextToken=page["nextForwardToken"])
     assert [one["message"] for one in events(asked, log)["events"]] == ["half and half"]
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """A training writes its own folder, and what it links to may be for the service alone."""
+    secret, folder = tmp_path / "secret.yaml", tmp_path / "000000"
+    secret.write_text("token: 1\n")
+    folder.mkdir()
+    (folder / "output-1.log").symlink_to(secret)
+    (folder / "output-2.log").mkdir()
+    (folder / "output-3.log").write_text("mine\n")
+    os.mkfifo(folder / "output-4.log")
+    (folder / "output.log").symlink_to(secret)
+    page = events(Events("g", "s", startFromHead=True), Log(folder / "output.log", 1, over=True))
+    assert [one["message"] for one in page["events"]] == ["mine"]
+    (tmp_path / "linked").symlink_to(folder)
+    with pytest.raises(Fault, match="does not exist"):
+        events(Events("g", "s"), Log(tmp_path / "linked" / "output.log", 1, over=True))

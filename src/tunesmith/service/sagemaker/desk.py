@@ -62,7 +62,7 @@ class Desk:
         self._plans: dict[str, Plan] = {}
         self._moves: dict[str, Moves] = {}
         #: How jobs stood at their end, by identity, until that is written down: nobody who asks waits for the disk.
-        self._ends: dict[str, dict[str, Any]] = {}
+        self._ends: dict[str, tuple[Record, dict[str, Any]]] = {}
         self._taking = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sagemaker", daemon=True)
@@ -308,8 +308,10 @@ class Desk:
     def summary(self, record: Record) -> dict[str, Any]:
         """How a job stands, as lists say it; see `standing.frozen`."""
         now = self.records.find(record.kind, record.name, deleted=True) or record
-        if (end := now.end or self._ends.get(now.identity)) is not None:
-            return end
+        if now.end is not None:
+            return now.end
+        if (kept := self._ends.get(now.identity)) is not None:
+            return kept[1]
         job = self._job(now)
         if job is not None and job.state == "queued" and not job.attempt:
             # nothing has begun: its history, which would have to be read for each that waits, is empty
@@ -317,7 +319,7 @@ class Desk:
         found = self.look(now, standing.frozen)
         job = self._job(now)
         if found["status"] in OVER and job is not None and job.over:
-            self._ends[now.identity] = found
+            self._ends[now.identity] = now, found
         return found
 
     def _plan(self, record: Record) -> Plan:
@@ -421,17 +423,21 @@ class Desk:
 
     def _work(self) -> None:
         while not self._closing.wait(_LOOK_S):
+            for identity, (record, end) in [*self._ends.items()]:
+                try:
+                    with contextlib.suppress(KeyError):  # it is no more
+                        self.records.change(record, end=end)
+                except (TunesmithError, OSError, Problem) as error:
+                    _LOG.warning("the end of %s could not be kept: %s", record.name, error)
+                    break
+                self._ends.pop(identity, None)
             for record in [*self.records.all("tuning"), *self.records.all("training")]:
-                end = self._ends.get(record.identity)
                 if record.end is not None or not (
-                    end or record.stopping_at or self._waits_too_long(record)
+                    record.stopping_at or self._waits_too_long(record)
                 ):
                     continue
                 try:
-                    if end is not None:
-                        self.records.change(record, end=end)
-                        self._ends.pop(record.identity, None)
-                    elif record.stopping_at is None:
+                    if record.stopping_at is None:
                         self._stop(record)
                     else:
                         self._see_to(record)

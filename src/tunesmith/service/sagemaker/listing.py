@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.service.page_tokens import decode, encode
 from tunesmith.service.sagemaker.protocol import invalid
 
 T = TypeVar("T")
@@ -28,7 +26,7 @@ def page(
     ordered = sorted(items, key=place, reverse=descending)
     begin = 0
     if after is not None:
-        last = tuple(_decode(after, list))
+        last = tuple(_place(after, list))
         try:
             begin = sum(
                 1 for one in ordered if (place(one) >= last if descending else place(one) <= last)
@@ -37,7 +35,7 @@ def page(
             raise invalid("NextToken is that of another list") from None
     part = ordered[begin : begin + limit]
     more = begin + limit < len(ordered)
-    return part, _encode(place(part[-1])) if part and more else None
+    return part, encode(place(part[-1])) if part and more else None
 
 
 def page_of_numbers(
@@ -53,23 +51,19 @@ def page_of_numbers(
     order = np.lexsort((sign * numbers, sign * keys))
     begin = 0
     if after is not None:
-        key, number = _decode(after, tuple[float, float])
+        key, number = _place(after, tuple[float, float])
         before = (sign * keys < sign * key) | ((keys == key) & (sign * numbers <= sign * number))
         begin = int(before.sum())
     part = order[begin : begin + limit]
     more = len(part) and begin + limit < len(order)
-    token = _encode((keys.item(part[-1]), numbers.item(part[-1]))) if more else None
+    token = encode((keys.item(part[-1]), numbers.item(part[-1]))) if more else None
     return numbers[part].tolist(), token
 
 
-def _encode(place: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
-
-
-def _decode(token: str, kind: Any) -> Any:
+def _place(token: str, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token.encode()), type=kind)
-    except (ValueError, binascii.Error, msgspec.DecodeError):
+        return decode(token, kind)
+    except ValueError:
         raise invalid("NextToken is none of this list's") from None
 
 

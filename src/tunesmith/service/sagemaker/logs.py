@@ -6,14 +6,17 @@ page's token is a place in its file.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, BinaryIO, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta
 
+from tunesmith.run.folder import OUTPUT
 from tunesmith.service.sagemaker.protocol import Fault
 from tunesmith.service.sagemaker.shapes import Shape, Token
 
@@ -22,7 +25,9 @@ GROUP: Final = "/aws/sagemaker/TrainingJobs"
 _MOST: Final = 1 << 20
 _LINES: Final = 10_000
 _STREAM: Final = re.compile(r"([A-Za-z0-9-]{1,63})/algo-1-\d{1,15}")
-_EARLIER: Final = re.compile(r".+-(\d+)", re.ASCII)
+#: Outputs of earlier attempts, and how many of them are shown.
+_EARLIER: Final = re.compile(rf"{Path(OUTPUT).stem}-(\d{{1,9}})\.log", re.ASCII)
+_ATTEMPTS: Final = 100
 _PLACE: Final = re.compile(r"([fb])/(\d{1,15})", re.ASCII)
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=512)]
 _Time: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -59,35 +64,61 @@ class Log(NamedTuple):
     began_ms: int
     over: bool
 
-    def parts(self) -> list[tuple[Path, int]]:
-        """The outputs of all attempts, oldest first, and how long they are: whoever counts lines is not to lose any."""
+    def parts(self, files: ExitStack) -> list[tuple[BinaryIO, int]]:
+        """The outputs of all attempts, oldest first, and how long they are: whoever counts lines is not to lose any. They are
+        open until `files` closes them; no link is followed, since what a training may write there it need not be able to read.
+        """
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            return []
+        files.callback(os.close, folder)
+        now = _opened(
+            folder, self.path.name, files
+        )  # before the list: one that is renamed meanwhile is in both
         earlier = [
-            (int(match[1]), path)
-            for path in self.path.parent.glob(f"{self.path.stem}-*.log")
-            if (match := _EARLIER.fullmatch(path.stem))
+            (int(match[1]), match[0])
+            for name in os.listdir(folder)  # noqa: PTH208 (the folder that is open)
+            if (match := _EARLIER.fullmatch(name))
         ]
-        found = []
-        for path in (*(path for _, path in sorted(earlier)), self.path):
-            with suppress(FileNotFoundError):  # it has just become an earlier one
-                found.append((path, path.stat().st_size))
-        return found
+        found = [_opened(folder, name, files) for _, name in sorted(earlier)[:_ATTEMPTS]]
+        if now is None:  # it has just become an earlier one, and there may be the next
+            now = _opened(folder, self.path.name, files)
+        parts: dict[tuple[int, int], tuple[BinaryIO, int]] = {}
+        for file in (*found, now):
+            if file is not None:
+                status = os.fstat(file.fileno())
+                parts.setdefault((status.st_dev, status.st_ino), (file, status.st_size))
+        return list(parts.values())
 
 
-def _read(parts: Sequence[tuple[Path, int]], begin: int, end: int) -> bytes:
+def _opened(folder: int, name: str, files: ExitStack) -> BinaryIO | None:
+    """A file of the folder, if it is one."""
+    try:
+        opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        return None
+    return files.enter_context(os.fdopen(opened, "rb"))
+
+
+def _read(parts: Sequence[tuple[BinaryIO, int]], begin: int, end: int) -> bytes:
     data = b""
-    for path, size in parts:
+    for file, size in parts:
         if begin < size and end > 0:
-            with path.open("rb") as file:
-                file.seek(max(0, begin))
-                data += file.read(min(size, end) - max(0, begin))
+            file.seek(max(0, begin))
+            data += file.read(min(size, end) - max(0, begin))
         begin, end = begin - size, end - size
     return data
 
 
 def streams(training: str, log: Log | None) -> dict[str, Any]:
     """The stream of a training that has begun."""
-    if log is None or not log.parts():
-        return {"logStreams": []}
+    with ExitStack() as files:
+        if log is None or not log.parts(files):
+            return {"logStreams": []}
     name = f"{training}/algo-1-{log.began_ms}"
     return {"logStreams": [{"logStreamName": name, "creationTime": log.began_ms}]}
 
@@ -106,8 +137,13 @@ def missing(what: str) -> Fault:
 
 def events(asked: Events, log: Log) -> dict[str, Any]:
     """The lines from a place on, or before it; all have the time at which their training began. Raises Fault."""
-    if not (parts := log.parts()):
-        raise missing("log stream")
+    with ExitStack() as files:
+        if not (parts := log.parts(files)):
+            raise missing("log stream")
+        return _events(asked, log, parts)
+
+
+def _events(asked: Events, log: Log, parts: Sequence[tuple[BinaryIO, int]]) -> dict[str, Any]:
     size = sum(length for _, length in parts)
     way, place = "f" if asked.startFromHead else "b", 0 if asked.startFromHead else size
     if asked.nextToken is not None:

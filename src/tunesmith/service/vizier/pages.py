@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import msgspec
-
+from tunesmith.service.page_tokens import decode, encode
 from tunesmith.service.vizier.names import invalid
 
 T = TypeVar("T")
@@ -24,15 +22,11 @@ def page(items: list[T], key: Callable[[T], K], request: Any) -> tuple[list[T], 
         last = _key(request.page_token, type(key(items[0])) if items else int | str)
         items = items[bisect_right(items, last, key=key) :] if items else items
     end = request.page_size or len(items)
-    return items[:end], _token(key(items[end - 1])) if end < len(items) else ""
-
-
-def _token(key: int | str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
+    return items[:end], encode(key(items[end - 1])) if end < len(items) else ""
 
 
 def _key(token: str, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token.encode()), type=kind)
-    except (ValueError, msgspec.DecodeError):
+        return decode(token, kind)
+    except ValueError:
         raise invalid("this page_token was not given out here") from None

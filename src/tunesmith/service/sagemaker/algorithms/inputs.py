@@ -73,8 +73,8 @@ class Inputs:
     def has(self, channel: str) -> bool:
         return channel in self._channels
 
-    def rows(self, channel: str, *, weighted: bool = False) -> Rows:
-        """A channel's table."""
+    def rows(self, channel: str, *, weighted: bool = False, missing: bool = True) -> Rows:
+        """A channel's table; without `missing`, one that has no empty cells."""
         folder = self.base / "input" / "data" / channel
         files = sorted(
             file for file in folder.rglob("*") if file.is_file() and file.name[0] not in "._"
@@ -100,6 +100,11 @@ class Inputs:
         if np.isnan(table[:, 0]).any():
             fail(
                 f"the channel {channel} has a label that is no number; its first column is the label, and it has no header"
+            )
+        if not missing and not np.isfinite(table[:, 1:]).all():
+            fail(
+                f"the channel {channel} has empty cells, or values that are not finite, from which this algorithm cannot learn; "
+                "fill them in, or leave those rows out"
             )
         if weighted:
             return Rows(table[:, 0], table[:, 2:], table[:, 1])

@@ -15,7 +15,7 @@ def main() -> None:
     inputs.say_unused(WITHOUT_EFFECT["knn"])
     if not inputs.has("train"):
         fail("there is no channel train")
-    train = inputs.rows("train")
+    train = inputs.rows("train", missing=False)
     kind = inputs.take("predictor_type")
     if kind not in ("classifier", "regressor"):
         fail(f"the hyperparameter predictor_type is classifier or regressor, not {kind!r}")
@@ -43,7 +43,7 @@ def main() -> None:
         if inputs.wanted:
             fail(f"there is no channel test, of which {inputs.wanted} is")
         return
-    test = fit_width(inputs.rows("test"), width)
+    test = fit_width(inputs.rows("test", missing=False), width)
     asked = test.features @ matrix
     guess = np.concatenate(
         [

@@ -136,10 +136,10 @@ def main() -> None:
     inputs.say_unused(WITHOUT_EFFECT["linear_learner"])
     if not inputs.has("train"):
         fail("there is no channel train")
-    train = inputs.rows("train")
+    train = inputs.rows("train", missing=False)
     width = train.features.shape[1]
     others = {
-        name: fit_width(inputs.rows(name), width)
+        name: fit_width(inputs.rows(name, missing=False), width)
         for name in ("validation", "test")
         if inputs.has(name)
     }
