@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 import tunesmith as ts
@@ -166,6 +166,8 @@ def wild(draw: st.DrawFn) -> Float | Int:
 
 
 @settings(max_examples=300, deadline=None)
+@example(Float(6.52648339256507e16, 6.526483777145001e16, log=True), 1.0 - 1e-16)
+@example(Float(6.526483392565052e16, 6.526483777144982e16, log=True), 1.0 - 1e-16)
 @given(wild(), st.one_of(UNITS, st.sampled_from([0.0, 0.5, 1.0, 1 - 1e-16, 1e-300])))
 def test_what_is_made_is_contained_and_found_again(parameter: Float | Int, u: float) -> None:
     value = parameter.decode(u)

@@ -72,6 +72,8 @@ class Axis:
         object.__setattr__(self, "span", span)
         object.__setattr__(self, "decimals", decimals)
         near = 0.02 * RESOLUTION * span
+        if self.log:  # what rounding does to a logarithm is no distance
+            near = max(near, 4.0 * _EPS * max(abs(start), abs(start + span)))
         object.__setattr__(self, "near_low", self.backward(start + near))
         object.__setattr__(self, "near_high", self.backward(start + span - near))
 
