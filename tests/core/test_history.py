@@ -61,8 +61,8 @@ def test_the_budget_of_a_deterministic_study_is_by_what_is_seen() -> None:
 
 
 def test_how_many_trials_fit_into_what_may_be_spent() -> None:
-    def expected(prices: list[float], **limits: object) -> int | None:
-        begun = [suggested(k) for k in range(len(prices))]
+    def expected(prices: list[float], running: int = 0, **limits: object) -> int | None:
+        begun = [suggested(k) for k in range(len(prices) + running)]
         ended = [completed(k, 0.5, cost=Cost(9.0, money=price)) for k, price in enumerate(prices)]
         made = ledger(opened(), *begun, *ended, cost_metric="price", **limits)
         return History(made).trials_expected
@@ -71,6 +71,7 @@ def test_how_many_trials_fit_into_what_may_be_spent() -> None:
     assert expected([2.0, 4.0], cost=30.0, trials=8) == 8, "that ends it first"
     assert expected([2.0, 4.0], cost=30.0, trials=50) == 10
     assert expected([2.0, 4.0], trials=50) == 50
+    assert expected([2.0, 4.0], running=3, trials=50) == 50
     assert expected([], cost=30.0) is None, "nothing tells"
     assert expected([]) is None
 

@@ -298,9 +298,7 @@ class Engine:
     def _fill(self, at: float, out: list[Command]) -> None:
         """Start trials while there is room."""
         free = self.ledger.spec.limits.parallel - len(self._own)
-        if (
-            self.room is not None and self.wanted
-        ):  # else this is the study's end, without a place as well
+        if self.room is not None and self.wanted:  # else a study ends, without a place as well
             free = min(free, self.room)
         while free > 0:
             step = decide.begin(self.ledger, self.strategies, at, self.session, self._own, free)

@@ -115,11 +115,11 @@ class History:
     def trials_expected(self) -> int | None:
         """How many trials the study will have had at its end: as many as its limit on cost or time allows if all are as
         dear as those so far, else `trials_limit`."""
-        left, limit = self.budget_left, self.trials_limit
-        if left is None or left >= 1.0:
+        limit = self.trials_limit
+        share, ended = self._spent or (0.0, 0)
+        if not share:
             return limit
-        ended = int((np.isin(self.states, TRIED) & ~self._ledger.column("retracted")).sum())
-        fit = round(ended / (1.0 - left))
+        fit = round(ended / share)
         return fit if limit is None else min(fit, limit)
 
     @property
@@ -152,6 +152,16 @@ class History:
 
         A limit on trials as well ends it first if as many trials as that, each as dear as those so far, fit into the rest.
         """
+        limits = self._ledger.spec.limits
+        by_number = limits.cost is limits.compute_time is limits.time is None
+        if by_number and limits.cost_metric is not None and limits.trials is not None:
+            return max(0.0, 1.0 - len(self) / limits.trials)
+        spent = self._spent
+        return None if spent is None else max(0.0, 1.0 - spent[0])
+
+    @property
+    def _spent(self) -> tuple[float, int] | None:
+        """The share of the limit on cost or time that is spent, and by how many trials that have ended; None as `budget_left`."""
         ledger = self._ledger
         limits = ledger.spec.limits
         done, by_the_clock = ledger.ended_count, True
@@ -161,8 +171,6 @@ class History:
             spent, limit = ledger.compute_time_s, limits.compute_time
         elif limits.time is not None:
             spent, limit = ledger.elapsed_s(ledger.last_at), limits.time
-        elif limits.cost_metric is not None and limits.trials is not None:
-            return max(0.0, 1.0 - len(self) / limits.trials)
         else:
             return None
         if by_the_clock and ledger.spec.deterministic:
@@ -174,7 +182,7 @@ class History:
             return None
         if limits.trials is not None and (limits.trials - done) * spent / done < limit - spent:
             return None
-        return max(0.0, 1.0 - spent / limit)
+        return spent / limit, done
 
     @property
     def parallel(self) -> int:

@@ -184,10 +184,8 @@ class ReportCallback:
         y: Any = None,
         fitted_estimator: Any = None,
     ) -> bool:
-        # scikit-learn 1.9 goes on after that: what would be scored then is for nobody
-        if (
-            self._reporter.stop or fitted_estimator is None or context.max_subtasks != 0
-        ):  # or no iteration
+        iterated = fitted_estimator is not None and context.max_subtasks == 0
+        if self._reporter.stop or not iterated:  # after that scikit-learn 1.9 goes on, for nobody
             return self._reporter.stop
         self._step += 1
         inputs, targets = (X, y) if self._data is None else self._data

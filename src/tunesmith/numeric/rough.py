@@ -131,8 +131,11 @@ class Mixture:
     def band(self, features: Floats, level: float) -> tuple[Floats, Floats, Floats]:
         """The median of f, and its `interval`, at `features`: shape (m,) each."""
         normals = self._normals(features)
-        chances = np.array([part.chance for part in self.parts])
-        return (_quantile(chances, *normals, 0.5), *self._interval(*normals, level))
+        return (_quantile(self._chances, *normals, 0.5), *self._interval(*normals, level))
+
+    @property
+    def _chances(self) -> Floats:
+        return np.array([part.chance for part in self.parts])
 
     def _normals(self, features: Floats) -> tuple[Floats, Floats]:
         """Each part's means and deviations, shape (parts, m)."""
@@ -150,7 +153,7 @@ class Mixture:
 
     def _interval(self, means: Floats, deviations: Floats, level: float) -> tuple[Floats, Floats]:
         """Of all parts; where it is in doubt whether the rest is noise, it holds that of the noisy ones as well."""
-        chances = np.array([part.chance for part in self.parts])
+        chances = self._chances
         ends = _within(chances, means, deviations, level)
         noise = np.array([part.share <= HALF for part in self.parts])
         if chances[noise].sum() >= DOUBT * chances.sum():
@@ -165,7 +168,7 @@ class Mixture:
         order. O(picks m (n + m)^2): by so many parts, the more likely ones the more often."""
         from scipy.linalg.lapack import dtrtrs
 
-        chosen = _resampled(np.array([p.chance for p in self.parts]), min(picks, count), rng)
+        chosen = _resampled(self._chances, min(picks, count), rng)
         which = np.sort(chosen[np.arange(count) % len(chosen)])
         m = len(features)
         apart, among = distances(self.features, features), distances(features, features)

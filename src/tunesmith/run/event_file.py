@@ -9,7 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+from tunesmith.run.protobuf import fields
 
 #: By their tags, steps and values as they were written.
 Scalars: TypeAlias = dict[str, list[tuple[int, float]]]
@@ -20,7 +22,10 @@ def read_scalars(files: Iterable[Path]) -> Scalars:
     scalars: Scalars = {}
     for file in files:
         for event in _records(file):
-            _read_event(event, scalars)
+            try:
+                _read_event(event, scalars)
+            except ValueError:
+                raise ValueError("an event file cannot be read: it is damaged") from None
     return scalars
 
 
@@ -38,63 +43,37 @@ def _records(path: Path) -> Iterator[bytes]:
 def _read_event(event: bytes, scalars: Scalars) -> None:
     step = 0
     values: list[bytes] = []
-    for field, content in _fields(event):
-        if field == 2:
+    for field, content in fields(event):
+        if field == 2 and isinstance(content, int):
             step = content
         elif field == 5:
-            values += [value for place, value in _fields(content) if place == 1]
+            values += [_bytes(value) for place, value in fields(_bytes(content)) if place == 1]
     for value in values:
-        parts = dict(_fields(value))
+        parts = dict(fields(value))
         scalar = parts.get(2)
         if scalar is not None:
-            as_number = struct.unpack("<f", scalar)[0]
+            as_number = struct.unpack("<f", _bytes(scalar))[0]
         elif 8 in parts:
-            as_number = _scalar(parts[8])
+            as_number = _scalar(_bytes(parts[8]))
         else:
             continue
         if as_number is not None:
-            tag = parts.get(1, b"").decode(errors="replace")
+            tag = _bytes(parts.get(1, b"")).decode(errors="replace")
             scalars.setdefault(tag, []).append((step, as_number))
 
 
 def _scalar(tensor: bytes) -> float | None:
     """A tensor of one float or double; None for any other."""
-    parts = dict(_fields(tensor))
-    form, own = {1: ("<f", 5), 2: ("<d", 6)}.get(parts.get(1, 0), ("", 0))
-    content = parts.get(4) or parts.get(own) or b""
+    parts = dict(fields(tensor))
+    form, own = {1: ("<f", 5), 2: ("<d", 6)}.get(int(parts.get(1, 0)), ("", 0))
+    content = _bytes(parts.get(4) or parts.get(own) or b"")
     if not form or len(content) != struct.calcsize(form):
         return None
     value: float = struct.unpack(form, content)[0]
     return value
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """The fields of a protobuf message: (number, whole number or bytes)."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        kind = key & 7
-        if kind == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-            continue
-        if kind == 2:
-            size, at = _varint(message, at)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:
-            raise ValueError("an event file cannot be read: it is damaged")
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(message):
-            raise ValueError("an event file cannot be read: it is damaged")
-        value |= (message[at] & 127) << shift
-        at += 1
-        if message[at - 1] < 128:
-            return value, at
-        shift += 7
+def _bytes(content: bytes | int) -> bytes:
+    if isinstance(content, int):
+        raise ValueError("a number, where there is none")
+    return content

@@ -41,9 +41,21 @@ class Running:
     stopped: Reason | None = None
 
     @classmethod
-    def of(cls, curve: Curve, start: Start, at: float, step: int) -> Running:
-        """Begun `at`; a copy goes on at its `step`."""
-        return cls(start, islice(curve(dict(start.config)), step, None), at, step)
+    def begun(
+        cls,
+        curve: Curve,
+        start: Start,
+        at: float,
+        off: dict[int, Running],
+        steps: Mapping[int, int],
+    ) -> Running:
+        """One of those that are `off` and goes on, or a new one; a copy goes on at the step of the trial that it is of."""
+        running = off.pop(start.trial, None)
+        if running is None:
+            step = 0 if start.parent is None else steps.get(start.parent, 0)
+            return cls(start, islice(curve(dict(start.config)), step, None), at, step)
+        running.start, running.began, running.stopped = start, at, None
+        return running
 
     def advance(self, metric: str) -> float:
         """See what it does next; in how many seconds. What was broken off is done again."""
@@ -94,12 +106,7 @@ class SimulateExecutor:
         return self._now
 
     def start(self, command: Start) -> None:
-        running = self._off.pop(command.trial, None)
-        if running is None:
-            step = 0 if command.parent is None else self._steps.get(command.parent, 0)
-            running = Running.of(self._curve, command, self._now, step)
-        else:
-            running.start, running.began, running.stopped = command, self._now, None
+        running = Running.begun(self._curve, command, self._now, self._off, self._steps)
         self._running[command.trial] = running
         self._plan(running)
 

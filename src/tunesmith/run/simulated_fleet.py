@@ -170,12 +170,7 @@ class FleetSimulator:
         return min(wanted, self._free)
 
     def start(self, command: Start) -> None:
-        running = self._off.pop(command.trial, None)
-        if running is None:
-            step = 0 if command.parent is None else self._steps.get(command.parent, 0)
-            running = Running.of(self._curve, command, self._now, step)
-        else:
-            running.start, running.began, running.stopped = command, self._now, None
+        running = Running.begun(self._curve, command, self._now, self._off, self._steps)
         self._work(self._fleet.message_s)
         self._running[command.trial] = running
         self._where[command.trial] = number = self._place()

@@ -52,12 +52,17 @@ class Audit:
             self._file = None
 
 
+def address_of(scope: Connection) -> str:
+    """Whence a request comes; "" where that is not known (a socket of this host's)."""
+    return str(scope["client"][0]) if scope["client"] else ""
+
+
 def line_of(scope: Connection, status: int, **more: Any) -> str:
     """A request and its answer as a line of JSON."""
     token = scope.get("state", {}).get("token")
     line = {
         "at": round(time.time(), 3),
-        "address": scope["client"][0] if scope["client"] else "",
+        "address": address_of(scope),
         "token": "" if token is None else token.id,
         "name": "" if token is None else token.name,
         "method": scope["method"],

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from tunesmith.service.audit import Audit, line_of
+from tunesmith.service.audit import Audit, address_of, line_of
 from tunesmith.service.login import Login
 from tunesmith.service.problems import Problem
 from tunesmith.service.tokens import Scope, Token, Tokens
@@ -195,7 +195,7 @@ class Gate:
         if scope["method"] == "GET" and _CODE.search(scope["query_string"]):
             response = self._login.redeem(scope["query_string"], secure=scope["secure"])
             if response is None:
-                self._strangers.count(scope["client"][0] if scope["client"] else "")
+                self._strangers.count(address_of(scope))
                 raise self._stranger(
                     "this code was used already, or is too old; `tunesmith token create NAME` makes a token to log in with"
                 )
@@ -222,7 +222,7 @@ class Gate:
     def _from_proxy(self, scope: Connection, headers: Fields) -> None:
         """Where a request came from, if it came by way of our proxy."""
         scope["secure"] = self._secure
-        peer = (scope["client"][0] if scope["client"] else "").removeprefix("::ffff:")
+        peer = address_of(scope).removeprefix("::ffff:")
         if peer in self._proxies:
             if forwarded := headers.get("x-forwarded-for"):
                 scope["client"] = (forwarded.rpartition(",")[2].strip(), 0)
@@ -264,7 +264,7 @@ class Gate:
         if len(given) == 1 and kind.lower() == "bearer":
             token = self._tokens.find(secret.strip())
         if token is None or token.cookie:
-            self._strangers.count(scope["client"][0] if scope["client"] else "")
+            self._strangers.count(address_of(scope))
             raise self._stranger("this token is not valid (any more)")
         return token
 

@@ -73,9 +73,8 @@ class Log(NamedTuple):
         except OSError:
             return []
         files.callback(os.close, folder)
-        now = _opened(
-            folder, self.path.name, files
-        )  # before the list: one that is renamed meanwhile is in both
+        # before the list: one that is renamed meanwhile is in both
+        now = _opened(folder, self.path.name, files)
         earlier = [
             (int(match[1]), match[0])
             for name in os.listdir(folder)  # noqa: PTH208 (the folder that is open)

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from tunesmith.core.errors import TunesmithError
+from tunesmith.service.audit import address_of
 from tunesmith.service.gate import Strangers
 from tunesmith.service.problems import Problem
 from tunesmith.service.sagemaker import protocol
@@ -76,7 +77,7 @@ class Routes:
         """What is answered: where too many wrong keys and signatures have come from an address, that."""
         if fault.code in _WRONG:
             try:
-                self._strangers.count(request.client.host if request.client else "")
+                self._strangers.count(address_of(request.scope))
             except Problem as problem:
                 return Fault("ThrottlingException", problem.detail)
         return fault

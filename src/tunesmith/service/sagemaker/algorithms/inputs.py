@@ -87,10 +87,11 @@ class Inputs:
                 f"the channel {channel} has {kind}; text/csv, text/libsvm and application/x-recordio-protobuf can be read here"
             )
         read = _libsvm if kind in _LIBSVM else _records if kind in _RECORDS else _csv
-        if not kind:  # as the SDK sends arrays
-            tables = [_records(file) if _has_records(file) else _csv(file) for file in files]
-        else:
-            tables = [read(file) for file in files]
+        tables = [
+            # without a kind, as the SDK sends arrays
+            _records(file) if not kind and _has_records(file) else read(file)
+            for file in files
+        ]
         width = max(table.shape[1] for table in tables)
         if any(table.shape[1] < width for table in tables):
             if kind not in _LIBSVM:

@@ -6,7 +6,7 @@ A record is the magic number, its length (both uint32, little-endian), a message
     Value   {Float32Tensor = 2; Float64Tensor = 3; Int32Tensor = 7;}
     Tensor  {repeated values = 1; repeated uint64 keys = 2; repeated uint64 shape = 3;}     sparse where there are keys
 
-https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html, https://protobuf.dev/programming-guides/encoding
+https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tunesmith.run.protobuf import fields, varint
 
 Floats = NDArray[np.float64]
 MAGIC: Final = struct.pack("<I", 0xCED7230A)
@@ -51,10 +53,10 @@ def _records(data: bytes) -> Iterator[memoryview]:
 
 def _row(record: memoryview) -> Floats:
     parts: dict[int, Floats] = {}
-    for field, entry in _fields(record):
+    for field, entry in fields(record):
         if field in (1, 2) and isinstance(entry, memoryview):
             called, value = b"", memoryview(b"")
-            for part, content in _fields(entry):  # of the map
+            for part, content in fields(entry):  # of the map
                 if isinstance(content, memoryview):
                     called, value = (bytes(content), value) if part == 1 else (called, content)
             if called == b"values":
@@ -68,13 +70,13 @@ def _row(record: memoryview) -> Floats:
 
 def _numbers(value: memoryview) -> Floats:
     """The tensor of a value, dense."""
-    for field, tensor in _fields(value):
+    for field, tensor in fields(value):
         if field not in _TENSORS or isinstance(tensor, int):
             raise ValueError(f"a value of kind {field} is no tensor of numbers")
         kind, found = _TENSORS[field], []
         keys: list[int] = []
         shape: list[int] = []
-        for part, content in _fields(tensor):
+        for part, content in fields(tensor):
             if part == 1:
                 found.append(_values(content, kind))
             elif part in (2, 3):
@@ -105,37 +107,6 @@ def _varints(content: memoryview | int) -> list[int]:
         return [content]
     found, at = [], 0
     while at < len(content):
-        number, at = _varint(content, at)
+        number, at = varint(content, at)
         found.append(number)
     return found
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """The fields of a message: a varint as its number, all others as their bytes."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        kind = tag & 7
-        if kind == 0:
-            number, at = _varint(message, at)
-            yield tag >> 3, number
-            continue
-        if kind not in (1, 2, 5):
-            raise ValueError("a record is no message of protobuf")
-        length, at = _varint(message, at) if kind == 2 else (8 if kind == 1 else 4, at)
-        if at + length > len(message):
-            raise ValueError("a record is cut off")
-        yield tag >> 3, message[at : at + length]
-        at += length
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    number = 0
-    for shift in range(0, 70, 7):
-        if at >= len(message):
-            break
-        byte = message[at]
-        number, at = number | (byte & 127) << shift, at + 1
-        if byte < 128:
-            return number & (1 << 64) - 1, at
-    raise ValueError("a record is cut off")
